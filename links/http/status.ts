@@ -1,0 +1,50 @@
+/**
+ * A stand-in for `jsr:@std/http/status`: the statuses that this project names.
+ *
+ * @module
+ */
+
+/** HTTP status codes by name (RFC 9110, section 15). */
+export const STATUS_CODE = {
+  OK: 200,
+  Created: 201,
+  NoContent: 204,
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  NotAcceptable: 406,
+  RequestTimeout: 408,
+  Conflict: 409,
+  ContentTooLarge: 413,
+  UnsupportedMediaType: 415,
+  TooManyRequests: 429,
+  InternalServerError: 500,
+  NotImplemented: 501,
+  ServiceUnavailable: 503,
+} as const;
+
+/** One of the codes in {@linkcode STATUS_CODE}. */
+export type StatusCode = typeof STATUS_CODE[keyof typeof STATUS_CODE];
+
+/** The reason phrase of each code. */
+export const STATUS_TEXT: Record<StatusCode, string> = {
+  200: "OK",
+  201: "Created",
+  204: "No Content",
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  406: "Not Acceptable",
+  408: "Request Timeout",
+  409: "Conflict",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  503: "Service Unavailable",
+};

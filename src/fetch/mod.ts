@@ -1,0 +1,6 @@
+/**
+ * One request for an event stream over `fetch`.
+ *
+ * @module
+ */
+export * from "./clock.ts";
