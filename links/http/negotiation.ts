@@ -4,41 +4,64 @@
  * @module
  */
 
-/** How well a media range fits a type: 0 not at all, 3 to the letter. */
-function specificity(range: string, type: string): number {
-  if (range === type) return 3;
-  if (range === `${type.split("/")[0]}/*`) return 2;
-  return range === "*/*" ? 1 : 0;
+interface MediaRange {
+  type: string;
+  subtype: string;
+  parameters: Map<string, string>;
+  q: number;
+}
+
+function parse(text: string): MediaRange | undefined {
+  const [name = "", ...rest] = text.toLowerCase().split(";");
+  const [type, subtype] = name.trim().split("/");
+  if (!type || !subtype) return undefined;
+  const parameters = new Map<string, string>();
+  for (const parameter of rest) {
+    const [key = "", value = ""] = parameter.trim().split("=");
+    // What follows the weight is not part of the media type (RFC 9110, 12.4.2).
+    if (key === "q" && value) {
+      return { type, subtype, parameters, q: parseFloat(value) };
+    }
+    parameters.set(key, value.replace(/^"(.*)"$/, "$1"));
+  }
+  return { type, subtype, parameters, q: 1 };
+}
+
+/** How closely a range describes a type, -1 where it does not. */
+function fit(range: MediaRange, offer: MediaRange): number {
+  let score = 0;
+  if (range.type === offer.type) score += 4;
+  else if (range.type !== "*") return -1;
+  if (range.subtype === offer.subtype) score += 2;
+  else if (range.subtype !== "*") return -1;
+  for (const [key, value] of range.parameters) {
+    if (value !== (offer.parameters.get(key) ?? "")) return -1;
+  }
+  return range.parameters.size > 0 ? score + 1 : score;
 }
 
 /**
  * Returns which of `types` the request's `Accept` prefers (RFC 9110, section
- * 12.5.1), the first of them where it has none, `undefined` where none fits.
+ * 12.5.1): the first of those it likes equally, `undefined` where none fits.
  */
 export function accepts<T extends string>(
   request: Pick<Request, "headers">,
-  ...types: T[]
+  ...types: [T, ...T[]]
 ): T | undefined {
   const accept = request.headers.get("accept");
   if (!accept) return types[0];
-  const ranges = accept.split(",").map((part, order) => {
-    const [range = "", ...parameters] = part.split(";").map((s) => s.trim());
-    const q = parameters.find((p) => p.toLowerCase().startsWith("q="));
-    return { range: range.toLowerCase(), q: q ? Number(q.slice(2)) : 1, order };
-  });
+  const ranges = accept.split(",").map((r) => parse(r)).filter((r) =>
+    r !== undefined
+  );
   return types
-    .map((type) => {
-      const best = ranges
-        .map((r) => ({ ...r, fit: specificity(r.range, type) }))
-        .filter((r) => r.fit > 0)
-        .sort((a, b) => b.fit - a.fit)[0];
-      return {
-        type,
-        q: best?.q ?? 0,
-        fit: best?.fit ?? 0,
-        order: best?.order ?? 0,
-      };
+    .flatMap((type) => {
+      const offer = parse(type);
+      if (!offer) return [];
+      const [closest] = ranges
+        .map((r) => ({ type, fit: fit(r, offer), q: r.q }))
+        .filter((r) => r.fit >= 0)
+        .sort((a, b) => b.fit - a.fit || b.q - a.q);
+      return closest && closest.q > 0 ? [closest] : [];
     })
-    .filter((t) => t.q > 0)
-    .sort((a, b) => b.q - a.q || b.fit - a.fit || a.order - b.order)[0]?.type;
+    .sort((a, b) => b.q - a.q || b.fit - a.fit)[0]?.type;
 }

@@ -21,7 +21,7 @@ export type Handler = (
 export interface Route {
   /** Matched against the request's URL. */
   pattern: URLPattern;
-  /** The methods, in upper case. */
+  /** The methods, in any case. */
   method?: string | string[];
   /** Called with the groups of the pattern. */
   handler: Handler;
@@ -34,7 +34,8 @@ export function route(
 ): RequestHandler {
   return (request, info) => {
     for (const { method, pattern, handler } of routes) {
-      if (method && ![method].flat().includes(request.method)) continue;
+      const methods = method && [method].flat().map((m) => m.toUpperCase());
+      if (methods && !methods.includes(request.method)) continue;
       const match = pattern.exec(request.url);
       if (match) return handler(request, match, info);
     }

@@ -8,16 +8,21 @@
 export class TextLineStream extends TransformStream<string, string> {
   /** Makes a stream of lines. */
   constructor() {
-    let rest = "";
+    // Joined once per line: a line that comes in many chunks costs no more.
+    let unfinished: string[] = [];
     super({
       transform(chunk, controller) {
-        const lines = (rest + chunk).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) {
+        const [head = "", ...lines] = chunk.split("\n");
+        unfinished.push(head);
+        const rest = lines.pop();
+        if (rest === undefined) return;
+        for (const line of [unfinished.join(""), ...lines]) {
           controller.enqueue(line.endsWith("\r") ? line.slice(0, -1) : line);
         }
+        unfinished = [rest];
       },
       flush(controller) {
+        const rest = unfinished.join("");
         if (rest !== "") controller.enqueue(rest);
       },
     });
