@@ -1,0 +1,407 @@
+// This module is browser compatible.
+
+import type { ServerSentEvent } from "./event.ts";
+import type { EventReader } from "./event_reader.ts";
+import { SseParser, type SseParserOptions } from "./parser.ts";
+
+/** Options for {@linkcode readEvents}. */
+export interface ReadEventsOptions extends Omit<SseParserOptions, "onEvent"> {
+  /**
+   * Called for every chunk that is read, before its events are parsed, with its
+   * length in bytes: a sign of life, even if the chunk completes no event.
+   */
+  onChunk?: ((bytes: number) => void) | undefined;
+  /**
+   * Stops reading: the call that is waiting, or else the next one, rejects with
+   * the signal's reason at once, and the body is cancelled with it.
+   */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads the events of a body of type `text/event-stream`.
+ *
+ * The body is decoded as UTF-8, as the standard has it: one leading BOM is
+ * stripped, and U+FFFD takes the place of what is not UTF-8. An unfinished event
+ * at the end is dropped. The next chunk is read only when every event of the one
+ * before was taken.
+ *
+ * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream | HTML Standard, section 9.2.5}
+ *
+ * @param body The bytes. It is locked, and released at the end or when reading
+ * is stopped.
+ * @param options Limits, callbacks, the id to begin with, a signal.
+ * @returns The events, to be iterated.
+ * @throws {TypeError} If the body is locked.
+ * @throws {TypeError} If `onTooLarge` is neither `"throw"` nor `"skip"`.
+ * @throws {RangeError} If `maxEventSize` is not a positive integer.
+ *
+ * @example Iterate over the events of a response
+ * ```ts
+ * import { readEvents } from "@rivulet/rivulet/sse";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const response = new Response("data: a\n\nevent: end\ndata: b\n\n");
+ * const events = [];
+ * for await (const event of readEvents(response.body!)) events.push(event);
+ *
+ * assertEquals(events, [
+ *   { event: "message", data: "a", id: "" },
+ *   { event: "end", data: "b", id: "" },
+ * ]);
+ * ```
+ */
+export function readEvents(
+  body: ReadableStream<Uint8Array>,
+  options: ReadEventsOptions = {},
+): EventReader {
+  return new BodyEventReader(body, options);
+}
+
+/**
+ * About how much of a chunk is decoded at once, in bytes: of ASCII, and, once
+ * there was anything else, of text that may take two bytes for a code unit.
+ */
+const ASCII_PIECE = 4096;
+const PIECE = 2048;
+
+const LF = 10;
+const EMPTY = new Uint8Array(0);
+
+// A decoder that is not told to stream keeps nothing from one call to the next,
+// so that these two serve every reader. The first strips a BOM, the second keeps
+// it.
+const FIRST_DECODER = new TextDecoder();
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/**
+ * Reads a chunk, then decodes and parses it piece by piece as its events are
+ * taken.
+ *
+ * V8 does not copy what is cut from a string, but points into it: a word kept
+ * from a decoded chunk would keep the chunk. A piece is decoded on its own, so
+ * that nothing keeps more than that. (Decoding all of a chunk and copying the
+ * pieces out of it goes through memory twice: 30 ns more for an event of 210
+ * bytes.)
+ */
+class BodyEventReader implements EventReader {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #parser: SseParser;
+  readonly #onChunk: ((bytes: number) => void) | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.#abort();
+
+  /** The chunk that is being decoded; the bytes before `#at` are. */
+  #chunk: Uint8Array = EMPTY;
+  #at = 0;
+  /** An LF of the chunk, or its length if there is none from there on. */
+  #nextLf = -1;
+  /** The start of a character whose end is still to come. */
+  #tail: Uint8Array = EMPTY;
+  #decoder = FIRST_DECODER;
+  #piece = ASCII_PIECE;
+
+  /** The events that were parsed; those before `#taken` were taken. */
+  #queue: ServerSentEvent[] = [];
+  #taken = 0;
+  /** The id as of the last event that was taken. */
+  #lastEventId: string;
+
+  /** Nothing more is to be read. */
+  #finished = false;
+  /** The events that were not taken are not wanted. */
+  #stopped = false;
+  /** What the next call rejects with, once the queue is empty. */
+  #failure: { error: unknown } | undefined;
+  /** A call is being answered; those that came later wait. */
+  #busy = false;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(
+    body: ReadableStream<Uint8Array>,
+    { onChunk, signal, ...options }: ReadEventsOptions,
+  ) {
+    this.#parser = new SseParser({
+      ...options,
+      onEvent: (event) => this.#queue.push(event),
+    });
+    this.#lastEventId = this.#parser.lastEventId;
+    this.#onChunk = onChunk;
+    this.#signal = signal;
+    this.#reader = body.getReader();
+    if (signal === undefined) return;
+    if (signal.aborted) this.#abort();
+    else signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  get lastEventId(): string {
+    // The parser is ahead of the events that are still to be taken.
+    return this.#stopped || this.#taken < this.#queue.length
+      ? this.#lastEventId
+      : this.#parser.lastEventId;
+  }
+
+  get reconnectionTime(): number | undefined {
+    return this.#parser.reconnectionTime;
+  }
+
+  next(): Promise<IteratorResult<ServerSentEvent, undefined>> {
+    if (this.#busy) return this.#wait(() => this.next());
+    // No async function is entered here: this is the way of nearly all events.
+    if (this.#fill()) {
+      return Promise.resolve({ done: false, value: this.#take() });
+    }
+    return this.#next();
+  }
+
+  nextBatch(): Promise<ServerSentEvent[] | undefined> {
+    if (this.#busy) return this.#wait(() => this.nextBatch());
+    return this.#nextBatch();
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    await this.#stop(undefined);
+    return DONE;
+  }
+
+  async throw(
+    error?: unknown,
+  ): Promise<IteratorResult<ServerSentEvent, undefined>> {
+    await this.#stop(error);
+    throw error;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stop(undefined);
+  }
+
+  [Symbol.asyncIterator](): EventReader {
+    return this;
+  }
+
+  async #next(): Promise<IteratorResult<ServerSentEvent, undefined>> {
+    this.#busy = true;
+    try {
+      while (!this.#fill()) {
+        if (this.#finished) return this.#end(DONE);
+        await this.#read();
+      }
+      return { done: false, value: this.#take() };
+    } finally {
+      this.#wakeNext();
+    }
+  }
+
+  async #nextBatch(): Promise<ServerSentEvent[] | undefined> {
+    this.#busy = true;
+    try {
+      while (!this.#fill()) {
+        if (this.#finished) return this.#end(undefined);
+        await this.#read();
+      }
+      while (this.#at < this.#chunk.length) this.#parsePiece();
+      if (this.#stopped) return this.#end(undefined);
+      const events = this.#taken === 0
+        ? this.#queue
+        : this.#queue.slice(this.#taken);
+      this.#queue = [];
+      this.#taken = 0;
+      this.#lastEventId = this.#parser.lastEventId;
+      return events;
+    } finally {
+      this.#wakeNext();
+    }
+  }
+
+  /** Calls again once the calls before were answered. */
+  #wait<T>(call: () => Promise<T>): Promise<T> {
+    return new Promise((resolve) => this.#waiting.push(() => resolve(call())));
+  }
+
+  #wakeNext(): void {
+    this.#busy = false;
+    while (!this.#busy) {
+      const call = this.#waiting.shift();
+      if (call === undefined) return;
+      call();
+    }
+  }
+
+  /** Parses on as far as the next event, in the chunk that was read. */
+  #fill(): boolean {
+    if (this.#taken < this.#queue.length) return true;
+    // A new array: setting `length` to 0 costs 10 ns more for each event.
+    if (this.#taken > 0) this.#queue = [];
+    this.#taken = 0;
+    while (this.#at < this.#chunk.length) {
+      this.#parsePiece();
+      if (this.#queue.length > 0) return true;
+    }
+    return false;
+  }
+
+  /** Reads a chunk, or finds out that there is none. */
+  async #read(): Promise<void> {
+    try {
+      const { done, value } = await this.#reader.read();
+      // Stopped while it waited: what has come, if anything, is not wanted.
+      if (this.#finished) return;
+      if (done) {
+        this.#parser.push(this.#decoder.decode(this.#tail));
+        this.#parser.end();
+        this.#finish();
+        this.#reader.releaseLock();
+        return;
+      }
+      if (!ArrayBuffer.isView(value)) {
+        throw new TypeError(
+          `Cannot read events as the body's chunks must be Uint8Arrays: current chunk is a ${typeof value} (text goes through SseParserStream)`,
+        );
+      }
+      this.#onChunk?.(value.byteLength);
+      this.#addChunk(value);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Takes a chunk in, except for the character that it may end in the middle of. */
+  #addChunk(chunk: Uint8Array): void {
+    if (this.#tail.length > 0) {
+      const joined = new Uint8Array(this.#tail.length + chunk.length);
+      joined.set(this.#tail);
+      joined.set(chunk, this.#tail.length);
+      chunk = joined;
+      this.#tail = EMPTY;
+    }
+    const cut = unfinishedFrom(chunk);
+    if (cut < chunk.length) {
+      this.#tail = chunk.slice(cut);
+      chunk = chunk.subarray(0, cut);
+    }
+    this.#chunk = chunk;
+    this.#at = 0;
+    this.#nextLf = -1;
+  }
+
+  #parsePiece(): void {
+    const chunk = this.#chunk;
+    const start = this.#at;
+    const end = this.#pieceEnd(chunk, start);
+    const piece = start === 0 && end === chunk.length
+      ? chunk
+      : chunk.subarray(start, end);
+    this.#at = end;
+    const text = this.#decoder.decode(piece);
+    this.#decoder = DECODER;
+    if (text.length !== piece.length) this.#piece = PIECE;
+    try {
+      this.#parser.push(text);
+    } catch (error) {
+      this.#fail(error);
+    }
+    // A callback has stopped the reading; the push went on to its end.
+    if (this.#stopped) this.#queue = [];
+  }
+
+  /** Where to cut: near `#piece` bytes on, after a line's end if one is near. */
+  #pieceEnd(chunk: Uint8Array, start: number): number {
+    const full = start + this.#piece;
+    if (full >= chunk.length) return chunk.length;
+    // What was found before is used until it is passed, as a search goes through
+    // all of the chunk where LFs are rare.
+    if (this.#nextLf < full) {
+      const lf = chunk.indexOf(LF, full);
+      this.#nextLf = lf === -1 ? chunk.length : lf;
+    }
+    const end = this.#nextLf + 1;
+    if (end <= full + this.#piece && end <= chunk.length) return end;
+    // In the middle of a long line: the parser puts it together.
+    return start + unfinishedFrom(chunk.subarray(start, full));
+  }
+
+  #take(): ServerSentEvent {
+    // The index is below the length: every caller has looked.
+    const event = this.#queue[this.#taken++] as ServerSentEvent;
+    this.#lastEventId = event.id;
+    return event;
+  }
+
+  /** Ends the iteration: with the error, if there is one to be told. */
+  #end<T>(value: T): T {
+    const failure = this.#failure;
+    if (failure === undefined) return value;
+    this.#failure = undefined;
+    throw failure.error;
+  }
+
+  /** Stops, but for the events that came before the error. */
+  #fail(error: unknown): void {
+    if (this.#finished) return;
+    this.#failure = { error };
+    this.#cancel(error);
+  }
+
+  #abort(): void {
+    if (this.#finished) return;
+    const reason = this.#signal?.reason;
+    this.#failure = { error: reason };
+    this.#drop();
+    this.#cancel(reason);
+  }
+
+  async #stop(reason: unknown): Promise<void> {
+    this.#drop();
+    this.#failure = undefined;
+    await this.#cancel(reason);
+  }
+
+  #drop(): void {
+    this.#lastEventId = this.lastEventId;
+    this.#stopped = true;
+    this.#queue = [];
+    this.#taken = 0;
+  }
+
+  /** Cancels the body, which also answers a read that is waiting. */
+  async #cancel(reason: unknown): Promise<void> {
+    this.#chunk = EMPTY;
+    this.#at = 0;
+    if (this.#finished) return;
+    this.#finish();
+    try {
+      const cancelled = this.#reader.cancel(reason);
+      this.#reader.releaseLock();
+      await cancelled;
+    } catch {
+      // Nobody is interested in the body any more.
+    }
+  }
+
+  #finish(): void {
+    this.#finished = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+/**
+ * Where the character starts that `bytes` ends in the middle of; their length if
+ * it does not.
+ *
+ * UTF-8 can be cut before any byte that does not continue a character and still
+ * decode to the same text, malformed or not: such a byte ends what came before.
+ */
+function unfinishedFrom(bytes: Uint8Array): number {
+  const end = bytes.length;
+  for (let i = end - 1; i >= 0 && i >= end - 3; i--) {
+    // The index is within the bytes.
+    const byte = bytes[i] as number;
+    if (byte < 0x80) return end;
+    if (byte < 0xc0) continue;
+    const length = byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    return i + length > end ? i : end;
+  }
+  return end;
+}

@@ -1,0 +1,171 @@
+import { assert, assertEquals } from "@std/assert";
+import { readEvents, SseParser } from "../../src/sse/mod.ts";
+import { bodyOf } from "./harness.ts";
+
+/** How much longer the longer input is. */
+const GROWTH = 16;
+
+/**
+ * Fails if the time grows by more than the square root of what separates linear
+ * (16 times) from quadratic (256 times).
+ *
+ * This does not flake: both lengths are measured by turns, and the best of three
+ * each is compared, so that a busy machine has to slow down every run of the long
+ * input fourfold and spare one of the short; and then to do so three times over. It
+ * does not miss: what is quadratic fails each time by a factor of four.
+ */
+async function assertLinear(
+  run: (length: number) => void | Promise<void>,
+  length: number,
+): Promise<void> {
+  let ratio = 0;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    let short = Infinity;
+    let long = Infinity;
+    for (let i = 0; i < 3; i++) {
+      let start = performance.now();
+      await run(length / GROWTH);
+      short = Math.min(short, performance.now() - start);
+      start = performance.now();
+      await run(length);
+      long = Math.min(long, performance.now() - start);
+    }
+    ratio = long / short;
+    if (ratio < 4 * GROWTH) return;
+  }
+  assert(
+    false,
+    `${GROWTH} times the input took ${ratio.toFixed()} times as long`,
+  );
+}
+
+/** Parses a chunk again and again, and tells how many events that gave. */
+function parse(chunks: Iterable<string>): { events: number; length: number } {
+  let events = 0;
+  let length = 0;
+  const parser = new SseParser({
+    onEvent({ data }) {
+      events++;
+      length += data.length;
+    },
+  });
+  for (const chunk of chunks) parser.push(chunk);
+  return { events, length };
+}
+
+function* repeated(
+  start: string,
+  chunk: string,
+  times: number,
+  end: string,
+): Generator<string> {
+  yield start;
+  for (let i = 0; i < times; i++) yield chunk;
+  yield end;
+}
+
+const MEBI = 2 ** 20;
+
+Deno.test("SseParser is linear in a line of 16 MiB in chunks of 1 KiB", async () => {
+  const chunk = "x".repeat(1024);
+  await assertLinear((length) => {
+    const outcome = parse(repeated("data:", chunk, length / 1024, "\n\n"));
+    assertEquals(outcome, { events: 1, length });
+  }, 16 * MEBI);
+});
+
+Deno.test("SseParser is linear in a line of 1 MiB in chunks of one character", async () => {
+  await assertLinear((length) => {
+    const outcome = parse(repeated("data:", "x", length, "\n\n"));
+    assertEquals(outcome, { events: 1, length });
+  }, MEBI);
+});
+
+Deno.test("SseParser is linear in a million data lines of one event", async () => {
+  for (const end of ["\n", "\r\n", "\r"]) {
+    await assertLinear((length) => {
+      const lines = `data: x${end}`.repeat(1000);
+      const outcome = parse(repeated("", lines, length / 1000, end));
+      assertEquals(outcome, { events: 1, length: 2 * length - 1 });
+    }, 1_024_000);
+  }
+});
+
+Deno.test("SseParser is linear in a chunk of lone CRs, LFs, or one of the other", async () => {
+  const event = "data: x\r\r";
+  const streams: ((count: number) => string)[] = [
+    (count) => event.repeat(count),
+    (count) => event.replaceAll("\r", "\r\n").repeat(count),
+    (count) => event.replaceAll("\r", "\n").repeat(count) + "\r",
+    (count) => "\r" + event.replaceAll("\r", "\n").repeat(count),
+    (count) => event.repeat(count) + "\n",
+    (count) => "\n" + event.repeat(count),
+    (count) => "\r".repeat(9 * count) + event.repeat(count),
+    (count) => "\n".repeat(9 * count) + event.repeat(count),
+  ];
+  for (const stream of streams) {
+    await assertLinear((count) => {
+      // Within what is parsed in place, and far over it.
+      for (const times of [1, 20]) {
+        const text = stream(count / times);
+        for (let i = 0; i < 20 / times; i++) {
+          assertEquals(parse([text]).events, Math.floor(count / times));
+        }
+      }
+    }, 6_400);
+  }
+});
+
+Deno.test("SseParser is linear in LF streams with a stray CR in each chunk", async () => {
+  await assertLinear((length) => {
+    const half = "data: x\n\n".repeat(length / 1024);
+    const chunk = `${half}data: y\r\n${half}`;
+    parse(repeated("", chunk, 100, ""));
+  }, 2 * MEBI);
+});
+
+Deno.test("SseParser is linear in comments and unknown fields that drip in", async () => {
+  for (const start of [":", "nonsense", "id: ", "retry: 1"]) {
+    await assertLinear((length) => {
+      parse(repeated(start, "1", length, "\n\n"));
+    }, MEBI);
+  }
+});
+
+Deno.test("SseParser is linear in an event that is skipped", async () => {
+  await assertLinear((length) => {
+    const parser = new SseParser({
+      onEvent() {},
+      maxEventSize: 10,
+      onTooLarge: "skip",
+    });
+    for (const chunk of repeated("data: 0123456789", "x\r", length, "\n\n")) {
+      parser.push(chunk);
+    }
+  }, MEBI);
+});
+
+Deno.test("readEvents() is linear in a line in chunks of 1 KiB and in one chunk", async () => {
+  const kibi = new TextEncoder().encode("x".repeat(1024));
+  await assertLinear(async (length) => {
+    const chunks = Array.from({ length: length / 1024 }, () => kibi);
+    const data = new TextEncoder().encode("data:");
+    const end = new TextEncoder().encode("\n\n");
+    const { value } = await readEvents(bodyOf([data, ...chunks, end])).next();
+    assertEquals(value?.data.length, length);
+  }, 8 * MEBI);
+  await assertLinear(async (length) => {
+    const bytes = new TextEncoder().encode(`data:${"x".repeat(length)}\n\n`);
+    const { value } = await readEvents(bodyOf([bytes])).next();
+    assertEquals(value?.data.length, length);
+  }, 8 * MEBI);
+});
+
+Deno.test("readEvents() is linear in one chunk, whatever its lines end in", async () => {
+  for (const end of ["\n", "\r\n", "\r", "x\r"]) {
+    await assertLinear(async (length) => {
+      const text = `data: x${end}${end}`.repeat(length / 8);
+      await readEvents(bodyOf([new TextEncoder().encode(text)])).nextBatch();
+    }, 4 * MEBI);
+  }
+});
