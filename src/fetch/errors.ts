@@ -1,0 +1,371 @@
+// This module is browser compatible.
+
+/** The `code` of an {@linkcode EventStreamError}. */
+export type EventStreamErrorCode =
+  | "http_status"
+  | "not_an_event_stream"
+  | "connection"
+  | "connect_timeout"
+  | "idle_timeout";
+
+/**
+ * An event stream could not be had, or broke off.
+ *
+ * The base of this module's errors: `code` says which it is, and each has the
+ * facts needed to act on it. None carries a key: the URL is without user name,
+ * password and the values of its query, a response's headers are without
+ * cookies, and what else a server or a runtime repeats of the request's secrets
+ * is masked.
+ *
+ * @example Tell a failed stream from a mistake
+ * ```ts
+ * import { EventStreamError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { assert, assertEquals, assertRejects } from "@std/assert";
+ *
+ * const events = streamEvents("https://example.com/?token=hush-hush", {
+ *   fetch: () => Promise.resolve(new Response("busy", { status: 503 })),
+ * });
+ * const error = await assertRejects(() => events.next());
+ * assert(error instanceof EventStreamError);
+ * assertEquals(error.code, "http_status");
+ * assertEquals(error.url, "https://example.com/?token=[redacted]");
+ * ```
+ */
+export abstract class EventStreamError extends Error {
+  /** Which error it is. */
+  abstract readonly code: EventStreamErrorCode;
+  /** The URL of the request, or of the answer after redirects; fit to be shown. */
+  readonly url: string;
+
+  /**
+   * Makes an error.
+   *
+   * @param message What was expected, what came, and what to do.
+   * @param url The URL, fit to be shown.
+   * @param options The cause, fit to be shown.
+   */
+  constructor(message: string, url: string, options?: ErrorOptions) {
+    super(message, options);
+    this.url = url;
+  }
+}
+
+/** What an answer that is not an event stream was. */
+export interface UnexpectedResponse {
+  /** The URL that answered, fit to be shown. */
+  readonly url: string;
+  /** The status code; 0 for a redirect that was not to be followed, in browsers. */
+  readonly status: number;
+  /** The reason phrase; `""` if none. */
+  readonly statusText: string;
+  /** The headers, without cookies. */
+  readonly headers: Headers;
+  /** The first 64 KiB of the body as text, or what came of it in 5 seconds. */
+  readonly body: string;
+  /** Whether the body was longer, or broke off. */
+  readonly truncated: boolean;
+}
+
+/**
+ * There was an answer, and it was no event stream.
+ *
+ * The base of {@linkcode HttpStatusError} and {@linkcode NotAnEventStreamError},
+ * which show what it was instead.
+ *
+ * @example Show what a server says, whatever is wrong with it
+ * ```ts
+ * import { streamEvents, UnexpectedResponseError } from "@rivulet/rivulet/fetch";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const events = streamEvents("https://example.com/", {
+ *   fetch: () => Promise.resolve(Response.json({ error: "overloaded" })),
+ * });
+ * const error = await assertRejects(() => events.next());
+ * if (!(error instanceof UnexpectedResponseError)) throw error;
+ * assertEquals(JSON.parse(error.body), { error: "overloaded" });
+ * ```
+ */
+export abstract class UnexpectedResponseError extends EventStreamError
+  implements UnexpectedResponse {
+  /** The status code; 0 for a redirect that was not to be followed, in browsers. */
+  readonly status: number;
+  /** The reason phrase; `""` if none. */
+  readonly statusText: string;
+  /** The headers, without cookies. */
+  readonly headers: Headers;
+  /** The first 64 KiB of the body as text, or what came of it in 5 seconds. */
+  readonly body: string;
+  /** Whether the body was longer, or broke off. */
+  readonly truncated: boolean;
+
+  /**
+   * Makes an error.
+   *
+   * @param message What was expected, and what came.
+   * @param response What the answer was.
+   */
+  constructor(message: string, response: UnexpectedResponse) {
+    const hint = response.body === "" ? "" : " (its start is in 'body')";
+    super(message + hint, response.url);
+    this.status = response.status;
+    this.statusText = response.statusText;
+    this.headers = response.headers;
+    this.body = response.body;
+    this.truncated = response.truncated;
+  }
+}
+
+/**
+ * The answer's status was not 200.
+ *
+ * The standard has every other status end an event stream for good; 204 is how
+ * a server says that it wants no reconnection.
+ *
+ * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#dom-eventsource | HTML Standard, section 9.2.2}
+ *
+ * @example Show why a server refused
+ * ```ts
+ * import { HttpStatusError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const events = streamEvents("https://example.com/", {
+ *   fetch: () =>
+ *     Promise.resolve(
+ *       new Response("busy", { status: 503, headers: { "Retry-After": "7" } }),
+ *     ),
+ * });
+ * const error = await assertRejects(() => events.next(), HttpStatusError);
+ * assertEquals(error.status, 503);
+ * assertEquals(error.headers.get("Retry-After"), "7");
+ * assertEquals(error.body, "busy");
+ * ```
+ */
+export class HttpStatusError extends UnexpectedResponseError {
+  /** Which error it is. */
+  readonly code = "http_status";
+
+  /**
+   * Makes an error.
+   *
+   * @param response What the answer was.
+   */
+  constructor(response: UnexpectedResponse) {
+    const { status, statusText, url } = response;
+    const got = statusText ? `${status} ${statusText}` : `${status}`;
+    super(
+      `Cannot stream events from ${url} as the status must be 200: got ${got}`,
+      response,
+    );
+    this.name = "HttpStatusError";
+  }
+}
+
+/**
+ * The answer's status was 200, but its content type not `text/event-stream`.
+ *
+ * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#dom-eventsource | HTML Standard, section 9.2.2}
+ *
+ * @example A login page instead of events
+ * ```ts
+ * import { NotAnEventStreamError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const events = streamEvents("https://example.com/", {
+ *   fetch: () =>
+ *     Promise.resolve(
+ *       new Response("<h1>Log in", { headers: { "Content-Type": "text/html" } }),
+ *     ),
+ * });
+ * const error = await assertRejects(() => events.next(), NotAnEventStreamError);
+ * assertEquals(error.contentType, "text/html");
+ * assertEquals(error.body, "<h1>Log in");
+ * ```
+ */
+export class NotAnEventStreamError extends UnexpectedResponseError {
+  /** Which error it is. */
+  readonly code = "not_an_event_stream";
+  /** The value of the `Content-Type` header; `undefined` if there was none. */
+  readonly contentType: string | undefined;
+
+  /**
+   * Makes an error.
+   *
+   * @param response What the answer was.
+   */
+  constructor(response: UnexpectedResponse) {
+    const contentType = response.headers.get("content-type") ?? undefined;
+    super(
+      `Cannot stream events from ${response.url} as the content type must be text/event-stream: got ${
+        contentType ?? "none"
+      }`,
+      response,
+    );
+    this.name = "NotAnEventStreamError";
+    this.contentType = contentType;
+  }
+}
+
+/**
+ * The network failed: before there was an answer, or in the middle of it.
+ *
+ * @example A connection that drops
+ * ```ts
+ * import { ConnectionError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const events = streamEvents("https://example.com/", {
+ *   fetch: () => Promise.reject(new TypeError("refused")),
+ * });
+ * const error = await assertRejects(() => events.next(), ConnectionError);
+ * assertEquals(error.phase, "connect");
+ * ```
+ */
+export class ConnectionError extends EventStreamError {
+  /** Which error it is. */
+  readonly code = "connection";
+  /** Whether it was before the answer's headers, or after. */
+  readonly phase: "connect" | "body";
+
+  /**
+   * Makes an error.
+   *
+   * @param url The URL, fit to be shown.
+   * @param phase Whether it was before the answer's headers, or after.
+   * @param cause What `fetch` threw, fit to be shown.
+   */
+  constructor(url: string, phase: "connect" | "body", cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(
+      phase === "connect"
+        ? `Cannot stream events from ${url} as there was no answer: ${why}`
+        : `The event stream from ${url} broke off before its end: ${why}`,
+      url,
+      { cause },
+    );
+    this.name = "ConnectionError";
+    this.phase = phase;
+  }
+}
+
+/**
+ * There was no answer within `connectTimeout`.
+ *
+ * @example A server that accepts and says nothing
+ * ```ts
+ * import { ConnectTimeoutError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { FakeClock } from "@rivulet/rivulet/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const clock = new FakeClock();
+ * const events = streamEvents("https://example.com/", {
+ *   fetch: () => new Promise(() => {}),
+ *   connectTimeout: 10_000,
+ *   clock,
+ * });
+ * const failed = assertRejects(() => events.next(), ConnectTimeoutError);
+ * await clock.advance(10_000);
+ * assertEquals((await failed).timeout, 10_000);
+ * ```
+ */
+export class ConnectTimeoutError extends EventStreamError {
+  /** Which error it is. */
+  readonly code = "connect_timeout";
+  /** The limit that was reached, in milliseconds. */
+  readonly timeout: number;
+
+  /**
+   * Makes an error.
+   *
+   * @param url The URL, fit to be shown.
+   * @param timeout The limit that was reached, in milliseconds.
+   */
+  constructor(url: string, timeout: number) {
+    super(
+      `Cannot stream events from ${url} as the answer's headers must come within ${timeout} ms ('connectTimeout'): got none`,
+      url,
+    );
+    this.name = "ConnectTimeoutError";
+    this.timeout = timeout;
+  }
+}
+
+/** What an {@linkcode IdleTimeoutError} knows. */
+export interface IdleTimeout {
+  /** Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is `eventTimeout`. */
+  readonly clock: "bytes" | "events";
+  /** The limit that was reached, in milliseconds. */
+  readonly timeout: number;
+  /**
+   * The last thing that came: nothing after the headers; or bytes that made no
+   * event, such as a comment; or an event.
+   */
+  readonly lastSeen: "nothing" | "bytes" | "event";
+}
+
+/**
+ * The stream was open, and silent for longer than `idleTimeout` or
+ * `eventTimeout` allows.
+ *
+ * `clock` tells the two apart: a peer that is gone sends no bytes, while one
+ * that sends comments and no event is there, and stuck.
+ *
+ * @example A server that has gone silent
+ * ```ts
+ * import { IdleTimeoutError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { FakeClock } from "@rivulet/rivulet/testing";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const clock = new FakeClock();
+ * const events = streamEvents("https://example.com/", {
+ *   fetch: () =>
+ *     Promise.resolve(
+ *       new Response(new ReadableStream(), {
+ *         headers: { "Content-Type": "text/event-stream" },
+ *       }),
+ *     ),
+ *   idleTimeout: 60_000,
+ *   clock,
+ * });
+ * const failed = assertRejects(() => events.next(), IdleTimeoutError);
+ * await clock.advance(60_000);
+ * const error = await failed;
+ * assertEquals(error.clock, "bytes");
+ * assertEquals(error.timeout, 60_000);
+ * assertEquals(error.lastSeen, "nothing");
+ * ```
+ */
+export class IdleTimeoutError extends EventStreamError implements IdleTimeout {
+  /** Which error it is. */
+  readonly code = "idle_timeout";
+  /** Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is `eventTimeout`. */
+  readonly clock: "bytes" | "events";
+  /** The limit that was reached, in milliseconds. */
+  readonly timeout: number;
+  /**
+   * The last thing that came: nothing after the headers; or bytes that made no
+   * event, such as a comment; or an event.
+   */
+  readonly lastSeen: "nothing" | "bytes" | "event";
+
+  /**
+   * Makes an error.
+   *
+   * @param url The URL, fit to be shown.
+   * @param facts What is known.
+   */
+  constructor(url: string, facts: IdleTimeout) {
+    const [what, option] = facts.clock === "bytes"
+      ? ["a byte", "idleTimeout"]
+      : ["an event", "eventTimeout"];
+    super(
+      `Cannot go on streaming events from ${url} as ${what} must come every ${facts.timeout} ms ('${option}'): last seen was ${
+        facts.lastSeen === "event" ? "an event" : facts.lastSeen
+      }`,
+      url,
+    );
+    this.name = "IdleTimeoutError";
+    this.clock = facts.clock;
+    this.timeout = facts.timeout;
+    this.lastSeen = facts.lastSeen;
+  }
+}

@@ -1,0 +1,199 @@
+// This module is browser compatible.
+
+/** What {@linkcode prepareRequest} makes of a request. */
+export interface PreparedRequest {
+  /** The URL, whole: not to be shown. */
+  readonly url: string;
+  /** The headers that are sent. */
+  readonly headers: Headers;
+  /** What is passed to `fetch` along with the input, but for the signal. */
+  readonly init: RequestInit;
+}
+
+/** The part of the options of a stream that makes its request. */
+export interface RequestOptions {
+  /** The method. */
+  readonly method?: string | undefined;
+  /** The headers, in place of those of a `Request`. */
+  readonly headers?: HeadersInit | undefined;
+  /** The body, in place of that of a `Request`. */
+  readonly body?: BodyInit | null | undefined;
+  /** Where to resume. */
+  readonly lastEventId?: string | undefined;
+  /** What to do about redirects. */
+  readonly redirect?: RequestRedirect | undefined;
+  /** Whether cookies are sent. */
+  readonly credentials?: RequestCredentials | undefined;
+}
+
+/** `duplex` is in the Fetch Standard, and not in every runtime's types. */
+interface StreamingRequestInit extends RequestInit {
+  duplex?: "half";
+}
+
+/**
+ * Bytes that a header's value may have: visible ones, spaces and tabs inside.
+ *
+ * @see {@link https://www.rfc-editor.org/rfc/rfc9110#section-5.5 | RFC 9110, section 5.5}
+ */
+const LEGAL_HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * Makes the request for an event stream, as the standard has it.
+ *
+ * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#dom-eventsource | HTML Standard, section 9.2.2}
+ *
+ * @param input Where to.
+ * @param options What else.
+ * @returns The request.
+ * @throws {TypeError} If `fetch` would not take it.
+ */
+export function prepareRequest(
+  input: string | URL | Request,
+  options: RequestOptions,
+): PreparedRequest {
+  const request = input instanceof Request ? input : undefined;
+  const browser = isBrowser();
+  const headers = copyHeaders(options.headers ?? request?.headers);
+  if (!headers.has("accept")) headers.set("accept", "text/event-stream");
+  const init: StreamingRequestInit = { headers };
+  // A Cache-Control header of our own would make a browser ask the server for
+  // permission first (a CORS preflight), which "no-store" does not; it sends
+  // the same. Other runtimes have no cache, and send nothing for "no-store".
+  if (browser) init.cache = "no-store";
+  else if (!headers.has("cache-control")) {
+    headers.set("cache-control", "no-cache");
+  }
+  const id = headerFromId(options.lastEventId ?? "");
+  if (id !== "") headers.set("last-event-id", id);
+  if (options.method !== undefined) init.method = options.method;
+  if (options.redirect !== undefined) init.redirect = options.redirect;
+  if (options.credentials !== undefined) init.credentials = options.credentials;
+  setBody(init, headers, request, options, browser);
+  return { url: request?.url ?? resolve(input, init.method), headers, init };
+}
+
+/**
+ * Whether `fetch` follows the rules for web pages. Asked by what they do, which
+ * holds in workers too: they drop headers whose names start with `Sec-`.
+ */
+function isBrowser(): boolean {
+  const headers = { "Sec-Probe": "1" };
+  return !new Request("http://localhost/", { headers }).headers
+    .has("sec-probe");
+}
+
+/** Resolves a URL as `fetch` would, and refuses what it would. */
+function resolve(input: string | URL | Request, method = "GET"): string {
+  let request: Request;
+  try {
+    request = new Request(input);
+  } catch {
+    // Without the cause: runtimes quote the URL, password included.
+    throw new TypeError(
+      "Cannot stream events as 'input' must be a URL that fetch accepts: it is relative to nothing, malformed, or has a password that this runtime refuses",
+    );
+  }
+  try {
+    new Request(request, { method });
+  } catch {
+    throw new TypeError(
+      `Cannot stream events as 'method' must be one that fetch accepts: current value is ${method}`,
+    );
+  }
+  return request.url;
+}
+
+function copyHeaders(init: HeadersInit | undefined): Headers {
+  const headers = new Headers();
+  if (!init) return headers;
+  const entries = Symbol.iterator in init
+    ? [...init]
+    : Object.entries<string>(init);
+  for (const [name = "", value = ""] of entries) {
+    try {
+      headers.append(name, value);
+    } catch {
+      // Without the cause: runtimes quote the value, which may be a key.
+      throw new TypeError(
+        `Cannot stream events as 'headers' must have names and values that HTTP allows: the one named ${
+          JSON.stringify(name)
+        } does not`,
+      );
+    }
+  }
+  return headers;
+}
+
+/**
+ * The value that stands for an id: its UTF-8 bytes. A header has none for an id
+ * with other controls than a tab: then the stream is asked for from its start.
+ * Spaces and tabs around an id are not part of a header's value, whoever sends
+ * it, so servers don't get to see them.
+ */
+function headerFromId(id: string): string {
+  let value = "";
+  for (const byte of new TextEncoder().encode(id)) {
+    value += String.fromCharCode(byte);
+  }
+  return LEGAL_HEADER_VALUE.test(value)
+    ? value.replace(/^[\t ]+|[\t ]+$/g, "")
+    : "";
+}
+
+/**
+ * A body is sent as a stream, which a runtime can only send once. One that it
+ * can read again it does send again, when a connection that it had kept is
+ * closed under the request: the server may then see a POST twice. Browsers
+ * send streams over HTTP/2 only, and get the body as it is.
+ */
+function setBody(
+  init: StreamingRequestInit,
+  headers: Headers,
+  request: Request | undefined,
+  options: RequestOptions,
+  browser: boolean,
+): void {
+  const given = options.body ?? undefined;
+  const method = (options.method ?? request?.method ?? "GET").toUpperCase();
+  if (given === undefined) {
+    if (!request?.body || browser) return;
+    if (request.bodyUsed) {
+      throw new TypeError(
+        "Cannot stream events as the body of 'input' must be unread: it was sent or read before, pass a clone",
+      );
+    }
+    setStream(init, request.body);
+    return;
+  }
+  if (method === "GET" || method === "HEAD") {
+    throw new TypeError(
+      `Cannot stream events as 'body' must be left out with the method ${method}: set 'method'`,
+    );
+  }
+  if (given instanceof ReadableStream) {
+    init.body = given;
+    init.duplex = "half";
+    return;
+  }
+  if (browser) {
+    init.body = given;
+    return;
+  }
+  const response = new Response(given);
+  const type = response.headers.get("content-type");
+  if (type !== null && !headers.has("content-type")) {
+    headers.set("content-type", type);
+  }
+  if (response.body) setStream(init, response.body);
+  else init.body = given;
+}
+
+/** Runtimes know what their own streams were made of, but not what passed another. */
+function setStream(
+  init: StreamingRequestInit,
+  body: ReadableStream<Uint8Array>,
+): void {
+  init.body = body.pipeThrough(new TransformStream());
+  init.duplex = "half";
+}
