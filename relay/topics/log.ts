@@ -1,0 +1,61 @@
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+
+/** An event as a log holds it. */
+export interface LogEntry {
+  /** The event as it came. */
+  readonly event: ServerSentEvent;
+  /** `{event?, data, id?}` as subscribers get it: encoded once, when appended. */
+  readonly json: string;
+  /** The length of {@linkcode json} in UTF-8 bytes: what retention counts. */
+  readonly size: number;
+  /** When it was appended, in milliseconds since the epoch. */
+  readonly time: number;
+}
+
+/** How much one read may give. At least one event is always given. */
+export interface ReadBudget {
+  /** The most events. */
+  readonly events: number;
+  /** The most bytes, as {@linkcode LogEntry.size} counts them. */
+  readonly bytes: number;
+}
+
+/** Consecutive events of a log. */
+export interface LogRange {
+  /** The offset of the first of them. */
+  readonly offset: number;
+  /** The events: one at least. */
+  readonly entries: readonly LogEntry[];
+}
+
+/**
+ * The events of one topic, in order, each with its offset: 1, 2, 3, ...
+ *
+ * A store keeps its promise in `append`: a log that must survive resolves once
+ * it will, and only then do {@linkcode Log.next} and readers know of the
+ * events. What is in memory is returned as it is; a promise is for what has to
+ * be fetched.
+ */
+export interface Log extends Disposable {
+  /** The name of this log: 8 to 22 characters of base64url. */
+  readonly epoch: string;
+  /** The offset of the oldest event that is retained; {@linkcode Log.next} if none is. */
+  readonly first: number;
+  /** The offset that the next event will have. */
+  readonly next: number;
+  /**
+   * Adds events at the end, and gives up what retention no longer allows.
+   *
+   * @returns The offset of the first of them.
+   */
+  append(events: readonly ServerSentEvent[]): number | Promise<number>;
+  /**
+   * Reads events from an offset on.
+   *
+   * @param from At least {@linkcode Log.first}, less than {@linkcode Log.next}.
+   * @param budget How much at most.
+   */
+  read(from: number, budget: ReadBudget): LogRange | Promise<LogRange>;
+  /** Gives up what has become too old. */
+  trim(): void;
+}

@@ -1,0 +1,16 @@
+/** How much of a topic is kept for readers that come late. */
+export interface Retention {
+  /** The most events. Default: 10,000. */
+  readonly maxEvents: number;
+  /** The most bytes of encoded events. Default: 16 MiB. */
+  readonly maxBytes: number;
+  /** The age after which an event is given up, in milliseconds. Default: none (`Infinity`). */
+  readonly maxAge: number;
+}
+
+/** What is kept unless the operator says otherwise. */
+export const DEFAULT_RETENTION: Retention = {
+  maxEvents: 10_000,
+  maxBytes: 16 * 1024 * 1024,
+  maxAge: Infinity,
+};

@@ -1,0 +1,122 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import {
+  InvalidTopicNameError,
+  TopicRegistry,
+} from "../../../relay/topics/registry.ts";
+import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { TopicEndedError } from "../../../relay/topics/topic.ts";
+
+const event = { event: "message", data: "x", id: "" };
+
+function make(clock = new FakeClock()): {
+  clock: FakeClock;
+  topics: TopicRegistry;
+} {
+  const topics = new TopicRegistry({
+    retention: DEFAULT_RETENTION,
+    endedTtl: 600_000,
+    awaitedTtl: 60_000,
+    clock,
+  });
+  return { clock, topics };
+}
+
+Deno.test("TopicRegistry allows the names of the protocol, and no other", () => {
+  using topics = make().topics;
+  for (const name of ["a", "A-Z_~:.0", "x".repeat(128), "-", ":", "a."]) {
+    assertEquals(topics.create(name).name, name);
+  }
+  for (
+    const name of ["", ".", ".a", "x".repeat(129), "a b", "a/b", "ä", "a\n"]
+  ) {
+    const error = assertThrows(
+      () => topics.create(name),
+      InvalidTopicNameError,
+    );
+    assertEquals(error.code, "invalid_topic");
+    assertThrows(() => topics.await(name), InvalidTopicNameError);
+  }
+});
+
+Deno.test("TopicRegistry forgets a topic that was only asked for, a minute after its last follower", async () => {
+  const { clock, topics } = make();
+  using _ = topics;
+  const topic = topics.await("t");
+  assert(topics.isAwaited(topic));
+  const unfollow = topic.follow();
+  await clock.advance(3_600_000);
+  assertEquals(topics.get("t"), topic);
+  unfollow();
+  await clock.advance(59_000);
+  assertEquals(topics.get("t"), topic);
+  await clock.advance(2_000);
+  assertEquals(topics.get("t"), undefined);
+});
+
+Deno.test("TopicRegistry keeps a pending topic that was made to be filled", async () => {
+  const { clock, topics } = make();
+  using _ = topics;
+  const awaited = topics.await("t");
+  assertEquals(topics.create("t"), awaited);
+  assert(!topics.isAwaited(awaited));
+  await clock.advance(86_400_000);
+  assertEquals(topics.get("t"), awaited);
+});
+
+Deno.test("TopicRegistry forgets an ended topic after its time to live", async () => {
+  const { clock, topics } = make();
+  using _ = topics;
+  const topic = topics.create("t");
+  topic.append([event]);
+  await clock.advance(3_600_000);
+  topic.end("complete");
+  await clock.advance(599_000);
+  assertEquals(topics.get("t"), topic);
+  await clock.advance(2_000);
+  assertEquals(topics.get("t"), undefined);
+});
+
+Deno.test("TopicRegistry ends what it deletes", async () => {
+  using topics = make().topics;
+  const topic = topics.create("t");
+  assert(topics.delete("t"));
+  assert(!topics.delete("t"));
+  assertEquals((await topic.ended).status, "cancelled");
+});
+
+Deno.test("TopicRegistry leaves no timer behind", () => {
+  const { clock, topics } = make();
+  topics[Symbol.dispose]();
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("Topic opens with its first event, and takes none after its end", () => {
+  using topics = make().topics;
+  const topic = topics.create("t");
+  assertEquals(topic.state.kind, "pending");
+  topic.append([event]);
+  assertEquals(topic.state.kind, "open");
+  assert(topic.end("failed", "why"));
+  assert(!topic.end("complete"), "the first verdict stands");
+  assertEquals(topic.state.kind === "ended" && topic.state.end, {
+    status: "failed",
+    reason: "why",
+  });
+  const error = assertThrows(() => topic.append([event]), TopicEndedError);
+  assertEquals(error.end.status, "failed");
+  topic.open();
+  assertEquals(topic.state.kind, "ended");
+});
+
+Deno.test("Topic tells its observers of every append and change of state", () => {
+  using topics = make().topics;
+  const topic = topics.create("t");
+  let changes = 0;
+  const stop = topic.observe({ changed: () => changes++ });
+  topic.open();
+  topic.append([event, event]);
+  topic.end("complete");
+  assertEquals(changes, 3);
+  stop();
+});
