@@ -1,0 +1,116 @@
+import type { ServerResponse } from "node:http";
+import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../../src/fetch/clock.ts";
+import type { After } from "../topics/position.ts";
+import type { Topic } from "../topics/topic.ts";
+import type { FrameCache } from "./frames.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import type { Pump } from "./pump.ts";
+import { rawSseFormat, sseFormat } from "./sse_format.ts";
+import { Subscriber } from "./subscriber.ts";
+import { Subscription } from "./subscription.ts";
+
+/** What every event stream shares. */
+export interface EventStreamContext {
+  /** Wakes those who wait. */
+  readonly pump: Pump;
+  /** Joined frames. */
+  readonly frames: FrameCache;
+  /** Signs of life. */
+  readonly heartbeat: Heartbeat;
+  /** Where time comes from. */
+  readonly clock: Clock;
+}
+
+const HEADERS = {
+  "Content-Type": "text/event-stream; charset=utf-8",
+  "Cache-Control": "no-cache, no-transform",
+  "X-Accel-Buffering": "no",
+};
+
+const logger = getLogger(["rivulet", "relay", "sse"]);
+
+/** Whether a reader at this position has everything, so that there is nothing to answer with. */
+export function isAtEnd(
+  { state, log }: Topic,
+  after: After,
+  raw: boolean,
+): boolean {
+  if (state.kind !== "ended") return false;
+  if (after === "now") return raw;
+  if (after === "start") return false;
+  // Without the relay's own events, the last that a reader sees is the last event.
+  const last = raw ? log.next - 1 : log.next;
+  return after.epoch === log.epoch && after.offset === last;
+}
+
+/** One SSE reader of one topic (protocol, section 3). */
+export class EventStreamConnection {
+  readonly #response: ServerResponse;
+  readonly #subscriber: Subscriber;
+
+  /**
+   * Answers a request with a topic's events.
+   *
+   * @param response Not yet begun.
+   * @param topic What is read.
+   * @param after Where to begin.
+   * @param raw Whether to leave out the relay's own events.
+   * @param context What is shared.
+   */
+  constructor(
+    response: ServerResponse,
+    topic: Topic,
+    after: After,
+    raw: boolean,
+    { pump, frames, heartbeat, clock }: EventStreamContext,
+  ) {
+    this.#response = response;
+    const format = raw ? rawSseFormat : sseFormat;
+    const sink = {
+      write: (bytes: Uint8Array, done: () => void): void => {
+        if (response.writable) response.write(bytes, done);
+      },
+    };
+    this.#subscriber = new Subscriber(sink, pump, {
+      onEnd: () => response.end(),
+      onError: (error) => {
+        logger.error("Cannot read the log of {topic}: {error}", {
+          topic: topic.name,
+          error,
+        });
+        // Not an end: the client sees a broken stream, and comes back.
+        response.destroy();
+      },
+    });
+    const beater = {
+      takeWrote: (): boolean =>
+        this.#subscriber.takeWrote() || this.#subscriber.busy,
+      beat: (): void => this.#subscriber.answer(format.heartbeat(clock.now())),
+    };
+    response.on("error", (error) => logger.debug("{error}", { error }));
+    response.on("close", () => {
+      heartbeat.delete(beater);
+      this.#subscriber.close();
+    });
+    response.writeHead(200, {
+      ...HEADERS,
+      "Rivulet-Epoch": topic.log.epoch,
+    });
+    // The reader learns at once that it is connected, on a quiet topic too.
+    response.flushHeaders();
+    heartbeat.add(beater);
+    this.#subscriber.add(new Subscription(topic, after, format, frames));
+  }
+
+  /** Ends the response between two events. */
+  close(): void {
+    this.#subscriber.close();
+    this.#response.end();
+  }
+
+  /** Cuts the connection. */
+  terminate(): void {
+    this.#response.destroy();
+  }
+}

@@ -1,0 +1,43 @@
+import type { LogRange } from "../topics/log.ts";
+import type { Topic } from "../topics/topic.ts";
+
+/** Why events will not come (protocol, section 2, `gap`). */
+export type GapReason = "evicted" | "epoch";
+
+/** What a subscription says beside its events (protocol, section 2). */
+export type SubscriptionMessage =
+  | {
+    readonly type: "subscribed";
+    readonly topic: string;
+    readonly epoch: string;
+    readonly first: number;
+    readonly next: number;
+    readonly after: number;
+    readonly recovered: boolean;
+    readonly state: "pending" | "open" | "ended";
+  }
+  | { readonly type: "live"; readonly topic: string; readonly next: number }
+  | {
+    readonly type: "gap";
+    readonly topic: string;
+    readonly from: number;
+    readonly to: number;
+    readonly reason: GapReason;
+  }
+  | {
+    readonly type: "end";
+    readonly topic: string;
+    readonly offset: number;
+    readonly status: string;
+    readonly reason?: string;
+  };
+
+/** How a door writes what its subscribers get. */
+export interface Format {
+  /** Writes consecutive events: the same bytes for every subscriber. */
+  events(topic: Topic, range: LogRange): Uint8Array;
+  /** Writes what is not an event; `undefined` where this door does not say it. */
+  message(message: SubscriptionMessage, topic: Topic): Uint8Array | undefined;
+  /** What is sent where nothing else was for a while. */
+  heartbeat(time: number): Uint8Array;
+}

@@ -1,0 +1,459 @@
+import { setImmediate } from "node:timers/promises";
+import { assert, assertEquals } from "@std/assert";
+import { z } from "zod";
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import type { Format } from "../../../relay/delivery/format.ts";
+import { FrameCache } from "../../../relay/delivery/frames.ts";
+import { Pump } from "../../../relay/delivery/pump.ts";
+import { type Sink, Subscriber } from "../../../relay/delivery/subscriber.ts";
+import { Subscription } from "../../../relay/delivery/subscription.ts";
+import type { Log, LogRange, ReadBudget } from "../../../relay/topics/log.ts";
+import type { After } from "../../../relay/topics/position.ts";
+import {
+  DEFAULT_RETENTION,
+  type Retention,
+} from "../../../relay/topics/retention.ts";
+import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
+import { Topic } from "../../../relay/topics/topic.ts";
+
+const said = z.looseObject({ type: z.string() });
+type Said = z.infer<typeof said>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** One JSON object a write; counts how often a range is joined. */
+class JsonFormat implements Format {
+  joined = 0;
+
+  events(topic: Topic, { offset, entries }: LogRange): Uint8Array {
+    this.joined++;
+    const events = entries.map(({ event }) => event.data);
+    return encoder.encode(
+      JSON.stringify({ type: "events", topic: topic.name, offset, events }),
+    );
+  }
+  message(message: unknown): Uint8Array {
+    return encoder.encode(JSON.stringify(message));
+  }
+  heartbeat(): Uint8Array {
+    return encoder.encode(`{"type":"heartbeat"}`);
+  }
+}
+
+/** A peer that reads when it is told to. */
+class Peer implements Sink {
+  readonly said: Said[] = [];
+  reads = true;
+  #done: (() => void) | undefined;
+
+  write(bytes: Uint8Array, done: () => void): void {
+    assertEquals(this.#done, undefined, "one write under way at a time");
+    this.said.push(said.parse(JSON.parse(decoder.decode(bytes))));
+    if (this.reads) queueMicrotask(done);
+    else this.#done = done;
+  }
+
+  /** Reads what is under way, and no more. */
+  readOne(): void {
+    const done = this.#done;
+    this.#done = undefined;
+    done?.();
+  }
+
+  types(): string[] {
+    return this.said.map(({ type }) => type);
+  }
+
+  data(): unknown[] {
+    return this.said.flatMap(({ events }) => events ?? []);
+  }
+}
+
+class World implements Disposable {
+  readonly clock = new FakeClock();
+  readonly pump = new Pump();
+  readonly format = new JsonFormat();
+  readonly frames = new FrameCache(this.format);
+  readonly ended: string[] = [];
+  readonly errors: unknown[] = [];
+
+  topic(name = "t", retention: Partial<Retention> = {}): Topic {
+    const log = new MemoryLog(
+      { ...DEFAULT_RETENTION, ...retention },
+      this.clock,
+    );
+    return new Topic(name, log, this.clock);
+  }
+
+  subscriber(peer: Peer): Subscriber {
+    return new Subscriber(peer, this.pump, {
+      onEnd: ({ topic }) => this.ended.push(topic.name),
+      onError: (error) => this.errors.push(error),
+    });
+  }
+
+  subscription(topic: Topic, after: After = "start"): Subscription {
+    return new Subscription(topic, after, this.format, this.frames);
+  }
+
+  /** A peer of its own for one subscription. */
+  follow(topic: Topic, after: After = "start"): Peer {
+    const peer = new Peer();
+    this.subscriber(peer).add(this.subscription(topic, after));
+    return peer;
+  }
+
+  [Symbol.dispose](): void {
+    this.pump[Symbol.dispose]();
+  }
+}
+
+function messages(from: number, to: number): ServerSentEvent[] {
+  return Array.from(
+    { length: to - from + 1 },
+    (_, index) => ({ event: "message", data: String(from + index), id: "" }),
+  );
+}
+
+function numbers(from: number, to: number): string[] {
+  return messages(from, to).map(({ data }) => data);
+}
+
+/** Lets the pump have its turns. */
+async function turns(count = 20): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await setImmediate();
+}
+
+Deno.test("Subscription goes from replay to live to the end in one loop", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.append(messages(1, 3));
+  const peer = world.follow(topic);
+  await turns();
+  topic.append(messages(4, 4));
+  await turns();
+  topic.append(messages(5, 6));
+  topic.end("failed", "why");
+  await turns();
+  const { epoch } = topic.log;
+  assertEquals(peer.said, [
+    {
+      type: "subscribed",
+      topic: "t",
+      epoch,
+      first: 1,
+      next: 4,
+      after: 0,
+      recovered: true,
+      state: "open",
+    },
+    { type: "events", topic: "t", offset: 1, events: ["1", "2", "3"] },
+    { type: "live", topic: "t", next: 4 },
+    { type: "events", topic: "t", offset: 4, events: ["4"] },
+    { type: "events", topic: "t", offset: 5, events: ["5", "6"] },
+    { type: "end", topic: "t", offset: 7, status: "failed", reason: "why" },
+  ]);
+  assertEquals(world.ended, ["t"]);
+  assertEquals(topic.followers, 0);
+});
+
+Deno.test("Subscription to a pending topic is answered at once, and live when it opens", async () => {
+  using world = new World();
+  const topic = world.topic();
+  const peer = world.follow(topic);
+  await turns();
+  assertEquals(peer.types(), ["subscribed"]);
+  assertEquals(peer.said[0]?.["state"], "pending");
+  topic.open();
+  await turns();
+  assertEquals(peer.types(), ["subscribed", "live"]);
+  topic.append(messages(1, 1));
+  await turns();
+  assertEquals(peer.types(), ["subscribed", "live", "events"]);
+});
+
+Deno.test("Subscription begins where it is asked to", async (t) => {
+  using world = new World();
+  const topic = world.topic("t", { maxEvents: 6 });
+  topic.append(messages(1, 10)); // 5..10 are retained
+  const { epoch } = topic.log;
+  const gap = (from: number, to: number, reason: string) => ({
+    type: "gap",
+    topic: "t",
+    from,
+    to,
+    reason,
+  });
+  const table: [string, After, boolean, unknown[], number][] = [
+    ["start", "start", true, [], 5],
+    ["now", "now", true, [], 11],
+    ["a retained position", { epoch, offset: 7 }, true, [], 8],
+    ["just before what is retained", { epoch, offset: 4 }, true, [], 5],
+    ["the last event", { epoch, offset: 10 }, true, [], 11],
+    ["older than what is retained", { epoch, offset: 1 }, false, [
+      gap(2, 4, "evicted"),
+    ], 5],
+    ["beyond the end", { epoch, offset: 11 }, false, [
+      gap(1, 4, "epoch"),
+    ], 5],
+    ["another epoch", { epoch: "another_log", offset: 7 }, false, [
+      gap(1, 4, "epoch"),
+    ], 5],
+  ];
+  for (const [name, after, recovered, gaps, first] of table) {
+    await t.step(name, async () => {
+      const peer = world.follow(topic, after);
+      await turns();
+      assertEquals(peer.said[0]?.["recovered"], recovered);
+      assertEquals(peer.said.filter(({ type }) => type === "gap"), gaps);
+      assertEquals(peer.data(), numbers(first, 10));
+      assertEquals(peer.types().at(-1), "live");
+    });
+  }
+});
+
+Deno.test("Subscription after the end of an ended topic gets the end again, and no gap", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.append(messages(1, 2));
+  topic.end("complete");
+  const { epoch } = topic.log;
+  for (const offset of [2, 3]) {
+    const peer = world.follow(topic, { epoch, offset });
+    await turns();
+    assertEquals(peer.types(), ["subscribed", "end"]);
+    assertEquals(peer.said[0]?.["recovered"], true);
+    assertEquals(peer.said[1]?.["offset"], 3);
+  }
+});
+
+Deno.test("Subscription says which events it was too slow for", async () => {
+  using world = new World();
+  const topic = world.topic("t", { maxEvents: 10 });
+  const peer = world.follow(topic);
+  await turns();
+  peer.reads = false;
+  topic.append(messages(1, 5));
+  await turns();
+  topic.append(messages(6, 30)); // 21..30 are retained
+  await turns();
+  assertEquals(peer.data(), numbers(1, 5), "one write is under way");
+  peer.reads = true;
+  peer.readOne();
+  await turns();
+  assertEquals(peer.said.filter(({ type }) => type === "gap"), [
+    { type: "gap", topic: "t", from: 6, to: 20, reason: "evicted" },
+  ]);
+  assertEquals(peer.data(), [...numbers(1, 5), ...numbers(21, 30)]);
+});
+
+Deno.test("Subscriber has one write under way, and then sends all that has gathered", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.open();
+  const peer = world.follow(topic);
+  await turns();
+  peer.reads = false;
+  for (let event = 1; event <= 100; event++) {
+    topic.append(messages(event, event));
+    await turns(2);
+  }
+  assertEquals(peer.data(), ["1"]);
+  peer.reads = true;
+  peer.readOne();
+  await turns();
+  assertEquals(peer.data(), numbers(1, 100));
+  assertEquals(peer.types(), ["subscribed", "live", "events", "events"]);
+});
+
+Deno.test("Subscriber sends events together that came together", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.open();
+  const peer = world.follow(topic);
+  await turns();
+  for (let event = 1; event <= 50; event++) {
+    topic.append(messages(event, event));
+  }
+  await turns();
+  assertEquals(peer.types(), ["subscribed", "live", "events"]);
+  assertEquals(peer.data(), numbers(1, 50));
+});
+
+Deno.test("FrameCache joins a range once for all who read it", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.append(messages(1, 2_000));
+  const peers = Array.from({ length: 100 }, () => world.follow(topic));
+  await turns();
+  assertEquals(world.format.joined, 4, "of at most 512 events each");
+  topic.append(messages(2_001, 2_010));
+  await turns();
+  assertEquals(world.format.joined, 5);
+  for (const peer of peers) assertEquals(peer.data(), numbers(1, 2_010));
+});
+
+Deno.test("FrameCache brings readers of different places to the same ranges", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.append(messages(1, 5_000));
+  const { epoch } = topic.log;
+  for (let offset = 1; offset <= 50; offset++) {
+    const peer = world.follow(topic, { epoch, offset });
+    await turns();
+    assertEquals(peer.data(), numbers(offset + 1, 5_000));
+  }
+  // The first range of each is its own; the nine after it are everybody's.
+  assertEquals(world.format.joined, 50 + 9);
+});
+
+Deno.test("Subscriber takes its subscriptions in turn", async () => {
+  using world = new World();
+  const peer = new Peer();
+  const subscriber = world.subscriber(peer);
+  const topics = ["a", "b", "c"].map((name) => world.topic(name));
+  for (const topic of topics) topic.append(messages(1, 1_500));
+  peer.reads = false;
+  for (const topic of topics) subscriber.add(world.subscription(topic));
+  peer.reads = true;
+  peer.readOne();
+  await turns();
+  const order = peer.said.filter(({ type }) => type === "events")
+    .map(({ topic }) => topic);
+  // `a` was there alone when its first write began.
+  assertEquals(order, ["a", "a", "b", "c", "a", "b", "c", "b", "c"]);
+});
+
+Deno.test("Subscriber answers before it goes on with events", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.append(messages(1, 2_000));
+  const peer = new Peer();
+  const subscriber = world.subscriber(peer);
+  peer.reads = false;
+  subscriber.add(world.subscription(topic));
+  subscriber.answer(encoder.encode(`{"type":"answer"}`));
+  assertEquals(subscriber.backlog, 1);
+  peer.reads = true;
+  peer.readOne();
+  await turns();
+  assertEquals(peer.types().slice(0, 3), ["subscribed", "answer", "events"]);
+  assertEquals(subscriber.backlog, 0);
+});
+
+Deno.test("Subscriber delivers nothing more of what was removed, and nothing after it is closed", async () => {
+  using world = new World();
+  const topic = world.topic();
+  const other = world.topic("other");
+  const peer = new Peer();
+  const subscriber = world.subscriber(peer);
+  const subscription = world.subscription(topic);
+  subscriber.add(subscription);
+  subscriber.add(world.subscription(other));
+  await turns();
+  assertEquals([topic.followers, other.followers], [1, 1]);
+  topic.append(messages(1, 1));
+  subscriber.remove(subscription);
+  other.append(messages(1, 1));
+  await turns();
+  assertEquals(
+    peer.said.filter(({ type }) => type === "events").map(({ topic }) => topic),
+    ["other"],
+  );
+  subscriber.close();
+  assertEquals([topic.followers, other.followers], [0, 0]);
+  const count = peer.said.length;
+  other.append(messages(2, 2));
+  topic.append(messages(2, 2));
+  await turns();
+  assertEquals(peer.said.length, count);
+});
+
+/** A log whose reads have to be fetched, and are given when the test says so. */
+class FetchedLog implements Log {
+  readonly #log: MemoryLog;
+  readonly waiting: PromiseWithResolvers<LogRange>[] = [];
+  readonly ranges: LogRange[] = [];
+
+  constructor(clock: FakeClock) {
+    this.#log = new MemoryLog(DEFAULT_RETENTION, clock);
+  }
+  get epoch(): string {
+    return this.#log.epoch;
+  }
+  get first(): number {
+    return this.#log.first;
+  }
+  get next(): number {
+    return this.#log.next;
+  }
+  async append(events: readonly ServerSentEvent[]): Promise<number> {
+    await Promise.resolve();
+    return this.#log.append(events);
+  }
+  read(from: number, budget: ReadBudget): Promise<LogRange> {
+    this.ranges.push(this.#log.read(from, budget));
+    const read = Promise.withResolvers<LogRange>();
+    this.waiting.push(read);
+    return read.promise;
+  }
+  give(): void {
+    for (const read of this.waiting.splice(0)) {
+      read.resolve(this.ranges.shift()!); // one for each that waits
+    }
+  }
+  trim(): void {}
+  [Symbol.dispose](): void {}
+}
+
+Deno.test("Subscription waits for what a store has to fetch", async () => {
+  using world = new World();
+  const log = new FetchedLog(world.clock);
+  const topic = new Topic("t", log, world.clock);
+  const appended = topic.append(messages(1, 1_000));
+  assertEquals(log.next, 1, "not before the store has it");
+  assertEquals(await appended, 1);
+  const peer = world.follow(topic);
+  for (let read = 0; read < 5; read++) {
+    await turns(3);
+    log.give();
+  }
+  await turns();
+  assertEquals(peer.data(), numbers(1, 1_000));
+  assertEquals(peer.types(), ["subscribed", "events", "events", "live"]);
+});
+
+Deno.test("Subscription that is removed while a store fetches says nothing more", async () => {
+  using world = new World();
+  const log = new FetchedLog(world.clock);
+  const topic = new Topic("t", log, world.clock);
+  await topic.append(messages(1, 10));
+  const other = world.topic("other");
+  const peer = new Peer();
+  const subscriber = world.subscriber(peer);
+  const subscription = world.subscription(topic);
+  subscriber.add(subscription);
+  await turns();
+  subscriber.remove(subscription);
+  log.give();
+  await turns();
+  subscriber.add(world.subscription(other));
+  await turns();
+  assertEquals(peer.types(), ["subscribed", "subscribed"]);
+});
+
+Deno.test("Subscriber is told when a store cannot read", async () => {
+  using world = new World();
+  const log = new FetchedLog(world.clock);
+  const topic = new Topic("t", log, world.clock);
+  await topic.append(messages(1, 10));
+  const peer = world.follow(topic);
+  await turns();
+  const error = new Error("disk");
+  log.waiting[0]?.reject(error);
+  await turns();
+  assertEquals(world.errors, [error]);
+  assert(!peer.types().includes("events"));
+});
