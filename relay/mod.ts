@@ -1,0 +1,12 @@
+/**
+ * A relay to embed: topics that are filled from SSE upstreams, files and
+ * requests, and followed over WebSocket and SSE.
+ *
+ * @module
+ */
+export * from "./relay.ts";
+export type { RelayOptions } from "./options.ts";
+export * from "./topics/log.ts";
+export * from "./topics/registry.ts";
+export * from "./topics/retention.ts";
+export * from "./topics/topic.ts";

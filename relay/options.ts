@@ -1,0 +1,185 @@
+import { z } from "zod";
+import type { Clock } from "../src/fetch/clock.ts";
+import { systemClock } from "../src/fetch/clock.ts";
+import { topicName } from "./topics/topic_name.ts";
+
+const duration = z.number().positive();
+const count = z.int().positive();
+
+const sourceOption = z.strictObject({
+  name: topicName,
+  url: z.url({ protocol: /^https?$/ }),
+  from: z.enum(["start", "now"]).default("start"),
+});
+
+const fixtureOption = z.strictObject({
+  name: topicName,
+  path: z.string().min(1),
+  loop: z.boolean().default(false),
+});
+
+const LOOPBACK = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/;
+
+/** Accepts {@linkcode RelayOptions}, and fills in what is left out. */
+export const relayOptions = z.strictObject({
+  host: z.string().min(1).default("127.0.0.1"),
+  port: z.int().min(0).max(65_535).default(8_787),
+  insecureOpen: z.boolean().default(false),
+  sources: z.array(sourceOption).default([]),
+  fixtures: z.array(fixtureOption).default([]),
+  allowSources: z.array(z.url({ protocol: /^https?$/ })).default([]),
+  maxEvents: count.default(10_000),
+  maxBytes: count.default(16 * 1024 * 1024),
+  maxAge: z.union([duration, z.literal(Infinity)]).default(Infinity),
+  endedTtl: duration.default(600_000),
+  awaitedTtl: duration.default(60_000),
+  awaitTopics: z.boolean().default(true),
+  heartbeat: duration.default(15_000),
+  maxSubscriptions: count.default(100),
+  maxMessage: count.default(64 * 1024),
+  maxBody: count.default(16 * 1024 * 1024),
+  bodyTimeout: duration.default(8_000),
+  clock: z.custom<Clock>().default(systemClock),
+}).superRefine(({ host, insecureOpen, sources, fixtures }, context) => {
+  if (!LOOPBACK.test(host) && !insecureOpen) {
+    context.addIssue({
+      code: "custom",
+      path: ["host"],
+      message:
+        `Expected a loopback address, as anybody who reaches another could read and write: got '${host}'. Set 'insecureOpen' to allow it`,
+    });
+  }
+  const names = [...sources, ...fixtures].map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    context.addIssue({
+      code: "custom",
+      path: ["sources"],
+      message: `Expected one source for each topic: '${twice}' has two`,
+    });
+  }
+});
+
+/** How a relay is set up; everything may be left out. */
+export interface RelayOptions {
+  /**
+   * The interface to listen on. Others than loopback need `insecureOpen`.
+   *
+   * @default {"127.0.0.1"}
+   */
+  host?: string | undefined;
+  /**
+   * The port; 0 takes one that is free.
+   *
+   * @default {8787}
+   */
+  port?: number | undefined;
+  /**
+   * Whether to listen where anybody may read and write every topic.
+   *
+   * @default {false}
+   */
+  insecureOpen?: boolean | undefined;
+  /**
+   * SSE upstreams, by the topic that each fills, and where subscriptions of
+   * that topic begin that name no position.
+   *
+   * @default {[]}
+   */
+  sources?:
+    | readonly {
+      readonly name: string;
+      readonly url: string;
+      readonly from?: "start" | "now";
+    }[]
+    | undefined;
+  /**
+   * Files that are played, by the topic that each fills.
+   *
+   * @default {[]}
+   */
+  fixtures?:
+    | readonly {
+      readonly name: string;
+      readonly path: string;
+      readonly loop?: boolean;
+    }[]
+    | undefined;
+  /**
+   * Beginnings of the URLs that `PUT /topics/{topic}` may name as a source.
+   *
+   * @default {[]}
+   */
+  allowSources?: readonly string[] | undefined;
+  /**
+   * The most events that a topic keeps.
+   *
+   * @default {10_000}
+   */
+  maxEvents?: number | undefined;
+  /**
+   * The most bytes of encoded events that a topic keeps.
+   *
+   * @default {16_777_216}
+   */
+  maxBytes?: number | undefined;
+  /**
+   * How long a topic keeps an event, in milliseconds.
+   *
+   * @default {Infinity}
+   */
+  maxAge?: number | undefined;
+  /**
+   * How long an ended topic can be read, in milliseconds.
+   *
+   * @default {600_000}
+   */
+  endedTtl?: number | undefined;
+  /**
+   * How long a topic that was only asked for is kept while nobody follows it,
+   * in milliseconds.
+   *
+   * @default {60_000}
+   */
+  awaitedTtl?: number | undefined;
+  /**
+   * Whether a topic can be followed before there is one.
+   *
+   * @default {true}
+   */
+  awaitTopics?: boolean | undefined;
+  /**
+   * After how long without anything else a subscriber is sent a sign of life,
+   * in milliseconds.
+   *
+   * @default {15_000}
+   */
+  heartbeat?: number | undefined;
+  /**
+   * The most subscriptions of one WebSocket.
+   *
+   * @default {100}
+   */
+  maxSubscriptions?: number | undefined;
+  /**
+   * The largest message that a WebSocket client may send, in bytes.
+   *
+   * @default {65_536}
+   */
+  maxMessage?: number | undefined;
+  /**
+   * The largest body of a request, or event in a published stream, in bytes.
+   *
+   * @default {16_777_216}
+   */
+  maxBody?: number | undefined;
+  /**
+   * How long the body of a request may bring nothing, in milliseconds;
+   * published event streams may pause for as long as they like.
+   *
+   * @default {8_000}
+   */
+  bodyTimeout?: number | undefined;
+  /** Where time comes from. Default: the machine's clock. */
+  clock?: Clock | undefined;
+}

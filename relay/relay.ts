@@ -1,0 +1,254 @@
+import type { ServerResponse } from "node:http";
+import type { z } from "zod";
+import { EventStreamConnection, isAtEnd } from "./delivery/event_stream.ts";
+import { FrameCache } from "./delivery/frames.ts";
+import { Heartbeat } from "./delivery/heartbeat.ts";
+import { Pump } from "./delivery/pump.ts";
+import { rawSseFormat, sseFormat } from "./delivery/sse_format.ts";
+import { websocketFormat } from "./delivery/websocket_format.ts";
+import { createRequestHandler } from "./http/routes.ts";
+import { HttpServer } from "./http/server.ts";
+import { UpgradeHandler } from "./http/upgrade.ts";
+import { type RelayOptions, relayOptions } from "./options.ts";
+import { Publisher } from "./sources/publish.ts";
+import { Sources } from "./sources/sources.ts";
+import type { After } from "./topics/position.ts";
+import { TopicRegistry } from "./topics/registry.ts";
+import type { Topic } from "./topics/topic.ts";
+
+/** Where a relay can be reached. */
+export interface RelayAddress {
+  /** The address of the interface. */
+  readonly hostname: string;
+  /** The port. */
+  readonly port: number;
+  /** The beginning of every URL: `http://127.0.0.1:8787`. */
+  readonly url: string;
+}
+
+/** A relay: topics, what fills them, and the doors to them. */
+export interface Relay extends AsyncDisposable {
+  /** The topics, to be read and filled by the program that embeds the relay. */
+  readonly topics: TopicRegistry;
+  /**
+   * Opens the sources, and then the doors.
+   *
+   * @returns Where the relay can be reached. Rejects with a
+   * {@linkcode RelayStartError} where a source or the address cannot be had;
+   * the relay is closed then.
+   */
+  listen(): Promise<RelayAddress>;
+  /**
+   * Says goodbye to every subscriber, and closes: within 3 s, or else by force.
+   * The topics do not end by this: subscribers are told to come back.
+   */
+  close(): Promise<void>;
+}
+
+/** A relay cannot start. */
+export class RelayStartError extends Error {
+  /** What cannot be had, for programs. */
+  readonly code: "source_failed" | "listen_failed";
+
+  /** Says what cannot be had, and why. */
+  constructor(
+    code: RelayStartError["code"],
+    message: string,
+    options: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = "RelayStartError";
+    this.code = code;
+  }
+}
+
+/** How long peers have to close in their turn, in milliseconds. */
+const CLOSE_GRACE = 2_000;
+
+/** When those who are sent away should come back, in milliseconds. */
+const RECONNECT_IN = [100, 5_000] as const;
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Options that no relay can be made from. */
+export class RelayOptionsError extends TypeError {
+  /** What happened, for programs. */
+  readonly code = "invalid_options";
+
+  /** Names each option that is wrong, and what was expected. */
+  constructor(message: string) {
+    super(`Cannot make a relay of these options: ${message}`);
+    this.name = "RelayOptionsError";
+  }
+}
+
+/**
+ * Makes a relay.
+ *
+ * @param options How it is set up.
+ * @returns A relay that does not listen yet.
+ * @throws {RelayOptionsError} If an option is not what it has to be.
+ *
+ * @example Embed a relay, and publish to it
+ * ```ts
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const { url } = await relay.listen();
+ *
+ * relay.topics.create("news").append([
+ *   { event: "message", data: "hello", id: "" },
+ * ]);
+ * const response = await fetch(`${url}/topics/news`, {
+ *   headers: { Accept: "application/json" },
+ * });
+ * const { events, next } = await response.json();
+ * assertEquals(events, [{ data: "hello" }]);
+ * assertEquals(next, 2);
+ * ```
+ */
+export function createRelay(options: RelayOptions = {}): Relay {
+  const parsed = relayOptions.safeParse(options);
+  if (!parsed.success) {
+    throw new RelayOptionsError(
+      parsed.error.issues
+        .map(({ path, message }) => `${path.join(".")}: ${message}`)
+        .join("; "),
+    );
+  }
+  return new RelayServer(parsed.data);
+}
+
+class RelayServer implements Relay {
+  readonly topics: TopicRegistry;
+  readonly #options: z.output<typeof relayOptions>;
+  readonly #pump = new Pump();
+  readonly #heartbeat: Heartbeat;
+  readonly #sources: Sources;
+  readonly #upgrades: UpgradeHandler;
+  readonly #streams = new Set<EventStreamConnection>();
+  readonly #sseFrames = new FrameCache(sseFormat);
+  readonly #rawFrames = new FrameCache(rawSseFormat);
+  readonly #server: HttpServer;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: z.output<typeof relayOptions>) {
+    this.#options = options;
+    const { clock, awaitTopics } = options;
+    this.topics = new TopicRegistry({ ...options, retention: options });
+    this.#heartbeat = new Heartbeat(options.heartbeat, clock);
+    this.#sources = new Sources(clock);
+    const bodyLimits = {
+      maxBytes: options.maxBody,
+      idleTimeout: options.bodyTimeout,
+      clock,
+    };
+    this.#upgrades = new UpgradeHandler({
+      ...options,
+      topics: this.topics,
+      pump: this.#pump,
+      frames: new FrameCache(websocketFormat),
+      heartbeat: this.#heartbeat,
+    });
+    this.#server = new HttpServer({
+      request: createRequestHandler({
+        topics: this.topics,
+        sources: this.#sources,
+        publisher: new Publisher(bodyLimits),
+        bodyLimits,
+        awaitTopics,
+        allowSources: options.allowSources,
+        stream: (...request) => this.#stream(...request),
+      }),
+      upgrade: (...upgrade) => this.#upgrades.handle(...upgrade),
+    });
+  }
+
+  async listen(): Promise<RelayAddress> {
+    const { host, port, sources, fixtures } = this.#options;
+    try {
+      const opened = [
+        ...sources.map(({ name, url, from }) => {
+          const topic = this.topics.create(name);
+          topic.from = from;
+          return this.#sources.start(topic, { kind: "sse", url }).opened;
+        }),
+        ...fixtures.map(({ name, path, loop }) =>
+          this.#sources.start(this.topics.create(name), {
+            kind: "fixture",
+            path,
+            loop,
+          }).opened
+        ),
+      ];
+      try {
+        await Promise.all(opened);
+      } catch (cause) {
+        throw new RelayStartError("source_failed", messageOf(cause), { cause });
+      }
+      try {
+        const address = await this.#server.listen(host, port);
+        const { hostname } = address;
+        const named = hostname.includes(":") ? `[${hostname}]` : hostname;
+        return { ...address, url: `http://${named}:${address.port}` };
+      } catch (cause) {
+        throw new RelayStartError(
+          "listen_failed",
+          `Cannot listen on ${host}:${port}: ${messageOf(cause)}`,
+          { cause },
+        );
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { clock } = this.#options;
+    const closed = this.#server.close();
+    for (const connection of this.#upgrades.connections) {
+      connection.goodbye("The relay is shutting down", RECONNECT_IN);
+      connection.close(1012, "The relay is shutting down");
+    }
+    for (const stream of this.#streams) stream.close();
+    const cancel = clock.setTimeout(
+      () => this.#server.terminate(),
+      CLOSE_GRACE,
+    );
+    await Promise.all([closed, this.#sources[Symbol.asyncDispose]()]);
+    cancel();
+    this.#pump[Symbol.dispose]();
+    this.#heartbeat[Symbol.dispose]();
+    this.topics[Symbol.dispose]();
+  }
+
+  #stream(
+    response: ServerResponse,
+    topic: Topic,
+    after: After,
+    raw: boolean,
+  ): "streaming" | "at end" {
+    if (isAtEnd(topic, after, raw)) return "at end";
+    const stream = new EventStreamConnection(response, topic, after, raw, {
+      ...this.#options,
+      pump: this.#pump,
+      frames: raw ? this.#rawFrames : this.#sseFrames,
+      heartbeat: this.#heartbeat,
+    });
+    this.#streams.add(stream);
+    response.on("close", () => this.#streams.delete(stream));
+    return "streaming";
+  }
+}

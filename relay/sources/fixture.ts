@@ -1,0 +1,137 @@
+import { readFile } from "node:fs/promises";
+import type { Clock } from "../../src/fetch/clock.ts";
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+import { SseParser } from "../../src/sse/parser.ts";
+import type { Topic } from "../topics/topic.ts";
+import type { Source } from "./source.ts";
+
+/** How a recorded stream is played. */
+export interface FixtureSourceOptions {
+  /** Whether to begin anew at its end. Default: `false`, the topic ends as `complete`. */
+  readonly loop?: boolean;
+  /** Where time comes from. */
+  readonly clock: Clock;
+}
+
+/** Events that belong to one moment, and how long after the last one it comes. */
+interface Step {
+  readonly delay: number;
+  readonly events: ServerSentEvent[];
+}
+
+/** A file that was to be played cannot be. */
+export class FixtureError extends Error {
+  /** What happened, for programs. */
+  readonly code = "invalid_fixture";
+
+  /** Says which file, and what is wrong with it. */
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`Cannot play the fixture '${path}': ${reason}`, options);
+    this.name = "FixtureError";
+  }
+}
+
+/** `: +37ms`: the event that follows came 37 ms after the one before. */
+const PACE = /^\s*\+([0-9]{1,9})ms\s*$/;
+
+/** Reads a stream whose pace is kept in comments. */
+export function parseFixture(text: string): Step[] {
+  const steps: Step[] = [];
+  let delay = 0;
+  const parser = new SseParser({
+    onComment(comment) {
+      delay += Number(PACE.exec(comment)?.[1] ?? 0);
+    },
+    onEvent(event) {
+      const last = steps.at(-1);
+      if (last && delay === 0) last.events.push(event);
+      else steps.push({ delay, events: [event] });
+      delay = 0;
+    },
+  });
+  parser.push(text);
+  parser.end();
+  return steps;
+}
+
+/** Fills a topic from a file, at the pace that it was recorded in. */
+export class FixtureSource implements Source {
+  readonly opened: Promise<void>;
+  readonly finished: Promise<void>;
+  readonly #clock: Clock;
+  readonly #stopped: PromiseWithResolvers<void> = Promise.withResolvers();
+  #isStopped = false;
+
+  /** Begins to play a file. */
+  constructor(
+    topic: Topic,
+    path: string,
+    { loop = false, clock }: FixtureSourceOptions,
+  ) {
+    this.#clock = clock;
+    void topic.ended.then(() => this.stop());
+    const steps = this.#load(topic, path, loop);
+    this.opened = steps.then(() => {});
+    this.finished = this.#play(topic, steps, loop);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#stopped.resolve();
+  }
+
+  async #load(topic: Topic, path: string, loop: boolean): Promise<Step[]> {
+    try {
+      let text: string;
+      try {
+        text = await readFile(path, "utf8");
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new FixtureError(path, reason, { cause });
+      }
+      const steps = parseFixture(text.replace(/^\uFEFF/, ""));
+      if (steps.length === 0) {
+        throw new FixtureError(path, "expected a stream with events, got none");
+      }
+      if (loop && steps.every(({ delay }) => delay === 0)) {
+        throw new FixtureError(
+          path,
+          "expected a pace to loop at, such as the comment ': +37ms' before an event",
+        );
+      }
+      topic.open();
+      return steps;
+    } catch (error) {
+      topic.end("failed", error instanceof Error ? error.message : undefined);
+      throw error;
+    }
+  }
+
+  async #play(
+    topic: Topic,
+    loaded: Promise<Step[]>,
+    loop: boolean,
+  ): Promise<void> {
+    let steps: Step[];
+    try {
+      steps = await loaded;
+    } catch {
+      return; // told by `opened`, and by the topic's end
+    }
+    do {
+      for (const { delay, events } of steps) {
+        if (delay > 0) await this.#wait(delay);
+        if (this.#isStopped) return;
+        await topic.append(events);
+      }
+    } while (loop);
+    topic.end("complete");
+  }
+
+  async #wait(delay: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#clock.setTimeout(resolve, delay);
+    await Promise.race([promise, this.#stopped.promise]);
+    cancel();
+  }
+}
