@@ -1,0 +1,163 @@
+import { parseArgs } from "node:util";
+import type { RelayOptions } from "./options.ts";
+
+/** What the command line asks for. */
+export type Command =
+  | { readonly kind: "help"; readonly text: string }
+  | {
+    readonly kind: "run";
+    readonly options: RelayOptions;
+    readonly logLevel: LogLevel;
+  };
+
+/** From which weight on log lines are written. */
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+/** A command line that asks for nothing that there is. */
+export class FlagError extends Error {
+  /** What happened, for programs. */
+  readonly code = "invalid_flag";
+
+  /** Names the flag, and what was expected. */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "FlagError";
+  }
+}
+
+const HELP = `Rivulet: one event stream in, any number of subscribers out.
+
+Usage: deno run -A jsr:@rivulet/rivulet/cli [FLAG ...]
+
+What fills the topics (each may be given any number of times):
+  --source NAME=URL          the SSE stream at URL; NAME=URL,from=now begins
+                             subscriptions at what is new
+  --fixture NAME=PATH[,loop] a recorded stream, at the pace of its comments
+                             such as ': +37ms', and again from its start
+  --allow-source URL         lets PUT /topics/NAME make a topic from any URL
+                             that begins with this one
+  (and everybody: POST /topics/NAME)
+
+Where it listens:
+  --host ADDRESS             default 127.0.0.1
+  --port NUMBER              default 8787; 0 takes one that is free
+  --insecure-open            allows an address that others can reach: whoever
+                             does can read and write every topic
+
+What is kept:
+  --max-events NUMBER        of each topic, default 10000
+  --max-bytes NUMBER         of each topic, default 16777216
+  --max-age DURATION         default: as long as the topic
+  --ttl DURATION             how long an ended topic can be read, default 10m
+
+Subscribers:
+  --heartbeat DURATION       a sign of life where nothing else was sent,
+                             default 15s
+  --max-subscriptions NUMBER of one WebSocket, default 100
+  --known-topics-only        refuses subscriptions of topics that do not exist,
+                             which otherwise wait for them
+
+And:
+  --log-level LEVEL          debug, info, warning (default) or error, on stderr
+  --help                     this text
+
+A DURATION is a number with ms, s, m or h: 500ms, 30s, 10m, 1h.
+`;
+
+const FLAGS = {
+  source: { type: "string", multiple: true },
+  fixture: { type: "string", multiple: true },
+  "allow-source": { type: "string", multiple: true },
+  host: { type: "string" },
+  port: { type: "string" },
+  "insecure-open": { type: "boolean" },
+  "max-events": { type: "string" },
+  "max-bytes": { type: "string" },
+  "max-age": { type: "string" },
+  ttl: { type: "string" },
+  heartbeat: { type: "string" },
+  "max-subscriptions": { type: "string" },
+  "known-topics-only": { type: "boolean" },
+  "log-level": { type: "string" },
+  help: { type: "boolean" },
+} as const;
+
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+const LEVELS: readonly LogLevel[] = ["debug", "info", "warning", "error"];
+
+function fail(flag: string, expected: string, value: string): never {
+  throw new FlagError(`--${flag}: expected ${expected}, got '${value}'`);
+}
+
+function number(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  return /^[0-9]{1,15}$/.test(value)
+    ? Number(value)
+    : fail(flag, "a whole number", value);
+}
+
+function duration(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const [, digits, unit] = /^([0-9]{1,9})(ms|s|m|h)$/.exec(value) ?? [];
+  return digits === undefined || Number(digits) === 0
+    ? fail(flag, "a duration such as 500ms, 30s, 10m or 1h", value)
+    : Number(digits) * UNITS[unit as keyof typeof UNITS]; // one of them matched
+}
+
+/** Cuts `NAME=VALUE` at the first equals sign. */
+function pair(flag: string, hint: string, value: string): [string, string] {
+  const equals = value.indexOf("=");
+  return equals > 0 && equals < value.length - 1
+    ? [value.slice(0, equals), value.slice(equals + 1)]
+    : fail(flag, hint, value);
+}
+
+/**
+ * Reads the command line.
+ *
+ * @throws {FlagError} If it asks for nothing that there is.
+ */
+export function parseFlags(args: readonly string[]): Command {
+  let flags;
+  try {
+    flags = parseArgs({ args: [...args], options: FLAGS }).values;
+  } catch (cause) {
+    // The first sentence says what is wrong, the others how to quote arguments.
+    const [message] = String(cause instanceof Error ? cause.message : cause)
+      .split(". ");
+    throw new FlagError(`${message}: --help lists the flags`, { cause });
+  }
+  if (flags.help) return { kind: "help", text: HELP };
+  const { "log-level": logLevel = "warning" } = flags;
+  const level = LEVELS.find((level) => level === logLevel) ??
+    fail("log-level", `one of ${LEVELS.join(", ")}`, logLevel);
+  return {
+    kind: "run",
+    logLevel: level,
+    options: {
+      sources: flags.source?.map((value) => {
+        const [name, rest] = pair("source", "NAME=URL", value);
+        const [, url = rest, from] = /^(.*),from=(start|now)$/.exec(rest) ?? [];
+        if (!URL.canParse(url)) fail("source", "NAME=URL", value);
+        return { name, url, from: from === "now" ? "now" : "start" };
+      }),
+      fixtures: flags.fixture?.map((value) => {
+        const [name, rest] = pair("fixture", "NAME=PATH[,loop]", value);
+        const loop = rest.endsWith(",loop");
+        return { name, path: loop ? rest.slice(0, -5) : rest, loop };
+      }),
+      allowSources: flags["allow-source"],
+      host: flags.host,
+      port: number("port", flags.port),
+      insecureOpen: flags["insecure-open"],
+      maxEvents: number("max-events", flags["max-events"]),
+      maxBytes: number("max-bytes", flags["max-bytes"]),
+      maxAge: duration("max-age", flags["max-age"]),
+      endedTtl: duration("ttl", flags.ttl),
+      heartbeat: duration("heartbeat", flags.heartbeat),
+      maxSubscriptions: number("max-subscriptions", flags["max-subscriptions"]),
+      awaitTopics: !flags["known-topics-only"],
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { parseFlags } from "../../relay/flags.ts";
+
+/** The command line, run to its end. */
+async function run(
+  ...args: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const output = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "relay/main.ts", ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return {
+    code: output.code,
+    stdout: text(output.stdout),
+    stderr: text(output.stderr),
+  };
+}
+
+Deno.test("main explains itself", async () => {
+  const { code, stdout, stderr } = await run("--help");
+  assertEquals([code, stderr], [0, ""]);
+  for (const flag of ["--source NAME=URL", "--fixture NAME=PATH", "--port"]) {
+    assert(stdout.includes(flag), flag);
+  }
+  for (const line of stdout.split("\n")) assert(line.length <= 80, line);
+});
+
+Deno.test("main answers what it cannot start with by one clear line and status 2", async (t) => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const nobody = closed.addr.port;
+  closed.close();
+  await using upstream = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("no", { status: 503 }),
+  );
+  const busy = `http://127.0.0.1:${upstream.addr.port}/`;
+  const table: [string, string[], RegExp][] = [
+    ["an unknown flag", ["--nope"], /--nope.*--help/],
+    ["an argument", ["nope"], /nope/],
+    ["a flag without its value", ["--port"], /--port/],
+    ["a port that is no number", ["--port", "x"], /--port.*'x'/],
+    ["a port that is none", ["--port", "65536"], /port/],
+    ["a duration without unit", ["--ttl", "10"], /--ttl.*'10'/],
+    ["a source without name", ["--source", "http://x/"], /--source/],
+    ["a source without URL", ["--source", "a=b"], /--source/],
+    ["a source of another scheme", ["--source", "a=ftp://x/"], /url/],
+    ["a topic with a bad name", ["--source", ".a=http://x/"], /name/],
+    ["a topic with two sources", [
+      "--source",
+      "a=http://x/",
+      "--fixture",
+      "a=x",
+    ], /'a'/],
+    ["a level that is none", ["--log-level", "loud"], /loud/],
+    ["an open address", ["--host", "0.0.0.0"], /0\.0\.0\.0/],
+    ["a port in use", ["--port", String(port)], new RegExp(`:${port}`)],
+    ["a file that is not there", ["--fixture", "a=nowhere"], /nowhere/],
+    ["a file that is no stream", ["--fixture", "a=LICENSE"], /LICENSE/],
+    ["nobody at the source", [
+      "--port",
+      "0",
+      "--source",
+      `a=http://127.0.0.1:${nobody}/`,
+    ], new RegExp(`:${nobody}`)],
+    ["a source that refuses", ["--port", "0", "--source", `a=${busy}`], /503/],
+  ];
+  for (const [name, args, message] of table) {
+    await t.step(name, async () => {
+      const { code, stdout, stderr } = await run(...args);
+      assertEquals([code, stdout], [2, ""], stderr);
+      assertMatch(stderr, /^rivulet: [^\n]+\n$/);
+      assertMatch(stderr, message);
+    });
+  }
+});
+
+/** Reads lines of a process until one matches. */
+async function waitFor(
+  lines: ReadableStreamDefaultReader<string>,
+  pattern: RegExp,
+): Promise<RegExpExecArray> {
+  let text = "";
+  for (;;) {
+    const { done, value } = await lines.read();
+    if (done) throw new Error(`Expected ${pattern}, got: ${text}`);
+    text += value;
+    const match = pattern.exec(text);
+    if (match) return match;
+  }
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test({
+    name: `main says goodbye on ${signal}, closes with 1012, and exits with 0`,
+    ignore: Deno.build.os === "windows", // there a signal ends a process at once
+    async fn() {
+      await using process = new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "-A", "relay/main.ts", "--port", "0"],
+          ...["--fixture", "demo=fixtures/demo.sse,loop"],
+        ],
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const stderr = new Response(process.stderr).text();
+      const lines = process.stdout.pipeThrough(new TextDecoderStream())
+        .getReader();
+      const [, url] = await waitFor(lines, /WebSocket +(ws:\S+)/);
+      const socket = new WebSocket(url!); // the group is not optional
+      const messages: string[] = [];
+      const live = Promise.withResolvers<void>();
+      const closed = Promise.withResolvers<CloseEvent>();
+      socket.onmessage = ({ data }) => {
+        messages.push(String(data));
+        if (messages.length === 4) live.resolve();
+      };
+      socket.onclose = (event) => closed.resolve(event);
+      const stream = await fetch(url!.replace("ws", "http"));
+      const body = stream.text();
+      await live.promise;
+
+      const start = performance.now();
+      process.kill(signal);
+      const { code } = await process.status;
+      assert(performance.now() - start < 5_000);
+      assertEquals([code, await stderr], [0, ""]);
+      assertEquals((await closed.promise).code, 1012);
+      const { type, reconnectIn } = JSON.parse(messages.at(-1) ?? "");
+      assertEquals([type, reconnectIn.length], ["goodbye", 2]);
+      assertMatch(await body, /^event: response\.created\n[^]*\n\n$/);
+      await lines.cancel();
+    },
+  });
+}
+
+Deno.test("parseFlags turns flags into options", () => {
+  const command = parseFlags([
+    ...["--source", "news=http://x/?a=1,2", "--source"],
+    ...["live=https://y/,from=now", "--fixture", "a=b.sse,loop"],
+    ...["--fixture", "c=d=e,f", "--max-age", "2h", "--ttl", "500ms"],
+    ...["--known-topics-only", "--host", "::1", "--insecure-open"],
+  ]);
+  assert(command.kind === "run");
+  const { options } = command;
+  assertEquals(options.sources, [
+    { name: "news", url: "http://x/?a=1,2", from: "start" },
+    { name: "live", url: "https://y/", from: "now" },
+  ]);
+  assertEquals(options.fixtures, [
+    { name: "a", path: "b.sse", loop: true },
+    { name: "c", path: "d=e,f", loop: false },
+  ]);
+  assertEquals([options.maxAge, options.endedTtl], [7_200_000, 500]);
+  assertEquals([options.awaitTopics, options.insecureOpen], [false, true]);
+  assertEquals(options.host, "::1");
+});
