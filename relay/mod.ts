@@ -10,3 +10,5 @@ export * from "./topics/log.ts";
 export * from "./topics/registry.ts";
 export * from "./topics/retention.ts";
 export * from "./topics/topic.ts";
+export type { Clock } from "../src/fetch/clock.ts";
+export type { ServerSentEvent } from "../src/sse/event.ts";

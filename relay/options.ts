@@ -60,7 +60,17 @@ export const relayOptions = z.strictObject({
   }
 });
 
-/** How a relay is set up; everything may be left out. */
+/**
+ * How a relay is set up; everything may be left out.
+ *
+ * @example Keep little, and not for long
+ * ```ts
+ * import { createRelay, type RelayOptions } from "@rivulet/rivulet/relay";
+ *
+ * const options: RelayOptions = { port: 0, maxEvents: 100, endedTtl: 60_000 };
+ * await using _relay = createRelay(options);
+ * ```
+ */
 export interface RelayOptions {
   /**
    * The interface to listen on. Others than loopback need `insecureOpen`.

@@ -16,7 +16,19 @@ import type { After } from "./topics/position.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 import type { Topic } from "./topics/topic.ts";
 
-/** Where a relay can be reached. */
+/**
+ * Where a relay can be reached.
+ *
+ * @example The address of a port that was free
+ * ```ts
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const { hostname, port, url } = await relay.listen();
+ * assertEquals(url, `http://${hostname}:${port}`);
+ * ```
+ */
 export interface RelayAddress {
   /** The address of the interface. */
   readonly hostname: string;
@@ -26,7 +38,21 @@ export interface RelayAddress {
   readonly url: string;
 }
 
-/** A relay: topics, what fills them, and the doors to them. */
+/**
+ * A relay: topics, what fills them, and the doors to them.
+ *
+ * @example Fill a topic from the program itself
+ * ```ts
+ * import { createRelay, type Relay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay: Relay = createRelay({ port: 0 });
+ * await relay.listen();
+ * const topic = relay.topics.create("t");
+ * topic.append([{ event: "message", data: "a", id: "" }]);
+ * assertEquals(topic.log.next, 2);
+ * ```
+ */
 export interface Relay extends AsyncDisposable {
   /** The topics, to be read and filled by the program that embeds the relay. */
   readonly topics: TopicRegistry;
@@ -45,7 +71,22 @@ export interface Relay extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** A relay cannot start. */
+/**
+ * A relay cannot start.
+ *
+ * @example A file that is not there
+ * ```ts
+ * import { createRelay, RelayStartError } from "@rivulet/rivulet/relay";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const relay = createRelay({
+ *   port: 0,
+ *   fixtures: [{ name: "t", path: "nowhere.sse" }],
+ * });
+ * const error = await assertRejects(() => relay.listen(), RelayStartError);
+ * assertEquals(error.code, "source_failed");
+ * ```
+ */
 export class RelayStartError extends Error {
   /** What cannot be had, for programs. */
   readonly code: "source_failed" | "listen_failed";
@@ -72,7 +113,17 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Options that no relay can be made from. */
+/**
+ * Options that no relay can be made from.
+ *
+ * @example A port that there is not
+ * ```ts
+ * import { createRelay, RelayOptionsError } from "@rivulet/rivulet/relay";
+ * import { assertThrows } from "@std/assert";
+ *
+ * assertThrows(() => createRelay({ port: -1 }), RelayOptionsError, "port");
+ * ```
+ */
 export class RelayOptionsError extends TypeError {
   /** What happened, for programs. */
   readonly code = "invalid_options";

@@ -1,6 +1,21 @@
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 
-/** An event as a log holds it. */
+/**
+ * An event as a log holds it.
+ *
+ * @example What subscribers get of an event
+ * ```ts
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const { log } = relay.topics.create("t");
+ * log.append([{ event: "message", data: "a", id: "" }]);
+ * const { entries } = await log.read(1, { events: 10, bytes: 1_000 });
+ * assertEquals(entries[0]?.json, '{"data":"a"}');
+ * assertEquals(entries[0]?.size, 12);
+ * ```
+ */
 export interface LogEntry {
   /** The event as it came. */
   readonly event: ServerSentEvent;
@@ -12,7 +27,16 @@ export interface LogEntry {
   readonly time: number;
 }
 
-/** How much one read may give. At least one event is always given. */
+/**
+ * How much one read may give. At least one event is always given.
+ *
+ * @example A page
+ * ```ts
+ * import type { ReadBudget } from "@rivulet/rivulet/relay";
+ *
+ * const page: ReadBudget = { events: 100, bytes: 64 * 1024 };
+ * ```
+ */
 export interface ReadBudget {
   /** The most events. */
   readonly events: number;
@@ -20,7 +44,18 @@ export interface ReadBudget {
   readonly bytes: number;
 }
 
-/** Consecutive events of a log. */
+/**
+ * Consecutive events of a log.
+ *
+ * @example The offset of the last one
+ * ```ts
+ * import type { LogRange } from "@rivulet/rivulet/relay";
+ *
+ * const lastOffset = ({ offset, entries }: LogRange): number =>
+ *   offset + entries.length - 1;
+ * lastOffset({ offset: 1, entries: [] });
+ * ```
+ */
 export interface LogRange {
   /** The offset of the first of them. */
   readonly offset: number;
@@ -35,6 +70,18 @@ export interface LogRange {
  * it will, and only then do {@linkcode Log.next} and readers know of the
  * events. What is in memory is returned as it is; a promise is for what has to
  * be fetched.
+ *
+ * @example Read what was appended
+ * ```ts
+ * import { createRelay, type Log } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const log: Log = relay.topics.create("t").log;
+ * await log.append([{ event: "message", data: "a", id: "" }]);
+ * const { offset, entries } = await log.read(1, { events: 10, bytes: 1_000 });
+ * assertEquals([offset, entries[0]?.event.data], [1, "a"]);
+ * ```
  */
 export interface Log extends Disposable {
   /** The name of this log: 8 to 22 characters of base64url. */

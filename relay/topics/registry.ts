@@ -4,7 +4,25 @@ import { MemoryLog } from "./stores/memory_log.ts";
 import { Topic } from "./topic.ts";
 import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
 
-/** How long topics are kept, and what of them. */
+/**
+ * How long topics are kept, and what of them.
+ *
+ * @example The relay's defaults
+ * ```ts
+ * import { systemClock } from "@rivulet/rivulet/fetch";
+ * import {
+ *   DEFAULT_RETENTION,
+ *   type TopicRegistryOptions,
+ * } from "@rivulet/rivulet/relay";
+ *
+ * const options: TopicRegistryOptions = {
+ *   retention: DEFAULT_RETENTION,
+ *   endedTtl: 600_000,
+ *   awaitedTtl: 60_000,
+ *   clock: systemClock,
+ * };
+ * ```
+ */
 export interface TopicRegistryOptions {
   /** How much of each topic is kept. */
   readonly retention: Retention;
@@ -16,7 +34,18 @@ export interface TopicRegistryOptions {
   readonly clock: Clock;
 }
 
-/** A topic was asked for by a name that no topic may have. */
+/**
+ * A topic was asked for by a name that no topic may have.
+ *
+ * @example A space is not allowed
+ * ```ts
+ * import { createRelay, InvalidTopicNameError } from "@rivulet/rivulet/relay";
+ * import { assertThrows } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * assertThrows(() => relay.topics.create("a b"), InvalidTopicNameError);
+ * ```
+ */
 export class InvalidTopicNameError extends RangeError {
   /** What happened, for programs. */
   readonly code = "invalid_topic";
@@ -35,7 +64,22 @@ export class InvalidTopicNameError extends RangeError {
 /** How often it is looked for topics to forget, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
 
-/** All topics of a relay, by name. */
+/**
+ * All topics of a relay, by name.
+ *
+ * @example Make, find and delete a topic
+ * ```ts
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const topic = relay.topics.create("t");
+ * assertEquals(relay.topics.get("t"), topic);
+ * assertEquals([...relay.topics], [topic]);
+ * relay.topics.delete("t");
+ * assertEquals((await topic.ended).status, "cancelled");
+ * ```
+ */
 export class TopicRegistry implements Iterable<Topic>, Disposable {
   readonly #topics = new Map<string, Topic>();
   /** Topics that exist because somebody asked for them, and for no other reason. */

@@ -2,7 +2,19 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { Log } from "./log.ts";
 
-/** How a topic may end (protocol, section 1). */
+/**
+ * How a topic may end (protocol, section 1): `complete`, the upstream said that
+ * it was done; `failed`, it said that it was not, or could not be reached;
+ * `truncated`, the connection died before it said anything; `cancelled`;
+ * `expired`.
+ *
+ * @example One of five
+ * ```ts
+ * import type { EndStatus } from "@rivulet/rivulet/relay";
+ *
+ * const status: EndStatus = "truncated";
+ * ```
+ */
 export type EndStatus =
   | "complete"
   | "failed"
@@ -10,7 +22,16 @@ export type EndStatus =
   | "cancelled"
   | "expired";
 
-/** The verdict on a stream, and the entry that closes its log. */
+/**
+ * The verdict on a stream, and the entry that closes its log.
+ *
+ * @example A verdict with a reason
+ * ```ts
+ * import type { TopicEnd } from "@rivulet/rivulet/relay";
+ *
+ * const end: TopicEnd = { status: "failed", reason: "out of tokens" };
+ * ```
+ */
 export interface TopicEnd {
   /** How it ended. */
   readonly status: EndStatus;
@@ -18,19 +39,64 @@ export interface TopicEnd {
   readonly reason?: string;
 }
 
-/** Where a topic is in its life. */
+/**
+ * Where a topic is in its life.
+ *
+ * @example Say how it ended
+ * ```ts
+ * import type { TopicState } from "@rivulet/rivulet/relay";
+ *
+ * function describe(state: TopicState): string {
+ *   return state.kind === "ended" ? state.end.status : state.kind;
+ * }
+ * describe({ kind: "pending" });
+ * ```
+ */
 export type TopicState =
   | { readonly kind: "pending" }
   | { readonly kind: "open" }
   | { readonly kind: "ended"; readonly end: TopicEnd; readonly at: number };
 
-/** Somebody who wants to know that a topic has something new. */
+/**
+ * Somebody who wants to know that a topic has something new.
+ *
+ * @example Count changes
+ * ```ts
+ * import { createRelay, type TopicObserver } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * let changes = 0;
+ * const observer: TopicObserver = { changed: () => changes++ };
+ * const topic = relay.topics.create("t");
+ * const stop = topic.observe(observer);
+ * topic.end("complete");
+ * stop();
+ * assertEquals(changes, 1);
+ * ```
+ */
 export interface TopicObserver {
   /** Called after each append and each change of state; must not throw. */
   changed(topic: Topic): void;
 }
 
-/** An append or a change of state was asked of a topic that has ended. */
+/**
+ * Events were to be added to a topic that has ended.
+ *
+ * @example Nothing follows an end
+ * ```ts
+ * import { createRelay, TopicEndedError } from "@rivulet/rivulet/relay";
+ * import { assertThrows } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const topic = relay.topics.create("t");
+ * topic.end("complete");
+ * assertThrows(
+ *   () => topic.append([{ event: "message", data: "late", id: "" }]),
+ *   TopicEndedError,
+ * );
+ * ```
+ */
 export class TopicEndedError extends Error {
   /** What happened, for programs. */
   readonly code = "topic_ended";
@@ -51,7 +117,23 @@ export class TopicEndedError extends Error {
   }
 }
 
-/** A named log with a life: pending, open, ended with a verdict. */
+/**
+ * A named log with a life: pending, open, ended with a verdict.
+ *
+ * @example From its first event to its end
+ * ```ts
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const topic = relay.topics.create("t");
+ * assertEquals(topic.state.kind, "pending");
+ * topic.append([{ event: "message", data: "a", id: "" }]);
+ * assertEquals(topic.state.kind, "open");
+ * topic.end("failed", "out of tokens");
+ * assertEquals((await topic.ended).reason, "out of tokens");
+ * ```
+ */
 export class Topic {
   /** The name that subscribers ask for. */
   readonly name: string;
