@@ -50,6 +50,7 @@ export class WebSocketConnection {
   readonly #subscriptions = new Map<string, Subscription>();
   /** The topic that the socket was opened for: with its end, the socket is done. */
   #only: string | undefined;
+  #onlyEnded = false;
 
   /**
    * Takes over an upgraded socket.
@@ -137,7 +138,11 @@ export class WebSocketConnection {
   }
 
   #answer(message: Record<string, unknown>): void {
-    this.#subscriber.answer(textFrame(JSON.stringify(message)));
+    this.#send(textFrame(JSON.stringify(message)));
+  }
+
+  #send(frame: Uint8Array): void {
+    this.#subscriber.answer(frame);
     if (this.#subscriber.backlog > MAX_BACKLOG) this.#ws.pause();
   }
 
@@ -152,6 +157,8 @@ export class WebSocketConnection {
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
+    // What was under way when the socket was closed asks for nothing any more.
+    if (this.#ws.readyState !== this.#ws.OPEN) return;
     if (isBinary || !(data instanceof Uint8Array)) {
       return this.close(4500, "Expected a text frame, got a binary one");
     }
@@ -198,7 +205,7 @@ export class WebSocketConnection {
         return this.#subscriber.remove(subscription);
       }
       case "heartbeat":
-        return this.#subscriber.answer(
+        return this.#send(
           websocketFormat.heartbeat(this.#context.clock.now()),
         );
       case "ack":
@@ -240,7 +247,8 @@ export class WebSocketConnection {
   #onEnd(subscription: Subscription): void {
     const { name } = subscription.topic;
     this.#subscriptions.delete(name);
-    if (name === this.#only && this.#subscriptions.size === 0) {
+    if (name === this.#only) this.#onlyEnded = true;
+    if (this.#onlyEnded && this.#subscriptions.size === 0) {
       this.close(1000, "The topic has ended");
     }
   }

@@ -337,16 +337,24 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
         }: got '${type}'`,
       );
     }
-    const topic = topics.create(named(match));
+    const name = named(match);
+    const before = topics.get(name);
+    const isNew = !before || topics.isAwaited(before);
+    const topic = topics.create(name);
     if (topic.state.kind === "ended") {
       throw new TopicEndedError(topic.name, topic.state.end);
     }
-    const published = await publisher.publish(topic, {
-      type: type as PublishType, // one of PUBLISH_TYPES
-      body: request.body,
-      key: request.headers.get("idempotency-key") ?? undefined,
-    });
-    return Response.json(published);
+    try {
+      const published = await publisher.publish(topic, {
+        type: type as PublishType, // one of PUBLISH_TYPES
+        body: request.body,
+        key: request.headers.get("idempotency-key") ?? undefined,
+      });
+      return Response.json(published);
+    } catch (error) {
+      if (isNew) topics.release(topic);
+      throw error;
+    }
   };
 
   const end: Handler = async (request, match) => {

@@ -48,6 +48,11 @@ function internalError(error: unknown): Response {
   ).toResponse();
 }
 
+/** An upgrade to anything else is an offer that may be ignored (RFC 9110, section 7.8). */
+function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
 /** The HTTP server of a relay. */
 export class HttpServer {
   readonly #server: Server;
@@ -66,6 +71,7 @@ export class HttpServer {
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
       connectionsCheckingInterval: CHECK_INTERVAL,
+      shouldUpgradeCallback: isWebSocketUpgrade,
       noDelay: true,
       keepAlive: true,
     }, (incoming, outgoing) => void listener(incoming, outgoing));

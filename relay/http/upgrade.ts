@@ -104,6 +104,9 @@ export class UpgradeHandler {
       skipUTF8Validation: true,
       handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
     });
+    this.#server.on("wsClientError", (error, socket) => {
+      refuse(socket, badRequest("invalid_upgrade", error.message));
+    });
   }
 
   /** Upgrades a connection, or refuses to. */

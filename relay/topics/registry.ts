@@ -128,6 +128,11 @@ export class TopicRegistry implements Iterable<Topic>, Disposable {
     return topic;
   }
 
+  /** Takes {@linkcode create} back, where nothing has come of filling a topic. */
+  release(topic: Topic): void {
+    if (topic.state.kind === "pending") this.#awaited.add(topic);
+  }
+
   /**
    * Forgets a topic; one that has not ended ends as `cancelled`.
    *

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { connect as connectTcp } from "node:net";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 // @ts-types="@types/ws"
 import { WebSocket as WsWebSocket } from "ws";
@@ -95,6 +96,63 @@ Deno.test("The WebSocket door /ws follows many topics, and leaves them", async (
   assertEquals(typeof (await client.next("heartbeat"))["time"], "number");
   assertEquals(client.messages.filter(({ type }) => type === "events"), []);
   await client.close();
+});
+
+Deno.test("The WebSocket door of a topic stays open for the others that it follows", async () => {
+  await using relay = await startRelay();
+  const { topics } = relay.relay;
+  const client = await connect(`${relay.url}/topics/a`);
+  client.send({ type: "subscribe", topic: "b" });
+  while ((await client.next("subscribed"))["topic"] !== "b");
+  topics.create("a").end("complete");
+  assertEquals((await client.next("end"))["topic"], "a");
+  topics.create("b").append([event("1")]);
+  assertEquals((await client.next("events"))["topic"], "b");
+  topics.create("b").end("complete");
+  assertEquals((await client.closed).code, 1000);
+});
+
+Deno.test("A refused upgrade is told why, and an upgrade to anything else is ignored", async () => {
+  await using relay = await startRelay();
+  const request = async (headers: Record<string, string>, path: string) => {
+    const socket = connectTcp(relay.port, "127.0.0.1");
+    const lines = Object.entries({ Host: "x", ...headers })
+      .map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    socket.write(`GET ${path} HTTP/1.1\r\n${lines}\r\n`);
+    let text = "";
+    for await (const chunk of socket.setEncoding("utf8")) text += chunk;
+    return text;
+  };
+  const upgrade = {
+    Connection: "Upgrade",
+    Upgrade: "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+  };
+  for (
+    // deno-fmt-ignore
+    const [headers, path, status, code] of [
+      [{ ...upgrade, "Sec-WebSocket-Key": "x" }, "/ws", 400, "invalid_upgrade"],
+      [
+        { ...upgrade, "Sec-WebSocket-Version": "1" },
+        "/ws",
+        400,
+        "invalid_upgrade",
+      ],
+      [upgrade, "/topics/.a", 400, "invalid_topic"],
+      [upgrade, "/topics/%FF", 400, "invalid_topic"],
+      [upgrade, "/topics/a?after=x", 400, "invalid_position"],
+      [upgrade, "/topics/a?mode=merge", 400, "unsupported"],
+      [upgrade, "/nothing", 404, "not_found"],
+    ] as const
+  ) {
+    const answer = await request(headers, path);
+    assertMatch(answer, new RegExp(`^HTTP/1.1 ${status} `));
+    assertMatch(answer, /\r\nContent-Type: application\/problem\+json\r\n/);
+    assertEquals(JSON.parse(answer.split("\r\n\r\n")[1] ?? "").code, code);
+  }
+  const other = { Connection: "Upgrade, close", Upgrade: "h2c" };
+  assertMatch(await request(other, "/healthz"), /^HTTP\/1.1 200 /);
 });
 
 Deno.test("The WebSocket doors refuse what they cannot do yet, rather than not do it", async () => {

@@ -164,8 +164,9 @@ Deno.test("POST refuses what it cannot append, and says so", async (t) => {
         body: new TextEncoder().encode(body),
       });
       await assertProblem(response, status, code);
-      const { log } = relay.relay.topics.await("t");
-      assertEquals(log.next, 1, "nothing was appended");
+      const topic = relay.relay.topics.await("t");
+      assertEquals(topic.log.next, 1, "nothing was appended");
+      assert(relay.relay.topics.isAwaited(topic), "it will be forgotten");
     });
   }
 });
