@@ -24,8 +24,9 @@ export interface Frame {
 /**
  * The frames of all topics, of one format, by the offset that they begin at.
  *
- * Ranges end where a multiple of the budget's events does, so that readers who
- * resumed at different places soon read the same ranges.
+ * Away from the end of a log, ranges end where a multiple of the budget's
+ * events does, so that readers who resumed at different places soon read the
+ * same ranges.
  */
 export class FrameCache {
   readonly #format: Format;
@@ -53,10 +54,12 @@ export class FrameCache {
     if (!place) this.#byTopic.set(topic, place = new Map());
     const known = place.get(from);
     if (known && (known.full || known.to === topic.log.next)) return known;
-    const range = topic.log.read(from, {
-      events: BUDGET.events - ((from - 1) % BUDGET.events),
-      bytes: BUDGET.bytes,
-    });
+    // At the end of the log all readers are at one place, and a cut would only
+    // make another message.
+    const events = topic.log.next - from <= BUDGET.events
+      ? BUDGET.events
+      : BUDGET.events - ((from - 1) % BUDGET.events);
+    const range = topic.log.read(from, { events, bytes: BUDGET.bytes });
     return range instanceof Promise
       ? range.then((range) => this.#join(topic, range, place))
       : this.#join(topic, range, place);

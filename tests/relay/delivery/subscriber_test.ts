@@ -282,6 +282,29 @@ Deno.test("Subscriber sends events together that came together", async () => {
   assertEquals(peer.data(), numbers(1, 50));
 });
 
+Deno.test("Pump takes in what keeps coming, for as long as its last turn took", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.open();
+  const peer = world.follow(topic);
+  await turns();
+  const busy = { until: 0 };
+  const write = peer.write.bind(peer);
+  peer.write = (bytes, done) => {
+    busy.until = performance.now() + 50;
+    while (performance.now() < busy.until); // a turn that takes 50 ms
+    write(bytes, done);
+  };
+  for (let event = 1; event <= 101; event++) {
+    topic.append(messages(event, event));
+    await setImmediate();
+  }
+  await turns(200);
+  assertEquals(peer.data(), numbers(1, 101));
+  const sent = peer.types().filter((type) => type === "events").length;
+  assert(sent <= 10, `101 events came one by one, and left in ${sent}`);
+});
+
 Deno.test("FrameCache joins a range once for all who read it", async () => {
   using world = new World();
   const topic = world.topic();
