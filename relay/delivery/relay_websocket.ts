@@ -1,4 +1,4 @@
-// @ts-types="@types/ws"
+// @ts-types="./ws.d.ts"
 import { WebSocket } from "ws";
 
 /** What the relay may say when it closes (protocol, section 2). */

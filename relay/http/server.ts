@@ -53,6 +53,18 @@ function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";
 }
 
+/** Not written where it is used: the types do not know of `shouldUpgradeCallback` yet. */
+const SERVER_OPTIONS = {
+  headersTimeout: HEADERS_TIMEOUT,
+  // A body may be an event stream without end; others are timed where they are read.
+  requestTimeout: 0,
+  keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+  connectionsCheckingInterval: CHECK_INTERVAL,
+  shouldUpgradeCallback: isWebSocketUpgrade,
+  noDelay: true,
+  keepAlive: true,
+};
+
 /** The HTTP server of a relay. */
 export class HttpServer {
   readonly #server: Server;
@@ -65,16 +77,10 @@ export class HttpServer {
       (incoming, { outgoing }) => request(incoming, outgoing as ServerResponse),
       { overrideGlobalObjects: false, errorHandler: internalError },
     );
-    this.#server = createServer({
-      headersTimeout: HEADERS_TIMEOUT,
-      // A body may be an event stream without end; others are timed where they are read.
-      requestTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
-      connectionsCheckingInterval: CHECK_INTERVAL,
-      shouldUpgradeCallback: isWebSocketUpgrade,
-      noDelay: true,
-      keepAlive: true,
-    }, (incoming, outgoing) => void listener(incoming, outgoing));
+    this.#server = createServer(
+      SERVER_OPTIONS,
+      (incoming, outgoing) => void listener(incoming, outgoing),
+    );
     this.#server.on("upgrade", upgrade);
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);

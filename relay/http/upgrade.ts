@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { STATUS_CODE, STATUS_TEXT } from "@std/http/status";
-// @ts-types="@types/ws"
+// @ts-types="../delivery/ws.d.ts"
 import { WebSocketServer } from "ws";
 import { RelayWebSocket } from "../delivery/relay_websocket.ts";
 import {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
 import { assert, assertEquals, assertMatch } from "@std/assert";
-// @ts-types="@types/ws"
+// @ts-types="../../relay/delivery/ws.d.ts"
 import { WebSocket as WsWebSocket } from "ws";
 import { z } from "zod";
 import { FakeClock } from "../../src/testing/fake_clock.ts";

@@ -1,6 +1,6 @@
 // Who does not read costs the relay little memory, and nobody else any time.
 import { assert, assertEquals } from "@std/assert";
-// @ts-types="@types/ws"
+// @ts-types="../../relay/delivery/ws.d.ts"
 import { WebSocket } from "ws";
 import { RelayProcess } from "../support/relay_process.ts";
 import { stalledSockets } from "../support/stalled_sockets.ts";
@@ -37,7 +37,7 @@ class Reader {
     });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closed = promise;
-    this.#socket.on("close", resolve);
+    this.#socket.on("close", () => resolve());
     this.#socket.on("error", this.#failed.reject);
     this.#socket.on("message", (data) => {
       try {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-// @ts-types="@types/ws"
+// @ts-types="../../relay/delivery/ws.d.ts"
 import { WebSocket as WsWebSocket } from "ws";
 
 /** Which client. */
