@@ -45,6 +45,7 @@ export class SseSource implements Source {
     this.#topic = topic;
     this.#stream = streamEvents(url, {
       ...options,
+      reconnect: false,
       signal: this.#abort.signal,
     });
     void topic.ended.then(() => this.stop());

@@ -6,7 +6,9 @@ export type EventStreamErrorCode =
   | "not_an_event_stream"
   | "connection"
   | "connect_timeout"
-  | "idle_timeout";
+  | "idle_timeout"
+  | "one_shot_body"
+  | "invalid_event";
 
 /**
  * An event stream could not be had, or broke off.
@@ -23,6 +25,7 @@ export type EventStreamErrorCode =
  * import { assert, assertEquals, assertRejects } from "@std/assert";
  *
  * const events = streamEvents("https://example.com/?token=hush-hush", {
+ *   reconnect: false,
  *   fetch: () => Promise.resolve(new Response("busy", { status: 503 })),
  * });
  * const error = await assertRejects(() => events.next());
@@ -78,6 +81,7 @@ export interface UnexpectedResponse {
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * const events = streamEvents("https://example.com/", {
+ *   reconnect: false,
  *   fetch: () => Promise.resolve(Response.json({ error: "overloaded" })),
  * });
  * const error = await assertRejects(() => events.next());
@@ -129,6 +133,7 @@ export abstract class UnexpectedResponseError extends EventStreamError
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * const events = streamEvents("https://example.com/", {
+ *   reconnect: false,
  *   fetch: () =>
  *     Promise.resolve(
  *       new Response("busy", { status: 503, headers: { "Retry-After": "7" } }),
@@ -171,6 +176,7 @@ export class HttpStatusError extends UnexpectedResponseError {
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * const events = streamEvents("https://example.com/", {
+ *   reconnect: false,
  *   fetch: () =>
  *     Promise.resolve(
  *       new Response("<h1>Log in", { headers: { "Content-Type": "text/html" } }),
@@ -214,6 +220,7 @@ export class NotAnEventStreamError extends UnexpectedResponseError {
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * const events = streamEvents("https://example.com/", {
+ *   reconnect: false,
  *   fetch: () => Promise.reject(new TypeError("refused")),
  * });
  * const error = await assertRejects(() => events.next(), ConnectionError);
@@ -258,6 +265,7 @@ export class ConnectionError extends EventStreamError {
  *
  * const clock = new FakeClock();
  * const events = streamEvents("https://example.com/", {
+ *   reconnect: false,
  *   fetch: () => new Promise(() => {}),
  *   connectTimeout: 10_000,
  *   clock,
@@ -291,8 +299,11 @@ export class ConnectTimeoutError extends EventStreamError {
 
 /** What an {@linkcode IdleTimeoutError} knows. */
 export interface IdleTimeout {
-  /** Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is `eventTimeout`. */
-  readonly clock: "bytes" | "events";
+  /**
+   * Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is
+   * `eventTimeout`, `"heartbeat"` is the rhythm that was learned.
+   */
+  readonly clock: "bytes" | "events" | "heartbeat";
   /** The limit that was reached, in milliseconds. */
   readonly timeout: number;
   /**
@@ -317,6 +328,7 @@ export interface IdleTimeout {
  *
  * const clock = new FakeClock();
  * const events = streamEvents("https://example.com/", {
+ *   reconnect: false,
  *   fetch: () =>
  *     Promise.resolve(
  *       new Response(new ReadableStream(), {
@@ -337,8 +349,11 @@ export interface IdleTimeout {
 export class IdleTimeoutError extends EventStreamError implements IdleTimeout {
   /** Which error it is. */
   readonly code = "idle_timeout";
-  /** Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is `eventTimeout`. */
-  readonly clock: "bytes" | "events";
+  /**
+   * Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is
+   * `eventTimeout`, `"heartbeat"` is the rhythm that was learned.
+   */
+  readonly clock: "bytes" | "events" | "heartbeat";
   /** The limit that was reached, in milliseconds. */
   readonly timeout: number;
   /**
@@ -354,9 +369,11 @@ export class IdleTimeoutError extends EventStreamError implements IdleTimeout {
    * @param facts What is known.
    */
   constructor(url: string, facts: IdleTimeout) {
-    const [what, option] = facts.clock === "bytes"
-      ? ["a byte", "idleTimeout"]
-      : ["an event", "eventTimeout"];
+    const [what, option] = {
+      bytes: ["a byte", "idleTimeout"],
+      events: ["an event", "eventTimeout"],
+      heartbeat: ["a comment or an event", "heartbeat"],
+    }[facts.clock];
     super(
       `Cannot go on streaming events from ${url} as ${what} must come every ${facts.timeout} ms ('${option}'): last seen was ${
         facts.lastSeen === "event" ? "an event" : facts.lastSeen
@@ -367,5 +384,44 @@ export class IdleTimeoutError extends EventStreamError implements IdleTimeout {
     this.clock = facts.clock;
     this.timeout = facts.timeout;
     this.lastSeen = facts.lastSeen;
+  }
+}
+
+/**
+ * A stream would have to send its body once more to reconnect, and cannot: it
+ * was a stream, which can be read only once.
+ *
+ * @example Give the body as a function instead
+ * ```ts
+ * import { OneShotBodyError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const events = streamEvents("https://example.com/", {
+ *   method: "POST",
+ *   body: new Blob(["question"]).stream(),
+ *   reconnect: { minTimeout: 0 },
+ *   fetch: () => Promise.reject(new TypeError("no network")),
+ * });
+ * const error = await assertRejects(() => events.next(), OneShotBodyError);
+ * assertEquals(error.code, "one_shot_body");
+ * ```
+ */
+export class OneShotBodyError extends EventStreamError {
+  /** Which error it is. */
+  readonly code = "one_shot_body";
+
+  /**
+   * Makes an error.
+   *
+   * @param url The URL, fit to be shown.
+   * @param cause Why the stream has to reconnect.
+   */
+  constructor(url: string, cause: unknown) {
+    super(
+      `Cannot connect again to ${url} as its body is a stream, which was sent: give the body as a function that makes it anew, or turn 'reconnect' off`,
+      url,
+      { cause },
+    );
+    this.name = "OneShotBodyError";
   }
 }

@@ -83,6 +83,20 @@ function isBrowser(): boolean {
     .has("sec-probe");
 }
 
+/**
+ * Whether `fetch` would send this method. Bun has no error for those that it
+ * does not know: it sends GET in their place; and it does send TRACE.
+ */
+function isMethod(request: Request, method: string): boolean {
+  if (/^(?:connect|trace|track)$/i.test(method)) return false;
+  try {
+    const sent = new Request(request, { method }).method;
+    return sent.toUpperCase() === method.toUpperCase();
+  } catch {
+    return false;
+  }
+}
+
 /** Resolves a URL as `fetch` would, and refuses what it would. */
 function resolve(input: string | URL | Request, method = "GET"): string {
   let request: Request;
@@ -94,9 +108,7 @@ function resolve(input: string | URL | Request, method = "GET"): string {
       "Cannot stream events as 'input' must be a URL that fetch accepts: it is relative to nothing, malformed, or has a password that this runtime refuses",
     );
   }
-  try {
-    new Request(request, { method });
-  } catch {
+  if (!isMethod(request, method)) {
     throw new TypeError(
       `Cannot stream events as 'method' must be one that fetch accepts: current value is ${method}`,
     );
@@ -172,8 +184,15 @@ function setBody(
     );
   }
   if (given instanceof ReadableStream) {
-    init.body = given;
-    init.duplex = "half";
+    // What was read once is empty now: it would be sent without complaint.
+    try {
+      new Response(given);
+    } catch {
+      throw new TypeError(
+        "Cannot stream events as 'body' must be a stream that is unread: it was sent or read before, make a new one for every request",
+      );
+    }
+    setStream(init, given);
     return;
   }
   if (browser) {
@@ -181,7 +200,10 @@ function setBody(
     return;
   }
   const response = new Response(given);
-  const type = response.headers.get("content-type");
+  // Bun's Response does not know the type of a string.
+  const type = typeof given === "string"
+    ? "text/plain;charset=UTF-8"
+    : response.headers.get("content-type");
   if (type !== null && !headers.has("content-type")) {
     headers.set("content-type", type);
   }

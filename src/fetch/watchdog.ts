@@ -10,32 +10,48 @@ import type { Clock } from "./clock.ts";
  * it looks at how long it has been, and is set again for the rest.
  */
 export class Watchdog {
-  readonly #timeout: number;
+  readonly #getTimeout: () => number;
   readonly #onExpire: () => void;
   readonly #clock: Clock;
   #since = 0;
+  #due = 0;
   #waiting = false;
   #cancelTimer: (() => void) | undefined;
 
   /**
    * Makes a watchdog that sleeps.
    *
-   * @param timeout How long a wait may last, in milliseconds; 0 and `Infinity` mean for ever.
+   * @param timeout How long a wait may last, in milliseconds; 0 and `Infinity`
+   * mean for ever. A function is asked at the start of each wait, and when it
+   * may be over.
    * @param onExpire Called when a wait has lasted that long.
    * @param clock Whose milliseconds they are.
    */
-  constructor(timeout: number, onExpire: () => void, clock: Clock) {
-    this.#timeout = timeout === 0 ? Infinity : timeout;
+  constructor(
+    timeout: number | (() => number),
+    onExpire: () => void,
+    clock: Clock,
+  ) {
+    const constant = timeout === 0 ? Infinity : timeout;
+    this.#getTimeout = typeof constant === "function"
+      ? constant
+      : () => constant;
     this.#onExpire = onExpire;
     this.#clock = clock;
   }
 
   /** A wait begins now; if there was one already, it begins anew. */
   start(): void {
-    if (this.#timeout === Infinity) return;
+    const timeout = this.#getTimeout();
+    if (timeout === Infinity) return;
     this.#since = this.#clock.now();
     this.#waiting = true;
-    if (!this.#cancelTimer) this.#arm(this.#timeout);
+    // Less may be expected than when the timer was set.
+    if (this.#cancelTimer && this.#due > this.#since + timeout) {
+      this.#cancelTimer();
+      this.#cancelTimer = undefined;
+    }
+    if (!this.#cancelTimer) this.#arm(timeout);
   }
 
   /** A sign of life: the wait, if there is one, begins anew. */
@@ -56,10 +72,11 @@ export class Watchdog {
   }
 
   #arm(delay: number, last = false): void {
+    this.#due = this.#clock.now() + delay;
     this.#cancelTimer = this.#clock.setTimeout(() => {
       this.#cancelTimer = undefined;
       if (!this.#waiting) return;
-      const rest = this.#since + this.#timeout - this.#clock.now();
+      const rest = this.#since + this.#getTimeout() - this.#clock.now();
       if (rest > 0) this.#arm(rest);
       // Runtimes run the timers that are due before they look at sockets. A
       // program that was busy past the deadline has its bytes waiting there:

@@ -56,6 +56,11 @@ export interface EventReader
    */
   nextBatch(): Promise<ServerSentEvent[] | undefined>;
   /**
+   * Drops the event that is unfinished, so that another stream of events can
+   * follow in the same body; the last event id and the reconnection time stay.
+   */
+  reset(): void;
+  /**
    * Stops reading: cancels the body, and drops the events that were not taken.
    * Calls that are waiting are answered with `done`.
    *

@@ -161,6 +161,13 @@ class BodyEventReader implements EventReader {
     return this.#nextBatch();
   }
 
+  reset(): void {
+    while (this.#at < this.#chunk.length) this.#parsePiece();
+    this.#tail = EMPTY;
+    this.#decoder = FIRST_DECODER;
+    this.#parser.end();
+  }
+
   async return(): Promise<IteratorReturnResult<undefined>> {
     await this.#stop(undefined);
     return DONE;

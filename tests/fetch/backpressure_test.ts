@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { streamEvents } from "../../src/fetch/mod.ts";
 import { RawServer } from "../support/raw_server.ts";
+import { streamOnce } from "../support/stream_once.ts";
 
 const MIB = 1024 * 1024;
 
@@ -23,7 +23,7 @@ Deno.test("EventStream slows a server down that is faster than its consumer", as
   };
   const atFirst = memory();
   const serving = serve();
-  await using events = streamEvents(server.origin);
+  await using events = streamOnce(server.origin);
   assertEquals((await events.next()).value?.id, "0");
 
   // The server has had its turn, again and again, and got nowhere.

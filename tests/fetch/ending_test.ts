@@ -10,7 +10,6 @@ import {
   ConnectTimeoutError,
   type EventStream,
   IdleTimeoutError,
-  streamEvents,
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
@@ -20,6 +19,7 @@ import {
   ScriptedBody,
   streamResponse,
 } from "../support/scripted_response.ts";
+import { streamOnce } from "../support/stream_once.ts";
 
 /** A signal that counts who listens to it. */
 class CountedAbort extends AbortController {
@@ -58,8 +58,8 @@ Deno.test("EventStream throws the reason of a signal that was aborted before", a
   };
   for (
     const events of [
-      streamEvents("http://localhost/", { signal, fetch }),
-      streamEvents(new Request("http://localhost/", { signal }), { fetch }),
+      streamOnce("http://localhost/", { signal, fetch }),
+      streamOnce(new Request("http://localhost/", { signal }), { fetch }),
     ]
   ) {
     assertStrictEquals(await assertRejects(() => events.open()), reason);
@@ -70,7 +70,7 @@ Deno.test("EventStream throws the reason of a signal that was aborted before", a
 Deno.test("EventStream throws the signal's reason while it connects", async () => {
   using server = new RawServer();
   const abort = new CountedAbort();
-  const events = streamEvents(server.origin, { signal: abort.signal });
+  const events = streamOnce(server.origin, { signal: abort.signal });
   const failed = assertRejects(() => events.next());
   const connection = await server.accept();
   await connection.readHead();
@@ -85,7 +85,7 @@ Deno.test("EventStream throws the signal's reason while it connects", async () =
 Deno.test("EventStream throws the signal's reason while it waits for an event", async () => {
   using server = new RawServer();
   const abort = new CountedAbort();
-  const events = streamEvents(server.origin, { signal: abort.signal });
+  const events = streamOnce(server.origin, { signal: abort.signal });
   const serving = server.stream("data: 1\n\ndata: half");
   assertEquals((await events.next()).value?.data, "1");
   const failed = assertRejects(() => events.next());
@@ -101,7 +101,7 @@ Deno.test("EventStream throws the signal's reason while it waits for an event", 
 Deno.test("EventStream closes at once when its signal is aborted between events", async () => {
   using server = new RawServer();
   const abort = new CountedAbort();
-  const events = streamEvents(server.origin, { signal: abort.signal });
+  const events = streamOnce(server.origin, { signal: abort.signal });
   const serving = server.stream("id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n");
   await events.next();
   abort.abort("enough");
@@ -116,7 +116,7 @@ Deno.test("EventStream closes an answer that comes together with the abort", asy
   for (let turns = 0; turns < 12; turns++) {
     const abort = new AbortController();
     const body = new ScriptedBody();
-    const events = streamEvents("http://localhost/", {
+    const events = streamOnce("http://localhost/", {
       signal: abort.signal,
       fetch: answer(streamResponse(body.stream)),
     });
@@ -133,7 +133,7 @@ Deno.test("EventStream listens to the signal of a Request", async () => {
   using server = new RawServer();
   const abort = new AbortController();
   const request = new Request(server.origin, { signal: abort.signal });
-  const events = streamEvents(request, {
+  const events = streamOnce(request, {
     signal: new AbortController().signal,
   });
   const serving = server.stream();
@@ -146,7 +146,7 @@ Deno.test("EventStream listens to the signal of a Request", async () => {
 Deno.test("EventStream leaves no listener on the signal at its end", async () => {
   const abort = new CountedAbort();
   const options = { signal: abort.signal };
-  const ok = streamEvents("http://localhost/", {
+  const ok = streamOnce("http://localhost/", {
     ...options,
     fetch: answer(streamResponse("data: a\n\n")),
   });
@@ -154,13 +154,13 @@ Deno.test("EventStream leaves no listener on the signal at its end", async () =>
   assertEquals(abort.listeners, 1);
   await Array.fromAsync(ok);
   assertEquals(abort.listeners, 0);
-  const refused = streamEvents("http://localhost/", {
+  const refused = streamOnce("http://localhost/", {
     ...options,
     fetch: answer(new Response("", { status: 404 })),
   });
   await assertRejects(() => refused.next());
   assertEquals(abort.listeners, 0);
-  const left = streamEvents("http://localhost/", {
+  const left = streamOnce("http://localhost/", {
     ...options,
     fetch: answer(streamResponse("data: a\n\n")),
   });
@@ -170,7 +170,7 @@ Deno.test("EventStream leaves no listener on the signal at its end", async () =>
 
 Deno.test("EventStream ends when the server ends the stream", async () => {
   using server = new RawServer();
-  const events = streamEvents(server.origin);
+  const events = streamOnce(server.origin);
   const all = Array.fromAsync(events);
   const connection = await server.stream("data: 1\n\ndata: unfinished\n");
   connection[Symbol.dispose]();
@@ -190,7 +190,7 @@ for (
 ) {
   Deno.test(`EventStream throws when the server breaks off before the ${name} is complete`, async () => {
     using server = new RawServer();
-    const events = streamEvents(`${server.origin}/a`);
+    const events = streamOnce(`${server.origin}/a`);
     const next = events.next();
     const connection = await server.accept();
     await connection.readHead();
@@ -221,7 +221,7 @@ Deno.test("EventStream throws when the connection is reset", async () => {
   await listening.promise;
   const address = server.address();
   assert(address !== null && typeof address === "object");
-  const events = streamEvents(`http://127.0.0.1:${address.port}/`);
+  const events = streamOnce(`http://127.0.0.1:${address.port}/`);
   assertEquals((await events.next()).value?.data, "1");
   sockets[0]?.resetAndDestroy();
   const error = await assertRejects(() => events.next(), ConnectionError);
@@ -234,7 +234,7 @@ Deno.test("EventStream throws when the connection is reset", async () => {
 Deno.test("EventStream throws when nobody listens", async () => {
   const server = new RawServer();
   server[Symbol.dispose]();
-  const events = streamEvents(`${server.origin}/a`);
+  const events = streamOnce(`${server.origin}/a`);
   const error = await assertRejects(() => events.open(), ConnectionError);
   assertEquals(error.phase, "connect");
   assert(error.message.includes(`${server.origin}/a`), error.message);
@@ -244,7 +244,7 @@ Deno.test("EventStream throws when nobody listens", async () => {
 
 Deno.test("EventStream throws when the server closes without an answer", async () => {
   using server = new RawServer();
-  const events = streamEvents(server.origin);
+  const events = streamOnce(server.origin);
   const failed = assertRejects(() => events.open(), ConnectionError);
   const connection = await server.accept();
   await connection.readHead();
@@ -257,7 +257,7 @@ Deno.test("EventStream throws when the server closes without an answer", async (
 Deno.test("EventStream throws when no answer comes in time", async () => {
   using server = new RawServer();
   const clock = new FakeClock();
-  const events = streamEvents(server.origin, { connectTimeout: 1_000, clock });
+  const events = streamOnce(server.origin, { connectTimeout: 1_000, clock });
   const failed = assertRejects(() => events.next(), ConnectTimeoutError);
   const connection = await server.accept();
   await connection.readHead();
@@ -276,14 +276,14 @@ Deno.test("EventStream throws when no answer comes in time", async () => {
 Deno.test("EventStream waits 30 s for an answer by default, and for ever with 0", async () => {
   const hang = () => new Promise<Response>(() => {});
   const clock = new FakeClock();
-  const events = streamEvents("http://localhost/", { fetch: hang, clock });
+  const events = streamOnce("http://localhost/", { fetch: hang, clock });
   const failed = assertRejects(() => events.next(), ConnectTimeoutError);
   await clock.advance(29_999);
   assertEquals(events.state, "connecting");
   await clock.advance(1);
   await failed;
   for (const connectTimeout of [0, Infinity]) {
-    const patient = streamEvents("http://localhost/", {
+    const patient = streamOnce("http://localhost/", {
       fetch: hang,
       clock,
       connectTimeout,
@@ -299,7 +299,7 @@ Deno.test("EventStream waits 30 s for an answer by default, and for ever with 0"
 async function timed(options: StreamEventsOptions) {
   const body = new ScriptedBody();
   const clock = new FakeClock();
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     ...options,
     clock,
     fetch: answer(streamResponse(body.stream)),
@@ -446,7 +446,7 @@ Deno.test("EventStream closes the connection to a server that stalls", async () 
   using server = new RawServer();
   const clock = new FakeClock();
   const commented = Promise.withResolvers<void>();
-  const events = streamEvents(server.origin, {
+  const events = streamOnce(server.origin, {
     idleTimeout: 5_000,
     clock,
     onComment: () => commented.resolve(),
@@ -463,7 +463,7 @@ Deno.test("EventStream closes the connection to a server that stalls", async () 
 
 Deno.test("EventStream times out by the machine's clock", async () => {
   using server = new RawServer();
-  const events = streamEvents(server.origin, { idleTimeout: 5 });
+  const events = streamOnce(server.origin, { idleTimeout: 5 });
   const failed = assertRejects(() => events.next(), IdleTimeoutError);
   const connection = await server.stream();
   assertEquals((await failed).timeout, 5);

@@ -8,7 +8,6 @@ import {
 import {
   ConnectionError,
   EventTooLargeError,
-  streamEvents,
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { RawServer } from "../support/raw_server.ts";
@@ -17,10 +16,11 @@ import {
   ScriptedBody,
   streamResponse,
 } from "../support/scripted_response.ts";
+import { streamOnce } from "../support/stream_once.ts";
 
 /** A stream of this text, in one chunk. */
 function streamOf(text: string, options: StreamEventsOptions = {}) {
-  return streamEvents("http://localhost/", {
+  return streamOnce("http://localhost/", {
     ...options,
     fetch: answer(streamResponse(text)),
   });
@@ -29,7 +29,7 @@ function streamOf(text: string, options: StreamEventsOptions = {}) {
 /** A stream that the test writes. */
 function scripted(options: StreamEventsOptions = {}) {
   const body = new ScriptedBody();
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     ...options,
     fetch: answer(streamResponse(body.stream)),
   });
@@ -44,7 +44,7 @@ Deno.test("streamEvents yields the events of a server", async () => {
   );
   const events = [];
   for await (
-    const event of streamEvents(`http://127.0.0.1:${server.addr.port}/`)
+    const event of streamOnce(`http://127.0.0.1:${server.addr.port}/`)
   ) events.push(event);
   assertEquals(events, [
     { event: "message", data: "a", id: "1" },
@@ -61,7 +61,7 @@ Deno.test("streamEvents takes a URL, a string and a Request", async () => {
     ]
   ) {
     const seen: unknown[] = [];
-    const events = streamEvents(input, {
+    const events = streamOnce(input, {
       fetch(input, init) {
         seen.push(input, init?.method);
         return Promise.resolve(streamResponse("data: a\n\n"));
@@ -74,7 +74,7 @@ Deno.test("streamEvents takes a URL, a string and a Request", async () => {
 
 Deno.test("streamEvents sends nothing before it is asked for something", async () => {
   let requests = 0;
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     fetch() {
       requests++;
       return Promise.resolve(streamResponse("data: a\n\n"));
@@ -106,7 +106,7 @@ Deno.test("EventStream.open gives status, headers and the URL after redirects", 
         : streamResponse("data: a\n\n"),
   );
   const origin = `http://127.0.0.1:${server.addr.port}`;
-  await using events = streamEvents(`${origin}/a`);
+  await using events = streamOnce(`${origin}/a`);
   const { status, headers, url } = await events.open();
   assertEquals(status, 200);
   assertEquals(headers.get("content-type"), "text/event-stream");
@@ -239,7 +239,7 @@ Deno.test("EventStream.cancel ends calls that wait, and passes its reason on", a
 });
 
 Deno.test("EventStream.cancel before the start prevents the request", async () => {
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     fetch() {
       throw new Error("requested");
     },
@@ -254,7 +254,7 @@ Deno.test("EventStream.cancel before the start prevents the request", async () =
 
 Deno.test("EventStream.cancel while connecting closes the connection", async () => {
   using server = new RawServer();
-  const events = streamEvents(server.origin);
+  const events = streamOnce(server.origin);
   const next = events.next();
   const opened = events.open().then(() => undefined, (error) => error);
   const connection = await server.accept();
@@ -268,7 +268,7 @@ Deno.test("EventStream.cancel while connecting closes the connection", async () 
 
 Deno.test("EventStream closes an answer that comes after it was cancelled", async () => {
   const late = Promise.withResolvers<Response>();
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     fetch: () => late.promise,
   });
   const next = events.next();
@@ -284,7 +284,7 @@ Deno.test("EventStream closes an answer that comes after it was cancelled", asyn
 Deno.test("EventStream closes the connection when its loop is left", async () => {
   using server = new RawServer();
   const serving = server.stream("data: 1\n\ndata: 2\n\n");
-  const events = streamEvents(server.origin);
+  const events = streamOnce(server.origin);
   for await (const event of events) {
     assertEquals(event.data, "1");
     break;
@@ -297,14 +297,14 @@ Deno.test("EventStream closes the connection when it is disposed of", async () =
   using server = new RawServer();
   const serving = server.stream("data: 1\n\n");
   {
-    await using events = streamEvents(server.origin);
+    await using events = streamOnce(server.origin);
     await events.open();
   }
   await (await serving).closed();
 });
 
 Deno.test("EventStream takes a stream without a body for one that ends", async () => {
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     fetch: answer(streamResponse(null)),
   });
   assertEquals(await Array.fromAsync(events), []);
@@ -313,7 +313,7 @@ Deno.test("EventStream takes a stream without a body for one that ends", async (
 Deno.test("EventStream fails with an answer whose body is taken", async () => {
   const response = streamResponse("data: a\n\n");
   const reader = response.body?.getReader();
-  const events = streamEvents("http://localhost/", { fetch: answer(response) });
+  const events = streamOnce("http://localhost/", { fetch: answer(response) });
   const error = await assertRejects(() => events.next(), TypeError);
   assertStrictEquals(await assertRejects(() => events.open()), error);
   assertEquals(events.state, "closed");
@@ -327,7 +327,7 @@ Deno.test("streamEvents refuses what is invalid at once", () => {
     text: string,
     input = "http://localhost/",
   ) => {
-    assertThrows(() => streamEvents(input, options), Class, text);
+    assertThrows(() => streamOnce(input, options), Class, text);
   };
   for (
     const name of ["connectTimeout", "idleTimeout", "eventTimeout"] as const

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   ConnectionError,
-  streamEvents,
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { RawServer, STREAM_HEAD } from "../support/raw_server.ts";
+import { streamOnce } from "../support/stream_once.ts";
 
 /** The head of the request as the server sees it, without the variable part. */
 async function headOf(
@@ -12,14 +12,15 @@ async function headOf(
   toInput: (origin: string) => string | Request = (origin) => `${origin}/path`,
 ): Promise<string[]> {
   using server = new RawServer();
-  await using events = streamEvents(toInput(server.origin), options);
+  await using events = streamOnce(toInput(server.origin), options);
   const opening = events.open();
   const connection = await server.accept();
   const head = await connection.readHead();
   await connection.write(STREAM_HEAD);
   await opening;
   return head.trimEnd().split("\r\n").filter((line) =>
-    !/^(?:host|user-agent|accept-encoding|accept-language):/.test(line)
+    !/^(?:host|user-agent|connection|sec-fetch-mode|accept-(?:encoding|language)):/
+      .test(line)
   ).sort();
 }
 
@@ -142,20 +143,29 @@ for (const [name, body, type, sent] of BODIES) {
   Deno.test(`streamEvents sends ${name} whole, with its type`, async () => {
     for (const asRequest of [false, true]) {
       using server = new RawServer();
-      const init = { method: "POST", body: body() };
+      // Node asks for `duplex` where the body is a stream.
+      const init = { method: "POST", body: body(), duplex: "half" };
       await using events = asRequest
-        ? streamEvents(new Request(server.origin, init))
-        : streamEvents(server.origin, init);
+        ? streamOnce(new Request(server.origin, init))
+        : streamOnce(server.origin, init);
       const opening = events.open();
       const connection = await server.accept();
       const head = await connection.readHead();
       assertEquals(head.split(" ")[0], "POST");
-      assert(head.includes("\r\ntransfer-encoding: chunked\r\n"), head);
-      assert(!/content-length/i.test(head));
+      // A stream in which nothing came Node sends as nothing.
+      const isEmpty = sent === "" && head.includes("\r\ncontent-length: 0\r\n");
+      if (!isEmpty) {
+        assert(head.includes("\r\ntransfer-encoding: chunked\r\n"), head);
+        assert(!/content-length/i.test(head));
+      }
       const sentType = /\r\ncontent-type: (.*)\r\n/.exec(head)?.[1];
-      if (type) assert(type.test(sentType ?? ""), sentType);
+      // Bun's Request does not know the type of a string.
+      const isTyped = !asRequest ||
+        new Request(server.origin, { ...init, body: body() }).headers
+          .has("content-type");
+      if (type && isTyped) assert(type.test(sentType ?? ""), sentType);
       else assertEquals(sentType, undefined);
-      const received = await readChunks(connection);
+      const received = isEmpty ? "" : await readChunks(connection);
       if (typeof sent === "string") assertEquals(received, sent);
       else assert(sent.test(received), received);
       await connection.write(STREAM_HEAD);
@@ -181,11 +191,13 @@ for (const asRequest of [false, true]) {
     await connection.readHead();
     await connection.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     await warm;
+    // Node keeps a connection a turn after the answer's end.
+    await new Promise((resolve) => setTimeout(resolve));
 
     const init = { method: "POST", body: '{"stream":true}' };
     const events = asRequest
-      ? streamEvents(new Request(server.origin, init))
-      : streamEvents(server.origin, init);
+      ? streamOnce(new Request(server.origin, init))
+      : streamOnce(server.origin, init);
     let requests = 0;
     const again = server.accept().then(async (other) => {
       await other.readHead();
@@ -209,7 +221,7 @@ for (const asRequest of [false, true]) {
 
 Deno.test("streamEvents does not send a body twice for a redirect", async () => {
   using server = new RawServer();
-  const events = streamEvents(server.origin, { method: "POST", body: "x" });
+  const events = streamOnce(server.origin, { method: "POST", body: "x" });
   const failed = assertRejects(() => events.next(), ConnectionError);
   const connection = await server.accept();
   await connection.readHead();
@@ -225,12 +237,12 @@ Deno.test("streamEvents refuses a Request whose body was used", async () => {
     body: "x",
   });
   await request.text();
-  assertThrows(() => streamEvents(request), TypeError, "unread");
+  assertThrows(() => streamOnce(request), TypeError, "unread");
 });
 
 Deno.test("streamEvents passes redirect and credentials on to fetch", async () => {
   const seen: RequestInit[] = [];
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     redirect: "error",
     credentials: "include",
     fetch(_input, init = {}) {
@@ -255,7 +267,7 @@ Deno.test("streamEvents follows browsers' rules in browsers", async () => {
   };
   let seen: RequestInit = {};
   try {
-    const events = streamEvents("http://localhost/", {
+    const events = streamOnce("http://localhost/", {
       method: "POST",
       body: "x",
       fetch(_input, init = {}) {

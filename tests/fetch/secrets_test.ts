@@ -5,7 +5,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { Redactor, redactUrl } from "../../src/fetch/redact.ts";
-import { streamEvents, type StreamEventsOptions } from "../../src/fetch/mod.ts";
+import type { StreamEventsOptions } from "../../src/fetch/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { RawServer } from "../support/raw_server.ts";
 import {
@@ -13,9 +13,19 @@ import {
   ScriptedBody,
   streamResponse,
 } from "../support/scripted_response.ts";
+import { streamOnce } from "../support/stream_once.ts";
+
+/** Whether the runtime takes URLs with passwords: Node and browsers do not. */
+const takesPassword = (() => {
+  try {
+    return Boolean(new Request("http://user:password@localhost/"));
+  } catch {
+    return false;
+  }
+})();
 
 const SECRETS = [
-  "hunter22",
+  ...takesPassword ? ["hunter22"] : [],
   "sk-query-secret",
   "sk-header-secret",
   "cookie-secret",
@@ -30,7 +40,7 @@ const HEADERS = {
 
 const withSecrets = (origin: string) =>
   `${
-    origin.replace("://", "://user:hunter22@")
+    takesPassword ? origin.replace("://", "://user:hunter22@") : origin
   }/path?access_token=sk-query-secret&v#sk-query-secret`;
 
 /** Asserts that no way of showing an error shows a secret. */
@@ -57,7 +67,7 @@ async function failure(
   origin = "http://localhost",
   meanwhile?: () => Promise<void>,
 ): Promise<unknown> {
-  const events = streamEvents(withSecrets(origin), {
+  const events = streamOnce(withSecrets(origin), {
     headers: HEADERS,
     ...options,
   });
@@ -155,8 +165,9 @@ Deno.test("ConnectionError shows no secret when nobody listens", async () => {
   const error = await failure({}, server.origin);
   assertNoSecrets(error);
   assertEquals(error.name, "ConnectionError");
-  // What Deno says quotes the whole URL.
-  assert(Deno.inspect(error).includes("error sending request for url"));
+  // What Deno says quotes the whole URL; Node and Bun say other things.
+  const said = /error sending request for url|fetch failed|Unable to connect/;
+  assert(said.test(Deno.inspect(error)), Deno.inspect(error));
 });
 
 Deno.test("ConnectionError shows no secret when the connection breaks off", async () => {
@@ -197,10 +208,8 @@ Deno.test("The timeouts' errors show no secret", async () => {
 
 Deno.test("Errors of arguments show no secret", () => {
   const headers = { Authorization: "Bearer sk-header-secret\n" + "…" };
-  assertNoSecrets(assertThrows(() => streamEvents("http://h/", { headers })));
+  assertNoSecrets(assertThrows(() => streamOnce("http://h/", { headers })));
   assertNoSecrets(
-    assertThrows(() =>
-      streamEvents("http://user:hunter22@[/?k=sk-query-secret")
-    ),
+    assertThrows(() => streamOnce("http://user:hunter22@[/?k=sk-query-secret")),
   );
 });

@@ -3,12 +3,12 @@ import {
   ConnectionError,
   HttpStatusError,
   NotAnEventStreamError,
-  streamEvents,
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { RawServer } from "../support/raw_server.ts";
 import { answer, ScriptedBody } from "../support/scripted_response.ts";
+import { streamOnce } from "../support/stream_once.ts";
 
 const KIB_64 = 64 * 1024;
 
@@ -18,7 +18,7 @@ async function refusal(
   options: StreamEventsOptions = {},
 ): Promise<unknown> {
   using server = new RawServer();
-  const events = streamEvents(`${server.origin}/a`, options);
+  const events = streamOnce(`${server.origin}/a`, options);
   const failed = events.next().then(() => undefined, (error) => error);
   using connection = await server.accept();
   await connection.readHead();
@@ -55,15 +55,17 @@ for (const status of [301, 302, 303, 307, 308]) {
     `HTTP/1.1 ${status} Moved\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n`;
   Deno.test(`streamEvents follows a redirect of status ${status}`, async () => {
     using server = new RawServer();
-    const events = streamEvents(`${server.origin}/a`);
+    const events = streamOnce(`${server.origin}/a`);
     const next = events.next();
     const connection = await server.accept();
     await connection.readHead();
-    await connection.write(HEAD);
-    const head = await connection.readHead();
+    // Runtimes differ in whether they would use the connection again.
+    await connection.write(HEAD.replace("\r\n", "\r\nConnection: close\r\n"));
+    using redirected = await server.accept();
+    const head = await redirected.readHead();
     assert(head.startsWith("GET /b "), head);
     assert(head.includes("\r\naccept: text/event-stream\r\n"), head);
-    await connection.write(
+    await redirected.write(
       "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\ndata: 1\n\n",
     );
     assertEquals((await next).value?.data, "1");
@@ -96,7 +98,7 @@ for (
 ) {
   Deno.test(`streamEvents accepts the content type ${type}`, async () => {
     using server = new RawServer();
-    const events = streamEvents(server.origin);
+    const events = streamOnce(server.origin);
     const next = events.next();
     using connection = await server.accept();
     await connection.readHead();
@@ -136,7 +138,7 @@ for (
 /** The error for an answer of these chunks. */
 async function refusedChunks(chunks: Uint8Array[], end = true) {
   const body = new ScriptedBody();
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     fetch: answer(new Response(body.stream, { status: 500 })),
   });
   for (const chunk of chunks) body.write(chunk);
@@ -177,7 +179,7 @@ Deno.test("HttpStatusError cuts no character in half", async () => {
 
 Deno.test("HttpStatusError has the 64 KiB of a body over the wire, and closes it", async () => {
   using server = new RawServer();
-  const events = streamEvents(server.origin);
+  const events = streamOnce(server.origin);
   const failed = assertRejects(() => events.next(), HttpStatusError);
   const connection = await server.accept();
   await connection.readHead();
@@ -193,7 +195,7 @@ Deno.test("HttpStatusError has what came of a body that stalls", async () => {
   using server = new RawServer();
   const clock = new FakeClock();
   const sawStart = Promise.withResolvers<void>();
-  const events = streamEvents(server.origin, {
+  const events = streamOnce(server.origin, {
     clock,
     async fetch(input, init) {
       const { body, status } = await fetch(input, init);
@@ -238,7 +240,7 @@ Deno.test("EventStream throws the signal's reason while it reads the body of an 
   const body = new ScriptedBody();
   const clock = new FakeClock();
   const controller = new AbortController();
-  const events = streamEvents("http://localhost/", {
+  const events = streamOnce("http://localhost/", {
     clock,
     signal: controller.signal,
     fetch: answer(new Response(body.stream, { status: 500 })),

@@ -45,11 +45,11 @@ export class RawConnection implements Disposable {
     return text;
   }
 
-  /** Reads the head of a request. */
+  /** Reads the head of a request; names of headers in lower case, as Deno sends them. */
   async readHead(): Promise<string> {
     const head = await this.readUntil("\r\n\r\n");
     if (head === undefined) throw new Error("The client sent no request");
-    return head;
+    return head.replace(/^[^\s:]+:/gm, (name) => name.toLowerCase());
   }
 
   /** Writes all of it. */

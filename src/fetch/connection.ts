@@ -1,0 +1,405 @@
+// This module is browser compatible.
+import { EventTooLargeError } from "../sse/errors.ts";
+import type { EventReader } from "../sse/event_reader.ts";
+import type { ServerSentEvent } from "../sse/event.ts";
+import { readEvents, type ReadEventsOptions } from "../sse/read_events.ts";
+import { readBoundedBody } from "./bounded_body.ts";
+import type { Clock } from "./clock.ts";
+import {
+  ConnectionError,
+  ConnectTimeoutError,
+  HttpStatusError,
+  IdleTimeoutError,
+  NotAnEventStreamError,
+} from "./errors.ts";
+import type { AdaptiveTimeout } from "./heartbeat.ts";
+import { isEventStreamType } from "./media_type.ts";
+import { Redactor, redactUrl } from "./redact.ts";
+import { prepareRequest, type RequestOptions } from "./request.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** The most that is read of the body of an answer that is not an event stream. */
+const MAX_ERROR_BODY = 64 * 1024;
+
+/** How long reading it may take, in milliseconds. */
+const ERROR_BODY_TIMEOUT = 5_000;
+
+/**
+ * What answers a request for an event stream, where it is one.
+ *
+ * @example Look at a header
+ * ```ts
+ * import type { StreamResponse } from "@rivulet/rivulet/fetch";
+ *
+ * const requestId = ({ headers }: StreamResponse): string | null =>
+ *   headers.get("x-request-id");
+ * ```
+ */
+export interface StreamResponse {
+  /** The status code, which is 200. */
+  readonly status: number;
+  /** The headers. */
+  readonly headers: Headers;
+  /** The URL that answered, after redirects; whole, so it may hold a key. */
+  readonly url: string;
+}
+
+/** How one connection is made and read; see `StreamEventsOptions`. */
+export interface ConnectionOptions extends
+  RequestOptions,
+  Pick<
+    ReadEventsOptions,
+    "maxEventSize" | "onTooLarge" | "onComment" | "onDiagnostic"
+  > {
+  /** Seeds the connection, and is sent. */
+  readonly lastEventId: string;
+  /** Ends the connection, with its reason. */
+  readonly signal: AbortSignal;
+  /** Until the headers of the answer, in milliseconds. */
+  readonly connectTimeout: number;
+  /** Without any byte, in milliseconds. */
+  readonly idleTimeout: number;
+  /** Without an event, in milliseconds. */
+  readonly eventTimeout: number;
+  /** What is known of the rhythm of the stream, where that is to be held against it. */
+  readonly heartbeat: AdaptiveTimeout | undefined;
+  /** Called with the length of every chunk, in bytes. */
+  onBytes(bytes: number): void;
+  /** Called for every reconnection time, in milliseconds. */
+  readonly onRetryTime: ((reconnectionTime: number) => void) | undefined;
+  /** What makes the request. */
+  readonly fetch:
+    | ((
+      input: string | URL | Request,
+      init?: RequestInit,
+    ) => Promise<Response>)
+    | undefined;
+  /** Whose milliseconds the timeouts are in. */
+  readonly clock: Clock;
+}
+
+/** How a stream has ended: well, or with an error. */
+type End = { readonly ok: true } | {
+  readonly ok: false;
+  readonly error: unknown;
+};
+
+/**
+ * One request for an event stream, and what answers it.
+ *
+ * It ends once: at the end of the body every further call is answered with
+ * nothing, and after an error every further call throws that same error, so
+ * that no failure can pass for an end.
+ */
+export class Connection {
+  readonly #input: string | URL | Request;
+  readonly #init: RequestInit;
+  readonly #fetch: ConnectionOptions["fetch"];
+  readonly #clock: Clock;
+  readonly #redactor: Redactor;
+  readonly #readOptions: ReadEventsOptions;
+  readonly #signal: AbortSignal;
+  readonly #onAbort = (): void => this.#fail(this.#signal.reason);
+
+  /** Aborted with what has ended the stream, unless that was its own end. */
+  readonly #controller = new AbortController();
+  readonly #connectWatch: Watchdog;
+  readonly #byteWatch: Watchdog;
+  readonly #eventWatch: Watchdog;
+  readonly #heartbeat: AdaptiveTimeout | undefined;
+  readonly #beatWatch: Watchdog;
+
+  /** Who answers. Holds secrets: errors get it redacted. */
+  #url: string;
+  #end: End | undefined;
+  #opening: Promise<StreamResponse> | undefined;
+  #reader: EventReader | undefined;
+  #lastEventId: string;
+  #lastSeen: IdleTimeoutError["lastSeen"] = "nothing";
+  /** How many calls wait for an event. */
+  #waiting = 0;
+  /** What a callback has thrown. */
+  #thrown: { readonly error: unknown } | undefined;
+
+  /**
+   * Makes a connection that has not asked for anything yet.
+   *
+   * @throws {TypeError} If the URL, the method, a header or the body is invalid.
+   */
+  constructor(input: string | URL | Request, options: ConnectionOptions) {
+    const { clock, lastEventId, signal, heartbeat } = options;
+    const { connectTimeout, idleTimeout, eventTimeout } = options;
+    const { url, headers, init } = prepareRequest(input, options);
+    this.#input = input;
+    this.#init = { ...init, signal: this.#controller.signal };
+    this.#fetch = options.fetch;
+    this.#clock = clock;
+    this.#redactor = new Redactor(url, headers);
+    this.#url = url;
+    this.#lastEventId = lastEventId;
+    this.#signal = signal;
+    this.#heartbeat = heartbeat;
+    const comment = this.#remembering(options.onComment);
+    this.#readOptions = {
+      lastEventId,
+      maxEventSize: options.maxEventSize,
+      onTooLarge: options.onTooLarge,
+      onComment: heartbeat
+        ? (text) => {
+          this.#beat();
+          comment?.(text);
+        }
+        : comment,
+      onRetry: this.#remembering(options.onRetryTime),
+      onDiagnostic: this.#remembering(options.onDiagnostic),
+      onChunk: (bytes) => {
+        if (bytes === 0) return;
+        options.onBytes(bytes);
+        this.#lastSeen = "bytes";
+        this.#byteWatch.touch();
+      },
+      signal: this.#controller.signal,
+    };
+    this.#connectWatch = new Watchdog(connectTimeout, () => {
+      this.#fail(new ConnectTimeoutError(redactUrl(this.#url), connectTimeout));
+    }, clock);
+    this.#byteWatch = new Watchdog(idleTimeout, () => {
+      this.#failIdle("bytes", idleTimeout);
+    }, clock);
+    this.#eventWatch = new Watchdog(eventTimeout, () => {
+      this.#failIdle("events", eventTimeout);
+    }, clock);
+    this.#beatWatch = new Watchdog(() => heartbeat?.timeout ?? Infinity, () => {
+      this.#failIdle("heartbeat", heartbeat?.timeout ?? Infinity);
+      heartbeat?.missed();
+    }, clock);
+  }
+
+  /** The URL of the request, or of the answer after redirects; fit to be shown. */
+  get shownUrl(): string {
+    return redactUrl(this.#url);
+  }
+
+  /** The last event id as of the events that were taken. */
+  get lastEventId(): string {
+    // A reader that is stopped drops what has come, and counts it as taken.
+    if (this.#end || !this.#reader) return this.#lastEventId;
+    return this.#reader.lastEventId;
+  }
+
+  /** What the stream has asked for last with `retry:`, in milliseconds. */
+  get reconnectionTime(): number | undefined {
+    return this.#reader?.reconnectionTime;
+  }
+
+  /** Connects, if that has not been done. */
+  open(): Promise<StreamResponse> {
+    return this.#opening ??= this.#open();
+  }
+
+  /** Takes the next event; nothing at the end. */
+  async next(): Promise<ServerSentEvent | undefined> {
+    const result = await this.#take(
+      (reader) => reader.next(),
+      ({ done }) => done === true,
+    );
+    return result?.value;
+  }
+
+  /** Takes every event that has come, one at least; nothing at the end. */
+  nextBatch(): Promise<ServerSentEvent[] | undefined> {
+    const take = (reader: EventReader) => reader.nextBatch();
+    return this.#take(take, (events) => events === undefined);
+  }
+
+  /** Ends the connection; resolves when nothing of it is left. */
+  async cancel(reason: unknown): Promise<void> {
+    this.#finish({ ok: true }, { reason });
+    await this.#opening?.catch(() => {});
+    await this.#reader?.return();
+  }
+
+  /** Takes something from the reader while the clocks run; nothing at the end. */
+  async #take<T>(
+    take: (reader: EventReader) => Promise<T>,
+    isEnd: (result: T) => boolean,
+  ): Promise<T | undefined> {
+    // What it rejects with has ended the stream, and is dealt with below.
+    if (!this.#end && !this.#reader) await this.open().catch(() => {});
+    if (this.#end || !this.#reader) return this.#ended();
+    if (this.#waiting++ === 0) this.#startClocks();
+    try {
+      const result = await take(this.#reader);
+      if (!isEnd(result)) {
+        this.#lastSeen = "event";
+        if (this.#heartbeat) this.#beat();
+        return result;
+      }
+      this.#finish({ ok: true });
+    } catch (error) {
+      this.#fail(this.#explain(error));
+    } finally {
+      // A call that is still waiting waits for another event than this one.
+      if (--this.#waiting === 0) this.#stopClocks();
+      else this.#startClocks();
+    }
+    return this.#ended();
+  }
+
+  /** Connects, and finds out whether the answer is an event stream. */
+  async #open(): Promise<StreamResponse> {
+    const { signal } = this.#controller;
+    if (this.#signal.aborted) this.#onAbort();
+    signal.throwIfAborted();
+    this.#signal.addEventListener("abort", this.#onAbort);
+    this.#connectWatch.start();
+    let response: Response;
+    try {
+      // Called as a function: browsers' fetch refuses to be another's method.
+      const fetch = this.#fetch ?? globalThis.fetch;
+      response = await settledBefore(signal, fetch(this.#input, this.#init));
+    } catch (error) {
+      signal.throwIfAborted();
+      const cause = this.#redactor.thrown(error);
+      const url = redactUrl(this.#url);
+      throw this.#fail(new ConnectionError(url, "connect", cause));
+    }
+    if (signal.aborted) {
+      // By someone who was quicker to hear of the answer.
+      response.body?.cancel().catch(() => {});
+      signal.throwIfAborted();
+    }
+    this.#connectWatch.close();
+    const { status, headers } = response;
+    const url = this.#url = response.url || this.#url;
+    if (status !== 200) await this.#refuse(response, HttpStatusError);
+    if (!isEventStreamType(headers.get("content-type"))) {
+      await this.#refuse(response, NotAnEventStreamError);
+    }
+    try {
+      const body = response.body ?? new Blob([]).stream();
+      this.#reader = readEvents(body, this.#readOptions);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#heartbeat?.restart();
+    return { status, headers, url };
+  }
+
+  /** Fails with the answer that is no event stream. */
+  async #refuse(
+    response: Response,
+    Refusal: typeof HttpStatusError | typeof NotAnEventStreamError,
+  ): Promise<never> {
+    const { signal } = this.#controller;
+    const { text, truncated } = await readBoundedBody(response.body, {
+      maxBytes: MAX_ERROR_BODY,
+      timeout: ERROR_BODY_TIMEOUT,
+      clock: this.#clock,
+      signal,
+    });
+    signal.throwIfAborted();
+    throw this.#fail(
+      new Refusal({
+        url: redactUrl(this.#url),
+        status: response.status,
+        statusText: this.#redactor.text(response.statusText),
+        headers: this.#redactor.headers(response.headers),
+        body: this.#redactor.text(text),
+        truncated,
+      }),
+    );
+  }
+
+  /** What the reader threw, as the consumer is to see it. */
+  #explain(error: unknown): unknown {
+    if (this.#thrown?.error === error) return error;
+    if (error instanceof EventTooLargeError) return error;
+    const cause = this.#redactor.thrown(error);
+    return new ConnectionError(redactUrl(this.#url), "body", cause);
+  }
+
+  /** Ends the stream with an error, unless it has ended. Returns the error. */
+  #fail<T>(error: T): T {
+    this.#finish({ ok: false, error }, { reason: error });
+    return error;
+  }
+
+  #failIdle(clock: IdleTimeoutError["clock"], timeout: number): void {
+    const lastSeen = this.#lastSeen;
+    const url = redactUrl(this.#url);
+    this.#fail(new IdleTimeoutError(url, { clock, timeout, lastSeen }));
+  }
+
+  /** Ends the stream, unless it has ended; nothing of it stays behind. */
+  #finish(end: End, abort?: { readonly reason: unknown }): void {
+    if (this.#end) return;
+    this.#lastEventId = this.lastEventId;
+    this.#end = end;
+    this.#connectWatch.close();
+    this.#byteWatch.close();
+    this.#eventWatch.close();
+    this.#beatWatch.close();
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    if (abort) this.#controller.abort(abort.reason);
+  }
+
+  /** Answers a call when the stream has ended. */
+  #ended(): undefined {
+    if (this.#end && !this.#end.ok) throw this.#end.error;
+  }
+
+  #beat(): void {
+    this.#heartbeat?.beat(this.#clock.now());
+    // Not only touched: what is expected may have become known just now.
+    if (this.#waiting > 0 && !this.#end) this.#beatWatch.start();
+  }
+
+  #startClocks(): void {
+    // Not after the end: a timer would stay behind.
+    if (this.#end) return;
+    this.#byteWatch.start();
+    this.#eventWatch.start();
+    this.#beatWatch.start();
+  }
+
+  #stopClocks(): void {
+    this.#byteWatch.stop();
+    this.#eventWatch.stop();
+    this.#beatWatch.stop();
+  }
+
+  /** Remembers what a callback throws, to tell it from what the network does. */
+  #remembering<T>(
+    callback: ((value: T) => void) | undefined,
+  ): ((value: T) => void) | undefined {
+    return callback && ((value) => {
+      try {
+        callback(value);
+      } catch (error) {
+        this.#thrown = { error };
+        throw error;
+      }
+    });
+  }
+}
+
+/**
+ * What `fetch` answers, if the signal leaves it the time; a `fetch` that pays no
+ * heed to the signal is not waited for, and its answer is closed unread.
+ */
+function settledBefore(
+  signal: AbortSignal,
+  answer: Promise<Response>,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      reject(signal.reason);
+      answer.then((response) => response.body?.cancel()).catch(() => {});
+    };
+    signal.addEventListener("abort", onAbort);
+    answer.then(resolve, reject).finally(() => {
+      signal.removeEventListener("abort", onAbort);
+    });
+  });
+}

@@ -1,0 +1,76 @@
+// This module is browser compatible.
+
+/** How many signs of life have to be missed. */
+const MISSED = 3;
+
+/**
+ * For how many times its own length a gap between signs of life is remembered;
+ * the longest of these counts. By time, not by number: a burst of events must
+ * not make a stream forget that its comments come every fifteen seconds.
+ */
+const MEMORY = 8;
+
+/** How many have to be known before anything is expected. */
+const LEARNED = 2;
+
+/**
+ * How long a stream may be silent, learned from how long it has been: three
+ * times the longest of the last gaps between its comments and events.
+ */
+export class AdaptiveTimeout {
+  readonly #floor: number;
+  /** What is remembered: each gap is shorter than those before. */
+  #gaps: { readonly length: number; readonly until: number }[] = [];
+  #known = 0;
+  /** How long connections have been open, as far as is known. */
+  #time = 0;
+  #last: number | undefined;
+
+  /**
+   * Makes one that knows nothing yet, and so expects nothing.
+   *
+   * @param floor The shortest timeout it gives, in milliseconds.
+   */
+  constructor(floor: number) {
+    this.#floor = floor;
+  }
+
+  /** In milliseconds; `Infinity` until the rhythm is known. */
+  get timeout(): number {
+    const [longest] = this.#gaps;
+    return this.#known < LEARNED || !longest
+      ? Infinity
+      : Math.max(this.#floor, MISSED * longest.length);
+  }
+
+  /** A sign of life has come, at this time in milliseconds. */
+  beat(now: number): void {
+    if (this.#last !== undefined && now > this.#last) {
+      this.#add(now - this.#last);
+    }
+    this.#last = now;
+  }
+
+  /**
+   * A silence was held against a connection. It counts as a gap: if the rhythm
+   * has become slower, that is learned by the connections after it.
+   */
+  missed(): void {
+    this.#add(this.timeout);
+  }
+
+  #add(length: number): void {
+    this.#known++;
+    this.#time += length;
+    const time = this.#time;
+    this.#gaps = this.#gaps.filter((gap) =>
+      gap.length > length && gap.until > time
+    );
+    this.#gaps.push({ length, until: time + MEMORY * length });
+  }
+
+  /** A connection begins: the gap before its first sign of life says nothing. */
+  restart(): void {
+    this.#last = undefined;
+  }
+}

@@ -1,0 +1,73 @@
+// This module is browser compatible.
+
+/**
+ * The part of the {@link https://standardschema.dev/ | Standard Schema} that is
+ * needed to validate: zod, Valibot, ArkType and others have it.
+ *
+ * @typeParam Output What a valid value becomes.
+ *
+ * @example A schema of one's own
+ * ```ts
+ * import type { EventSchema } from "@rivulet/rivulet/fetch";
+ *
+ * const anything: EventSchema<unknown> = {
+ *   "~standard": {
+ *     version: 1,
+ *     vendor: "me",
+ *     validate: (value) => ({ value }),
+ *   },
+ * };
+ * ```
+ */
+export interface EventSchema<Output = unknown> {
+  /** What the Standard Schema asks of a schema. */
+  readonly "~standard": {
+    /** The version of the Standard Schema. */
+    readonly version: 1;
+    /** Whose schema it is. */
+    readonly vendor: string;
+    /** Validates a value. */
+    readonly validate: (
+      value: unknown,
+    ) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    /** The types it is from and to; they exist for the compiler alone. */
+    readonly types?:
+      | { readonly input: unknown; readonly output: Output }
+      | undefined;
+  };
+}
+
+/**
+ * What validation says: the value, or what is wrong with it.
+ *
+ * @typeParam Output What a valid value becomes.
+ *
+ * @example A value that is valid
+ * ```ts
+ * import type { SchemaResult } from "@rivulet/rivulet/fetch";
+ *
+ * const result: SchemaResult<number> = { value: 1 };
+ * ```
+ */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/**
+ * Something that is wrong with a value.
+ *
+ * @example A field that is missing
+ * ```ts
+ * import type { SchemaIssue } from "@rivulet/rivulet/fetch";
+ *
+ * const issue: SchemaIssue = { message: "Required", path: ["user", "name"] };
+ * ```
+ */
+export interface SchemaIssue {
+  /** What is wrong, in words. */
+  readonly message: string;
+  /** Where in the value. */
+  readonly path?:
+    | readonly (PropertyKey | { readonly key: PropertyKey })[]
+    | undefined;
+}
