@@ -6,11 +6,30 @@ interface Timer {
   readonly callback: () => void;
 }
 
+/** A longer delay counts as this one, as {@linkcode Clock.setTimeout} has it. */
+const MAX_DELAY = 2 ** 31 - 1;
+
+/**
+ * How many turns of the event loop it takes until nothing moves any more. One
+ * does for promises and web streams, in Deno, Node and Bun; what a runtime does
+ * on other threads (compression, cryptography) takes a few more. They cost next
+ * to nothing beside the first.
+ */
+const SETTLING_TURNS = 8;
+
+/**
+ * How long a promise is waited for that no timer can settle any more, in real
+ * milliseconds: what runs on other threads takes as long as the machine is busy.
+ */
+const LAST_CHANCE = 250;
+
 /** Lets everything run that is ready to run: promises, and work they start. */
 function settle(): Promise<void> {
+  let turns = SETTLING_TURNS;
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
+      if (--turns > 0) return port2.postMessage(undefined);
       port1.close();
       port2.close();
       resolve();
@@ -19,8 +38,25 @@ function settle(): Promise<void> {
   });
 }
 
+/** Options for {@linkcode FakeClock.run}. */
+export interface FakeClockRunOptions {
+  /**
+   * How many timers may be called before the clock gives up: without a bound,
+   * something that tries again and again would do so for ever.
+   *
+   * @default {10_000}
+   */
+  maxTimers?: number | undefined;
+}
+
 /**
  * A {@linkcode Clock} that stands still until it is told to go on.
+ *
+ * Time passes in {@linkcode FakeClock.advance}, by as much as it is given, and
+ * in {@linkcode FakeClock.run}, by as much as a promise takes to settle.
+ * Between two timers both let everything happen that is ready to happen:
+ * promises, web streams, and what those start. They can't wait for what comes
+ * from outside, such as a real socket.
  *
  * @example An hour in no time
  * ```ts
@@ -34,6 +70,23 @@ function settle(): Promise<void> {
  * assertEquals(rung, false);
  * await clock.advance(1);
  * assertEquals(rung, true);
+ * ```
+ *
+ * @example However long it takes
+ * ```ts
+ * import { FakeClock } from "@rivulet/rivulet/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const clock = new FakeClock();
+ * const sleep = (ms: number) =>
+ *   new Promise<void>((resolve) => clock.setTimeout(resolve, ms));
+ * async function work(): Promise<string> {
+ *   for (const ms of [100, 200, 400]) await sleep(ms);
+ *   return "done";
+ * }
+ *
+ * assertEquals(await clock.run(work()), "done");
+ * assertEquals(clock.now(), 700);
  * ```
  */
 export class FakeClock implements Clock {
@@ -63,36 +116,123 @@ export class FakeClock implements Clock {
    * Calls `callback` when the clock has been advanced by `delay`.
    *
    * @param callback What to call.
-   * @param delay In milliseconds.
+   * @param delay In milliseconds; over 2^31-1 counts as 2^31-1.
    * @returns Cancels the call.
    */
   setTimeout(callback: () => void, delay: number): () => void {
-    const timer = { due: this.#now + Math.max(0, delay), callback };
+    const due = this.#now + Math.min(delay > 0 ? delay : 0, MAX_DELAY);
+    const timer = { due, callback };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
   }
 
   /**
    * Moves time on, calling each timer at its own time, in order, and letting
-   * promises settle after each.
+   * promises and streams settle after each.
    *
    * @param duration In milliseconds.
+   * @throws {RangeError} If the duration is negative or not finite.
    */
   async advance(duration: number): Promise<void> {
+    if (!(duration >= 0 && duration < Infinity)) {
+      throw new RangeError(
+        `Cannot advance the clock as 'duration' must be a number of milliseconds, 0 or more: current value is ${duration}`,
+      );
+    }
     const end = this.#now + duration;
     await settle();
-    for (;;) {
-      let next: Timer | undefined;
-      for (const timer of this.#timers) {
-        if (timer.due <= end && (!next || timer.due < next.due)) next = timer;
-      }
-      if (!next) break;
-      this.#timers.delete(next);
-      this.#now = Math.max(this.#now, next.due);
-      next.callback();
-      await settle();
+    for (let timer; (timer = this.#next()) && timer.due <= end;) {
+      await this.#call(timer);
     }
-    this.#now = end;
+    this.#now = Math.max(this.#now, end);
+  }
+
+  /**
+   * Moves time on until a promise settles, from timer to timer, and no further.
+   *
+   * This suits work that takes a time which the test doesn't care about, or is
+   * about to measure: how long a client waited before its third attempt. What
+   * the promise waits for must come of timers of this clock.
+   *
+   * @typeParam T What the promise is for.
+   * @param promise What to wait for.
+   * @param options How long to wait at most.
+   * @returns What the promise resolves to; it rejects as the promise does.
+   * @throws {RangeError} If `maxTimers` is not a positive integer.
+   * @throws {Error} If the promise is still pending when no timer is left, or
+   * when `maxTimers` were called.
+   *
+   * @example Three attempts
+   * ```ts
+   * import { FakeClock } from "@rivulet/rivulet/testing";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * const clock = new FakeClock();
+   * const attempts: number[] = [];
+   * async function attempt(): Promise<void> {
+   *   for (let wait = 1_000; attempts.length < 3; wait *= 2) {
+   *     attempts.push(clock.now());
+   *     await new Promise<void>((resolve) => clock.setTimeout(resolve, wait));
+   *   }
+   *   throw new Error("gave up");
+   * }
+   *
+   * await assertRejects(() => clock.run(attempt()), Error, "gave up");
+   * assertEquals(attempts, [0, 1_000, 3_000]);
+   * ```
+   */
+  async run<T>(
+    promise: PromiseLike<T>,
+    options: FakeClockRunOptions = {},
+  ): Promise<T> {
+    const { maxTimers = 10_000 } = options;
+    if (!(Number.isInteger(maxTimers) && maxTimers > 0)) {
+      throw new RangeError(
+        `Cannot run the clock as 'maxTimers' must be a positive integer: current value is ${maxTimers}`,
+      );
+    }
+    let settled = false;
+    const onSettled = (): void => {
+      settled = true;
+    };
+    promise.then(onSettled, onSettled);
+    await settle();
+    for (let called = 0; !settled; called++) {
+      let timer = this.#next();
+      if (!timer) {
+        const until = performance.now() + LAST_CHANCE;
+        do {
+          await settle();
+          timer = this.#next();
+        } while (!settled && !timer && performance.now() < until);
+        if (settled) break;
+      }
+      if (!timer || called === maxTimers) {
+        const why = timer
+          ? `it is pending after ${called} timers: is something trying again and again?`
+          : "it is pending and no timer is left: what it waits for is not of this clock, or never comes";
+        throw new Error(
+          `Cannot run the clock until the promise settles as ${why} (the clock shows ${this.#now} ms)`,
+        );
+      }
+      await this.#call(timer);
+    }
+    return await promise;
+  }
+
+  /** The timer that is due first; the oldest of those that are due together. */
+  #next(): Timer | undefined {
+    let next: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (!next || timer.due < next.due) next = timer;
+    }
+    return next;
+  }
+
+  async #call(timer: Timer): Promise<void> {
+    this.#timers.delete(timer);
+    this.#now = Math.max(this.#now, timer.due);
+    timer.callback();
     await settle();
   }
 }
