@@ -1,0 +1,125 @@
+/**
+ * Proves that `src/` runs where there is no Deno: its types are checked without
+ * Deno's, against what browsers and Node 20 have; it imports nothing but itself;
+ * and each module says that it is so.
+ *
+ * ```sh
+ * deno run -A .ci/check_portable.ts
+ * ```
+ */
+import { fromUrl } from "./portable/paths.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const SOURCE = new URL("src/", ROOT);
+
+/**
+ * What there is in every runtime that the core promises to run on: the language
+ * as of Node 20, so without `Promise.withResolvers`, and what the web has.
+ */
+const LIBRARIES = [
+  "es2023",
+  "dom",
+  "dom.iterable",
+  "dom.asynciterable",
+];
+
+/** What Node 20 has from a later version of the language. */
+const TYPES = new URL(".ci/portable/disposable.d.ts", ROOT).href;
+
+const MARK = "// This module is browser compatible.";
+
+/** A module, and what it imports, as `deno info --json` tells. */
+interface Module {
+  specifier: string;
+  dependencies?: { specifier: string }[];
+}
+
+const files: URL[] = [];
+await collect(SOURCE);
+const failures = [
+  ...await checkTypes(),
+  ...(await Promise.all(files.map(checkModule))).flat(),
+];
+for (const failure of failures) console.error(failure);
+console.log(
+  failures.length === 0
+    ? `The ${files.length} modules of src/ need no Deno`
+    : `src/ is not portable: ${failures.length} failures`,
+);
+Deno.exitCode = failures.length === 0 ? 0 : 1;
+
+async function collect(folder: URL): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) await collect(new URL(`${name}/`, folder));
+    else if (/\.[cm]?[jt]sx?$/.test(name)) files.push(new URL(name, folder));
+  }
+  files.sort((a, b) => a.href < b.href ? -1 : 1);
+}
+
+async function deno(args: string[]): Promise<{ ok: boolean; text: string }> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT,
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    ok: success,
+    text: decoder.decode(success ? stdout : stderr).trim(),
+  };
+}
+
+async function checkTypes(): Promise<string[]> {
+  const { compilerOptions } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", ROOT)),
+  );
+  const config = await Deno.makeTempFile({ suffix: ".json" });
+  try {
+    await Deno.writeTextFile(
+      config,
+      JSON.stringify({
+        compilerOptions: { ...compilerOptions, lib: LIBRARIES, types: [TYPES] },
+      }),
+    );
+    const { ok, text } = await deno([
+      "check",
+      "--quiet",
+      "--no-lock",
+      "--config",
+      config,
+      ...files.map(fromUrl),
+    ]);
+    return ok ? [] : [text];
+  } finally {
+    await Deno.remove(config);
+  }
+}
+
+async function checkModule(file: URL): Promise<string[]> {
+  const name = file.href.slice(ROOT.href.length);
+  const failures: string[] = [];
+  const text = await Deno.readTextFile(file);
+  const isIndex = name.endsWith("/mod.ts");
+  if (isIndex) {
+    const rest = text.replace(/\/\*\*.*?\*\//gs, "")
+      .replace(/^export (?:type )?(?:\*|\{[^}]*\}) from "[^"]+";$/gm, "");
+    if (rest.trim() !== "" && rest.trim() !== MARK) {
+      failures.push(`${name}: does more than export what others have`);
+    }
+  } else if (!text.split("\n").includes(MARK)) {
+    failures.push(`${name}: lacks the line "${MARK}"`);
+  }
+  if (/^\/\/\/ *<reference +lib/m.test(text)) {
+    failures.push(`${name}: chooses its own library of types`);
+  }
+  const { ok, text: info } = await deno(["info", "--json", file.href]);
+  if (!ok) return [...failures, `${name}: ${info}`];
+  const { modules }: { modules: Module[] } = JSON.parse(info);
+  const self = modules.find(({ specifier }) => specifier === file.href);
+  for (const { specifier } of self?.dependencies ?? []) {
+    if (
+      !specifier.startsWith(".") ||
+      !new URL(specifier, file).href.startsWith(SOURCE.href)
+    ) failures.push(`${name}: imports ${specifier}`);
+  }
+  return failures;
+}

@@ -1,0 +1,140 @@
+/**
+ * Makes files of tests fit for a runtime that has no Deno API.
+ *
+ * @module
+ */
+import * as esbuild from "esbuild";
+import { fromUrl, toUrl } from "./paths.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** What tests are given in place of what their runtime lacks. */
+const REPLACED = {
+  "Deno": "Deno",
+  "Array.fromAsync": "fromAsync",
+  "AsyncDisposableStack": "AsyncDisposableStack",
+  "DisposableStack": "DisposableStack",
+  "Promise.withResolvers": "withResolvers",
+};
+
+/** As much of a package's `deno.json` as says where its modules are. */
+interface Package {
+  name: string;
+  exports: Record<string, string>;
+}
+
+/** The modules of a package, by what they are imported as. */
+async function modulesOf(config: URL): Promise<[string, string][]> {
+  const { name, exports }: Package = JSON.parse(
+    await Deno.readTextFile(config),
+  );
+  return Object.entries(exports).map(([path, file]) => [
+    path.replace(".", name),
+    fromUrl(new URL(file, config)),
+  ]);
+}
+
+/**
+ * Bundles files of tests, each to a module that runs its tests.
+ *
+ * What is in `src/` is left as it is, but for its syntax. Packages from npm are
+ * not bundled.
+ *
+ * @param files The files, as paths from the root of the repository.
+ * @param leftOut The names of the tests in a file that are not to be run.
+ * @param folder Where the bundles go, and keep the names of the files.
+ */
+export async function bundle(
+  files: string[],
+  leftOut: (file: string) => string[],
+  folder: string,
+): Promise<void> {
+  const { links }: { links: string[] } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", ROOT)),
+  );
+  const modules = new Map(
+    (await Promise.all(
+      ["./", ...links].map((link) =>
+        modulesOf(new URL(`${link.replace(/\/?$/, "/")}deno.json`, ROOT))
+      ),
+    )).flat(),
+  );
+  const source = fromUrl(new URL("src/", ROOT));
+  const support = fromUrl(new URL(".ci/portable/", ROOT));
+
+  const plugin: esbuild.Plugin = {
+    name: "deno",
+    setup(build) {
+      build.onResolve({ filter: /^run:/ }, ({ path }) => ({
+        path: path.slice("run:".length),
+        namespace: "run",
+      }));
+      // The module that the runtime is given: tests first, then who runs them.
+      build.onLoad({ filter: /./, namespace: "run" }, ({ path }) => ({
+        contents: `
+          import ${JSON.stringify(fromUrl(new URL(path, ROOT)))};
+          import { prepareListeners } from ${
+          JSON.stringify(`${support}net.ts`)
+        };
+          import { runTests } from ${JSON.stringify(`${support}runner.ts`)};
+          await runTests(prepareListeners, ${JSON.stringify(leftOut(path))});
+        `,
+        resolveDir: fromUrl(ROOT),
+      }));
+      build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+        // A path of Windows looks like the name of a package.
+        if (kind === "entry-point" || /^[a-z]:[\\/]/i.test(path)) return;
+        const file = modules.get(path);
+        return file ? { path: file } : { path, external: true };
+      });
+      build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        const contents = await Deno.readTextFile(path);
+        if (path.startsWith(source) || path.startsWith(support)) {
+          return { contents, loader: "ts" };
+        }
+        const names = [...new Set(Object.values(REPLACED))];
+        const { code } = await esbuild.transform(contents, {
+          loader: "ts",
+          sourcefile: path,
+          sourcemap: "inline",
+          define: {
+            ...Object.fromEntries(
+              Object.entries(REPLACED).map((
+                [name, by],
+              ) => [name, `$test_${by}`]),
+            ),
+            // A bundle is elsewhere than what the tests look for.
+            "import.meta.url": JSON.stringify(toUrl(path).href),
+          },
+          banner: `import { ${
+            names.map((name) => `${name} as $test_${name}`).join(", ")
+          } } from ${JSON.stringify(`${support}deno.ts`)};`,
+          tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+        });
+        return { contents: code, loader: "js" };
+      });
+    },
+  };
+
+  try {
+    await esbuild.build({
+      entryPoints: files.map((file) => ({
+        in: `run:${file}`,
+        out: file.replace(/\.ts$/, ""),
+      })),
+      outdir: folder,
+      outExtension: { ".js": ".mjs" },
+      absWorkingDir: fromUrl(ROOT),
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      // The least that the core promises to run on.
+      target: "node20",
+      sourcemap: "linked",
+      logLevel: "warning",
+      plugins: [plugin],
+    });
+  } finally {
+    await esbuild.stop();
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * Runs the core's tests on another runtime: the same files, bundled, with what
+ * they use of Deno written over Node's modules. `src/` gets no such help.
+ *
+ * ```sh
+ * deno task test:node [FILES]
+ * deno task test:bun [FILES]
+ * ```
+ */
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { bundle } from "./portable/bundle.ts";
+import { fromUrl } from "./portable/paths.ts";
+import { COUNTS } from "./portable/runner.ts";
+
+const ROOT = new URL("../", import.meta.url);
+
+/** Where the tests of `src/` are. */
+const FOLDERS = [
+  "tests/sse",
+  "tests/fetch",
+  "tests/conformance",
+  "tests/testing",
+];
+
+/** The least version of Node that the core promises to run on. */
+const LEAST_NODE = 20;
+
+const BUN = "1.4.5";
+
+/** What is not run, and why. */
+const LEFT_OUT: {
+  file: string;
+  /** All tests of the file, if none is named. */
+  test?: string;
+  on: string[];
+  why: string;
+}[] = [
+  {
+    file: "tests/sse/memory_test.ts",
+    on: ["node", "bun"],
+    why: "it starts Deno, to look at the heap of its engine",
+  },
+  {
+    file: "tests/fetch/ending_test.ts",
+    test: "EventStream throws when the connection is reset",
+    on: ["node", "bun"],
+    why:
+      "their fetch takes a reset for the end of a body that has neither a length nor chunks",
+  },
+  {
+    file: "tests/fetch/unexpected_response_test.ts",
+    test: "HttpStatusError has what came of a body that breaks off",
+    on: ["bun"],
+    why: "its fetch drops what has come along with the break, now and then",
+  },
+  {
+    file: "tests/testing/scripted_fetch_test.ts",
+    test: "ScriptedFetch refuses what fetch refuses, and keeps its place",
+    on: ["bun"],
+    why: "its Request takes any method, and a body with GET",
+  },
+];
+
+/** How long one file may take, in ms, before it is ended. */
+const FILE_LIMIT = 600_000;
+
+interface Counts {
+  passed: number;
+  failed: number;
+  ignored: number;
+}
+
+const [runtime, ...given] = Deno.args;
+if (runtime !== "node" && runtime !== "bun") {
+  console.error("Usage: deno run -A .ci/test_runtime.ts node|bun [FILES]");
+  Deno.exit(2);
+}
+const folder = await Deno.makeTempDir({ prefix: "rivulet-" });
+try {
+  Deno.exitCode = await main(runtime, folder);
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}
+
+async function main(runtime: "node" | "bun", folder: string): Promise<number> {
+  const start = performance.now();
+  let files = given.map((file) => file.replaceAll("\\", "/"));
+  const leftOut = LEFT_OUT.filter(({ on }) => on.includes(runtime));
+  if (files.length === 0) {
+    for (const folder of FOLDERS) await findTests(folder, files);
+    files.sort();
+    files = files.filter((file) =>
+      !leftOut.some((other) => other.file === file && !other.test)
+    );
+  }
+  for (const { file, test, why } of leftOut) {
+    if (test ? !files.includes(file) : given.length > 0) continue;
+    console.log(`left out: ${test ? `"${test}" of ` : ""}${file}: ${why}`);
+  }
+  await install(runtime, folder);
+  const command = runtime === "bun" ? await bunIn(folder) : "node";
+  console.log(`${runtime} ${await versionOf(command)}`);
+  const namesIn = (file: string) =>
+    leftOut.flatMap((other) => other.file === file ? other.test ?? [] : []);
+  await bundle(files, namesIn, folder);
+
+  const all: Counts = { passed: 0, failed: 0, ignored: 0 };
+  for (const file of files) {
+    console.log(`\n${file}`);
+    const counts = await runFile(
+      command,
+      `${folder}/${file.replace(/\.ts$/, ".mjs")}`,
+    );
+    all.passed += counts.passed;
+    all.failed += counts.failed;
+    all.ignored += counts.ignored;
+  }
+  const seconds = ((performance.now() - start) / 1_000).toFixed();
+  console.log(
+    `\n${runtime}: ${all.passed} passed, ${all.failed} failed, ${all.ignored} ignored (${seconds} s)`,
+  );
+  // Where nothing may be ignored, a test that lacks something has failed.
+  const mayIgnore = Deno.env.get("RIVULET_REQUIRE_ALL") !== "1";
+  const isFine = all.passed > 0 && all.failed === 0 &&
+    (all.ignored === 0 || mayIgnore);
+  return isFine ? 0 : 1;
+}
+
+async function findTests(folder: string, files: string[]): Promise<void> {
+  let entries;
+  try {
+    entries = await Array.fromAsync(Deno.readDir(new URL(folder, ROOT)));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  for (const { name, isDirectory } of entries) {
+    if (isDirectory) await findTests(`${folder}/${name}`, files);
+    else if (name.endsWith("_test.ts")) files.push(`${folder}/${name}`);
+  }
+}
+
+/** Gets the packages that are imported, in the versions that Deno has. */
+async function install(runtime: string, folder: string): Promise<void> {
+  const { imports }: { imports: Record<string, string> } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", ROOT)),
+  );
+  const packages = Object.entries(imports).filter(([, from]) =>
+    from.startsWith("npm:")
+  );
+  if (runtime === "bun") {
+    // The package `bun` would fetch this one in a script of its own.
+    packages.push([bunPackage(), `npm:${bunPackage()}@${BUN}`]);
+  }
+  await Deno.copyFile(new URL("deno.lock", ROOT), `${folder}/deno.lock`);
+  await Deno.writeTextFile(
+    `${folder}/deno.json`,
+    JSON.stringify({
+      nodeModulesDir: "auto",
+      imports: Object.fromEntries(packages),
+    }),
+  );
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--quiet"],
+    cwd: folder,
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
+function bunPackage(): string {
+  return `@oven/bun-${Deno.build.os}-${
+    Deno.build.arch === "x86_64" ? "x64" : "aarch64"
+  }`;
+}
+
+async function bunIn(folder: string): Promise<string> {
+  const command = `${folder}/node_modules/${bunPackage()}/bin/bun${
+    Deno.build.os === "windows" ? ".exe" : ""
+  }`;
+  if (Deno.build.os !== "windows") await Deno.chmod(command, 0o755);
+  return command;
+}
+
+async function versionOf(command: string): Promise<string> {
+  let output;
+  try {
+    output = await new Deno.Command(command, { args: ["--version"] }).output();
+  } catch (error) {
+    throw new Error(`Cannot run ${command}`, { cause: error });
+  }
+  const version = new TextDecoder().decode(output.stdout).trim();
+  if (command === "node" && parseInt(version.slice(1)) < LEAST_NODE) {
+    throw new Error(`Needs Node ${LEAST_NODE} or later: found ${version}`);
+  }
+  return version;
+}
+
+/** Runs a file's tests, shows what they print, and counts them. */
+async function runFile(command: string, path: string): Promise<Counts> {
+  const process = new Deno.Command(command, {
+    args: command === "node" ? ["--enable-source-maps", path] : [path],
+    cwd: fromUrl(ROOT),
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const timer = setTimeout(() => process.kill("SIGKILL"), FILE_LIMIT);
+  let counts: Counts | undefined;
+  const lines = process.stdout.pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream());
+  for await (const line of lines) {
+    if (line.startsWith(COUNTS)) counts = JSON.parse(line.slice(COUNTS.length));
+    else console.log(line);
+  }
+  const { code, signal } = await process.status;
+  clearTimeout(timer);
+  if (counts && (code === 0 || counts.failed > 0)) return counts;
+  console.log(`${path} ... FAILED: ended with ${signal ?? code}`);
+  return { ...counts ?? { passed: 0, ignored: 0 }, failed: 1 };
+}
