@@ -30,8 +30,12 @@ const HELP = `Rivulet: one event stream in, any number of subscribers out.
 Usage: deno run -A jsr:@rivulet/rivulet/cli [FLAG ...]
 
 What fills the topics (each may be given any number of times):
-  --source NAME=URL          the SSE stream at URL; NAME=URL,from=now begins
-                             subscriptions at what is new
+  --source NAME=URL[,OPTION ...]
+                             the SSE stream at URL. Options:
+                             from=now: subscriptions begin at what is new
+                             once: is not connected to again; the topic ends
+                             drop-repeats: drops events under ids that were
+                             there before, as of a server that starts over
   --fixture NAME=PATH[,loop] a recorded stream, at the pace of its comments
                              such as ': +37ms', and again from its start
   --allow-source URL         lets PUT /topics/NAME make a topic from any URL
@@ -113,6 +117,24 @@ function pair(flag: string, hint: string, value: string): [string, string] {
     : fail(flag, hint, value);
 }
 
+/** Takes the options off the end of `URL,from=now,once`; a URL may have commas of its own. */
+function sourceOptions(
+  text: string,
+): Omit<NonNullable<RelayOptions["sources"]>[number], "name"> {
+  const [, url, option] =
+    /^(.*),(from=start|from=now|once|drop-repeats)$/.exec(text) ?? [];
+  if (url === undefined) return { url: text, from: "start" };
+  const others = sourceOptions(url);
+  switch (option) {
+    case "once":
+      return { ...others, reconnect: false };
+    case "drop-repeats":
+      return { ...others, repeats: "drop" };
+    default:
+      return { ...others, from: option === "from=now" ? "now" : "start" };
+  }
+}
+
 /**
  * Reads the command line.
  *
@@ -138,9 +160,9 @@ export function parseFlags(args: readonly string[]): Command {
     options: {
       sources: flags.source?.map((value) => {
         const [name, rest] = pair("source", "NAME=URL", value);
-        const [, url = rest, from] = /^(.*),from=(start|now)$/.exec(rest) ?? [];
+        const { url, ...options } = sourceOptions(rest);
         if (!URL.canParse(url)) fail("source", "NAME=URL", value);
-        return { name, url, from: from === "now" ? "now" : "start" };
+        return { name, url, ...options };
       }),
       fixtures: flags.fixture?.map((value) => {
         const [name, rest] = pair("fixture", "NAME=PATH[,loop]", value);

@@ -6,6 +6,7 @@
  */
 export * from "./relay.ts";
 export type { RelayOptions } from "./options.ts";
+export type { SourceReconnect } from "./sources/source_reconnect.ts";
 export * from "./topics/log.ts";
 export * from "./topics/registry.ts";
 export * from "./topics/retention.ts";

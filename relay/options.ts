@@ -1,6 +1,10 @@
 import { z } from "zod";
 import type { Clock } from "../src/fetch/clock.ts";
 import { systemClock } from "../src/fetch/clock.ts";
+import {
+  type SourceReconnect,
+  sourceReconnect,
+} from "./sources/source_reconnect.ts";
 import { topicName } from "./topics/topic_name.ts";
 
 const duration = z.number().positive();
@@ -10,6 +14,8 @@ const sourceOption = z.strictObject({
   name: topicName,
   url: z.url({ protocol: /^https?$/ }),
   from: z.enum(["start", "now"]).default("start"),
+  reconnect: sourceReconnect,
+  repeats: z.enum(["keep", "drop"]).default("keep"),
 });
 
 const fixtureOption = z.strictObject({
@@ -94,6 +100,14 @@ export interface RelayOptions {
    * SSE upstreams, by the topic that each fills, and where subscriptions of
    * that topic begin that name no position.
    *
+   * A source that was connected once is connected again (`reconnect`), after the
+   * id of its last event, and its topic stays open meanwhile; `false` ends the
+   * topic with the first connection. What a server sends again when it resumes
+   * is dropped. What comes under an id that was there before because the server
+   * has started over is kept, unless `repeats` is `"drop"`: then events are
+   * dropped whose id is among the last 10,000 ids. That is only for upstreams
+   * whose ids never name two events.
+   *
    * @default {[]}
    */
   sources?:
@@ -101,6 +115,8 @@ export interface RelayOptions {
       readonly name: string;
       readonly url: string;
       readonly from?: "start" | "now";
+      readonly reconnect?: boolean | SourceReconnect;
+      readonly repeats?: "keep" | "drop";
     }[]
     | undefined;
   /**

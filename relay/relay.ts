@@ -222,10 +222,10 @@ class RelayServer implements Relay {
     const { host, port, sources, fixtures } = this.#options;
     try {
       const opened = [
-        ...sources.map(({ name, url, from }) => {
+        ...sources.map(({ name, from, ...source }) => {
           const topic = this.topics.create(name);
           topic.from = from;
-          return this.#sources.start(topic, { kind: "sse", url }).opened;
+          return this.#sources.start(topic, { kind: "sse", ...source }).opened;
         }),
         ...fixtures.map(({ name, path, loop }) =>
           this.#sources.start(this.topics.create(name), {

@@ -1,5 +1,5 @@
 import type { LogRange } from "../topics/log.ts";
-import type { Topic } from "../topics/topic.ts";
+import type { Topic, UpstreamState } from "../topics/topic.ts";
 
 /** Why events will not come (protocol, section 2, `gap`). */
 export type GapReason = "evicted" | "epoch";
@@ -24,6 +24,10 @@ export type SubscriptionMessage =
     readonly to: number;
     readonly reason: GapReason;
   }
+  | ({
+    readonly type: "upstream";
+    readonly topic: string;
+  } & UpstreamState)
   | {
     readonly type: "end";
     readonly topic: string;

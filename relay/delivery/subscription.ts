@@ -28,6 +28,16 @@ function resolveStart({ log, state }: Topic, after: After): Start {
 }
 
 /**
+ * The version of the upstream's state that a new reader need not be told: that
+ * it is open goes without saying, and so does all there was before an end.
+ */
+function untoldUpstream({ state, upstream, upstreamVersion }: Topic): number {
+  const isPlain = state.kind === "ended" || upstream === undefined ||
+    upstream.state === "open";
+  return isPlain ? upstreamVersion : -1;
+}
+
+/**
  * One reader of one topic: a cursor, and what is still to be said.
  *
  * Replay and live are the same loop: whoever can write asks for the next piece.
@@ -39,6 +49,8 @@ export class Subscription {
   readonly #frames: FrameCache;
   readonly #start: Start;
   #cursor: number;
+  /** The upstream's state is not queued: the latest is told where it is another than this. */
+  #upstreamVersion: number;
   #announced = false;
   #foreign: boolean;
   #live = false;
@@ -52,6 +64,7 @@ export class Subscription {
     this.#start = resolveStart(topic, after);
     this.#cursor = this.#start.cursor;
     this.#foreign = this.#start.foreign;
+    this.#upstreamVersion = untoldUpstream(topic);
   }
 
   /** Whether everything was said, the end too. */
@@ -87,7 +100,7 @@ export class Subscription {
   }
 
   #nextMessage(): SubscriptionMessage | undefined {
-    const { name, log, state } = this.topic;
+    const { name, log, state, upstream, upstreamVersion } = this.topic;
     if (!this.#announced) {
       this.#announced = true;
       return {
@@ -112,6 +125,10 @@ export class Subscription {
       this.#cursor = log.first;
       const to = log.first - 1;
       return { type: "gap", topic: name, from, to, reason: "evicted" };
+    }
+    if (upstream && this.#upstreamVersion !== upstreamVersion && !this.#ended) {
+      this.#upstreamVersion = upstreamVersion;
+      return { type: "upstream", topic: name, ...upstream };
     }
     if (this.#cursor < log.next) return undefined;
     if (state.kind === "ended" && !this.#ended) {

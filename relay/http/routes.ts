@@ -15,6 +15,10 @@ import {
   PublishError,
   type PublishType,
 } from "../sources/publish.ts";
+import {
+  type SourceReconnect,
+  sourceReconnect,
+} from "../sources/source_reconnect.ts";
 import type { Sources, SourceSpec } from "../sources/sources.ts";
 import type { ReadBudget } from "../topics/log.ts";
 import { type After, parseAfter } from "../topics/position.ts";
@@ -67,11 +71,22 @@ const pageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(PAGE.events).optional(),
 });
 
+/** Who may make a topic may still not have the relay beat on its upstream; in milliseconds. */
+const MIN_TIMEOUT = 100;
+
+function isSlowEnough(reconnect: boolean | SourceReconnect): boolean {
+  return typeof reconnect === "boolean" ||
+    (reconnect.minTimeout ?? MIN_TIMEOUT) >= MIN_TIMEOUT;
+}
+
 const putBody = z.strictObject({
   source: z.strictObject({
     url: z.url({ protocol: /^https?$/ }),
     headers: z.record(z.string(), z.string()).optional(),
-    reconnect: z.unknown().optional(),
+    reconnect: sourceReconnect.refine(isSlowEnough, {
+      message: `Expected a 'minTimeout' of at least ${MIN_TIMEOUT} ms`,
+    }),
+    repeats: z.enum(["keep", "drop"]).default("keep"),
   }).optional(),
 });
 
@@ -291,7 +306,9 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
   };
 
   function checkSource(
-    { url, headers, reconnect }: NonNullable<z.infer<typeof putBody>["source"]>,
+    { url, headers, reconnect, repeats }: NonNullable<
+      z.infer<typeof putBody>["source"]
+    >,
   ): SourceSpec {
     const { href, username, password } = new URL(url);
     // The credentials of `http://allowed@elsewhere/` would pass for a beginning.
@@ -305,13 +322,6 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
         "The operator has not allowed topics to be made from this URL (--allow-source)",
       );
     }
-    if (reconnect !== undefined) {
-      throw new Problem(
-        STATUS_CODE.BadRequest,
-        "unsupported",
-        "This relay does not reconnect to its sources: leave 'reconnect' out",
-      );
-    }
     const forbidden = Object.keys(headers ?? {})
       .find((header) => FORBIDDEN_HEADERS.test(header));
     if (forbidden !== undefined) {
@@ -322,7 +332,14 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
       );
     }
     // A redirect would lead around what the operator has allowed.
-    return { kind: "sse", url: href, headers, redirect: "error" };
+    return {
+      kind: "sse",
+      url: href,
+      headers,
+      redirect: "error",
+      reconnect,
+      repeats,
+    };
   }
 
   const post: Handler = async (request, match) => {

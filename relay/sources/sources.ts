@@ -2,7 +2,9 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import { redactUrl } from "../../src/fetch/redact.ts";
 import type { Topic } from "../topics/topic.ts";
 import { FixtureSource } from "./fixture.ts";
+import type { RepeatsPolicy } from "./repeats.ts";
 import type { Source } from "./source.ts";
+import type { SourceReconnect } from "./source_reconnect.ts";
 import { SseSource } from "./sse.ts";
 
 /** What fills a topic. */
@@ -15,6 +17,10 @@ export type SourceSpec =
     readonly headers?: Readonly<Record<string, string>> | undefined;
     /** What a redirect leads to. Default: `"follow"`. */
     readonly redirect?: RequestRedirect | undefined;
+    /** When to connect again. */
+    readonly reconnect: boolean | SourceReconnect;
+    /** What becomes of events whose id was there before. */
+    readonly repeats: RepeatsPolicy;
   }
   | {
     readonly kind: "fixture";
@@ -44,11 +50,13 @@ export class Sources implements AsyncDisposable {
     const clock = this.#clock;
     let source: Source;
     if (spec.kind === "sse") {
-      const { url, headers, redirect } = spec;
+      const { url, headers, redirect, reconnect, repeats } = spec;
       topic.source = redactUrl(url);
       source = new SseSource(topic, url, {
         ...(headers && { headers }),
         ...(redirect && { redirect }),
+        reconnect,
+        repeats,
         clock,
       });
     } else {

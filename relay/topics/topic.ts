@@ -58,6 +58,34 @@ export type TopicState =
   | { readonly kind: "ended"; readonly end: TopicEnd; readonly at: number };
 
 /**
+ * How the upstream of a topic is (protocol, section 2, `upstream`): `open`;
+ * `retrying`, it waits before it connects again; `connecting`, it does so;
+ * `lost`, it has given up, and the topic ends.
+ *
+ * @example Attempt 2, in a second, after a status of 503
+ * ```ts
+ * import type { UpstreamState } from "@rivulet/rivulet/relay";
+ *
+ * const upstream: UpstreamState = {
+ *   state: "retrying",
+ *   status: 503,
+ *   attempt: 2,
+ *   retryIn: 1_000,
+ * };
+ * ```
+ */
+export interface UpstreamState {
+  /** What it does. */
+  readonly state: "connecting" | "open" | "retrying" | "lost";
+  /** The status that it has answered with, if that is what went wrong. */
+  readonly status?: number;
+  /** Which attempt in a row is or will be made: 2 after a first failure. */
+  readonly attempt?: number;
+  /** In how many milliseconds it will be made. */
+  readonly retryIn?: number;
+}
+
+/**
  * Somebody who wants to know that a topic has something new.
  *
  * @example Count changes
@@ -76,7 +104,7 @@ export type TopicState =
  * ```
  */
 export interface TopicObserver {
-  /** Called after each append and each change of state; must not throw. */
+  /** Called after each append and each change of state, or of the upstream's; must not throw. */
   changed(topic: Topic): void;
 }
 
@@ -147,6 +175,8 @@ export class Topic {
   readonly #observers = new Set<TopicObserver>();
   readonly #ended: PromiseWithResolvers<TopicEnd> = Promise.withResolvers();
   #state: TopicState = { kind: "pending" };
+  #upstream: UpstreamState | undefined;
+  #upstreamVersion = 0;
   #followers = 0;
   #idleSince: number;
 
@@ -173,6 +203,16 @@ export class Topic {
     return this.#state;
   }
 
+  /** How its upstream is, as far as that was told. */
+  get upstream(): UpstreamState | undefined {
+    return this.#upstream;
+  }
+
+  /** How often that has changed: who remembers it knows whether there is news. */
+  get upstreamVersion(): number {
+    return this.#upstreamVersion;
+  }
+
   /** Resolves when the topic has ended. */
   get ended(): Promise<TopicEnd> {
     return this.#ended.promise;
@@ -182,6 +222,17 @@ export class Topic {
   open(): void {
     if (this.#state.kind !== "pending") return;
     this.#state = { kind: "open" };
+    this.#notify();
+  }
+
+  /**
+   * Says how the upstream is. Only the latest is kept, for those who follow; a
+   * topic that has ended has none any more.
+   */
+  setUpstream(upstream: UpstreamState): void {
+    if (this.#state.kind === "ended") return;
+    this.#upstream = upstream;
+    this.#upstreamVersion++;
     this.#notify();
   }
 

@@ -356,15 +356,15 @@ async function makeFeeds(
   upstream: Upstream,
   random: Random,
 ): Promise<{
-  sources: { name: string; url: string }[];
+  sources: { name: string; url: string; reconnect: false }[];
   feeds(url: string): Feed[];
 }> {
   const recordings = [...(await readRecordings()).values()]
     .filter(({ length }) => length < 80_000);
-  const sources: { name: string; url: string }[] = [];
+  const sources: { name: string; url: string; reconnect: false }[] = [];
   const pending: ((relay: string) => Feed)[] = [];
   const put = async (relay: string, name: string, url: string) => {
-    const body = JSON.stringify({ source: { url } });
+    const body = JSON.stringify({ source: { url, reconnect: false } });
     const type = "application/json";
     await succeed("PUT", `${relay}/topics/${name}`, type, body, 201);
   };
@@ -382,7 +382,7 @@ async function makeFeeds(
     const topic = new ExpectedTopic(name, readReferenceBytes(body), status);
     const chunks = cutAnywhere(body, random);
     const url = upstream.add(name);
-    if (made === "before") sources.push({ name, url });
+    if (made === "before") sources.push({ name, url, reconnect: false });
     pending.push((relay) =>
       upstreamFeed(
         upstream,

@@ -149,6 +149,24 @@ Deno.test("parseFlags turns flags into options", () => {
     { name: "news", url: "http://x/?a=1,2", from: "start" },
     { name: "live", url: "https://y/", from: "now" },
   ]);
+  const sources = [
+    "a=http://x/,once",
+    "b=http://x/,drop-repeats,from=now",
+    "c=http://x/?a,once=1,from=now,once,drop-repeats",
+  ].flatMap((source) => ["--source", source]);
+  const reconnecting = parseFlags(sources);
+  assert(reconnecting.kind === "run");
+  assertEquals(reconnecting.options.sources, [
+    { name: "a", url: "http://x/", from: "start", reconnect: false },
+    { name: "b", url: "http://x/", from: "now", repeats: "drop" },
+    {
+      name: "c",
+      url: "http://x/?a,once=1",
+      from: "now",
+      reconnect: false,
+      repeats: "drop",
+    },
+  ]);
   assertEquals(options.fixtures, [
     { name: "a", path: "b.sse", loop: true },
     { name: "c", path: "d=e,f", loop: false },

@@ -480,3 +480,71 @@ Deno.test("Subscriber is told when a store cannot read", async () => {
   assertEquals(world.errors, [error]);
   assert(!peer.types().includes("events"));
 });
+
+Deno.test("Subscription tells the latest state of the upstream once, before the next events", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.append(messages(1, 1));
+  topic.setUpstream({ state: "open" });
+  const peer = world.follow(topic);
+  await turns();
+  assertEquals(peer.types(), ["subscribed", "events", "live"]);
+
+  peer.said.length = 0;
+  topic.setUpstream({ state: "retrying", attempt: 2, retryIn: 5 });
+  await turns();
+  topic.append(messages(2, 2));
+  topic.setUpstream({ state: "connecting", attempt: 2 });
+  topic.setUpstream({ state: "open" });
+  await turns();
+  assertEquals(peer.said, [
+    {
+      type: "upstream",
+      topic: "t",
+      state: "retrying",
+      attempt: 2,
+      retryIn: 5,
+    },
+    { type: "upstream", topic: "t", state: "open" },
+    { type: "events", topic: "t", offset: 2, events: ["2"] },
+  ]);
+  assertEquals(topic.log.next, 3);
+});
+
+Deno.test("Subscription of a slow peer is told one state, however often the upstream comes and goes", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.append(messages(1, 1));
+  const peer = world.follow(topic);
+  await turns();
+  peer.reads = false;
+  peer.said.length = 0;
+  topic.append(messages(2, 2));
+  await turns();
+  for (let attempt = 2; attempt < 1_000; attempt++) {
+    topic.setUpstream({ state: "retrying", attempt });
+    topic.setUpstream({ state: "connecting", attempt });
+  }
+  await turns();
+  peer.reads = true;
+  peer.readOne();
+  await turns();
+  assertEquals(peer.types(), ["events", "upstream"]);
+  assertEquals(peer.said.at(-1)?.["attempt"], 999);
+});
+
+Deno.test("Subscription tells that the upstream is lost before the end, and nothing after it", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.append(messages(1, 1));
+  const peer = world.follow(topic);
+  await turns();
+  topic.setUpstream({ state: "lost", status: 404 });
+  topic.end("failed");
+  topic.setUpstream({ state: "open" });
+  await turns();
+  assertEquals(peer.types().slice(3), ["upstream", "end"]);
+  const late = world.follow(topic);
+  await turns();
+  assertEquals(late.types(), ["subscribed", "events", "end"]);
+});

@@ -349,6 +349,7 @@ Deno.test("PUT makes a topic with a source that the operator has allowed", async
   const allowed = {
     url: `${origin}/allowed/x?token=secret`,
     headers: { "X-Key": "k" },
+    reconnect: false,
   };
   const created = await put(allowed);
   assertEquals(created.status, 201);
@@ -358,8 +359,13 @@ Deno.test("PUT makes a topic with a source that the operator has allowed", async
 
   const same = await put(allowed);
   assertEquals([same.status, (await same.json()).name], [200, "t"]);
-  const other = await put({ url: `${origin}/allowed/y` });
-  await assertProblem(other, 409, "topic_exists");
+  for (
+    const other of [
+      { ...allowed, url: `${origin}/allowed/y` },
+      { ...allowed, reconnect: true },
+      { ...allowed, repeats: "drop" },
+    ]
+  ) await assertProblem(await put(other), 409, "topic_exists");
   for (
     const url of [
       `${origin}/`,
@@ -375,7 +381,12 @@ Deno.test("PUT makes a topic with a source that the operator has allowed", async
       [{ url: "file:///etc/passwd" }, "invalid_body"],
       [{ url: "nothing" }, "invalid_body"],
       [{ ...allowed, headers: { Host: "x" } }, "invalid_body"],
-      [{ ...allowed, reconnect: true }, "unsupported"],
+      [{ ...allowed, reconnect: "yes" }, "invalid_body"],
+      [{ ...allowed, reconnect: { minTimeout: 99 } }, "invalid_body"],
+      [{ ...allowed, reconnect: { maxTimeout: 10 } }, "invalid_body"],
+      [{ ...allowed, reconnect: { maxAttempts: 0 } }, "invalid_body"],
+      [{ ...allowed, reconnect: { decide: 1 } }, "invalid_body"],
+      [{ ...allowed, repeats: "no" }, "invalid_body"],
     ] as const
   ) {
     await assertProblem(await put(source, "u"), 400, code);

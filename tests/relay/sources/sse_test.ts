@@ -40,7 +40,7 @@ const HEAD =
   "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 const CHUNK = "9\r\ndata: a\n\n\r\n";
 
-Deno.test("SseSource gives each ending of its upstream its status", async (t) => {
+Deno.test("SseSource without reconnection gives each ending of its upstream its status", async (t) => {
   // deno-fmt-ignore
   const table: [string, (socket: Socket) => void, string, number][] = [
     ["a whole body", (s) => s.end(`${HEAD}${CHUNK}0\r\n\r\n`), "complete", 2],
@@ -57,13 +57,18 @@ Deno.test("SseSource gives each ending of its upstream its status", async (t) =>
     await t.step(name, async () => {
       await using server = await upstream(answer);
       const filled = topic();
-      const source = new SseSource(filled, server.url, { clock: systemClock });
+      const source = new SseSource(filled, server.url, {
+        reconnect: false,
+        clock: systemClock,
+      });
       if (status === "failed") await assertRejects(() => source.opened);
       else await source.opened;
       await source.finished;
       const end = await filled.ended;
       assertEquals([end.status, filled.log.next], [status, next]);
       assertEquals(end.reason === undefined, status === "complete");
+      // The end says it all.
+      assertEquals(filled.upstream, undefined);
     });
   }
 });
