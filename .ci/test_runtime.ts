@@ -41,6 +41,11 @@ const LEFT_OUT: {
     why: "it starts Deno, to look at the heap of its engine",
   },
   {
+    file: "tests/fetch/soak_test.ts",
+    on: ["node", "bun"],
+    why: "it starts Deno, to look at its memory, and takes its sockets",
+  },
+  {
     file: "tests/fetch/ending_test.ts",
     test: "EventStream throws when the connection is reset",
     on: ["node", "bun"],
