@@ -830,9 +830,9 @@ class ReconnectingEventStream implements EventStream<Given> {
     if (this.#state === "idle") this.#listen();
     this.#controller.signal.throwIfAborted();
     this.#state = "connecting";
-    this.counters.attempts++;
     const connection = this.#first ?? await this.#nextConnection();
     this.#first = undefined;
+    this.counters.attempts++;
     this.#url = connection.shownUrl;
     const response = await connection.open();
     this.#controller.signal.throwIfAborted();
@@ -932,6 +932,7 @@ class ReconnectingEventStream implements EventStream<Given> {
         this.#failingSince = now;
       }
       this.#openSince = undefined;
+      this.#state = "waiting";
       this.#options.onDisconnect?.(
         ...(reason.kind === "error" ? [reason.error] : []),
       );

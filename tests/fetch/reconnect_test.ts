@@ -1367,3 +1367,23 @@ Deno.test("streamEvents gives up a connection that stalls before it makes anothe
   assertInstanceOf(first?.reason, IdleTimeoutError);
   assertInstanceOf(second?.reason, ConnectTimeoutError);
 });
+
+Deno.test("streamEvents is no longer open when it says that it was disconnected", async () => {
+  const states: string[] = [];
+  const stream = scriptedStream([DROP, STOP], {
+    onDisconnect: () => states.push(stream.events.state),
+  });
+  await stream.clock.run(outcomeOf(stream.events));
+  assertEquals(states, ["waiting"]);
+});
+
+Deno.test("streamEvents counts no attempt for which no request was made", async () => {
+  const { clock, events } = scriptedStream([], {
+    headers: () => {
+      throw new Error("no token");
+    },
+  });
+  const { error } = await clock.run(outcomeOf(events));
+  assertInstanceOf(error, Error);
+  assertEquals(events.counters.attempts, 0);
+});
