@@ -228,12 +228,19 @@ class BodyEventReader implements EventReader {
   }
 
   #wakeNext(): void {
-    this.#busy = false;
-    while (!this.#busy) {
-      const call = this.#waiting.shift();
-      if (call === undefined) return;
-      call();
+    if (this.#waiting.length === 0) {
+      this.#busy = false;
+      return;
     }
+    // Not at once: the answer to this call goes out before the next one's.
+    queueMicrotask(() => {
+      this.#busy = false;
+      while (!this.#busy) {
+        const call = this.#waiting.shift();
+        if (call === undefined) return;
+        call();
+      }
+    });
   }
 
   /** Parses on as far as the next event, in the chunk that was read. */

@@ -395,3 +395,19 @@ Deno.test("readEvents() refuses text with a hint", async () => {
     "current chunk is a string (text goes through SseParserStream)",
   );
 });
+
+Deno.test("readEvents() answers overlapping calls in order, at the end too", async () => {
+  const events = readEvents(bodyOf(
+    ["data: a\n\n", "data: b\n\ndata: c\n\n"]
+      .map((text) => encoder.encode(text)),
+  ));
+  const answered: string[] = [];
+  const calls = Array.from(
+    { length: 7 },
+    (_, index) =>
+      (index % 2 === 0 ? events.next() : events.nextBatch())
+        .then(() => answered.push(`call ${index}`)),
+  );
+  await Promise.all(calls);
+  assertEquals(answered, calls.map((_, index) => `call ${index}`));
+});
