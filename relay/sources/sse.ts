@@ -6,15 +6,13 @@ import {
   HttpStatusError,
   UnexpectedResponseError,
 } from "../../src/fetch/errors.ts";
-import {
-  type EventStream,
-  type RetryNotice,
-  streamEvents,
-} from "../../src/fetch/event_stream.ts";
+import { streamEvents } from "../../src/fetch/event_stream.ts";
 import type {
   ReconnectContext,
   ReconnectDecision,
 } from "../../src/fetch/reconnect.ts";
+import type { EventStream } from "../../src/fetch/reconnecting_stream.ts";
+import type { RetryNotice } from "../../src/fetch/stream_options.ts";
 import type { EndStatus, Topic } from "../topics/topic.ts";
 import { Repeats, type RepeatsPolicy } from "./repeats.ts";
 import type { Source } from "./source.ts";

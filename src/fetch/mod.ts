@@ -8,6 +8,7 @@ export * from "./errors.ts";
 export type { StreamResponse } from "./connection.ts";
 export * from "./event_source.ts";
 export * from "./event_stream.ts";
+export type { EventStream } from "./reconnecting_stream.ts";
 export type {
   DisconnectReason,
   ReconnectContext,
@@ -16,6 +17,7 @@ export type {
 } from "./reconnect.ts";
 export type { RetryPolicy } from "./retry.ts";
 export * from "./standard_schema.ts";
+export * from "./stream_options.ts";
 export {
   type EventSchemas,
   EventValidationError,

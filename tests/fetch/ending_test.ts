@@ -13,6 +13,7 @@ import {
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
+import { CountedAbort } from "../support/counted_abort.ts";
 import { RawServer, STREAM_HEAD } from "../support/raw_server.ts";
 import {
   answer,
@@ -20,25 +21,6 @@ import {
   streamResponse,
 } from "../support/scripted_response.ts";
 import { streamOnce } from "../support/stream_once.ts";
-
-/** A signal that counts who listens to it. */
-class CountedAbort extends AbortController {
-  listeners = 0;
-  constructor() {
-    super();
-    const { signal } = this;
-    const add = signal.addEventListener.bind(signal);
-    const remove = signal.removeEventListener.bind(signal);
-    signal.addEventListener = (...args: Parameters<typeof add>) => {
-      this.listeners++;
-      add(...args);
-    };
-    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
-      this.listeners--;
-      remove(...args);
-    };
-  }
-}
 
 /** Asserts that calls fail with exactly this, again and again. */
 async function assertEndedWith(events: EventStream, reason: unknown) {

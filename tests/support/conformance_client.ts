@@ -7,10 +7,7 @@
 import { assertEquals } from "@std/assert";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { FetchEventSource } from "../../src/fetch/event_source.ts";
-import {
-  type EventStream,
-  streamEvents,
-} from "../../src/fetch/event_stream.ts";
+import { type EventStream, streamEvents } from "../../src/fetch/mod.ts";
 import type { ReconnectPolicy } from "../../src/fetch/reconnect.ts";
 import { within } from "./within.ts";
 

@@ -1,0 +1,668 @@
+// This module is browser compatible.
+import type { ServerSentEvent } from "../sse/event.ts";
+import { SseParser } from "../sse/parser.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { Connection, type StreamResponse } from "./connection.ts";
+import { OneShotBodyError } from "./errors.ts";
+import { AdaptiveTimeout } from "./heartbeat.ts";
+import {
+  type CompleteReconnectPolicy,
+  completeReconnectPolicy,
+  decideReconnection,
+  type DisconnectReason,
+  type ReconnectDecision,
+} from "./reconnect.ts";
+import { wait } from "./retry.ts";
+import type {
+  RequestContext,
+  StreamCounters,
+  StreamEventsOptions,
+  TypedStreamEventsOptions,
+  Varying,
+} from "./stream_options.ts";
+import {
+  type EventSchemas,
+  EventValidationError,
+  type InvalidEvent,
+  validateEvent,
+  type ValidEvent,
+} from "./typed_event.ts";
+
+/**
+ * The events of one stream, as {@linkcode streamEvents} returns them, over as
+ * many connections as it takes.
+ *
+ * The stream is pulled, by one consumer: it connects when it is first asked for
+ * something, and reads on only when every event that has come was taken, so a
+ * consumer that is slow slows the server down. Leaving a `for await` loop,
+ * {@linkcode EventStream.cancel} and `await using` close the connection.
+ *
+ * It ends once. At the end of the body, or when it is cancelled, every further
+ * call is answered with `done`; after an error, every further call throws that
+ * same error, so that no failure can pass for an end.
+ *
+ * @typeParam T The events: {@linkcode ServerSentEvent} unless there are schemas.
+ *
+ * @example Look at the answer first
+ * ```ts
+ * import { streamEvents } from "@rivulet/rivulet/fetch";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using events = streamEvents("https://example.com/events", {
+ *   fetch: () =>
+ *     Promise.resolve(
+ *       new Response("id: 1\ndata: a\n\ndata: b\n\n", {
+ *         headers: { "Content-Type": "text/event-stream", "X-Request-Id": "r1" },
+ *       }),
+ *     ),
+ *   reconnect: false,
+ * });
+ * assertEquals(events.state, "idle");
+ * const { headers } = await events.open();
+ * assertEquals(events.state, "open");
+ * assertEquals(headers.get("X-Request-Id"), "r1");
+ *
+ * assertEquals((await events.next()).value?.data, "a");
+ * assertEquals(events.lastEventId, "1");
+ * assertEquals((await events.nextBatch())?.length, 1);
+ * assertEquals(await events.nextBatch(), undefined);
+ * assertEquals(events.state, "closed");
+ * ```
+ */
+export interface EventStream<T = ServerSentEvent>
+  extends AsyncIterableIterator<T, undefined, undefined> {
+  /**
+   * How far the stream is: `"idle"` until it is asked for something,
+   * `"connecting"` until an event stream was accepted, `"waiting"` before
+   * another request, `"closed"` once it has ended, whyever.
+   */
+  readonly state: "idle" | "connecting" | "open" | "waiting" | "closed";
+  /** How much has come; it counts on. */
+  readonly counters: StreamCounters;
+  /**
+   * The last event id as of the events that were taken: what a request that
+   * goes on from there sends as `Last-Event-ID`, `""` for none.
+   */
+  readonly lastEventId: string;
+  /**
+   * The reconnection time that the stream has asked for last, in milliseconds
+   * from 0 to 2^31-1; `undefined` if it never has.
+   */
+  readonly reconnectionTime: number | undefined;
+  /**
+   * Connects, if that has not been done; again and again, as the policy has it.
+   *
+   * @returns The first answer that turned out to be an event stream.
+   * @throws {EventStreamError} If there was no answer, or another.
+   * @throws {unknown} The reason of the signal, or of `cancel`, if it came first.
+   */
+  open(): Promise<StreamResponse>;
+  /**
+   * Takes the next event, connecting first if need be.
+   *
+   * @returns The event, or `done` at the end.
+   * @throws {EventStreamError} If there was no answer, or another, or the
+   * stream broke off or fell silent.
+   * @throws {EventTooLargeError} If an event is over `maxEventSize`.
+   * @throws {EventValidationError} If the data of an event is not valid.
+   * @throws {OneShotBodyError} If the body would have to be sent once more.
+   * @throws {unknown} The signal's reason, or what a callback threw.
+   */
+  next(): Promise<IteratorResult<T, undefined>>;
+  /**
+   * Takes every event that has come, waiting until there is at least one.
+   *
+   * For whoever handles many events at once, this saves a promise for each. It
+   * throws what {@linkcode EventStream.next} does.
+   *
+   * @returns One event or more, or `undefined` at the end.
+   */
+  nextBatch(): Promise<T[] | undefined>;
+  /**
+   * Ends the stream, and closes the connection. Calls that are waiting for an
+   * event are answered with `done`; a call to {@linkcode EventStream.open} that
+   * is waiting throws the reason. Does nothing once the stream has ended.
+   *
+   * @param reason Why. Default: an `AbortError`.
+   * @returns Resolves when nothing of the stream is left.
+   */
+  cancel(reason?: unknown): Promise<void>;
+  /**
+   * Ends the stream, as {@linkcode EventStream.cancel} does.
+   *
+   * @returns `done`.
+   */
+  return(): Promise<IteratorReturnResult<undefined>>;
+  /** Ends the stream, as {@linkcode EventStream.cancel} does. */
+  [Symbol.asyncDispose](): Promise<void>;
+  /**
+   * For `for await`.
+   *
+   * @returns This stream.
+   */
+  [Symbol.asyncIterator](): EventStream<T>;
+}
+
+/** How a stream has ended: well, or with an error. */
+type End = { readonly ok: true } | {
+  readonly ok: false;
+  readonly error: unknown;
+};
+
+/** An event as it is given out: as it came, or validated. */
+type Given = ServerSentEvent | ValidEvent<EventSchemas> | InvalidEvent;
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/**
+ * A series of connections that looks like one: it takes events from a connection
+ * and, when that is over, does what the policy says.
+ */
+export class ReconnectingEventStream implements EventStream<Given> {
+  readonly counters = { bytes: 0, events: 0, comments: 0, attempts: 0 };
+  readonly #input: Varying<string | URL | Request>;
+  readonly #options: StreamEventsOptions;
+  readonly #schemas: EventSchemas | undefined;
+  readonly #yieldInvalid: boolean;
+  readonly #sentinel: string | undefined;
+  #policy: CompleteReconnectPolicy | undefined;
+  readonly #clock: Clock;
+  readonly #timeouts: Readonly<Record<typeof TIMEOUTS[number][0], number>>;
+  readonly #heartbeat: AdaptiveTimeout | undefined;
+  /** Aborted when the stream has ended: nothing of it stays behind. */
+  readonly #controller = new AbortController();
+  readonly #signals: AbortSignal[] = [];
+  readonly #onAbort = (): void => {
+    const aborted = this.#signals.find((signal) => signal.aborted);
+    this.#finish({ ok: false, error: aborted?.reason }, aborted?.reason);
+  };
+
+  #state: EventStream["state"] = "idle";
+  #end: End | undefined;
+  /** What `open` throws where the stream has ended well before it was open. */
+  #endedBy: unknown;
+  #lastEventId: string;
+  #reconnectionTime: number | undefined;
+
+  /** Made with the stream, so that what is wrong with it is said at once. */
+  #first: Connection | undefined;
+  #connection: Connection | undefined;
+  #connecting: Promise<Connection> | undefined;
+  #recovering: Promise<void> | undefined;
+  /** How many connections are over: tells which one a call has waited for. */
+  #generation = 0;
+  #opening: Promise<StreamResponse> | undefined;
+  #response: StreamResponse | undefined;
+  #url = "";
+
+  #failures = 0;
+  #failingSince = 0;
+  #openSince: number | undefined;
+  #eventsBefore = 0;
+  /** What has come; the events before `#taken` were taken. */
+  #queue: ServerSentEvent[] = [];
+  #taken = 0;
+  /** The last call, and how many are being answered: they are, one by one. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #turns = 0;
+
+  /** Makes a stream that has not asked for anything yet. */
+  constructor(
+    input: Varying<string | URL | Request>,
+    options:
+      & StreamEventsOptions
+      & Partial<TypedStreamEventsOptions<EventSchemas>>,
+  ) {
+    const { clock = systemClock, signal, reconnect, headers, body } = options;
+    const { maxEventSize, onTooLarge, heartbeat } = options;
+    const [connectTimeout, idleTimeout, eventTimeout, heartbeatFloor] = TIMEOUTS
+      .map(([name, byDefault]) =>
+        checkTimeout(name, options[name] ?? byDefault)
+      );
+    // Refuses invalid limits now, rather than when there is an answer.
+    new SseParser({ onEvent() {}, maxEventSize, onTooLarge });
+    this.#input = input;
+    this.#options = options;
+    this.#schemas = options.schemas;
+    this.#yieldInvalid = options.onInvalid === "yield";
+    this.#sentinel = options.sentinel;
+    this.#clock = clock;
+    // There are as many as were mapped.
+    this.#timeouts = {
+      connectTimeout: connectTimeout!,
+      idleTimeout: idleTimeout!,
+      eventTimeout: eventTimeout!,
+      heartbeatFloor: heartbeatFloor!,
+    };
+    if (heartbeat === "adaptive") {
+      this.#heartbeat = new AdaptiveTimeout(this.#timeouts.heartbeatFloor);
+    }
+    this.#lastEventId = options.lastEventId ?? "";
+    if (signal) this.#signals.push(signal);
+    if (input instanceof Request) this.#signals.push(input.signal);
+    if (reconnect) {
+      this.#policy = completeReconnectPolicy(
+        reconnect === true ? {} : reconnect,
+      );
+    }
+    if (
+      typeof input !== "function" && typeof headers !== "function" &&
+      typeof body !== "function"
+    ) this.#first = this.#newConnection(input, headers, body);
+  }
+
+  get state(): EventStream["state"] {
+    return this.#state;
+  }
+
+  get lastEventId(): string {
+    // A connection is ahead of the events that are still to be taken.
+    return this.#end || !this.#connection || this.#taken < this.#queue.length
+      ? this.#lastEventId
+      : this.#connection.lastEventId;
+  }
+
+  get reconnectionTime(): number | undefined {
+    return this.#reconnectionTime;
+  }
+
+  open(): Promise<StreamResponse> {
+    return this.#opening ??= this.#open();
+  }
+
+  next(): Promise<IteratorResult<Given, undefined>> {
+    // No async function is entered for what has come: this doubles the events
+    // that can be taken in a second (bodies in memory, chunks of 16 KiB).
+    if (
+      this.#turns === 0 && this.#taken < this.#queue.length && !this.#converts
+    ) {
+      return Promise.resolve({ done: false, value: this.#takeQueued() });
+    }
+    return this.#inTurn(async () => {
+      const event = await this.#next();
+      return event ? { done: false, value: event } : DONE;
+    });
+  }
+
+  nextBatch(): Promise<Given[] | undefined> {
+    return this.#inTurn(() => this.#nextBatch());
+  }
+
+  async cancel(reason?: unknown): Promise<void> {
+    const why = reason ??
+      new DOMException("The event stream was cancelled", "AbortError");
+    this.#finish({ ok: true }, why);
+    await this.#connecting?.catch(() => {});
+    await this.#connection?.cancel(why);
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    await this.cancel();
+    return DONE;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cancel();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async #open(): Promise<StreamResponse> {
+    if (this.#response && !this.#end) return this.#response;
+    await this.#pull((connection) => Promise.resolve(connection));
+    if (this.#response) return this.#response;
+    throw this.#endedBy;
+  }
+
+  get #converts(): boolean {
+    return this.#schemas !== undefined || this.#sentinel !== undefined;
+  }
+
+  async #takeOne(): Promise<ServerSentEvent | undefined> {
+    if (this.#taken === this.#queue.length) {
+      const events = await this.#pull((connection) => connection.nextBatch());
+      if (!events) return undefined;
+      this.#queue = events;
+      this.#taken = 0;
+    }
+    return this.#takeQueued();
+  }
+
+  #takeQueued(): ServerSentEvent {
+    const event = this.#queue[this.#taken++]!; // every caller has looked
+    this.#lastEventId = event.id;
+    this.counters.events++;
+    return event;
+  }
+
+  async #takeBatch(): Promise<ServerSentEvent[] | undefined> {
+    const events = this.#taken < this.#queue.length
+      ? this.#queue.slice(this.#taken)
+      : await this.#pull((connection) => connection.nextBatch());
+    this.#queue = [];
+    this.#taken = 0;
+    if (events) this.counters.events += events.length;
+    return events;
+  }
+
+  /** Takes something from a connection, from the next one if that is over. */
+  async #pull<T>(
+    take: (connection: Connection) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    for (;;) {
+      if (this.#end) return this.#ended();
+      if (this.#recovering) {
+        await this.#recovering;
+        continue;
+      }
+      const generation = this.#generation;
+      let reason: DisconnectReason = { kind: "end" };
+      try {
+        const connection = this.#connection ??
+          await (this.#connecting ??= this.#connect());
+        const taken = await take(connection);
+        if (taken !== undefined) return taken;
+      } catch (error) {
+        reason = { kind: "error", error };
+      }
+      // Another call that waited for the same connection may have been quicker.
+      if (this.#end || generation !== this.#generation) continue;
+      this.#generation++;
+      this.#recovering = this.#recover(reason);
+      await this.#recovering;
+      this.#recovering = undefined;
+    }
+  }
+
+  async #connect(): Promise<Connection> {
+    if (this.#state === "idle") this.#listen();
+    this.#controller.signal.throwIfAborted();
+    this.#state = "connecting";
+    const connection = this.#first ?? await this.#nextConnection();
+    this.#first = undefined;
+    this.counters.attempts++;
+    this.#url = connection.shownUrl;
+    const response = await connection.open();
+    this.#controller.signal.throwIfAborted();
+    this.#url = connection.shownUrl;
+    this.#connection = connection;
+    this.#connecting = undefined;
+    this.#state = "open";
+    this.#openSince = this.#clock.now();
+    this.#eventsBefore = this.counters.events;
+    this.#response ??= response;
+    this.#options.onOpen?.(response);
+    this.#controller.signal.throwIfAborted();
+    return connection;
+  }
+
+  #listen(): void {
+    if (this.#signals.some((signal) => signal.aborted)) return this.#onAbort();
+    for (const signal of this.#signals) {
+      signal.addEventListener("abort", this.#onAbort);
+    }
+  }
+
+  async #nextConnection(): Promise<Connection> {
+    const { headers, body } = this.#options;
+    const context: RequestContext = {
+      attempt: this.#failures + 1,
+      lastEventId: this.#lastEventId,
+    };
+    const { signal } = this.#controller;
+    return this.#newConnection(
+      await made(this.#input, context, signal),
+      await made(headers, context, signal),
+      await made(body, context, signal),
+    );
+  }
+
+  #newConnection(
+    input: string | URL | Request,
+    headers: HeadersInit | undefined,
+    body: BodyInit | null | undefined,
+  ): Connection {
+    const { onComment, onRetryTime, reconnect, method } = this.#options;
+    // Known here at last: a function may have made a Request of any method.
+    if (reconnect === undefined) {
+      this.#policy = isRepeatable(input, method, body)
+        ? completeReconnectPolicy({})
+        : undefined;
+    }
+    return new Connection(input, {
+      ...this.#options,
+      ...this.#timeouts,
+      headers,
+      body,
+      lastEventId: this.#lastEventId,
+      signal: this.#controller.signal,
+      heartbeat: this.#heartbeat,
+      fetch: this.#options.fetch,
+      clock: this.#clock,
+      onBytes: (bytes) => this.counters.bytes += bytes,
+      onComment: (comment) => {
+        this.counters.comments++;
+        onComment?.(comment);
+      },
+      onRetryTime: (time) => {
+        this.#reconnectionTime = time;
+        onRetryTime?.(time);
+      },
+    });
+  }
+
+  /** Decides about a connection that is over, and waits, or ends the stream. */
+  async #recover(reason: DisconnectReason): Promise<void> {
+    try {
+      this.#disconnected(reason);
+      await this.#retry(reason);
+    } catch (error) {
+      // Thrown by a callback, or the reason why the wait was ended.
+      this.#finish({ ok: false, error }, error);
+    }
+  }
+
+  #disconnected(reason: DisconnectReason): void {
+    const now = this.#clock.now();
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#connecting = undefined;
+    // Open still, where it was a callback that threw.
+    void connection?.cancel(undefined);
+    if (this.#failures === 0) this.#failingSince = now;
+    if (connection && this.#openSince !== undefined) {
+      this.#lastEventId = connection.lastEventId;
+      const { resetAfter = 0 } = this.#policy ?? {};
+      const isHealthy = now - this.#openSince >= resetAfter ||
+        (reason.kind === "end" && this.counters.events > this.#eventsBefore);
+      if (isHealthy) {
+        this.#failures = 0;
+        this.#failingSince = now;
+      }
+      this.#openSince = undefined;
+      this.#state = "waiting";
+      this.#options.onDisconnect?.(
+        ...(reason.kind === "error" ? [reason.error] : []),
+      );
+    }
+    this.#failures++;
+  }
+
+  async #retry(reason: DisconnectReason): Promise<void> {
+    if (this.#end) return; // by a callback
+    const now = this.#clock.now();
+    const decision: ReconnectDecision = this.#policy
+      ? decideReconnection(this.#policy, {
+        reason,
+        failures: this.#failures,
+        elapsed: now - this.#failingSince,
+        reconnectionTime: this.#reconnectionTime,
+        lastEventId: this.#lastEventId,
+        now,
+      })
+      : { action: reason.kind === "end" ? "done" : "fail" };
+    const error = reason.kind === "error" ? reason.error : undefined;
+    if (decision.action !== "retry") {
+      const ok = decision.action === "done" || reason.kind === "end";
+      return this.#finish(ok ? { ok } : { ok, error }, error);
+    }
+    if (isOneShot(this.#input, this.#options.body)) {
+      throw new OneShotBodyError(this.#url, error);
+    }
+    const { delay } = decision;
+    this.#state = "waiting";
+    this.#options.onRetry?.({ attempt: this.#failures + 1, delay, reason });
+    if (this.#end) return;
+    await wait(delay, this.#clock, this.#controller.signal);
+  }
+
+  /** Ends the stream, unless it has ended; nothing of it stays behind. */
+  #finish(end: End, why: unknown): void {
+    if (this.#end) return;
+    this.#lastEventId = this.lastEventId;
+    this.#queue = [];
+    this.#taken = 0;
+    this.#end = end;
+    this.#endedBy = why;
+    this.#state = "closed";
+    for (const signal of this.#signals) {
+      signal.removeEventListener("abort", this.#onAbort);
+    }
+    this.#controller.abort(why);
+  }
+
+  /** Answers a call when the stream has ended. */
+  #ended(): undefined {
+    if (this.#end && !this.#end.ok) throw this.#end.error;
+  }
+
+  /** Calls that overlap are answered in order. */
+  #inTurn<T>(take: () => Promise<T>): Promise<T> {
+    const taken = this.#turns++ === 0 ? take() : this.#turn.then(take);
+    const done = () => void this.#turns--;
+    this.#turn = taken.then(done, done);
+    return taken;
+  }
+
+  async #next(): Promise<Given | undefined> {
+    for (;;) {
+      const event = await this.#takeOne();
+      if (!event) return undefined;
+      const given = this.#converts ? await this.#give(event) : event;
+      if (given) return given;
+    }
+  }
+
+  async #nextBatch(): Promise<Given[] | undefined> {
+    for (;;) {
+      const events = await this.#takeBatch();
+      if (!events || !this.#converts) return events;
+      const batch: Given[] = [];
+      for (const event of events) {
+        let given: Given | undefined;
+        try {
+          given = await this.#give(event);
+        } catch {
+          // It has ended the stream, and the next call throws it.
+        }
+        if (this.#end) {
+          // The events after this one were dropped.
+          this.#lastEventId = event.id;
+          break;
+        }
+        if (given) batch.push(given);
+      }
+      if (batch.length > 0) return batch;
+    }
+  }
+
+  /** What is given out of an event, if anything is; the sentinel ends the stream. */
+  async #give(event: ServerSentEvent): Promise<Given | undefined> {
+    if (event.data === this.#sentinel) {
+      await this.cancel();
+      return undefined;
+    }
+    if (!this.#schemas) return event;
+    try {
+      const given = await unlessAborted(
+        this.#controller.signal,
+        validateEvent(event, this.#schemas),
+      );
+      if (!given || given.ok || this.#yieldInvalid) return given;
+      throw new EventValidationError(this.#url, given);
+    } catch (error) {
+      // A schema may throw, too; or the stream has ended meanwhile.
+      this.#finish({ ok: false, error }, error);
+      return this.#ended();
+    }
+  }
+}
+
+const TIMEOUTS = [
+  ["connectTimeout", 30_000],
+  ["idleTimeout", Infinity],
+  ["eventTimeout", Infinity],
+  ["heartbeatFloor", 10_000],
+] as const;
+
+function checkTimeout(name: string, value: number): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw new RangeError(
+    `Cannot stream events as '${name}' must be a number of milliseconds, 0 or more: current value is ${value}`,
+  );
+}
+
+function isRepeatable(
+  input: string | URL | Request,
+  method: string | undefined,
+  body: BodyInit | null | undefined,
+): boolean {
+  const request = input instanceof Request ? input : undefined;
+  return (method ?? request?.method ?? "GET").toUpperCase() === "GET" &&
+    !body && !request?.body;
+}
+
+/** Whether the body that was sent cannot be sent again. */
+function isOneShot(
+  input: Varying<string | URL | Request>,
+  body: StreamEventsOptions["body"],
+): boolean {
+  return body instanceof ReadableStream ||
+    (!body && input instanceof Request && input.body !== null);
+}
+
+/** What a promise resolves to, if the signal leaves it the time. */
+function unlessAborted<T>(
+  signal: AbortSignal,
+  promise: Promise<T>,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort);
+    promise.then(resolve, reject).finally(() => {
+      signal.removeEventListener("abort", onAbort);
+    });
+  });
+}
+
+/** What varies, as it is this time; a function that never answers is not waited for. */
+function made<T>(
+  varying: Varying<T>,
+  context: RequestContext,
+  signal: AbortSignal,
+): T | Promise<T> {
+  if (typeof varying !== "function") return varying;
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    // The types that vary here are no functions themselves.
+    const make = varying as (context: RequestContext) => T | Promise<T>;
+    Promise.resolve(make(context)).then(resolve, reject).finally(() =>
+      signal.removeEventListener("abort", onAbort)
+    );
+  });
+}

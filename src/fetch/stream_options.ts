@@ -1,0 +1,293 @@
+// This module is browser compatible.
+import type { SseDiagnostic } from "../sse/diagnostic.ts";
+import type { Clock } from "./clock.ts";
+import type { StreamResponse } from "./connection.ts";
+import type { DisconnectReason, ReconnectPolicy } from "./reconnect.ts";
+import type { EventSchemas } from "./typed_event.ts";
+
+/**
+ * What a request is made for.
+ *
+ * @example The id goes into the URL
+ * ```ts
+ * import type { RequestContext } from "@rivulet/rivulet/fetch";
+ *
+ * const url = ({ lastEventId }: RequestContext): string =>
+ *   `https://example.com/events?after=${encodeURIComponent(lastEventId)}`;
+ * url({ attempt: 1, lastEventId: "7" });
+ * ```
+ */
+export interface RequestContext {
+  /** 1 for a first request, and one more for each that follows a failure. */
+  readonly attempt: number;
+  /** The last event id; `""` for none. */
+  readonly lastEventId: string;
+}
+
+/**
+ * Something, or a function that makes it anew for every request.
+ *
+ * @typeParam T What it is.
+ *
+ * @example A fresh token for every request
+ * ```ts
+ * import { streamEvents, type Varying } from "@rivulet/rivulet/fetch";
+ *
+ * const newToken = () => Promise.resolve("secret");
+ * const headers: Varying<HeadersInit> = async () => ({
+ *   Authorization: `Bearer ${await newToken()}`,
+ * });
+ * streamEvents("https://example.com/", { headers });
+ * ```
+ */
+export type Varying<T> =
+  | T
+  | ((context: RequestContext) => T | Promise<T>);
+
+/**
+ * What a stream is about to do, and why.
+ *
+ * @example One line for a log
+ * ```ts
+ * import type { RetryNotice } from "@rivulet/rivulet/fetch";
+ *
+ * const line = ({ attempt, delay }: RetryNotice): string =>
+ *   `attempt ${attempt} in ${Math.round(delay)} ms`;
+ * line({ attempt: 2, delay: 1_000, reason: { kind: "end" } });
+ * ```
+ */
+export interface RetryNotice {
+  /** The `attempt` of the request that follows: 2 after a first failure. */
+  readonly attempt: number;
+  /** In how many milliseconds. */
+  readonly delay: number;
+  /** Why the connection before is over. */
+  readonly reason: DisconnectReason;
+}
+
+/**
+ * How much has come, over all connections of a stream.
+ *
+ * @example Events for each request
+ * ```ts
+ * import { streamEvents } from "@rivulet/rivulet/fetch";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { counters } = streamEvents("https://example.com/");
+ * assertEquals(counters, { bytes: 0, events: 0, comments: 0, attempts: 0 });
+ * ```
+ */
+export interface StreamCounters {
+  /** Bytes of bodies. */
+  readonly bytes: number;
+  /** Events that were taken. */
+  readonly events: number;
+  /** Comments. */
+  readonly comments: number;
+  /** Requests. */
+  readonly attempts: number;
+}
+
+/** Options for {@linkcode streamEvents}. */
+export interface StreamEventsOptions {
+  /**
+   * When to connect again: a policy, `true` for the default one, `false` for
+   * never. Without it, a GET without a body is made again, and anything else is
+   * not: to send a POST twice may cost money.
+   *
+   * @default {undefined}
+   */
+  reconnect?: boolean | ReconnectPolicy | undefined;
+  /**
+   * The method of the request.
+   *
+   * @default {"GET"}
+   */
+  method?: string | undefined;
+  /**
+   * The headers of the request, in place of those of a `Request`. An `Accept` or
+   * `Cache-Control` among them is sent in place of `text/event-stream` and
+   * `no-cache`. A function is asked for every request.
+   *
+   * @default {undefined}
+   */
+  headers?: Varying<HeadersInit | undefined>;
+  /**
+   * The body of the request, in place of that of a `Request`.
+   *
+   * Except in browsers it is sent as a stream, so chunked, whatever it is. A
+   * runtime can send a stream only once, while it may send other bodies again
+   * when a connection breaks. For the same reason it doesn't follow a redirect
+   * of status 307 or 308: that is a {@linkcode ConnectionError}.
+   *
+   * A function is asked for every request. A stream is good for one alone:
+   * where it would be needed again, that is a {@linkcode OneShotBodyError}.
+   *
+   * @default {undefined}
+   */
+  body?: Varying<BodyInit | null | undefined>;
+  /**
+   * Ends the stream: whatever is waiting for it, or else the next call, throws
+   * the signal's reason. So does the signal of a `Request`, unless a function
+   * has made it.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal | undefined;
+  /**
+   * The id of the last event that was seen of this stream, to go on after it. It
+   * is sent as `Last-Event-ID`, unless it is empty or has control characters,
+   * and is in force until the stream gives another.
+   *
+   * @default {""}
+   */
+  lastEventId?: string | undefined;
+  /**
+   * How long the answer's headers may take to come, in milliseconds; 0 or
+   * `Infinity` for no limit. Servers of language models may think for long
+   * before they answer: give those more.
+   *
+   * @default {30_000}
+   */
+  connectTimeout?: number | undefined;
+  /**
+   * How long the stream may be silent, in milliseconds; 0 or `Infinity` for no
+   * limit. Any byte counts, so a server's comments keep the stream alive. Only
+   * the time counts in which an event is waited for.
+   *
+   * @default {Infinity}
+   */
+  idleTimeout?: number | undefined;
+  /**
+   * How long the stream may be without an event, in milliseconds; 0 or
+   * `Infinity` for no limit. Comments do not count. Only the time counts in
+   * which an event is waited for.
+   *
+   * @default {Infinity}
+   */
+  eventTimeout?: number | undefined;
+  /**
+   * What `fetch` is to do about redirects.
+   *
+   * @default {"follow"}
+   */
+  redirect?: RequestRedirect | undefined;
+  /**
+   * Whether `fetch` is to send cookies.
+   *
+   * @default {"same-origin"}
+   */
+  credentials?: RequestCredentials | undefined;
+  /**
+   * `"adaptive"` learns the rhythm of the stream's comments and events, and
+   * gives a connection up that misses three: after three times the longest of
+   * the last eight gaps, and not before `heartbeatFloor`.
+   *
+   * @default {undefined}
+   */
+  heartbeat?: "adaptive" | undefined;
+  /**
+   * The shortest silence that `heartbeat` minds, in milliseconds.
+   *
+   * @default {10_000}
+   */
+  heartbeatFloor?: number | undefined;
+  /**
+   * The data that says that the stream is over, such as `[DONE]`: the event is
+   * not yielded, and the stream ends well.
+   *
+   * @default {undefined}
+   */
+  sentinel?: string | undefined;
+  /**
+   * The most that one event may accumulate, in UTF-16 code units, as
+   * `readEvents` has it.
+   *
+   * @default {67_108_864}
+   */
+  maxEventSize?: number | undefined;
+  /**
+   * What to do at an event over `maxEventSize`: throw an `EventTooLargeError`,
+   * or pass over it and go on.
+   *
+   * @default {"throw"}
+   */
+  onTooLarge?: "throw" | "skip" | undefined;
+  /**
+   * Called when a connection is open, with what has answered.
+   *
+   * @default {undefined}
+   */
+  onOpen?: ((response: StreamResponse) => void) | undefined;
+  /**
+   * Called when a connection that was open is over, with what went wrong;
+   * without, if the server has ended it. Not called where the stream is ended
+   * from this side.
+   *
+   * @default {undefined}
+   */
+  onDisconnect?: ((error?: unknown) => void) | undefined;
+  /**
+   * Called before the wait that comes before another request.
+   *
+   * @default {undefined}
+   */
+  onRetry?: ((notice: RetryNotice) => void) | undefined;
+  /**
+   * Called for every comment.
+   *
+   * @default {undefined}
+   */
+  onComment?: ((comment: string) => void) | undefined;
+  /**
+   * Called for every reconnection time that the stream asks for, in
+   * milliseconds.
+   *
+   * @default {undefined}
+   */
+  onRetryTime?: ((reconnectionTime: number) => void) | undefined;
+  /**
+   * Called for what the standard tells a parser to pass over in silence.
+   *
+   * @default {undefined}
+   */
+  onDiagnostic?: ((diagnostic: SseDiagnostic) => void) | undefined;
+  /**
+   * What makes the request.
+   *
+   * @default {globalThis.fetch}
+   */
+  fetch?:
+    | ((
+      input: string | URL | Request,
+      init?: RequestInit,
+    ) => Promise<Response>)
+    | undefined;
+  /**
+   * Whose milliseconds the timeouts are in.
+   *
+   * @default {systemClock}
+   */
+  clock?: Clock | undefined;
+}
+
+/**
+ * Options for {@linkcode streamEvents} with a schema for each type of event.
+ *
+ * @typeParam Schemas The schemas, by type of event.
+ */
+export interface TypedStreamEventsOptions<Schemas extends EventSchemas>
+  extends StreamEventsOptions {
+  /**
+   * What the data of each type of event is to be, as JSON. Events of other types
+   * are passed over, as by an `EventTarget` that nobody asked for them.
+   */
+  schemas: Schemas;
+  /**
+   * What to do with an event whose data is not: throw an
+   * {@linkcode EventValidationError}, or yield an {@linkcode InvalidEvent}.
+   *
+   * @default {"throw"}
+   */
+  onInvalid?: "throw" | "yield" | undefined;
+}
