@@ -207,6 +207,13 @@ const FLOODS: [what: string, frames: Uint8Array[]][] = [
 /** More than the kernel's buffers hold. */
 const FLOOD = 10 * MIB;
 
+/**
+ * What a relay may keep, in MiB. It is mostly 2, and now and then 4 or 8, as the
+ * engine's tables double while it is at work and do not shrink at once; without a
+ * bound on answers it is 20 and more.
+ */
+const KEPT = 12;
+
 for (const [what, frames] of FLOODS) {
   Deno.test(`Relay keeps little for a peer that sends ${what} and does not read`, async () => {
     await using relay = await RelayProcess.start({});
@@ -250,7 +257,7 @@ for (const [what, frames] of FLOODS) {
     await until(
       async () => {
         grown = (live(await relay.memory()) - live(before)) / MIB;
-        return grown < 6 || undefined;
+        return grown < KEPT || undefined;
       },
       3_000,
       () => `the relay to keep less: it keeps ${grown.toFixed(1)} MiB`,
