@@ -36,7 +36,7 @@ const ERROR_BODY_TIMEOUT = 5_000;
  * ```
  */
 export interface StreamResponse {
-  /** The status code, which is 200. */
+  /** The status code: 200, unless another was expected too. */
   readonly status: number;
   /** The headers. */
   readonly headers: Headers;
@@ -51,6 +51,8 @@ export interface ConnectionOptions extends
     ReadEventsOptions,
     "maxEventSize" | "onTooLarge" | "onComment" | "onDiagnostic"
   > {
+  /** Which statuses an event stream may come with. Default: 200, as the standard has it. */
+  readonly isExpected?: ((status: number) => boolean) | undefined;
   /** Seeds the connection, and is sent. */
   readonly lastEventId: string;
   /** Ends the connection, with its reason. */
@@ -95,6 +97,7 @@ export class Connection {
   readonly #input: string | URL | Request;
   readonly #init: RequestInit;
   readonly #fetch: ConnectionOptions["fetch"];
+  readonly #isExpected: (status: number) => boolean;
   readonly #clock: Clock;
   readonly #redactor: Redactor;
   readonly #readOptions: ReadEventsOptions;
@@ -133,6 +136,7 @@ export class Connection {
     this.#input = input;
     this.#init = { ...init, signal: this.#controller.signal };
     this.#fetch = options.fetch;
+    this.#isExpected = options.isExpected ?? ((status) => status === 200);
     this.#clock = clock;
     this.#redactor = new Redactor(url, headers);
     this.#url = url;
@@ -272,7 +276,9 @@ export class Connection {
     this.#connectWatch.close();
     const { status, headers } = response;
     const url = this.#url = response.url || this.#url;
-    if (status !== 200) await this.#refuse(response, HttpStatusError);
+    if (!this.#isExpected(status)) {
+      await this.#refuse(response, HttpStatusError);
+    }
     if (!isEventStreamType(headers.get("content-type"))) {
       await this.#refuse(response, NotAnEventStreamError);
     }

@@ -149,6 +149,26 @@ export function retryDelay(
 }
 
 /**
+ * Returns how long to wait where the wait is known but for a little chance, as
+ * the clients of model providers have it:
+ * `minTimeout * multiplier ** retries * U[1 - jitter, 1 + jitter)`.
+ *
+ * @param retries How many retries there were before this one, from 0.
+ * @param policy The policy.
+ * @param random Chance, from 0 to 1. Default: `Math.random`.
+ * @returns In milliseconds, `maxTimeout` at most.
+ */
+export function backoffDelay(
+  retries: number,
+  policy: CompleteRetryPolicy,
+  random: () => number = Math.random,
+): number {
+  const { minTimeout, maxTimeout, multiplier, jitter } = policy;
+  const chance = 1 - jitter + 2 * jitter * random();
+  return Math.min(minTimeout * multiplier ** retries * chance, maxTimeout);
+}
+
+/**
  * Returns how long to wait where the server has said how long.
  *
  * @param retryAfter What it said, in milliseconds.
