@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../../src/fetch/clock.ts";
-import type { ServerSentEvent } from "../../src/sse/event.ts";
-import { SseParser } from "../../src/sse/parser.ts";
+import {
+  type PacedEvents,
+  parsePacedEvents,
+} from "../../src/sse/paced_events.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Source } from "./source.ts";
 
@@ -11,12 +13,6 @@ export interface FixtureSourceOptions {
   readonly loop?: boolean;
   /** Where time comes from. */
   readonly clock: Clock;
-}
-
-/** Events that belong to one moment, and how long after the last one it comes. */
-interface Step {
-  readonly delay: number;
-  readonly events: ServerSentEvent[];
 }
 
 /** A file that was to be played cannot be. */
@@ -29,29 +25,6 @@ export class FixtureError extends Error {
     super(`Cannot play the fixture '${path}': ${reason}`, options);
     this.name = "FixtureError";
   }
-}
-
-/** `: +37ms`: the event that follows came 37 ms after the one before. */
-const PACE = /^\s*\+([0-9]{1,9})ms\s*$/;
-
-/** Reads a stream whose pace is kept in comments. */
-export function parseFixture(text: string): Step[] {
-  const steps: Step[] = [];
-  let delay = 0;
-  const parser = new SseParser({
-    onComment(comment) {
-      delay += Number(PACE.exec(comment)?.[1] ?? 0);
-    },
-    onEvent(event) {
-      const last = steps.at(-1);
-      if (last && delay === 0) last.events.push(event);
-      else steps.push({ delay, events: [event] });
-      delay = 0;
-    },
-  });
-  parser.push(text);
-  parser.end();
-  return steps;
 }
 
 /** Fills a topic from a file, at the pace that it was recorded in. */
@@ -80,7 +53,11 @@ export class FixtureSource implements Source {
     this.#stopped.resolve();
   }
 
-  async #load(topic: Topic, path: string, loop: boolean): Promise<Step[]> {
+  async #load(
+    topic: Topic,
+    path: string,
+    loop: boolean,
+  ): Promise<PacedEvents[]> {
     try {
       let text: string;
       try {
@@ -89,7 +66,7 @@ export class FixtureSource implements Source {
         const reason = cause instanceof Error ? cause.message : String(cause);
         throw new FixtureError(path, reason, { cause });
       }
-      const steps = parseFixture(text.replace(/^\uFEFF/, ""));
+      const steps = parsePacedEvents(text.replace(/^\uFEFF/, ""));
       if (steps.length === 0) {
         throw new FixtureError(path, "expected a stream with events, got none");
       }
@@ -109,10 +86,10 @@ export class FixtureSource implements Source {
 
   async #play(
     topic: Topic,
-    loaded: Promise<Step[]>,
+    loaded: Promise<PacedEvents[]>,
     loop: boolean,
   ): Promise<void> {
-    let steps: Step[];
+    let steps: PacedEvents[];
     try {
       steps = await loaded;
     } catch {
