@@ -18,6 +18,7 @@ const ROOT = new URL("../", import.meta.url);
 const FOLDERS = [
   "tests/sse",
   "tests/fetch",
+  "tests/model",
   "tests/conformance",
   "tests/testing",
 ];
@@ -57,6 +58,16 @@ const LEFT_OUT: {
     test: "HttpStatusError has what came of a body that breaks off",
     on: ["bun"],
     why: "its fetch drops what has come along with the break, now and then",
+  },
+  {
+    file: "tests/model/peers_test.ts",
+    on: ["node", "bun"],
+    why: "it looks at other clients, which say the same there",
+  },
+  {
+    file: "tests/model/permissions_test.ts",
+    on: ["node", "bun"],
+    why: "it starts Deno, with few permissions",
   },
   {
     file: "tests/testing/scripted_fetch_test.ts",

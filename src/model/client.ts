@@ -1,0 +1,392 @@
+// This module is browser compatible.
+import { z } from "zod";
+import { type Clock, systemClock } from "../fetch/clock.ts";
+import {
+  type CompleteRetryPolicy,
+  completeRetryPolicy,
+  type RetryPolicy,
+} from "../fetch/retry.ts";
+import { readCount, readSetting } from "./environment.ts";
+import { EnvironmentError } from "./errors.ts";
+import { type Fixture, openFixture } from "./fixture.ts";
+import { checkPrompt, type Prompt, type Reasoning } from "./prompt.ts";
+import { checkProvider, type ModelProvider, providers } from "./provider.ts";
+import { type Opened, Requester } from "./requester.ts";
+import { ResponseStream } from "./response_stream.ts";
+import { type Wire, wires } from "./wire.ts";
+
+/**
+ * Options for {@linkcode ModelClient}.
+ *
+ * @example Patience
+ * ```ts
+ * import { type ModelClientOptions, providers } from "@rivulet/rivulet/model";
+ *
+ * const options: ModelClientOptions = {
+ *   model: "gpt-5",
+ *   provider: { ...providers.openai, requestMaxRetries: 8 },
+ *   retry: { minTimeout: 1_000 },
+ *   maxRetryAfter: 600_000,
+ * };
+ * ```
+ */
+export interface ModelClientOptions {
+  /** The model, by the provider's name for it. */
+  model: string;
+  /** Where the model is to be had. */
+  provider: ModelProvider;
+  /**
+   * How much the model is to think before it answers. Only for models that do:
+   * the others refuse it.
+   *
+   * @default what the provider thinks best
+   */
+  reasoning?: Reasoning | undefined;
+  /**
+   * Whether there is more to be seen than whole items and the last event.
+   *
+   * @default {true}
+   */
+  deltas?: boolean | undefined;
+  /**
+   * A file to stream from in place of the network; no key is needed. From
+   * `RIVULET_SSE_FIXTURE`, if it is not given.
+   */
+  fixture?: string | Fixture | undefined;
+  /**
+   * Whether a stream that breaks off after its first event is asked for again from
+   * the start, after a `reset` event: it is paid for twice.
+   *
+   * @default {false}
+   */
+  retryMidStream?: boolean | undefined;
+  /**
+   * How long to wait between requests: the delay before retry number n, from 0, is
+   * `minTimeout * multiplier ** n`, by `jitter` more or less, and `maxTimeout` at
+   * most; none is made after `maxElapsed`.
+   *
+   * @default {{ minTimeout: 200, multiplier: 2, maxTimeout: 30_000, jitter: 0.1 }}
+   */
+  retry?: Omit<RetryPolicy, "maxAttempts" | "maxRetryAfter"> | undefined;
+  /**
+   * The longest wait that a provider may ask for, in milliseconds: it is not asked
+   * again if it wants more.
+   *
+   * @default {60_000}
+   */
+  maxRetryAfter?: number | undefined;
+  /**
+   * How long the headers of the answer may take, in milliseconds; 0 for ever.
+   *
+   * @default the provider's `idleTimeout`
+   */
+  connectTimeout?: number | undefined;
+  /**
+   * How long the stream may bring no event, in milliseconds, whatever comments come
+   * in the meantime; 0 for ever.
+   *
+   * @default the provider's `idleTimeout`
+   */
+  eventTimeout?: number | undefined;
+  /**
+   * How long to wait for what may follow the end of a response, which is usage, in
+   * milliseconds. For Chat: the end of a response of the Responses API is its last
+   * event.
+   *
+   * @default {2_000}
+   */
+  drainTimeout?: number | undefined;
+  /**
+   * The most that one event may have, in UTF-16 code units: a larger one ends the
+   * stream with the code `"invalid_stream"`.
+   *
+   * @default {16_777_216}
+   */
+  maxEventSize?: number | undefined;
+  /**
+   * What makes the requests.
+   *
+   * @default {globalThis.fetch}
+   */
+  fetch?:
+    | ((
+      input: string | URL | Request,
+      init?: RequestInit,
+    ) => Promise<Response>)
+    | undefined;
+  /**
+   * Where time comes from.
+   *
+   * @default {systemClock}
+   */
+  clock?: Clock | undefined;
+  /**
+   * Chance, from 0 to 1.
+   *
+   * @default {Math.random}
+   */
+  random?: (() => number) | undefined;
+}
+
+/** Options for {@linkcode ModelClient.stream}. */
+export interface StreamOptions {
+  /** Ends the request, a wait or the stream: it then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+const REQUEST_MAX_RETRIES = 4;
+const STREAM_MAX_RETRIES = 5;
+const IDLE_TIMEOUT = 300_000;
+const DRAIN_TIMEOUT = 2_000;
+
+const RETRY = {
+  minTimeout: 200,
+  multiplier: 2,
+  maxTimeout: 30_000,
+  jitter: 0.1,
+  maxRetryAfter: 60_000,
+};
+
+const aFunction = z.custom(
+  (value) => typeof value === "function",
+  "must be a function",
+);
+
+const timeout = z.number().nonnegative().or(z.literal(Infinity)).optional();
+
+const schema = z.object({
+  model: z.string().min(1),
+  reasoning: z.object({
+    effort: z.string().optional(),
+    summary: z.string().optional(),
+  }).optional(),
+  deltas: z.boolean().optional(),
+  fixture: z.union([
+    z.string().min(1),
+    z.object({
+      path: z.string().min(1),
+      pace: z.boolean().optional(),
+      readTextFile: aFunction.optional(),
+    }),
+  ]).optional(),
+  retryMidStream: z.boolean().optional(),
+  // Whose ranges are looked at where it is completed.
+  retry: z.record(
+    z.string(),
+    z.custom(
+      (value) => value === undefined || typeof value === "number",
+      "must be a number",
+    ),
+  ).optional(),
+  maxRetryAfter: timeout,
+  connectTimeout: timeout,
+  eventTimeout: timeout,
+  drainTimeout: timeout,
+  maxEventSize: z.number().int().positive().optional(),
+  fetch: aFunction.optional(),
+  clock: z.object({ now: aFunction, setTimeout: aFunction }).optional(),
+  random: aFunction.optional(),
+});
+
+/**
+ * Asks one model of one provider, and streams what it answers.
+ *
+ * Both wire APIs, Responses and Chat Completions, give the same events. Every
+ * stream ends once, and says how: see {@linkcode ResponseStream}.
+ *
+ * A request that is answered with 429 or 5xx, or not at all, is made again, when
+ * the provider says or later each time; so is one whose stream breaks off before
+ * its first event. After the first event nothing is asked for again, unless
+ * `retryMidStream` allows it, or the prompt asks for a response in the background,
+ * whose stream is then continued where it broke off.
+ *
+ * @example Print an answer as it comes
+ * ```ts
+ * import { ModelClient, providers, user } from "@rivulet/rivulet/model";
+ *
+ * const client = new ModelClient({
+ *   model: "gpt-5",
+ *   provider: providers.openai,
+ *   fixture: "fixtures/demo.sse", // leave it out to ask OpenAI
+ * });
+ * const prompt = { input: [user("What is a log?")] };
+ * for await (const event of await client.stream(prompt)) {
+ *   if (event.type === "output_text.delta") console.log(event.delta);
+ * }
+ * ```
+ */
+export class ModelClient {
+  readonly #options: ModelClientOptions;
+  readonly #policy: CompleteRetryPolicy;
+  readonly #wire: Wire;
+  /** Whether the provider takes being asked for the usage. */
+  #includeUsage: boolean;
+
+  /**
+   * Makes a client. Nothing is asked for, or read from the environment, until a
+   * response is.
+   *
+   * @param options The model, its provider, and how to go about it.
+   * @throws {TypeError} If an option is missing, or not what it must be.
+   * @throws {RangeError} If a number of `retry` is out of its range.
+   */
+  constructor(options: ModelClientOptions) {
+    const issue = schema.safeParse(options).error?.issues[0];
+    if (issue) {
+      throw new TypeError(
+        `Cannot make a model client as '${
+          issue.path.join(".") || "options"
+        }' is not valid: ${issue.message}`,
+      );
+    }
+    checkProvider(options.provider);
+    this.#options = { ...options };
+    const { retry = {}, maxRetryAfter = RETRY.maxRetryAfter } = options;
+    const given = Object.entries(retry).filter(([, value]) =>
+      value !== undefined
+    );
+    this.#policy = completeRetryPolicy(
+      { ...RETRY, ...Object.fromEntries(given), maxRetryAfter },
+      "make a model client",
+    );
+    this.#wire = wires[options.provider.wireApi ?? "responses"];
+    this.#includeUsage = this.#wire.asksForUsage;
+  }
+
+  /**
+   * Asks for a response.
+   *
+   * @param prompt What is asked.
+   * @param options A signal.
+   * @returns The stream, once the provider has answered with one.
+   * @throws {TypeError} If the prompt is not valid.
+   * @throws {MissingKeyError} If the provider's key is not in the environment.
+   * @throws {EnvironmentError} If a setting in the environment is not valid.
+   * @throws {FixtureError} If the stream was to come from a file, and cannot.
+   * @throws {UnexpectedStatusError} If the provider refuses the request.
+   * @throws {RetryLimitError} If the provider is busy or broken for too long.
+   * @throws {RetryAfterError} If the provider asks for too long a wait.
+   * @throws {ConnectionFailedError} If the provider cannot be reached.
+   * @throws {NotAStreamError} If the provider's answer is no event stream.
+   */
+  async stream(
+    prompt: Prompt,
+    { signal: given }: StreamOptions = {},
+  ): Promise<ResponseStream> {
+    checkPrompt(prompt);
+    given?.throwIfAborted();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const onAbort = () => controller.abort(given?.reason);
+    given?.addEventListener("abort", onAbort);
+    const onEnd = () => given?.removeEventListener("abort", onAbort);
+    try {
+      const { clock = systemClock, drainTimeout = DRAIN_TIMEOUT } =
+        this.#options;
+      const fixture = this.#fixture();
+      let opened: Opened;
+      let requester: Requester | undefined;
+      if (fixture) {
+        opened = await this.#openFixture(fixture, signal);
+      } else {
+        requester = this.#requester(prompt, signal);
+        opened = await requester.open();
+      }
+      const { deltas = true, retryMidStream = false } = this.#options;
+      return new ResponseStream(opened, {
+        makeDecoder: () => this.#wire.decoder({ deltas }),
+        requester,
+        retryMidStream,
+        background: prompt.extra?.background === true ||
+          prompt.background === true && prompt.extra?.background === undefined,
+        drainTimeout,
+        clock,
+        controller,
+        onEnd,
+      });
+    } catch (error) {
+      onEnd();
+      throw error;
+    }
+  }
+
+  #fixture(): Fixture | undefined {
+    const given = this.#options.fixture ?? readSetting("RIVULET_SSE_FIXTURE");
+    return typeof given === "string" ? { path: given } : given;
+  }
+
+  async #openFixture(
+    fixture: Fixture,
+    signal: AbortSignal,
+  ): Promise<Opened> {
+    const { clock = systemClock } = this.#options;
+    return {
+      upstream: await openFixture(fixture, { clock, signal }),
+      response: {
+        status: 200,
+        headers: new Headers(),
+        requestId: undefined,
+        rateLimits: {},
+      },
+      redact: (text) => text,
+    };
+  }
+
+  #requester(prompt: Prompt, signal: AbortSignal): Requester {
+    const options = this.#options;
+    const { model, provider, reasoning } = options;
+    const wire = this.#wire;
+    // Of the request that was made last: another one may change the client's.
+    let includeUsage = this.#includeUsage;
+    const idleTimeout = provider.idleTimeout ??
+      readCount("OPENAI_STREAM_IDLE_TIMEOUT_MS") ?? IDLE_TIMEOUT;
+    return new Requester({
+      provider,
+      baseUrl: this.#baseUrl(),
+      path: wire.path,
+      headers: wire.headers,
+      body: () => {
+        includeUsage = this.#includeUsage;
+        return wire.body({ model, prompt, reasoning }, { includeUsage });
+      },
+      isMended: (status, body) => includeUsage && this.#isMended(status, body),
+      requestMaxRetries: provider.requestMaxRetries ??
+        readCount("OPENAI_REQUEST_MAX_RETRIES") ?? REQUEST_MAX_RETRIES,
+      streamMaxRetries: provider.streamMaxRetries ??
+        readCount("OPENAI_STREAM_MAX_RETRIES") ?? STREAM_MAX_RETRIES,
+      policy: this.#policy,
+      connectTimeout: options.connectTimeout ?? idleTimeout,
+      idleTimeout,
+      eventTimeout: options.eventTimeout ?? idleTimeout,
+      maxEventSize: options.maxEventSize,
+      fetch: options.fetch,
+      clock: options.clock ?? systemClock,
+      random: options.random ?? Math.random,
+      signal,
+    });
+  }
+
+  #baseUrl(): string {
+    const { baseUrl, baseUrlEnv } = this.#options.provider;
+    if (baseUrlEnv === undefined) return baseUrl;
+    // A known provider with another URL: the one who wrote it has the say.
+    const isOverruled = Object.values(providers).some((known) =>
+      known.baseUrlEnv === baseUrlEnv && known.baseUrl !== baseUrl
+    );
+    const other = isOverruled ? undefined : readSetting(baseUrlEnv);
+    if (other === undefined) return baseUrl;
+    if (!/^https?:\/\//.test(other) || !URL.canParse(other)) {
+      // Without the value: a URL may hold a password.
+      throw new EnvironmentError(baseUrlEnv, "a URL of http or https");
+    }
+    return other;
+  }
+
+  /** Whether a provider has refused to tell the usage, which can be done without. */
+  #isMended(status: number, body: string): boolean {
+    if (status !== 400 && status !== 422) return false;
+    if (!/stream_options|include_usage/i.test(body)) return false;
+    this.#includeUsage = false;
+    return true;
+  }
+}

@@ -1,0 +1,55 @@
+// This module is browser compatible.
+import type { ModelError } from "./errors.ts";
+import type {
+  CompletedEvent,
+  IncompleteEvent,
+  ResponseEvent,
+} from "./response_event.ts";
+import type { Usage } from "./usage.ts";
+
+/** How a stream has ended: with a last event, or with an error. */
+export type Verdict =
+  | { readonly last: CompletedEvent | IncompleteEvent }
+  | { readonly error: ModelError };
+
+/** How a {@linkcode ResponseDecoder} is made. */
+export interface DecoderOptions {
+  /** Whether there is more to be seen than items and the last event. */
+  readonly deltas: boolean;
+}
+
+/**
+ * Turns the events of one wire API into a response's events: no I/O, and no
+ * clock. One decoder reads one response, also where that takes more than one
+ * connection.
+ */
+export interface ResponseDecoder {
+  /**
+   * Takes one event in.
+   *
+   * @param name The event's name.
+   * @param data The event's data.
+   * @param out Where the response's events go that come of it; never the last.
+   */
+  push(name: string, data: string, out: ResponseEvent[]): void;
+  /**
+   * Whether the stream has ended: `"open"`; `"ending"` when it is known how,
+   * and something that belongs to it may follow, such as the usage; `"ended"`
+   * when nothing can follow that matters.
+   */
+  readonly state: "open" | "ending" | "ended";
+  /**
+   * Ends the response, at the end of the body or sooner; called once.
+   *
+   * @param out Where the response's events go that were held back; never the last.
+   * @returns How it has ended. That of a stream that is still open is an error
+   * that says so.
+   */
+  end(out: ResponseEvent[]): Verdict;
+  /** The id of the response; `""` as long as it is unknown. */
+  readonly responseId: string;
+  /** The last number of an event; `undefined` if there was none. */
+  readonly sequenceNumber: number | undefined;
+  /** What the response has cost so far, as far as it was said. */
+  readonly usage: Usage | undefined;
+}

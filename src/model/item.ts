@@ -1,0 +1,353 @@
+// This module is browser compatible.
+import { z } from "zod";
+
+/**
+ * A `type` that this library has no shape for: at run time any text that is not
+ * one of the known types. TypeScript cannot say "any text but those", so this
+ * says a text that none of them begins with: comparing `type` with a known one
+ * then leaves that one's shape alone.
+ */
+export type OtherType = `(other)${string}`;
+
+/** Text from the user, or from a program. */
+export interface InputTextPart {
+  /** Which part it is. */
+  type: "input_text";
+  /** The text. */
+  text: string;
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
+/** An image from the user. */
+export interface InputImagePart {
+  /** Which part it is. */
+  type: "input_image";
+  /** Where it is, or all of it as a `data:` URL. */
+  image_url?: string | null;
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
+/** Text from the model. */
+export interface OutputTextPart {
+  /** Which part it is. */
+  type: "output_text";
+  /** The text. */
+  text: string;
+  /** What else there is: `annotations`, `logprobs`. */
+  [field: string]: unknown;
+}
+
+/** Text with which the model refuses. */
+export interface RefusalPart {
+  /** Which part it is. */
+  type: "refusal";
+  /** The text. */
+  refusal: string;
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
+/** Text that the model was thinking. */
+export interface ReasoningTextPart {
+  /** Which part it is. */
+  type: "reasoning_text";
+  /** The text. */
+  text: string;
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
+/** A part that this library has no shape for. */
+export interface OtherPart {
+  /** Which part it is. */
+  type: OtherType;
+  /** What there is. */
+  [field: string]: unknown;
+}
+
+/** A part of an item's content. */
+export type ContentPart =
+  | InputTextPart
+  | InputImagePart
+  | OutputTextPart
+  | RefusalPart
+  | ReasoningTextPart
+  | OtherPart;
+
+/** Something that was said. */
+export interface MessageItem {
+  /** Which item it is. */
+  type: "message";
+  /** By whom: `"user"`, `"assistant"`, `"system"`, `"developer"`. */
+  role: string;
+  /** What. */
+  content: ContentPart[];
+  /** Its id, where the provider gives one. */
+  id?: string;
+  /** `"in_progress"`, `"completed"` or `"incomplete"`. */
+  status?: string;
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
+/** What the model was thinking. */
+export interface ReasoningItem {
+  /** Which item it is. */
+  type: "reasoning";
+  /** Its id, where the provider gives one. */
+  id?: string;
+  /** A summary, in parts of the type `summary_text`. */
+  summary?: { type: string; text: string; [field: string]: unknown }[];
+  /** The reasoning itself, where the provider shows it. */
+  content?: ContentPart[] | null;
+  /** What else there is: `encrypted_content`. */
+  [field: string]: unknown;
+}
+
+/** A call of a function, which is to be answered with its output. */
+export interface FunctionCallItem {
+  /** Which item it is. */
+  type: "function_call";
+  /** Its id, where the provider gives one. */
+  id?: string;
+  /** What its output is to be sent back with. */
+  call_id: string;
+  /** Which function. */
+  name: string;
+  /** With what: JSON. */
+  arguments: string;
+  /** `"in_progress"`, `"completed"` or `"incomplete"`. */
+  status?: string;
+  /** What else there is, such as the signature that Gemini wants to see again. */
+  [field: string]: unknown;
+}
+
+/** What a function has returned. */
+export interface FunctionCallOutputItem {
+  /** Which item it is. */
+  type: "function_call_output";
+  /** The `call_id` of the call. */
+  call_id: string;
+  /** What it has returned. */
+  output: string | ContentPart[];
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
+/** A call of a custom tool, which takes plain text. */
+export interface CustomToolCallItem {
+  /** Which item it is. */
+  type: "custom_tool_call";
+  /** Its id, where the provider gives one. */
+  id?: string;
+  /** What its output is to be sent back with. */
+  call_id: string;
+  /** Which tool. */
+  name: string;
+  /** With what. */
+  input: string;
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
+/** A command that the model wants to be run on the caller's machine. */
+export interface LocalShellCallItem {
+  /** Which item it is. */
+  type: "local_shell_call";
+  /** Its id, where the provider gives one. */
+  id?: string | null;
+  /** What its output is to be sent back with. */
+  call_id?: string | null;
+  /** `"in_progress"`, `"completed"` or `"incomplete"`. */
+  status: string;
+  /** What is to be run. */
+  action: {
+    type: string;
+    command?: string[];
+    [field: string]: unknown;
+  };
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
+/** An item that this library has no shape for: it is passed on as it came. */
+export interface OtherItem {
+  /** Which item it is. */
+  type: OtherType;
+  /** What there is. */
+  [field: string]: unknown;
+}
+
+/**
+ * An item of a conversation, in the shape that the Responses API has for it.
+ *
+ * Items keep fields that are not named here, and items of types that are not
+ * named here are kept whole, so that what came from a provider can be sent back.
+ *
+ * @see {@link https://platform.openai.com/docs/api-reference/responses/object | Responses: the response object}
+ *
+ * @example Find the calls that a response asks for
+ * ```ts
+ * import type { FunctionCallItem, ResponseItem } from "@rivulet/rivulet/model";
+ *
+ * const calls = (items: ResponseItem[]): FunctionCallItem[] =>
+ *   items.filter((item) => item.type === "function_call");
+ * ```
+ */
+export type ResponseItem =
+  | MessageItem
+  | ReasoningItem
+  | FunctionCallItem
+  | FunctionCallOutputItem
+  | CustomToolCallItem
+  | LocalShellCallItem
+  | OtherItem;
+
+/**
+ * An item as a caller may write it: one of a response, a message without its
+ * `type` or with its text as `content`, or anything else that has a `type`.
+ *
+ * @example Ask with an image
+ * ```ts
+ * import type { InputItem } from "@rivulet/rivulet/model";
+ *
+ * const question: InputItem = {
+ *   role: "user",
+ *   content: [
+ *     { type: "input_text", text: "What is this?" },
+ *     { type: "input_image", image_url: "https://example.com/cat.png" },
+ *   ],
+ * };
+ * ```
+ */
+export type InputItem =
+  | ResponseItem
+  | {
+    type?: "message";
+    role: string;
+    content: string | readonly { type: string; [field: string]: unknown }[];
+    [field: string]: unknown;
+  }
+  | { type: string; [field: string]: unknown };
+
+const parts = z.array(z.looseObject({ type: z.string() }));
+const optionalId = z.string().nullish();
+
+/** The shapes of the items that have one here; what does not fit is an {@linkcode OtherItem}. */
+const shapes = z.discriminatedUnion("type", [
+  z.looseObject({
+    type: z.literal("message"),
+    role: z.string(),
+    content: parts,
+  }),
+  z.looseObject({
+    type: z.literal("reasoning"),
+    summary: z.array(z.looseObject({ type: z.string(), text: z.string() }))
+      .optional(),
+    content: parts.nullish(),
+  }),
+  z.looseObject({
+    type: z.literal("function_call"),
+    call_id: z.string(),
+    name: z.string(),
+    arguments: z.string(),
+  }),
+  z.looseObject({
+    type: z.literal("function_call_output"),
+    call_id: z.string(),
+    output: z.union([z.string(), parts]),
+  }),
+  z.looseObject({
+    type: z.literal("custom_tool_call"),
+    call_id: z.string(),
+    name: z.string(),
+    input: z.string(),
+  }),
+  z.looseObject({
+    type: z.literal("local_shell_call"),
+    id: optionalId,
+    call_id: optionalId,
+    status: z.string(),
+    action: z.looseObject({ type: z.string() }),
+  }),
+]);
+
+/**
+ * What a provider sent as an item, typed.
+ *
+ * Nothing of it is changed or left out.
+ *
+ * @param value What came.
+ * @returns The item; `undefined` if it is none: no object, without a `type`, or
+ * of a known type and not in its shape, so that whoever trusts the type would
+ * fall over it.
+ */
+export function parseItem(value: unknown): ResponseItem | undefined {
+  if (!isItem(value)) return undefined;
+  // Not what the schema returns: that is a copy, with its fields in another order.
+  if (shapes.safeParse(value).success) return value as ResponseItem;
+  const known = shapes.options.some(({ shape }) =>
+    shape.type.value === value.type
+  );
+  // The type that cannot be said, see OtherType.
+  return known ? undefined : value as OtherItem;
+}
+
+function isItem(value: unknown): value is { type: string } {
+  return typeof value === "object" && value !== null && "type" in value &&
+    typeof value.type === "string";
+}
+
+/**
+ * Makes a message from the user.
+ *
+ * @param text What the user says.
+ * @returns The message.
+ *
+ * @example Ask
+ * ```ts
+ * import { user } from "@rivulet/rivulet/model";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(user("Why is the sky blue?"), {
+ *   type: "message",
+ *   role: "user",
+ *   content: [{ type: "input_text", text: "Why is the sky blue?" }],
+ * });
+ * ```
+ */
+export function user(text: string): MessageItem {
+  return {
+    type: "message",
+    role: "user",
+    content: [{ type: "input_text", text }],
+  };
+}
+
+/**
+ * Makes the answer to a call of a function.
+ *
+ * @param callId The `call_id` of the call.
+ * @param output What the function has returned.
+ * @returns The item to send after the call.
+ *
+ * @example Answer a call
+ * ```ts
+ * import { functionCallOutput } from "@rivulet/rivulet/model";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(functionCallOutput("call_1", "21 degrees"), {
+ *   type: "function_call_output",
+ *   call_id: "call_1",
+ *   output: "21 degrees",
+ * });
+ * ```
+ */
+export function functionCallOutput(
+  callId: string,
+  output: string,
+): FunctionCallOutputItem {
+  return { type: "function_call_output", call_id: callId, output };
+}

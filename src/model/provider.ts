@@ -1,0 +1,207 @@
+// This module is browser compatible.
+import { z } from "zod";
+
+/**
+ * Which of the two APIs a provider speaks: Responses, or Chat Completions.
+ *
+ * @example Ask an old server
+ * ```ts
+ * import type { WireApi } from "@rivulet/rivulet/model";
+ *
+ * const wireApi: WireApi = "chat";
+ * ```
+ */
+export type WireApi = "responses" | "chat";
+
+/**
+ * Where a model is to be had, and how to ask for it.
+ *
+ * Limits that are not given here are taken from the environment, and else from
+ * the defaults.
+ *
+ * @example A server of one's own
+ * ```ts
+ * import type { ModelProvider } from "@rivulet/rivulet/model";
+ *
+ * const local: ModelProvider = {
+ *   name: "local",
+ *   baseUrl: "http://localhost:8000/v1",
+ *   wireApi: "chat",
+ * };
+ * ```
+ *
+ * @example Azure
+ * ```ts
+ * import type { ModelProvider } from "@rivulet/rivulet/model";
+ *
+ * const azure: ModelProvider = {
+ *   name: "Azure",
+ *   baseUrl: "https://example.openai.azure.com/openai",
+ *   query: { "api-version": "2025-04-01-preview" },
+ *   headers: async () => ({ "api-key": await Promise.resolve("from a vault") }),
+ * };
+ * ```
+ */
+export interface ModelProvider {
+  /** What to call it in messages. */
+  name: string;
+  /** What the paths of the API go after: `https://api.openai.com/v1`. */
+  baseUrl: string;
+  /**
+   * The environment variable that has another `baseUrl`, if it is set; one that
+   * is given in place of a known provider's goes before it.
+   */
+  baseUrlEnv?: string | undefined;
+  /**
+   * Which API it speaks.
+   *
+   * @default {"responses"}
+   */
+  wireApi?: WireApi | undefined;
+  /** The environment variable that has the key. Without it and `apiKey` no key is sent. */
+  envKey?: string | undefined;
+  /** How to get a key, for the message that says it is missing. */
+  envKeyInstructions?: string | undefined;
+  /** The key, or a function that gives it; asked for on every attempt. */
+  apiKey?:
+    | string
+    | (() => string | undefined | Promise<string | undefined>)
+    | undefined;
+  /** Headers that are sent along, over ours; a function is asked on every attempt. */
+  headers?:
+    | Record<string, string>
+    | (() => Record<string, string> | Promise<Record<string, string>>)
+    | undefined;
+  /** What is put into the query of every URL. */
+  query?: Record<string, string> | undefined;
+  /**
+   * How often a request is made again that was answered with 429 or 5xx, or not
+   * at all. From `OPENAI_REQUEST_MAX_RETRIES`, if it is not given.
+   *
+   * @default {4}
+   */
+  requestMaxRetries?: number | undefined;
+  /**
+   * How often a request is made again whose stream breaks off. It shares its count
+   * with `requestMaxRetries`: there are never more requests than the larger of
+   * the two allows. From `OPENAI_STREAM_MAX_RETRIES`, if it is not given.
+   *
+   * @default {5}
+   */
+  streamMaxRetries?: number | undefined;
+  /**
+   * How long a stream may bring nothing, in milliseconds; 0 for ever. From
+   * `OPENAI_STREAM_IDLE_TIMEOUT_MS`, if it is not given.
+   *
+   * @default {300_000}
+   */
+  idleTimeout?: number | undefined;
+}
+
+const whole = z.number().int().nonnegative();
+
+const isFunction = (value: unknown): boolean => typeof value === "function";
+
+const schema = z.object({
+  name: z.string(),
+  baseUrl: z.url({ protocol: /^https?$/ }),
+  baseUrlEnv: z.string().optional(),
+  wireApi: z.enum(["responses", "chat"]).optional(),
+  envKey: z.string().min(1).optional(),
+  envKeyInstructions: z.string().optional(),
+  apiKey: z.union([z.string(), z.custom(isFunction)]).optional(),
+  headers: z.union([
+    z.record(z.string(), z.string()),
+    z.custom(isFunction),
+  ]).optional(),
+  query: z.record(z.string(), z.string()).optional(),
+  requestMaxRetries: whole.optional(),
+  streamMaxRetries: whole.optional(),
+  idleTimeout: z.number().nonnegative().or(z.literal(Infinity)).optional(),
+});
+
+/**
+ * Refuses a provider that is none.
+ *
+ * @param provider The provider.
+ * @throws {TypeError} If something in it is missing, or not what it must be.
+ */
+export function checkProvider(provider: ModelProvider): void {
+  const { error } = schema.safeParse(provider);
+  const issue = error?.issues[0];
+  if (!issue) return;
+  // Without the value: it may be a key.
+  const path = ["provider", ...issue.path].join(".");
+  throw new TypeError(
+    `Cannot make a model client as '${path}' is not valid: ${issue.message}`,
+  );
+}
+
+function chat(name: string, baseUrl: string, envKey?: string): ModelProvider {
+  return {
+    name,
+    baseUrl,
+    wireApi: "chat",
+    ...(envKey === undefined ? {} : { envKey }),
+  };
+}
+
+/**
+ * The providers that are known by name.
+ *
+ * @example Another key, and fewer retries
+ * ```ts
+ * import { type ModelProvider, providers } from "@rivulet/rivulet/model";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const mine: ModelProvider = {
+ *   ...providers.groq,
+ *   envKey: "MY_GROQ_KEY",
+ *   requestMaxRetries: 1,
+ * };
+ * assertEquals(mine.baseUrl, "https://api.groq.com/openai/v1");
+ * ```
+ */
+export const providers: {
+  /** OpenAI, by its Responses API. */
+  readonly openai: ModelProvider;
+  /** OpenRouter. */
+  readonly openrouter: ModelProvider;
+  /** Google's Gemini, by its API that is compatible with OpenAI's. */
+  readonly gemini: ModelProvider;
+  /** Ollama on this machine, without a key. */
+  readonly ollama: ModelProvider;
+  /** Mistral. */
+  readonly mistral: ModelProvider;
+  /** DeepSeek. */
+  readonly deepseek: ModelProvider;
+  /** xAI. */
+  readonly xai: ModelProvider;
+  /** Groq. */
+  readonly groq: ModelProvider;
+} = {
+  openai: {
+    name: "OpenAI",
+    baseUrl: "https://api.openai.com/v1",
+    baseUrlEnv: "OPENAI_BASE_URL",
+    wireApi: "responses",
+    envKey: "OPENAI_API_KEY",
+    envKeyInstructions:
+      "Create an API key (https://platform.openai.com) and export it as an environment variable.",
+  },
+  openrouter: chat(
+    "OpenRouter",
+    "https://openrouter.ai/api/v1",
+    "OPENROUTER_API_KEY",
+  ),
+  gemini: chat(
+    "Gemini",
+    "https://generativelanguage.googleapis.com/v1beta/openai",
+    "GEMINI_API_KEY",
+  ),
+  ollama: chat("Ollama", "http://localhost:11434/v1"),
+  mistral: chat("Mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+  deepseek: chat("DeepSeek", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+  xai: chat("xAI", "https://api.x.ai/v1", "XAI_API_KEY"),
+  groq: chat("Groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+};

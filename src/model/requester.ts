@@ -1,0 +1,410 @@
+// This module is browser compatible.
+import type { Clock } from "../fetch/clock.ts";
+import { Connection } from "../fetch/connection.ts";
+import {
+  ConnectionError,
+  ConnectTimeoutError,
+  HttpStatusError,
+  NotAnEventStreamError,
+} from "../fetch/errors.ts";
+import { Redactor } from "../fetch/redact.ts";
+import {
+  backoffDelay,
+  type CompleteRetryPolicy,
+  parseRetryAfter,
+  wait,
+} from "../fetch/retry.ts";
+import { readKey } from "./environment.ts";
+import {
+  ConnectionFailedError,
+  NotAStreamError,
+  requestIdOf,
+  RetryAfterError,
+  RetryLimitError,
+  UnexpectedStatusError,
+} from "./errors.ts";
+import type { ModelProvider } from "./provider.ts";
+import { parseRateLimits, type RateLimits } from "./rate_limits.ts";
+import type { Upstream } from "./upstream.ts";
+
+/**
+ * What a provider answered before the stream.
+ *
+ * @example Keep the id that the provider's support asks for
+ * ```ts
+ * import type { ModelResponse } from "@rivulet/rivulet/model";
+ *
+ * const note = ({ status, requestId }: ModelResponse): string =>
+ *   `${status} ${requestId ?? "without an id"}`;
+ * ```
+ */
+export interface ModelResponse {
+  /** The status code. */
+  readonly status: number;
+  /** The headers. */
+  readonly headers: Headers;
+  /** The provider's id of the request, for its support; `undefined` if it gives none. */
+  readonly requestId: string | undefined;
+  /** How much may still be asked of the provider; empty if it does not say. */
+  readonly rateLimits: RateLimits;
+}
+
+/** A stream that has begun. */
+export interface Opened {
+  /** Its events. */
+  readonly upstream: Upstream;
+  /** What came before them. */
+  readonly response: ModelResponse;
+  /** Takes the secrets of the request out of a text. */
+  redact(text: string): string;
+}
+
+/** How requests are made. */
+export interface RequesterOptions {
+  /** Whom to ask. */
+  readonly provider: ModelProvider;
+  /** The URL that paths go after. */
+  readonly baseUrl: string;
+  /** Where to ask. */
+  readonly path: string;
+  /** Headers that the wire API wants. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Makes the body; asked on every attempt. */
+  body(): Record<string, unknown>;
+  /**
+   * Told of every status that is final: whether the request is to be made again at
+   * once, differently.
+   */
+  isMended(status: number, body: string): boolean;
+  /** How often a request is made again for want of a stream. */
+  readonly requestMaxRetries: number;
+  /** How often a request is made again because its stream broke off. */
+  readonly streamMaxRetries: number;
+  /** How long to wait in between. */
+  readonly policy: CompleteRetryPolicy;
+  /** Until the headers of an answer, in milliseconds. */
+  readonly connectTimeout: number;
+  /** Without a byte, in milliseconds. */
+  readonly idleTimeout: number;
+  /** Without an event, in milliseconds. */
+  readonly eventTimeout: number;
+  /** The most that an event may have, in UTF-16 code units. */
+  readonly maxEventSize: number | undefined;
+  /** What makes the requests. */
+  readonly fetch:
+    | ((
+      input: string | URL | Request,
+      init?: RequestInit,
+    ) => Promise<Response>)
+    | undefined;
+  /** Where time comes from. */
+  readonly clock: Clock;
+  /** Chance, from 0 to 1. */
+  readonly random: () => number;
+  /** Ends every request and wait, with its reason. */
+  readonly signal: AbortSignal;
+}
+
+/** How often a redirect is followed. */
+const MAX_REDIRECTS = 10;
+
+/** Something that can be asked for. */
+interface Target {
+  readonly url: string;
+  readonly method: "GET" | "POST";
+}
+
+/**
+ * Makes the requests for one response, within one budget: what is used up by
+ * answers that were no stream is not there for streams that break off.
+ */
+export class Requester {
+  readonly #options: RequesterOptions;
+  readonly #start: number;
+  #attempts = 0;
+  #retries = 0;
+  /** How long to wait before the next retry: known before it is allowed. */
+  #delay: number | undefined;
+  /** Where the last answer says that the stream is: errors hide parts of it. */
+  #location: string | null = null;
+
+  /** Makes a requester that has asked for nothing. */
+  constructor(options: RequesterOptions) {
+    this.#options = options;
+    this.#start = options.clock.now();
+  }
+
+  /** How many requests were made. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** Whether a stream that broke off may be asked for again: to be looked at before. */
+  get mayRetryStream(): boolean {
+    return this.#mayRetry(this.#options.streamMaxRetries, this.#backoff());
+  }
+
+  /**
+   * Asks for the response.
+   *
+   * @returns The stream, once it has begun.
+   * @throws {ModelError} If it cannot be had.
+   */
+  open(): Promise<Opened> {
+    return this.#request({
+      url: this.#url(this.#options.path),
+      method: "POST",
+    });
+  }
+
+  /**
+   * Asks for the response again, after a wait.
+   *
+   * @returns The stream, once it has begun.
+   * @throws {ModelError} If it cannot be had.
+   */
+  async reopen(): Promise<Opened> {
+    await this.#backOff();
+    return await this.open();
+  }
+
+  /**
+   * Asks for the rest of a response that the provider keeps, after a wait.
+   *
+   * @param path Where it is.
+   * @param query From where on.
+   * @returns The stream, once it has begun.
+   * @throws {ModelError} If it cannot be had.
+   */
+  async resume(
+    path: string,
+    query: Readonly<Record<string, string>>,
+  ): Promise<Opened> {
+    await this.#backOff();
+    return await this.#request({ url: this.#url(path, query), method: "GET" });
+  }
+
+  async #backOff(): Promise<void> {
+    const { clock, signal } = this.#options;
+    const delay = this.#backoff();
+    this.#count();
+    await wait(delay, clock, signal);
+  }
+
+  async #request(target: Target): Promise<Opened> {
+    const { signal, clock } = this.#options;
+    for (let hops = 0;;) {
+      signal.throwIfAborted();
+      const headers = await this.#headers(target.method);
+      signal.throwIfAborted();
+      const redactor = new Redactor(target.url, headers);
+      const redact = (text: string) => redactor.text(text);
+      const connection = this.#connection(target, headers);
+      this.#attempts++;
+      try {
+        const { status, headers } = await connection.open();
+        const response = {
+          status,
+          headers,
+          requestId: requestIdOf(headers),
+          rateLimits: parseRateLimits(headers),
+        };
+        return { upstream: connection, response, redact };
+      } catch (error) {
+        signal.throwIfAborted();
+        const redirect = hops < MAX_REDIRECTS &&
+          redirectOf(error, this.#location, target);
+        if (redirect) {
+          hops++;
+          target = redirect;
+          continue;
+        }
+        const delay = this.#delayAfter(error);
+        if (delay === undefined) continue;
+        await wait(delay, clock, signal);
+      }
+    }
+  }
+
+  #connection({ url, method }: Target, headers: Headers): Connection {
+    const options = this.#options;
+    const { signal } = options;
+    return new Connection(url, {
+      method,
+      headers,
+      body: method === "POST" ? JSON.stringify(options.body()) : undefined,
+      // Followed here, so that the key goes to nobody else, and a POST stays one.
+      redirect: "manual",
+      isExpected: (status) => status >= 200 && status < 300,
+      lastEventId: "",
+      signal,
+      connectTimeout: options.connectTimeout,
+      idleTimeout: options.idleTimeout,
+      eventTimeout: options.eventTimeout,
+      heartbeat: undefined,
+      maxEventSize: options.maxEventSize,
+      onBytes: () => {},
+      onRetryTime: undefined,
+      fetch: async (input, init) => {
+        // Called as a function: browsers' fetch refuses to be another's method.
+        const fetch = options.fetch ?? globalThis.fetch;
+        const response = await fetch(input, init);
+        this.#location = response.headers.get("location");
+        return response;
+      },
+      clock: options.clock,
+    });
+  }
+
+  async #headers(method: string): Promise<Headers> {
+    const { provider, headers: wanted, signal } = this.#options;
+    const headers = new Headers({ accept: "text/event-stream", ...wanted });
+    if (method === "POST") headers.set("content-type", "application/json");
+    const key = await this.#key();
+    if (key !== undefined) setHeader(headers, "authorization", `Bearer ${key}`);
+    const own = typeof provider.headers === "function"
+      ? await settledBefore(signal, provider.headers())
+      : provider.headers;
+    for (const [name, value] of Object.entries(own ?? {})) {
+      setHeader(headers, name, value);
+    }
+    return headers;
+  }
+
+  async #key(): Promise<string | undefined> {
+    const { provider, signal } = this.#options;
+    const { apiKey, envKey, envKeyInstructions } = provider;
+    const given = typeof apiKey === "function"
+      ? await settledBefore(signal, apiKey())
+      : apiKey;
+    if (given !== undefined && given.trim() !== "") return given;
+    return envKey === undefined
+      ? undefined
+      : readKey(envKey, envKeyInstructions);
+  }
+
+  #url(path: string, query: Readonly<Record<string, string>> = {}): string {
+    const { baseUrl, provider } = this.#options;
+    const url = new URL(baseUrl);
+    url.pathname = url.pathname.replace(/\/+$/, "") + path;
+    for (
+      const [name, value] of Object.entries({ ...provider.query, ...query })
+    ) {
+      url.searchParams.set(name, value);
+    }
+    return url.href;
+  }
+
+  /**
+   * How long to wait after a failure, in milliseconds; `undefined` if the next
+   * request is another one, and not to be waited for.
+   *
+   * @throws {ModelError} If there is to be none.
+   */
+  #delayAfter(error: unknown): number | undefined {
+    if (error instanceof NotAnEventStreamError) {
+      throw new NotAStreamError(error, { cause: error });
+    }
+    if (error instanceof HttpStatusError) return this.#delayAfterStatus(error);
+    if (
+      error instanceof ConnectionError || error instanceof ConnectTimeoutError
+    ) {
+      const delay = this.#backoff();
+      if (!this.#mayRetry(this.#options.requestMaxRetries, delay)) {
+        throw new ConnectionFailedError(this.#attempts, error);
+      }
+      this.#count();
+      return delay;
+    }
+    throw error;
+  }
+
+  #delayAfterStatus(error: HttpStatusError): number | undefined {
+    const { policy, clock, isMended, requestMaxRetries } = this.#options;
+    const { status, headers, body } = error;
+    const cause = { cause: error };
+    const wish = headers.get("x-should-retry");
+    const isTemporary = status === 429 || status >= 500;
+    if (wish === "false" || !isTemporary && wish !== "true") {
+      if (isMended(status, body)) return undefined;
+      throw new UnexpectedStatusError(error, cause);
+    }
+    const retryAfter = parseRetryAfter(headers, clock.now());
+    if (retryAfter !== undefined && retryAfter > policy.maxRetryAfter) {
+      const { maxRetryAfter } = policy;
+      throw new RetryAfterError(error, retryAfter, maxRetryAfter, cause);
+    }
+    const delay = retryAfter ?? this.#backoff();
+    if (!this.#mayRetry(requestMaxRetries, delay)) {
+      throw new RetryLimitError(error, this.#attempts, retryAfter, cause);
+    }
+    this.#count();
+    return delay;
+  }
+
+  /** Whether there may be one more, after a wait. */
+  #mayRetry(maxRetries: number, delay: number): boolean {
+    const { policy, clock } = this.#options;
+    return this.#retries < maxRetries &&
+      clock.now() - this.#start + delay <= policy.maxElapsed;
+  }
+
+  /** How long to wait before the next retry: the same until it is counted. */
+  #backoff(): number {
+    const { policy, random } = this.#options;
+    return this.#delay ??= backoffDelay(this.#retries, policy, random);
+  }
+
+  #count(): void {
+    this.#retries++;
+    this.#delay = undefined;
+  }
+}
+
+/**
+ * Where a redirect leads, if it can be followed with the same method and the key:
+ * to the same host, and not to where everybody can listen.
+ */
+function redirectOf(
+  error: unknown,
+  location: string | null,
+  target: Target,
+): Target | undefined {
+  if (!(error instanceof HttpStatusError)) return undefined;
+  if (error.status !== 307 && error.status !== 308) return undefined;
+  if (location === null || !URL.canParse(location, target.url)) {
+    return undefined;
+  }
+  const from = new URL(target.url);
+  const to = new URL(location, target.url);
+  const isSafe = to.origin === from.origin ||
+    to.hostname === from.hostname && to.protocol === "https:";
+  return isSafe ? { url: to.href, method: target.method } : undefined;
+}
+
+function setHeader(headers: Headers, name: string, value: string): void {
+  try {
+    headers.set(name, value);
+  } catch {
+    // Without the cause: runtimes quote the value, which may be a key.
+    throw new TypeError(
+      `Cannot stream as the provider's header ${
+        JSON.stringify(name)
+      } must have a name and a value that HTTP allows`,
+    );
+  }
+}
+
+/** What a caller's function answers, if the signal leaves it the time. */
+function settledBefore<T>(
+  signal: AbortSignal,
+  answer: T | Promise<T>,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    Promise.resolve(answer).then(resolve, reject).finally(() => {
+      signal.removeEventListener("abort", onAbort);
+    });
+  });
+}

@@ -1,0 +1,196 @@
+// This module is browser compatible.
+import type { ResponseItem } from "./item.ts";
+import type { Usage } from "./usage.ts";
+
+/** What every event that comes from the wire may say. */
+export interface NumberedEvent {
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
+}
+
+/** What every delta says: where it belongs. */
+export interface ItemDeltaEvent extends NumberedEvent {
+  /**
+   * The item's id; some providers leave it out, and some change it on the way.
+   * For Chat it is made up, and only good within the response.
+   */
+  readonly itemId?: string;
+  /** The item's place in the output, from 0: this is what tells items apart. */
+  readonly outputIndex: number;
+}
+
+/** What every delta of a part of an item says. */
+export interface PartDeltaEvent extends ItemDeltaEvent {
+  /** The place of the part within the item's `content`, from 0. */
+  readonly contentIndex: number;
+  /** The text, to be put after what came before. */
+  readonly delta: string;
+}
+
+/** The provider has begun to answer. */
+export interface CreatedEvent extends NumberedEvent {
+  /** Which event it is. */
+  readonly type: "created";
+  /** The id of the response; `""` if the provider gives none. */
+  readonly responseId: string;
+  /** The model that answers, where the provider says so. */
+  readonly model?: string;
+}
+
+/** An item of the output has begun. */
+export interface OutputItemAddedEvent extends NumberedEvent {
+  /** Which event it is. */
+  readonly type: "output_item.added";
+  /** The item as it is at its start, in the wire's own shape. */
+  readonly item: ResponseItem;
+  /** Its place in the output, from 0. */
+  readonly outputIndex: number;
+}
+
+/** An item of the output is whole. */
+export interface OutputItemDoneEvent extends NumberedEvent {
+  /** Which event it is. */
+  readonly type: "output_item.done";
+  /** The item, in the wire's own shape: fit to be sent back. */
+  readonly item: ResponseItem;
+  /** Its place in the output, from 0. */
+  readonly outputIndex: number;
+}
+
+/** A piece of the answer's text. */
+export interface OutputTextDeltaEvent extends PartDeltaEvent {
+  /** Which event it is. */
+  readonly type: "output_text.delta";
+  /** How likely its tokens were, where that was asked for, as the wire has it. */
+  readonly logprobs?: readonly unknown[];
+}
+
+/** A piece of the text with which the model refuses. */
+export interface RefusalDeltaEvent extends PartDeltaEvent {
+  /** Which event it is. */
+  readonly type: "refusal.delta";
+}
+
+/** A piece of a summary of the model's reasoning. */
+export interface ReasoningSummaryDeltaEvent extends ItemDeltaEvent {
+  /** Which event it is. */
+  readonly type: "reasoning_summary.delta";
+  /** The place of the part within the item's `summary`, from 0. */
+  readonly summaryIndex: number;
+  /** The text, to be put after what came before. */
+  readonly delta: string;
+}
+
+/** A piece of the model's reasoning. */
+export interface ReasoningDeltaEvent extends PartDeltaEvent {
+  /** Which event it is. */
+  readonly type: "reasoning.delta";
+}
+
+/** A piece of what a tool is called with. */
+export interface ToolCallDeltaEvent extends ItemDeltaEvent {
+  /** Which event it is. */
+  readonly type: "tool_call.delta";
+  /** A piece of the arguments, or of the input of a custom tool. */
+  readonly delta: string;
+}
+
+/** The provider says how much may still be asked of it. */
+export interface RateLimitsEvent extends NumberedEvent {
+  /** Which event it is. */
+  readonly type: "rate_limits";
+  /** What it says, as the wire has it. */
+  readonly rateLimits: unknown;
+}
+
+/** What the response has cost so far; a later one takes the place of it. */
+export interface UsageEvent extends NumberedEvent {
+  /** Which event it is. */
+  readonly type: "usage";
+  /** What it has cost. */
+  readonly usage: Usage;
+}
+
+/** Something that this library has no event for. */
+export interface OtherEvent extends NumberedEvent {
+  /** Which event it is. */
+  readonly type: "other";
+  /** What came: parsed, or the text itself if it is not JSON. */
+  readonly event: unknown;
+}
+
+/**
+ * The stream is asked for anew, and begins again: what came before it is not
+ * part of the response. Comes with `retryMidStream` only.
+ */
+export interface ResetEvent {
+  /** Which event it is. */
+  readonly type: "reset";
+  /** Which request the events come from that follow, from 2. */
+  readonly attempt: number;
+}
+
+/** The response is whole. The last event. */
+export interface CompletedEvent extends NumberedEvent {
+  /** Which event it is. */
+  readonly type: "completed";
+  /** The id of the response; `""` if the provider gives none. */
+  readonly responseId: string;
+  /** What it has cost; `undefined` if the provider does not say. */
+  readonly usage: Usage | undefined;
+  /** Whether the model is done with its turn, where the provider says so. */
+  readonly endTurn?: boolean;
+}
+
+/** The provider has ended the response before the model had. The last event. */
+export interface IncompleteEvent extends NumberedEvent {
+  /** Which event it is. */
+  readonly type: "incomplete";
+  /**
+   * Why: `"max_output_tokens"`, `"content_filter"`, `"tool_call_arguments"` if a
+   * call's arguments are not JSON, or else what the provider says; `"unknown"`
+   * if it does not.
+   */
+  readonly reason: string;
+  /** The id of the response; `""` if the provider gives none. */
+  readonly responseId: string;
+  /** What it has cost, where the provider says so. */
+  readonly usage?: Usage;
+  /** The calls that were cut off, as far as they came: not to be run. */
+  readonly unfinished?: readonly ResponseItem[];
+}
+
+/**
+ * An event of a model's response, the same for every wire API.
+ *
+ * Names and fields are those of the Responses API, in camelCase and without
+ * `response.`; an `item` keeps the wire's own shape. The last event is
+ * `completed` or `incomplete`: every other ending throws.
+ *
+ * @see {@link https://platform.openai.com/docs/api-reference/responses-streaming | Responses: streaming events}
+ *
+ * @example Print the text as it comes
+ * ```ts
+ * import type { ResponseEvent } from "@rivulet/rivulet/model";
+ *
+ * function print(event: ResponseEvent): void {
+ *   if (event.type === "output_text.delta") console.log(event.delta);
+ *   if (event.type === "incomplete") console.log(`cut off: ${event.reason}`);
+ * }
+ * ```
+ */
+export type ResponseEvent =
+  | CreatedEvent
+  | OutputItemAddedEvent
+  | OutputItemDoneEvent
+  | OutputTextDeltaEvent
+  | RefusalDeltaEvent
+  | ReasoningSummaryDeltaEvent
+  | ReasoningDeltaEvent
+  | ToolCallDeltaEvent
+  | RateLimitsEvent
+  | UsageEvent
+  | OtherEvent
+  | ResetEvent
+  | CompletedEvent
+  | IncompleteEvent;
