@@ -39,6 +39,11 @@ export interface ResponseDecoder {
    */
   readonly state: "open" | "ending" | "ended";
   /**
+   * Goes up with every event that has a part of the answer: while it does, what
+   * follows the end is still coming. Pings don't count.
+   */
+  readonly progress: number;
+  /**
    * Ends the response, at the end of the body or sooner; called once.
    *
    * @param out Where the response's events go that were held back; never the last.

@@ -94,7 +94,7 @@ export class ResponseStream
   #taken = 0;
   /** How many events of the wire the response is made of so far. */
   #seen = 0;
-  /** How long it has been waited for what follows the end, in milliseconds. */
+  /** How long it has been waited in vain for what follows the end, in milliseconds. */
   #drained = 0;
   /** The calls that are being answered, in order. */
   #calls: Promise<unknown> | undefined;
@@ -290,11 +290,14 @@ export class ResponseStream
 
   #decode(batch: ServerSentEvent[], out: ResponseEvent[]): void {
     const decoder = this.#decoder;
+    const { progress } = decoder;
     for (const { event, data } of batch) {
       this.#seen++;
       decoder.push(event, data, out);
       if (decoder.state === "ended") break;
     }
+    // OpenRouter gives a finish_reason with every chunk.
+    if (decoder.progress > progress) this.#drained = 0;
     if (decoder.state === "ended") this.#finish(out);
     else this.#fold(out);
   }
@@ -311,7 +314,7 @@ export class ResponseStream
     if (this.#decoder.state !== "ending") return await events;
     const { clock, drainTimeout } = this.#options;
     const start = clock.now();
-    // Of all waits together: pings may follow for ever.
+    // Of all waits in vain together: pings may follow for ever.
     const rest = Math.max(0, drainTimeout - this.#drained);
     let cancel = () => {};
     const tooLong = new Promise<undefined>((resolve) => {

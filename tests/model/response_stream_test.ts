@@ -506,6 +506,25 @@ Deno.test("ResponseStream waits two seconds in all for what follows the end", as
   assertClosed();
 });
 
+Deno.test("ResponseStream reads on where each chunk of an answer says that it is the last", async () => {
+  for (const deltas of [true, false]) {
+    const chunks = Array.from({ length: 30 }, () => [
+      { wait: 700 },
+      chunk({
+        id: "c",
+        choices: [{ delta: { content: "a" }, finish_reason: "length" }],
+      }),
+    ]).flat();
+    const { stream, clock } = await open([
+      { chunks: [...chunks, LATE_USAGE, "data: [DONE]\n\n"] },
+    ], { provider: chat, deltas });
+    const final = await clock.run(stream.final());
+    assertEquals(final.status, "incomplete");
+    assertEquals(final.outputText, "a".repeat(30));
+    assertEquals(final.usage, USAGE);
+  }
+});
+
 Deno.test("ResponseStream waits for what follows the end as long as drainTimeout", async () => {
   for (
     const [drainTimeout, usage, time] of [

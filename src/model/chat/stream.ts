@@ -63,6 +63,7 @@ const NO_VALUES: DeltaValues = { text: undefined };
  */
 export class ChatDecoder implements ResponseDecoder {
   readonly #deltas: boolean;
+  #progress = 0;
   readonly #calls = new ToolCalls();
   #state: "open" | "ending" | "ended" = "open";
   #responseId = "";
@@ -96,6 +97,11 @@ export class ChatDecoder implements ResponseDecoder {
     return this.#state;
   }
 
+  /** How many chunks had a choice. */
+  get progress(): number {
+    return this.#progress;
+  }
+
   /** The id of the response; `""` as long as it is unknown. */
   get responseId(): string {
     return this.#responseId;
@@ -121,6 +127,7 @@ export class ChatDecoder implements ResponseDecoder {
   push(name: string, data: string, out: ResponseEvent[]): void {
     if (this.#state === "ended") return;
     if (name !== "error" && this.#shape.read(data)) {
+      this.#progress++;
       if (this.#shape.text !== "") {
         this.#addText(this.#shape.text, undefined, out);
       }
@@ -247,6 +254,7 @@ export class ChatDecoder implements ResponseDecoder {
       ? chunk.choices as readonly unknown[] // Array.isArray makes it any[]
       : NONE;
     const count = choices.length;
+    if (count > 0) this.#progress++;
     if (this.#responseId === "") this.#responseId = textOf(chunk.id);
     const hasFailed = chunk.error != null && hasContent(chunk.error);
     if (chunk.object === "error" && !hasFailed) {

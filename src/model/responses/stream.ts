@@ -110,6 +110,11 @@ export class ResponsesDecoder implements ResponseDecoder {
     return this.#verdict === undefined ? "open" : "ended";
   }
 
+  /** Nothing follows the end of such a response, so there is nothing to count. */
+  get progress(): number {
+    return 0;
+  }
+
   /** The id of the response; `""` as long as it is unknown. */
   get responseId(): string {
     return this.#responseId;
