@@ -8,6 +8,8 @@ export type Command =
     readonly kind: "run";
     readonly options: RelayOptions;
     readonly logLevel: LogLevel;
+    /** Over how long subscribers are sent away when it stops, in milliseconds. */
+    readonly drain: number;
   };
 
 /** From which weight on log lines are written. */
@@ -56,7 +58,14 @@ What is kept:
 
 Subscribers:
   --heartbeat DURATION       a sign of life where nothing else was sent,
-                             default 15s
+                             default 15s; a WebSocket is cut off that answers
+                             no ping of two in a row
+  --slow-timeout DURATION    who takes nothing of what there is for so long is
+                             slow, default: nobody is
+  --on-slow gap|close        a slow one loses what it has missed (default), or
+                             its connection
+  --drain DURATION           over how long they are sent away, one by one, when
+                             the relay is stopped, default 10s; 0s for at once
   --max-subscriptions NUMBER of one WebSocket, default 100
   --known-topics-only        refuses subscriptions of topics that do not exist,
                              which otherwise wait for them
@@ -80,6 +89,9 @@ const FLAGS = {
   "max-age": { type: "string" },
   ttl: { type: "string" },
   heartbeat: { type: "string" },
+  "slow-timeout": { type: "string" },
+  "on-slow": { type: "string" },
+  drain: { type: "string" },
   "max-subscriptions": { type: "string" },
   "known-topics-only": { type: "boolean" },
   "log-level": { type: "string" },
@@ -87,6 +99,9 @@ const FLAGS = {
 } as const;
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** In milliseconds. */
+const DRAIN = 10_000;
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warning", "error"];
 
@@ -101,12 +116,22 @@ function number(flag: string, value: string | undefined): number | undefined {
     : fail(flag, "a whole number", value);
 }
 
-function duration(flag: string, value: string | undefined): number | undefined {
+function duration(
+  flag: string,
+  value: string | undefined,
+  minimum = 1,
+): number | undefined {
   if (value === undefined) return undefined;
   const [, digits, unit] = /^([0-9]{1,9})(ms|s|m|h)$/.exec(value) ?? [];
-  return digits === undefined || Number(digits) === 0
+  return digits === undefined || Number(digits) < minimum
     ? fail(flag, "a duration such as 500ms, 30s, 10m or 1h", value)
     : Number(digits) * UNITS[unit as keyof typeof UNITS]; // one of them matched
+}
+
+function onSlow(value: string | undefined): RelayOptions["onSlow"] {
+  return value === undefined || value === "gap" || value === "close"
+    ? value
+    : fail("on-slow", "gap or close", value);
 }
 
 /** Cuts `NAME=VALUE` at the first equals sign. */
@@ -157,6 +182,7 @@ export function parseFlags(args: readonly string[]): Command {
   return {
     kind: "run",
     logLevel: level,
+    drain: duration("drain", flags.drain, 0) ?? DRAIN,
     options: {
       sources: flags.source?.map((value) => {
         const [name, rest] = pair("source", "NAME=URL", value);
@@ -178,6 +204,8 @@ export function parseFlags(args: readonly string[]): Command {
       maxAge: duration("max-age", flags["max-age"]),
       endedTtl: duration("ttl", flags.ttl),
       heartbeat: duration("heartbeat", flags.heartbeat),
+      slowTimeout: duration("slow-timeout", flags["slow-timeout"]),
+      onSlow: onSlow(flags["on-slow"]),
       maxSubscriptions: number("max-subscriptions", flags["max-subscriptions"]),
       awaitTopics: !flags["known-topics-only"],
     },

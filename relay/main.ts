@@ -34,13 +34,15 @@ function banner({ url }: RelayAddress, topics: readonly string[]): string {
       `  new WebSocket("${ws}/topics/${topic}").onmessage = (e) => console.log(e.data)`,
     );
   }
-  return [...lines, "", "Ctrl-C stops it."].join("\n");
+  return [...lines, "", "Ctrl-C stops it; a second one does so at once."].join(
+    "\n",
+  );
 }
 
 async function main(args: readonly string[]): Promise<void> {
   const command = parseFlags(args);
   if (command.kind === "help") return console.log(command.text);
-  const { options, logLevel } = command;
+  const { options, logLevel, drain } = command;
   await configure({
     sinks: {
       stderr: getStreamSink(
@@ -61,8 +63,12 @@ async function main(args: readonly string[]): Promise<void> {
   });
   const relay = createRelay(options);
   const stopped = Promise.withResolvers<void>();
+  let signals = 0;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => stopped.resolve());
+    process.on(signal, () => {
+      stopped.resolve();
+      if (++signals > 1) void relay.close();
+    });
   }
   const address = await relay.listen();
   const names = [...options.sources ?? [], ...options.fixtures ?? []]
@@ -73,7 +79,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
   await stopped.promise;
   console.log("Stopping.");
-  await relay.close();
+  await relay.drain(drain);
 }
 
 if (import.meta.main) {

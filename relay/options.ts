@@ -41,6 +41,8 @@ export const relayOptions = z.strictObject({
   awaitedTtl: duration.default(60_000),
   awaitTopics: z.boolean().default(true),
   heartbeat: duration.default(15_000),
+  slowTimeout: z.union([duration, z.literal(Infinity)]).default(Infinity),
+  onSlow: z.enum(["gap", "close"]).default("gap"),
   maxSubscriptions: count.default(100),
   maxMessage: count.default(64 * 1024),
   maxBody: count.default(16 * 1024 * 1024),
@@ -176,11 +178,27 @@ export interface RelayOptions {
   awaitTopics?: boolean | undefined;
   /**
    * After how long without anything else a subscriber is sent a sign of life,
-   * in milliseconds.
+   * in milliseconds; and how often a WebSocket is asked for one. A peer that
+   * gives none after two pings is cut off.
    *
    * @default {15_000}
    */
   heartbeat?: number | undefined;
+  /**
+   * After how long a subscriber counts as slow that has something to read and
+   * takes nothing of it, in milliseconds; it may be up to a quarter more.
+   *
+   * @default {Infinity}
+   */
+  slowTimeout?: number | undefined;
+  /**
+   * What becomes of a slow subscriber. With `"gap"` it is told, when it reads
+   * again, what it has missed, and goes on with what is new; with `"close"` its
+   * connection is closed (4408), and it may come back and resume.
+   *
+   * @default {"gap"}
+   */
+  onSlow?: "gap" | "close" | undefined;
   /**
    * The most subscriptions of one WebSocket.
    *

@@ -2,10 +2,13 @@ import type { ServerResponse } from "node:http";
 import type { z } from "zod";
 import { EventStreamConnection, isAtEnd } from "./delivery/event_stream.ts";
 import { FrameCache } from "./delivery/frames.ts";
-import { Heartbeat } from "./delivery/heartbeat.ts";
 import { Pump } from "./delivery/pump.ts";
 import { rawSseFormat, sseFormat } from "./delivery/sse_format.ts";
+import type { SlowReaders } from "./delivery/subscriber.ts";
+import { Watch } from "./delivery/watch.ts";
 import { websocketFormat } from "./delivery/websocket_format.ts";
+import { drain } from "./drain.ts";
+import { draining, type Problem } from "./http/problem.ts";
 import { createRequestHandler } from "./http/routes.ts";
 import { HttpServer } from "./http/server.ts";
 import { UpgradeHandler } from "./http/upgrade.ts";
@@ -64,6 +67,26 @@ export interface Relay extends AsyncDisposable {
    * the relay is closed then.
    */
   listen(): Promise<RelayAddress>;
+  /**
+   * Sends the subscribers away, one after the other over this time, and then
+   * closes; with nobody connected, or when all have gone, at once. Until then
+   * topics are filled as ever. New subscribers are refused, and `GET /readyz`
+   * says so.
+   *
+   * @param duration In milliseconds; 0 sends all away at once.
+   * @returns Resolves when the relay is closed; {@linkcode Relay.close} cuts it short.
+   * @throws {RangeError} If the duration is negative or not finite.
+   *
+   * @example Stop without a crowd at the next relay
+   * ```ts
+   * import { createRelay } from "@rivulet/rivulet/relay";
+   *
+   * const relay = createRelay({ port: 0 });
+   * await relay.listen();
+   * await relay.drain(10_000);
+   * ```
+   */
+  drain(duration: number): Promise<void>;
   /**
    * Says goodbye to every subscriber, and closes: within 3 s, or else by force.
    * The topics do not end by this: subscribers are told to come back.
@@ -177,20 +200,30 @@ class RelayServer implements Relay {
   readonly topics: TopicRegistry;
   readonly #options: z.output<typeof relayOptions>;
   readonly #pump = new Pump();
-  readonly #heartbeat: Heartbeat;
+  readonly #heartbeat: Watch;
+  readonly #slow: SlowReaders | undefined;
   readonly #sources: Sources;
   readonly #upgrades: UpgradeHandler;
   readonly #streams = new Set<EventStreamConnection>();
   readonly #sseFrames = new FrameCache(sseFormat);
   readonly #rawFrames = new FrameCache(rawSseFormat);
   readonly #server: HttpServer;
+  readonly #closing = new AbortController();
+  /** Until when subscribers are sent away, in milliseconds since the epoch. */
+  #drainEnd: number | undefined;
+  #drained: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(options: z.output<typeof relayOptions>) {
     this.#options = options;
     const { clock, awaitTopics } = options;
     this.topics = new TopicRegistry({ ...options, retention: options });
-    this.#heartbeat = new Heartbeat(options.heartbeat, clock);
+    this.#heartbeat = new Watch(options.heartbeat, clock);
+    this.#slow = options.slowTimeout === Infinity ? undefined : {
+      watch: new Watch(options.slowTimeout, clock),
+      then: options.onSlow,
+    };
+    const refusal = (): Problem | undefined => this.#refusal();
     this.#sources = new Sources(clock);
     const bodyLimits = {
       maxBytes: options.maxBody,
@@ -203,6 +236,8 @@ class RelayServer implements Relay {
       pump: this.#pump,
       frames: new FrameCache(websocketFormat),
       heartbeat: this.#heartbeat,
+      slow: this.#slow,
+      refusal,
     });
     this.#server = new HttpServer({
       request: createRequestHandler({
@@ -212,6 +247,7 @@ class RelayServer implements Relay {
         bodyLimits,
         awaitTopics,
         allowSources: options.allowSources,
+        refusal,
         stream: (...request) => this.#stream(...request),
       }),
       upgrade: (...upgrade) => this.#upgrades.handle(...upgrade),
@@ -258,6 +294,15 @@ class RelayServer implements Relay {
     }
   }
 
+  drain(duration: number): Promise<void> {
+    if (!(duration >= 0 && duration < Infinity)) {
+      throw new RangeError(
+        `Cannot drain the relay as 'duration' must be a number of milliseconds, 0 or more: current value is ${duration}`,
+      );
+    }
+    return this.#drained ??= this.#drain(duration);
+  }
+
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }
@@ -266,7 +311,41 @@ class RelayServer implements Relay {
     return this.close();
   }
 
+  /** What a new subscriber is told instead of events. */
+  #refusal(): Problem | undefined {
+    return this.#drainEnd === undefined
+      ? undefined
+      : draining(this.#drainEnd - this.#options.clock.now());
+  }
+
+  async #drain(duration: number): Promise<void> {
+    const { clock } = this.#options;
+    const start = clock.now();
+    const end = start + duration;
+    this.#drainEnd = end;
+    const connections = [...this.#upgrades.connections].map((connection) => ({
+      leave: (): void => {
+        const left = Math.max(0, Math.ceil(end - clock.now()));
+        connection.goodbye("drain", [left, left + Math.ceil(duration)]);
+        connection.close(1012, "The relay is being drained");
+      },
+      closed: () => connection.closed(),
+    }));
+    const streams = [...this.#streams].map((stream) => ({
+      leave: (): void => {
+        // They left over as long: they come back one by one, when all have gone.
+        stream.goodbye(duration);
+        stream.close();
+      },
+      closed: () => stream.closed(),
+    }));
+    const { signal } = this.#closing;
+    await drain([...connections, ...streams], { duration, clock, signal });
+    await this.close();
+  }
+
   async #close(): Promise<void> {
+    this.#closing.abort();
     const { clock } = this.#options;
     const closed = this.#server.close();
     for (const connection of this.#upgrades.connections) {
@@ -282,6 +361,7 @@ class RelayServer implements Relay {
     cancel();
     this.#pump[Symbol.dispose]();
     this.#heartbeat[Symbol.dispose]();
+    this.#slow?.watch[Symbol.dispose]();
     this.topics[Symbol.dispose]();
   }
 
@@ -297,6 +377,7 @@ class RelayServer implements Relay {
       pump: this.#pump,
       frames: raw ? this.#rawFrames : this.#sseFrames,
       heartbeat: this.#heartbeat,
+      slow: this.#slow,
     });
     this.#streams.add(stream);
     response.on("close", () => this.#streams.delete(stream));

@@ -15,15 +15,20 @@ export const afterText = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** Accepts how a reader that is behind is treated (protocol, section 2). */
+export const deliveryMode = z.enum(["all", "merge", "latest"]);
+
+const subscribeMessage = z.object({
+  type: z.literal("subscribe"),
+  topic: topicName,
+  after: afterText.optional(),
+  mode: deliveryMode.optional(),
+  window: z.int().positive().optional(),
+  snapshot: z.boolean().optional(),
+});
+
 const clientMessage = z.discriminatedUnion("type", [
-  z.object({
-    type: z.literal("subscribe"),
-    topic: topicName,
-    after: afterText.optional(),
-    mode: z.enum(["all", "merge", "latest"]).optional(),
-    window: z.int().positive().optional(),
-    snapshot: z.boolean().optional(),
-  }),
+  subscribeMessage,
   z.object({ type: z.literal("unsubscribe"), topic: topicName }),
   z.object({
     type: z.literal("ack"),
@@ -35,6 +40,9 @@ const clientMessage = z.discriminatedUnion("type", [
 
 /** What a subscriber may say (protocol, section 2). */
 export type ClientMessage = z.infer<typeof clientMessage>;
+
+/** What a subscriber asks for, whichever door it came through. */
+export type SubscribeRequest = Omit<z.infer<typeof subscribeMessage>, "type">;
 
 /** What came of reading a client's message. */
 export type ClientMessageResult =

@@ -1,14 +1,15 @@
+import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { After } from "../topics/position.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { FrameCache } from "./frames.ts";
-import type { Heartbeat } from "./heartbeat.ts";
 import type { Pump } from "./pump.ts";
 import { rawSseFormat, sseFormat } from "./sse_format.ts";
-import { Subscriber } from "./subscriber.ts";
+import { type SlowReaders, Subscriber } from "./subscriber.ts";
 import { Subscription } from "./subscription.ts";
+import type { Watch } from "./watch.ts";
 
 /** What every event stream shares. */
 export interface EventStreamContext {
@@ -17,7 +18,9 @@ export interface EventStreamContext {
   /** Joined frames. */
   readonly frames: FrameCache;
   /** Signs of life. */
-  readonly heartbeat: Heartbeat;
+  readonly heartbeat: Watch;
+  /** What becomes of those who take nothing. Default: nothing. */
+  readonly slow?: SlowReaders | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
 }
@@ -63,7 +66,7 @@ export class EventStreamConnection {
     topic: Topic,
     after: After,
     raw: boolean,
-    { pump, frames, heartbeat, clock }: EventStreamContext,
+    { pump, frames, heartbeat, slow, clock }: EventStreamContext,
   ) {
     this.#response = response;
     const format = raw ? rawSseFormat : sseFormat;
@@ -82,16 +85,17 @@ export class EventStreamConnection {
         // Not an end: the client sees a broken stream, and comes back.
         response.destroy();
       },
-    });
-    const beater = {
-      takeWrote: (): boolean =>
-        this.#subscriber.takeWrote() || this.#subscriber.busy,
-      beat: (): void => this.#subscriber.answer(format.heartbeat(clock.now())),
+      onSlow: () => response.writableEnded ? response.destroy() : this.close(),
+    }, slow);
+    const life = {
+      takeSign: (): boolean => this.#subscriber.takeWrote(),
+      onQuiet: (): void =>
+        this.#subscriber.answer(format.heartbeat(clock.now())),
     };
     response.on("error", (error) => logger.debug("{error}", { error }));
     response.on("close", () => {
-      heartbeat.delete(beater);
-      this.#subscriber.close();
+      heartbeat.delete(life);
+      this.#subscriber[Symbol.dispose]();
     });
     response.writeHead(200, {
       ...HEADERS,
@@ -99,8 +103,26 @@ export class EventStreamConnection {
     });
     // The reader learns at once that it is connected, on a quiet topic too.
     response.flushHeaders();
-    heartbeat.add(beater);
+    heartbeat.add(life);
     this.#subscriber.add(new Subscription(topic, after, format, frames));
+  }
+
+  /** Resolves when the connection is closed. */
+  closed(): Promise<void> {
+    const response = this.#response;
+    return new Promise((resolve) => {
+      if (response.closed) resolve();
+      else response.once("close", resolve);
+    });
+  }
+
+  /**
+   * Says when to come back; to be closed then.
+   *
+   * @param retryIn In milliseconds.
+   */
+  goodbye(retryIn: number): void {
+    this.#subscriber.answer(Buffer.from(`retry: ${Math.ceil(retryIn)}\n\n`));
   }
 
   /** Ends the response between two events. */

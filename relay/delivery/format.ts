@@ -1,8 +1,9 @@
 import type { LogRange } from "../topics/log.ts";
+import type { FoldedEvent } from "./fold.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
 
 /** Why events will not come (protocol, section 2, `gap`). */
-export type GapReason = "evicted" | "epoch";
+export type GapReason = "evicted" | "epoch" | "slow" | "skipped";
 
 /** What a subscription says beside its events (protocol, section 2). */
 export type SubscriptionMessage =
@@ -36,10 +37,25 @@ export type SubscriptionMessage =
     readonly reason?: string;
   };
 
+/** Events of a log, from the first that is retained on, in one piece. */
+export interface Snapshot {
+  /** The offset of the first of them. */
+  readonly first: number;
+  /** The offset of the last of them. */
+  readonly offset: number;
+  /** What they fold into. */
+  readonly events: readonly FoldedEvent[];
+}
+
 /** How a door writes what its subscribers get. */
 export interface Format {
   /** Writes consecutive events: the same bytes for every subscriber. */
   events(topic: Topic, range: LogRange): Uint8Array;
+  /**
+   * Writes the fold of all events that are retained, up to an offset; not there
+   * where this door has none.
+   */
+  snapshot?(topic: Topic, snapshot: Snapshot): Uint8Array;
   /** Writes what is not an event; `undefined` where this door does not say it. */
   message(message: SubscriptionMessage, topic: Topic): Uint8Array | undefined;
   /** What is sent where nothing else was for a while. */

@@ -1,5 +1,6 @@
 import type { LogRange, ReadBudget } from "../topics/log.ts";
 import type { Topic } from "../topics/topic.ts";
+import { Folder } from "./fold.ts";
 import type { Format } from "./format.ts";
 
 /**
@@ -10,6 +11,18 @@ const BUDGET: ReadBudget = { events: 512, bytes: 32 * 1024 };
 
 /** Joined frames are kept for the subscribers that follow close behind, up to this many bytes. */
 const CACHE_BYTES = 16 * 1024 * 1024;
+
+/** What keeping a frame costs besides its bytes, about. */
+const FRAME_COST = 512;
+
+/** A snapshot is at most about this large: what comes after it is replayed. */
+const SNAPSHOT_SIZE = 256 * 1024;
+
+/** How much of a log is folded at a time. */
+const SNAPSHOT_STEP: ReadBudget = { events: 512, bytes: 256 * 1024 };
+
+/** A snapshot still does when at most this many events came after it. */
+const SNAPSHOT_LAG = 256;
 
 /** A range of events, joined once for all who read it. */
 export interface Frame {
@@ -22,7 +35,7 @@ export interface Frame {
 }
 
 /**
- * The frames of all topics, of one format, by the offset that they begin at.
+ * The frames of all topics, of one format and mode, by the offset that they begin at.
  *
  * Away from the end of a log, ranges end where a multiple of the budget's
  * events does, so that readers who resumed at different places soon read the
@@ -31,6 +44,8 @@ export interface Frame {
 export class FrameCache {
   readonly #format: Format;
   readonly #byTopic = new WeakMap<Topic, Map<number, Frame>>();
+  /** By the first offset that was retained: there is one of each topic. */
+  readonly #snapshots = new WeakMap<Topic, Map<number, Frame>>();
   /** Every frame in the order it was made, with the place it is kept in. */
   readonly #frames = new Map<
     Frame,
@@ -48,35 +63,160 @@ export class FrameCache {
    *
    * @param topic The topic.
    * @param from Retained, and less than the log's next offset.
+   * @param room How many bytes may be written. Where fewer than the frame has
+   * that is made for all, a smaller one is made for this reader alone.
+   * @param always Whether the first event is given however large it is.
+   * @returns `undefined` where there is no room for the first event.
    */
-  get(topic: Topic, from: number): Frame | Promise<Frame> {
-    let place = this.#byTopic.get(topic);
-    if (!place) this.#byTopic.set(topic, place = new Map());
-    const known = place.get(from);
-    if (known && (known.full || known.to === topic.log.next)) return known;
+  get(
+    topic: Topic,
+    from: number,
+    room = Infinity,
+    always = true,
+  ): Frame | undefined | Promise<Frame | undefined> {
+    const place = placeIn(this.#byTopic, topic);
+    const kept = place.get(from);
+    const shared = kept && (kept.full || kept.to === topic.log.next)
+      ? kept
+      : undefined;
+    if (shared && shared.bytes.byteLength <= room) return shared;
     // At the end of the log all readers are at one place, and a cut would only
     // make another message.
     const events = topic.log.next - from <= BUDGET.events
       ? BUDGET.events
       : BUDGET.events - ((from - 1) % BUDGET.events);
+    const fit = (range: LogRange): Frame | undefined => {
+      const frame = shared ?? this.#join(topic, range, place);
+      return frame.bytes.byteLength <= room
+        ? frame
+        : this.#cut(topic, range, frame, room, always);
+    };
     const range = topic.log.read(from, { events, bytes: BUDGET.bytes });
-    return range instanceof Promise
-      ? range.then((range) => this.#join(topic, range, place))
-      : this.#join(topic, range, place);
+    return range instanceof Promise ? range.then(fit) : fit(range);
+  }
+
+  /**
+   * Returns the fold of what is retained, as far as one message may go.
+   *
+   * @param topic The topic: something is retained of it.
+   * @returns `undefined` where the format has no snapshots.
+   */
+  snapshot(topic: Topic): Frame | undefined | Promise<Frame> {
+    const { log } = topic;
+    const format = this.#format;
+    if (!format.snapshot) return undefined;
+    const place = placeIn(this.#snapshots, topic);
+    const { first, next } = log;
+    const kept = place.get(first);
+    if (kept && (kept.full || next - kept.to <= SNAPSHOT_LAG)) return kept;
+
+    const folder = new Folder(first);
+    const isUnderWay = (): boolean =>
+      folder.next < next && folder.size < SNAPSHOT_SIZE;
+    const take = ({ entries }: LogRange): boolean => {
+      for (const entry of entries) if (isUnderWay()) folder.add(entry);
+      // What was given up while this was fetched is a gap behind the snapshot.
+      return isUnderWay() && folder.next >= log.first;
+    };
+    const finish = (): Frame => {
+      const to = folder.next;
+      const snapshot = { first, offset: to - 1, events: folder.end() };
+      for (const old of place.values()) this.#drop(old);
+      return this.#keep(place, first, {
+        to,
+        bytes: format.snapshot!(topic, snapshot), // it was there above
+        full: to < next,
+      });
+    };
+    const fold = (): Frame | Promise<Frame> => {
+      for (;;) {
+        const range = log.read(folder.next, SNAPSHOT_STEP);
+        if (range instanceof Promise) {
+          return range.then((range) => take(range) ? fold() : finish());
+        }
+        if (!take(range)) return finish();
+      }
+    };
+    return fold();
   }
 
   #join(topic: Topic, range: LogRange, place: Map<number, Frame>): Frame {
     const to = range.offset + range.entries.length;
-    const frame = {
+    // What retention has given up is asked for no more; the oldest are first.
+    for (const old of place.values()) {
+      if (old.to > topic.log.first) break;
+      this.#drop(old);
+    }
+    return this.#keep(place, range.offset, {
       to,
       bytes: this.#format.events(topic, range),
       full: to < topic.log.next,
+    });
+  }
+
+  /** The longest frame that there is room for; `whole` has none. */
+  #cut(
+    topic: Topic,
+    { offset, entries }: LogRange,
+    whole: Frame,
+    room: number,
+    always: boolean,
+  ): Frame | undefined {
+    const make = (count: number): Frame => ({
+      to: offset + count,
+      bytes: this.#format.events(topic, {
+        offset,
+        entries: entries.slice(0, count),
+      }),
+      full: true,
+    });
+    let longest: Frame | undefined;
+    let fits = 0;
+    let fitting = 0;
+    // A frame that was kept may have more than is read now.
+    let tooMany = Math.min(whole.to - offset, entries.length + 1);
+    let tooLong = whole.bytes.byteLength;
+    for (let guesses = 0; tooMany - fits > 1; guesses++) {
+      // Events are mostly of a size, so that a guess is near; where they are not,
+      // every other halves what is left.
+      const share = guesses % 2 === 0
+        ? (room - fitting) / (tooLong - fitting)
+        : 1 / 2;
+      const count = Math.min(
+        Math.max(fits + Math.floor(share * (tooMany - fits)), fits + 1),
+        tooMany - 1,
+      );
+      const frame = make(count);
+      const length = frame.bytes.byteLength;
+      if (length <= room) {
+        longest = frame;
+        fits = count;
+        fitting = length;
+      } else {
+        tooMany = count;
+        tooLong = length;
+      }
+    }
+    return longest ?? (always ? make(1) : undefined);
+  }
+
+  #keep(
+    place: Map<number, Frame>,
+    from: number,
+    { to, bytes, full }: Frame,
+  ): Frame {
+    // Small buffers are pieces of one that Node shares out: a frame that is kept
+    // would keep all 8 KiB of it.
+    const frame = {
+      to,
+      bytes: isPiece(bytes) ? new Uint8Array(bytes) : bytes,
+      full,
     };
-    const old = place.get(range.offset);
+    const old = place.get(from);
     if (old) this.#drop(old);
-    place.set(range.offset, frame);
-    this.#frames.set(frame, { from: range.offset, place });
-    this.#bytes += frame.bytes.byteLength;
+    place.set(from, frame);
+    this.#frames.set(frame, { from, place });
+    this.#bytes += costOf(frame);
     for (const oldest of this.#frames.keys()) {
       if (this.#bytes <= CACHE_BYTES) break;
       this.#drop(oldest);
@@ -88,6 +228,23 @@ export class FrameCache {
     const { from, place } = this.#frames.get(frame)!; // every kept frame is in it
     place.delete(from);
     this.#frames.delete(frame);
-    this.#bytes -= frame.bytes.byteLength;
+    this.#bytes -= costOf(frame);
   }
+}
+
+function costOf({ bytes }: Frame): number {
+  return bytes.byteLength + FRAME_COST;
+}
+
+function isPiece(bytes: Uint8Array): boolean {
+  return bytes.byteLength < bytes.buffer.byteLength;
+}
+
+function placeIn(
+  places: WeakMap<Topic, Map<number, Frame>>,
+  topic: Topic,
+): Map<number, Frame> {
+  let place = places.get(topic);
+  if (!place) places.set(topic, place = new Map());
+  return place;
 }

@@ -1,124 +1,216 @@
-import { clearImmediate, setImmediate } from "node:timers";
+import {
+  clearImmediate,
+  clearInterval,
+  setImmediate,
+  setInterval,
+} from "node:timers";
 import type { Topic, TopicObserver } from "../topics/topic.ts";
+import { Lane } from "./lane.ts";
 import type { Subscriber } from "./subscriber.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** A turn is not put off for more events than this: about two messages. */
-const ENOUGH = 500;
+/** How many subscriptions of one topic are woken before it is another topic's turn. */
+export const SLICE = 64;
 
 /**
- * How many rounds without news say that there is no input at hand: while there is
- * other work, Deno looks at its sockets in every 61st only (tokio's
- * `event_interval`), some 5 µs each.
- */
-const QUIET_ROUNDS = 64;
-
-/** The subscriptions that have said all there is, of one topic. */
-interface Waiting {
-  readonly subscriptions: Map<Subscription, Subscriber>;
-  readonly unobserve: () => void;
-}
-
-/**
- * Wakes the subscriptions that wait, once their topic has something new.
+ * How many are woken before the loop may look at sockets and timers: 2 to 4 ms.
  *
- * A turn of it comes after the input that is at hand has been taken in, so that
- * events which arrived together leave together; while a turn writes to many,
- * more events gather for the next one. Taking in stops at a message or two, so
- * that an upstream cannot outrun those who read.
+ * Measured with 1,000 subscribers at 1,000 events/s, p50 and p99: 7.7 and 35 ms;
+ * with 512, 9 and 51; with 1,024, 11 and 50, as without any turns. A rest costs
+ * 0.1 ms, so that with 128 full speed is 3 % less.
+ */
+export const TURN = 256;
+
+/**
+ * How many rounds it takes until the loop has looked at its sockets: while there is
+ * other work, Deno does so in every 61st only (tokio's `LocalSet`). A round in
+ * which nothing happens costs some 2 µs.
+ */
+const LOOK = 64;
+
+/**
+ * How long those who fill a topic are held up for a subscription that does not
+ * take what it was given, in milliseconds: once, until it has caught up.
+ */
+const PATIENCE = 50;
+
+/**
+ * Wakes the subscriptions that wait, once their topic has something new, and
+ * those that could not say all at once.
+ *
+ * Each topic has a lane: who is woken there goes to its end. Lanes are served in
+ * rotation, a slice each, and after a turn the loop looks at what else there is:
+ * however many follow a topic, and however much one of them has to read, another
+ * topic waits for a slice of it. While a subscription waits for its place, more
+ * events gather for it.
+ *
+ * After a turn comes a rest, in which the input that is at hand is taken in, so
+ * that events which arrived together leave together. It is hardly longer than the
+ * turn was. An upstream cannot outrun those who read: where as much was added as
+ * a message takes, those who fill the topic wait until all have had it.
  */
 export class Pump implements TopicObserver, Disposable {
-  readonly #waiting = new Map<Topic, Waiting>();
-  /** What the next turn is for, with the offset that each topic had come to. */
-  readonly #changed = new Map<Topic, number>();
-  #turn: NodeJS.Immediate | undefined;
-  /** Until when the next turn may be put off, in milliseconds. */
-  #putOffUntil = 0;
-  /** How many times around the loop nothing has come. */
+  readonly #lanes = new Map<Topic, Lane>();
+  /** The lanes in which somebody is ready, in the order of their turns. */
+  readonly #ready = new Set<Lane>();
+  /** The lanes that have news for those who wait. */
+  readonly #changed = new Set<Lane>();
+  #round: NodeJS.Immediate | undefined;
+  /** Gives up on who does not read, while somebody is held up. */
+  #patience: NodeJS.Timeout | undefined;
+  /** How many rounds there were since the last turn, and since the last news. */
+  #restRounds = 0;
   #quietRounds = 0;
-  /** How long the last turn took, in milliseconds. */
-  #turnTime = 0;
+  /** How many were woken since the last rest. */
+  #woken = 0;
+  /** How long that took, in milliseconds. */
+  #busyTime = 0;
+  /** Until when there may be rest, in milliseconds. */
+  #restUntil = 0;
+
+  /** Takes up a subscription. */
+  join({ topic }: Subscription): void {
+    let lane = this.#lanes.get(topic);
+    if (!lane) {
+      lane = new Lane(topic, topic.observe(this));
+      this.#lanes.set(topic, lane);
+    }
+    lane.join();
+  }
 
   /** Wakes a subscription at its topic's next change. */
   wait(subscription: Subscription, subscriber: Subscriber): void {
-    const { topic } = subscription;
-    let waiting = this.#waiting.get(topic);
-    if (!waiting) {
-      waiting = {
-        subscriptions: new Map(),
-        unobserve: topic.observe(this),
-      };
-      this.#waiting.set(topic, waiting);
-    }
-    waiting.subscriptions.set(subscription, subscriber);
+    this.#lanes.get(subscription.topic)?.wait(subscription, subscriber);
   }
 
-  /** Wakes a subscription no more. */
-  forget(subscription: Subscription): void {
-    const { topic } = subscription;
-    const waiting = this.#waiting.get(topic);
-    if (!waiting?.subscriptions.delete(subscription)) return;
-    if (waiting.subscriptions.size > 0) return;
-    waiting.unobserve();
-    this.#waiting.delete(topic);
+  /** Wakes a subscription when it is its turn: it has more to say. */
+  goOn(subscription: Subscription, subscriber: Subscriber): void {
+    const lane = this.#lanes.get(subscription.topic);
+    if (!lane) return;
+    lane.goOn(subscription, subscriber);
+    this.#ready.add(lane);
+    this.#schedule();
+  }
+
+  /** Lets a subscription go, and wakes it no more. */
+  leave(subscription: Subscription): void {
+    const lane = this.#lanes.get(subscription.topic);
+    if (!lane?.leave(subscription)) return;
+    this.#lanes.delete(subscription.topic);
+    this.#ready.delete(lane);
+    this.#changed.delete(lane);
   }
 
   /** Takes a topic's news, for the next turn. */
   changed(topic: Topic): void {
+    const lane = this.#lanes.get(topic);
+    if (!lane) return;
     this.#quietRounds = 0;
-    if (!this.#changed.has(topic)) this.#changed.set(topic, topic.log.next);
-    if (this.#turn) return;
-    this.#putOffUntil = performance.now() + this.#turnTime;
-    this.#turn = setImmediate(this.#round);
+    this.#changed.add(lane);
+    if (lane.count()) {
+      this.#patience ??= setInterval(this.#giveUp, PATIENCE);
+    }
+    this.#schedule();
+  }
+
+  /** Holds up those who fill a topic faster than it can be delivered. */
+  caughtUp(topic: Topic): Promise<void> | undefined {
+    return this.#lanes.get(topic)?.caughtUp;
   }
 
   /** Wakes nobody any more. */
   [Symbol.dispose](): void {
-    if (this.#turn) clearImmediate(this.#turn);
-    for (const { unobserve } of this.#waiting.values()) unobserve();
-    this.#waiting.clear();
+    if (this.#round) clearImmediate(this.#round);
+    clearInterval(this.#patience);
+    for (const lane of this.#lanes.values()) lane.close();
+    this.#lanes.clear();
+    this.#ready.clear();
     this.#changed.clear();
+  }
+
+  #schedule(): void {
+    this.#round ??= setImmediate(this.#onRound);
   }
 
   /**
-   * Once around the loop: the turn, or, while more is coming in, another round.
+   * Once around the loop: a turn, or, while there is rest, another round.
    *
    * An upstream that sends each event in an HTTP chunk of its own gives one event
    * a round, however many are at hand. Taking them in costs less than sending
-   * each by itself, so up to as much time goes into it as into the last turn.
+   * each by itself.
    */
-  readonly #round = (): void => {
+  readonly #onRound = (): void => {
+    this.#round = undefined;
     const now = performance.now();
-    if (
-      now < this.#putOffUntil && this.#quietRounds++ < QUIET_ROUNDS &&
-      !this.#hasEnough()
-    ) {
-      this.#turn = setImmediate(this.#round);
-      return;
+    // Who goes on with what there is need not wait for what there is not yet.
+    if (this.#woken >= TURN || this.#ready.size === 0) {
+      if (this.#rests(now)) return this.#schedule();
+      this.#woken = 0;
+      this.#busyTime = 0;
     }
-    this.#turn = undefined;
-    this.#run();
-    this.#turnTime = performance.now() - now;
+    this.#turn();
+    const end = performance.now();
+    this.#busyTime += end - now;
+    this.#restUntil = end + this.#busyTime;
+    this.#restRounds = 0;
+    this.#quietRounds = 0;
+    if (this.#ready.size > 0 || this.#changed.size > 0) this.#schedule();
   };
 
-  #hasEnough(): boolean {
-    for (const [topic, next] of this.#changed) {
-      if (topic.log.next - next >= ENOUGH) return true;
+  readonly #giveUp = (): void => {
+    let isHeld = false;
+    for (const lane of this.#lanes.values()) {
+      lane.giveUp(performance.now() - PATIENCE);
+      isHeld ||= lane.isHeld;
     }
+    if (isHeld) return;
+    clearInterval(this.#patience);
+    this.#patience = undefined;
+  };
+
+  #rests(now: number): boolean {
+    this.#quietRounds++;
+    // Whoever else has sent something is seen first.
+    if (++this.#restRounds <= LOOK && this.#woken >= TURN) return true;
+    return now < this.#restUntil && this.#quietRounds <= LOOK &&
+      !this.#hasEnough();
+  }
+
+  #hasEnough(): boolean {
+    for (const { isHeld } of this.#changed) if (isHeld) return true;
     return false;
   }
 
-  #run(): void {
-    const topics = [...this.#changed.keys()];
+  #turn(): void {
+    this.#admit();
+    while (this.#woken < TURN) {
+      const [lane] = this.#ready;
+      if (!lane) return;
+      this.#wakeSlice(lane);
+      this.#admit();
+      // The next slice is another topic's, though it has joined just now.
+      this.#ready.delete(lane);
+      if (lane.ready.size > 0) this.#ready.add(lane);
+    }
+  }
+
+  /** Lets those join who have waited for what has changed. */
+  #admit(): void {
+    for (const lane of this.#changed) {
+      lane.admit();
+      if (lane.ready.size > 0) this.#ready.add(lane);
+    }
     this.#changed.clear();
-    for (const topic of topics) {
-      const waiting = this.#waiting.get(topic);
-      if (!waiting) continue;
-      this.#waiting.delete(topic);
-      waiting.unobserve();
-      for (const [subscription, subscriber] of waiting.subscriptions) {
-        subscriber.wake(subscription);
-      }
+  }
+
+  #wakeSlice(lane: Lane): void {
+    let left = Math.min(SLICE, TURN - this.#woken);
+    const now = performance.now();
+    for (const [subscription, subscriber] of lane.ready) {
+      lane.take(subscription, now);
+      this.#woken++;
+      subscriber.wake(subscription);
+      if (--left === 0) return;
     }
   }
 }

@@ -1,7 +1,25 @@
+import { Buffer } from "node:buffer";
 import type { After } from "../topics/position.ts";
 import type { Topic } from "../topics/topic.ts";
-import type { Format, SubscriptionMessage } from "./format.ts";
-import type { FrameCache } from "./frames.ts";
+import type { Format, GapReason, SubscriptionMessage } from "./format.ts";
+import type { Frame, FrameCache } from "./frames.ts";
+import { Window } from "./window.ts";
+
+/** How a reader wants its events (protocol, section 2). */
+export interface Delivery {
+  /**
+   * Whether a reader that is behind is given the newest event, and told that the
+   * others were skipped. Default: `false`.
+   */
+  readonly latest?: boolean;
+  /** The most bytes that are on their way to it. Default: no limit (`Infinity`). */
+  readonly window?: number;
+  /** Whether it begins with the fold of what is retained. Default: `false`. */
+  readonly snapshot?: boolean;
+}
+
+/** What is written where a read has brought nothing that there is room for. */
+const NOTHING = new Uint8Array();
 
 /** Where a subscription begins, and what it has to be told of that. */
 interface Start {
@@ -9,6 +27,18 @@ interface Start {
   readonly recovered: boolean;
   /** Whether its position is of another log than this. */
   readonly foreign: boolean;
+}
+
+/** A {@linkcode Start}, and how the topic was then: what it is told has to be of one moment. */
+interface Announced extends Start {
+  readonly first: number;
+  readonly next: number;
+  readonly state: "pending" | "open" | "ended";
+}
+
+function announce(topic: Topic, after: After): Announced {
+  const { log: { first, next }, state } = topic;
+  return { ...resolveStart(topic, after), first, next, state: state.kind };
 }
 
 function resolveStart({ log, state }: Topic, after: After): Start {
@@ -47,23 +77,47 @@ export class Subscription {
   readonly topic: Topic;
   readonly #format: Format;
   readonly #frames: FrameCache;
-  readonly #start: Start;
+  readonly #start: Announced;
+  readonly #latest: boolean;
+  readonly #window: Window;
   #cursor: number;
   /** The upstream's state is not queued: the latest is told where it is another than this. */
   #upstreamVersion: number;
   #announced = false;
   #foreign: boolean;
+  #wantsSnapshot: boolean;
+  #slow = false;
+  /** Whether what comes next has no room in the window until there is an ack. */
+  #blocked = false;
   #live = false;
   #ended = false;
+  #saidEvents = false;
 
-  /** Makes a reader that stands after a position. */
-  constructor(topic: Topic, after: After, format: Format, frames: FrameCache) {
+  /**
+   * Makes a reader that stands after a position.
+   *
+   * @param topic What is read.
+   * @param after The position.
+   * @param format How it is written.
+   * @param frames The events as this format writes them: for mode `merge`, merged.
+   * @param delivery How it is delivered.
+   */
+  constructor(
+    topic: Topic,
+    after: After,
+    format: Format,
+    frames: FrameCache,
+    { latest = false, window = Infinity, snapshot = false }: Delivery = {},
+  ) {
     this.topic = topic;
     this.#format = format;
     this.#frames = frames;
-    this.#start = resolveStart(topic, after);
+    this.#start = announce(topic, after);
+    this.#latest = latest;
+    this.#window = new Window(window);
     this.#cursor = this.#start.cursor;
     this.#foreign = this.#start.foreign;
+    this.#wantsSnapshot = snapshot;
     this.#upstreamVersion = untoldUpstream(topic);
   }
 
@@ -72,59 +126,143 @@ export class Subscription {
     return this.#ended;
   }
 
+  /** Whether there is something to read that has no room in the window until there is an ack. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** Whether what was written last are events, and not a message about them. */
+  get saidEvents(): boolean {
+    return this.#saidEvents;
+  }
+
+  /** Whether there may be something to say. Where it says no, there is nothing. */
+  get hasNews(): boolean {
+    const { log, state, upstreamVersion } = this.topic;
+    return this.#cursor < log.next || !this.#live || state.kind === "ended" ||
+      this.#upstreamVersion !== upstreamVersion;
+  }
+
+  /**
+   * Takes an ack; there may be something to say after it.
+   *
+   * @param offset The last event that the reader has taken.
+   * @returns Whether it was sent that event, or does not need it.
+   */
+  ack(offset: number): boolean {
+    if (offset >= this.#cursor) return false;
+    if (this.#window.ack(offset)) this.#blocked = false;
+    return true;
+  }
+
+  /**
+   * Gives up, for a reader that was too slow, what it has not been sent yet. It is
+   * told so when it reads again.
+   */
+  skip(): void {
+    this.#slow = true;
+  }
+
   /**
    * Returns the bytes to write next, and counts them as written; `undefined`
-   * where there is nothing to say until the topic changes.
+   * where there is nothing to say until the topic changes, or the reader has
+   * taken what was sent to it.
    */
   next(): Uint8Array | undefined | Promise<Uint8Array> {
     for (;;) {
-      const { log } = this.topic;
       const message = this.#nextMessage();
       if (message) {
         const bytes = this.#format.message(message, this.topic);
+        this.#saidEvents = false;
         if (bytes) return bytes;
-      } else if (this.#cursor < log.next) {
-        const frame = this.#frames.get(this.topic, this.#cursor);
-        if (frame instanceof Promise) {
-          return frame.then(({ to, bytes }) => {
-            this.#cursor = to;
-            return bytes;
-          });
-        }
-        this.#cursor = frame.to;
-        return frame.bytes;
-      } else {
-        return undefined;
+        continue;
       }
+      const { log } = this.topic;
+      if (this.#blocked) return undefined;
+      if (this.#wantsSnapshot) {
+        this.#wantsSnapshot = false;
+        if (log.first === log.next) continue;
+        const frame = this.#frames.snapshot(this.topic);
+        if (!frame) continue;
+        return frame instanceof Promise
+          ? frame.then((frame) => this.#take(frame))
+          : this.#take(frame);
+      }
+      if (this.#cursor >= log.next) return undefined;
+      const from = this.#latest ? log.next - 1 : this.#cursor;
+      const { room, isEmpty } = this.#window;
+      const frame = this.#frames.get(this.topic, from, room, isEmpty);
+      return frame instanceof Promise
+        ? frame.then((frame) => this.#takeEvents(from, frame) ?? NOTHING)
+        : this.#takeEvents(from, frame);
     }
+  }
+
+  #takeEvents(from: number, frame: Frame | undefined): Uint8Array | undefined {
+    if (!frame) {
+      this.#blocked = true;
+      return undefined;
+    }
+    const skipped = this.#cursor;
+    const bytes = this.#take(frame);
+    if (from === skipped) return bytes;
+    // In one write: another gap could come between them for ever.
+    const gap = this.#format.message(
+      this.#gap(skipped, from - 1, "skipped"),
+      this.topic,
+    );
+    return gap ? Buffer.concat([gap, bytes]) : bytes;
+  }
+
+  #take({ to, bytes }: Frame): Uint8Array {
+    this.#cursor = to;
+    this.#saidEvents = true;
+    this.#window.send(to - 1, bytes.byteLength);
+    return bytes;
+  }
+
+  #gap(from: number, to: number, reason: GapReason): SubscriptionMessage {
+    return { type: "gap", topic: this.topic.name, from, to, reason };
   }
 
   #nextMessage(): SubscriptionMessage | undefined {
     const { name, log, state, upstream, upstreamVersion } = this.topic;
     if (!this.#announced) {
       this.#announced = true;
+      const { cursor, recovered, first, next, state } = this.#start;
       return {
         type: "subscribed",
         topic: name,
         epoch: log.epoch,
-        first: log.first,
-        next: log.next,
-        after: this.#cursor - 1,
-        recovered: this.#start.recovered,
-        state: state.kind,
+        first,
+        next,
+        after: cursor - 1,
+        recovered,
+        state,
       };
     }
-    if (this.#foreign) {
-      this.#foreign = false;
-      this.#cursor = log.first;
-      const to = log.first - 1;
-      return { type: "gap", topic: name, from: 1, to, reason: "epoch" };
-    }
-    if (this.#cursor < log.first) {
+    // Gaps wait with the events whose place they take, or there would be one for
+    // each event that retention takes from a reader who stands still.
+    if (!this.#blocked) {
       const from = this.#cursor;
-      this.#cursor = log.first;
-      const to = log.first - 1;
-      return { type: "gap", topic: name, from, to, reason: "evicted" };
+      if (this.#foreign) {
+        this.#foreign = false;
+        this.#cursor = log.first;
+        return this.#gap(1, log.first - 1, "epoch");
+      }
+      if (this.#slow) {
+        this.#slow = false;
+        // A snapshot takes the place of all that was missed.
+        if (from < log.next && !this.#wantsSnapshot) {
+          this.#cursor = log.next;
+          return this.#gap(from, log.next - 1, "slow");
+        }
+      }
+      if (from < log.first) {
+        this.#cursor = log.first;
+        return this.#gap(from, log.first - 1, "evicted");
+      }
+      if (this.#wantsSnapshot) return undefined;
     }
     if (upstream && this.#upstreamVersion !== upstreamVersion && !this.#ended) {
       this.#upstreamVersion = upstreamVersion;

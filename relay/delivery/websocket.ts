@@ -1,15 +1,18 @@
 import type { Duplex } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
-import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
-import { type ClientMessage, parseClientMessage } from "./client_message.ts";
+import {
+  type ClientMessage,
+  parseClientMessage,
+  type SubscribeRequest,
+} from "./client_message.ts";
 import type { FrameCache } from "./frames.ts";
-import type { Heartbeat } from "./heartbeat.ts";
 import type { Pump } from "./pump.ts";
 import type { CloseCode, RelayWebSocket } from "./relay_websocket.ts";
-import { Subscriber } from "./subscriber.ts";
+import { type SlowReaders, Subscriber } from "./subscriber.ts";
 import { Subscription } from "./subscription.ts";
+import type { Watch, Watched } from "./watch.ts";
 import { textFrame, websocketFormat } from "./websocket_format.ts";
 
 /** What every WebSocket connection shares. */
@@ -20,8 +23,12 @@ export interface WebSocketContext {
   readonly pump: Pump;
   /** Joined frames. */
   readonly frames: FrameCache;
-  /** Signs of life. */
-  readonly heartbeat: Heartbeat;
+  /** Joined frames of mode `merge`. */
+  readonly mergedFrames: FrameCache;
+  /** Signs of life, to the peers and of them. */
+  readonly heartbeat: Watch;
+  /** What becomes of those who take nothing. Default: nothing. */
+  readonly slow?: SlowReaders | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
   /** The most subscriptions of one connection. */
@@ -34,6 +41,13 @@ export interface WebSocketContext {
 
 /** A peer that asks and does not read is no longer listened to beyond this many answers. */
 const MAX_BACKLOG = 64;
+
+/** A peer is dead that has given no sign of life since this many pings. */
+const MAX_MISSED = 2;
+
+const PING = Uint8Array.of(0x89, 0);
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** A pong is left out where this much is waiting to be sent: a flood of pings must not pile up. */
 const PONG_BACKLOG = 16 * 1024;
@@ -51,6 +65,8 @@ export class WebSocketConnection {
   /** The topic that the socket was opened for: with its end, the socket is done. */
   #only: string | undefined;
   #onlyEnded = false;
+  /** How many pings there were since the last sign of life. */
+  #missed = 0;
 
   /**
    * Takes over an upgraded socket.
@@ -78,17 +94,18 @@ export class WebSocketConnection {
         });
         this.close(1011, "A log could not be read");
       },
+      onSlow: () =>
+        ws.readyState === ws.OPEN
+          ? this.close(4408, "Nothing was read for too long")
+          : ws.terminate(),
       onDrain: () => ws.isPaused && ws.resume(),
+    }, context.slow);
+    const life = this.#watchLife();
+    ws.on("message", (data, isBinary) => {
+      this.#missed = 0;
+      this.#onMessage(data, isBinary);
     });
-    const beater = {
-      takeWrote: (): boolean =>
-        this.#subscriber.takeWrote() || this.#subscriber.busy,
-      beat: (): void =>
-        this.#subscriber.answer(
-          websocketFormat.heartbeat(context.clock.now()),
-        ),
-    };
-    ws.on("message", (data, isBinary) => this.#onMessage(data, isBinary));
+    ws.on("pong", () => this.#missed = 0);
     ws.on("ping", (data) => {
       if (socket.writableLength < PONG_BACKLOG) ws.pong(data);
     });
@@ -99,11 +116,11 @@ export class WebSocketConnection {
         logger.debug("{connection}: {error}", { connection: this.#id, error }),
     );
     ws.on("close", () => {
-      context.heartbeat.delete(beater);
-      this.#subscriber.close();
+      context.heartbeat.delete(life);
+      this.#subscriber[Symbol.dispose]();
       this.#subscriptions.clear();
     });
-    context.heartbeat.add(beater);
+    context.heartbeat.add(life);
     this.#answer({
       type: "welcome",
       connection: this.#id,
@@ -116,9 +133,18 @@ export class WebSocketConnection {
   }
 
   /** Follows the topic that the socket was opened for. */
-  follow(topic: string, after?: After): void {
-    this.#only = topic;
-    this.#subscribe(topic, after);
+  follow(request: SubscribeRequest): void {
+    this.#only = request.topic;
+    this.#subscribe(request);
+  }
+
+  /** Resolves when the connection is closed. */
+  closed(): Promise<void> {
+    const ws = this.#ws;
+    return new Promise((resolve) => {
+      if (ws.readyState === ws.CLOSED) resolve();
+      else ws.on("close", () => resolve());
+    });
   }
 
   /** Says that the relay goes, and when to come back, in milliseconds from now. */
@@ -135,6 +161,41 @@ export class WebSocketConnection {
   /** Cuts the connection. */
   terminate(): void {
     this.#ws.terminate();
+  }
+
+  /** Gives signs of life where nothing else is sent, and asks for the peer's. */
+  #watchLife(): Watched {
+    const subscriber = this.#subscriber;
+    /** The write that was under way at the last look; 0 where none was. */
+    let stuck = 0;
+    const isStuck = (): boolean => subscriber.begun > subscriber.finished;
+    return {
+      takeSign: () => {
+        // The kernel takes at once what finds room: only a write that had to wait
+        // tells of the peer. Then a pong may be long in coming, behind all that
+        // is on its way.
+        if (stuck > 0 && subscriber.finished >= stuck) this.#missed = 0;
+        stuck = isStuck() ? subscriber.begun : 0;
+        return subscriber.takeWrote();
+      },
+      onQuiet: () =>
+        subscriber.answer(websocketFormat.heartbeat(this.#context.clock.now())),
+      onInterval: () => {
+        if (this.#missed >= MAX_MISSED) return this.#giveUp(isStuck());
+        this.#missed++;
+        // Behind the write that is under way at most: an answer would be next to go.
+        if (this.#ws.readyState === this.#ws.OPEN) this.#socket.write(PING);
+      },
+    };
+  }
+
+  /** Cuts the connection of a dead peer, and tells it where that can still be done. */
+  #giveUp(isStuck: boolean): void {
+    if (isStuck || this.#ws.readyState !== this.#ws.OPEN) {
+      return this.terminate();
+    }
+    this.close(4412, "No pong");
+    this.#socket.end(() => this.terminate());
   }
 
   #answer(message: Record<string, unknown>): void {
@@ -164,7 +225,7 @@ export class WebSocketConnection {
     }
     let text: string;
     try {
-      text = new TextDecoder("utf-8", { fatal: true }).decode(data);
+      text = utf8.decode(data);
     } catch {
       return this.close(4500, "Expected UTF-8");
     }
@@ -181,17 +242,8 @@ export class WebSocketConnection {
 
   #handle(message: ClientMessage): void {
     switch (message.type) {
-      case "subscribe": {
-        const { topic, after, mode = "all" } = message;
-        if (mode !== "all" || message.snapshot || message.window) {
-          return this.#refuse(
-            "unsupported",
-            "This relay delivers in mode 'all', without 'window' and 'snapshot': leave them out",
-            topic,
-          );
-        }
-        return this.#subscribe(topic, after);
-      }
+      case "subscribe":
+        return this.#subscribe(message);
       case "unsubscribe": {
         const subscription = this.#subscriptions.get(message.topic);
         if (!subscription) {
@@ -209,11 +261,29 @@ export class WebSocketConnection {
           websocketFormat.heartbeat(this.#context.clock.now()),
         );
       case "ack":
-        return; // accepted; it matters once a subscription can have a window
+        return this.#ack(message.topic, message.offset);
     }
   }
 
-  #subscribe(name: string, after?: After): void {
+  #ack(topic: string, offset: number): void {
+    const subscription = this.#subscriptions.get(topic);
+    // An ack that has crossed an end on its way is nobody's mistake.
+    if (!subscription) return;
+    const { blocked } = subscription;
+    if (!subscription.ack(offset)) {
+      return this.#refuse(
+        "invalid_ack",
+        `Event ${offset} was not sent yet: acknowledge what was taken`,
+        topic,
+      );
+    }
+    // Nobody gets more turns than others by acknowledging more often.
+    if (blocked && !subscription.blocked) this.#subscriber.wake(subscription);
+  }
+
+  #subscribe(
+    { topic: name, after, mode, window, snapshot }: SubscribeRequest,
+  ): void {
     const { topics, maxSubscriptions, awaitTopics } = this.#context;
     if (this.#subscriptions.has(name)) {
       return this.#refuse(
@@ -233,12 +303,17 @@ export class WebSocketConnection {
     if (!topic) {
       return this.#refuse("unknown_topic", "There is no such topic", name);
     }
-    const { frames } = this.#context;
+    const { frames, mergedFrames } = this.#context;
     const subscription = new Subscription(
       topic,
       after ?? topic.from,
       websocketFormat,
-      frames,
+      mode === "merge" ? mergedFrames : frames,
+      {
+        latest: mode === "latest",
+        ...(window !== undefined && { window }),
+        ...(snapshot !== undefined && { snapshot }),
+      },
     );
     this.#subscriptions.set(name, subscription);
     this.#subscriber.add(subscription);

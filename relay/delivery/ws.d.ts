@@ -37,7 +37,7 @@ export class WebSocket extends EventEmitter {
     event: "message",
     listener: (data: Buffer, isBinary: boolean) => void,
   ): this;
-  on(event: "ping", listener: (data: Buffer) => void): this;
+  on(event: "ping" | "pong", listener: (data: Buffer) => void): this;
   on(event: "open", listener: () => void): this;
   on(event: "close", listener: (code: number, reason: Buffer) => void): this;
   on(event: "error", listener: (error: Error) => void): this;

@@ -9,18 +9,23 @@ export class Problem extends Error {
   /** What else there is to know. */
   readonly facts: Readonly<Record<string, unknown>>;
 
+  /** The headers that say what a program needs of it. */
+  readonly headers: Readonly<Record<string, string>>;
+
   /** Names a status, a code, and what is wrong in words. */
   constructor(
     status: StatusCode,
     code: string,
     detail: string,
     facts: Readonly<Record<string, unknown>> = {},
+    headers: Readonly<Record<string, string>> = {},
   ) {
     super(detail);
     this.name = "Problem";
     this.status = status;
     this.code = code;
     this.facts = facts;
+    this.headers = headers;
   }
 
   /** The body of the answer. */
@@ -35,10 +40,11 @@ export class Problem extends Error {
   }
 
   /** Writes the answer. */
-  toResponse(headers: HeadersInit = {}): Response {
-    const all = new Headers(headers);
-    all.set("Content-Type", "application/problem+json");
-    return new Response(this.body, { status: this.status, headers: all });
+  toResponse(): Response {
+    return new Response(this.body, {
+      status: this.status,
+      headers: { ...this.headers, "Content-Type": "application/problem+json" },
+    });
   }
 }
 
@@ -48,5 +54,21 @@ export function unknownTopic(name: string): Problem {
     STATUS_CODE.NotFound,
     "unknown_topic",
     `There is no topic '${name}'`,
+  );
+}
+
+/**
+ * A refusal because the relay is being drained.
+ *
+ * @param left How long it still is, in milliseconds.
+ */
+export function draining(left: number): Problem {
+  const seconds = Math.max(1, Math.ceil(left / 1_000));
+  return new Problem(
+    STATUS_CODE.ServiceUnavailable,
+    "draining",
+    "The relay is being drained and takes no new subscribers",
+    {},
+    { "Retry-After": `${seconds}` },
   );
 }

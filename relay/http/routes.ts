@@ -43,6 +43,8 @@ export interface RouteContext {
   readonly awaitTopics: boolean;
   /** Beginnings of the URLs that topics may be made from by request. */
   readonly allowSources: readonly string[];
+  /** Why new subscribers are refused, if they are. */
+  refusal(): Problem | undefined;
   /** Answers with a topic's events. */
   stream(
     response: ServerResponse,
@@ -184,13 +186,32 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
     return topic;
   }
 
+  function ready(): Response {
+    const refusal = context.refusal();
+    if (refusal) throw refusal;
+    return Response.json({ status: "ok" });
+  }
+
   function stream(request: Request, match: URLPatternResult): Response {
+    const refusal = context.refusal();
+    if (refusal) throw refusal;
     const url = new URL(request.url);
     const query = parseWith(
       z.object({ after: afterText.optional() }),
       Object.fromEntries(url.searchParams),
       "invalid_position",
     );
+    const { searchParams } = url;
+    if (
+      (searchParams.get("mode") ?? "all") !== "all" ||
+      searchParams.has("window") || searchParams.has("snapshot")
+    ) {
+      throw new Problem(
+        STATUS_CODE.BadRequest,
+        "unsupported",
+        "An event stream is delivered in mode 'all', without 'window' and 'snapshot': use a WebSocket for these",
+      );
+    }
     const name = named(match);
     const topic = context.awaitTopics ? topics.await(name) : known(match);
     // A reconnecting EventSource repeats its URL: what it has read since is in the header.
@@ -203,7 +224,7 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
       responses.get(request)!, // put there for every request
       topic,
       after,
-      url.searchParams.has("raw"),
+      searchParams.has("raw"),
     );
     return outcome === "at end"
       ? new Response(null, { status: STATUS_CODE.NoContent })
@@ -403,6 +424,11 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
       handler: () => Response.json({ status: "ok" }),
     },
     {
+      pattern: new URLPattern({ pathname: "/readyz" }),
+      method: "GET",
+      handler: ready,
+    },
+    {
       pattern: new URLPattern({ pathname: "/topics" }),
       method: "GET",
       handler: () => Response.json({ topics: Array.from(topics, describe) }),
@@ -428,6 +454,7 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
         "method_not_allowed",
         `Expected ${allowed.join(", ")}: got ${method}`,
         { allowed },
+        { Allow: allowed.join(", ") },
       );
     }
     throw new Problem(
@@ -445,10 +472,7 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
     } catch (error) {
       const problem = toProblem(error);
       if (!problem) throw error;
-      const { allowed } = problem.facts;
-      return problem.toResponse(
-        Array.isArray(allowed) ? { Allow: allowed.join(", ") } : {},
-      );
+      return problem.toResponse();
     }
   };
 }

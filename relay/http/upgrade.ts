@@ -3,12 +3,19 @@ import type { Duplex } from "node:stream";
 import { STATUS_CODE, STATUS_TEXT } from "@std/http/status";
 // @ts-types="../delivery/ws.d.ts"
 import { WebSocketServer } from "ws";
+import { z } from "zod";
+import {
+  afterText,
+  deliveryMode,
+  type SubscribeRequest,
+} from "../delivery/client_message.ts";
+import { FrameCache } from "../delivery/frames.ts";
 import { RelayWebSocket } from "../delivery/relay_websocket.ts";
 import {
   WebSocketConnection,
   type WebSocketContext,
 } from "../delivery/websocket.ts";
-import { type After, parseAfter } from "../topics/position.ts";
+import { mergedWebsocketFormat } from "../delivery/websocket_format.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
 import { Problem, unknownTopic } from "./problem.ts";
 
@@ -19,11 +26,47 @@ const TOPIC_PATH = /^\/topics\/([^/]+)$/;
 /** What an upgrade asks for. */
 type Door =
   | { readonly kind: "many" }
-  | {
-    readonly kind: "one";
-    readonly topic: string;
-    readonly after: After | undefined;
-  };
+  | { readonly kind: "one"; readonly request: SubscribeRequest };
+
+/** What a URL says of a subscription: each field with what is expected of it. */
+const QUERY = {
+  after: {
+    schema: afterText,
+    code: "invalid_position",
+    expected: "<epoch>:<offset>, 'start' or 'now'",
+  },
+  mode: {
+    schema: deliveryMode,
+    code: "invalid_mode",
+    expected: "'all', 'merge' or 'latest'",
+  },
+  window: {
+    schema: z.string().regex(/^[0-9]{1,16}$/).transform(Number)
+      .pipe(z.int().positive()),
+    code: "invalid_window",
+    expected: "a number of bytes, 1 at least",
+  },
+  snapshot: {
+    schema: z.enum(["", "true", "false"]).transform((text) => text !== "false"),
+    code: "invalid_snapshot",
+    expected: "'true' or 'false'",
+  },
+} as const;
+
+function read<Name extends keyof typeof QUERY>(
+  query: URLSearchParams,
+  name: Name,
+): z.output<typeof QUERY[Name]["schema"]> | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const { schema, code, expected } = QUERY[name];
+  const parsed = schema.safeParse(text);
+  if (!parsed.success) {
+    throw badRequest(code, `Expected ${name} to be ${expected}`);
+  }
+  // TypeScript does not see that the schema is the one of this name.
+  return parsed.data as z.output<typeof QUERY[Name]["schema"]>;
+}
 
 function badRequest(code: string, detail: string): Problem {
   return new Problem(STATUS_CODE.BadRequest, code, detail);
@@ -51,31 +94,27 @@ function doorOf(request: IncomingMessage): Door {
   if (!topicName.safeParse(topic).success) {
     throw badRequest("invalid_topic", `Expected ${TOPIC_NAME_RULE}`);
   }
-  const text = searchParams.get("after");
-  const after = text === null ? undefined : parseAfter(text);
-  if (text !== null && after === undefined) {
-    throw badRequest(
-      "invalid_position",
-      "Expected an 'after' of <epoch>:<offset>, 'start' or 'now'",
-    );
-  }
-  if ((searchParams.get("mode") ?? "all") !== "all") {
-    throw badRequest(
-      "unsupported",
-      "This relay delivers in mode 'all': leave 'mode' out",
-    );
-  }
-  return { kind: "one", topic, after };
+  return {
+    kind: "one",
+    request: {
+      topic,
+      after: read(searchParams, "after"),
+      mode: read(searchParams, "mode"),
+      window: read(searchParams, "window"),
+      snapshot: read(searchParams, "snapshot"),
+    },
+  };
 }
 
 function refuse(socket: Duplex, problem: Problem): void {
-  const { status, body } = problem;
+  const { status, body, headers } = problem;
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_TEXT[status]}`,
       "Content-Type: application/problem+json",
       `Content-Length: ${new TextEncoder().encode(body).byteLength}`,
       "Connection: close",
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
       "",
       body,
     ].join("\r\n"),
@@ -83,16 +122,25 @@ function refuse(socket: Duplex, problem: Problem): void {
   );
 }
 
+/** What upgrades need. */
+export interface UpgradeContext extends Omit<WebSocketContext, "mergedFrames"> {
+  /** Why new subscribers are refused, if they are. */
+  refusal(): Problem | undefined;
+}
+
 /** Answers requests for an upgrade to a WebSocket (protocol, section 2). */
 export class UpgradeHandler {
   /** The connections that are open. */
   readonly connections: Set<WebSocketConnection> = new Set();
   readonly #context: WebSocketContext;
+  readonly #refusal: UpgradeContext["refusal"];
   readonly #server: WebSocketServer;
 
   /** Makes a handler without connections. */
-  constructor(context: WebSocketContext) {
-    this.#context = context;
+  constructor(context: UpgradeContext) {
+    const mergedFrames = new FrameCache(mergedWebsocketFormat);
+    this.#context = { ...context, mergedFrames };
+    this.#refusal = context.refusal;
     this.#server = new WebSocketServer({
       noServer: true,
       WebSocket: RelayWebSocket,
@@ -115,10 +163,13 @@ export class UpgradeHandler {
     socket.on("error", () => {});
     let door: Door;
     try {
+      const refusal = this.#refusal();
+      if (refusal) throw refusal;
       door = doorOf(request);
       const { topics, awaitTopics } = this.#context;
-      if (door.kind === "one" && !awaitTopics && !topics.get(door.topic)) {
-        throw unknownTopic(door.topic);
+      if (door.kind === "one" && !awaitTopics) {
+        const { topic } = door.request;
+        if (!topics.get(topic)) throw unknownTopic(topic);
       }
     } catch (error) {
       return refuse(
@@ -136,7 +187,7 @@ export class UpgradeHandler {
       const connection = new WebSocketConnection(ws, socket, this.#context);
       this.connections.add(connection);
       ws.on("close", () => this.connections.delete(connection));
-      if (door.kind === "one") connection.follow(door.topic, door.after);
+      if (door.kind === "one") connection.follow(door.request);
     });
   }
 }

@@ -106,6 +106,11 @@ export interface UpstreamState {
 export interface TopicObserver {
   /** Called after each append and each change of state, or of the upstream's; must not throw. */
   changed(topic: Topic): void;
+  /**
+   * Called after each append: resolves once more should be added, for an observer
+   * that cannot keep up; must not reject.
+   */
+  caughtUp?(topic: Topic): Promise<void> | undefined;
 }
 
 /**
@@ -237,7 +242,8 @@ export class Topic {
   }
 
   /**
-   * Adds events, one at least; resolves when the log holds what it promises.
+   * Adds events, one at least; resolves when the log holds what it promises, and
+   * more may be added without outrunning those who read.
    *
    * @returns The offset of the first of them.
    * @throws {TopicEndedError} If the topic has ended.
@@ -289,10 +295,15 @@ export class Topic {
     return () => void this.#observers.delete(observer);
   }
 
-  #appended(first: number): number {
+  #appended(first: number): number | Promise<number> {
     if (this.#state.kind === "pending") this.#state = { kind: "open" };
     this.#notify();
-    return first;
+    const waits: Promise<void>[] = [];
+    for (const observer of this.#observers) {
+      const wait = observer.caughtUp?.(this);
+      if (wait) waits.push(wait);
+    }
+    return waits.length > 0 ? Promise.all(waits).then(() => first) : first;
   }
 
   #notify(): void {

@@ -142,7 +142,7 @@ Deno.test("A refused upgrade is told why, and an upgrade to anything else is ign
       [upgrade, "/topics/.a", 400, "invalid_topic"],
       [upgrade, "/topics/%FF", 400, "invalid_topic"],
       [upgrade, "/topics/a?after=x", 400, "invalid_position"],
-      [upgrade, "/topics/a?mode=merge", 400, "unsupported"],
+      [upgrade, "/topics/a?mode=some", 400, "invalid_mode"],
       [upgrade, "/nothing", 404, "not_found"],
     ] as const
   ) {
@@ -155,17 +155,23 @@ Deno.test("A refused upgrade is told why, and an upgrade to anything else is ign
   assertMatch(await request(other, "/healthz"), /^HTTP\/1.1 200 /);
 });
 
-Deno.test("The WebSocket doors refuse what they cannot do yet, rather than not do it", async () => {
+Deno.test("The WebSocket doors refuse a mode, a window or a snapshot that there is not", async () => {
   await using relay = await startRelay();
   const client = await connect(`${relay.url}/ws`);
   for (
-    const extra of [{ mode: "merge" }, { mode: "latest" }, { window: 1 }, {
-      snapshot: true,
-    }]
+    const extra of [
+      { mode: "some" },
+      { mode: 1 },
+      { window: 0 },
+      { window: -1 },
+      { window: 1.5 },
+      { window: "1000" },
+      { snapshot: "true" },
+    ]
   ) {
     client.send({ type: "subscribe", topic: "t", ...extra });
     const { code, topic, retryable } = await client.next("error");
-    assertEquals([code, topic, retryable], ["unsupported", "t", false]);
+    assertEquals([code, topic, retryable], ["invalid_message", "t", false]);
   }
   await client.close();
 });

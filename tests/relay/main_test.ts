@@ -44,6 +44,8 @@ Deno.test("main answers what it cannot start with by one clear line and status 2
     ["a port that is no number", ["--port", "x"], /--port.*'x'/],
     ["a port that is none", ["--port", "65536"], /port/],
     ["a duration without unit", ["--ttl", "10"], /--ttl.*'10'/],
+    ["a timeout of nothing", ["--slow-timeout", "0s"], /--slow-timeout.*'0s'/],
+    ["a policy that is none", ["--on-slow", "cry"], /--on-slow.*'cry'/],
     ["a source without name", ["--source", "http://x/"], /--source/],
     ["a source without URL", ["--source", "a=b"], /--source/],
     ["a source of another scheme", ["--source", "a=ftp://x/"], /url/],
@@ -100,7 +102,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       await using process = new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "-A", "relay/main.ts", "--port", "0"],
-          ...["--fixture", "demo=fixtures/demo.sse,loop"],
+          ...["--fixture", "demo=fixtures/demo.sse,loop", "--drain", "500ms"],
         ],
         stdout: "piped",
         stderr: "piped",
@@ -129,12 +131,62 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       assertEquals([code, await stderr], [0, ""]);
       assertEquals((await closed.promise).code, 1012);
       const { type, reconnectIn } = JSON.parse(messages.at(-1) ?? "");
-      assertEquals([type, reconnectIn.length], ["goodbye", 2]);
-      assertMatch(await body, /^event: response\.created\n[^]*\n\n$/);
+      const [least, most] = reconnectIn;
+      assertEquals([type, most - least], ["goodbye", 500]);
+      assertMatch(
+        await body,
+        /^event: response\.created\n[^]*\n\nretry: 500\n\n$/,
+      );
       await lines.cancel();
     },
   });
 }
+
+Deno.test({
+  name: "main stops at once with nobody there, and on a second signal",
+  ignore: Deno.build.os === "windows", // there a signal ends a process at once
+  async fn(t) {
+    for (const followers of [0, 3]) {
+      await t.step(`${followers} followers`, async () => {
+        await using process = new Deno.Command(Deno.execPath(), {
+          args: [
+            ...["run", "-A", "relay/main.ts", "--port", "0", "--drain", "1h"],
+            ...["--fixture", "demo=fixtures/demo.sse,loop"],
+          ],
+          stdout: "piped",
+          stderr: "piped",
+        }).spawn();
+        const stderr = new Response(process.stderr).text();
+        const lines = process.stdout.pipeThrough(new TextDecoderStream())
+          .getReader();
+        const [, url = ""] = await waitFor(lines, /WebSocket +(ws:\S+)/);
+        const origin = new URL("/", url).href.replace("ws", "http");
+        const closed: Promise<number>[] = [];
+        for (let follower = 0; follower < followers; follower++) {
+          const socket = new WebSocket(url);
+          const code = Promise.withResolvers<number>();
+          closed.push(code.promise);
+          socket.onclose = ({ code: given }) => code.resolve(given);
+          await new Promise((resolve) => socket.onmessage = resolve);
+        }
+        process.kill("SIGTERM");
+        if (followers > 0) {
+          assertEquals(await closed[0], 1012);
+          for (const [path, expected] of [["readyz", 503], ["healthz", 200]]) {
+            const response = await fetch(`${origin}${path}`);
+            await response.body?.cancel();
+            assertEquals(response.status, expected);
+          }
+          process.kill("SIGINT");
+        }
+        const { code } = await process.status;
+        assertEquals([code, await stderr], [0, ""]);
+        assertEquals(await Promise.all(closed), closed.map(() => 1012));
+        await lines.cancel();
+      });
+    }
+  },
+});
 
 Deno.test("parseFlags turns flags into options", () => {
   const command = parseFlags([
@@ -174,4 +226,12 @@ Deno.test("parseFlags turns flags into options", () => {
   assertEquals([options.maxAge, options.endedTtl], [7_200_000, 500]);
   assertEquals([options.awaitTopics, options.insecureOpen], [false, true]);
   assertEquals(options.host, "::1");
+  assertEquals(command.drain, 10_000);
+  assertEquals([options.slowTimeout, options.onSlow], [undefined, undefined]);
+  const slow = parseFlags(
+    ["--slow-timeout", "30s", "--on-slow", "close", "--drain", "0s"],
+  );
+  assert(slow.kind === "run");
+  assertEquals(slow.options.slowTimeout, 30_000);
+  assertEquals([slow.options.onSlow, slow.drain], ["close", 0]);
 });

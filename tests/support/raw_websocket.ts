@@ -131,6 +131,11 @@ export class RawClient implements AsyncDisposable {
     this.#socket.pause();
   }
 
+  /** Reads again. */
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Sends a FIN. */
   end(): void {
     this.#socket.end();

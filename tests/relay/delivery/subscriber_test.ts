@@ -1,130 +1,21 @@
 import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
-import { z } from "zod";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import type { Format } from "../../../relay/delivery/format.ts";
-import { FrameCache } from "../../../relay/delivery/frames.ts";
-import { Pump } from "../../../relay/delivery/pump.ts";
-import { type Sink, Subscriber } from "../../../relay/delivery/subscriber.ts";
-import { Subscription } from "../../../relay/delivery/subscription.ts";
+import type { FakeClock } from "../../../src/testing/fake_clock.ts";
 import type { Log, LogRange, ReadBudget } from "../../../relay/topics/log.ts";
 import type { After } from "../../../relay/topics/position.ts";
-import {
-  DEFAULT_RETENTION,
-  type Retention,
-} from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
-
-const said = z.looseObject({ type: z.string() });
-type Said = z.infer<typeof said>;
+import {
+  messages,
+  numbers,
+  Peer,
+  turns,
+  World,
+} from "../../support/delivery_world.ts";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** One JSON object a write; counts how often a range is joined. */
-class JsonFormat implements Format {
-  joined = 0;
-
-  events(topic: Topic, { offset, entries }: LogRange): Uint8Array {
-    this.joined++;
-    const events = entries.map(({ event }) => event.data);
-    return encoder.encode(
-      JSON.stringify({ type: "events", topic: topic.name, offset, events }),
-    );
-  }
-  message(message: unknown): Uint8Array {
-    return encoder.encode(JSON.stringify(message));
-  }
-  heartbeat(): Uint8Array {
-    return encoder.encode(`{"type":"heartbeat"}`);
-  }
-}
-
-/** A peer that reads when it is told to. */
-class Peer implements Sink {
-  readonly said: Said[] = [];
-  reads = true;
-  #done: (() => void) | undefined;
-
-  write(bytes: Uint8Array, done: () => void): void {
-    assertEquals(this.#done, undefined, "one write under way at a time");
-    this.said.push(said.parse(JSON.parse(decoder.decode(bytes))));
-    if (this.reads) queueMicrotask(done);
-    else this.#done = done;
-  }
-
-  /** Reads what is under way, and no more. */
-  readOne(): void {
-    const done = this.#done;
-    this.#done = undefined;
-    done?.();
-  }
-
-  types(): string[] {
-    return this.said.map(({ type }) => type);
-  }
-
-  data(): unknown[] {
-    return this.said.flatMap(({ events }) => events ?? []);
-  }
-}
-
-class World implements Disposable {
-  readonly clock = new FakeClock();
-  readonly pump = new Pump();
-  readonly format = new JsonFormat();
-  readonly frames = new FrameCache(this.format);
-  readonly ended: string[] = [];
-  readonly errors: unknown[] = [];
-
-  topic(name = "t", retention: Partial<Retention> = {}): Topic {
-    const log = new MemoryLog(
-      { ...DEFAULT_RETENTION, ...retention },
-      this.clock,
-    );
-    return new Topic(name, log, this.clock);
-  }
-
-  subscriber(peer: Peer): Subscriber {
-    return new Subscriber(peer, this.pump, {
-      onEnd: ({ topic }) => this.ended.push(topic.name),
-      onError: (error) => this.errors.push(error),
-    });
-  }
-
-  subscription(topic: Topic, after: After = "start"): Subscription {
-    return new Subscription(topic, after, this.format, this.frames);
-  }
-
-  /** A peer of its own for one subscription. */
-  follow(topic: Topic, after: After = "start"): Peer {
-    const peer = new Peer();
-    this.subscriber(peer).add(this.subscription(topic, after));
-    return peer;
-  }
-
-  [Symbol.dispose](): void {
-    this.pump[Symbol.dispose]();
-  }
-}
-
-function messages(from: number, to: number): ServerSentEvent[] {
-  return Array.from(
-    { length: to - from + 1 },
-    (_, index) => ({ event: "message", data: String(from + index), id: "" }),
-  );
-}
-
-function numbers(from: number, to: number): string[] {
-  return messages(from, to).map(({ data }) => data);
-}
-
-/** Lets the pump have its turns. */
-async function turns(count = 20): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await setImmediate();
-}
 
 Deno.test("Subscription goes from replay to live to the end in one loop", async () => {
   using world = new World();

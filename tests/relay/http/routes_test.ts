@@ -288,10 +288,18 @@ Deno.test("GET refuses a query that it cannot follow", async () => {
     });
     await assertProblem(response, 400, "invalid_query");
   }
-  const stream = await relay.request("/topics/t?after=x", {
-    headers: ACCEPT_SSE,
-  });
-  await assertProblem(stream, 400, "invalid_position");
+  const queries = [
+    ["?after=x", "invalid_position"],
+    ["?mode=merge", "unsupported"],
+    ["?window=1000", "unsupported"],
+    ["?snapshot", "unsupported"],
+  ] as const;
+  for (const [query, code] of queries) {
+    const stream = await relay.request(`/topics/t${query}`, {
+      headers: ACCEPT_SSE,
+    });
+    await assertProblem(stream, 400, code);
+  }
   const picture = await relay.request("/topics/t", {
     headers: { Accept: "image/png" },
   });
