@@ -1,7 +1,8 @@
 /**
- * Proves that `src/` runs where there is no Deno: its types are checked without
- * Deno's, against what browsers and Node 20 have; it imports nothing but itself,
- * zod, and the streams of the standard library; and each module says that it is so.
+ * Proves that `src/` and the subscriber's library run where there is no Deno:
+ * their types are checked without Deno's, against what browsers and Node 20 have;
+ * they import nothing but themselves, `src/`, zod, and the streams of the standard
+ * library; and each module says that it is so.
  *
  * ```sh
  * deno run -A .ci/check_portable.ts
@@ -11,6 +12,7 @@ import { fromUrl } from "./portable/paths.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const SOURCE = new URL("src/", ROOT);
+const CLIENT = new URL("relay/client/", ROOT);
 
 /**
  * What there is in every runtime that the core promises to run on: the language
@@ -26,7 +28,7 @@ const LIBRARIES = [
 /** What Node 20 has from a later version of the language. */
 const TYPES = new URL(".ci/portable/disposable.d.ts", ROOT).href;
 
-/** What `src/` may import besides itself: each runs wherever it does. */
+/** What may be imported from elsewhere: each runs wherever `src/` does. */
 const ALLOWED = /^(?:zod|@std\/streams\/[^/]+)$/;
 
 const MARK = "// This module is browser compatible.";
@@ -39,6 +41,8 @@ interface Module {
 
 const files: URL[] = [];
 await collect(SOURCE);
+await collect(CLIENT);
+files.sort((a, b) => a.href < b.href ? -1 : 1);
 const failures = [
   ...await checkTypes(),
   ...(await Promise.all(files.map(checkModule))).flat(),
@@ -46,8 +50,8 @@ const failures = [
 for (const failure of failures) console.error(failure);
 console.log(
   failures.length === 0
-    ? `The ${files.length} modules of src/ need no Deno`
-    : `src/ is not portable: ${failures.length} failures`,
+    ? `The ${files.length} modules of src/ and relay/client/ need no Deno`
+    : `Not portable: ${failures.length} failures`,
 );
 Deno.exitCode = failures.length === 0 ? 0 : 1;
 
@@ -56,7 +60,6 @@ async function collect(folder: URL): Promise<void> {
     if (isDirectory) await collect(new URL(`${name}/`, folder));
     else if (/\.[cm]?[jt]sx?$/.test(name)) files.push(new URL(name, folder));
   }
-  files.sort((a, b) => a.href < b.href ? -1 : 1);
 }
 
 async function deno(args: string[]): Promise<{ ok: boolean; text: string }> {
@@ -139,8 +142,10 @@ async function checkModule(file: URL): Promise<string[]> {
   const { modules }: { modules: Module[] } = JSON.parse(info);
   const self = modules.find(({ specifier }) => specifier === file.href);
   for (const { specifier } of self?.dependencies ?? []) {
+    const { href } = new URL(specifier, file);
     const isOwn = specifier.startsWith(".") &&
-      new URL(specifier, file).href.startsWith(SOURCE.href);
+      (href.startsWith(SOURCE.href) ||
+        file.href.startsWith(CLIENT.href) && href.startsWith(CLIENT.href));
     if (!isOwn && !ALLOWED.test(specifier)) {
       failures.push(`${name}: imports ${specifier}`);
     }

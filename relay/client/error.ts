@@ -1,0 +1,105 @@
+// This module is browser compatible.
+
+/**
+ * Why a subscription broke off: the topic has `failed`, or its stream was
+ * `truncated`; the relay has `refused` it; the connection was lost
+ * (`disconnected`), or what came was not to be understood (`protocol`), and no
+ * further attempt may be made.
+ *
+ * @example Which of them are worth another try
+ * ```ts
+ * import type { SubscriptionErrorCode } from "@rivulet/rivulet/client";
+ *
+ * const again: SubscriptionErrorCode[] = ["disconnected", "protocol"];
+ * ```
+ */
+export type SubscriptionErrorCode =
+  | "failed"
+  | "truncated"
+  | "refused"
+  | "disconnected"
+  | "protocol";
+
+/**
+ * What is known of a subscription that broke off.
+ *
+ * @example What a relay without the topic says
+ * ```ts
+ * import type { SubscriptionErrorFacts } from "@rivulet/rivulet/client";
+ *
+ * const facts: SubscriptionErrorFacts = { relayCode: "unknown_topic" };
+ * ```
+ */
+export interface SubscriptionErrorFacts {
+  /** Why, in the words of the relay or of the topic's source. */
+  readonly reason?: string | undefined;
+  /** The `code` of the relay's `error` message, if that is what refused. */
+  readonly relayCode?: string | undefined;
+  /** The code that the WebSocket was closed with, if that is what happened. */
+  readonly closeCode?: number | undefined;
+  /** What was thrown underneath, if anything was. */
+  readonly cause?: unknown;
+}
+
+/**
+ * A subscription broke off, or its topic ended badly.
+ *
+ * @example Tell a topic that failed from a relay that is away
+ * ```ts
+ * import { subscribe, SubscriptionError } from "@rivulet/rivulet/client";
+ * import { assert, assertEquals, assertRejects } from "@std/assert";
+ *
+ * // Nothing listens there.
+ * const subscription = subscribe("ws://127.0.0.1:9/topics/news", {
+ *   reconnect: false,
+ * });
+ * const error = await assertRejects(() => subscription.next());
+ * assert(error instanceof SubscriptionError);
+ * assertEquals([error.code, error.topic], ["disconnected", "news"]);
+ * await subscription.close();
+ * ```
+ */
+export class SubscriptionError extends Error implements SubscriptionErrorFacts {
+  /** What happened, for programs. */
+  readonly code: SubscriptionErrorCode;
+  /** The topic. */
+  readonly topic: string;
+  /** The last position that was taken, as `<epoch>:<offset>`: what to resume after. */
+  readonly position: string | undefined;
+  /** How the topic ended, if it has: `failed` or `truncated`. */
+  readonly status: "failed" | "truncated" | undefined;
+  /** Why, in the words of the relay or of the topic's source. */
+  readonly reason: string | undefined;
+  /** The `code` of the relay's `error` message, if that is what refused. */
+  readonly relayCode: string | undefined;
+  /** The code that the WebSocket was closed with, if that is what happened. */
+  readonly closeCode: number | undefined;
+
+  /**
+   * Makes an error.
+   *
+   * @param code What happened.
+   * @param topic The topic.
+   * @param position The last position that was taken.
+   * @param facts What else is known.
+   */
+  constructor(
+    code: SubscriptionErrorCode,
+    topic: string,
+    position: string | undefined,
+    facts: SubscriptionErrorFacts,
+  ) {
+    const { reason, relayCode, closeCode, cause } = facts;
+    const details = [relayCode ?? closeCode, reason ?? cause].filter(Boolean)
+      .join(" ");
+    super(`Topic '${topic}' ${code}${details && `: ${details}`}`, { cause });
+    this.name = "SubscriptionError";
+    this.code = code;
+    this.topic = topic;
+    this.position = position;
+    this.status = code === "failed" || code === "truncated" ? code : undefined;
+    this.reason = reason;
+    this.relayCode = relayCode;
+    this.closeCode = closeCode;
+  }
+}

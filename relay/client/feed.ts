@@ -1,0 +1,440 @@
+// This module is browser compatible.
+import type { Clock } from "../../src/fetch/clock.ts";
+import {
+  SubscriptionError,
+  type SubscriptionErrorCode,
+  type SubscriptionErrorFacts,
+} from "./error.ts";
+import type {
+  GapMessage,
+  LiveMessage,
+  SnapshotMessage,
+  SubscriptionMessage,
+  UpstreamMessage,
+} from "./message.ts";
+import type { TopicOptions } from "./options.ts";
+import type {
+  EndStatus,
+  Subscription,
+  SubscriptionState,
+  TopicEnd,
+} from "./subscription.ts";
+
+/** Without a `window`; in bytes. */
+const WINDOW = 256 * 1024;
+
+/** What was taken is told so long after the first of it, if there is little; in milliseconds. */
+const ACK_DELAY = 200;
+
+/** What a relay says of a topic (protocol, section 2). It is taken at its word but for offsets. */
+export type TopicMessage =
+  | {
+    readonly type: "subscribed";
+    readonly epoch: string;
+    readonly after: number;
+    readonly recovered: boolean;
+  }
+  | {
+    readonly type: "events";
+    readonly offset: number;
+    readonly events: readonly {
+      readonly event?: string;
+      readonly data: string;
+      readonly id?: string;
+    }[];
+  }
+  | {
+    readonly type: "merged";
+    readonly offset: number;
+    readonly to: number;
+    readonly event?: string;
+    readonly data: string;
+  }
+  | {
+    readonly type: "end";
+    readonly offset: number;
+    readonly status: EndStatus;
+    readonly reason?: string;
+  }
+  | Omit<SnapshotMessage, "position">
+  | GapMessage
+  | LiveMessage
+  | UpstreamMessage;
+
+/** What carries a feed: the connection, or what stands for it while there is none. */
+export interface Carrier {
+  /** How it is. */
+  readonly state: SubscriptionState;
+  /** Where time comes from. */
+  readonly clock: Clock;
+  /** Takes a feed on, and connects if need be. */
+  add(feed: Feed): void;
+  /**
+   * Lets a feed go, of which the relay knows already where it `isOver`; resolves
+   * when a connection that was only for it has closed.
+   */
+  remove(feed: Feed, isOver: boolean): Promise<void>;
+  /** Sends a message, if there is a connection. */
+  send(message: Readonly<Record<string, unknown>>): void;
+}
+
+/** A place in a log; an offset of 0 is before its first event. */
+interface Place {
+  readonly epoch: string;
+  readonly offset: number;
+  /** `<epoch>:<offset>` */
+  readonly position: string;
+}
+
+/** A message that waits to be taken. */
+interface Item {
+  readonly message: SubscriptionMessage;
+  /** Where the consumer is once it has taken this; it stays where it is if left out. */
+  readonly place?: Place | undefined;
+  /** What the relay's message counts for, with the last item that came of it. */
+  readonly size: number;
+}
+
+/** How a feed is over. */
+interface Over {
+  readonly end?: TopicEnd | undefined;
+  /** Makes what the consumer gets thrown. */
+  readonly raise?: (() => unknown) | undefined;
+}
+
+/** One topic, over as many connections as it takes. */
+export class Feed implements Subscription {
+  readonly topic: string;
+  readonly #carrier: Carrier;
+  readonly #options: TopicOptions;
+  readonly #window: number;
+  #isStarted = false;
+  #queue: Item[] = [];
+  readonly #waiting: {
+    resolve(result: IteratorResult<SubscriptionMessage, undefined>): void;
+    reject(reason: unknown): void;
+  }[] = [];
+  #over: Over | undefined;
+  /** Where the consumer is. */
+  #taken: Place | undefined;
+  /** Whether it has taken nothing yet that has a place. */
+  #isFresh = true;
+  /** Where the last message that was received leads to; none before `subscribed`. */
+  #received: Place | undefined;
+  #isSubscribed = false;
+  /** What was taken since the last ack, as the relay counts it. */
+  #unacked = 0;
+  #ackable = 0;
+  #cancelAck: (() => void) | undefined;
+
+  constructor(topic: string, carrier: Carrier, options: TopicOptions) {
+    const { window = WINDOW, after } = options;
+    // What a relay refuses with the upgrade cannot be told from one that is away.
+    if (!/^(?!\.)[\w.~:-]{1,128}$/.test(topic)) {
+      throw new TypeError(invalid("topic", topic));
+    }
+    if (!/^(start|now|[\w-]{8,22}:[1-9]\d{0,14})$/.test(after ?? "now")) {
+      throw new TypeError(invalid("after", after));
+    }
+    if (!(Number.isSafeInteger(window) && window > 0)) {
+      throw new RangeError(invalid("window", window));
+    }
+    this.topic = topic;
+    this.#carrier = carrier;
+    this.#options = options;
+    this.#window = window;
+  }
+
+  get position(): string | undefined {
+    return this.#taken?.offset ? this.#taken.position : undefined;
+  }
+
+  get state(): SubscriptionState {
+    if (this.#over) return "closed";
+    if (!this.#isStarted) return "idle";
+    const { state } = this.#carrier;
+    return state === "open" && !this.#isSubscribed ? "connecting" : state;
+  }
+
+  get end(): TopicEnd | undefined {
+    return this.#queue.length > 0 ? undefined : this.#over?.end;
+  }
+
+  next(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      const { signal } = this.#options;
+      signal?.addEventListener("abort", this.#onAbort);
+      if (signal?.aborted) this.#onAbort();
+      else if (!this.#over) this.#carrier.add(this);
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#serve();
+    });
+  }
+
+  async return(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
+    await this.close();
+    return { done: true, value: undefined };
+  }
+
+  close(): Promise<void> {
+    return this.abandon();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.abandon();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Drops what was not taken, and ends. */
+  abandon(raise?: () => unknown): Promise<void> {
+    this.#over = { end: this.end, raise };
+    this.#queue = [];
+    this.#forgetSignal();
+    return this.#stop(false);
+  }
+
+  /** Ends in an error, after what was received. */
+  fail(code: SubscriptionErrorCode, facts: SubscriptionErrorFacts): void {
+    this.#finish(this.#error(code, facts));
+  }
+
+  /**
+   * Begins anew on a connection: what was not taken will come again.
+   *
+   * @returns What to ask the relay for.
+   */
+  request(): Readonly<Record<string, string | number | boolean | undefined>> {
+    const { after, mode, snapshot } = this.#options;
+    const place = this.#taken;
+    this.#cancelAck?.();
+    this.#cancelAck = undefined;
+    this.#queue = [];
+    this.#unacked = 0;
+    this.#isSubscribed = false;
+    const wantsSnapshot = this.#isFresh && snapshot;
+    this.#received = wantsSnapshot ? undefined : place;
+    return {
+      // A snapshot has to begin where it was asked to.
+      after: !place || wantsSnapshot
+        ? after
+        : place.offset
+        ? place.position
+        : "start",
+      mode,
+      window: this.#window,
+      snapshot: wantsSnapshot || undefined,
+    };
+  }
+
+  /**
+   * Takes in what the relay says.
+   *
+   * @param message What it says.
+   * @param size The length of that.
+   * @returns Whether the subscription got further.
+   * @throws {Error} If it can't be right.
+   */
+  receive(message: TopicMessage, size: number): boolean {
+    const { topic } = this;
+    if (message.type === "subscribed") {
+      this.#onSubscribed(message.epoch, message.after, message.recovered);
+      return false;
+    }
+    const received = this.#received;
+    // The rest of an earlier subscription to this topic.
+    if (!this.#isSubscribed || !received) return false;
+    const { epoch } = received;
+    const next = received.offset + 1;
+    // Nothing may be left out but by a gap. What is no number is refused too.
+    const check = (isRight: boolean): void => {
+      if (!isRight) throw new Error(`Expected event ${next}`);
+    };
+    switch (message.type) {
+      case "events": {
+        let { offset } = message;
+        check(offset <= next);
+        let left = message.events.length;
+        for (const { event = "message", data, id = "" } of message.events) {
+          left--;
+          if (offset >= next) {
+            const place = placeOf(epoch, offset);
+            this.#push(
+              { type: "event", topic, ...place, event, data, id },
+              place,
+              left ? 0 : size,
+            );
+          }
+          offset++;
+        }
+        return offset > next;
+      }
+      case "merged": {
+        const { offset, to, event = "message", data } = message;
+        if (to < next) return false;
+        // It can't be cut.
+        check(offset === next && to >= offset);
+        const place = placeOf(epoch, to);
+        this.#push(
+          { type: "merged", topic, ...place, offset, to, event, data },
+          place,
+          size,
+        );
+        return true;
+      }
+      case "snapshot": {
+        const { offset, value } = message;
+        check(offset >= 0);
+        const place = placeOf(epoch, offset);
+        const { position } = place;
+        this.#push(
+          { type: "snapshot", topic, offset, value, position },
+          place,
+          size,
+        );
+        return true;
+      }
+      case "gap": {
+        const { from, to, reason } = message;
+        check(from <= next && to >= from - 1);
+        // Only a log that was begun anew leads back.
+        const offset = reason === "epoch" ? to : Math.max(to, received.offset);
+        this.#push(
+          { type: "gap", topic, from, to, reason },
+          placeOf(epoch, offset),
+        );
+        return true;
+      }
+      case "end": {
+        const { offset, status, reason } = message;
+        check(offset <= next);
+        const facts = reason === undefined ? {} : { reason };
+        this.#finish(
+          status === "failed" || status === "truncated"
+            ? this.#error(status, facts)
+            : undefined,
+          { status, ...facts },
+        );
+        return true;
+      }
+      case "live":
+        check(message.next <= next);
+        this.#push({ type: "live", topic, next: message.next });
+        return false;
+      case "upstream":
+        this.#push({ ...message, topic });
+        return false;
+      default:
+        // A type that is not known yet.
+        return false;
+    }
+  }
+
+  #onSubscribed(epoch: string, after: number, recovered: boolean): void {
+    if (!(after >= 0)) throw new Error("Expected an offset");
+    const { topic } = this;
+    const last = this.#received;
+    this.#isSubscribed = true;
+    const isSame = last?.epoch === epoch;
+    const place = placeOf(epoch, after);
+    this.#received = isSame ? last : place;
+    if (!recovered) return; // a gap says what is missing
+    if (!last) {
+      // From now on it begins here, wherever `now` may be by then.
+      this.#taken = this.#received;
+    } else if (!isSame || after > last.offset) {
+      // From before the first event on, a relay can't tell that some are missing.
+      const reason = isSame ? "evicted" : "epoch";
+      const from = isSame ? last.offset + 1 : 1;
+      this.#push({ type: "gap", topic, from, to: after, reason }, place);
+    }
+  }
+
+  #push(message: SubscriptionMessage, place?: Place, size = 0): void {
+    if (place) this.#received = place;
+    this.#queue.push({ message, place, size });
+    this.#serve();
+  }
+
+  #serve(): void {
+    while (this.#waiting.length > 0) {
+      const item = this.#queue.shift();
+      const over = this.#over;
+      if (!item && !over) return;
+      const { resolve, reject } = this.#waiting.shift()!; // there is one
+      if (item) {
+        this.#take(item);
+        resolve({ done: false, value: item.message });
+        continue;
+      }
+      this.#forgetSignal();
+      this.#over = { end: over?.end };
+      if (over?.raise) reject(over.raise());
+      else resolve({ done: true, value: undefined });
+    }
+  }
+
+  #take({ place, size }: Item): void {
+    if (place) {
+      this.#taken = place;
+      this.#isFresh = false;
+    }
+    // After the end the relay wants to know nothing more.
+    if (!size || this.#over) return;
+    this.#ackable = place?.offset ?? 0;
+    this.#unacked += size;
+    // A character is three bytes at most: with a quarter of them, the window is still open.
+    if (this.#unacked * 4 >= this.#window) this.#ack();
+    else {
+      this.#cancelAck ??= this.#carrier.clock.setTimeout(
+        () => this.#ack(),
+        ACK_DELAY,
+      );
+    }
+  }
+
+  #ack(): void {
+    this.#cancelAck?.();
+    this.#cancelAck = undefined;
+    this.#unacked = 0;
+    const { topic } = this;
+    this.#carrier.send({ type: "ack", topic, offset: this.#ackable });
+  }
+
+  #error(code: SubscriptionErrorCode, facts: SubscriptionErrorFacts) {
+    return () => new SubscriptionError(code, this.topic, this.position, facts);
+  }
+
+  #finish(raise: Over["raise"], end?: TopicEnd): void {
+    this.#over = { end, raise };
+    void this.#stop(true);
+  }
+
+  #stop(isOver: boolean): Promise<void> {
+    this.#cancelAck?.();
+    const gone = this.#carrier.remove(this, isOver);
+    this.#serve();
+    return gone;
+  }
+
+  #forgetSignal(): void {
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => {
+    void this.abandon(() => this.#options.signal?.reason);
+  };
+}
+
+function placeOf(epoch: string, offset: number): Place {
+  return { epoch, offset, position: `${epoch}:${offset}` };
+}
+
+function invalid(name: string, value: unknown): string {
+  return `Cannot subscribe as '${name}' is invalid: current value is ${value}`;
+}

@@ -1,0 +1,328 @@
+// This module is browser compatible.
+import type { Clock } from "../../src/fetch/clock.ts";
+import type { SubscriptionErrorCode, SubscriptionErrorFacts } from "./error.ts";
+import type { Carrier, Feed, TopicMessage } from "./feed.ts";
+import type {
+  ConnectOptions,
+  ReconnectPolicy,
+  WebSocketLike,
+} from "./options.ts";
+import type { SubscriptionState } from "./subscription.ts";
+
+/** How many heartbeats may be missing: some are late. */
+const HEARTBEATS = 2.5;
+
+/** How long it may take to be welcomed, in milliseconds. */
+const WELCOME_TIMEOUT = 20_000;
+
+/** How long a close is waited for that the peer may never answer, in milliseconds. */
+const CLOSE_TIMEOUT = 1_000;
+
+/** A longer delay makes every runtime's timer fire at once (a 32-bit overflow). */
+const MAX_DELAY = 2 ** 31 - 1;
+
+/** After these codes the same would happen again (protocol, section 2). */
+const FINAL = /^(1008|1009|45\d\d)$/;
+
+const TOKEN_EXPIRED = 4401;
+
+/** No `WebSocket.OPEN`: there may be no `WebSocket`. */
+const OPEN = 1;
+
+const clock: Clock = {
+  now: () => performance.now(),
+  setTimeout(callback, delay) {
+    const timer = setTimeout(callback, Math.min(delay, MAX_DELAY));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** What a link is for: any number of topics; one, by name; one, which its URL names. */
+export type LinkKind = "many" | "one" | "door";
+
+interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly topic?: string;
+  readonly retryable: boolean;
+}
+
+/** What a relay says of the connection, or of a topic (protocol, section 2). */
+type Message =
+  | { readonly type: "welcome"; readonly heartbeat: number }
+  | { readonly type: "heartbeat" }
+  | { readonly type: "goodbye"; readonly reconnectIn: [number, number] }
+  | (Refusal & { readonly type: "error" })
+  | (TopicMessage & { readonly topic: string });
+
+/** One connection after the other, for any number of topics. */
+export class Link implements Carrier {
+  readonly clock: Clock;
+  state: SubscriptionState = "idle";
+  readonly #url: URL;
+  readonly #options: ConnectOptions;
+  readonly #WebSocket: NonNullable<ConnectOptions["WebSocket"]>;
+  readonly #kind: LinkKind;
+  readonly #feeds = new Map<string, Feed>();
+  /** Topics that were asked for on this connection and not answered yet. */
+  readonly #asked = new Set<string>();
+  #socket: WebSocketLike | undefined;
+  /** Resolves when the last socket has closed. */
+  #gone = Promise.resolve();
+  /** Cancels the one timer: of the wait before an attempt, or of the watch over a socket. */
+  #cancel: (() => void) | undefined;
+  /** Counts attempts: what is under way for an earlier one is of no interest. */
+  #attempt = 0;
+  #lastHeard = 0;
+  /** Attempts in a row that no subscription got further by. */
+  #failures = 0;
+  #failingSince = 0;
+  #advice: readonly [number, number] | undefined;
+  /** What those get that come too late. */
+  #raise: (() => unknown) | undefined;
+
+  constructor(url: URL, options: ConnectOptions, kind: LinkKind) {
+    // A runtime may have none, whatever the types say.
+    const Socket: ConnectOptions["WebSocket"] = options.WebSocket ??
+      globalThis.WebSocket;
+    if (!Socket) throw new TypeError("Cannot connect without a 'WebSocket'");
+    this.#WebSocket = Socket;
+    this.#url = url;
+    this.#options = options;
+    this.#kind = kind;
+    this.clock = options.clock ?? clock;
+    // The signal of a single topic is its own.
+    const { signal } = options;
+    if (kind !== "many" || !signal) return;
+    signal.addEventListener("abort", this.#onAbort);
+    if (signal.aborted) this.#onAbort();
+  }
+
+  close(raise?: () => unknown): Promise<void> {
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#raise = raise;
+    const feeds = [...this.#feeds.values()];
+    this.#feeds.clear();
+    this.#drop("closed");
+    for (const feed of feeds) void feed.abandon(raise);
+    return new Promise((resolve) => {
+      const cancel = this.clock.setTimeout(resolve, CLOSE_TIMEOUT);
+      void this.#gone.then(cancel).then(resolve);
+    });
+  }
+
+  add(feed: Feed): void {
+    const { topic } = feed;
+    if (this.state === "closed") return void feed.abandon(this.#raise);
+    if (this.#feeds.has(topic)) {
+      return void feed.abandon(() =>
+        new TypeError(`Cannot subscribe to '${topic}' twice`)
+      );
+    }
+    this.#feeds.set(topic, feed);
+    if (this.state === "idle") void this.#connect();
+    else if (this.state === "open") this.#ask(feed);
+  }
+
+  remove(feed: Feed, isOver: boolean): Promise<void> {
+    const { topic } = feed;
+    if (this.#feeds.get(topic) === feed) {
+      this.#feeds.delete(topic);
+      if (!isOver) this.send({ type: "unsubscribe", topic });
+      if (this.#feeds.size === 0 && this.state === "waiting") {
+        this.#drop("idle");
+      }
+    }
+    return this.#kind === "many" ? Promise.resolve() : this.close();
+  }
+
+  send(message: Readonly<Record<string, unknown>>): void {
+    if (this.#socket?.readyState === OPEN) {
+      this.#socket.send(JSON.stringify(message));
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const attempt = ++this.#attempt;
+    const { token } = this.#options;
+    this.state = "connecting";
+    this.#advice = undefined;
+    let secret;
+    try {
+      secret = typeof token === "function" ? await token() : token;
+    } catch (cause) {
+      if (attempt === this.#attempt) this.#lose("disconnected", { cause });
+      return;
+    }
+    if (attempt !== this.#attempt) return;
+    const url = new URL(this.#url);
+    if (this.#kind === "door") {
+      for (const feed of this.#feeds.values()) {
+        for (const [name, value] of Object.entries(feed.request())) {
+          if (value !== undefined) url.searchParams.set(name, `${value}`);
+        }
+      }
+    }
+    let socket: WebSocketLike;
+    try {
+      const protocols = ["rivulet.v1"];
+      if (secret) protocols.push(`bearer.${toBase64Url(secret)}`);
+      socket = new this.#WebSocket(url.href, protocols);
+    } catch (cause) {
+      return this.#fail("refused", { cause });
+    }
+    this.#socket = socket;
+    this.#asked.clear();
+    this.#lastHeard = this.clock.now();
+    this.#watch(WELCOME_TIMEOUT);
+    const ifCurrent = (action: () => void): void => {
+      if (this.#socket === socket) action();
+    };
+    socket.onopen = () =>
+      ifCurrent(() => {
+        this.state = "open";
+        if (this.#kind === "door") return;
+        for (const feed of this.#feeds.values()) this.#ask(feed);
+      });
+    socket.onmessage = ({ data }) => ifCurrent(() => this.#onMessage(data));
+    this.#gone = new Promise((resolve) => {
+      socket.onclose = ({ code, reason }) => {
+        resolve();
+        ifCurrent(() => this.#onClosed(code, reason));
+      };
+    });
+    // Not every runtime closes what it could not open.
+    socket.onerror = () => ifCurrent(() => this.#lose("disconnected", {}));
+  }
+
+  /** Subscribes to a topic on the connection that there is. */
+  #ask(feed: Feed): void {
+    const { topic } = feed;
+    if (this.#asked.has(topic)) {
+      // The answer could be to the first of two subscriptions: a new connection has one.
+      this.#drop("idle");
+      return void this.#connect();
+    }
+    this.#asked.add(topic);
+    this.send({ type: "subscribe", topic, ...feed.request() });
+  }
+
+  #onMessage(data: unknown): void {
+    this.#lastHeard = this.clock.now();
+    try {
+      if (typeof data !== "string") throw new TypeError("Expected text");
+      const message: Message = JSON.parse(data);
+      switch (message.type) {
+        case "welcome": {
+          const { heartbeat } = message;
+          return this.#watch(heartbeat > 0 ? heartbeat * HEARTBEATS : Infinity);
+        }
+        case "heartbeat":
+          this.#failures = 0;
+          return;
+        case "goodbye": {
+          const [min = NaN, max = NaN] = message.reconnectIn.map(Number);
+          if (min >= 0 && max >= min) this.#advice = [min, max];
+          return;
+        }
+        case "error":
+          return this.#onRefused(message);
+      }
+      if (message.type === "subscribed") this.#asked.delete(message.topic);
+      if (this.#feeds.get(message.topic)?.receive(message, data.length)) {
+        this.#failures = 0;
+      }
+    } catch (cause) {
+      this.#lose("protocol", { cause });
+    }
+  }
+
+  #onRefused({ topic = "", code, message, retryable }: Refusal): void {
+    const facts = { relayCode: code, reason: message };
+    const feed = this.#feeds.get(topic);
+    // Of a topic that ended as it was left.
+    if (!feed || code === "not_subscribed") return;
+    if (retryable) return this.#lose("disconnected", facts);
+    this.#asked.delete(topic);
+    this.#feeds.delete(topic);
+    feed.fail("refused", facts);
+  }
+
+  #onClosed(closeCode: number, reason: string): void {
+    const facts = { closeCode, reason };
+    // The same token would be as old.
+    const isFinal = FINAL.test(`${closeCode}`) ||
+      (closeCode === TOKEN_EXPIRED &&
+        typeof this.#options.token !== "function");
+    if (isFinal) this.#fail("refused", facts);
+    else this.#lose("disconnected", facts);
+  }
+
+  /** Lets the socket go, and whatever else is under way. */
+  #drop(state: SubscriptionState): void {
+    const socket = this.#socket;
+    this.state = state;
+    this.#socket = undefined;
+    this.#attempt++;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    socket?.close(1000);
+  }
+
+  /** Connects again, if that may be. */
+  #lose(code: SubscriptionErrorCode, facts: SubscriptionErrorFacts): void {
+    this.#drop("idle");
+    if (this.#feeds.size === 0) return;
+    const { reconnect = true } = this.#options;
+    const policy: ReconnectPolicy = typeof reconnect === "object"
+      ? reconnect
+      : { maxAttempts: reconnect ? Infinity : 1 };
+    const {
+      minTimeout = 500,
+      maxTimeout = 30_000,
+      maxAttempts = Infinity,
+      maxElapsed = Infinity,
+    } = policy;
+    const now = this.clock.now();
+    if (this.#failures === 0) this.#failingSince = now;
+    // Nothing times infinity is no number.
+    const factor = 2 ** Math.min(this.#failures++, 99);
+    const longest = Math.min(maxTimeout, minTimeout * factor);
+    const [min, max] = this.#advice ?? [0, longest];
+    const delay = min + Math.random() * (max - min);
+    if (
+      this.#failures >= maxAttempts ||
+      now + delay - this.#failingSince > maxElapsed
+    ) return this.#fail(code, facts);
+    this.state = "waiting";
+    this.#cancel = this.clock.setTimeout(() => void this.#connect(), delay);
+  }
+
+  /** Gives up. */
+  #fail(code: SubscriptionErrorCode, facts: SubscriptionErrorFacts): void {
+    const feeds = [...this.#feeds.values()];
+    this.#feeds.clear();
+    this.#failures = 0;
+    this.#drop("idle");
+    for (const feed of feeds) feed.fail(code, facts);
+  }
+
+  /** Loses the socket once nothing was heard from it for `limit` milliseconds. */
+  #watch(limit: number, delay = limit): void {
+    this.#cancel?.();
+    this.#cancel = this.clock.setTimeout(() => {
+      const left = this.#lastHeard + limit - this.clock.now();
+      if (left > 0) this.#watch(limit, left);
+      else this.#lose("disconnected", { reason: `Silent for ${limit} ms` });
+    }, delay);
+  }
+
+  readonly #onAbort = (): void => {
+    void this.close(() => this.#options.signal?.reason);
+  };
+}
+
+function toBase64Url(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)))
+    .replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+}

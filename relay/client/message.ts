@@ -1,0 +1,231 @@
+// This module is browser compatible.
+
+/**
+ * An event of the topic.
+ *
+ * @example An event with everything
+ * ```ts
+ * import type { EventMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: EventMessage = {
+ *   type: "event",
+ *   topic: "news",
+ *   epoch: "x8Jc0mQ2vLrT",
+ *   offset: 7,
+ *   position: "x8Jc0mQ2vLrT:7",
+ *   event: "message",
+ *   data: "hello",
+ *   id: "",
+ * };
+ * ```
+ */
+export interface EventMessage {
+  /** Which message this is. */
+  readonly type: "event";
+  /** The topic. */
+  readonly topic: string;
+  /** The log that the offset is of. */
+  readonly epoch: string;
+  /** Which event of the log: 1 for the first, one more for each. */
+  readonly offset: number;
+  /** `<epoch>:<offset>`: given as `after`, it resumes after this event. */
+  readonly position: string;
+  /** The type that the upstream gave it; `message` if none. */
+  readonly event: string;
+  /** What the upstream sent, byte for byte. */
+  readonly data: string;
+  /** The upstream's own id; empty if none. */
+  readonly id: string;
+}
+
+/**
+ * Deltas of one item that were folded into one, in mode `merge`.
+ *
+ * @example Three deltas
+ * ```ts
+ * import type { MergedMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: MergedMessage = {
+ *   type: "merged",
+ *   topic: "run",
+ *   epoch: "x8Jc0mQ2vLrT",
+ *   offset: 7,
+ *   to: 9,
+ *   position: "x8Jc0mQ2vLrT:9",
+ *   event: "response.output_text.delta",
+ *   data: '{"type":"response.output_text.delta","delta":"abc"}',
+ * };
+ * ```
+ */
+export interface MergedMessage {
+  /** Which message this is. */
+  readonly type: "merged";
+  /** The topic. */
+  readonly topic: string;
+  /** The log that the offsets are of. */
+  readonly epoch: string;
+  /** The offset of the first event in it. */
+  readonly offset: number;
+  /** The offset of the last. */
+  readonly to: number;
+  /** `<epoch>:<to>`: given as `after`, it resumes after these events. */
+  readonly position: string;
+  /** The type that all of them have. */
+  readonly event: string;
+  /** The first one's JSON, with the deltas of all. */
+  readonly data: string;
+}
+
+/**
+ * Events that will not come: `evicted`, the relay no longer has them; `epoch`,
+ * the log was begun anew; `slow`, the reader stayed behind for too long;
+ * `skipped`, mode `latest` has left them out.
+ *
+ * @example Two events that are gone
+ * ```ts
+ * import type { GapMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: GapMessage = {
+ *   type: "gap",
+ *   topic: "news",
+ *   from: 8,
+ *   to: 9,
+ *   reason: "evicted",
+ * };
+ * ```
+ */
+export interface GapMessage {
+  /** Which message this is. */
+  readonly type: "gap";
+  /** The topic. */
+  readonly topic: string;
+  /** The offset of the first event that is missing. */
+  readonly from: number;
+  /** The offset of the last; `from - 1` if none is known to be. */
+  readonly to: number;
+  /** Why. */
+  readonly reason: "evicted" | "epoch" | "slow" | "skipped";
+}
+
+/**
+ * How the topic's source is, if that has changed.
+ *
+ * @example It tries again in a second
+ * ```ts
+ * import type { UpstreamMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: UpstreamMessage = {
+ *   type: "upstream",
+ *   topic: "news",
+ *   state: "retrying",
+ *   attempt: 2,
+ *   retryIn: 1_000,
+ * };
+ * ```
+ */
+export interface UpstreamMessage {
+  /** Which message this is. */
+  readonly type: "upstream";
+  /** The topic. */
+  readonly topic: string;
+  /** What it does. */
+  readonly state: "connecting" | "open" | "retrying" | "lost";
+  /** The status that it has answered with, if that is what went wrong. */
+  readonly status?: number;
+  /** Which attempt in a row is or will be made: 2 after a first failure. */
+  readonly attempt?: number;
+  /** In how many milliseconds it will be made. */
+  readonly retryIn?: number;
+}
+
+/**
+ * Events in short: adjacent deltas of one item are folded into one.
+ *
+ * @example The first events of a topic
+ * ```ts
+ * import type { TopicSnapshot } from "@rivulet/rivulet/client";
+ *
+ * const snapshot: TopicSnapshot = { first: 1, events: [{ data: "hello" }] };
+ * ```
+ */
+export interface TopicSnapshot {
+  /** The offset of the first event in it. */
+  readonly first: number;
+  /** The events; `event` is left out for `message`, `id` where empty. */
+  readonly events: readonly {
+    readonly event?: string;
+    readonly data: string;
+    readonly id?: string;
+  }[];
+}
+
+/**
+ * What there was so far, where `snapshot` was asked for; the events after it
+ * follow.
+ *
+ * @example Everything up to event 7
+ * ```ts
+ * import type { SnapshotMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: SnapshotMessage = {
+ *   type: "snapshot",
+ *   topic: "run",
+ *   offset: 7,
+ *   value: { first: 1, events: [{ data: "hello" }] },
+ *   position: "x8Jc0mQ2vLrT:7",
+ * };
+ * ```
+ */
+export interface SnapshotMessage {
+  /** Which message this is. */
+  readonly type: "snapshot";
+  /** The topic. */
+  readonly topic: string;
+  /** The offset of the last event in it. */
+  readonly offset: number;
+  /** The events. */
+  readonly value: TopicSnapshot;
+  /** `<epoch>:<offset>`: given as `after`, it resumes after these events. */
+  readonly position: string;
+}
+
+/**
+ * Everything that there was has come; what follows is new. It comes again after
+ * a reconnect.
+ *
+ * @example The next event will be the eighth
+ * ```ts
+ * import type { LiveMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: LiveMessage = { type: "live", topic: "news", next: 8 };
+ * ```
+ */
+export interface LiveMessage {
+  /** Which message this is. */
+  readonly type: "live";
+  /** The topic. */
+  readonly topic: string;
+  /** The offset that the next event will have. */
+  readonly next: number;
+}
+
+/**
+ * What a subscription yields, by `type`. More types may be added.
+ *
+ * @example Only the events
+ * ```ts
+ * import type { SubscriptionMessage } from "@rivulet/rivulet/client";
+ *
+ * function show(message: SubscriptionMessage): void {
+ *   if (message.type === "event") console.log(message.data);
+ * }
+ * show({ type: "live", topic: "news", next: 1 });
+ * ```
+ */
+export type SubscriptionMessage =
+  | EventMessage
+  | MergedMessage
+  | GapMessage
+  | UpstreamMessage
+  | SnapshotMessage
+  | LiveMessage;

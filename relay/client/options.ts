@@ -1,0 +1,187 @@
+// This module is browser compatible.
+import type { Clock } from "../../src/fetch/clock.ts";
+
+/**
+ * When to connect again, and how often: the wait before the nth attempt in a row
+ * is by chance between 0 and `minTimeout * 2 ** (n - 1)`, `maxTimeout` at most,
+ * or what the relay asks for. A subscription that gets further begins anew.
+ *
+ * @example Give up after five attempts in a row
+ * ```ts
+ * import type { ReconnectPolicy } from "@rivulet/rivulet/client";
+ *
+ * const policy: ReconnectPolicy = { maxAttempts: 5 };
+ * ```
+ */
+export interface ReconnectPolicy {
+  /**
+   * The longest first wait, in milliseconds.
+   *
+   * @default {500}
+   */
+  minTimeout?: number | undefined;
+  /**
+   * The longest wait, in milliseconds.
+   *
+   * @default {30_000}
+   */
+  maxTimeout?: number | undefined;
+  /**
+   * How many attempts in a row may fail, the first one counted.
+   *
+   * @default {Infinity}
+   */
+  maxAttempts?: number | undefined;
+  /**
+   * How long attempts may fail in a row, in milliseconds: none is made later.
+   *
+   * @default {Infinity}
+   */
+  maxElapsed?: number | undefined;
+}
+
+/**
+ * A handler of an event of a {@linkcode WebSocketLike}, whatever else its event has.
+ *
+ * @typeParam Event What is read of the event.
+ *
+ * @example Of the platform's
+ * ```ts
+ * import type { WebSocketHandler } from "@rivulet/rivulet/client";
+ *
+ * const handler: WebSocketHandler<{ code: number }> = (event: CloseEvent) =>
+ *   console.log(event.code);
+ * if (!handler) throw new Error("unreachable");
+ * ```
+ */
+export type WebSocketHandler<Event> =
+  // A method's parameters may be narrower: each platform has its own events.
+  | { handle(event: Event): unknown }["handle"]
+  | null;
+
+/**
+ * As much of a WebSocket as is needed: that of any browser or runtime, or of the
+ * package `ws`.
+ *
+ * @example Say something
+ * ```ts
+ * import type { WebSocketLike } from "@rivulet/rivulet/client";
+ *
+ * function say(socket: WebSocketLike, text: string): void {
+ *   if (socket.readyState === 1) socket.send(text);
+ * }
+ * if (typeof say !== "function") throw new Error("unreachable");
+ * ```
+ */
+export interface WebSocketLike {
+  /** 1 while it is open. */
+  readonly readyState: number;
+  /** Called when it has opened. */
+  onopen: WebSocketHandler<unknown>;
+  /** Called for each message. */
+  onmessage: WebSocketHandler<{ readonly data: unknown }>;
+  /** Called when it has closed. */
+  onclose: WebSocketHandler<{ readonly code: number; readonly reason: string }>;
+  /** Called when it has failed. */
+  onerror: WebSocketHandler<unknown>;
+  /** Sends a text. */
+  send(text: string): void;
+  /** Closes it. */
+  close(code?: number): void;
+}
+
+/**
+ * How the relay is reached.
+ *
+ * @example A token that is asked for at every attempt
+ * ```ts
+ * import type { ConnectOptions } from "@rivulet/rivulet/client";
+ *
+ * const options: ConnectOptions = {
+ *   token: async () => await (await fetch("/token")).text(),
+ * };
+ * if (!options.token) throw new Error("unreachable");
+ * ```
+ */
+export interface ConnectOptions {
+  /**
+   * What to be let in with, or a function that is asked for it before every
+   * attempt. It travels as a second offered subprotocol.
+   */
+  token?: string | (() => string | Promise<string>) | undefined;
+  /** Ends everything: whoever waits gets its reason. */
+  signal?: AbortSignal | undefined;
+  /**
+   * When to connect again; `false` for never.
+   *
+   * A browser does not tell a relay that refuses from one that is away: both are
+   * asked again, as often as this says.
+   *
+   * @default {true}
+   */
+  reconnect?: boolean | ReconnectPolicy | undefined;
+  /**
+   * The WebSocket to use: needed where the runtime has none, as Node 20.
+   *
+   * @default {globalThis.WebSocket}
+   */
+  WebSocket?:
+    | (new (url: string, protocols: string[]) => WebSocketLike)
+    | undefined;
+  /** Where time comes from. */
+  clock?: Clock | undefined;
+}
+
+/**
+ * What is wanted of a topic.
+ *
+ * @example From now on, and only the newest when there is much
+ * ```ts
+ * import type { TopicOptions } from "@rivulet/rivulet/client";
+ *
+ * const options: TopicOptions = { after: "now", mode: "latest" };
+ * ```
+ */
+export interface TopicOptions {
+  /**
+   * Where to begin: after a position (`<epoch>:<offset>`), at the `start` of what
+   * the relay has, or `now`. Without it the relay chooses: `start`, mostly.
+   */
+  after?: string | undefined;
+  /**
+   * What is sent to who falls behind: `all`; `merge`, adjacent deltas of one item
+   * in one; `latest`, the newest event only.
+   *
+   * @default {"all"}
+   */
+  mode?: "all" | "merge" | "latest" | undefined;
+  /**
+   * Whether to begin with a snapshot instead of the events that it stands for.
+   *
+   * @default {false}
+   */
+  snapshot?: boolean | undefined;
+  /**
+   * How many bytes the relay may send ahead of what was taken.
+   *
+   * @default {262_144}
+   */
+  window?: number | undefined;
+  /** Ends the subscription: whoever waits gets its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Everything there is to say to `subscribe`.
+ *
+ * @example A topic by name
+ * ```ts
+ * import type { SubscribeOptions } from "@rivulet/rivulet/client";
+ *
+ * const options: SubscribeOptions = { topic: "news", reconnect: false };
+ * ```
+ */
+export interface SubscribeOptions extends ConnectOptions, TopicOptions {
+  /** The topic, where the URL is that of `/ws` and so names none. */
+  topic?: string | undefined;
+}

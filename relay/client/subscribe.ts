@@ -1,0 +1,82 @@
+// This module is browser compatible.
+import { Feed } from "./feed.ts";
+import { Link } from "./link.ts";
+import type { SubscribeOptions } from "./options.ts";
+import type { Subscription } from "./subscription.ts";
+import { webSocketUrl } from "./url.ts";
+
+/**
+ * Follows a topic of a relay.
+ *
+ * Nothing is sent before the first call to `next`. Where the connection breaks
+ * off, it is made again, and goes on after the last message that was taken: each
+ * event comes once, in order, and what is missing is said by a `gap`. The relay
+ * is told what was taken, and sends no more than a window ahead of that.
+ *
+ * @param url The URL of the topic, `wss://host/topics/NAME`, or the relay's `/ws`
+ * with the option `topic`; `http(s)` counts as `ws(s)`, and a relative URL is of
+ * the page.
+ * @param options How the relay is reached, where to begin, how much to send ahead.
+ * @returns What comes, to be iterated.
+ * @throws {TypeError} If the URL, `topic` or `after` is invalid, the topic is
+ * named twice or not at all, or there is no WebSocket.
+ * @throws {RangeError} If `window` is not a positive integer.
+ *
+ * @example Follow a topic to its end
+ * ```ts
+ * import { subscribe } from "@rivulet/rivulet/client";
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const { url } = await relay.listen();
+ * const topic = relay.topics.create("news");
+ * topic.append([{ event: "message", data: "hello", id: "" }]);
+ * topic.end("complete");
+ *
+ * await using subscription = subscribe(`${url}/topics/news`);
+ * const seen: string[] = [];
+ * for await (const message of subscription) {
+ *   if (message.type === "event") seen.push(message.data);
+ * }
+ * assertEquals(seen, ["hello"]);
+ * assertEquals(subscription.end, { status: "complete" });
+ * ```
+ *
+ * @example Resume
+ * ```ts
+ * import { subscribe } from "@rivulet/rivulet/client";
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const { url } = await relay.listen();
+ * const topic = relay.topics.create("news");
+ * topic.append(["a", "b"].map((data) => ({ event: "message", data, id: "" })));
+ *
+ * async function first(after?: string) {
+ *   await using subscription = subscribe(`${url}/topics/news`, { after });
+ *   for await (const message of subscription) {
+ *     if (message.type === "event") return message;
+ *   }
+ * }
+ * const a = await first();
+ * const b = await first(a?.position);
+ * assertEquals([a?.data, b?.data], ["a", "b"]);
+ * ```
+ */
+export function subscribe(
+  url: string | URL,
+  options: SubscribeOptions = {},
+): Subscription {
+  const target = webSocketUrl(url);
+  const [, named] = /\/topics\/([^/]+)$/.exec(target.pathname) ?? [];
+  const { topic = named && decodeURIComponent(named) } = options;
+  if (!topic || (named && options.topic)) {
+    throw new TypeError(
+      "Cannot subscribe as the topic must be named in the URL (/topics/NAME) or as 'topic'",
+    );
+  }
+  const link = new Link(target, options, named ? "door" : "one");
+  return new Feed(topic, link, options);
+}

@@ -1,0 +1,105 @@
+// This module is browser compatible.
+import type { SubscriptionMessage } from "./message.ts";
+
+/**
+ * How a topic may end: `complete`, its source said that it was done; `failed`, it
+ * said that it was not, or could not be reached; `truncated`, the connection died
+ * before it said anything; `cancelled`; `expired`.
+ *
+ * @example One of five
+ * ```ts
+ * import type { EndStatus } from "@rivulet/rivulet/client";
+ *
+ * const status: EndStatus = "complete";
+ * ```
+ */
+export type EndStatus =
+  | "complete"
+  | "failed"
+  | "truncated"
+  | "cancelled"
+  | "expired";
+
+/**
+ * How a topic ended.
+ *
+ * @example An end with a reason
+ * ```ts
+ * import type { TopicEnd } from "@rivulet/rivulet/client";
+ *
+ * const end: TopicEnd = { status: "cancelled", reason: "not needed" };
+ * ```
+ */
+export interface TopicEnd {
+  /** How. */
+  readonly status: EndStatus;
+  /** Why, in words, where there is more to say than the status. */
+  readonly reason?: string;
+}
+
+/**
+ * How a subscription is: `idle` before the first `next`; `connecting`; `open`,
+ * the relay has answered; `waiting` for the next attempt; `closed`, nothing more
+ * will come from the relay.
+ *
+ * @example Show that nothing comes at the moment
+ * ```ts
+ * import type { SubscriptionState } from "@rivulet/rivulet/client";
+ *
+ * const isAway = (state: SubscriptionState) =>
+ *   state === "connecting" || state === "waiting";
+ * isAway("open");
+ * ```
+ */
+export type SubscriptionState =
+  | "idle"
+  | "connecting"
+  | "open"
+  | "waiting"
+  | "closed";
+
+/**
+ * A topic's events and what is said about them, to be iterated once.
+ *
+ * It ends with the topic: normally, or with a `SubscriptionError` for one that
+ * `failed` or was `truncated`. Leaving the loop closes it.
+ *
+ * @example Remember how far one has come
+ * ```ts
+ * import type { Subscription } from "@rivulet/rivulet/client";
+ *
+ * async function follow(subscription: Subscription): Promise<string> {
+ *   for await (const message of subscription) {
+ *     if (message.type === "event") console.log(message.position);
+ *   }
+ *   return subscription.end?.status ?? "closed";
+ * }
+ * if (typeof follow !== "function") throw new Error("unreachable");
+ * ```
+ */
+export interface Subscription
+  extends AsyncIterableIterator<SubscriptionMessage>, AsyncDisposable {
+  /** The topic. */
+  readonly topic: string;
+  /** The last position that was taken, as `<epoch>:<offset>`: what to resume after. */
+  readonly position: string | undefined;
+  /** How it is. */
+  readonly state: SubscriptionState;
+  /** How the topic ended, once everything before that was taken. */
+  readonly end: TopicEnd | undefined;
+  /** Connects, if need be, and waits for the next message. */
+  next(): Promise<IteratorResult<SubscriptionMessage, undefined>>;
+  /** Ends it, as leaving a loop does. */
+  return(): Promise<IteratorResult<SubscriptionMessage, undefined>>;
+  /** Returns itself. */
+  [Symbol.asyncIterator](): this;
+  /**
+   * Ends it: what was received and not taken is dropped.
+   *
+   * @returns Resolves when its connection, if that was its own, has closed, or
+   * after a second.
+   */
+  close(): Promise<void>;
+  /** Ends it, as `close` does. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

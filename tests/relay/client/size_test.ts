@@ -1,0 +1,14 @@
+import { assert } from "@std/assert";
+import { bundleClient } from "../../support/client_bundle.ts";
+
+/** What the library may weigh, in bytes. */
+const LIMIT = 4_096;
+
+Deno.test("the client is under 4 KB, minified and gzipped", async () => {
+  const code = await bundleClient("library");
+  const zipped = new Blob([code]).stream()
+    .pipeThrough(new CompressionStream("gzip"));
+  const size = (await new Response(zipped).bytes()).length;
+  console.log(`relay/client: ${size} bytes (${code.length} minified)`);
+  assert(size < LIMIT, `${size}`);
+});
