@@ -1,194 +1,90 @@
 /**
- * The fan-out bench: one SSE stream, a relay on one core, and subscribers that
- * count what comes on another.
+ * The fan-out bench: one stream of events, a server on one core, subscribers that
+ * count what comes on another; the relay beside what people use for the same.
  *
- * `deno run -A bench/fanout.ts [--subscribers 1000] [--seconds 10] [--size 120]
- * [--rate N] [--chunk 1] [--relay PATH]`: events of `size` bytes of data, `rate`
- * of them a second; 0 sends as many as the relay takes. Without a rate it
- * measures full speed, and then the latencies at 100 and 1,000 events a second.
- * The upstream puts `chunk` events into an HTTP chunk: one, as servers do that
- * send each event when they have it. `relay` is another relay's main module.
+ * `deno task bench:fanout --help` says what can be asked for. Each server is a
+ * process of its own, and fed in the simplest way that it is used in: the relay
+ * and the servers in JavaScript read one SSE stream, nchan is sent a `POST` and
+ * Redis a `PUBLISH` for each event, over one connection each. The servers are
+ * measured in turn, round after round. Needs Linux.
  *
  * @module
  */
-import { parseArgs } from "node:util";
-import { TOPIC } from "./fanout_event.ts";
-import { BenchProcess, canPin, type Usage } from "./fanout_process.ts";
+import { compare } from "./fanout/comparison.ts";
+import { pinned } from "./fanout/load.ts";
+import { type Options, parseOptions, USAGE } from "./fanout/options.ts";
+import { killAll } from "./fanout/process.ts";
+import { chart } from "./fanout/report/chart.ts";
+import { machine } from "./fanout/report/machine.ts";
+import { tables } from "./fanout/report/table.ts";
+import { findServer } from "./fanout/servers/find.ts";
+import type { Server } from "./fanout/servers/server.ts";
 
-/** What is measured once. */
-interface Load {
-  /** The relay's main module, as a path from this one's place. */
-  readonly relay: string;
-  readonly subscribers: number;
-  readonly seconds: number;
-  readonly size: number;
-  /** In events a second; 0 for as many as the relay takes. */
-  readonly rate: number;
-  /** Events in an HTTP chunk of the upstream. */
-  readonly chunk: number;
-}
+const RESULTS = new URL("./results/", import.meta.url);
 
-/** What the subscribers say of the measured time. */
-interface Counts {
-  readonly delivered: number;
-  readonly messages: number;
-  readonly gaps: number;
-  readonly missed: number;
-  readonly errors: number;
-  readonly p50: number | null;
-  readonly p99: number | null;
-}
-
-/** Time for the compiler to find what is hot, in milliseconds. */
-const WARM_UP = 2_000;
-
-const RELAY_CORE = 0;
-const LOAD_CORE = 1;
-
-const pinned = canPin() && navigator.hardwareConcurrency > 1;
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-async function nextOffset(url: string): Promise<number> {
-  const response = await fetch(`${url}/topics/${TOPIC}`, { method: "HEAD" });
-  return Number(response.headers.get("Rivulet-Next"));
-}
-
-function start(module: string, core: number, args: unknown[]): BenchProcess {
-  return new BenchProcess(module, args.map(String), pinned ? core : undefined);
-}
-
-async function measure(load: Load): Promise<string[]> {
-  const { subscribers, seconds, size, rate, chunk } = load;
-  await using upstream = start("fanout_upstream.ts", LOAD_CORE, [
-    size,
-    rate,
-    chunk,
-  ]);
-  const [port] = await upstream.hear(/^[0-9]+$/);
-  await using relay = start(load.relay, RELAY_CORE, [
-    "--port",
-    0,
-    "--source",
-    `${TOPIC}=http://127.0.0.1:${port}/`,
-  ]);
-  const [, url = ""] = await relay.hear(/ on (http:\/\/\S+)$/);
-  await relay.hear(/Ctrl-C/);
-  await using readers = start("fanout_subscribers.ts", LOAD_CORE, [
-    new URL(url).port,
-    subscribers,
-    size,
-  ]);
-  await readers.hear(/^ready$/);
-  await sleep(500);
-  const idle = relay.usage();
-
-  await upstream.say("go");
-  await sleep(WARM_UP);
-  await readers.say("begin");
-  const began = performance.now();
-  const before = [relay.usage(), readers.usage(), upstream.usage()];
-  const first = await nextOffset(url);
-  await sleep(seconds * 1_000);
-  const after = [relay.usage(), readers.usage(), upstream.usage()];
-  const elapsed = (performance.now() - began) / 1_000;
-  await readers.say("end");
-  const ingested = await nextOffset(url) - first;
-  const [json] = await readers.hear(/^\{.*\}$/);
-  const counts: Counts = JSON.parse(json);
-
-  const used = (i: number): number =>
-    (after[i]?.cpu ?? NaN) - (before[i]?.cpu ?? NaN);
-  const share = (i: number): string =>
-    `${(used(i) / elapsed * 100).toFixed(0)} %`;
-  const memory = (usage: Usage | undefined): string =>
-    usage ? `${(usage.rss / 2 ** 20).toFixed(0)} MiB` : "–";
-  return [
-    rate === 0 ? "full speed" : `${rate} events/s`,
-    count(counts.delivered / elapsed),
-    count(ingested / elapsed),
-    (used(0) / counts.delivered * 1e6).toFixed(3),
-    `${counts.p50?.toFixed(1)} ms`,
-    `${counts.p99?.toFixed(1)} ms`,
-    memory(idle),
-    memory(after[0]),
-    (counts.delivered / counts.messages).toFixed(1),
-    `${counts.gaps} (${count(counts.missed)})`,
-    `${counts.errors}`,
-    share(0),
-    share(1),
-    share(2),
-  ];
-}
-
-function count(value: number): string {
-  return Math.round(value).toLocaleString("en");
-}
-
-function processor(): string {
+function readOptions(): Options {
   try {
-    const [, model = "?"] = /^model name\s*: (.*)$/m
-      .exec(Deno.readTextFileSync("/proc/cpuinfo")) ?? [];
-    return model;
-  } catch {
-    return Deno.build.arch;
+    const options = parseOptions(Deno.args);
+    if (options) return options;
+    console.log(USAGE);
+    Deno.exit();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    console.error(USAGE);
+    Deno.exit(2);
   }
 }
 
-function row(cells: readonly string[]): string {
-  return `| ${cells.join(" | ")} |`;
+async function run(options: Options, folder: string): Promise<void> {
+  const servers: Server[] = [];
+  const missing: string[] = [];
+  for (const name of options.servers) {
+    const server = await findServer(name, `${folder}/${name}`, options);
+    if ("why" in server) missing.push(`Without ${name}: ${server.why}`);
+    else servers.push(server);
+  }
+  for (const line of missing) console.error(line);
+
+  const day = new Date().toISOString().slice(0, 10);
+  const results = await compare(servers, options, console.error);
+  const where = machine(day);
+  const report = [
+    "# Fan-out",
+    `${where}. ${
+      pinned
+        ? "The server has one core, its feed and the subscribers another"
+        : "Nothing was bound to a core: no taskset, or a single core"
+    }. ${options.seconds} s each, after 2 s of warming up; medians of ${options.rounds}.`,
+    ...missing,
+    tables(results, servers, options),
+  ].join("\n\n");
+  console.log(report);
+  if (!options.save) return;
+  await Deno.mkdir(RESULTS, { recursive: true });
+  const name = `fanout-${day}`;
+  await Deno.writeTextFile(
+    new URL(`${name}.md`, RESULTS),
+    `${report}\n\n![The same as a picture](${name}.svg)\n\n` +
+      `Made by \`deno task bench:fanout ${Deno.args.join(" ")}\`.\n`,
+  );
+  await Deno.writeTextFile(
+    new URL(`${name}.svg`, RESULTS),
+    chart(results, servers, options.idle, where),
+  );
 }
 
-const { values } = parseArgs({
-  options: {
-    subscribers: { type: "string", default: "1000" },
-    seconds: { type: "string", default: "10" },
-    size: { type: "string", default: "120" },
-    rate: { type: "string" },
-    chunk: { type: "string", default: "1" },
-    relay: { type: "string", default: "../relay/main.ts" },
-  },
-});
-const load = {
-  relay: values.relay,
-  subscribers: Number(values.subscribers),
-  seconds: Number(values.seconds),
-  size: Number(values.size),
-  chunk: Number(values.chunk),
-};
-const rates = values.rate === undefined
-  ? [0, 100, 1_000]
-  : [Number(values.rate)];
-
-console.log(
-  `${
-    count(load.subscribers)
-  } WebSocket subscribers, events of ${load.size} bytes, ${load.seconds} s each; ` +
-    (pinned
-      ? "the relay on one core, upstream and subscribers on another"
-      : "processes not pinned: no taskset, or a single core") +
-    `\n${processor()}, ${navigator.hardwareConcurrency} cores, Deno ${Deno.version.deno}, ${
-      new Date().toISOString().slice(0, 10)
-    }\n`,
-);
-const columns = [
-  "load",
-  "delivered/s",
-  "ingested/s",
-  "CPU s per million",
-  "p50",
-  "p99",
-  "RSS idle",
-  "RSS at end",
-  "events/message",
-  "gaps (events)",
-  "errors",
-  "relay CPU",
-  "readers' CPU",
-  "upstream's CPU",
-];
-console.log(row(columns));
-console.log(row(columns.map(() => "---")));
-for (const rate of rates) console.log(row(await measure({ ...load, rate })));
+const options = readOptions();
+const folder = await Deno.makeTempDir({ prefix: "rivulet-bench-" });
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => {
+    killAll();
+    Deno.removeSync(folder, { recursive: true });
+    Deno.exit(1);
+  });
+}
+try {
+  await run(options, folder);
+} finally {
+  killAll();
+  await Deno.remove(folder, { recursive: true });
+}

@@ -1,0 +1,46 @@
+import { TOPIC } from "../event.ts";
+import type { MessageReader } from "./message_reader.ts";
+import { RedisReader } from "./redis_reader.ts";
+import { RelayReader } from "./relay_reader.ts";
+import type { Tally } from "./tally.ts";
+import { TextReader } from "./text_reader.ts";
+
+/** How a server speaks to its subscribers. */
+export type ProtocolName = "relay" | "text" | "redis";
+
+/** What a subscriber says first, and how it reads. */
+export interface Protocol {
+  readonly request: Uint8Array<ArrayBuffer>;
+  /** How the answer begins and ends. */
+  readonly answer: { readonly begin: string; readonly end: string };
+  makeReader(tally: Tally, size: number): MessageReader;
+}
+
+const encoder = new TextEncoder();
+
+const UPGRADE = {
+  request: encoder.encode(
+    `GET /topics/${TOPIC} HTTP/1.1\r\nHost: bench\r\n` +
+      "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\n" +
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+  ),
+  answer: { begin: "HTTP/1.1 101 ", end: "\r\n\r\n" },
+};
+
+/** All of them. */
+export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
+  relay: {
+    ...UPGRADE,
+    makeReader: (tally, size) => new RelayReader(tally, size),
+  },
+  text: {
+    ...UPGRADE,
+    makeReader: (tally, size) => new TextReader(tally, size),
+  },
+  redis: {
+    request: encoder.encode(`SUBSCRIBE ${TOPIC}\r\n`),
+    answer: { begin: "*3\r\n$9\r\nsubscribe\r\n", end: ":1\r\n" },
+    makeReader: (tally, size) => new RedisReader(tally, size),
+  },
+};

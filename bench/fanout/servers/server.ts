@@ -1,0 +1,34 @@
+import type { ProtocolName } from "../generator/protocol.ts";
+import type { BenchProcess } from "../process.ts";
+
+/** A server that runs. */
+export interface RunningServer extends AsyncDisposable {
+  readonly process: BenchProcess;
+  readonly port: number;
+}
+
+/** How to start a server. */
+export interface Launch {
+  /** The core that it is bound to; `undefined` for any. */
+  readonly core: number | undefined;
+  /** Where its events come from, for one that reads them. */
+  readonly upstream: string;
+}
+
+/** What is measured. */
+export interface Server {
+  readonly name: string;
+  /** With its version. */
+  readonly title: string;
+  /** How it speaks to subscribers. */
+  readonly protocol: ProtocolName;
+  /** Whether it reads an event stream, or is sent requests of some kind. */
+  readonly feed: "sse" | "posts" | "publishes";
+  start(launch: Launch): Promise<RunningServer>;
+}
+
+/** A server that cannot be measured here, and why. */
+export interface Missing {
+  readonly name: string;
+  readonly why: string;
+}
