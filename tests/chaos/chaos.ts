@@ -1,0 +1,431 @@
+/**
+ * A relay, its topics and its subscribers, in which everything happens that can,
+ * in steps that a seed decides.
+ *
+ * @module
+ */
+import { createRelay, type Relay } from "../../relay/relay.ts";
+import type { EndStatus, Topic } from "../../relay/topics/topic.ts";
+import { FakeClock } from "../../src/testing/fake_clock.ts";
+import { Random } from "../support/random.ts";
+import { until } from "../support/within.ts";
+import type { ContentKind } from "./content.ts";
+import { Subscriber } from "./subscriber.ts";
+import { Truth } from "./truth.ts";
+import { emptyTally, type Settings, type Tally, type World } from "./world.ts";
+
+/** How long a run is, and how large. */
+export interface ChaosOptions {
+  readonly seed: number;
+  /** How long it goes on at most, in seconds. */
+  readonly seconds: number;
+  /** After how many steps it stops. */
+  readonly steps: number;
+  /** After how many deliveries it stops. */
+  readonly deliveries: number;
+  /** Subscribers of which every event is checked. */
+  readonly exact: number;
+  /** Subscribers of which events are counted. */
+  readonly counting: number;
+  /** Called now and then. */
+  readonly onProgress?: (result: ChaosResult) => void;
+}
+
+/** What came of a run. */
+export interface ChaosResult extends Tally {
+  readonly steps: number;
+  readonly seconds: number;
+  readonly logs: number;
+}
+
+const TOPICS: readonly [name: string, kind: ContentKind][] = [
+  ["plain.1", "plain"],
+  ["plain.2", "plain"],
+  ["plain.3", "plain"],
+  ["responses.1", "responses"],
+  ["responses.2", "responses"],
+  ["chat.1", "chat"],
+  ["chat.2", "chat"],
+  ["large", "large"],
+];
+
+const FIXED: readonly string[] = ["fixed.1", "fixed.2", "fixed.3"];
+
+const STATUSES: readonly EndStatus[] = [
+  "complete",
+  "failed",
+  "truncated",
+  "cancelled",
+  "expired",
+];
+
+/** How long the end may take, in milliseconds of real time. */
+const LIMIT = 60_000;
+
+/** After how many steps progress is told. */
+const PROGRESS = 1_000;
+
+/** How many events are added in a step: one of these, for a while. */
+const RATES: Record<ContentKind, readonly number[]> = {
+  plain: [0, 0, 1, 3, 20, 300],
+  responses: [0, 1, 5, 50, 400],
+  chat: [0, 1, 5, 50, 400],
+  large: [0, 0, 1, 2, 15],
+  fixed: [0, 20, 500, 1_500, 3_000],
+};
+
+/** How many events a log gets at most. */
+const MOST: Record<ContentKind, number> = {
+  plain: 5_000,
+  responses: 5_000,
+  chat: 5_000,
+  large: 500,
+  fixed: 1e9,
+};
+
+function settingsOf(random: Random): Settings {
+  return {
+    maxEvents: random.pick([10, 200, 2_000, 10_000, 10_000]),
+    maxBytes: random.pick([4_096, 2 ** 16, 2 ** 20, 2 ** 24, 2 ** 24]),
+    maxAge: random.pick([Infinity, Infinity, 2_000]),
+    endedTtl: random.pick([300, 3_000, 20_000]),
+    awaitedTtl: random.pick([500, 5_000]),
+    heartbeat: random.pick([2_000, 4_000, 15_000]),
+    slowTimeout: random.pick([Infinity, 1_000, 5_000]),
+    onSlow: random.pick(["gap", "close"]),
+    awaitTopics: random.chance(0.8),
+  };
+}
+
+/** Fills one topic, and ends it, again and again. */
+class Feeder {
+  readonly name: string;
+  readonly #kind: ContentKind;
+  readonly #random: Random;
+  readonly #truth: Truth;
+  #rate = 1;
+  #rateUntil = 0;
+
+  constructor(name: string, kind: ContentKind, random: Random, truth: Truth) {
+    this.name = name;
+    this.#kind = kind;
+    this.#random = random;
+    this.#truth = truth;
+  }
+
+  step(relay: Relay, tick: number, most: number): void {
+    const [what, share, rate] = [
+      this.#random.next(),
+      this.#random.next(),
+      this.#random.pick(RATES[this.#kind]),
+    ];
+    const status = this.#random.pick(STATUSES);
+    const known = relay.topics.get(this.name);
+    if (known?.state.kind === "ended") {
+      // Otherwise it expires.
+      if (what < 0.01) relay.topics.delete(this.name);
+      return;
+    }
+    if (known?.state.kind !== "open" && what > 0.1) return;
+    const topic = relay.topics.create(this.name);
+    const generation = this.#truth.of(topic);
+    if (tick >= this.#rateUntil) {
+      this.#rate = rate;
+      this.#rateUntil = tick + Math.floor(1 + share * 60);
+    }
+    // A little less than what is kept, so that who reads can follow, mostly.
+    const count = Math.ceil(
+      Math.min(this.#rate * (0.5 + share), share < 0.02 ? Infinity : most),
+    );
+    if (count > 0) generation.feed(count);
+    if (what < 0.003 || generation.count > MOST[this.#kind]) {
+      this.end(topic, status, share < 0.5 ? `because of ${tick}` : undefined);
+    } else if (what < 0.0035) {
+      generation.verdict = {
+        status: "cancelled",
+        reason: "The topic was deleted",
+      };
+      relay.topics.delete(this.name);
+    } else if (what > 0.99) {
+      topic.setUpstream({ state: "retrying", attempt: tick, retryIn: 100 });
+    } else if (what > 0.98) {
+      topic.setUpstream({ state: "open" });
+    }
+  }
+
+  end(topic: Topic, status: EndStatus, reason?: string): void {
+    const generation = this.#truth.of(topic);
+    generation.verdict = { status, ...(reason !== undefined && { reason }) };
+    topic.end(status, reason);
+  }
+}
+
+class Chaos implements World {
+  readonly truth: Truth;
+  readonly tally: Tally = emptyTally();
+  tick = 0;
+  port = 0;
+  settings: Settings;
+  incarnation = 0;
+  isGoing = false;
+  isCalm = false;
+  readonly #options: ChaosOptions;
+  readonly #random: Random;
+  readonly #clock = new FakeClock(1_000_000);
+  readonly #feeders: readonly Feeder[];
+  readonly #subscribers: readonly Subscriber[];
+  readonly #started = performance.now();
+  #relay: Relay | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #restartedAt = 0;
+  /** Where the relay is on its way out, and back. */
+  #going:
+    | { phase: "draining" | "closing" | "closed"; backAt: number }
+    | undefined;
+
+  constructor(options: ChaosOptions) {
+    this.#options = options;
+    // Only its 32 bits count: -1 is the seed that 4294967295 is.
+    const seed = options.seed >>> 0;
+    const random = new Random(seed);
+    this.#random = random.fork();
+    this.settings = settingsOf(this.#random);
+    const kinds = new Map<string, ContentKind>([
+      ...TOPICS,
+      ...FIXED.map((name) => [name, "fixed"] as const),
+    ]);
+    this.truth = new Truth(seed, kinds);
+    this.#feeders = Array.from(
+      kinds,
+      ([name, kind]) => new Feeder(name, kind, random.fork(), this.truth),
+    );
+    const exact = Array.from(
+      { length: options.exact },
+      (_, index) => this.#exact(index, random.fork()),
+    );
+    const counting = Array.from(
+      { length: options.counting },
+      (_, index) => this.#counting(index, random.fork()),
+    );
+    this.#subscribers = [...exact, ...counting];
+  }
+
+  topic(name: string): Topic | undefined {
+    return this.#relay?.topics.get(name);
+  }
+
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+  }
+
+  get result(): ChaosResult {
+    return {
+      ...this.tally,
+      steps: this.tick,
+      seconds: (performance.now() - this.#started) / 1_000,
+      logs: this.truth.generations,
+    };
+  }
+
+  async run(): Promise<ChaosResult> {
+    const { seconds, steps, deliveries, onProgress } = this.#options;
+    try {
+      await this.#start();
+      const end = this.#started + seconds * 1_000;
+      while (
+        performance.now() < end && this.tick < steps &&
+        this.tally.deliveries < deliveries
+      ) {
+        await this.#step();
+        if (this.tick % PROGRESS === 0) onProgress?.(this.result);
+      }
+      await this.#calmDown();
+      return this.result;
+    } finally {
+      await Promise.all(this.#subscribers.map((one) => one.dispose()));
+      await this.#clock.run(this.#relay?.close() ?? Promise.resolve());
+      // After an answer whose request had a body, @hono/node-server looks twice,
+      // a timer each, whether it was read: they are not to outlive the test.
+      for (let turn = 0; turn < 3; turn++) await this.#turn();
+    }
+  }
+
+  #exact(index: number, random: Random): Subscriber {
+    // Each door has each mode, with and without the rest.
+    const door = (["one", "many", "sse", "one", "many"] as const)[index % 5]!;
+    const isPlain = door === "sse";
+    const names = TOPICS.map(([name]) => name);
+    return new Subscriber(
+      `exact ${index}`,
+      {
+        door,
+        mode: isPlain
+          ? "all"
+          : (["all", "merge", "latest"] as const)[index % 3]!, // of three
+        window: isPlain || index % 4 < 2
+          ? undefined
+          : random.pick([100, 1_000, 20_000, 500_000]),
+        snapshot: !isPlain && index % 7 < 3,
+        topics: door === "many"
+          ? random.shuffle(names).slice(0, random.integer(1, 6))
+          : [names[index % names.length]!], // there are some
+        isCounting: false,
+        restlessness: random.pick([0.002, 0.02, 0.1]),
+      },
+      random,
+      this,
+    );
+  }
+
+  #counting(index: number, random: Random): Subscriber {
+    return new Subscriber(
+      `counting ${index}`,
+      {
+        door: "one",
+        mode: "all",
+        window: index % 8 === 0 ? random.pick([20_000, 1_000_000]) : undefined,
+        snapshot: false,
+        topics: [FIXED[index % FIXED.length]!], // there are some
+        isCounting: true,
+        restlessness: random.pick([0.0005, 0.002, 0.02]),
+      },
+      random,
+      this,
+    );
+  }
+
+  async #start(): Promise<void> {
+    this.#relay = createRelay({
+      ...this.settings,
+      port: this.port,
+      clock: this.#clock,
+    });
+    ({ port: this.port } = await this.#relay.listen());
+    this.incarnation++;
+    this.isGoing = false;
+    this.#restartedAt = this.tick;
+  }
+
+  /** What is there now would not be known later, if nobody has looked. */
+  #look(): void {
+    for (const topic of this.#relay?.topics ?? []) this.truth.of(topic);
+  }
+
+  async #step(): Promise<void> {
+    this.tick++;
+    this.#look();
+    const relay = this.#relay;
+    const isThere = this.#going === undefined ||
+      this.#going.phase === "draining";
+    if (relay && isThere) {
+      const most = Math.min(
+        this.settings.maxEvents,
+        this.settings.maxBytes / 40,
+      ) / 2;
+      for (const feeder of this.#feeders) {
+        feeder.step(relay, this.tick, most);
+      }
+    }
+    await this.#restart();
+    for (const subscriber of this.#subscribers) subscriber.step();
+    await this.#clock.advance(this.#random.integer(5, 60));
+    await this.#turn();
+    this.#check();
+  }
+
+  #check(): void {
+    if (!this.#failure) return;
+    const { error } = this.#failure;
+    throw new Error(
+      `Seed ${this.#options.seed}, step ${this.tick}: ${
+        error instanceof Error ? error.message : error
+      }`,
+      { cause: error },
+    );
+  }
+
+  async #restart(): Promise<void> {
+    const [what, long] = [this.#random.next(), this.#random.integer(1, 40)];
+    const relay = this.#relay;
+    if (!relay) return;
+    if (!this.#going) {
+      if (what > 0.004 || this.tick - this.#restartedAt < 100) return;
+      this.isGoing = true;
+      this.tally.restarts++;
+      const isDrain = what < 0.002;
+      if (isDrain) this.tally.drains++;
+      this.#going = { phase: isDrain ? "draining" : "closing", backAt: 0 };
+      const going = this.#going;
+      const gone = isDrain
+        ? relay.drain(long * 100).then(() => {
+          going.phase = "closing";
+          return relay.close();
+        })
+        : relay.close();
+      gone.then(() => {
+        going.phase = "closed";
+        going.backAt = this.tick + long;
+      }, (error) => this.fail(error));
+    } else if (
+      this.#going.phase === "closed" && this.tick >= this.#going.backAt
+    ) {
+      this.#going = undefined;
+      this.settings = settingsOf(this.#random);
+      await this.#start();
+    }
+  }
+
+  /** Everything ends, and everybody has to see it. */
+  async #calmDown(): Promise<void> {
+    this.#look();
+    for (let step = 0; this.#going; step++) {
+      await this.#step();
+      if (step > 2_000) throw new Error("The relay does not close");
+    }
+    const relay = this.#relay;
+    if (!relay) return;
+    this.isCalm = true;
+    for (const feeder of this.#feeders) {
+      const known = relay.topics.get(feeder.name);
+      if (known?.state.kind === "ended") relay.topics.delete(feeder.name);
+      const topic = relay.topics.create(feeder.name);
+      this.truth.of(topic).feed(5);
+      feeder.end(topic, "complete", "calm");
+    }
+    const check = () => {
+      this.#check();
+      for (const subscriber of this.#subscribers) subscriber.step();
+      this.tick++;
+    };
+    await until(
+      () => {
+        check();
+        return this.#subscribers.every(({ isDone }) => isDone) || undefined;
+      },
+      LIMIT,
+      () =>
+        `everybody to see the end: ${
+          this.#subscribers.filter(({ isDone }) => !isDone)
+            .map(({ state }) => state).join("\n")
+        }`,
+    );
+    await until(
+      () => [...relay.topics].every((one) => one.followers === 0) || undefined,
+      LIMIT,
+      () =>
+        `all to be forgotten: ${
+          [...relay.topics].map((one) => `${one.name} ${one.followers}`)
+        }`,
+    );
+    this.#check();
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
+/** Runs it; throws at the first thing that is wrong. */
+export function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  return new Chaos(options).run();
+}

@@ -1,0 +1,102 @@
+/**
+ * What those who take part in a run know of it.
+ *
+ * @module
+ */
+import type { Topic } from "../../relay/topics/topic.ts";
+import type { Truth } from "./truth.ts";
+
+/** How the relay that runs is set up, as far as it shows. */
+export interface Settings {
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+  readonly maxAge: number;
+  readonly endedTtl: number;
+  readonly awaitedTtl: number;
+  readonly heartbeat: number;
+  readonly slowTimeout: number;
+  readonly onSlow: "gap" | "close";
+  readonly awaitTopics: boolean;
+}
+
+/** What has happened in a run. */
+export interface Tally {
+  /** Events that came, each counted for each that it came to. */
+  deliveries: number;
+  /** How many of these were counted by the beginnings of their frames. */
+  counted: number;
+  /** How many came as part of `merged`, or of a `snapshot`. */
+  merged: number;
+  inSnapshots: number;
+  snapshots: number;
+  lives: number;
+  upstreams: number;
+  heartbeats: number;
+  /** Gaps, and events in them, by their reason. */
+  readonly gaps: Record<string, number>;
+  readonly missed: Record<string, number>;
+  /** Ends that were told, by their status. */
+  readonly ends: Record<string, number>;
+  /** Subscriptions, by where they began. */
+  readonly visits: Record<string, number>;
+  /** How subscribers left. */
+  readonly departures: Record<string, number>;
+  /** How the relay has closed connections. */
+  readonly closings: Record<string, number>;
+  stalls: number;
+  restarts: number;
+  drains: number;
+}
+
+/** Counts something of a kind. */
+export function count(
+  counts: Record<string, number>,
+  kind: string,
+  by = 1,
+): void {
+  counts[kind] = (counts[kind] ?? 0) + by;
+}
+
+/** Makes a tally of nothing. */
+export function emptyTally(): Tally {
+  return {
+    deliveries: 0,
+    counted: 0,
+    merged: 0,
+    inSnapshots: 0,
+    snapshots: 0,
+    lives: 0,
+    upstreams: 0,
+    heartbeats: 0,
+    gaps: {},
+    missed: {},
+    ends: {},
+    visits: {},
+    departures: {},
+    closings: {},
+    stalls: 0,
+    restarts: 0,
+    drains: 0,
+  };
+}
+
+/** A run, as its subscribers see it. */
+export interface World {
+  /** How many steps were made. */
+  readonly tick: number;
+  readonly port: number;
+  readonly truth: Truth;
+  readonly tally: Tally;
+  /** Of the relay that runs, or ran last. */
+  readonly settings: Settings;
+  /** Which relay it is: one more for each restart. */
+  readonly incarnation: number;
+  /** Whether the relay is closing, closed, or about to be. */
+  readonly isGoing: boolean;
+  /** Whether there is to be nothing but reading to the end. */
+  readonly isCalm: boolean;
+  /** The topic of this name that there is now. */
+  topic(name: string): Topic | undefined;
+  /** Ends the run: something was wrong. */
+  fail(error: unknown): void;
+}
