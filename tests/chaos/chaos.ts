@@ -91,7 +91,9 @@ function settingsOf(random: Random): Settings {
     endedTtl: random.pick([300, 3_000, 20_000]),
     awaitedTtl: random.pick([500, 5_000]),
     heartbeat: random.pick([2_000, 4_000, 15_000]),
-    slowTimeout: random.pick([Infinity, 1_000, 5_000]),
+    // Of the steps' time, which passes faster than sockets are looked at: a reader
+    // that is quick can be without news for tens of steps.
+    slowTimeout: random.pick([Infinity, 4_000, 10_000]),
     onSlow: random.pick(["gap", "close"]),
     awaitTopics: random.chance(0.8),
   };
