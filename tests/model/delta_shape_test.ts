@@ -89,6 +89,9 @@ const EXTRAS = [
   ',"content":"x"',
   ',"x\\"delta":"y"',
   ',"delta":"dup"',
+  // What the first of the probes is, by chance.
+  ',"delta":"one"',
+  ',"content":"one"',
   ',"usage":null',
 ];
 const LEADS = [
