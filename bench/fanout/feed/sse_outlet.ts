@@ -28,6 +28,8 @@ export class SseOutlet implements Outlet {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     console.log(listener.addr.port);
     const connection = await listener.accept();
+    // Or an event waits for the acknowledgement of the one before, 40 ms now and then.
+    connection.setNoDelay();
     await connection.read(new Uint8Array(16 * 1024));
     await writeText(connection, HEAD);
     return new SseOutlet(connection, chunkEvents);
