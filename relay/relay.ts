@@ -6,7 +6,10 @@ import { Pump } from "./delivery/pump.ts";
 import { rawSseFormat, sseFormat } from "./delivery/sse_format.ts";
 import type { SlowReaders } from "./delivery/subscriber.ts";
 import { Watch } from "./delivery/watch.ts";
-import { websocketFormat } from "./delivery/websocket_format.ts";
+import {
+  mergedWebsocketFormat,
+  websocketFormat,
+} from "./delivery/websocket_format.ts";
 import { drain } from "./drain.ts";
 import { draining, type Problem } from "./http/problem.ts";
 import { createRequestHandler } from "./http/routes.ts";
@@ -235,6 +238,7 @@ class RelayServer implements Relay {
       topics: this.topics,
       pump: this.#pump,
       frames: new FrameCache(websocketFormat),
+      mergedFrames: new FrameCache(mergedWebsocketFormat),
       heartbeat: this.#heartbeat,
       slow: this.#slow,
       refusal,

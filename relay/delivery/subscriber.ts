@@ -38,22 +38,25 @@ export interface SubscriberEvents {
  * for what comes next. A peer that stops reading costs the one write that does
  * not finish.
  */
-export class Subscriber implements Disposable {
+export class Subscriber implements Watched, Disposable {
   readonly #sink: Sink;
   readonly #pump: Pump;
   readonly #events: SubscriberEvents;
   readonly #slow: SlowReaders | undefined;
-  readonly #watched: Watched | undefined;
   /** Answers to what the peer asked: they go before events. */
   readonly #answers: Uint8Array[] = [];
-  /** Subscriptions that may have something to say, each once. */
+  // A list, as most have one subscription: each map costs an idle connection 200
+  // bytes of 8 KiB.
+  readonly #subscriptions: Subscription[] = [];
+  /** Subscriptions that may have something to say, each once, in the order of their turns. */
   readonly #ready = new Set<Subscription>();
-  readonly #unfollow = new Map<Subscription, () => void>();
-  /** Subscriptions that wait for the peer to take what was sent. */
-  readonly #blocked = new Map<Subscription, Watched>();
+  /** Subscriptions that wait for the peer to take what was sent; most never do. */
+  #blocked: Map<Subscription, Watched> | undefined;
   #begun = 0;
   #finished = 0;
   #told = 0;
+  /** How many writes there were when it was last looked whether the peer reads. */
+  #seen = 0;
   #isReading = false;
   #closed = false;
   readonly #done = (): void => {
@@ -79,17 +82,24 @@ export class Subscriber implements Disposable {
     this.#pump = pump;
     this.#events = events;
     this.#slow = slow;
-    if (!slow) return;
-    let begun = 0;
-    this.#watched = {
-      takeSign: (): boolean => {
-        const before = begun;
-        begun = this.#begun;
-        return begun > before || begun === this.#finished;
-      },
-      onQuiet: (): void => this.#onSlow(this.#unfollow.keys()),
-    };
-    slow.watch.add(this.#watched);
+    slow?.watch.add(this);
+  }
+
+  /** What is followed, up to the end of each. */
+  get subscriptions(): readonly Subscription[] {
+    return this.#subscriptions;
+  }
+
+  /** Whether the peer has taken something since this was last asked, or has nothing to take. */
+  takeSign(): boolean {
+    const before = this.#seen;
+    this.#seen = this.#begun;
+    return this.#begun > before || this.#begun === this.#finished;
+  }
+
+  /** The peer has taken nothing for as long as it may. */
+  onQuiet(): void {
+    this.#onSlow(this.#subscriptions);
   }
 
   /** How many answers wait for an earlier write. */
@@ -123,7 +133,8 @@ export class Subscriber implements Disposable {
 
   /** Begins to deliver a subscription. */
   add(subscription: Subscription): void {
-    this.#unfollow.set(subscription, subscription.topic.follow());
+    subscription.topic.follow();
+    this.#subscriptions.push(subscription);
     this.#pump.join(subscription);
     this.wake(subscription);
   }
@@ -137,7 +148,7 @@ export class Subscriber implements Disposable {
 
   /** Lets a subscription have its turn: it may have something to say. */
   wake(subscription: Subscription): void {
-    if (!this.#unfollow.has(subscription)) return;
+    if (!this.#subscriptions.includes(subscription)) return;
     if (!subscription.blocked) this.#unblock(subscription);
     this.#ready.add(subscription);
     this.#work(true);
@@ -152,7 +163,7 @@ export class Subscriber implements Disposable {
     for (const answer of this.#answers.splice(0)) {
       this.#sink.write(answer, () => {});
     }
-    for (const subscription of [...this.#unfollow.keys()]) {
+    for (const subscription of [...this.#subscriptions]) {
       this.#remove(subscription);
     }
   }
@@ -160,15 +171,13 @@ export class Subscriber implements Disposable {
   /** Stops everything: the peer is gone. */
   [Symbol.dispose](): void {
     this.close();
-    if (this.#watched) this.#slow?.watch.delete(this.#watched);
+    this.#slow?.watch.delete(this);
   }
 
   #remove(subscription: Subscription): void {
-    const unfollow = this.#unfollow.get(subscription);
-    if (!unfollow) return;
-    unfollow();
-    this.#unfollow.delete(subscription);
+    if (!takeOut(this.#subscriptions, subscription)) return;
     this.#ready.delete(subscription);
+    subscription.topic.unfollow();
     this.#unblock(subscription);
     this.#pump.leave(subscription);
   }
@@ -227,7 +236,7 @@ export class Subscriber implements Disposable {
     read.then((bytes) => {
       this.#isReading = false;
       if (this.#closed) return;
-      if (!this.#unfollow.has(subscription)) return this.#work();
+      if (!this.#subscriptions.includes(subscription)) return this.#work();
       this.#ready.add(subscription);
       this.#write(bytes);
     }, (error) => {
@@ -241,7 +250,7 @@ export class Subscriber implements Disposable {
   }
 
   #block(subscription: Subscription): void {
-    if (!this.#slow || this.#blocked.has(subscription)) return;
+    if (!this.#slow || this.#blocked?.has(subscription)) return;
     let isNew = true;
     const watched = {
       takeSign: (): boolean => {
@@ -251,14 +260,23 @@ export class Subscriber implements Disposable {
       },
       onQuiet: (): void => this.#onSlow([subscription]),
     };
+    this.#blocked ??= new Map();
     this.#blocked.set(subscription, watched);
     this.#slow.watch.add(watched);
   }
 
   #unblock(subscription: Subscription): void {
-    const watched = this.#blocked.get(subscription);
+    const watched = this.#blocked?.get(subscription);
     if (!watched) return;
-    this.#blocked.delete(subscription);
+    this.#blocked?.delete(subscription);
     this.#slow?.watch.delete(watched);
   }
+}
+
+/** Takes something out of a list; whether it was in it. */
+function takeOut<T>(list: T[], item: T): boolean {
+  const index = list.indexOf(item);
+  if (index < 0) return false;
+  list.splice(index, 1);
+  return true;
 }

@@ -77,13 +77,13 @@ export class Subscription {
   readonly topic: Topic;
   readonly #format: Format;
   readonly #frames: FrameCache;
-  readonly #start: Announced;
+  /** Until it has been told. */
+  #start: Announced | undefined;
   readonly #latest: boolean;
   readonly #window: Window;
   #cursor: number;
   /** The upstream's state is not queued: the latest is told where it is another than this. */
   #upstreamVersion: number;
-  #announced = false;
   #foreign: boolean;
   #wantsSnapshot: boolean;
   #slow = false;
@@ -112,11 +112,12 @@ export class Subscription {
     this.topic = topic;
     this.#format = format;
     this.#frames = frames;
-    this.#start = announce(topic, after);
+    const start = announce(topic, after);
+    this.#start = start;
     this.#latest = latest;
     this.#window = new Window(window);
-    this.#cursor = this.#start.cursor;
-    this.#foreign = this.#start.foreign;
+    this.#cursor = start.cursor;
+    this.#foreign = start.foreign;
     this.#wantsSnapshot = snapshot;
     this.#upstreamVersion = untoldUpstream(topic);
   }
@@ -227,9 +228,9 @@ export class Subscription {
 
   #nextMessage(): SubscriptionMessage | undefined {
     const { name, log, state, upstream, upstreamVersion } = this.topic;
-    if (!this.#announced) {
-      this.#announced = true;
+    if (this.#start) {
       const { cursor, recovered, first, next, state } = this.#start;
+      this.#start = undefined;
       return {
         type: "subscribed",
         topic: name,

@@ -10,7 +10,12 @@ import {
 import type { FrameCache } from "./frames.ts";
 import type { Pump } from "./pump.ts";
 import type { CloseCode, RelayWebSocket } from "./relay_websocket.ts";
-import { type SlowReaders, Subscriber } from "./subscriber.ts";
+import {
+  type Sink,
+  type SlowReaders,
+  Subscriber,
+  type SubscriberEvents,
+} from "./subscriber.ts";
 import { Subscription } from "./subscription.ts";
 import type { Watch, Watched } from "./watch.ts";
 import { textFrame, websocketFormat } from "./websocket_format.ts";
@@ -54,19 +59,25 @@ const PONG_BACKLOG = 16 * 1024;
 
 const logger = getLogger(["rivulet", "relay", "websocket"]);
 
-/** One WebSocket peer (protocol, section 2). */
-export class WebSocketConnection {
+/**
+ * One WebSocket peer (protocol, section 2).
+ *
+ * It is itself what its subscriber writes to and tells, and what is watched: an
+ * object with functions of its own for each would cost an idle connection 1 KB.
+ */
+export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
   readonly #id = crypto.randomUUID();
   readonly #ws: RelayWebSocket;
   readonly #socket: Duplex;
   readonly #context: WebSocketContext;
   readonly #subscriber: Subscriber;
-  readonly #subscriptions = new Map<string, Subscription>();
   /** The topic that the socket was opened for: with its end, the socket is done. */
   #only: string | undefined;
   #onlyEnded = false;
   /** How many pings there were since the last sign of life. */
   #missed = 0;
+  /** The write that was under way at the last look; 0 where none was. */
+  #stuck = 0;
 
   /**
    * Takes over an upgraded socket.
@@ -79,28 +90,7 @@ export class WebSocketConnection {
     this.#ws = ws;
     this.#socket = socket;
     this.#context = context;
-    const sink = {
-      write: (bytes: Uint8Array, done: () => void): void => {
-        // After its close frame a socket may carry nothing more.
-        if (ws.readyState === ws.OPEN) socket.write(bytes, done);
-      },
-    };
-    this.#subscriber = new Subscriber(sink, context.pump, {
-      onEnd: (subscription) => this.#onEnd(subscription),
-      onError: (error) => {
-        logger.error("Cannot read a log for {connection}: {error}", {
-          connection: this.#id,
-          error,
-        });
-        this.close(1011, "A log could not be read");
-      },
-      onSlow: () =>
-        ws.readyState === ws.OPEN
-          ? this.close(4408, "Nothing was read for too long")
-          : ws.terminate(),
-      onDrain: () => ws.isPaused && ws.resume(),
-    }, context.slow);
-    const life = this.#watchLife();
+    this.#subscriber = new Subscriber(this, context.pump, this, context.slow);
     ws.on("message", (data, isBinary) => {
       this.#missed = 0;
       this.#onMessage(data, isBinary);
@@ -116,11 +106,10 @@ export class WebSocketConnection {
         logger.debug("{connection}: {error}", { connection: this.#id, error }),
     );
     ws.on("close", () => {
-      context.heartbeat.delete(life);
+      context.heartbeat.delete(this);
       this.#subscriber[Symbol.dispose]();
-      this.#subscriptions.clear();
     });
-    context.heartbeat.add(life);
+    context.heartbeat.add(this);
     this.#answer({
       type: "welcome",
       connection: this.#id,
@@ -163,37 +152,83 @@ export class WebSocketConnection {
     this.#ws.terminate();
   }
 
-  /** Gives signs of life where nothing else is sent, and asks for the peer's. */
-  #watchLife(): Watched {
+  /** Writes a frame, or some that are joined. */
+  write(bytes: Uint8Array, done: () => void): void {
+    // After its close frame a socket may carry nothing more.
+    if (this.#isOpen) this.#socket.write(bytes, done);
+  }
+
+  /** The end of a subscription has been written. */
+  onEnd({ topic }: Subscription): void {
+    if (topic.name === this.#only) this.#onlyEnded = true;
+    if (this.#onlyEnded && this.#subscriber.subscriptions.length === 0) {
+      this.close(1000, "The topic has ended");
+    }
+  }
+
+  /** Something cannot be read from a log. */
+  onError(error: unknown): void {
+    logger.error("Cannot read a log for {connection}: {error}", {
+      connection: this.#id,
+      error,
+    });
+    this.close(1011, "A log could not be read");
+  }
+
+  /** The peer is too slow to be kept. */
+  onSlow(): void {
+    if (this.#isOpen) this.close(4408, "Nothing was read for too long");
+    else this.#ws.terminate();
+  }
+
+  /** All answers have been written. */
+  onDrain(): void {
+    if (this.#ws.isPaused) this.#ws.resume();
+  }
+
+  /** Whether anything was written; takes note of what that says of the peer. */
+  takeSign(): boolean {
     const subscriber = this.#subscriber;
-    /** The write that was under way at the last look; 0 where none was. */
-    let stuck = 0;
-    const isStuck = (): boolean => subscriber.begun > subscriber.finished;
-    return {
-      takeSign: () => {
-        // The kernel takes at once what finds room: only a write that had to wait
-        // tells of the peer. Then a pong may be long in coming, behind all that
-        // is on its way.
-        if (stuck > 0 && subscriber.finished >= stuck) this.#missed = 0;
-        stuck = isStuck() ? subscriber.begun : 0;
-        return subscriber.takeWrote();
-      },
-      onQuiet: () =>
-        subscriber.answer(websocketFormat.heartbeat(this.#context.clock.now())),
-      onInterval: () => {
-        if (this.#missed >= MAX_MISSED) return this.#giveUp(isStuck());
-        this.#missed++;
-        // Behind the write that is under way at most: an answer would be next to go.
-        if (this.#ws.readyState === this.#ws.OPEN) this.#socket.write(PING);
-      },
-    };
+    // The kernel takes at once what finds room: only a write that had to wait
+    // tells of the peer. Then a pong may be long in coming, behind all that
+    // is on its way.
+    if (this.#stuck > 0 && subscriber.finished >= this.#stuck) this.#missed = 0;
+    this.#stuck = this.#isStuck ? subscriber.begun : 0;
+    return subscriber.takeWrote();
+  }
+
+  /** Gives a sign of life where nothing else is sent. */
+  onQuiet(): void {
+    this.#subscriber.answer(
+      websocketFormat.heartbeat(this.#context.clock.now()),
+    );
+  }
+
+  /** Asks for the peer's. */
+  onInterval(): void {
+    if (this.#missed >= MAX_MISSED) return this.#giveUp();
+    this.#missed++;
+    // Behind the write that is under way at most: an answer would be next to go.
+    if (this.#isOpen) this.#socket.write(PING);
+  }
+
+  get #isOpen(): boolean {
+    return this.#ws.readyState === this.#ws.OPEN;
+  }
+
+  get #isStuck(): boolean {
+    return this.#subscriber.begun > this.#subscriber.finished;
+  }
+
+  #subscriptionTo(name: string): Subscription | undefined {
+    return this.#subscriber.subscriptions.find(({ topic }) =>
+      topic.name === name
+    );
   }
 
   /** Cuts the connection of a dead peer, and tells it where that can still be done. */
-  #giveUp(isStuck: boolean): void {
-    if (isStuck || this.#ws.readyState !== this.#ws.OPEN) {
-      return this.terminate();
-    }
+  #giveUp(): void {
+    if (this.#isStuck || !this.#isOpen) return this.terminate();
     this.close(4412, "No pong");
     this.#socket.end(() => this.terminate());
   }
@@ -219,7 +254,7 @@ export class WebSocketConnection {
 
   #onMessage(data: unknown, isBinary: boolean): void {
     // What was under way when the socket was closed asks for nothing any more.
-    if (this.#ws.readyState !== this.#ws.OPEN) return;
+    if (!this.#isOpen) return;
     if (isBinary || !(data instanceof Uint8Array)) {
       return this.close(4500, "Expected a text frame, got a binary one");
     }
@@ -245,7 +280,7 @@ export class WebSocketConnection {
       case "subscribe":
         return this.#subscribe(message);
       case "unsubscribe": {
-        const subscription = this.#subscriptions.get(message.topic);
+        const subscription = this.#subscriptionTo(message.topic);
         if (!subscription) {
           return this.#refuse(
             "not_subscribed",
@@ -253,7 +288,6 @@ export class WebSocketConnection {
             message.topic,
           );
         }
-        this.#subscriptions.delete(message.topic);
         return this.#subscriber.remove(subscription);
       }
       case "heartbeat":
@@ -266,7 +300,7 @@ export class WebSocketConnection {
   }
 
   #ack(topic: string, offset: number): void {
-    const subscription = this.#subscriptions.get(topic);
+    const subscription = this.#subscriptionTo(topic);
     // An ack that has crossed an end on its way is nobody's mistake.
     if (!subscription) return;
     const { blocked } = subscription;
@@ -285,14 +319,15 @@ export class WebSocketConnection {
     { topic: name, after, mode, window, snapshot }: SubscribeRequest,
   ): void {
     const { topics, maxSubscriptions, awaitTopics } = this.#context;
-    if (this.#subscriptions.has(name)) {
+    const { subscriptions } = this.#subscriber;
+    if (this.#subscriptionTo(name)) {
       return this.#refuse(
         "already_subscribed",
         "There is a subscription to this topic already: unsubscribe first",
         name,
       );
     }
-    if (this.#subscriptions.size >= maxSubscriptions) {
+    if (subscriptions.length >= maxSubscriptions) {
       return this.#refuse(
         "too_many_subscriptions",
         `Expected at most ${maxSubscriptions} subscriptions on one connection`,
@@ -315,16 +350,6 @@ export class WebSocketConnection {
         ...(snapshot !== undefined && { snapshot }),
       },
     );
-    this.#subscriptions.set(name, subscription);
     this.#subscriber.add(subscription);
-  }
-
-  #onEnd(subscription: Subscription): void {
-    const { name } = subscription.topic;
-    this.#subscriptions.delete(name);
-    if (name === this.#only) this.#onlyEnded = true;
-    if (this.#onlyEnded && this.#subscriptions.size === 0) {
-      this.close(1000, "The topic has ended");
-    }
   }
 }

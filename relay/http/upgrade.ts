@@ -9,13 +9,11 @@ import {
   deliveryMode,
   type SubscribeRequest,
 } from "../delivery/client_message.ts";
-import { FrameCache } from "../delivery/frames.ts";
 import { RelayWebSocket } from "../delivery/relay_websocket.ts";
 import {
   WebSocketConnection,
   type WebSocketContext,
 } from "../delivery/websocket.ts";
-import { mergedWebsocketFormat } from "../delivery/websocket_format.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
 import { Problem, unknownTopic } from "./problem.ts";
 
@@ -106,6 +104,9 @@ function doorOf(request: IncomingMessage): Door {
   };
 }
 
+/** One for all connections. */
+function ignore(): void {}
+
 function refuse(socket: Duplex, problem: Problem): void {
   const { status, body, headers } = problem;
   socket.end(
@@ -123,7 +124,7 @@ function refuse(socket: Duplex, problem: Problem): void {
 }
 
 /** What upgrades need. */
-export interface UpgradeContext extends Omit<WebSocketContext, "mergedFrames"> {
+export interface UpgradeContext extends WebSocketContext {
   /** Why new subscribers are refused, if they are. */
   refusal(): Problem | undefined;
 }
@@ -138,8 +139,7 @@ export class UpgradeHandler {
 
   /** Makes a handler without connections. */
   constructor(context: UpgradeContext) {
-    const mergedFrames = new FrameCache(mergedWebsocketFormat);
-    this.#context = { ...context, mergedFrames };
+    this.#context = context;
     this.#refusal = context.refusal;
     this.#server = new WebSocketServer({
       noServer: true,
@@ -160,7 +160,7 @@ export class UpgradeHandler {
   /** Upgrades a connection, or refuses to. */
   handle(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     // A peer that is gone is noticed by `close`; without a listener it would be fatal.
-    socket.on("error", () => {});
+    socket.on("error", ignore);
     let door: Door;
     try {
       const refusal = this.#refusal();
@@ -183,11 +183,15 @@ export class UpgradeHandler {
     const buffer = head as Parameters<WebSocketServer["handleUpgrade"]>[2];
     this.#server.handleUpgrade(request, socket, buffer, (upgraded) => {
       // made by the class that is named above
-      const ws = upgraded as RelayWebSocket;
-      const connection = new WebSocketConnection(ws, socket, this.#context);
-      this.connections.add(connection);
-      ws.on("close", () => this.connections.delete(connection));
-      if (door.kind === "one") connection.follow(door.request);
+      this.#connect(upgraded as RelayWebSocket, socket, door);
     });
+  }
+
+  // By itself, so that the listener does not keep the request.
+  #connect(ws: RelayWebSocket, socket: Duplex, door: Door): void {
+    const connection = new WebSocketConnection(ws, socket, this.#context);
+    this.connections.add(connection);
+    ws.on("close", () => this.connections.delete(connection));
+    if (door.kind === "one") connection.follow(door.request);
   }
 }

@@ -272,17 +272,15 @@ export class Topic {
     return true;
   }
 
-  /**
-   * Counts a subscription as following this topic.
-   *
-   * @returns Counts it off again; to be called once.
-   */
-  follow(): () => void {
+  /** Counts a subscription as following this topic. */
+  follow(): void {
     this.#followers++;
-    return () => {
-      this.#followers--;
-      this.#idleSince = this.#clock.now();
-    };
+  }
+
+  /** Counts it off again; to be called once for each {@linkcode follow}. */
+  unfollow(): void {
+    this.#followers--;
+    this.#idleSince = this.#clock.now();
   }
 
   /**
