@@ -36,6 +36,10 @@ export class Lane {
   #next: number;
   /** How many times all have to be woken for what was added. */
   #due = 0;
+  /** How many are still to be woken of those that were ready when the round began. */
+  #roundLeft = 0;
+  /** What was due then. */
+  #roundDue = 0;
   /** Those that have to be back before that is once less. */
   readonly #owed = new Set<Subscription>();
   #caughtUp: PromiseWithResolvers<void> | undefined;
@@ -116,6 +120,7 @@ export class Lane {
   /** Takes one out of the line that is woken now, in milliseconds. */
   take(subscription: Subscription, now: number): void {
     this.ready.delete(subscription);
+    if (--this.#roundLeft <= 0) this.#beginRound();
     // Where little is added, nobody will have to be waited for.
     if (this.#due < WORTH_COUNTING || this.#stuck.has(subscription)) return;
     this.#out.set(subscription, now);
@@ -165,11 +170,21 @@ export class Lane {
     this.#settle();
   }
 
+  /** All have been woken for what was due when the last one began: less than a share. */
+  #beginRound(): void {
+    if (!this.#caughtUp) this.#due = Math.max(this.#due - this.#roundDue, 0);
+    this.#roundDue = this.#due;
+    this.#roundLeft = this.ready.size;
+  }
+
   #back(subscription: Subscription): void {
     if (this.#out.size > 0) this.#out.delete(subscription);
     if (this.#owed.size > 0 && this.#owed.delete(subscription)) this.#settle();
     // All that was added is taken.
-    if (this.#out.size === 0 && this.ready.size === 0) this.#due = 0;
+    if (this.#out.size === 0 && this.ready.size === 0) {
+      this.#due = 0;
+      this.#roundDue = 0;
+    }
   }
 
   #settle(): void {
@@ -193,5 +208,7 @@ export class Lane {
     this.#owed.clear();
     this.#caughtUp?.resolve();
     this.#caughtUp = undefined;
+    this.#roundDue = this.#due;
+    this.#roundLeft = this.ready.size;
   }
 }

@@ -248,6 +248,22 @@ Deno.test("Pump holds up nobody whose events are taken in time", async () => {
   }
 });
 
+Deno.test("Pump holds up nobody where each round takes what came in the one before", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.open();
+  const written = new Written();
+  written.follow(world, topic, 3 * TURN);
+  await settle(written.order);
+  for (let from = 1; from <= 2_000; from += 20) {
+    const first = topic.append(messages(from, from + 19));
+    assertEquals(first, from, `held up in front of ${from}`);
+    // Somebody is always waiting for a turn.
+    const count = written.order.length;
+    while (written.order.length < count + TURN) await setImmediate();
+  }
+});
+
 Deno.test("Pump lets events follow a gap, however fast retention goes on", async () => {
   using world = new World();
   const topic = world.topic("t", { maxEvents: 10 });
