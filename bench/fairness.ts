@@ -13,7 +13,7 @@ import { stalledSockets } from "../tests/support/stalled_sockets.ts";
 import type { Counts } from "./fanout/generator/main.ts";
 import { Setup } from "./fanout/load.ts";
 import { median } from "./fanout/median.ts";
-import { relay } from "./fanout/servers/relay.ts";
+import { relay, V8_FLAGS } from "./fanout/servers/relay.ts";
 import { TOPIC } from "./fanout/event.ts";
 
 /** Time for the compiler to find what is hot, and for the stuck ones to fill up, in milliseconds. */
@@ -60,7 +60,7 @@ interface Run extends Counts {
 }
 
 async function measure(stuck: number): Promise<Run> {
-  const server = relay(values.relay, "");
+  const server = relay(values.relay, V8_FLAGS);
   await using setup = await Setup.start(server, { size, rate }, 1);
   using sockets = stalledSockets(setup.server.port);
   for (let opened = 0; opened < stuck; opened++) await sockets.open(REQUEST);

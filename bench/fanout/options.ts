@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { LEAST_SIZE } from "./event.ts";
 import { SERVER_NAMES, type ServerName } from "./servers/names.ts";
+import { V8_FLAGS } from "./servers/relay.ts";
 
 /** What is measured, and how. */
 export interface Options {
@@ -38,7 +39,8 @@ export const USAGE =
   --full              the whole matrix: hours
   --chunk NUMBER      events in an HTTP chunk of the upstream, default 1
   --relay PATH        another relay's main module, default relay/main.ts
-  --v8-flags FLAGS    for the relay, as of deno run
+  --v8-flags FLAGS    for the relay, as of deno run; "" for none; default
+                      ${V8_FLAGS}
   --save              writes bench/results/fanout-DATE.md and .svg
 `;
 
@@ -85,7 +87,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       full: { type: "boolean", default: false },
       chunk: { type: "string", default: "1" },
       relay: { type: "string", default: "relay/main.ts" },
-      "v8-flags": { type: "string", default: "" },
+      "v8-flags": { type: "string", default: V8_FLAGS },
       save: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },

@@ -2,6 +2,9 @@ import { TOPIC } from "../event.ts";
 import { startAndHear } from "./program.ts";
 import type { Server } from "./server.ts";
 
+/** As `deno task relay` is started, and as one is that has one core to itself. */
+export const V8_FLAGS = "--max-semi-space-size=4,--single-threaded-gc";
+
 /**
  * The relay.
  *
