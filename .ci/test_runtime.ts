@@ -42,6 +42,16 @@ const LEFT_OUT: {
     why: "it starts Deno, to look at the heap of its engine",
   },
   {
+    file: "tests/testing/hostile_clients_test.ts",
+    on: ["node", "bun"],
+    why: "its server is one for tests of the relay, which run on Deno",
+  },
+  {
+    file: "tests/testing/hostile_server_test.ts",
+    on: ["node", "bun"],
+    why: "its server is one for tests of the relay, which run on Deno",
+  },
+  {
     file: "tests/fetch/soak_test.ts",
     on: ["node", "bun"],
     why: "it starts Deno, to look at its memory, and takes its sockets",

@@ -1,0 +1,301 @@
+// This module is browser compatible.
+import { z } from "zod";
+import { HostilePlanError } from "./plan_error.ts";
+
+/**
+ * Where in an answer something happens:
+ *
+ * - `"request"`: before the head, once the request was read.
+ * - `"head"`: after the head, before the body.
+ * - `{ after }`: after this many events, from 1.
+ * - `{ within }`: in the middle of this event, the first being 1.
+ * - `"end"`: in place of the end of the body; so does what is planned for an
+ *   event that the answer does not have.
+ *
+ * A body that is no event stream is one event.
+ */
+export type HostilePoint =
+  | "request"
+  | "head"
+  | "end"
+  | {
+    /** After how many events. */
+    readonly after: number;
+  }
+  | {
+    /** In the middle of which event. */
+    readonly within: number;
+  };
+
+/**
+ * What goes wrong, and where:
+ *
+ * - `stall`: nothing comes for `silence` ms, then the answer goes on; or, without
+ *   `silence`, nothing comes any more.
+ * - `reset`: the connection is reset.
+ * - `cut`: the connection ends, and HTTP shows that something is missing.
+ * - `truncate`: the body ends, as if that were all.
+ * - `error`: what the format writes where the provider fails ends the body.
+ */
+export type HostileFault =
+  & {
+    /**
+     * How long nothing comes first, in milliseconds.
+     *
+     * @default {undefined}
+     */
+    readonly silence?: number | undefined;
+  }
+  & (
+    | {
+      /** What goes wrong. */
+      readonly kind: "stall" | "reset" | "cut";
+      /** Where it does. */
+      readonly at: HostilePoint;
+    }
+    | {
+      /** What goes wrong. */
+      readonly kind: "truncate";
+      /** Where it does. */
+      readonly at: Exclude<HostilePoint, "request">;
+    }
+    | {
+      /** What goes wrong. */
+      readonly kind: "error";
+      /** Where it does. */
+      readonly at: "head" | {
+        /** After how many events. */
+        readonly after: number;
+      };
+    }
+  );
+
+/** When to come back, in one of the forms that providers say it in. */
+export type HostileRetryAfter =
+  | {
+    /** `Retry-After` in seconds; a fraction too, which the standard has not. */
+    readonly seconds: number;
+  }
+  | {
+    /** `Retry-After` as a date, in so many seconds from now; dates have no fractions. */
+    readonly date: number;
+  }
+  | {
+    /** `Retry-After-Ms`, in milliseconds. */
+    readonly milliseconds: number;
+  };
+
+/**
+ * What the answer is:
+ *
+ * - `run`: what was asked for, made up; of a model, in so many `deltas`.
+ * - `recording`: one of the provider's recordings, byte for byte.
+ * - `body`: this body of an event stream, byte for byte.
+ * - `status`: an error with this status, as the format writes it.
+ * - `json`: the same with status 200, which is no event stream.
+ * - `html`: a page with status 200, as a login in between would have it.
+ * - `empty`: an event stream with nothing in it.
+ */
+export type HostileAnswer =
+  | {
+    /** What the answer is. */
+    readonly kind: "run";
+    /**
+     * In how many deltas it is said: what there is to say is said again, or not to
+     * its end.
+     *
+     * @default {undefined}, as many as there are words
+     */
+    readonly deltas?: number | undefined;
+  }
+  | {
+    /** What the answer is. */
+    readonly kind: "recording";
+    /** Its name. */
+    readonly name: string;
+  }
+  | {
+    /** What the answer is. */
+    readonly kind: "body";
+    /** The body. */
+    readonly text: string;
+  }
+  | {
+    /** What the answer is. */
+    readonly kind: "status";
+    /** The status, from 400 to 599. */
+    readonly status: number;
+    /**
+     * When to come back.
+     *
+     * @default {undefined}, which says nothing about it
+     */
+    readonly retryAfter?: HostileRetryAfter | undefined;
+  }
+  | {
+    /** What the answer is. */
+    readonly kind: "json" | "html" | "empty";
+  };
+
+/**
+ * What is wrong with the order of the events: one of them comes twice, or not at
+ * all, or after the one that follows it. `unnumbered` events have no
+ * `sequence_number`, where the format has them and the run is made up.
+ */
+export type HostileSequence =
+  | {
+    /** What is wrong. */
+    readonly kind: "duplicate" | "missing" | "reordered";
+    /** With which event, the first being 1. */
+    readonly event: number;
+  }
+  | {
+    /** What is wrong. */
+    readonly kind: "unnumbered";
+  };
+
+/**
+ * What becomes of one request to a {@linkcode HostileProvider}. `{}` is a good
+ * answer, at once.
+ *
+ * It can be written as text too: see {@linkcode parseHostilePlan}.
+ */
+export interface HostilePlan {
+  /**
+   * What the answer is.
+   *
+   * @default {{ kind: "run" }}
+   */
+  readonly answer?: HostileAnswer | undefined;
+  /**
+   * How long it takes until the head comes, in milliseconds, counted from when
+   * the request was read.
+   *
+   * @default {0}
+   */
+  readonly delay?: number | undefined;
+  /**
+   * How long it takes from one event to the next, in milliseconds.
+   *
+   * @default {0}
+   */
+  readonly pace?: number | undefined;
+  /**
+   * How the body is cut into chunks: one for each event; one for all of it; or as
+   * many bytes as this, where several numbers take turns. What there is of a chunk
+   * is sent before each wait, and before what goes wrong.
+   *
+   * @default {"event"}
+   */
+  readonly chunk?: "event" | "whole" | readonly number[] | undefined;
+  /**
+   * How the lines end, of what is made up.
+   *
+   * @default {"lf"}
+   */
+  readonly lines?: "lf" | "crlf" | "cr" | undefined;
+  /**
+   * Whether the stream begins with a byte order mark.
+   *
+   * @default {undefined}
+   */
+  readonly bom?: true | undefined;
+  /**
+   * Before every how many events there is a comment: 1 for each.
+   *
+   * @default {undefined}
+   */
+  readonly comments?: number | undefined;
+  /**
+   * Before every how many events there is a ping, as the format has it; Chat has
+   * none, and gets what proxies put there: an event of type `ping` without data.
+   *
+   * @default {undefined}
+   */
+  readonly pings?: number | undefined;
+  /**
+   * What is wrong with the order of the events.
+   *
+   * @default {undefined}
+   */
+  readonly sequence?: HostileSequence | undefined;
+  /**
+   * What goes wrong, and where.
+   *
+   * @default {undefined}
+   */
+  readonly fault?: HostileFault | undefined;
+}
+
+/** A delay that every runtime's timers can do. */
+const milliseconds = z.int().min(0).max(2 ** 31 - 1);
+const ordinal = z.int().min(1);
+const seconds = z.number().min(0).max(1e9);
+const text = z.string().refine((value) => !/\p{Surrogate}/u.test(value), {
+  message: "Expected text without half surrogates, which UTF-8 cannot hold",
+});
+
+const after = z.strictObject({ after: ordinal });
+const within = z.strictObject({ within: ordinal });
+
+const hostilePlan: z.ZodType<HostilePlan> = z.strictObject({
+  answer: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("run"), deltas: ordinal.optional() }),
+    z.strictObject({ kind: z.literal("recording"), name: text.min(1) }),
+    z.strictObject({ kind: z.literal("body"), text }),
+    z.strictObject({
+      kind: z.literal("status"),
+      status: z.int().min(400).max(599),
+      retryAfter: z.union([
+        z.strictObject({ seconds }),
+        z.strictObject({ date: seconds }),
+        z.strictObject({ milliseconds }),
+      ]).optional(),
+    }),
+    z.strictObject({ kind: z.enum(["json", "html", "empty"]) }),
+  ]).optional(),
+  delay: milliseconds.optional(),
+  pace: milliseconds.optional(),
+  chunk: z.union([
+    z.enum(["event", "whole"]),
+    z.array(ordinal).min(1),
+  ]).optional(),
+  lines: z.enum(["lf", "crlf", "cr"]).optional(),
+  bom: z.literal(true).optional(),
+  comments: ordinal.optional(),
+  pings: ordinal.optional(),
+  sequence: z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.enum(["duplicate", "missing", "reordered"]),
+      event: ordinal,
+    }),
+    z.strictObject({ kind: z.literal("unnumbered") }),
+  ]).optional(),
+  fault: z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.enum(["stall", "reset", "cut"]),
+      at: z.union([z.enum(["request", "head", "end"]), after, within]),
+      silence: milliseconds.optional(),
+    }),
+    z.strictObject({
+      kind: z.literal("truncate"),
+      at: z.union([z.enum(["head", "end"]), after, within]),
+      silence: milliseconds.optional(),
+    }),
+    z.strictObject({
+      kind: z.literal("error"),
+      at: z.union([z.literal("head"), after]),
+      silence: milliseconds.optional(),
+    }),
+  ]).optional(),
+});
+
+/** Takes a plan from whoever wrote it: a copy, or a {@linkcode HostilePlanError}. */
+export function checkedPlan(plan: unknown): HostilePlan {
+  const { success, data, error } = hostilePlan.safeParse(plan);
+  if (success) return data;
+  throw new HostilePlanError(
+    `Cannot follow the plan: ${z.prettifyError(error).replaceAll("\n", " ")}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,37 @@
+// This module is browser compatible.
+
+/** A part of a body. */
+export interface Piece {
+  /** What is sent. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Whether it is an event, and not only a comment, or the rest of one. */
+  readonly isEvent: boolean;
+  /** When it exists, by the clock: what a background run has not said yet is later. */
+  readonly due?: number;
+}
+
+/** What a route answers, before anything goes wrong. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The body. */
+  readonly pieces: Iterable<Piece>;
+  /** What the format writes where the provider fails after so many events. */
+  readonly error: (sent: number) => readonly Piece[];
+  /** The format's sign of life; `undefined` for what is no event stream. */
+  readonly ping: Piece | undefined;
+  /** Aborted once there is nothing more to say: the run was cancelled. */
+  readonly ended?: AbortSignal;
+}
+
+const encoder = new TextEncoder();
+
+/** A comment, or what else is no event. */
+export function remark(text: string): Piece {
+  return { bytes: encoder.encode(text), isEvent: false };
+}
+
+/** A part of a body, from its text. */
+export function piece(text: string): Piece {
+  return { bytes: encoder.encode(text), isEvent: true };
+}

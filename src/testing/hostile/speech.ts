@@ -1,0 +1,113 @@
+// This module is browser compatible.
+import { z } from "zod";
+import { sample } from "./sample.ts";
+
+/** A tool that may be called. */
+export interface Tool {
+  readonly name: string;
+  /** What its arguments are, as JSON Schema. */
+  readonly parameters?: unknown;
+}
+
+/** What a model is asked, in whatever format. */
+export interface Question {
+  /** The last text: the user's, or a tool's. */
+  readonly text: string;
+  /** Whether that text is the result of a tool. */
+  readonly isToolResult: boolean;
+  /** The tools that may be called now. */
+  readonly tools: readonly Tool[];
+  /** How many tokens may be said. */
+  readonly limit?: number | null | undefined;
+}
+
+/** A call of a tool. */
+export interface Call {
+  readonly name: string;
+  /** The arguments as JSON. */
+  readonly arguments: string;
+  /** The same, as it is sent. */
+  readonly deltas: readonly string[];
+}
+
+/** What a model says. */
+export interface Speech {
+  /** What is said, word by word; empty where tools are called. */
+  readonly deltas: readonly string[];
+  /** Which tools are called. */
+  readonly calls: readonly Call[];
+  /** Whether a limit was reached. */
+  readonly isCut: boolean;
+  /** How many tokens were asked and said, which are words here. */
+  readonly usage: { readonly input: number; readonly output: number };
+}
+
+/** How many characters of arguments are sent at once. */
+const CALL_DELTA = 5;
+
+const WORDS = /\s*\S+(?:\s+$)?/g;
+
+/** What content says as text, whether it is text or made of parts. */
+export const content = z.union([
+  z.string(),
+  z.array(z.looseObject({ text: z.string().optional() })),
+]).nullish().transform((content) =>
+  typeof content === "string"
+    ? content
+    : content?.map(({ text = "" }) => text).join("") ?? ""
+);
+
+/**
+ * Says the last text again, word by word; or calls tools, if there are any that
+ * have not answered yet: those that the text names, else the first.
+ *
+ * @param deltas In how many deltas it is to be said.
+ */
+export function speak(question: Question, deltas?: number): Speech {
+  const { text, isToolResult, tools, limit } = question;
+  const words = text.match(WORDS) ?? ["Hello."];
+  const [first] = tools;
+  if (first && !isToolResult) {
+    const named = tools.filter(({ name }) => text.includes(name));
+    const calls = (named.length > 0 ? named : [first]).map((tool) =>
+      callOf(tool, text)
+    );
+    const output = calls.flatMap(({ deltas }) => deltas).length;
+    return {
+      deltas: [],
+      calls,
+      isCut: false,
+      usage: { input: words.length, output },
+    };
+  }
+  const count = deltas ?? words.length;
+  const isCut = typeof limit === "number" && limit < count;
+  const said = Array.from(
+    { length: isCut ? limit : count },
+    (_, index) => wordAt(words, index),
+  );
+  return {
+    deltas: said,
+    calls: [],
+    isCut,
+    usage: { input: words.length, output: said.length },
+  };
+}
+
+/** The word at a place of a text that is said again and again. */
+function wordAt(words: readonly string[], index: number): string {
+  const word = words[index % words.length] ?? "";
+  const isAgain = index > 0 && index % words.length === 0;
+  return isAgain && !/^\s/.test(word) ? ` ${word}` : word;
+}
+
+function callOf({ name, parameters }: Tool, text: string): Call {
+  const json = JSON.stringify(sample(parameters, text) ?? {});
+  // Whole characters: JSON.stringify would write half ones as escapes.
+  const characters = [...json];
+  const deltas: string[] = [];
+  for (let at = 0; at < characters.length; at += CALL_DELTA) {
+    deltas.push(characters.slice(at, at + CALL_DELTA).join(""));
+  }
+  return { name, arguments: json, deltas };
+}
