@@ -12,23 +12,12 @@ import type {
 } from "../response_event.ts";
 import { parseUsage, type Usage } from "../usage.ts";
 import { type Fields, hasContent, isFields, textOf } from "./fields.ts";
+import { saysDone } from "./finish_reason.ts";
 import { OpenMessage, OpenReasoning } from "./open_items.ts";
 import { shownIn } from "./reasoning_details.ts";
 import { type ToolCall, ToolCalls } from "./tool_calls.ts";
 
-/** What servers say, in whatever case, when the model was done. */
-const COMPLETE: ReadonlySet<string> = new Set([
-  "stop",
-  "tool_calls",
-  "function_call",
-  "eos",
-  "eos_token",
-  "end_turn",
-  "stop_sequence",
-  "tool_use",
-]);
-
-/** What they say otherwise, in the words of the Responses API. */
+/** What servers say when the model was not done, in the words of the Responses API. */
 const REASONS: ReadonlyMap<string, string> = new Map([
   ["length", "max_output_tokens"],
   ["max_tokens", "max_output_tokens"],
@@ -230,9 +219,9 @@ export class ChatDecoder implements ResponseDecoder {
 
   /** Why the model was not done; `undefined` if it was. */
   #incompleteReason(): string | undefined {
-    const finish = this.#finish.toLowerCase();
-    if (finish === "" || COMPLETE.has(finish)) return undefined;
-    return REASONS.get(finish) ?? this.#finish;
+    const finish = this.#finish;
+    if (finish === "" || saysDone(finish)) return undefined;
+    return REASONS.get(finish.toLowerCase()) ?? finish;
   }
 
   /** Whatever is no JSON. */
