@@ -11,11 +11,12 @@ import {
   websocketFormat,
 } from "./delivery/websocket_format.ts";
 import { drain } from "./drain.ts";
-import { draining, type Problem } from "./http/problem.ts";
+import { publishFrame } from "./http/publish_frame.ts";
 import { createRequestHandler } from "./http/routes.ts";
 import { HttpServer } from "./http/server.ts";
 import { UpgradeHandler } from "./http/upgrade.ts";
 import { type RelayOptions, relayOptions } from "./options.ts";
+import { draining, type Problem } from "./problem.ts";
 import { Publisher } from "./sources/publish.ts";
 import { Sources } from "./sources/sources.ts";
 import type { After } from "./topics/position.ts";
@@ -233,6 +234,7 @@ class RelayServer implements Relay {
       idleTimeout: options.bodyTimeout,
       clock,
     };
+    const publisher = new Publisher(bodyLimits);
     this.#upgrades = new UpgradeHandler({
       ...options,
       topics: this.topics,
@@ -242,12 +244,13 @@ class RelayServer implements Relay {
       heartbeat: this.#heartbeat,
       slow: this.#slow,
       refusal,
+      publish: (request) => publishFrame(request, this.topics, publisher),
     });
     this.#server = new HttpServer({
       request: createRequestHandler({
         topics: this.topics,
         sources: this.#sources,
-        publisher: new Publisher(bodyLimits),
+        publisher,
         bodyLimits,
         awaitTopics,
         allowSources: options.allowSources,
@@ -361,7 +364,10 @@ class RelayServer implements Relay {
       () => this.#server.terminate(),
       CLOSE_GRACE,
     );
-    await Promise.all([closed, this.#sources[Symbol.asyncDispose]()]);
+    await Promise.all([
+      closed,
+      this.#sources[Symbol.asyncDispose](),
+    ]);
     cancel();
     this.#pump[Symbol.dispose]();
     this.#heartbeat[Symbol.dispose]();

@@ -26,6 +26,9 @@ const WINDOW = 256 * 1024;
 /** What was taken is told so long after the first of it, if there is little; in milliseconds. */
 const ACK_DELAY = 200;
 
+/** The longest reason to stop a topic that a relay takes, in UTF-16 code units. */
+const MAX_REASON = 1_000;
+
 /** What a relay says of a topic (protocol, section 2). It is taken at its word but for offsets. */
 export type TopicMessage =
   | {
@@ -126,6 +129,10 @@ export class Feed implements Subscription {
   #unacked = 0;
   #ackable = 0;
   #cancelAck: (() => void) | undefined;
+  /** The log of the last connection. */
+  #epoch: string | undefined;
+  /** What is said to stop the topic: again on each connection, until it has ended. */
+  #stopping: Readonly<Record<string, unknown>> | undefined;
 
   constructor(topic: string, carrier: Carrier, options: TopicOptions) {
     const { window = WINDOW, after } = options;
@@ -161,17 +168,24 @@ export class Feed implements Subscription {
   }
 
   next(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
-    if (!this.#isStarted) {
-      this.#isStarted = true;
-      const { signal } = this.#options;
-      signal?.addEventListener("abort", this.#onAbort);
-      if (signal?.aborted) this.#onAbort();
-      else if (!this.#over) this.#carrier.add(this);
-    }
+    this.#start();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#serve();
     });
+  }
+
+  cancel(reason = ""): void {
+    if (reason.length > MAX_REASON) {
+      throw new RangeError(
+        `Cannot cancel as 'reason' must have at most ${MAX_REASON} characters`,
+      );
+    }
+    if (this.#over) return;
+    const { topic } = this;
+    this.#stopping = { type: "cancel", topic, reason: reason || undefined };
+    this.#start();
+    this.#sendStop();
   }
 
   async return(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
@@ -335,11 +349,31 @@ export class Feed implements Subscription {
     }
   }
 
+  #start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    const { signal } = this.#options;
+    signal?.addEventListener("abort", this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+    else if (!this.#over) this.#carrier.add(this);
+  }
+
+  /** What is not subscribed to yet is stopped when it is. */
+  #sendStop(): void {
+    if (this.#stopping && this.#isSubscribed) {
+      this.#carrier.send(this.#stopping);
+    }
+  }
+
   #onSubscribed(epoch: string, after: number, recovered: boolean): void {
     if (!(after >= 0)) throw new Error("Expected an offset");
     const { topic } = this;
     const last = this.#received;
     this.#isSubscribed = true;
+    // What was to be stopped is no more: this is another run of that name.
+    if (this.#epoch && this.#epoch !== epoch) this.#stopping = undefined;
+    this.#epoch = epoch;
+    this.#sendStop();
     const isSame = last?.epoch === epoch;
     const place = placeOf(epoch, after);
     this.#received = isSame ? last : place;

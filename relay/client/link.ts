@@ -240,8 +240,8 @@ export class Link implements Carrier {
   #onRefused({ topic = "", code, message, retryable }: Refusal): void {
     const facts = { relayCode: code, reason: message };
     const feed = this.#feeds.get(topic);
-    // Of a topic that ended as it was left.
-    if (!feed || code === "not_subscribed") return;
+    // Of a topic that ended as it was left, or cancelled.
+    if (!feed || /^(not_subscribed|topic_ended)$/.test(code)) return;
     if (retryable) return this.#lose("disconnected", facts);
     this.#asked.delete(topic);
     this.#feeds.delete(topic);

@@ -76,6 +76,25 @@ export type SubscriptionState =
  * }
  * if (typeof follow !== "function") throw new Error("unreachable");
  * ```
+ *
+ * @example Stop what fills the topic, for everybody
+ * ```ts
+ * import { subscribe } from "@rivulet/rivulet/client";
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const { url } = await relay.listen();
+ * const topic = relay.topics.create("run");
+ * topic.append([{ event: "message", data: "too much", id: "" }]);
+ *
+ * await using subscription = subscribe(`${url}/topics/run`);
+ * for await (const message of subscription) {
+ *   if (message.type === "event") subscription.cancel("enough");
+ * }
+ * assertEquals(subscription.end, { status: "cancelled", reason: "enough" });
+ * assertEquals(subscription.end, await topic.ended);
+ * ```
  */
 export interface Subscription
   extends AsyncIterableIterator<SubscriptionMessage>, AsyncDisposable {
@@ -91,6 +110,18 @@ export interface Subscription
   next(): Promise<IteratorResult<SubscriptionMessage, undefined>>;
   /** Ends it, as leaving a loop does. */
   return(): Promise<IteratorResult<SubscriptionMessage, undefined>>;
+  /**
+   * Stops what fills the topic, for everybody who follows it: it ends as
+   * `cancelled`, here too, after what was sent before. Closing does not do that.
+   *
+   * It connects, if need be. What cannot be said at once is said when there is a
+   * connection again, as long as this is not closed. A topic that has ended stays
+   * as it is, and so does one that was begun anew meanwhile.
+   *
+   * @param reason Why, in words, for those who follow: at most 1,000 characters.
+   * @throws {RangeError} If the reason is longer.
+   */
+  cancel(reason?: string): void;
   /** Returns itself. */
   [Symbol.asyncIterator](): this;
   /**

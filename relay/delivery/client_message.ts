@@ -18,6 +18,9 @@ export const afterText = z.string().transform((text, context) => {
 /** Accepts how a reader that is behind is treated (protocol, section 2). */
 export const deliveryMode = z.enum(["all", "merge", "latest"]);
 
+/** Accepts why a topic ends, in words. */
+export const endReason: z.ZodString = z.string().max(1_000);
+
 const subscribeMessage = z.object({
   type: z.literal("subscribe"),
   topic: topicName,
@@ -25,6 +28,14 @@ const subscribeMessage = z.object({
   mode: deliveryMode.optional(),
   window: z.int().positive().optional(),
   snapshot: z.boolean().optional(),
+});
+
+const publishMessage = z.object({
+  type: z.literal("publish"),
+  topic: topicName,
+  // What an event has to be is for those to say who add it.
+  events: z.array(z.unknown()).min(1),
+  id: z.string().min(1).max(256).optional(),
 });
 
 const clientMessage = z.discriminatedUnion("type", [
@@ -35,6 +46,12 @@ const clientMessage = z.discriminatedUnion("type", [
     topic: topicName,
     offset: z.int().nonnegative(),
   }),
+  z.object({
+    type: z.literal("cancel"),
+    topic: topicName,
+    reason: endReason.optional(),
+  }),
+  publishMessage,
   z.object({ type: z.literal("heartbeat"), time: z.number().optional() }),
 ]);
 
@@ -43,6 +60,9 @@ export type ClientMessage = z.infer<typeof clientMessage>;
 
 /** What a subscriber asks for, whichever door it came through. */
 export type SubscribeRequest = Omit<z.infer<typeof subscribeMessage>, "type">;
+
+/** What a client wants to add to a topic. */
+export type PublishRequest = Omit<z.infer<typeof publishMessage>, "type">;
 
 /** What came of reading a client's message. */
 export type ClientMessageResult =

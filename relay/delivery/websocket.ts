@@ -5,6 +5,7 @@ import type { TopicRegistry } from "../topics/registry.ts";
 import {
   type ClientMessage,
   parseClientMessage,
+  type PublishRequest,
   type SubscribeRequest,
 } from "./client_message.ts";
 import type { FrameCache } from "./frames.ts";
@@ -19,6 +20,25 @@ import {
 import { Subscription } from "./subscription.ts";
 import type { Watch, Watched } from "./watch.ts";
 import { textFrame, websocketFormat } from "./websocket_format.ts";
+
+/** What came of publishing. */
+export type PublishResult =
+  | {
+    readonly kind: "published";
+    /** The log that the events stand in. */
+    readonly epoch: string;
+    /** The offset of the first of them. */
+    readonly first: number;
+    /** The offset after the last one. */
+    readonly next: number;
+  }
+  | {
+    readonly kind: "refused";
+    readonly code: string;
+    readonly reason: string;
+    /** Whether the same might be taken later. */
+    readonly retryable: boolean;
+  };
 
 /** What every WebSocket connection shares. */
 export interface WebSocketContext {
@@ -42,6 +62,11 @@ export interface WebSocketContext {
   readonly maxMessage: number;
   /** Whether an unknown topic can be waited for. */
   readonly awaitTopics: boolean;
+  /**
+   * Adds events to a topic, before it returns; a promise, which never rejects, is
+   * for who should wait before publishing more.
+   */
+  publish(request: PublishRequest): PublishResult | Promise<PublishResult>;
 }
 
 /** A peer that asks and does not read is no longer listened to beyond this many answers. */
@@ -78,6 +103,8 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
   #missed = 0;
   /** The write that was under way at the last look; 0 where none was. */
   #stuck = 0;
+  /** How many publications have to be waited for. */
+  #publishing = 0;
 
   /**
    * Takes over an upgraded socket.
@@ -183,7 +210,7 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
 
   /** All answers have been written. */
   onDrain(): void {
-    if (this.#ws.isPaused) this.#ws.resume();
+    this.#resume();
   }
 
   /** Whether anything was written; takes note of what that says of the peer. */
@@ -242,14 +269,15 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
     if (this.#subscriber.backlog > MAX_BACKLOG) this.#ws.pause();
   }
 
-  #refuse(code: string, message: string, topic?: string): void {
-    this.#answer({
-      type: "error",
-      code,
-      message,
-      ...(topic !== undefined && { topic }),
-      retryable: false,
-    });
+  #refuse(
+    code: string,
+    message: string,
+    topic?: string,
+    facts: { readonly id?: string | undefined; readonly retryable?: boolean } =
+      {},
+  ): void {
+    const { id, retryable = false } = facts;
+    this.#answer({ type: "error", code, message, topic, id, retryable });
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
@@ -296,7 +324,57 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
         );
       case "ack":
         return this.#ack(message.topic, message.offset);
+      case "cancel":
+        return this.#cancel(message.topic, message.reason);
+      case "publish":
+        return this.#publish(message);
     }
+  }
+
+  #cancel(name: string, reason: string | undefined): void {
+    // What this peer follows, though it may have been deleted since: another topic
+    // of that name is not what was meant.
+    const topic = this.#subscriptionTo(name)?.topic ??
+      this.#context.topics.get(name);
+    if (!topic) {
+      return this.#refuse("unknown_topic", "There is no such topic", name);
+    }
+    topic.end("cancelled", reason);
+    const { state } = topic;
+    // To repeat a verdict is no error.
+    if (state.kind === "ended" && state.end.status !== "cancelled") {
+      this.#refuse(
+        "topic_ended",
+        `The topic has ended already: ${state.end.status}`,
+        name,
+      );
+    }
+  }
+
+  #publish(request: PublishRequest): void {
+    const result = this.#context.publish(request);
+    if (!(result instanceof Promise)) return this.#tell(request, result);
+    // Who publishes cannot outrun those who read: it is not listened to meanwhile.
+    this.#publishing++;
+    this.#ws.pause();
+    void result.then((result) => {
+      this.#publishing--;
+      this.#tell(request, result);
+      if (this.#subscriber.backlog <= MAX_BACKLOG) this.#resume();
+    });
+  }
+
+  #resume(): void {
+    if (this.#publishing === 0 && this.#ws.isPaused) this.#ws.resume();
+  }
+
+  #tell({ topic, id }: PublishRequest, result: PublishResult): void {
+    if (result.kind === "published") {
+      const { epoch, first, next } = result;
+      return this.#answer({ type: "published", topic, epoch, first, next, id });
+    }
+    const { code, reason, retryable } = result;
+    this.#refuse(code, reason, topic, { id, retryable });
   }
 
   #ack(topic: string, offset: number): void {

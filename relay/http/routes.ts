@@ -4,7 +4,7 @@ import { accepts } from "@std/http/negotiation";
 import { STATUS_CODE } from "@std/http/status";
 import { type Handler, type Route, route } from "@std/http/unstable-route";
 import { z } from "zod";
-import { afterText } from "../delivery/client_message.ts";
+import { afterText, endReason } from "../delivery/client_message.ts";
 import {
   BodyLimitError,
   type BodyLimits,
@@ -26,8 +26,13 @@ import {
   InvalidTopicNameError,
   type TopicRegistry,
 } from "../topics/registry.ts";
-import { type Topic, TopicEndedError } from "../topics/topic.ts";
-import { Problem, unknownTopic } from "./problem.ts";
+import {
+  type EndStatus,
+  type Topic,
+  TopicEndedError,
+} from "../topics/topic.ts";
+import { Problem, unknownTopic } from "../problem.ts";
+import { describeTopic } from "./describe_topic.ts";
 
 /** What the routes work on. */
 export interface RouteContext {
@@ -95,23 +100,14 @@ const putBody = z.strictObject({
 const endBody = z.strictObject({
   status: z.enum(["complete", "failed", "truncated", "cancelled", "expired"])
     .default("complete"),
-  reason: z.string().max(1_000).optional(),
+  reason: endReason.optional(),
 });
+
+const cancelBody = endBody.pick({ reason: true });
 
 /** Headers that belong to the connection, or would change where a request goes. */
 const FORBIDDEN_HEADERS =
   /^(connection|content-length|expect|host|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/i;
-
-function describe(topic: Topic): Record<string, unknown> {
-  return {
-    name: topic.name,
-    state: topic.state.kind,
-    epoch: topic.log.epoch,
-    next: topic.log.next,
-    subscribers: topic.followers,
-    source: topic.source ?? null,
-  };
-}
 
 function parseWith<T>(schema: z.ZodType<T>, value: unknown, code: string): T {
   const parsed = schema.safeParse(value);
@@ -292,12 +288,14 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
   };
 
   const head: Handler = (_request, match) => {
-    const { log, state } = known(match);
+    const { epoch, next, state, upstream, end } = describeTopic(known(match));
     return new Response(null, {
       headers: {
-        "Rivulet-Epoch": log.epoch,
-        "Rivulet-Next": String(log.next),
-        "Rivulet-State": state.kind,
+        "Rivulet-Epoch": epoch,
+        "Rivulet-Next": String(next),
+        "Rivulet-State": state,
+        ...(upstream && { "Rivulet-Upstream": upstream.state }),
+        ...(end && { "Rivulet-End": end.status }),
         "Cache-Control": "no-store",
       },
     });
@@ -311,16 +309,20 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
     const before = topics.get(name);
     if (before && !topics.isAwaited(before)) {
       const same = JSON.stringify(sources.get(before)) === JSON.stringify(spec);
-      if (same) return Response.json(describe(before));
+      if (same) return Response.json(describeTopic(before));
       throw new Problem(
         STATUS_CODE.Conflict,
         "topic_exists",
         `There is a topic '${name}' with another source: delete it first`,
       );
     }
+    // It was cancelled while somebody waited for it.
+    if (before?.state.kind === "ended") {
+      throw new TopicEndedError(name, before.state.end);
+    }
     const topic = topics.create(name);
     if (spec) sources.start(topic, spec);
-    return Response.json(describe(topic), {
+    return Response.json(describeTopic(topic), {
       status: STATUS_CODE.Created,
       headers: { Location: `/topics/${name}` },
     });
@@ -391,9 +393,21 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
       return Response.json(published);
     } catch (error) {
       if (isNew) topics.release(topic);
+      if (error instanceof TopicEndedError) endAfterAnswer(request);
       throw error;
     }
   };
+
+  /**
+   * Says that nothing more is wanted of a body that is still on its way. What
+   * comes of it is read a little longer: to close the connection at once would
+   * take the answer from a sender that is just writing.
+   */
+  function endAfterAnswer(request: Request): void {
+    const response = responses.get(request)!; // put there for every request
+    const { socket } = response; // no longer its own once it has finished
+    response.on("finish", () => socket?.end());
+  }
 
   const end: Handler = async (request, match) => {
     const text = await readBody(request.body, bodyLimits);
@@ -402,13 +416,26 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
       parseJson(text),
       "invalid_body",
     );
-    const topic = known(match);
+    return await conclude(known(match), status, reason);
+  };
+
+  const cancel: Handler = async (request, match) => {
+    const text = await readBody(request.body, bodyLimits);
+    const { reason } = parseWith(cancelBody, parseJson(text), "invalid_body");
+    return await conclude(known(match), "cancelled", reason);
+  };
+
+  async function conclude(
+    topic: Topic,
+    status: EndStatus,
+    reason: string | undefined,
+  ): Promise<Response> {
     topic.end(status, reason);
     const ended = await topic.ended;
     // An earlier verdict stands; to repeat it is no error.
     if (ended.status !== status) throw new TopicEndedError(topic.name, ended);
-    return Response.json({ ...describe(topic), end: ended });
-  };
+    return Response.json(describeTopic(topic));
+  }
 
   const remove: Handler = (_request, match) => {
     const name = named(match);
@@ -431,7 +458,8 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
     {
       pattern: new URLPattern({ pathname: "/topics" }),
       method: "GET",
-      handler: () => Response.json({ topics: Array.from(topics, describe) }),
+      handler: () =>
+        Response.json({ topics: Array.from(topics, describeTopic) }),
     },
     { pattern: TOPIC, method: "GET", handler: get },
     { pattern: TOPIC, method: "HEAD", handler: head },
@@ -442,6 +470,11 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
       pattern: new URLPattern({ pathname: "/topics/:topic/end" }),
       method: "POST",
       handler: end,
+    },
+    {
+      pattern: new URLPattern({ pathname: "/topics/:topic/cancel" }),
+      method: "POST",
+      handler: cancel,
     },
   ];
 

@@ -6,10 +6,10 @@ import {
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problem.ts";
 import type { RequestHandler } from "./routes.ts";
 
 /** What the server hands requests to. */
@@ -39,7 +39,14 @@ const KEEP_ALIVE_TIMEOUT = 5_000;
 
 const logger = getLogger(["rivulet", "relay", "http"]);
 
-function internalError(error: unknown): Response {
+function errorResponse(error: unknown): Response {
+  if (error instanceof RequestError) {
+    return new Problem(
+      STATUS_CODE.BadRequest,
+      "invalid_request",
+      "Expected a URL and a Host header as RFC 9110 has them",
+    ).toResponse();
+  }
   logger.error("A request failed: {error}", { error });
   return new Problem(
     STATUS_CODE.InternalServerError,
@@ -69,22 +76,31 @@ const SERVER_OPTIONS = {
 export class HttpServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Those on which nothing was asked yet. */
+  readonly #unused = new Set<Socket>();
 
   /** Makes a server that does not listen yet. */
   constructor({ request, upgrade }: HttpServerHandlers) {
     const listener = getRequestListener(
       // `outgoing` is of HTTP/1: the server below speaks nothing else.
       (incoming, { outgoing }) => request(incoming, outgoing as ServerResponse),
-      { overrideGlobalObjects: false, errorHandler: internalError },
+      { overrideGlobalObjects: false, errorHandler: errorResponse },
     );
-    this.#server = createServer(
-      SERVER_OPTIONS,
-      (incoming, outgoing) => void listener(incoming, outgoing),
-    );
-    this.#server.on("upgrade", upgrade);
+    this.#server = createServer(SERVER_OPTIONS, (incoming, outgoing) => {
+      this.#unused.delete(incoming.socket);
+      void listener(incoming, outgoing);
+    });
+    this.#server.on("upgrade", (incoming, socket, head) => {
+      this.#unused.delete(incoming.socket);
+      upgrade(incoming, socket, head);
+    });
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
-      socket.on("close", () => this.#sockets.delete(socket));
+      this.#unused.add(socket);
+      socket.on("close", () => {
+        this.#sockets.delete(socket);
+        this.#unused.delete(socket);
+      });
     });
     this.#server.on(
       "clientError",
@@ -126,6 +142,8 @@ export class HttpServer {
       // An error says that it was not listening.
       this.#server.close(() => resolve());
       this.#server.closeIdleConnections();
+      // Those that clients keep in hand do not count as idle.
+      for (const socket of this.#unused) socket.destroy();
     });
   }
 

@@ -15,7 +15,7 @@ import {
   type WebSocketContext,
 } from "../delivery/websocket.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
-import { Problem, unknownTopic } from "./problem.ts";
+import { Problem, unknownTopic } from "../problem.ts";
 
 const SUBPROTOCOL = "rivulet.v1";
 

@@ -3,8 +3,9 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { readEvents } from "../../src/sse/read_events.ts";
-import type { Topic } from "../topics/topic.ts";
+import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { type BodyLimits, readBody } from "./bounded_body.ts";
+import { EndedSignal } from "./ended_signal.ts";
 
 /** Where what was published stands: `first`..`next - 1`. */
 export interface Published {
@@ -88,6 +89,10 @@ function parseJson(text: string): ServerSentEvent[] {
   } catch (cause) {
     throw new PublishError("invalid_body", "Expected JSON", { cause });
   }
+  return parseEvents(value);
+}
+
+function parseEvents(value: unknown): ServerSentEvent[] {
   const parsed =
     (Array.isArray(value) ? jsonBody.options[0] : jsonBody.options[1])
       .safeParse(value);
@@ -124,7 +129,8 @@ export class Publisher {
   }
 
   /**
-   * Adds the events of a body, those of an event stream as they arrive.
+   * Adds the events of a body, those of an event stream as they arrive: until
+   * the topic ends, of which its publisher is told at once.
    *
    * A body with the key of an earlier one is taken to be that body again: only
    * what is not yet in the topic is added, if that broke off, and nothing else.
@@ -139,12 +145,6 @@ export class Publisher {
       return await this.#add(topic, publication, newKeyed());
     }
     const keyed = this.#keyed(topic, key);
-    if (keyed.busy) {
-      throw new PublishError(
-        "key_in_use",
-        "Another request with this Idempotency-Key is being answered: repeat this one later",
-      );
-    }
     if (keyed.published) {
       await publication.body?.cancel();
       return keyed.published;
@@ -155,6 +155,37 @@ export class Publisher {
     } finally {
       keyed.busy = false;
     }
+  }
+
+  /**
+   * Adds events that have come in a message: before it returns, so that messages
+   * keep their order.
+   *
+   * @param topic The topic.
+   * @param events The events, as the JSON of a body has them.
+   * @param key What was published under it is not published again.
+   * @returns Where they stand; a promise where whoever publishes should wait.
+   * @throws {PublishError} If they are wrong, or their key is being used.
+   * @throws {TopicEndedError} If the topic has ended.
+   */
+  add(
+    topic: Topic,
+    events: unknown,
+    key?: string,
+  ): Published | Promise<Published> {
+    const parsed = parseEvents(events);
+    const keyed = key === undefined ? newKeyed() : this.#keyed(topic, key);
+    if (keyed.published) return keyed.published;
+    const added = (first: number): Published =>
+      keyed.published = {
+        epoch: topic.log.epoch,
+        first,
+        next: first + parsed.length,
+      };
+    const first = topic.append(parsed);
+    if (!(first instanceof Promise)) return added(first);
+    keyed.busy = true;
+    return first.then(added).finally(() => keyed.busy = false);
   }
 
   async #add(
@@ -182,14 +213,17 @@ export class Publisher {
     let added: Published | undefined;
     if (!body) return { epoch, first: next, next };
     let known = keyed.count;
+    using ended = new EndedSignal(topic);
     await using reader = readEvents(body, {
       maxEventSize: this.#limits.maxBytes,
+      signal: ended.signal,
     });
     for (;;) {
       let batch: ServerSentEvent[] | undefined;
       try {
         batch = await reader.nextBatch();
       } catch (cause) {
+        if (cause instanceof TopicEndedError) throw cause;
         const [code, message] = cause instanceof EventTooLargeError
           ? ["body_too_large", cause.message] as const
           : ["body_incomplete", "The body broke off"] as const;
@@ -215,6 +249,12 @@ export class Publisher {
     let keys = this.#keys.get(topic);
     if (!keys) this.#keys.set(topic, keys = new Map());
     const known = keys.get(key);
+    if (known?.busy) {
+      throw new PublishError(
+        "key_in_use",
+        "Another request with this Idempotency-Key is being answered: repeat this one later",
+      );
+    }
     if (known) return known;
     for (const oldest of keys.keys()) {
       if (keys.size < MAX_KEYS) break;

@@ -129,6 +129,12 @@ const REFUSED: [message: Record<string, unknown>, code: string][] = [
   [{ type: "unsubscribe" }, "invalid_topic"],
   [{ type: "ack", topic: "t", offset: "1" }, "invalid_message"],
   [{ type: "heartbeat", time: "now" }, "invalid_message"],
+  [{ type: "cancel" }, "invalid_topic"],
+  [{ type: "cancel", topic: "nowhere" }, "unknown_topic"],
+  [{ type: "cancel", topic: "t", reason: {} }, "invalid_message"],
+  [{ type: "publish", topic: "t" }, "invalid_message"],
+  [{ type: "publish", topic: "t", events: "a" }, "invalid_message"],
+  [{ type: "publish", topic: "t", events: [null] }, "invalid_message"],
 ];
 
 Deno.test("Relay refuses a wrong message with an error, and listens on", async () => {

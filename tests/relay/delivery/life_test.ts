@@ -220,6 +220,9 @@ class Line implements Disposable {
       maxSubscriptions: 1,
       maxMessage: 1_000,
       awaitTopics: false,
+      publish: () => {
+        throw new Error("Nobody publishes");
+      },
     });
     connection.follow({ topic: "t", after: "start" });
   }

@@ -421,6 +421,49 @@ Deno.test("POST to /end ends a topic, and a later verdict does not stand", async
   await assertProblem(late, 409, "topic_ended");
 });
 
+Deno.test("POST to /cancel ends a topic as cancelled, unless it has ended otherwise", async () => {
+  await using relay = await startRelay();
+  const cancel = (topic: string, body: string | null = null) =>
+    relay.request(`/topics/${topic}/cancel`, { method: "POST", body });
+  const { epoch } = await post(relay, "t", `{"data":"a"}`);
+  const cancelled = await cancel("t", `{"reason":"enough"}`);
+  assertEquals([cancelled.status, await cancelled.json()], [200, {
+    name: "t",
+    state: "ended",
+    epoch,
+    next: 2,
+    subscribers: 0,
+    source: null,
+    end: { status: "cancelled", reason: "enough" },
+  }]);
+  const again = await cancel("t", "{}");
+  assertEquals([again.status, (await again.json()).end.reason], [
+    200,
+    "enough",
+  ]);
+  await post(relay, "done", `{"data":"a"}`);
+  relay.relay.topics.get("done")?.end("failed", "why");
+  const { end } = await assertProblem(await cancel("done"), 409, "topic_ended");
+  assertEquals(end, { status: "failed", reason: "why" });
+  await post(relay, "open", `{"data":"a"}`);
+  const tooLong = JSON.stringify({ reason: "x".repeat(1_001) });
+  for (const body of ["{", "[]", `{"status":"complete"}`, tooLong]) {
+    await assertProblem(await cancel("open", body), 400, "invalid_body");
+  }
+  const { topics } = await (await relay.request("/topics")).json();
+  assertEquals(
+    topics.map(({ state, end }: { state: string; end?: unknown }) => [
+      state,
+      end,
+    ]),
+    [
+      ["ended", { status: "cancelled", reason: "enough" }],
+      ["ended", { status: "failed", reason: "why" }],
+      ["open", undefined],
+    ],
+  );
+});
+
 Deno.test("DELETE forgets a topic; its name begins a new log", async () => {
   await using relay = await startRelay();
   const { epoch } = await post(relay, "t", `{"data":"a"}`);
@@ -457,6 +500,8 @@ Deno.test("The relay answers what it does not have with a problem", async (t) =>
     ["GET", "/topics/t", 404, "unknown_topic"],
     ["DELETE", "/topics/t", 404, "unknown_topic"],
     ["POST", "/topics/t/end", 404, "unknown_topic"],
+    ["POST", "/topics/t/cancel", 404, "unknown_topic"],
+    ["DELETE", "/topics/t/cancel", 405, "method_not_allowed"],
     ["PATCH", "/topics/t", 405, "method_not_allowed"],
     ["GET", "/topics/t/end", 405, "method_not_allowed"],
     ["PUT", "/topics/.t", 400, "invalid_topic"],
