@@ -1,0 +1,294 @@
+import { type FileHandle, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../../../src/fetch/clock.ts";
+import { encodeComment } from "../../../src/sse/encode.ts";
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { EndStatus } from "../../topics/topic.ts";
+import { PacedWriter } from "./paced_writer.ts";
+import type { RecordedRun, Recording } from "./recording.ts";
+import { RecordingFiles } from "./recording_files.ts";
+import { Scrubber } from "./scrubber.ts";
+
+/** What the recordings of one folder share. */
+export interface RecordingContext {
+  /** Where the files go. */
+  readonly folder: string;
+  /** Where time comes from. */
+  readonly clock: Clock;
+  /** How much more may wait for the disk, in UTF-16 code units. */
+  readonly room: { free: number };
+}
+
+/** Events that came at once. */
+interface Moment {
+  /** When, in whole milliseconds since the start. */
+  readonly at: number;
+  readonly events: readonly ServerSentEvent[];
+}
+
+/** A run that is no longer the caller's, who may change its headers. */
+interface CopiedRun extends Omit<RecordedRun, "headers"> {
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** A run that can be written down. */
+interface Begun {
+  readonly files: RecordingFiles;
+  readonly scrubber: Scrubber;
+}
+
+/**
+ * How long events are gathered for one write, in milliseconds: with a write for
+ * each, many runs would keep the machine busy with little else.
+ */
+const GATHER = 200;
+
+/** They are written sooner if there are so many, in UTF-16 code units. */
+const GATHER_SIZE = 64 * 1024;
+
+/** What an event takes besides its text, in UTF-16 code units. */
+const EVENT_OVERHEAD = 64;
+
+/** Prompts and answers are nobody else's business. */
+const FOLDER_MODE = 0o700;
+
+const logger = getLogger(["rivulet", "relay", "recorder"]);
+
+/**
+ * The recording of one run: NAME.sse, and NAME.json beside it.
+ *
+ * The first is written as the run goes on. The second is written when it
+ * begins, and completed when it ends.
+ */
+export class RecordingFile implements Recording {
+  /** Resolves when nothing is left to be written; never rejects. */
+  readonly finished: Promise<void>;
+  readonly #context: RecordingContext;
+  readonly #topic: string;
+  readonly #start: number;
+
+  /** What waits to be written, and its size. */
+  #moments: Moment[] = [];
+  #size = 0;
+  /** Resolved when it is to be written. */
+  #due = Promise.withResolvers<void>();
+  #cancelTimer: (() => void) | undefined;
+
+  /** How many events there were, and how many of them are in the file. */
+  #events = 0;
+  #written = 0;
+  /** It takes no more events down, as some are lost. */
+  #isBroken = false;
+  #response: { readonly status: number; readonly headers: Headers } | undefined;
+  #end: { readonly status: EndStatus; readonly reason?: string } | undefined;
+  #duration = 0;
+  readonly #over = Promise.withResolvers<void>();
+  #isOver = false;
+  #isTold = false;
+
+  /** Begins the recording of a run. */
+  constructor(run: RecordedRun, context: RecordingContext) {
+    this.#context = context;
+    this.#topic = run.topic;
+    this.#start = context.clock.now();
+    this.finished = this.#create({ ...run, headers: [...run.headers] })
+      .then((begun) => this.#record(begun))
+      .catch((error: unknown) => this.#break(error));
+  }
+
+  response(status: number, headers: Headers): void {
+    if (!this.#isOver) {
+      this.#response = { status, headers: new Headers(headers) };
+    }
+  }
+
+  events(events: readonly ServerSentEvent[]): void {
+    if (this.#isOver || events.length === 0) return;
+    this.#events += events.length;
+    const { room } = this.#context;
+    const size = sizeOf(events);
+    if (!this.#isBroken && size > room.free) {
+      this.#isBroken = true; // what is waiting is written all the same
+      this.#tell("the disk is slower than the runs");
+    }
+    if (this.#isBroken) return;
+    room.free -= size;
+    this.#size += size;
+    this.#moments.push({ at: this.#elapsed(), events });
+    if (this.#size >= GATHER_SIZE) this.#due.resolve();
+    this.#cancelTimer ??= this.#context.clock.setTimeout(
+      () => this.#due.resolve(),
+      GATHER,
+    );
+  }
+
+  end(status: EndStatus, reason?: string): void {
+    if (this.#isOver) return;
+    this.#end = { status, ...(reason !== undefined && { reason }) };
+    this.stop();
+  }
+
+  /** Takes nothing more down, and leaves open how the run ended. */
+  stop(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#duration = this.#elapsed();
+    this.#due.resolve();
+    this.#over.resolve();
+  }
+
+  async #create(run: CopiedRun): Promise<Begun> {
+    const { folder } = this.#context;
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    // By now the run is under way: what takes long holds up nobody's request.
+    const { head, scrubber } = describe(run, this.#start);
+    const name = join(folder, this.#name(scrubber));
+    return { files: await RecordingFiles.create(name, head), scrubber };
+  }
+
+  async #record({ files, scrubber }: Begun): Promise<void> {
+    try {
+      await using stream = files.stream;
+      await this.#writeEvents(stream, scrubber);
+    } catch (error) {
+      this.#break(error);
+    }
+    await this.#over.promise;
+    await files.complete(this.#tail(scrubber));
+  }
+
+  #name(scrubber: Scrubber): string {
+    const stamp = new Date(this.#start).toISOString().replace(/[-:.]/g, "");
+    // What is no topic's name may be no file's, and a colon is none on Windows.
+    const topic = scrubber.text(this.#topic).replace(/[^\w.~-]/g, "_");
+    return `${stamp}-${topic.slice(0, 128)}`;
+  }
+
+  async #writeEvents(stream: FileHandle, scrubber: Scrubber): Promise<void> {
+    const writer = new PacedWriter();
+    let last = 0;
+    for (let isOver = false; !isOver;) {
+      await this.#due.promise;
+      this.#due = Promise.withResolvers();
+      this.#stopTimer();
+      isOver = this.#isOver;
+      const moments = this.#moments.splice(0);
+      const size = this.#size;
+      this.#size = 0;
+      const taken = moments.reduce((sum, { events }) => sum + events.length, 0);
+      try {
+        let text = "";
+        for (const { at, events } of moments) {
+          text += writer.write(at - last, scrubbed(events, scrubber));
+          last = at;
+        }
+        if (isOver) text += this.#lastWords(taken, scrubber);
+        await stream.appendFile(text);
+        this.#written += taken;
+      } finally {
+        this.#context.room.free += size;
+      }
+    }
+  }
+
+  /** How it ended, as comments that whoever plays the recording passes over. */
+  #lastWords(taken: number, scrubber: Scrubber): string {
+    const missing = this.#events - this.#written - taken;
+    const lost = missing > 0 ? encodeComment(`lost ${missing} events`) : "";
+    if (!this.#end) return lost;
+    const { status, reason } = this.#end;
+    const words = reason === undefined ? status : `${status}: ${reason}`;
+    // In one line: another one could be taken for a pace.
+    const line = scrubber.text(words).replace(/\s+/g, " ");
+    return `${lost}${encodeComment(`end ${line}`)}\n`;
+  }
+
+  #tail(scrubber: Scrubber): Record<string, unknown> {
+    const { status, headers } = this.#response ?? {};
+    const lost = this.#events - this.#written;
+    return {
+      ...(headers && {
+        response: { status, headers: scrubber.headers(headers) },
+      }),
+      ...(this.#end && { end: scrubber.json(this.#end) }),
+      events: this.#events,
+      ...(lost > 0 && { lost }),
+      duration: this.#duration,
+    };
+  }
+
+  /** Takes no more events down, and gives up those that are not written. */
+  #break(error: unknown): void {
+    this.#tell(error instanceof Error ? error.message : String(error));
+    this.#isBroken = true;
+    this.#stopTimer();
+    this.#context.room.free += this.#size;
+    this.#moments = [];
+    this.#size = 0;
+  }
+
+  #tell(reason: string): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    logger.warning("The recording of {topic} is not whole: {reason}", {
+      topic: this.#topic,
+      reason,
+    });
+  }
+
+  #stopTimer(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #elapsed(): number {
+    // Each rounded from the start on, so that errors do not add up.
+    return Math.round(this.#context.clock.now() - this.#start);
+  }
+}
+
+/** Makes what is known when the run begins, and what takes the secrets out. */
+function describe(
+  run: CopiedRun,
+  start: number,
+): { readonly head: string; readonly scrubber: Scrubber } {
+  const { topic, provider, method, path, headers } = run;
+  const withBody = (body: unknown) => {
+    const scrubber = new Scrubber({ ...run, body });
+    const facts = {
+      started: new Date(start).toISOString(),
+      topic: scrubber.text(topic),
+      provider: scrubber.text(provider),
+      method: scrubber.text(method),
+      path: scrubber.path(path),
+      headers: scrubber.headers(headers),
+      ...(body !== undefined && { body: scrubber.json(body) }),
+    };
+    return { head: `${JSON.stringify(facts, null, 2)}\n`, scrubber };
+  };
+  try {
+    return withBody(run.body && JSON.parse(run.body));
+  } catch {
+    return withBody(run.body); // no JSON, or nested too deeply
+  }
+}
+
+function scrubbed(
+  events: readonly ServerSentEvent[],
+  scrubber: Scrubber,
+): ServerSentEvent[] {
+  return events.map(({ event, data, id }) => ({
+    event: scrubber.text(event),
+    data: scrubber.text(data),
+    id: scrubber.text(id),
+  }));
+}
+
+function sizeOf(events: readonly ServerSentEvent[]): number {
+  return events.reduce(
+    (size, { event, data, id }) =>
+      size + event.length + data.length + id.length + EVENT_OVERHEAD,
+    0,
+  );
+}

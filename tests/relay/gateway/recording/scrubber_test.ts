@@ -1,0 +1,171 @@
+import { assertEquals } from "@std/assert";
+import {
+  type ScrubbedRequest,
+  Scrubber,
+} from "../../../../relay/gateway/recording/scrubber.ts";
+
+function scrubberOf(given: Partial<ScrubbedRequest> = {}): Scrubber {
+  return new Scrubber({
+    secrets: [],
+    path: "/v1/responses",
+    headers: [],
+    body: undefined,
+    ...given,
+  });
+}
+
+Deno.test("Scrubber hides the headers that hold a secret, and no others", () => {
+  const scrubber = scrubberOf();
+  for (
+    const name of [
+      "api-key",
+      "authorization",
+      "cf-access-client-secret",
+      "cf-access-jwt-assertion",
+      "cookie",
+      "dpop",
+      "ocp-apim-subscription-key",
+      "openai-ephemeral-token",
+      "proxy-authorization",
+      "set-cookie",
+      "x-amz-security-token",
+      "x-api-key",
+      "x-goog-api-key",
+      "x-hub-signature",
+      "x-password",
+      "x-session-id",
+    ]
+  ) {
+    assertEquals(scrubber.headers([[name, "a"]]), { [name]: "[redacted]" });
+  }
+  for (
+    const [name, value] of [
+      ["anthropic-ratelimit-tokens-limit", "100"],
+      ["content-type", "application/json"],
+      ["idempotency-key", "run-1"],
+      ["openai-organization", "org"],
+      ["x-ratelimit-remaining-tokens", "99"],
+      ["x-request-id", "req_1"],
+    ] as const
+  ) {
+    assertEquals(scrubber.headers([[name, value]]), { [name]: value });
+  }
+  assertEquals(
+    scrubber.headers([["x-any", "Bearer a"], ["x-other", "bearer"]]),
+    { "x-any": "[redacted]", "x-other": "bearer" },
+  );
+});
+
+Deno.test("Scrubber removes elsewhere what headers and queries hold", () => {
+  const scrubber = scrubberOf({
+    path: "/v1/x?key=a%2Fb+c-1&access_token=%E9-token-2&model=gpt-5",
+    headers: [
+      ["authorization", "Bearer sk-header-3"],
+      ["cookie", "theme=dark; lang=english; sid=cookie-4"],
+      ["x-api-key", "ollama"],
+      ["idempotency-key", "request-5"],
+    ],
+  });
+  assertEquals(
+    scrubber.text("a/b+c-1 a%2Fb+c-1 %E9-token-2 sk-header-3 cookie-4"),
+    "[redacted] [redacted] [redacted] [redacted] [redacted]",
+  );
+  // Words, and what is no secret.
+  const innocent = "Bearer ollama english theme dark request-5 gpt-5";
+  assertEquals(scrubber.text(innocent), innocent);
+});
+
+Deno.test("Scrubber removes a key in each form that it is written in", () => {
+  const key = 'a/"b"\\c';
+  const scrubber = scrubberOf({ secrets: [key, "lonely\ud800"] });
+  for (
+    const form of [
+      key,
+      JSON.stringify(key).slice(1, -1),
+      JSON.stringify(key).slice(1, -1).replaceAll("/", "\\/"),
+      encodeURIComponent(key),
+    ]
+  ) {
+    assertEquals(scrubber.text(`<${form}${form}>`), "<[redacted][redacted]>");
+  }
+});
+
+Deno.test("Scrubber hides no part of a longer key", () => {
+  const scrubber = scrubberOf({ secrets: ["sk-123", "sk-123-456"] });
+  assertEquals(scrubber.text("sk-123-456 sk-123"), "[redacted] [redacted]");
+});
+
+Deno.test("Scrubber leaves text alone where a key is too short to be one", () => {
+  const scrubber = scrubberOf({ secrets: ["", "a", "EMPTY"] });
+  assertEquals(scrubber.text("an EMPTY text"), "an EMPTY text");
+});
+
+Deno.test("Scrubber hides the fields of a body that hold a secret, and no others", () => {
+  const body = {
+    model: "gpt-5",
+    max_tokens: 100,
+    prompt_cache_key: "user-1",
+    input: [
+      {
+        role: "user",
+        content: "Bearer bonds? Token rings? 1234567 tool-key-1",
+      },
+      { type: "thinking", signature: "Abc+/1==" },
+    ],
+    tools: [{
+      type: "mcp",
+      server_url: "https://user:pass@h/mcp?api_key=url-key-2&b=2",
+      authorization: "tool-key-1",
+      headers: { "X-Api-Key": "tool-key-3", "X-Any": "Bearer tool-key-4" },
+    }],
+    image_url: "data:image/png;base64,AA",
+    account: 1234567,
+    text: {
+      format: { schema: { properties: { password: { type: "string" } } } },
+    },
+    __proto__: null,
+  };
+  const scrubber = scrubberOf({ secrets: ["1234567"], body });
+  assertEquals(scrubber.json(body), {
+    model: "gpt-5",
+    max_tokens: 100,
+    prompt_cache_key: "user-1",
+    input: [
+      {
+        role: "user",
+        content: "Bearer bonds? Token rings? [redacted] [redacted]",
+      },
+      { type: "thinking", signature: "Abc+/1==" },
+    ],
+    tools: [{
+      type: "mcp",
+      server_url: "https://[redacted]@h/mcp?api_key=[redacted]&b=2",
+      authorization: "[redacted]",
+      headers: { "X-Api-Key": "[redacted]", "X-Any": "[redacted]" },
+    }],
+    image_url: "data:image/png;base64,AA",
+    account: "[redacted]",
+    text: {
+      format: { schema: { properties: { password: { type: "string" } } } },
+    },
+  });
+  assertEquals(
+    scrubber.text("tool-key-1 url-key-2 tool-key-3 tool-key-4 user-1"),
+    "[redacted] [redacted] [redacted] [redacted] user-1",
+  );
+});
+
+Deno.test("Scrubber hides the values of a query that may be secrets", () => {
+  const scrubber = scrubberOf();
+  for (
+    const [path, expected] of [
+      ["/v1/x", "/v1/x"],
+      ["/v1/x?", "/v1/x?"],
+      ["/v1/x?key=a&b", "/v1/x?key=[redacted]&b"],
+      ["/v1/x?API_KEY=a=b&c=d?e=f", "/v1/x?API_KEY=[redacted]&c=d?e=f"],
+      ["/v1/x?%6Bey=a&key=&%E9=1", "/v1/x?%6Bey=[redacted]&key=&%E9=1"],
+    ] as const
+  ) {
+    assertEquals(scrubber.path(path), expected);
+  }
+});
