@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { keyEnvOf, knownProviders } from "./gateway/provider.ts";
 import type { RelayOptions } from "./options.ts";
 
 /** What the command line asks for. */
@@ -11,6 +12,9 @@ export type Command =
     /** Over how long subscribers are sent away when it stops, in milliseconds. */
     readonly drain: number;
   };
+
+/** Returns a variable of the environment, if it is set. */
+export type Environment = (name: string) => string | undefined;
 
 /** From which weight on log lines are written. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
@@ -27,6 +31,18 @@ export class FlagError extends Error {
   }
 }
 
+/** In lines of the help. */
+function wrapNames(names: readonly string[]): string {
+  const indent = " ".repeat(29);
+  let lines = indent;
+  for (const [index, name] of names.entries()) {
+    const word = index === names.length - 1 ? `${name}.` : `${name}, `;
+    const length = lines.length - lines.lastIndexOf("\n") - 1;
+    lines += length + word.length > 79 ? `\n${indent}${word}` : word;
+  }
+  return lines.replace(/ +$/gm, "");
+}
+
 const HELP = `Rivulet: one event stream in, any number of subscribers out.
 
 Usage: deno run -A jsr:@rivulet/rivulet/cli [FLAG ...]
@@ -40,9 +56,24 @@ What fills the topics (each may be given any number of times):
                              there before, as of a server that starts over
   --fixture NAME=PATH[,loop] a recorded stream, at the pace of its comments
                              such as ': +37ms', and again from its start
+  --provider NAME[=URL]      a provider of language models behind /NAME/v1/, and
+                             the first one behind /v1/ too: point an SDK's base
+                             URL there, and its streams fill topics. Known:
+${wrapNames(Object.keys(knownProviders))}
+                             The key is NAME_API_KEY of the environment, and
+                             else the caller's
   --allow-source URL         lets PUT /topics/NAME make a topic from any URL
                              that begins with this one
   (and everybody: POST /topics/NAME)
+
+Runs behind --provider:
+  --idle-cancel SECONDS      cancels a run that its caller has left, and nobody
+                             has followed for so long; default: it goes on
+  --provider-timeout DURATION
+                             how long a provider may say nothing, default 10m
+  --record DIR               writes each run to a file that --fixture plays
+  --max-body BYTES           of JSON, and of what is published, default 16777216
+  --max-upload BYTES         of other bodies for a provider, default 536870912
 
 Where it listens:
   --host ADDRESS             default 127.0.0.1
@@ -80,6 +111,12 @@ A DURATION is a number with ms, s, m or h: 500ms, 30s, 10m, 1h.
 const FLAGS = {
   source: { type: "string", multiple: true },
   fixture: { type: "string", multiple: true },
+  provider: { type: "string", multiple: true },
+  "idle-cancel": { type: "string" },
+  "provider-timeout": { type: "string" },
+  record: { type: "string" },
+  "max-body": { type: "string" },
+  "max-upload": { type: "string" },
   "allow-source": { type: "string", multiple: true },
   host: { type: "string" },
   port: { type: "string" },
@@ -128,6 +165,40 @@ function duration(
     : Number(digits) * UNITS[unit as keyof typeof UNITS]; // one of them matched
 }
 
+/** Takes a plain number for seconds. */
+function seconds(flag: string, value: string | undefined): number | undefined {
+  return duration(
+    flag,
+    value !== undefined && /^[0-9]+$/.test(value) ? `${value}s` : value,
+  );
+}
+
+/** Reads `openai`, or `NAME=URL`, and finds its key. */
+function provider(
+  value: string,
+  environment: Environment,
+): NonNullable<RelayOptions["providers"]>[number] {
+  const equals = value.indexOf("=");
+  const name = equals < 0 ? value : value.slice(0, equals);
+  const known = Object.hasOwn(knownProviders, name)
+    ? knownProviders[name]
+    : undefined;
+  const url = equals < 0 ? known?.url : value.slice(equals + 1);
+  if (url === undefined || !URL.canParse(url)) {
+    return fail(
+      "provider",
+      `NAME=URL, or one of ${Object.keys(knownProviders).join(", ")}`,
+      value,
+    );
+  }
+  return {
+    name,
+    url,
+    key: environment(known?.keyEnv ?? keyEnvOf(name)) || undefined,
+    ...(known && { keyHeader: known.keyHeader }),
+  };
+}
+
 function onSlow(value: string | undefined): RelayOptions["onSlow"] {
   return value === undefined || value === "gap" || value === "close"
     ? value
@@ -163,9 +234,14 @@ function sourceOptions(
 /**
  * Reads the command line.
  *
+ * @param args What comes after the program.
+ * @param environment Where keys are looked up. Default: nowhere.
  * @throws {FlagError} If it asks for nothing that there is.
  */
-export function parseFlags(args: readonly string[]): Command {
+export function parseFlags(
+  args: readonly string[],
+  environment: Environment = () => undefined,
+): Command {
   let flags;
   try {
     flags = parseArgs({ args: [...args], options: FLAGS }).values;
@@ -195,6 +271,12 @@ export function parseFlags(args: readonly string[]): Command {
         const loop = rest.endsWith(",loop");
         return { name, path: loop ? rest.slice(0, -5) : rest, loop };
       }),
+      providers: flags.provider?.map((value) => provider(value, environment)),
+      idleCancel: seconds("idle-cancel", flags["idle-cancel"]),
+      providerTimeout: duration("provider-timeout", flags["provider-timeout"]),
+      record: flags.record,
+      maxBody: number("max-body", flags["max-body"]),
+      maxUpload: number("max-upload", flags["max-upload"]),
       allowSources: flags["allow-source"],
       host: flags.host,
       port: number("port", flags.port),

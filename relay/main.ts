@@ -11,7 +11,11 @@ import { createRelay, type RelayAddress } from "./relay.ts";
 /** The status for a command line, or a surrounding, that it cannot start with. */
 const CANNOT_START = 2;
 
-function banner({ url }: RelayAddress, topics: readonly string[]): string {
+function banner(
+  { url }: RelayAddress,
+  topics: readonly string[],
+  providers: readonly string[],
+): string {
   const ws = url.replace(/^http/, "ws");
   const lines = [`Rivulet relay on ${url}`];
   for (const topic of topics) {
@@ -34,13 +38,22 @@ function banner({ url }: RelayAddress, topics: readonly string[]): string {
       `  new WebSocket("${ws}/topics/${topic}").onmessage = (e) => console.log(e.data)`,
     );
   }
+  for (const [index, provider] of providers.entries()) {
+    lines.push(
+      "",
+      `provider ${provider}`,
+      `  base URL   ${url}/${provider}/v1${
+        index === 0 ? `, or ${url}/v1` : ""
+      }`,
+    );
+  }
   return [...lines, "", "Ctrl-C stops it; a second one does so at once."].join(
     "\n",
   );
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const command = parseFlags(args);
+  const command = parseFlags(args, (name) => process.env[name]);
   if (command.kind === "help") return console.log(command.text);
   const { options, logLevel, drain } = command;
   await configure({
@@ -73,7 +86,8 @@ async function main(args: readonly string[]): Promise<void> {
   const address = await relay.listen();
   const names = [...options.sources ?? [], ...options.fixtures ?? []]
     .map(({ name }) => name);
-  console.log(banner(address, names));
+  const providers = (options.providers ?? []).map(({ name }) => name);
+  console.log(banner(address, names, providers));
   if (!options.insecureOpen) {
     console.log("Only this machine can reach it: no key is configured.");
   }

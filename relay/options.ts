@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../src/fetch/clock.ts";
 import { systemClock } from "../src/fetch/clock.ts";
+import { providerOption } from "./gateway/provider.ts";
 import {
   type SourceReconnect,
   sourceReconnect,
@@ -33,6 +34,11 @@ export const relayOptions = z.strictObject({
   insecureOpen: z.boolean().default(false),
   sources: z.array(sourceOption).default([]),
   fixtures: z.array(fixtureOption).default([]),
+  providers: z.array(providerOption).default([]),
+  providerTimeout: duration.default(600_000),
+  idleCancel: z.union([duration, z.literal(Infinity)]).default(Infinity),
+  record: z.string().min(1).optional(),
+  maxUpload: count.default(512 * 1024 * 1024),
   allowSources: z.array(z.url({ protocol: /^https?$/ })).default([]),
   maxEvents: count.default(10_000),
   maxBytes: count.default(16 * 1024 * 1024),
@@ -48,7 +54,10 @@ export const relayOptions = z.strictObject({
   maxBody: count.default(16 * 1024 * 1024),
   bodyTimeout: duration.default(8_000),
   clock: z.custom<Clock>().default(systemClock),
-}).superRefine(({ host, insecureOpen, sources, fixtures }, context) => {
+}).superRefine((
+  { host, insecureOpen, sources, fixtures, providers },
+  context,
+) => {
   if (!LOOPBACK.test(host) && !insecureOpen) {
     context.addIssue({
       code: "custom",
@@ -64,6 +73,15 @@ export const relayOptions = z.strictObject({
       code: "custom",
       path: ["sources"],
       message: `Expected one source for each topic: '${twice}' has two`,
+    });
+  }
+  const called = providers.map(({ name }) => name);
+  const again = called.find((name, index) => called.indexOf(name) !== index);
+  if (again !== undefined) {
+    context.addIssue({
+      code: "custom",
+      path: ["providers"],
+      message: `Expected one provider of each name: there are two '${again}'`,
     });
   }
 });
@@ -133,6 +151,46 @@ export interface RelayOptions {
       readonly loop?: boolean;
     }[]
     | undefined;
+  /**
+   * Providers of language models that the relay stands in front of: each under
+   * `/{name}/v1/`, and the first one under `/v1/` too. `url` stands in place of
+   * `/v1`. With a `key`, that is what the provider is told, by `keyHeader`
+   * (default: `authorization`), whatever the caller says; without one, what the
+   * caller says is passed on.
+   *
+   * @default {[]}
+   */
+  providers?:
+    | readonly {
+      readonly name: string;
+      readonly url: string;
+      readonly key?: string | undefined;
+      readonly keyHeader?: "authorization" | "x-api-key" | "api-key";
+    }[]
+    | undefined;
+  /**
+   * How long a provider may say nothing before its answer counts as broken off,
+   * in milliseconds.
+   *
+   * @default {600_000}
+   */
+  providerTimeout?: number | undefined;
+  /**
+   * After how long without its caller and without a subscriber a run is
+   * cancelled, in milliseconds.
+   *
+   * @default {Infinity}
+   */
+  idleCancel?: number | undefined;
+  /** The folder into which runs are recorded. Default: they are not. */
+  record?: string | undefined;
+  /**
+   * The largest body that is passed on to a provider and is no JSON, in bytes;
+   * JSON may have `maxBody`.
+   *
+   * @default {536_870_912}
+   */
+  maxUpload?: number | undefined;
   /**
    * Beginnings of the URLs that `PUT /topics/{topic}` may name as a source.
    *

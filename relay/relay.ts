@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { z } from "zod";
+import { completeRetryPolicy } from "../src/fetch/retry.ts";
 import { EventStreamConnection, isAtEnd } from "./delivery/event_stream.ts";
 import { FrameCache } from "./delivery/frames.ts";
 import { Pump } from "./delivery/pump.ts";
@@ -11,6 +12,8 @@ import {
   websocketFormat,
 } from "./delivery/websocket_format.ts";
 import { drain } from "./drain.ts";
+import { Gateway } from "./gateway/gateway.ts";
+import { Recorder } from "./gateway/recorder.ts";
 import { publishFrame } from "./http/publish_frame.ts";
 import { createRequestHandler } from "./http/routes.ts";
 import { HttpServer } from "./http/server.ts";
@@ -133,6 +136,15 @@ export class RelayStartError extends Error {
 /** How long peers have to close in their turn, in milliseconds. */
 const CLOSE_GRACE = 2_000;
 
+/** When a provider is asked again whose answer died before its first event. */
+const PROVIDER_RETRY = completeRetryPolicy({
+  minTimeout: 200,
+  maxTimeout: 5_000,
+  jitter: 0.1,
+  maxAttempts: 3,
+  maxElapsed: 30_000,
+}, "ask a provider again");
+
 /** When those who are sent away should come back, in milliseconds. */
 const RECONNECT_IN = [100, 5_000] as const;
 
@@ -211,6 +223,7 @@ class RelayServer implements Relay {
   readonly #streams = new Set<EventStreamConnection>();
   readonly #sseFrames = new FrameCache(sseFormat);
   readonly #rawFrames = new FrameCache(rawSseFormat);
+  readonly #gateway: Gateway;
   readonly #server: HttpServer;
   readonly #closing = new AbortController();
   /** Until when subscribers are sent away, in milliseconds since the epoch. */
@@ -246,6 +259,18 @@ class RelayServer implements Relay {
       refusal,
       publish: (request) => publishFrame(request, this.topics, publisher),
     });
+    this.#gateway = new Gateway({
+      ...options,
+      topics: this.topics,
+      bodyLimits,
+      retry: PROVIDER_RETRY,
+      idleTimeout: options.providerTimeout,
+      recorder: options.record === undefined
+        ? undefined
+        : new Recorder(options.record, clock),
+      refusal,
+      stream: (...request) => this.#stream(...request),
+    });
     this.#server = new HttpServer({
       request: createRequestHandler({
         topics: this.topics,
@@ -254,6 +279,7 @@ class RelayServer implements Relay {
         bodyLimits,
         awaitTopics,
         allowSources: options.allowSources,
+        gateway: this.#gateway,
         refusal,
         stream: (...request) => this.#stream(...request),
       }),
@@ -367,6 +393,7 @@ class RelayServer implements Relay {
     await Promise.all([
       closed,
       this.#sources[Symbol.asyncDispose](),
+      this.#gateway[Symbol.asyncDispose](),
     ]);
     cancel();
     this.#pump[Symbol.dispose]();

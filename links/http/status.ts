@@ -17,11 +17,14 @@ export const STATUS_CODE = {
   NotAcceptable: 406,
   RequestTimeout: 408,
   Conflict: 409,
+  Gone: 410,
   ContentTooLarge: 413,
   UnsupportedMediaType: 415,
+  UnprocessableEntity: 422,
   TooManyRequests: 429,
   InternalServerError: 500,
   NotImplemented: 501,
+  BadGateway: 502,
   ServiceUnavailable: 503,
 } as const;
 
@@ -41,10 +44,13 @@ export const STATUS_TEXT: Record<StatusCode, string> = {
   406: "Not Acceptable",
   408: "Request Timeout",
   409: "Conflict",
+  410: "Gone",
   413: "Content Too Large",
   415: "Unsupported Media Type",
+  422: "Unprocessable Entity",
   429: "Too Many Requests",
   500: "Internal Server Error",
   501: "Not Implemented",
+  502: "Bad Gateway",
   503: "Service Unavailable",
 };

@@ -5,6 +5,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { type Handler, type Route, route } from "@std/http/unstable-route";
 import { z } from "zod";
 import { afterText, endReason } from "../delivery/client_message.ts";
+import type { Gateway } from "../gateway/gateway.ts";
 import {
   BodyLimitError,
   type BodyLimits,
@@ -46,6 +47,8 @@ export interface RouteContext {
   readonly bodyLimits: BodyLimits;
   /** Whether an unknown topic can be waited for. */
   readonly awaitTopics: boolean;
+  /** Stands in front of the providers of models. */
+  readonly gateway: Gateway;
   /** Beginnings of the URLs that topics may be made from by request. */
   readonly allowSources: readonly string[];
   /** Why new subscribers are refused, if they are. */
@@ -163,7 +166,7 @@ function toProblem(error: unknown): Problem | undefined {
 
 /** Makes the relay's HTTP interface (protocol, sections 3 and 4). */
 export function createRequestHandler(context: RouteContext): RequestHandler {
-  const { topics, sources, publisher, bodyLimits } = context;
+  const { topics, sources, publisher, bodyLimits, gateway } = context;
   const responses = new WeakMap<Request, ServerResponse>();
 
   function named(match: URLPatternResult): string {
@@ -501,7 +504,9 @@ export function createRequestHandler(context: RouteContext): RequestHandler {
   return async (request, response) => {
     responses.set(request, response);
     try {
-      return await handle(request);
+      return gateway.handles(new URL(request.url).pathname)
+        ? await gateway.handle(request, response)
+        : await handle(request);
     } catch (error) {
       const problem = toProblem(error);
       if (!problem) throw error;

@@ -24,45 +24,64 @@ export class BodyLimitError extends Error {
 }
 
 /**
- * Reads a body to its end, as UTF-8 text.
+ * Passes on the parts of a body.
  *
  * @throws {BodyLimitError} If it is longer or slower than it may be.
  */
-export async function readBody(
-  body: ReadableStream<Uint8Array> | null,
+export async function* boundedBody(
+  body: ReadableStream<Uint8Array>,
   { maxBytes, idleTimeout, clock }: BodyLimits,
-): Promise<string> {
-  if (!body) return "";
-  const decoder = new TextDecoder();
+): AsyncGenerator<Uint8Array, void> {
   const reader = body.getReader();
-  let text = "";
   let bytes = 0;
-  for (;;) {
-    const late = Promise.withResolvers<never>();
-    const cancel = clock.setTimeout(() =>
-      late.reject(
-        new BodyLimitError(
-          "body_timeout",
-          `Expected the next part of the body within ${idleTimeout} ms`,
-        ),
-      ), idleTimeout);
-    try {
-      const { done, value } = await Promise.race([reader.read(), late.promise]);
-      if (done) return text + decoder.decode();
-      bytes += value.byteLength;
+  let isWhole = false;
+  try {
+    for (;;) {
+      const late = Promise.withResolvers<never>();
+      const cancel = clock.setTimeout(() =>
+        late.reject(
+          new BodyLimitError(
+            "body_timeout",
+            `Expected the next part of the body within ${idleTimeout} ms`,
+          ),
+        ), idleTimeout);
+      let part: ReadableStreamReadResult<Uint8Array>;
+      try {
+        part = await Promise.race([reader.read(), late.promise]);
+      } finally {
+        cancel();
+      }
+      isWhole = part.done;
+      if (part.done) return;
+      bytes += part.value.byteLength;
       if (bytes > maxBytes) {
         throw new BodyLimitError(
           "body_too_large",
           `Expected a body of at most ${maxBytes} bytes`,
         );
       }
-      text += decoder.decode(value, { stream: true });
-    } catch (error) {
-      // Why the rest cannot be discarded is of no interest beside `error`.
-      void reader.cancel(error).catch(() => {});
-      throw error;
-    } finally {
-      cancel();
+      yield part.value;
     }
+  } finally {
+    // Why the rest cannot be discarded is of no interest.
+    if (!isWhole) void reader.cancel().catch(() => {});
   }
+}
+
+/**
+ * Reads a body to its end, as UTF-8 text.
+ *
+ * @throws {BodyLimitError} If it is longer or slower than it may be.
+ */
+export async function readBody(
+  body: ReadableStream<Uint8Array> | null,
+  limits: BodyLimits,
+): Promise<string> {
+  if (!body) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const part of boundedBody(body, limits)) {
+    text += decoder.decode(part, { stream: true });
+  }
+  return text + decoder.decode();
 }

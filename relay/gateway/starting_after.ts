@@ -1,0 +1,41 @@
+import { z } from "zod";
+import type { Log } from "../topics/log.ts";
+
+const numbered = z.looseObject({ sequence_number: z.int().nonnegative() });
+
+/** The number that a provider has given an event; those after the last one have none. */
+async function sequenceNumberAt(log: Log, offset: number): Promise<number> {
+  if (offset < log.first) return -1; // not retained any more
+  const { entries: [entry] } = await log.read(offset, {
+    events: 1,
+    bytes: Infinity,
+  });
+  try {
+    return numbered.parse(JSON.parse(entry?.event.data ?? "")).sequence_number;
+  } catch {
+    return Infinity;
+  }
+}
+
+/**
+ * Returns the offset of the event after the one with a provider's number.
+ *
+ * @param log The events of one response: their numbers grow.
+ * @param number The number, -1 for what is before the first event of all.
+ * @returns `undefined` where no such event is retained, so that nobody can say
+ * what comes after it.
+ */
+export async function offsetAfter(
+  log: Log,
+  number: number,
+): Promise<number | undefined> {
+  if (number < 0) return log.first === 1 ? 1 : undefined;
+  let low = log.first;
+  let high = log.next;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (await sequenceNumberAt(log, middle) > number) high = middle;
+    else low = middle + 1;
+  }
+  return await sequenceNumberAt(log, low - 1) === number ? low : undefined;
+}

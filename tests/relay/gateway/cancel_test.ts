@@ -1,0 +1,137 @@
+// A run that somebody has enough of: its provider, its caller and its followers are told.
+import { assertEquals } from "@std/assert";
+import type { TopicEnd } from "../../../relay/topics/topic.ts";
+import type { CallerStream } from "../../support/caller_stream.ts";
+import {
+  type GatewayWorld,
+  LIMIT,
+  startGateway,
+} from "../../support/gateway_world.ts";
+import { RawWebSocket } from "../../support/raw_websocket.ts";
+import { within } from "../../support/within.ts";
+import { WIRE_FORMATS } from "../../support/wire_formats.ts";
+
+const { start, ends } = WIRE_FORMATS["Chat"]!;
+
+const DOORS: Readonly<Record<string, (world: GatewayWorld) => Promise<void>>> =
+  {
+    "POST": async ({ request }) => {
+      const response = await request("/topics/t/cancel", {
+        method: "POST",
+        body: '{"reason":"enough"}',
+      });
+      assertEquals(response.status, 200);
+      assertEquals((await response.json()).end.status, "cancelled");
+    },
+    "a frame": async ({ url }) => {
+      const socket = await RawWebSocket.open(url, "/ws");
+      await socket.say({ type: "cancel", topic: "t", reason: "enough" });
+      await socket[Symbol.asyncDispose]();
+    },
+    "the program": ({ topic }) => {
+      topic("t").end("cancelled", "enough");
+      return Promise.resolve();
+    },
+  };
+
+const END: TopicEnd = { status: "cancelled", reason: "enough" };
+
+async function assertGone(caller: CallerStream): Promise<void> {
+  assertEquals(caller.status, 410);
+  assertEquals(caller.header("content-type"), "application/problem+json");
+  assertEquals((await caller.problem())["code"], "cancelled");
+}
+
+for (const [door, cancel] of Object.entries(DOORS)) {
+  Deno.test(`${door} cancels a run that its provider has not answered yet`, async () => {
+    await using world = await startGateway();
+    await using follower = await RawWebSocket.open(world.url, "/topics/t");
+    const { exchange, answer } = await world.begin({
+      headers: { "rivulet-topic": "t" },
+    });
+    await cancel(world);
+    await within(exchange.closed, LIMIT, "the provider's connection to close");
+    await assertGone(await answer);
+    assertEquals(await world.ended("t"), END);
+    assertEquals((await follower.message("end"))["status"], "cancelled");
+    assertEquals(world.provider.count, 1);
+  });
+
+  for (
+    const [when, said] of [
+      ["after its head", ""],
+      ["after comments", ": a\n\n"],
+      ["within its first event", start.slice(0, 10)],
+      ["mid-stream", start],
+      ["within an event", `${start}data: `],
+    ] as const
+  ) {
+    Deno.test(`${door} cancels a run ${when}`, async () => {
+      await using world = await startGateway();
+      await using follower = await RawWebSocket.open(world.url, "/topics/t");
+      const { exchange, answer } = await world.begin({
+        headers: { "rivulet-topic": "t" },
+      });
+      await exchange.stream(said);
+      const caller = await answer;
+      assertEquals(caller.status, 200);
+      const seen = said.startsWith("data") && said.length === 10 ? "" : said;
+      await caller.see(seen);
+      await cancel(world);
+      await within(
+        exchange.closed,
+        LIMIT,
+        "the provider's connection to close",
+      );
+      // It must not pass for a whole answer.
+      assertEquals(await caller.rest(), { text: seen, end: "cut" });
+      assertEquals(await world.ended("t"), END);
+      assertEquals((await follower.message("end"))["status"], "cancelled");
+      assertEquals(world.provider.count, 1);
+    });
+  }
+}
+
+Deno.test("Each verdict that somebody else gives stops a run", async () => {
+  await using world = await startGateway();
+  for (
+    const status of ["complete", "failed", "truncated", "expired"] as const
+  ) {
+    const { exchange, answer } = await world.begin({
+      headers: { "rivulet-topic": status },
+    });
+    await exchange.stream(start);
+    await (await answer).see(start);
+    world.topic(status).end(status, "so");
+    await within(exchange.closed, LIMIT, "the provider's connection to close");
+    assertEquals((await (await answer).rest()).end, "cut");
+    assertEquals(await world.ended(status), { status, reason: "so" });
+  }
+});
+
+Deno.test("A topic that is deleted stops its run", async () => {
+  await using world = await startGateway();
+  const { exchange, answer } = await world.begin({
+    headers: { "rivulet-topic": "t" },
+  });
+  await exchange.stream(start);
+  await (await answer).see(start);
+  const deleted = await world.request("/topics/t", { method: "DELETE" });
+  assertEquals(deleted.status, 204);
+  await within(exchange.closed, LIMIT, "the provider's connection to close");
+  assertEquals((await (await answer).rest()).end, "cut");
+});
+
+Deno.test("A run that has ended is not cancelled any more", async () => {
+  await using world = await startGateway();
+  const { exchange, answer } = await world.begin({
+    headers: { "rivulet-topic": "t" },
+  });
+  await exchange.stream(start + ends[0]![1]);
+  assertEquals(await world.ended("t"), { status: "complete" });
+  const response = await world.request("/topics/t/cancel", { method: "POST" });
+  assertEquals(response.status, 409);
+  await response.body?.cancel();
+  await exchange.end();
+  assertEquals((await (await answer).rest()).end, "whole");
+});

@@ -1,0 +1,203 @@
+/**
+ * What clients give their users is the same with the relay in between and
+ * without it, whatever the provider does.
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { HostileRequest } from "../../../src/testing/mod.ts";
+import { comparable } from "../../support/comparable.ts";
+import { startHostileServer } from "../../support/hostile_server.ts";
+import { MODEL_CALLS, type ModelCall } from "../../support/model_clients.ts";
+import { startRelay } from "../../support/relay.ts";
+
+/** What the provider does, and what is to come of it. */
+interface Row {
+  /** In words. */
+  readonly name: string;
+  /** What becomes of the first requests; all others are answered well. */
+  readonly plans: readonly string[];
+  /** Who is asked. Default: everybody. */
+  readonly only?: "streams" | "whole";
+  /**
+   * Where it cannot be the same: the relay mends what happens, so that it is as
+   * if the provider had been asked so many times less, and answered well.
+   */
+  readonly mended?: { readonly why: string; readonly requests: number };
+}
+
+const AGAIN =
+  "an answer that dies before its first event is asked for once more by the relay";
+
+const ROWS: readonly Row[] = [
+  { name: "all is well", plans: [] },
+  {
+    name: "every byte comes by itself, with CRLF and comments",
+    plans: ["chunk=1; lines=crlf; comments=2; deltas=2", "chunk=16"],
+    only: "streams",
+  },
+  {
+    name: "chunks are cut anywhere, with CR, pings and a byte order mark",
+    plans: ["chunk=7,1,50; lines=cr; pings=2; bom", "chunk=9"],
+    only: "streams",
+  },
+  { name: "all comes at once", plans: ["chunk=whole", "chunk=whole"] },
+  {
+    name: "429 with Retry-After, then well",
+    plans: ["status=429; retry-after=0.01"],
+  },
+  {
+    name: "429 with Retry-After-Ms and 500, then well",
+    plans: ["status=429; retry-after-ms=1", "status=500; retry-after-ms=1"],
+  },
+  {
+    name: "500 for as long as clients ask",
+    plans: Array(3).fill("status=500; retry-after-ms=1"),
+  },
+  { name: "status 400", plans: ["status=400"] },
+  { name: "status 401", plans: ["status=401"] },
+  { name: "status 404 to the second request", plans: ["", "status=404"] },
+  { name: "an error as JSON with status 200", plans: ["json"] },
+  { name: "a page with status 200", plans: ["html"] },
+  {
+    name: "the connection is reset before the head, then well",
+    plans: ["reset"],
+  },
+  {
+    name: "the format's error in the middle",
+    plans: ["error; after=4"],
+    only: "streams",
+  },
+  {
+    name: "the format's error at once",
+    plans: ["error"],
+    only: "streams",
+  },
+  { name: "it ends after an event", plans: ["truncate; after=4"] },
+  { name: "it ends within an event", plans: ["truncate; within=4"] },
+  {
+    name: "it ends within a body that is no stream",
+    plans: ["truncate; within=1"],
+    only: "whole",
+  },
+  {
+    name: "it is reset within a body that is no stream",
+    plans: ["reset; within=1"],
+    only: "whole",
+  },
+  { name: "it is reset after an event", plans: ["reset; after=4"] },
+  { name: "it is reset within an event", plans: ["reset; within=4"] },
+  { name: "it is cut after an event", plans: ["cut; after=4"] },
+  {
+    name: "the second answer is reset in its middle",
+    plans: ["", "reset; within=6"],
+  },
+  { name: "an event comes twice", plans: ["duplicate=4"], only: "streams" },
+  { name: "an event is missing", plans: ["missing=4"], only: "streams" },
+  {
+    name: "events change places",
+    plans: ["reordered=5"],
+    only: "streams",
+  },
+  {
+    name: "it is cut after the head, then well",
+    plans: ["cut; at=head"],
+    only: "streams",
+    mended: { why: AGAIN, requests: 1 },
+  },
+  {
+    name: "it is reset within the first event, then well",
+    plans: ["reset; within=1"],
+    only: "streams",
+    mended: { why: AGAIN, requests: 1 },
+  },
+  {
+    name: "a stream of nothing, then well",
+    plans: ["empty"],
+    only: "streams",
+    mended: { why: AGAIN, requests: 1 },
+  },
+  {
+    name: "it is reset after its last word",
+    plans: ["reset; at=end"],
+    only: "streams",
+    mended: { why: "nothing was missing: the last word counts", requests: 0 },
+  },
+];
+
+interface Seen {
+  readonly outcome: unknown;
+  /** What the provider was asked. */
+  readonly requests: readonly unknown[];
+}
+
+/**
+ * Headers that are said by who makes the connection, the client or the relay; and
+ * how often the client has asked, where it may be the relay that asks again.
+ */
+const OF_THE_CONNECTION =
+  /^(accept-encoding|connection|content-length|host|transfer-encoding|x-stainless-retry-count)$/;
+
+function asked({ method, path, query, headers, body }: HostileRequest) {
+  return {
+    method,
+    path,
+    query: `${query}`,
+    headers: [...headers].filter(([name]) => !OF_THE_CONNECTION.test(name)),
+    body,
+  };
+}
+
+async function ask(
+  call: ModelCall,
+  plans: readonly string[],
+  via: "direct" | "relay",
+): Promise<Seen> {
+  await using server = await startHostileServer();
+  const { provider } = server;
+  provider.enqueue(...plans);
+  await using relay = via === "relay"
+    ? await startRelay({
+      providers: [{ name: "hostile", url: `${server.url}/v1` }],
+    })
+    : undefined;
+  const { url } = relay ?? server;
+  const outcome = comparable(await call.run({ url }), url);
+  return { outcome, requests: provider.requests.map(asked) };
+}
+
+async function check({ plans, mended }: Row, call: ModelCall): Promise<void> {
+  const [direct, relayed] = await Promise.all([
+    ask(call, mended ? [] : plans, "direct"),
+    ask(call, plans, "relay"),
+  ]);
+  assertEquals(relayed.outcome, direct.outcome, call.name);
+  const again = mended?.requests ?? 0;
+  assertEquals(
+    relayed.requests.length,
+    direct.requests.length + again,
+    `${call.name}: requests`,
+  );
+  assertEquals(relayed.requests.slice(again), direct.requests, call.name);
+  if (plans.length === 0) assertEquals(direct.requests.length, call.requests);
+}
+
+for (const row of ROWS) {
+  const { name, plans, only, mended } = row;
+  Deno.test(`Clients are told the same through the relay: ${name}`, async () => {
+    const calls = MODEL_CALLS.filter(({ streams }) =>
+      !only || streams === (only === "streams")
+    );
+    await Promise.all(calls.map((call) => check(row, call)));
+    if (!mended) return;
+    // Else it would not have to be said why it is not the same.
+    const [call] = calls;
+    assert(call);
+    const [bad, good] = [
+      await ask(call, plans, "direct"),
+      await ask(call, [], "direct"),
+    ];
+    assert(
+      JSON.stringify(bad.outcome) !== JSON.stringify(good.outcome),
+      `Without the relay nothing is wrong: ${mended.why}?`,
+    );
+  });
+}

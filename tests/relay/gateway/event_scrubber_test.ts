@@ -1,0 +1,44 @@
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { EventScrubber } from "../../../relay/gateway/event_scrubber.ts";
+import { keysIn } from "../../../relay/gateway/headers.ts";
+
+const event = (data: string) => ({ event: "error", data, id: "1" });
+
+Deno.test("EventScrubber takes keys out wherever they are, and leaves all else as it is", () => {
+  const scrubber = new EventScrubber([
+    "sk-0123456789abcdef",
+    "k2-0123456789abcdef",
+  ]);
+  assertEquals(
+    scrubber.scrub([
+      event("a"),
+      event("sk-0123456789abcdef k2-0123456789abcdef sk-0123456789abcdef"),
+    ]),
+    [event("a"), event("[redacted] [redacted] [redacted]")],
+  );
+  const events = [event("a"), event("sk-0123456789")];
+  assertStrictEquals(scrubber.scrub(events), events);
+});
+
+Deno.test("EventScrubber takes no word for a key", () => {
+  const events = [event("I am ollama, and have no-key-at-all")];
+  assertStrictEquals(
+    new EventScrubber(["ollama", "no-key-at-all", ""]).scrub(events),
+    events,
+  );
+});
+
+Deno.test("keysIn finds keys in headers and queries", () => {
+  assertEquals(
+    keysIn(
+      new Headers({
+        "authorization": "bearer  a",
+        "x-api-key": "b",
+        "api-key": "c",
+        "x-other": "d",
+      }),
+      "https://example.com/v1/x?key=e&api_key=f&access_token=g&model=h&key=",
+    ),
+    ["a", "b", "c", "e", "f", "g"],
+  );
+});

@@ -1,0 +1,40 @@
+import { configure, type LogRecord, reset } from "@logtape/logtape";
+
+/** Everything that is logged while it is there, debugging too. */
+export class LogCapture implements AsyncDisposable {
+  readonly #records: LogRecord[] = [];
+
+  private constructor() {}
+
+  /** Begins. */
+  static async start(): Promise<LogCapture> {
+    const capture = new LogCapture();
+    await configure({
+      reset: true,
+      sinks: { capture: (record) => void capture.#records.push(record) },
+      loggers: [
+        { category: [], lowestLevel: "trace", sinks: ["capture"] },
+        {
+          category: ["logtape", "meta"],
+          lowestLevel: "error",
+          sinks: ["capture"],
+        },
+      ],
+    });
+    return capture;
+  }
+
+  /** All of it, with whatever an error that was logged has in it. */
+  get text(): string {
+    return this.#records.map(({ message, properties }) =>
+      [...message, ...Object.values(properties)].map((part) =>
+        typeof part === "string" ? part : Deno.inspect(part, { depth: 20 })
+      ).join(" ")
+    ).join("\n");
+  }
+
+  /** Ends. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await reset();
+  }
+}
