@@ -129,14 +129,27 @@ interface Form {
   check(rest: string[], facts: Facts): void | Promise<void>;
 }
 
-function checkTask(rest: string[], { tasks }: Facts): void {
+function checkTask(rest: string[], facts: Facts): void | Promise<void> {
   const [name, ...others] = rest;
+  const { tasks } = facts;
   if (name === undefined || !tasks.includes(name)) {
     throw new Error(
       `deno.json has no task '${name}', but ${tasks.join(", ")}`,
     );
   }
+  if (name === "relay") return checkFlags(others, facts);
   if (others.length > 0) throw new Error(`'${others.join(" ")}' is too much`);
+}
+
+/** A request that is no more than its URL, or has headers and a body too. */
+function checkCurl([url, ...others]: string[]): void {
+  assertLocal(url, ["http:"]);
+  while (others.length > 0) {
+    const [flag, value] = others.splice(0, 2);
+    if ((flag !== "-H" && flag !== "-d") || value === undefined) {
+      throw new Error(`'${[flag, value].join(" ")}' is too much`);
+    }
+  }
 }
 
 function checkUrl(...schemes: string[]): Form["check"] {
@@ -173,9 +186,9 @@ const FORMS: Form[] = [
     check: checkTask,
   },
   {
-    shape: "curl -N URL",
+    shape: "curl -N URL [-H HEADER ...] [-d BODY]",
     prefix: ["curl", "-N"],
-    check: checkUrl("http:"),
+    check: checkCurl,
   },
   {
     shape: "npx --yes wscat@6.1.0 -c URL",
@@ -327,7 +340,7 @@ Deno.test("commandsOf drops comments and joins continued lines", () => {
 });
 
 const facts: Facts = {
-  tasks: ["check", "test"],
+  tasks: ["check", "test", "relay"],
   help: () =>
     Promise.resolve("  -p, --port N\n      --source NAME=URL\n  --no-page\n"),
 };
@@ -336,7 +349,9 @@ for (
   const command of [
     "npx --yes deno@2.9.6 task test",
     "deno task check",
+    "deno task relay --source a=http://localhost:1/",
     "curl -N http://localhost:8787/topics/demo",
+    "curl -N http://localhost:8787/v1/models -H 'A: b' -d '{}'",
     "curl -N 'http://localhost:8787/topics/demo?after=start&mode=all'",
     "npx --yes wscat@6.1.0 -c ws://localhost:8787/topics/demo",
     "websocat ws://localhost:8787/topics/demo",
@@ -354,10 +369,13 @@ for (
   const [command, reason] of [
     ["npm install rivulet", "no known form"],
     ["npx --yes deno@2.9.5 task test", "no known form"],
-    ["deno task tset", "no task 'tset', but check, test"],
+    ["deno task tset", "no task 'tset', but check, test, relay"],
     ["deno task", "no task 'undefined'"],
     ["deno task test --watch", "'--watch' is too much"],
     ["curl -N localhost:8787", "must begin with http:"],
+    ["deno task relay --sauce a", "'--sauce'"],
+    ["curl -N http://localhost:8787/ -o file", "'-o file' is too much"],
+    ["curl -N http://localhost:8787/ -d", "is too much"],
     ["curl -N http://example.com/", "must be of localhost"],
     ["curl -N http://localhost:8787/topics/a?after=now", "'?' means something"],
     ["curl -N http://localhost:8787/ | head", "'|' means something"],
