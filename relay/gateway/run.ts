@@ -265,9 +265,9 @@ export class Run {
     // The caller may have half an event, which no other answer goes on with.
     if (this.#gate.isOpen) return undefined;
     const url = new URL(this.#request.url);
-    // This request may have been for the response by its id, too.
+    // Where it was asked for by its id already, that is in the path.
     url.pathname = url.pathname.replace(
-      /\/responses(?:\/[^/]+)?$/,
+      /\/responses$/,
       () => `/responses/${encodeURIComponent(responseId)}`,
     );
     url.searchParams.set("stream", "true");
@@ -364,10 +364,7 @@ export class Run {
       onWait: () => {
         if (!this.#said) this.#watchdog.start();
       },
-      onBytes: (bytes) => {
-        if (!this.#said) this.#watchdog.stop();
-        this.#caller.write(this.#gate.push(bytes));
-      },
+      onBytes: (bytes) => this.#caller.write(this.#gate.push(bytes)),
     });
     let death: Death = {
       how: "clean",
@@ -390,14 +387,12 @@ export class Run {
       death = { how: "broken", reason: this.#messageOf(error) };
     }
     const { how, reason } = death;
-    if (this.#stop?.kind === "ended") return death;
     const said = this.#said;
     if (said) {
       // Whatever came after the last word: it has been said.
       this.#finish(said);
       return undefined;
     }
-    if (this.#stop) return death;
     const verdict = this.#judge.end(how, reason);
     if (verdict.status === "truncated") return death;
     this.#finish(verdict);

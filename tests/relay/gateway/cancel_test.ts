@@ -8,7 +8,7 @@ import {
   startGateway,
 } from "../../support/gateway_world.ts";
 import { RawWebSocket } from "../../support/raw_websocket.ts";
-import { within } from "../../support/within.ts";
+import { until, within } from "../../support/within.ts";
 import { WIRE_FORMATS } from "../../support/wire_formats.ts";
 
 const { start, ends } = WIRE_FORMATS["Chat"]!;
@@ -107,6 +107,25 @@ Deno.test("Each verdict that somebody else gives stops a run", async () => {
     assertEquals((await (await answer).rest()).end, "cut");
     assertEquals(await world.ended(status), { status, reason: "so" });
   }
+});
+
+Deno.test("A run that is cancelled after its last word is whole to its caller", async () => {
+  await using world = await startGateway();
+  const { exchange, answer } = await world.begin({
+    headers: { "rivulet-topic": "t" },
+  });
+  // `[DONE]` is yet to come.
+  const said = start + ends[1]![1];
+  await exchange.stream(said);
+  await (await answer).see(said);
+  await until(
+    async () => (await world.events("t")).length === 2 || undefined,
+    LIMIT,
+    "the last word to be taken in",
+  );
+  world.topic("t").end("cancelled", "enough");
+  await within(exchange.closed, LIMIT, "the provider's connection to close");
+  assertEquals(await (await answer).rest(), { text: said, end: "whole" });
 });
 
 Deno.test("A topic that is deleted stops its run", async () => {

@@ -129,7 +129,13 @@ Deno.test("EventGate forgets what is held, and begins anew, byte order mark and 
         assertEquals(used.release(), fresh.release());
       }
     }),
-    propertyParameters(500),
+    {
+      ...propertyParameters(500),
+      // A line end of which only the first half was seen.
+      examples: [
+        [encoder.encode(":\r"), encoder.encode("\n\uFEFF: a\n"), []],
+      ],
+    },
   );
 });
 

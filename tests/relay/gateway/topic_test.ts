@@ -264,6 +264,22 @@ Deno.test("An answer that is no stream fails the topic that was named for it", a
   }
 });
 
+Deno.test("An error that comes as an event stream is an error", async () => {
+  await using world = await startGateway();
+  const { exchange, answer } = await world.begin(T);
+  const body = 'data: {"error":{"message":"no"}}\n\n';
+  await exchange.answer(400, { "content-type": "text/event-stream" }, body);
+  const caller = await answer;
+  assertEquals(caller.status, 400);
+  assertEquals(caller.header("rivulet-topic"), null);
+  assertEquals(await caller.rest(), { text: body, end: "whole" });
+  assertEquals(await world.ended("t"), {
+    status: "failed",
+    reason: "The provider has answered 400 Bad Request",
+  });
+  assertEquals(world.provider.count, 1);
+});
+
 Deno.test("A reason is no longer than 1,000 characters", async () => {
   await using world = await startGateway();
   const { exchange, answer } = await world.begin(T);
