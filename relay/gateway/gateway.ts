@@ -132,6 +132,7 @@ export class Gateway implements AsyncDisposable {
   async handle(request: Request, response: ServerResponse): Promise<Response> {
     const refusal = this.#context.refusal();
     if (refusal) throw refusal;
+    assertOwnOrigin(request);
     const target = this.#target(request);
     const options = readRunOptions(request.headers);
     const resumed = await this.#resume(request, response, target);
@@ -474,7 +475,6 @@ export class Gateway implements AsyncDisposable {
     const over = new AbortController();
     void topic.ended.then(() => over.abort());
     const signal = AbortSignal.any([over.signal, this.#closing.signal]);
-    const left = clock.now();
     for (let idle = 0; idle < idleCancel;) {
       try {
         await wait(idleCancel - idle, clock, signal);
@@ -482,7 +482,7 @@ export class Gateway implements AsyncDisposable {
         return; // it has ended
       }
       const since = topic.idleSince;
-      idle = since === undefined ? 0 : clock.now() - Math.max(since, left);
+      idle = since === undefined ? 0 : clock.now() - since;
     }
     topic.end("cancelled", `Nobody has followed for ${idleCancel} ms`);
   }
@@ -497,6 +497,20 @@ function cancelled(
     "cancelled",
     `The run of topic '${name}' was cancelled: give a new one a topic of its own`,
     facts,
+  );
+}
+
+/** Any page can have a browser send requests here, which would be paid for with the relay's key. */
+function assertOwnOrigin({ headers, url }: Request): void {
+  const origin = headers.get("origin");
+  if (origin === null) return;
+  if (URL.canParse(origin) && new URL(origin).host === new URL(url).host) {
+    return;
+  }
+  throw new Problem(
+    STATUS_CODE.Forbidden,
+    "origin_not_allowed",
+    "Expected a request of the relay's own origin, or of no web page: pages of other origins ask a server of theirs",
   );
 }
 
