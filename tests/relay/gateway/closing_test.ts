@@ -99,23 +99,24 @@ Deno.test("A relay that was drained to its end has no run left", async () => {
 });
 
 Deno.test("A body that comes when the relay is closed begins no run", async () => {
-  await using world = await startGateway();
-  using caller = await RawCaller.open(world.port);
-  const body = '{"stream":true}';
-  caller.head("POST", "/v1/responses", {
-    "content-type": "application/json",
-    "content-length": String(body.length),
-  });
-  caller.send(body.slice(0, 5));
-  // The relay has the head by now: it answers what came after it.
-  await (await world.request("/healthz")).body?.cancel();
-  const closed = world.relay.close();
-  caller.send(body.slice(5));
-  const answer = await caller.see("draining");
-  assert(answer.startsWith("HTTP/1.1 503 "), answer);
-  await within(closed, LIMIT, "the relay to close");
-  assertEquals(world.provider.count, 0);
-  assertEquals([...world.relay.topics], []);
+  for (const body of ['{"stream":true}', '{"stream":false}']) {
+    await using world = await startGateway();
+    using caller = await RawCaller.open(world.port);
+    caller.head("POST", "/v1/responses", {
+      "content-type": "application/json",
+      "content-length": String(body.length),
+    });
+    caller.send(body.slice(0, 5));
+    // The relay has the head by now: it answers what came after it.
+    await (await world.request("/healthz")).body?.cancel();
+    const closed = world.relay.close();
+    caller.send(body.slice(5));
+    const answer = await caller.see("draining");
+    assert(answer.startsWith("HTTP/1.1 503 "), answer);
+    await within(closed, LIMIT, "the relay to close");
+    assertEquals(world.provider.count, 0);
+    assertEquals([...world.relay.topics], []);
+  }
 });
 
 Deno.test("Closing leaves no timer of a run behind", async () => {

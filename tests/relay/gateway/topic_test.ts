@@ -315,6 +315,20 @@ Deno.test("What asks for no stream makes no topic", async () => {
   }
 });
 
+Deno.test("Only a POST is foreseen to be a run", async () => {
+  await using world = await startGateway();
+  const asked = world.request("/v1/files/f", {
+    method: "PUT",
+    headers: { "content-type": "application/json", "rivulet-topic": "t" },
+    body: '{"stream":true}',
+  });
+  const exchange = await world.provider.next();
+  assertEquals([...world.relay.topics], []);
+  await exchange.json(200, {});
+  await (await asked).text();
+  assertEquals([...world.relay.topics], []);
+});
+
 Deno.test("A stream makes a topic that was not asked for with `stream: true`", async () => {
   await using world = await startGateway();
   for (
