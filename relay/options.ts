@@ -10,6 +10,12 @@ import { topicName } from "./topics/topic_name.ts";
 
 const duration = z.number().positive();
 const count = z.int().positive();
+const rate = z.number().positive();
+
+/** An address, or a range of them as CIDR has it. */
+const addressRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  message: "Expected an address or a range of them, such as 10.0.0.0/8",
+});
 
 const sourceOption = z.strictObject({
   name: topicName,
@@ -39,7 +45,28 @@ export const relayOptions = z.strictObject({
   idleCancel: z.union([duration, z.literal(Infinity)]).default(Infinity),
   record: z.string().min(1).optional(),
   maxUpload: count.default(512 * 1024 * 1024),
-  allowSources: z.array(z.url({ protocol: /^https?$/ })).default([]),
+  allowSources: z.array(z.string().min(1)).default([]),
+  allowAddresses: z.array(addressRange).default([]),
+  jwtKey: z.string().min(1).optional(),
+  jwks: z.url({ protocol: /^https?$/ }).optional(),
+  jwtAudience: z.string().min(1).optional(),
+  jwtIssuer: z.string().min(1).optional(),
+  allowQueryToken: z.boolean().default(false),
+  publicMetrics: z.boolean().default(false),
+  origins: z.array(z.string().min(1)).default([]),
+  trustedProxies: z.array(addressRange).default([]),
+  maxConnections: count.default(16_384),
+  maxConnectionsPerAddress: count.default(1_024),
+  maxMessageRate: rate.default(1_000),
+  maxMessageBytesRate: rate.default(4 * 1024 * 1024),
+  maxHead: count.default(16 * 1024),
+  headTimeout: duration.default(8_000),
+  idleTimeout: duration.default(5_000),
+  maxTopics: count.default(10_000),
+  maxTopicsPerToken: count.default(1_000),
+  maxEvent: count.default(16 * 1024 * 1024),
+  maxPublishRate: rate.default(10_000),
+  maxUpstreams: count.default(1_000),
   maxEvents: count.default(10_000),
   maxBytes: count.default(16 * 1024 * 1024),
   maxAge: z.union([duration, z.literal(Infinity)]).default(Infinity),
@@ -192,11 +219,132 @@ export interface RelayOptions {
    */
   maxUpload?: number | undefined;
   /**
-   * Beginnings of the URLs that `PUT /topics/{topic}` may name as a source.
+   * Patterns of the URLs that `PUT /topics/{topic}` may name as a source, as
+   * `URLPattern` has them: `https://*.example.com/events/*`.
    *
    * @default {[]}
    */
   allowSources?: readonly string[] | undefined;
+  /**
+   * Addresses, and ranges of them (`10.0.0.0/8`), at which such a source may be
+   * although they are loopback, link-local, private, or otherwise not public.
+   *
+   * @default {[]}
+   */
+  allowAddresses?: readonly string[] | undefined;
+  /**
+   * What tokens are verified with: a secret of 32 bytes or more (HS256), or a
+   * public key as PEM, JWK or JWK set. Default: with `jwks`, and without that
+   * nobody needs a token.
+   */
+  jwtKey?: string | undefined;
+  /** The URL of a JWK set that tokens are verified with. */
+  jwks?: string | undefined;
+  /** What the `aud` of a token has to name. Default: it may be anything. */
+  jwtAudience?: string | undefined;
+  /** What the `iss` of a token has to be. Default: it may be anything. */
+  jwtIssuer?: string | undefined;
+  /**
+   * Whether a token may come in a URL (`?access_token=`), where proxies, logs
+   * and histories see it.
+   *
+   * @default {false}
+   */
+  allowQueryToken?: boolean | undefined;
+  /**
+   * Whether `GET /metrics` needs no token where all else does.
+   *
+   * @default {false}
+   */
+  publicMetrics?: boolean | undefined;
+  /**
+   * Origins of web pages that may use the relay besides its own:
+   * `https://app.example.com`, `https://*.example.com`, `null`, or `*` for all.
+   *
+   * @default {[]}
+   */
+  origins?: readonly string[] | undefined;
+  /**
+   * Addresses, and ranges of them, of proxies whose `X-Forwarded-For` is believed.
+   *
+   * @default {[]}
+   */
+  trustedProxies?: readonly string[] | undefined;
+  /**
+   * The most connections.
+   *
+   * @default {16_384}
+   */
+  maxConnections?: number | undefined;
+  /**
+   * The most connections of one address.
+   *
+   * @default {1_024}
+   */
+  maxConnectionsPerAddress?: number | undefined;
+  /**
+   * The most messages that a WebSocket client may send in a second, on average.
+   *
+   * @default {1_000}
+   */
+  maxMessageRate?: number | undefined;
+  /**
+   * The most bytes of messages that a WebSocket client may send in a second, on
+   * average.
+   *
+   * @default {4_194_304}
+   */
+  maxMessageBytesRate?: number | undefined;
+  /**
+   * The largest head of a request, in bytes.
+   *
+   * @default {16_384}
+   */
+  maxHead?: number | undefined;
+  /**
+   * How long the head of a request may take, in milliseconds; up to a second more.
+   *
+   * @default {8_000}
+   */
+  headTimeout?: number | undefined;
+  /**
+   * How long a connection is kept on which nothing is asked, in milliseconds.
+   *
+   * @default {5_000}
+   */
+  idleTimeout?: number | undefined;
+  /**
+   * The most topics.
+   *
+   * @default {10_000}
+   */
+  maxTopics?: number | undefined;
+  /**
+   * The most topics that were made with tokens of one subject.
+   *
+   * @default {1_000}
+   */
+  maxTopicsPerToken?: number | undefined;
+  /**
+   * The largest event, in bytes; of upstreams, in UTF-16 code units.
+   *
+   * @default {16_777_216}
+   */
+  maxEvent?: number | undefined;
+  /**
+   * The most events that one client may publish in a second, on average; streams
+   * are read no faster than that.
+   *
+   * @default {10_000}
+   */
+  maxPublishRate?: number | undefined;
+  /**
+   * The most upstreams that were asked for by requests: sources made by `PUT`,
+   * and what is asked of providers.
+   *
+   * @default {1_000}
+   */
+  maxUpstreams?: number | undefined;
   /**
    * The most events that a topic keeps.
    *
