@@ -1,0 +1,92 @@
+import { Buffer } from "node:buffer";
+import type { IncomingHttpHeaders } from "node:http";
+import { tokenRefusal } from "./tokens/token_refusal.ts";
+
+/** A token that came with a request. */
+export interface Credential {
+  /** The token, whatever it is worth. */
+  readonly token: string;
+  /** The header that it came in, which is to be passed on to nobody; none where it came in the URL. */
+  readonly header: string | undefined;
+}
+
+/** A request, and where in it a token may be. */
+export interface CredentialRequest {
+  /** What it asks for: at the gateway, callers may have keys of providers too. */
+  readonly door: "http" | "gateway" | "upgrade";
+  /** Its headers. */
+  readonly headers: Headers | IncomingHttpHeaders;
+  /** Its query. */
+  readonly query: URLSearchParams;
+  /** Whether its token may be in the query. */
+  readonly allowQueryToken: boolean;
+}
+
+/** For callers whose `Authorization` is for a provider. */
+const OWN_HEADER = "rivulet-token";
+
+/** Where the SDKs of providers put their key. */
+const KEY_HEADERS = ["x-api-key", "api-key"] as const;
+
+/**
+ * Finds the token of a request: in `Rivulet-Token`, which is taken before all
+ * others; in `Authorization: Bearer`, in a subprotocol `bearer.BASE64URL` of an
+ * upgrade, or in the query, where that is allowed; and at the gateway in what an
+ * SDK calls its key, if it is nowhere else.
+ *
+ * @returns The token, if there is one.
+ * @throws {Problem} 400 `ambiguous_token` If those that are equal have different
+ * ones (RFC 6750, section 2), 401 `invalid_token` if it is not encoded as it should be.
+ */
+export function findCredential(
+  { door, headers, query, allowQueryToken }: CredentialRequest,
+): Credential | undefined {
+  const own = read(headers, OWN_HEADER);
+  if (own !== "") return { token: own, header: OWN_HEADER };
+  const found = [...bearer(headers)];
+  if (door === "upgrade") found.push(...subprotocols(headers));
+  if (allowQueryToken) {
+    for (const token of query.getAll("access_token")) {
+      if (token !== "") found.push({ token, header: undefined });
+    }
+  }
+  const [first] = found;
+  if (first) {
+    if (found.every(({ token }) => token === first.token)) return first;
+    throw tokenRefusal.ambiguous();
+  }
+  if (door !== "gateway") return undefined;
+  const header = KEY_HEADERS.find((name) => read(headers, name) !== "");
+  return header && { token: read(headers, header), header };
+}
+
+/** The value of a header; empty where there is none. */
+function read(headers: CredentialRequest["headers"], name: string): string {
+  const value = headers instanceof Headers ? headers.get(name) : headers[name];
+  return (Array.isArray(value) ? value.join(", ") : value ?? "").trim();
+}
+
+function* bearer(headers: CredentialRequest["headers"]): Generator<Credential> {
+  const header = "authorization";
+  const [, token] = /^bearer +(.+)$/i.exec(read(headers, header)) ?? [];
+  if (token !== undefined) yield { token, header };
+}
+
+function* subprotocols(
+  headers: CredentialRequest["headers"],
+): Generator<Credential> {
+  const header = "sec-websocket-protocol";
+  for (const offered of read(headers, header).split(",")) {
+    const [, encoded] = /^bearer\.(.*)$/.exec(offered.trim()) ?? [];
+    if (encoded === undefined) continue;
+    const token = Buffer.from(encoded, "base64url");
+    // It passes over what is none, and reads what is left.
+    if (token.length === 0 || token.toString("base64url") !== encoded) {
+      throw tokenRefusal.invalid(
+        "malformed",
+        "Expected a subprotocol 'bearer.BASE64URL', without padding",
+      );
+    }
+    yield { token: token.toString("latin1"), header };
+  }
+}

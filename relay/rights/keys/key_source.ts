@@ -1,0 +1,22 @@
+import type { VerificationKey } from "./verification_key.ts";
+
+/** The keys of a moment. */
+export type Keys = readonly VerificationKey[];
+
+/** Where keys come from. */
+export interface KeySource {
+  /**
+   * The keys as they are now; always the same object until there are others.
+   *
+   * @throws {Problem} 503 `keys_unavailable`, or rejects with it.
+   */
+  current(): Keys | Promise<Keys>;
+  /**
+   * Looks for others, for a token that none of them is for.
+   *
+   * @param known Those that are known already.
+   * @returns Others; `undefined` where there are none. Rejects with a
+   * {@linkcode Problem} 503 `keys_unavailable` where that cannot be said.
+   */
+  newer(known: Keys): Promise<Keys | undefined>;
+}

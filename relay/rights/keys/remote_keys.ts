@@ -1,0 +1,189 @@
+import { getLogger } from "@logtape/logtape";
+import { STATUS_CODE } from "@std/http/status";
+import type { Clock } from "../../../src/fetch/clock.ts";
+import { readBoundedBody } from "../../../src/fetch/bounded_body.ts";
+import { tokenRefusal } from "../tokens/token_refusal.ts";
+import type { Keys, KeySource } from "./key_source.ts";
+import { parseJwkSet } from "./parse_jwk_set.ts";
+
+/** What asking for keys takes. */
+export interface RemoteKeysOptions {
+  /** Where the JWK set is. */
+  readonly url: string;
+  /** Where time comes from. */
+  readonly clock: Clock;
+  /** Ends what is under way. */
+  readonly signal: AbortSignal;
+  /** What asks. Default: the runtime's own. */
+  readonly fetch?: typeof fetch | undefined;
+}
+
+/** How long keys are taken for the newest, in milliseconds: one that was withdrawn holds that long. */
+const MAX_AGE = 600_000;
+
+/**
+ * How soon after an answer a token may have them asked for again that names a
+ * key unknown, in milliseconds: anybody can make such tokens.
+ */
+const COOLDOWN = 30_000;
+
+/** How soon they are asked for again where there was no answer, in milliseconds. */
+const RETRY = 5_000;
+
+/** How long an answer may take, in milliseconds. */
+const TIMEOUT = 5_000;
+
+/** In bytes: some hundreds of keys. */
+const MAX_BYTES = 256 * 1024;
+
+const logger = getLogger(["rivulet", "relay", "rights"]);
+
+/**
+ * The keys of a JWK set that somebody else keeps, and changes.
+ *
+ * `createRemoteJWKSet` of `jose` forgets its keys when they have become old and
+ * cannot be had anew, asks again for each token while there is no answer, and
+ * has no clock but the machine's.
+ */
+export class RemoteKeys implements KeySource {
+  readonly #url: string;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #fetch: typeof fetch;
+  #keys: Keys | undefined;
+  /** Until when they are taken for the newest, in milliseconds since the epoch. */
+  #freshUntil = -Infinity;
+  /** Until when they are not asked for again, in milliseconds since the epoch. */
+  #restsUntil = -Infinity;
+  /** Whether there was no answer when they were asked for last. */
+  #isFailing = false;
+  #refreshing: Promise<void> | undefined;
+
+  /** Asks for nothing yet. */
+  constructor({ url, clock, signal, fetch }: RemoteKeysOptions) {
+    this.#url = url;
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#fetch = fetch ?? globalThis.fetch;
+  }
+
+  /**
+   * The keys as they were a while ago at most; older ones where they cannot be
+   * asked for, which does not keep anybody waiting twice.
+   */
+  current(): Keys | Promise<Keys> {
+    const keys = this.#keys;
+    if (keys && this.#clock.now() < this.#freshUntil) return keys;
+    const wasFailing = this.#isFailing;
+    const refreshed = this.#refresh();
+    return keys && wasFailing ? keys : refreshed.then(() => this.#known());
+  }
+
+  /** Asks for them again, if that was not done just now. */
+  async newer(known: Keys): Promise<Keys | undefined> {
+    if (this.#keys === known) await this.#refresh();
+    if (this.#isFailing) throw this.#unavailable();
+    return this.#keys === known ? undefined : this.#keys;
+  }
+
+  #known(): Keys {
+    if (this.#keys) return this.#keys;
+    throw this.#unavailable();
+  }
+
+  #unavailable(): ReturnType<typeof tokenRefusal.noKeys> {
+    return tokenRefusal.noKeys(this.#restsUntil - this.#clock.now());
+  }
+
+  /** Resolves when they have been asked for, or need not be. Never rejects. */
+  #refresh(): Promise<void> {
+    if (this.#refreshing) return this.#refreshing;
+    if (this.#clock.now() < this.#restsUntil) return Promise.resolve();
+    return this.#refreshing = this.#ask().finally(() =>
+      this.#refreshing = undefined
+    );
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      this.#keys = await this.#load();
+      this.#isFailing = false;
+      this.#freshUntil = this.#clock.now() + MAX_AGE;
+      this.#restsUntil = this.#clock.now() + COOLDOWN;
+    } catch (error) {
+      this.#isFailing = true;
+      this.#restsUntil = this.#clock.now() + RETRY;
+      if (this.#signal.aborted) return;
+      const { origin, pathname } = new URL(this.#url);
+      logger.warning(
+        "Cannot get the keys of {url}, so that {consequence}: {reason}",
+        {
+          url: `${origin}${pathname}`,
+          consequence: this.#keys
+            ? "the old ones are kept"
+            : "no token can be verified",
+          reason: reasonOf(error),
+        },
+      );
+    }
+  }
+
+  async #load(): Promise<Keys> {
+    const late = new AbortController();
+    const cancel = this.#clock.setTimeout(
+      () => late.abort(new Error(`Expected an answer within ${TIMEOUT} ms`)),
+      TIMEOUT,
+    );
+    try {
+      const signal = AbortSignal.any([this.#signal, late.signal]);
+      const response = await this.#fetch(this.#url, {
+        headers: { Accept: "application/jwk-set+json, application/json" },
+        redirect: "manual",
+        signal,
+      });
+      if (response.status !== STATUS_CODE.OK) {
+        await response.body?.cancel();
+        throw new Error(`Expected the status 200, got ${response.status}`);
+      }
+      const { text, truncated } = await readBoundedBody(response.body, {
+        maxBytes: MAX_BYTES,
+        timeout: TIMEOUT,
+        clock: this.#clock,
+        signal,
+      });
+      signal.throwIfAborted();
+      if (truncated) {
+        throw new Error(
+          `Expected a whole answer of at most ${MAX_BYTES} bytes, in time`,
+        );
+      }
+      return this.#parse(text);
+    } finally {
+      cancel();
+    }
+  }
+
+  #parse(text: string): Keys {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      // Its error would quote what came.
+      throw new Error("Expected JSON, got something else");
+    }
+    // A secret that is handed out is none.
+    const keys = parseJwkSet(value)
+      .filter(({ algorithm }) => algorithm !== "HS256");
+    if (keys.length === 0) throw new Error("Expected public keys");
+    return keys;
+  }
+}
+
+/** What went wrong, in words, without URLs: they may have a password in them. */
+function reasonOf(error: unknown): string {
+  const parts: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) {
+    parts.push(at.message);
+  }
+  return parts.join(": ").replaceAll(/https?:\/\/[^\s)]+/g, "URL");
+}

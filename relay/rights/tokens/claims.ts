@@ -1,0 +1,36 @@
+import { z } from "zod";
+
+/** The longest pattern, in characters: no topic has a longer name. */
+const MAX_PATTERN = 128;
+
+/** The most patterns of a token. */
+const MAX_PATTERNS = 1_000;
+
+const pattern = z.string().regex(new RegExp(`^.{1,${MAX_PATTERN}}$`, "s"), {
+  error: `Expected a pattern of 1 to ${MAX_PATTERN} characters`,
+});
+
+const patterns = z.array(pattern).default([]);
+
+/** Accepts what a token says of rights (protocol, section 5). */
+const rivulet = z.object({
+  read: patterns,
+  write: patterns,
+  cancel: patterns,
+  admin: z.boolean().default(false),
+}).refine(
+  ({ read, write, cancel }) =>
+    read.length + write.length + cancel.length <= MAX_PATTERNS,
+  { error: `Expected at most ${MAX_PATTERNS} patterns` },
+);
+
+/** Accepts what a token has to say; what else it says is of no interest. */
+export const claims = z.object({
+  iss: z.string().optional(),
+  sub: z.string().optional(),
+  exp: z.number(),
+  rivulet,
+});
+
+/** What a token says. */
+export type Claims = z.output<typeof claims>;

@@ -1,0 +1,35 @@
+import type { Access, Right } from "../access.ts";
+import type { Claims } from "./claims.ts";
+import { Pattern } from "./pattern.ts";
+
+/** What the holder of a token may do. */
+export class TokenAccess implements Access {
+  readonly identity: string;
+  readonly expires: number;
+  readonly isAdmin: boolean;
+  readonly #patterns: Readonly<Record<Right, readonly Pattern[]>>;
+
+  /**
+   * Reads what a token says.
+   *
+   * @param claims What it says.
+   * @param identity Names who holds it.
+   * @param expires Until when it holds, in milliseconds since the epoch.
+   */
+  constructor({ rivulet }: Claims, identity: string, expires: number) {
+    this.identity = identity;
+    this.expires = expires;
+    this.isAdmin = rivulet.admin;
+    this.#patterns = {
+      read: rivulet.read.map((text) => new Pattern(text)),
+      write: rivulet.write.map((text) => new Pattern(text)),
+      cancel: rivulet.cancel.map((text) => new Pattern(text)),
+    };
+  }
+
+  /** Whether a pattern of the right is one of the topic. */
+  may(right: Right, topic: string): boolean {
+    return this.isAdmin ||
+      this.#patterns[right].some((pattern) => pattern.matches(topic));
+  }
+}
