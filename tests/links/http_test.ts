@@ -126,6 +126,7 @@ Deno.test("STATUS_CODE and STATUS_TEXT name what the relay answers", () => {
     [STATUS_CODE.Forbidden, 403, "Forbidden"],
     [STATUS_CODE.NotFound, 404, "Not Found"],
     [STATUS_CODE.Gone, 410, "Gone"],
+    [STATUS_CODE.MisdirectedRequest, 421, "Misdirected Request"],
     [STATUS_CODE.UnprocessableEntity, 422, "Unprocessable Entity"],
     [STATUS_CODE.BadGateway, 502, "Bad Gateway"],
     [STATUS_CODE.MethodNotAllowed, 405, "Method Not Allowed"],
