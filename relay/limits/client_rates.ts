@@ -1,0 +1,56 @@
+import type { Clock } from "../../src/fetch/clock.ts";
+import { RateLimit } from "./rate_limit.ts";
+
+/** How often those are forgotten who have taken nothing for a while, in milliseconds. */
+const SWEEP_INTERVAL = 1_000;
+
+/** A {@linkcode RateLimit} for each client that has taken something lately. */
+export class ClientRates {
+  readonly #rate: number;
+  readonly #clock: Clock;
+  readonly #limits = new Map<string, RateLimit>();
+  #sweptAt: number;
+
+  /**
+   * Makes them, for no client yet.
+   *
+   * @param rate How much each may take in a second, on average.
+   * @param clock Where time comes from.
+   */
+  constructor(rate: number, clock: Clock) {
+    this.#rate = rate;
+    this.#clock = clock;
+    this.#sweptAt = clock.now();
+  }
+
+  /** How many clients are remembered. */
+  get size(): number {
+    return this.#limits.size;
+  }
+
+  /** As {@linkcode RateLimit.wait}. */
+  wait(client: string, count: number): number {
+    return this.#limits.get(client)?.wait(count) ?? 0;
+  }
+
+  /** As {@linkcode RateLimit.take}. */
+  take(client: string, count: number): number {
+    this.#sweep();
+    let limit = this.#limits.get(client);
+    if (!limit) {
+      limit = new RateLimit(this.#rate, this.#clock);
+      this.#limits.set(client, limit);
+    }
+    return limit.take(count);
+  }
+
+  /** Who has a full bucket again need not be remembered. */
+  #sweep(): void {
+    const now = this.#clock.now();
+    if (now - this.#sweptAt < SWEEP_INTERVAL) return;
+    this.#sweptAt = now;
+    for (const [client, limit] of this.#limits) {
+      if (limit.isFull) this.#limits.delete(client);
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import { STATUS_CODE } from "@std/http/status";
+import { Problem } from "../problem.ts";
+
+/** How many connections there may be. */
+export interface ConnectionLimitsOptions {
+  /** The most in all. */
+  readonly maxConnections: number;
+  /** The most of one address. */
+  readonly maxConnectionsPerAddress: number;
+}
+
+/** When a connection may have been closed, in seconds: a guess. */
+const RETRY_AFTER = { "Retry-After": "5" };
+
+/** Counts connections, in all and by the network of the client. */
+export class ConnectionLimits {
+  readonly #options: ConnectionLimitsOptions;
+  readonly #ofNetwork = new Map<string, number>();
+  #all = 0;
+
+  /** Makes limits that nothing counts against yet. */
+  constructor(options: ConnectionLimitsOptions) {
+    this.#options = options;
+  }
+
+  /** How many connections there are. */
+  get all(): number {
+    return this.#all;
+  }
+
+  /** How many networks have one. */
+  get networks(): number {
+    return this.#ofNetwork.size;
+  }
+
+  /**
+   * Counts a connection.
+   *
+   * @param network Whose it is; `undefined` where it is not known yet.
+   * @returns Why it is one too many; then it does not count.
+   */
+  add(network: string | undefined): Problem | undefined {
+    const { maxConnections } = this.#options;
+    if (this.#all >= maxConnections) {
+      return new Problem(
+        STATUS_CODE.ServiceUnavailable,
+        "too_many_connections",
+        `Expected at most ${maxConnections} connections: try again later`,
+        {},
+        RETRY_AFTER,
+      );
+    }
+    const problem = network === undefined ? undefined : this.addOf(network);
+    if (!problem) this.#all++;
+    return problem;
+  }
+
+  /** Counts one off; to be called once for each that was counted. */
+  delete(network: string | undefined): void {
+    this.#all--;
+    if (network !== undefined) this.deleteOf(network);
+  }
+
+  /**
+   * Counts something of a network that stands for a connection of it.
+   *
+   * @returns Why it is one too many; then it does not count.
+   */
+  addOf(network: string): Problem | undefined {
+    const { maxConnectionsPerAddress } = this.#options;
+    const count = this.#ofNetwork.get(network) ?? 0;
+    if (count >= maxConnectionsPerAddress) {
+      return new Problem(
+        STATUS_CODE.TooManyRequests,
+        "too_many_connections_of_address",
+        `Expected at most ${maxConnectionsPerAddress} connections of one address: close some, or try again later`,
+        {},
+        RETRY_AFTER,
+      );
+    }
+    this.#ofNetwork.set(network, count + 1);
+    return undefined;
+  }
+
+  /** Counts that off; to be called once for each that was counted. */
+  deleteOf(network: string): void {
+    const count = this.#ofNetwork.get(network) ?? 0;
+    if (count > 1) this.#ofNetwork.set(network, count - 1);
+    else this.#ofNetwork.delete(network);
+  }
+}

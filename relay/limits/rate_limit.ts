@@ -1,0 +1,67 @@
+import type { Clock } from "../../src/fetch/clock.ts";
+
+/** A rounding error is no reason to refuse somebody. */
+const EPSILON = 1e-6;
+
+/**
+ * How much may be taken over time: a bucket that holds what may be taken in one
+ * second, and is filled up at an even pace. It needs no timer.
+ */
+export class RateLimit {
+  readonly #rate: number;
+  readonly #clock: Clock;
+  #level: number;
+  #at: number;
+
+  /**
+   * Makes a full bucket.
+   *
+   * @param rate How much may be taken in a second, on average.
+   * @param clock Where time comes from.
+   */
+  constructor(rate: number, clock: Clock) {
+    this.#rate = rate;
+    this.#clock = clock;
+    this.#level = rate;
+    this.#at = clock.now();
+  }
+
+  /** Whether it is as a new one would be. */
+  get isFull(): boolean {
+    this.#fill();
+    return this.#level >= this.#rate;
+  }
+
+  /**
+   * Says when something could be taken.
+   *
+   * @param count How much. More than fits into the bucket can be taken when it
+   * is full, and has to be made up for after that.
+   * @returns In milliseconds from now: 0, or at least 1.
+   */
+  wait(count: number): number {
+    this.#fill();
+    const missing = Math.min(count, this.#rate) - this.#level;
+    if (missing <= EPSILON) return 0;
+    return Math.ceil((missing - EPSILON) / this.#rate * 1_000);
+  }
+
+  /**
+   * Takes something, or nothing.
+   *
+   * @param count How much.
+   * @returns 0 if it was taken; or else in how many milliseconds it could be.
+   */
+  take(count: number): number {
+    const wait = this.wait(count);
+    if (wait === 0) this.#level -= count;
+    return wait;
+  }
+
+  #fill(): void {
+    const now = this.#clock.now();
+    const more = (now - this.#at) * this.#rate / 1_000;
+    this.#level = Math.min(this.#rate, this.#level + more);
+    this.#at = now;
+  }
+}
