@@ -1,0 +1,75 @@
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import type { AddressPolicy } from "./address_policy.ts";
+import { SourceRefusedError } from "./source_refused_error.ts";
+
+/** Finds the addresses of a host; rejects, or finds none, where there is no such host. */
+export type LookUp = (hostname: string) => Promise<readonly string[]>;
+
+/** How a host is resolved. */
+export interface ResolveHostOptions {
+  /** Which addresses it may have. */
+  readonly policy: AddressPolicy;
+  /** Finds its addresses. Default: as the machine does. */
+  readonly lookUp?: LookUp | undefined;
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
+}
+
+const lookUpAll: LookUp = async (hostname) =>
+  (await lookup(hostname, { all: true })).map(({ address }) => address);
+
+/** A name cannot be looked up any less once that was begun: it is only not waited for. */
+async function unlessAborted<T>(
+  signal: AbortSignal,
+  promise: Promise<T>,
+): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    promise.catch(() => {}); // where nobody has waited for it
+  }
+}
+
+/**
+ * Finds the addresses of a URL's host, and checks every one of them: who answers
+ * for a name may name a public address beside one that is not.
+ *
+ * @param url The URL.
+ * @param options How.
+ * @returns One address at least; a host that is an address is that address.
+ * @throws {SourceRefusedError} If one of them is not allowed, or there is none.
+ */
+export async function resolveHost(
+  { hostname, host }: URL,
+  { policy, lookUp = lookUpAll, signal }: ResolveHostOptions,
+): Promise<readonly string[]> {
+  const name = hostname.replace(/^\[|\]$/g, "");
+  let addresses: readonly string[] = [];
+  let cause: unknown;
+  try {
+    addresses = isIP(name) !== 0
+      ? [name]
+      : await unlessAborted(signal, lookUp(name));
+  } catch (error) {
+    signal.throwIfAborted();
+    cause = error;
+  }
+  if (addresses.length === 0) {
+    throw new SourceRefusedError({ code: "unknown_host", host }, { cause });
+  }
+  for (const address of addresses) {
+    if (policy.allows(address)) continue;
+    throw new SourceRefusedError({
+      code: "address_not_allowed",
+      host,
+      address,
+    });
+  }
+  return addresses;
+}
