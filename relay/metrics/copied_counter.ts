@@ -1,0 +1,30 @@
+import { Counter, type Registry } from "prom-client";
+
+/** A counter, and where it has its numbers from. */
+export interface CopiedCounterOptions<Label extends string> {
+  /** Its name. */
+  readonly name: string;
+  /** What it counts. */
+  readonly help: string;
+  /** What its numbers are told apart by. */
+  readonly labelNames: readonly Label[];
+  /** Each number, with the labels it has. */
+  read(): Iterable<readonly [Readonly<Record<Label, string>>, number]>;
+}
+
+/** Registers a counter whose numbers are counted elsewhere, and copied when somebody asks. */
+export function copiedCounter<Label extends string>(
+  registry: Registry,
+  { name, help, labelNames, read }: CopiedCounterOptions<Label>,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect(): void {
+      this.reset();
+      for (const [labels, value] of read()) this.inc(labels, value);
+    },
+  });
+}

@@ -1,0 +1,187 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+import type { DeliveryCounts } from "./delivery_counts.ts";
+import {
+  type DeliveryDoor,
+  DeliveryMetrics,
+  type OpenConnections,
+} from "./delivery_metrics.ts";
+import { LagSampler } from "./lag_sampler.ts";
+import { LoopDelay } from "./loop_delay.ts";
+import { registerProcessMetrics } from "./process_metrics.ts";
+import type { PublishCounts } from "./publish_counts.ts";
+import { REFUSAL_REASONS, refusalReason } from "./refusal_reason.ts";
+import {
+  type MeasuredEnd,
+  type MeasuredTopic,
+  type PublishDoor,
+  TopicMetrics,
+} from "./topic_metrics.ts";
+import {
+  type ProviderOutcome,
+  type RunOutcome,
+  UpstreamMetrics,
+  type UpstreamOutcome,
+} from "./upstream_metrics.ts";
+
+/** What is looked at when somebody asks: each is called then, and not before. */
+export interface MetricsReadings {
+  /** The connections of each door that are open. */
+  connections(): OpenConnections;
+  /** How many connections the server has, whatever for. */
+  tcpConnections(): number;
+  /** The topics. */
+  topics(): Iterable<MeasuredTopic>;
+  /** Those of them that an upstream fills. */
+  upstreams(): Iterable<MeasuredTopic>;
+  /** How many requests to providers are under way. */
+  runs(): number;
+}
+
+/** How a relay is measured. */
+export interface MetricsOptions {
+  /** As logs have it that give events their time. */
+  readonly clock: Clock;
+  /** The version of the program. */
+  readonly version: string;
+}
+
+/** The delay of the loop is the longest that anybody waits for anything. */
+const DELAY_BUCKETS = [
+  0.001,
+  0.0025,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  5,
+];
+
+/**
+ * What a relay tells Prometheus of itself.
+ *
+ * Who counts is given a narrow piece of it. Labels have values from closed sets
+ * only, none of which comes from a client.
+ */
+export class Metrics implements Disposable {
+  readonly #registry = new Registry();
+  readonly #delivery: DeliveryMetrics;
+  readonly #topics: TopicMetrics;
+  readonly #upstreams: UpstreamMetrics;
+  readonly #refusals: Counter<"reason">;
+  readonly #lag: LagSampler;
+  readonly #loop: LoopDelay;
+
+  /**
+   * Begins to measure.
+   *
+   * @param readings What is there to be looked at.
+   * @param options How.
+   */
+  constructor(
+    readings: MetricsReadings,
+    { clock, version }: MetricsOptions,
+  ) {
+    const registry = this.#registry;
+    const registers = [registry];
+    new Gauge({
+      name: "rivulet_build_info",
+      help: "1, with the version of the program.",
+      labelNames: ["version"],
+      registers,
+    }).set({ version }, 1);
+    this.#delivery = new DeliveryMetrics(
+      registry,
+      () => readings.connections(),
+      clock,
+    );
+    new Gauge({
+      name: "rivulet_tcp_connections",
+      help: "Connections of the server that are open, whatever for.",
+      registers,
+      collect(): void {
+        this.set(readings.tcpConnections());
+      },
+    });
+    this.#topics = new TopicMetrics(registry, () => readings.topics());
+    this.#upstreams = new UpstreamMetrics(
+      registry,
+      () => readings.upstreams(),
+      () => readings.runs(),
+    );
+    this.#refusals = new Counter({
+      name: "rivulet_refusals_total",
+      help: "What was refused, by the code of the answer.",
+      labelNames: ["reason"],
+      registers,
+    });
+    for (const reason of REFUSAL_REASONS) this.#refusals.inc({ reason }, 0);
+    const loopDelay = new Histogram({
+      name: "rivulet_event_loop_delay_seconds",
+      help:
+        "How late the event loop comes to what is due, looked at every 50 ms.",
+      buckets: DELAY_BUCKETS,
+      registers,
+    });
+    registerProcessMetrics(registry);
+    this.#lag = new LagSampler(clock, () => this.#delivery.lagDoors);
+    // The loop takes real time, whatever the relay is told.
+    this.#loop = new LoopDelay(loopDelay, systemClock);
+  }
+
+  /** The type of {@linkcode Metrics.text}. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All of it, in Prometheus' text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** What is counted of events that leave through a door. */
+  delivery(door: DeliveryDoor): DeliveryCounts {
+    return this.#delivery.counts(door);
+  }
+
+  /** What is counted of events that are published through a door. */
+  published(door: PublishDoor): PublishCounts {
+    return this.#topics.published(door);
+  }
+
+  /** Counts the end of a topic. */
+  readonly topicEnded = (status: MeasuredEnd): void => {
+    this.#topics.ended(status);
+  };
+
+  /** Counts an attempt to connect to the upstream of a topic. */
+  readonly upstreamAttempted = (outcome: UpstreamOutcome): void => {
+    this.#upstreams.attempted(outcome);
+  };
+
+  /** Counts a request to a provider that is over. */
+  readonly runEnded = (outcome: RunOutcome): void => {
+    this.#upstreams.ran(outcome);
+  };
+
+  /** Counts an attempt to ask a provider. */
+  readonly providerAsked = (outcome: ProviderOutcome): void => {
+    this.#upstreams.asked(outcome);
+  };
+
+  /** Counts a refusal, by the code that it was told with. */
+  readonly refused = (code: string): void => {
+    this.#refusals.inc({ reason: refusalReason(code) });
+  };
+
+  /** Measures no more. */
+  [Symbol.dispose](): void {
+    this.#lag[Symbol.dispose]();
+    this.#loop[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,133 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+import { copiedCounter } from "./copied_counter.ts";
+import { PublishCounts } from "./publish_counts.ts";
+
+/** How a topic may end (protocol, section 1). */
+const END_STATUSES = [
+  "complete",
+  "failed",
+  "truncated",
+  "cancelled",
+  "expired",
+] as const;
+
+/** How a topic may end. */
+export type MeasuredEnd = typeof END_STATUSES[number];
+
+/** A topic, as far as it is measured. */
+export interface MeasuredTopic {
+  /** Where it is in its life. */
+  readonly state: { readonly kind: "pending" | "open" | "ended" };
+  /** How its upstream is, as far as that was told. */
+  readonly upstream:
+    | { readonly state: "connecting" | "open" | "retrying" | "lost" }
+    | undefined;
+  /** Its events. */
+  readonly log: {
+    readonly first: number;
+    readonly next: number;
+    readonly bytes: number;
+  };
+}
+
+/** How events are published. */
+export type PublishDoor = "http" | "websocket";
+
+/** What is said of topics, and of what is published to them. */
+export class TopicMetrics {
+  readonly #ends: Counter<"status">;
+  readonly #published: Readonly<Record<PublishDoor, PublishCounts>> = {
+    http: new PublishCounts(),
+    websocket: new PublishCounts(),
+  };
+
+  /**
+   * Registers it.
+   *
+   * @param registry Where.
+   * @param topics Those that there are.
+   */
+  constructor(registry: Registry, topics: () => Iterable<MeasuredTopic>) {
+    const registers = [registry];
+    new Gauge({
+      name: "rivulet_topics",
+      help: "Topics that there are.",
+      labelNames: ["state"],
+      registers,
+      collect(): void {
+        const counts = { pending: 0, open: 0, ended: 0 };
+        for (const { state } of topics()) counts[state.kind]++;
+        for (const [state, count] of Object.entries(counts)) {
+          this.set({ state }, count);
+        }
+      },
+    });
+    new Gauge({
+      name: "rivulet_log_events",
+      help: "Events that topics retain.",
+      registers,
+      collect(): void {
+        let events = 0;
+        for (const { log } of topics()) events += log.next - log.first;
+        this.set(events);
+      },
+    });
+    new Gauge({
+      name: "rivulet_log_bytes",
+      help: "Bytes of the events that topics retain.",
+      registers,
+      collect(): void {
+        let bytes = 0;
+        for (const { log } of topics()) bytes += log.bytes;
+        this.set(bytes);
+      },
+    });
+    this.#ends = new Counter({
+      name: "rivulet_topic_ends_total",
+      help: "Topics that have ended.",
+      labelNames: ["status"],
+      registers,
+    });
+    for (const status of END_STATUSES) this.#ends.inc({ status }, 0);
+    this.#registerPublished(
+      registry,
+      "rivulet_published_events_total",
+      "Events that clients have published.",
+      ({ events }) => events,
+    );
+    this.#registerPublished(
+      registry,
+      "rivulet_published_bytes_total",
+      "Bytes of their data.",
+      ({ bytes }) => bytes,
+    );
+  }
+
+  /** What is counted at a door. */
+  published(door: PublishDoor): PublishCounts {
+    return this.#published[door];
+  }
+
+  /** Counts an end. */
+  ended(status: MeasuredEnd): void {
+    this.#ends.inc({ status });
+  }
+
+  #registerPublished(
+    registry: Registry,
+    name: string,
+    help: string,
+    read: (counts: PublishCounts) => number,
+  ): void {
+    const { http, websocket } = this.#published;
+    copiedCounter(registry, {
+      name,
+      help,
+      labelNames: ["door"],
+      read: () => [
+        [{ door: "http" }, read(http)],
+        [{ door: "websocket" }, read(websocket)],
+      ],
+    });
+  }
+}

@@ -1,0 +1,144 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { MeasuredTopic } from "./topic_metrics.ts";
+
+/** What may come of connecting to the upstream of a topic. */
+const UPSTREAM_OUTCOMES = ["opened", "failed"] as const;
+
+/** What has come of connecting to the upstream of a topic: it has answered with events, or not. */
+export type UpstreamOutcome = typeof UPSTREAM_OUTCOMES[number];
+
+const PROVIDER_OUTCOMES = [
+  "stream",
+  "answered",
+  "refused",
+  "unreachable",
+  "stopped",
+] as const;
+
+/**
+ * What has come of asking a provider once: an event stream, another answer, a
+ * status of 400 or more, nothing; or it was stopped from this side before.
+ */
+export type ProviderOutcome = typeof PROVIDER_OUTCOMES[number];
+
+const RUN_OUTCOMES = [
+  "complete",
+  "failed",
+  "truncated",
+  "cancelled",
+  "expired",
+  "answered",
+  "refused",
+  "unreachable",
+] as const;
+
+/**
+ * What has become of what a caller has asked a provider: the end of its topic
+ * where that was a stream; else as {@linkcode ProviderOutcome} has it.
+ */
+export type RunOutcome = typeof RUN_OUTCOMES[number];
+
+/** What is said of those from whom events come. */
+export class UpstreamMetrics {
+  readonly #attempts: Counter<"outcome">;
+  readonly #runs: Counter<"outcome">;
+  readonly #asked: Counter<"outcome">;
+
+  /**
+   * Registers it.
+   *
+   * @param registry Where.
+   * @param topics Those that an upstream fills.
+   * @param runs How many runs there are.
+   */
+  constructor(
+    registry: Registry,
+    topics: () => Iterable<MeasuredTopic>,
+    runs: () => number,
+  ) {
+    const registers = [registry];
+    new Gauge({
+      name: "rivulet_upstreams",
+      help: "Upstreams of topics.",
+      labelNames: ["state"],
+      registers,
+      collect(): void {
+        const counts = { connecting: 0, open: 0, retrying: 0, lost: 0 };
+        for (const topic of topics()) {
+          const state = upstreamState(topic);
+          if (state) counts[state]++;
+        }
+        for (const [state, count] of Object.entries(counts)) {
+          this.set({ state }, count);
+        }
+      },
+    });
+    new Gauge({
+      name: "rivulet_runs",
+      help: "Requests to providers of models that are under way.",
+      registers,
+      collect(): void {
+        this.set(runs());
+      },
+    });
+    this.#attempts = outcomeCounter(registry, {
+      name: "rivulet_upstream_attempts_total",
+      help: "How often upstreams of topics were connected to.",
+      outcomes: UPSTREAM_OUTCOMES,
+    });
+    this.#runs = outcomeCounter(registry, {
+      name: "rivulet_runs_ended_total",
+      help: "Requests to providers of models that are over.",
+      outcomes: RUN_OUTCOMES,
+    });
+    this.#asked = outcomeCounter(registry, {
+      name: "rivulet_provider_attempts_total",
+      help: "How often providers of models were asked.",
+      outcomes: PROVIDER_OUTCOMES,
+    });
+  }
+
+  /** Counts an attempt to connect to an upstream. */
+  attempted(outcome: UpstreamOutcome): void {
+    this.#attempts.inc({ outcome });
+  }
+
+  /** Counts a run that is over. */
+  ran(outcome: RunOutcome): void {
+    this.#runs.inc({ outcome });
+  }
+
+  /** Counts an attempt to ask a provider. */
+  asked(outcome: ProviderOutcome): void {
+    this.#asked.inc({ outcome });
+  }
+}
+
+/** Nothing is told of an upstream before it is there, nor that it is when it was at once. */
+function upstreamState(
+  { state, upstream }: MeasuredTopic,
+): NonNullable<MeasuredTopic["upstream"]>["state"] | undefined {
+  if (state.kind === "ended") {
+    return upstream?.state === "lost" ? "lost" : undefined;
+  }
+  return upstream?.state ?? (state.kind === "open" ? "open" : "connecting");
+}
+
+function outcomeCounter(
+  registry: Registry,
+  { name, help, outcomes }: {
+    readonly name: string;
+    readonly help: string;
+    readonly outcomes: readonly string[];
+  },
+): Counter<"outcome"> {
+  const counter = new Counter({
+    name,
+    help,
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
+  // Prometheus can see a first one only where there was none before.
+  for (const outcome of outcomes) counter.inc({ outcome }, 0);
+  return counter;
+}
