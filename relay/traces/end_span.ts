@@ -1,0 +1,36 @@
+import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
+
+/** How something ended that was traced. */
+export interface TracedEnd {
+  /** How it ended, as topics end, if it did. */
+  readonly status?: string | undefined;
+  /** What went wrong, of a small set of words; `undefined` where nothing did. */
+  readonly error?: string | undefined;
+}
+
+/** The ends of a topic that are failures: who cancels a run has what was wanted. */
+const FAILURES: ReadonlySet<string> = new Set(["failed", "truncated"]);
+
+/**
+ * Ends a span with a verdict. The words of a failure stay out of it, since a
+ * provider may repeat what it was asked.
+ *
+ * @param span What ends.
+ * @param end How.
+ * @param attributes What else is known by now.
+ */
+export function endSpan(
+  span: Span,
+  { status, error }: TracedEnd,
+  attributes: Attributes,
+): void {
+  const type = error ??
+    (status !== undefined && FAILURES.has(status) ? status : undefined);
+  span.setAttributes({
+    ...attributes,
+    ...(status !== undefined && { "rivulet.end.status": status }),
+    ...(type !== undefined && { "error.type": type }),
+  });
+  if (type !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
+}
