@@ -3,76 +3,41 @@
  *
  * @module
  */
+import { readFile } from "node:fs/promises";
 import process from "node:process";
-import { configure, getStreamSink, getTextFormatter } from "@logtape/logtape";
-import { parseFlags } from "./flags.ts";
-import { createRelay, type RelayAddress } from "./relay.ts";
+import { banner } from "./banner.ts";
+import type { CommandOptions } from "./config/command_options.ts";
+import { ConfigurationError } from "./config/configuration_error.ts";
+import { readConfiguration } from "./config/read_configuration.ts";
+import { escapeInvisible } from "./logs/escape_invisible.ts";
+import type { LogFormat } from "./logs/log_format.ts";
+import { startLogging } from "./logs/logging.ts";
+import { redact } from "./logs/redact.ts";
+import { createRelay } from "./relay.ts";
 
-/** The status for a command line, or a surrounding, that it cannot start with. */
+/** The status for settings, or a surrounding, that it cannot start with. */
 const CANNOT_START = 2;
 
-function banner(
-  { url }: RelayAddress,
-  topics: readonly string[],
-  providers: readonly string[],
-): string {
-  const ws = url.replace(/^http/, "ws");
-  const lines = [`Rivulet relay on ${url}`];
-  for (const topic of topics) {
-    lines.push(
-      "",
-      `topic ${topic}`,
-      `  WebSocket  ${ws}/topics/${topic}`,
-      `  SSE        ${url}/topics/${topic}`,
-    );
+/** Not by `process.stderr`: that waits, and all with it, for whoever reads a pipe. */
+async function writeToStderr(bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) {
+    rest = rest.subarray(await Deno.stderr.write(rest));
   }
-  const [topic] = topics;
-  if (topic !== undefined) {
-    lines.push(
-      "",
-      "Try one of these:",
-      `  npx --yes wscat@6.1.0 -c ${ws}/topics/${topic}`,
-      `  websocat ${ws}/topics/${topic}`,
-      `  curl -N ${url}/topics/${topic}`,
-      "  and in a browser's console:",
-      `  new WebSocket("${ws}/topics/${topic}").onmessage = (e) => console.log(e.data)`,
-    );
-  }
-  for (const [index, provider] of providers.entries()) {
-    lines.push(
-      "",
-      `provider ${provider}`,
-      `  base URL   ${url}/${provider}/v1${
-        index === 0 ? `, or ${url}/v1` : ""
-      }`,
-    );
-  }
-  return [...lines, "", "Ctrl-C stops it; a second one does so at once."].join(
-    "\n",
-  );
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  const command = parseFlags(args, (name) => process.env[name]);
-  if (command.kind === "help") return console.log(command.text);
-  const { options, logLevel, drain } = command;
-  await configure({
-    sinks: {
-      stderr: getStreamSink(
-        new WritableStream<Uint8Array>({
-          write: (line) => void process.stderr.write(line),
-        }),
-        { formatter: getTextFormatter() },
-      ),
-    },
-    loggers: [
-      { category: "rivulet", lowestLevel: logLevel, sinks: ["stderr"] },
-      {
-        category: ["logtape", "meta"],
-        lowestLevel: "error",
-        sinks: ["stderr"],
-      },
-    ],
+function formatOf({ logFormat }: CommandOptions): LogFormat {
+  const isTerminal = Deno.stderr.isTerminal();
+  return (logFormat ?? (isTerminal ? "text" : "json")) === "json"
+    ? { kind: "json" }
+    : { kind: "text", colors: isTerminal && !Deno.noColor };
+}
+
+async function run(all: CommandOptions): Promise<void> {
+  const { drain, logLevel, logFormat: _, ...options } = all;
+  await using _logging = await startLogging({
+    level: logLevel,
+    format: formatOf(all),
+    write: writeToStderr,
   });
   const relay = createRelay(options);
   const stopped = Promise.withResolvers<void>();
@@ -83,17 +48,25 @@ async function main(args: readonly string[]): Promise<void> {
       if (++signals > 1) void relay.close();
     });
   }
-  const address = await relay.listen();
-  const names = [...options.sources ?? [], ...options.fixtures ?? []]
-    .map(({ name }) => name);
-  const providers = (options.providers ?? []).map(({ name }) => name);
-  console.log(banner(address, names, providers));
-  if (!options.insecureOpen) {
-    console.log("Only this machine can reach it: no key is configured.");
-  }
+  console.log(banner(await relay.listen(), all));
   await stopped.promise;
   console.log("Stopping.");
   await relay.drain(drain);
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const command = await readConfiguration(args, {
+    environment: (name) => process.env[name],
+    readText: (path) => readFile(path, "utf8"),
+  });
+  if (command.kind === "print") console.log(command.text);
+  else await run(command.options);
+}
+
+function complaintsOf(error: unknown): readonly string[] {
+  if (error instanceof ConfigurationError) return error.problems;
+  const message = error instanceof Error ? error.message : String(error);
+  return [message.replaceAll(/\s*\n\s*/g, " ")];
 }
 
 if (import.meta.main) {
@@ -101,8 +74,9 @@ if (import.meta.main) {
     await main(process.argv.slice(2));
     process.exit(0);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(`rivulet: ${message.replaceAll(/\s*\n\s*/g, " ")}`);
+    for (const complaint of complaintsOf(error)) {
+      console.error(`rivulet: ${escapeInvisible(redact(complaint))}`);
+    }
     process.exit(CANNOT_START);
   }
 }

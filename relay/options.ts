@@ -2,6 +2,9 @@ import { z } from "zod";
 import type { Clock } from "../src/fetch/clock.ts";
 import { systemClock } from "../src/fetch/clock.ts";
 import { providerOption } from "./gateway/provider.ts";
+import { parseOriginPattern } from "./http/origins/origin_pattern.ts";
+import { parseKeys } from "./rights/keys/parse_keys.ts";
+import { sourcePattern } from "./sources/guard/source_pattern.ts";
 import {
   type SourceReconnect,
   sourceReconnect,
@@ -17,9 +20,15 @@ const addressRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
   message: "Expected an address or a range of them, such as 10.0.0.0/8",
 });
 
+/** Of sources and of key sets. */
+const url = z.url({
+  protocol: /^https?$/,
+  message: "Expected a URL of http or https",
+});
+
 const sourceOption = z.strictObject({
   name: topicName,
-  url: z.url({ protocol: /^https?$/ }),
+  url,
   from: z.enum(["start", "now"]).default("start"),
   reconnect: sourceReconnect,
   repeats: z.enum(["keep", "drop"]).default("keep"),
@@ -31,7 +40,34 @@ const fixtureOption = z.strictObject({
   loop: z.boolean().default(false),
 });
 
+/** Accepts a text that can be read, and says what is wrong with another. */
+function readable(read: (text: string) => unknown): z.ZodString {
+  return z.string().min(1).superRefine((text, context) => {
+    try {
+      read(text);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      context.addIssue({ code: "custom", message });
+    }
+  });
+}
+
 const LOOPBACK = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/;
+
+/** Has a rule on several options looked at where each of them is right by itself. */
+function where(...options: readonly string[]): {
+  when(payload: z.core.ParsePayload): boolean;
+} {
+  return {
+    when: ({ value, issues }) =>
+      typeof value === "object" && value !== null &&
+      !issues.some(({ path }) => options.includes(String(path?.[0]))),
+  };
+}
+
+function firstTwice(names: readonly string[]): string | undefined {
+  return names.find((name, index) => names.indexOf(name) !== index);
+}
 
 /** Accepts {@linkcode RelayOptions}, and fills in what is left out. */
 export const relayOptions = z.strictObject({
@@ -45,15 +81,15 @@ export const relayOptions = z.strictObject({
   idleCancel: z.union([duration, z.literal(Infinity)]).default(Infinity),
   record: z.string().min(1).optional(),
   maxUpload: count.default(512 * 1024 * 1024),
-  allowSources: z.array(z.string().min(1)).default([]),
+  allowSources: z.array(sourcePattern).default([]),
   allowAddresses: z.array(addressRange).default([]),
-  jwtKey: z.string().min(1).optional(),
-  jwks: z.url({ protocol: /^https?$/ }).optional(),
+  jwtKey: readable(parseKeys).optional(),
+  jwks: url.optional(),
   jwtAudience: z.string().min(1).optional(),
   jwtIssuer: z.string().min(1).optional(),
   allowQueryToken: z.boolean().default(false),
   publicMetrics: z.boolean().default(false),
-  origins: z.array(z.string().min(1)).default([]),
+  origins: z.array(readable(parseOriginPattern)).default([]),
   trustedProxies: z.array(addressRange).default([]),
   maxConnections: count.default(16_384),
   maxConnectionsPerAddress: count.default(1_024),
@@ -81,37 +117,42 @@ export const relayOptions = z.strictObject({
   maxBody: count.default(16 * 1024 * 1024),
   bodyTimeout: duration.default(8_000),
   clock: z.custom<Clock>().default(systemClock),
-}).superRefine((
-  { host, insecureOpen, sources, fixtures, providers },
-  context,
-) => {
-  if (!LOOPBACK.test(host) && !insecureOpen) {
+}).superRefine(({ host, insecureOpen, jwtKey, jwks }, context) => {
+  if (LOOPBACK.test(host) || insecureOpen || jwtKey || jwks) return;
+  context.addIssue({
+    code: "custom",
+    path: ["host"],
+    message:
+      `Expected a loopback address, as anybody who reaches another could read and write: set \`jwtKey\` or \`jwks\` to ask for tokens, or \`insecureOpen\` to allow it; got '${host}'`,
+  });
+}, where("host", "insecureOpen", "jwtKey", "jwks")).superRefine(
+  ({ jwtKey, jwks }, context) => {
+    if (jwtKey === undefined || jwks === undefined) return;
     context.addIssue({
       code: "custom",
-      path: ["host"],
-      message:
-        `Expected a loopback address, as anybody who reaches another could read and write: got '${host}'. Set 'insecureOpen' to allow it`,
+      path: ["jwks"],
+      message: "Expected one of `jwtKey` and `jwks`, got both",
     });
-  }
-  const names = [...sources, ...fixtures].map(({ name }) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) {
-    context.addIssue({
-      code: "custom",
-      path: ["sources"],
-      message: `Expected one source for each topic: '${twice}' has two`,
-    });
-  }
-  const called = providers.map(({ name }) => name);
-  const again = called.find((name, index) => called.indexOf(name) !== index);
-  if (again !== undefined) {
-    context.addIssue({
-      code: "custom",
-      path: ["providers"],
-      message: `Expected one provider of each name: there are two '${again}'`,
-    });
-  }
-});
+  },
+  where("jwtKey", "jwks"),
+).superRefine(({ sources, fixtures }, context) => {
+  const twice = firstTwice([...sources, ...fixtures].map(({ name }) => name));
+  if (twice === undefined) return;
+  context.addIssue({
+    code: "custom",
+    path: ["sources"],
+    message:
+      `Expected one of \`sources\` and \`fixtures\` for each topic: '${twice}' has two`,
+  });
+}, where("sources", "fixtures")).superRefine(({ providers }, context) => {
+  const twice = firstTwice(providers.map(({ name }) => name));
+  if (twice === undefined) return;
+  context.addIssue({
+    code: "custom",
+    path: ["providers"],
+    message: `Expected one provider of each name: there are two '${twice}'`,
+  });
+}, where("providers"));
 
 /**
  * How a relay is set up; everything may be left out.
@@ -126,7 +167,8 @@ export const relayOptions = z.strictObject({
  */
 export interface RelayOptions {
   /**
-   * The interface to listen on. Others than loopback need `insecureOpen`.
+   * The interface to listen on. Others than loopback need a key (`jwtKey`,
+   * `jwks`), or `insecureOpen`.
    *
    * @default {"127.0.0.1"}
    */
@@ -138,7 +180,8 @@ export interface RelayOptions {
    */
   port?: number | undefined;
   /**
-   * Whether to listen where anybody may read and write every topic.
+   * Whether to listen, without a key, where others can reach it: whoever does
+   * may read and write every topic.
    *
    * @default {false}
    */
@@ -220,7 +263,9 @@ export interface RelayOptions {
   maxUpload?: number | undefined;
   /**
    * Patterns of the URLs that `PUT /topics/{topic}` may name as a source, as
-   * `URLPattern` has them: `https://*.example.com/events/*`.
+   * `URLPattern` has them: `https://*.example.com/events/*`. Without a path
+   * every path of the host is allowed, and every query always; `*` alone is
+   * every URL.
    *
    * @default {[]}
    */
@@ -235,7 +280,7 @@ export interface RelayOptions {
   /**
    * What tokens are verified with: a secret of 32 bytes or more (HS256), or a
    * public key as PEM, JWK or JWK set. Default: with `jwks`, and without that
-   * nobody needs a token.
+   * nobody needs a token. Not both.
    */
   jwtKey?: string | undefined;
   /** The URL of a JWK set that tokens are verified with. */
@@ -296,7 +341,7 @@ export interface RelayOptions {
    */
   maxMessageBytesRate?: number | undefined;
   /**
-   * The largest head of a request, in bytes.
+   * The largest head of a request, in bytes: its URL, names and values count.
    *
    * @default {16_384}
    */
@@ -418,7 +463,8 @@ export interface RelayOptions {
    */
   maxMessage?: number | undefined;
   /**
-   * The largest body of a request, or event in a published stream, in bytes.
+   * The largest body of a request, in bytes; a published event stream may be
+   * longer.
    *
    * @default {16_777_216}
    */

@@ -1,0 +1,72 @@
+import { configure, type LogLevel, reset, type Sink } from "@logtape/logtape";
+import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+import { LineWriter } from "./line_writer.ts";
+import { type LogFormat, logFormat } from "./log_format.ts";
+
+/** How a relay logs. */
+export interface LoggingOptions {
+  /** From which weight on. */
+  readonly level: LogLevel;
+  /** How a record is written. */
+  readonly format: LogFormat;
+  /** Writes bytes to where the log is, all of them. */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Where time comes from.
+   *
+   * @default {systemClock}
+   */
+  readonly clock?: Clock;
+}
+
+/** How long the last lines may take, in milliseconds: whoever reads them may have stopped. */
+const LAST_LINES = 500;
+
+const CATEGORY = ["rivulet", "relay"];
+
+/**
+ * Begins to log what the relay has to say; what it logs is lost without it.
+ *
+ * @returns Ends it, when what was logged is written.
+ */
+export async function startLogging(
+  { level, format, write, clock = systemClock }: LoggingOptions,
+): Promise<AsyncDisposable> {
+  const line = logFormat(format);
+  const writer = new LineWriter({
+    write,
+    lost: (count) => {
+      const message = `${count} log lines were lost: nobody took them in time`;
+      return line({
+        category: CATEGORY,
+        level: "warning",
+        message: [message],
+        rawMessage: message,
+        timestamp: clock.now(),
+        properties: { count },
+      });
+    },
+  });
+  const stderr: Sink = (record) => writer.write(line(record));
+  await configure({
+    sinks: { stderr },
+    loggers: [
+      { category: "rivulet", lowestLevel: level, sinks: ["stderr"] },
+      // What the logging itself complains of.
+      {
+        category: ["logtape", "meta"],
+        lowestLevel: "error",
+        sinks: ["stderr"],
+      },
+    ],
+  });
+  return {
+    async [Symbol.asyncDispose](): Promise<void> {
+      await reset();
+      const late = Promise.withResolvers<void>();
+      const cancel = clock.setTimeout(late.resolve, LAST_LINES);
+      await Promise.race([writer.settled(), late.promise]);
+      cancel();
+    },
+  };
+}

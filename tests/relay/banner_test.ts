@@ -1,0 +1,64 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { banner } from "../../relay/banner.ts";
+import { commandOptions } from "../../relay/config/command_options.ts";
+
+const ADDRESS = {
+  hostname: "127.0.0.1",
+  port: 1,
+  url: "http://127.0.0.1:1",
+};
+
+const KEY = "a-secret-that-is-long-enough-for-this";
+
+function bannerOf(options: object): string {
+  return banner(ADDRESS, commandOptions.parse(options));
+}
+
+Deno.test("banner says who may do what", () => {
+  const table: [object, string][] = [
+    [{}, "Only this machine can reach it: no key is configured."],
+    [
+      { insecureOpen: true, host: "0.0.0.0" },
+      "Whoever reaches it may read and write every topic.",
+    ],
+    // A proxy on this machine may let others in.
+    [
+      { insecureOpen: true },
+      "Whoever reaches it may read and write every topic.",
+    ],
+    [{ jwtKey: KEY }, "Tokens are required."],
+    [{ jwtKey: KEY, insecureOpen: true }, "Tokens are required."],
+    [{ jwks: "https://x/", host: "0.0.0.0" }, "Tokens are required."],
+  ];
+  for (const [options, expected] of table) {
+    assertEquals(bannerOf(options).split("\n").at(-1), expected);
+  }
+});
+
+Deno.test("banner says how to follow the first topic, with a token where one is needed", () => {
+  const fixtures = [{ name: "demo", path: "x" }, { name: "other", path: "x" }];
+  const open = bannerOf({ fixtures });
+  assertStringIncludes(open, "\n  curl -N http://127.0.0.1:1/topics/demo\n");
+  assertStringIncludes(open, 'new WebSocket("ws://127.0.0.1:1/topics/demo")');
+  assertStringIncludes(open, "a page of the relay's own");
+  const closed = bannerOf({ fixtures, jwtKey: KEY });
+  assertStringIncludes(
+    closed,
+    "\n  curl -N --header 'Authorization: Bearer TOKEN' http://127.0.0.1:1/topics/demo\n",
+  );
+  assertStringIncludes(closed, "deno task token --read demo --ttl 1h");
+  assert(!closed.includes(KEY));
+  assert(!closed.includes("new WebSocket"));
+});
+
+Deno.test("banner says whose key a provider is told, and not the key", () => {
+  const text = bannerOf({
+    providers: [
+      { name: "a", url: "http://x/v1", key: "sk-of-the-relay" },
+      { name: "b", url: "http://x/v1" },
+    ],
+  });
+  assert(!text.includes("sk-of-the-relay"));
+  const keys = [...text.matchAll(/^ {2}key +(.*)$/gm)].map(([, key]) => key);
+  assertEquals(keys, ["the relay's", "the caller's"]);
+});
