@@ -1,10 +1,9 @@
-import type { ServerResponse } from "node:http";
 import type { z } from "zod";
+import config from "../deno.json" with { type: "json" };
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
-import { EventStreamConnection, isAtEnd } from "./delivery/event_stream.ts";
+import { EventStreams } from "./delivery/event_streams.ts";
 import { FrameCache } from "./delivery/frames.ts";
 import { Pump } from "./delivery/pump.ts";
-import { rawSseFormat, sseFormat } from "./delivery/sse_format.ts";
 import type { SlowReaders } from "./delivery/subscriber.ts";
 import { Watch } from "./delivery/watch.ts";
 import {
@@ -14,17 +13,27 @@ import {
 import { drain } from "./drain.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recorder.ts";
-import { publishFrame } from "./http/publish_frame.ts";
+import { Entrance } from "./http/entrance.ts";
+import { Origins } from "./http/origins/origins.ts";
+import { publishFrame } from "./http/topics/publish_frame.ts";
+import { RefusedSockets } from "./http/refused_sockets.ts";
 import { createRequestHandler } from "./http/routes.ts";
 import { HttpServer } from "./http/server.ts";
 import { UpgradeHandler } from "./http/upgrade.ts";
+import { ClientAddresses } from "./limits/client_addresses.ts";
+import { UpstreamSlots } from "./limits/upstream_slots.ts";
+import { Metrics } from "./metrics/metrics.ts";
 import { type RelayOptions, relayOptions } from "./options.ts";
 import { draining, type Problem } from "./problem.ts";
+import { createAuthority } from "./rights/create_authority.ts";
+import { Expiries } from "./rights/expiries.ts";
+import { OPEN_AUTHORITY } from "./rights/open_authority.ts";
+import { AddressPolicy } from "./sources/guard/address_policy.ts";
+import { createGuardedFetch } from "./sources/guard/guarded_fetch.ts";
+import { SourcePolicy } from "./sources/guard/source_policy.ts";
 import { Publisher } from "./sources/publish.ts";
 import { Sources } from "./sources/sources.ts";
-import type { After } from "./topics/position.ts";
 import { TopicRegistry } from "./topics/registry.ts";
-import type { Topic } from "./topics/topic.ts";
 
 /**
  * Where a relay can be reached.
@@ -220,11 +229,11 @@ class RelayServer implements Relay {
   readonly #slow: SlowReaders | undefined;
   readonly #sources: Sources;
   readonly #upgrades: UpgradeHandler;
-  readonly #streams = new Set<EventStreamConnection>();
-  readonly #sseFrames = new FrameCache(sseFormat);
-  readonly #rawFrames = new FrameCache(rawSseFormat);
+  readonly #streams: EventStreams;
   readonly #gateway: Gateway;
   readonly #server: HttpServer;
+  readonly #metrics: Metrics;
+  readonly #expiries: Expiries;
   readonly #closing = new AbortController();
   /** Until when subscribers are sent away, in milliseconds since the epoch. */
   #drainEnd: number | undefined;
@@ -234,30 +243,97 @@ class RelayServer implements Relay {
   constructor(options: z.output<typeof relayOptions>) {
     this.#options = options;
     const { clock, awaitTopics } = options;
-    this.topics = new TopicRegistry({ ...options, retention: options });
     this.#heartbeat = new Watch(options.heartbeat, clock);
     this.#slow = options.slowTimeout === Infinity ? undefined : {
       watch: new Watch(options.slowTimeout, clock),
       then: options.onSlow,
     };
     const refusal = (): Problem | undefined => this.#refusal();
-    this.#sources = new Sources(clock);
+    const { signal } = this.#closing;
+    const authority = createAuthority({ ...options, signal });
+    this.#expiries = new Expiries(clock);
+    const addresses = new ClientAddresses(options.trustedProxies);
+    const metrics = this.#metrics = new Metrics({
+      connections: () => ({
+        websocket: this.#upgrades.connections,
+        sse: this.#streams.connections,
+      }),
+      tcpConnections: () => this.#server.connections,
+      topics: () => this.topics,
+      upstreams: () =>
+        [...this.topics].filter((topic) => this.#sources.isUpstream(topic)),
+      runs: () => this.#gateway.size,
+    }, { clock, version: config.version });
+    this.topics = new TopicRegistry({
+      ...options,
+      retention: options,
+      onEnd: metrics.topicEnded,
+    });
+    const entrance = new Entrance({
+      authority,
+      allowQueryToken: options.allowQueryToken,
+      origins: new Origins(options.origins, {
+        isLocal: authority === OPEN_AUTHORITY && !options.insecureOpen,
+      }),
+      addresses,
+      refused: metrics.refused,
+    });
+    this.#streams = new EventStreams({
+      counts: metrics.delivery("sse"),
+      expiries: this.#expiries,
+      pump: this.#pump,
+      heartbeat: this.#heartbeat,
+      slow: this.#slow,
+      clock,
+    });
+    const slots = new UpstreamSlots(options.maxUpstreams);
+    const sourcePolicy = new SourcePolicy(options.allowSources);
+    this.#sources = new Sources({
+      clock,
+      maxEvent: options.maxEvent,
+      guardedFetch: createGuardedFetch({
+        sources: sourcePolicy,
+        addresses: new AddressPolicy(options.allowAddresses),
+        clock,
+      }),
+      slots,
+      counts: {
+        attempted: metrics.upstreamAttempted,
+        refused: metrics.refused,
+      },
+    });
     const bodyLimits = {
       maxBytes: options.maxBody,
       idleTimeout: options.bodyTimeout,
       clock,
     };
-    const publisher = new Publisher(bodyLimits);
+    const publisher = new Publisher({
+      ...bodyLimits,
+      maxEvent: options.maxEvent,
+      maxRate: options.maxPublishRate,
+      counts: {
+        http: metrics.published("http"),
+        websocket: metrics.published("websocket"),
+      },
+    });
+    const counts = metrics.delivery("websocket");
+    const refused = new RefusedSockets(clock);
     this.#upgrades = new UpgradeHandler({
       ...options,
       topics: this.topics,
       pump: this.#pump,
-      frames: new FrameCache(websocketFormat),
-      mergedFrames: new FrameCache(mergedWebsocketFormat),
+      frames: new FrameCache(websocketFormat, counts),
+      mergedFrames: new FrameCache(mergedWebsocketFormat, counts),
+      refused: metrics.refused,
+      refusedSockets: refused,
+      expiries: this.#expiries,
       heartbeat: this.#heartbeat,
       slow: this.#slow,
       refusal,
-      publish: (request) => publishFrame(request, this.topics, publisher),
+      entrance,
+      authority,
+      publish: (request, caller) =>
+        publishFrame(request, this.topics, publisher, caller),
     });
     this.#gateway = new Gateway({
       ...options,
@@ -269,7 +345,11 @@ class RelayServer implements Relay {
         ? undefined
         : new Recorder(options.record, clock),
       refusal,
-      stream: (...request) => this.#stream(...request),
+      slots,
+      runEnded: metrics.runEnded,
+      providerAsked: metrics.providerAsked,
+      refused: (...refusal) => entrance.refused(...refusal),
+      stream: (request) => this.#streams.open(request),
     });
     this.#server = new HttpServer({
       request: createRequestHandler({
@@ -278,13 +358,23 @@ class RelayServer implements Relay {
         publisher,
         bodyLimits,
         awaitTopics,
-        allowSources: options.allowSources,
+        sourcePolicy,
+        entrance,
+        publicMetrics: options.publicMetrics,
+        metrics: async () =>
+          new Response(await metrics.text(), {
+            headers: {
+              "Content-Type": metrics.contentType,
+              "Cache-Control": "no-store",
+            },
+          }),
         gateway: this.#gateway,
         refusal,
-        stream: (...request) => this.#stream(...request),
+        stream: (request) => this.#streams.open(request),
       }),
-      upgrade: (...upgrade) => this.#upgrades.handle(...upgrade),
-    });
+      upgrade: (...upgrade) => void this.#upgrades.handle(...upgrade),
+      refused: (...refusal) => entrance.refusedUnread(...refusal),
+    }, { ...options, addresses, refused });
   }
 
   async listen(): Promise<RelayAddress> {
@@ -364,7 +454,7 @@ class RelayServer implements Relay {
       },
       closed: () => connection.closed(),
     }));
-    const streams = [...this.#streams].map((stream) => ({
+    const streams = [...this.#streams.connections].map((stream) => ({
       leave: (): void => {
         // They left over as long: they come back one by one, when all have gone.
         stream.goodbye(duration);
@@ -385,7 +475,7 @@ class RelayServer implements Relay {
       connection.goodbye("The relay is shutting down", RECONNECT_IN);
       connection.close(1012, "The relay is shutting down");
     }
-    for (const stream of this.#streams) stream.close();
+    for (const stream of this.#streams.connections) stream.close();
     const cancel = clock.setTimeout(
       () => this.#server.terminate(),
       CLOSE_GRACE,
@@ -399,25 +489,8 @@ class RelayServer implements Relay {
     this.#pump[Symbol.dispose]();
     this.#heartbeat[Symbol.dispose]();
     this.#slow?.watch[Symbol.dispose]();
+    this.#metrics[Symbol.dispose]();
+    this.#expiries[Symbol.dispose]();
     this.topics[Symbol.dispose]();
-  }
-
-  #stream(
-    response: ServerResponse,
-    topic: Topic,
-    after: After,
-    raw: boolean,
-  ): "streaming" | "at end" {
-    if (isAtEnd(topic, after, raw)) return "at end";
-    const stream = new EventStreamConnection(response, topic, after, raw, {
-      ...this.#options,
-      pump: this.#pump,
-      frames: raw ? this.#rawFrames : this.#sseFrames,
-      heartbeat: this.#heartbeat,
-      slow: this.#slow,
-    });
-    this.#streams.add(stream);
-    response.on("close", () => this.#streams.delete(stream));
-    return "streaming";
   }
 }

@@ -52,6 +52,7 @@ const clientMessage = z.discriminatedUnion("type", [
     reason: endReason.optional(),
   }),
   publishMessage,
+  z.object({ type: z.literal("auth"), token: z.string().min(1) }),
   z.object({ type: z.literal("heartbeat"), time: z.number().optional() }),
 ]);
 

@@ -85,7 +85,11 @@ export class EventStreamConnection {
         // Not an end: the client sees a broken stream, and comes back.
         response.destroy();
       },
-      onSlow: () => response.writableEnded ? response.destroy() : this.close(),
+      onSlow: () => {
+        if (response.writableEnded) return response.destroy();
+        frames.counts.slowCloses++;
+        this.close();
+      },
     }, slow);
     const life = {
       takeSign: (): boolean => this.#subscriber.takeWrote(),
@@ -104,7 +108,13 @@ export class EventStreamConnection {
     // The reader learns at once that it is connected, on a quiet topic too.
     response.flushHeaders();
     heartbeat.add(life);
+    frames.counts.opened++;
     this.#subscriber.add(new Subscription(topic, after, format, frames));
+  }
+
+  /** What it follows: one topic, up to its end. */
+  get subscriptions(): readonly Subscription[] {
+    return this.#subscriber.subscriptions;
   }
 
   /** Resolves when the connection is closed. */

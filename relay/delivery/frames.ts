@@ -1,3 +1,4 @@
+import { DeliveryCounts } from "../metrics/delivery_counts.ts";
 import type { LogRange, ReadBudget } from "../topics/log.ts";
 import type { Topic } from "../topics/topic.ts";
 import { Folder } from "./fold.ts";
@@ -32,6 +33,8 @@ export interface Frame {
   readonly bytes: Uint8Array;
   /** Whether more events would not have fitted: it stays right when the log grows. */
   readonly full: boolean;
+  /** When the first of them was appended, in milliseconds since the epoch; 0 for a snapshot. */
+  readonly time: number;
 }
 
 /**
@@ -42,6 +45,8 @@ export interface Frame {
  * same ranges.
  */
 export class FrameCache {
+  /** What is delivered of them. */
+  readonly counts: DeliveryCounts;
   readonly #format: Format;
   readonly #byTopic = new WeakMap<Topic, Map<number, Frame>>();
   /** By the first offset that was retained: there is one of each topic. */
@@ -53,9 +58,15 @@ export class FrameCache {
   >();
   #bytes = 0;
 
-  /** Makes an empty cache. */
-  constructor(format: Format) {
+  /**
+   * Makes an empty cache.
+   *
+   * @param format How events are written.
+   * @param counts What is delivered through this door. Default: nobody looks at that.
+   */
+  constructor(format: Format, counts: DeliveryCounts = new DeliveryCounts()) {
     this.#format = format;
+    this.counts = counts;
   }
 
   /**
@@ -126,6 +137,7 @@ export class FrameCache {
         to,
         bytes: format.snapshot!(topic, snapshot), // it was there above
         full: to < next,
+        time: 0,
       });
     };
     const fold = (): Frame | Promise<Frame> => {
@@ -151,6 +163,7 @@ export class FrameCache {
       to,
       bytes: this.#format.events(topic, range),
       full: to < topic.log.next,
+      time: timeOf(range),
     });
   }
 
@@ -169,6 +182,7 @@ export class FrameCache {
         entries: entries.slice(0, count),
       }),
       full: true,
+      time: whole.time,
     });
     let longest: Frame | undefined;
     let fits = 0;
@@ -203,7 +217,7 @@ export class FrameCache {
   #keep(
     place: Map<number, Frame>,
     from: number,
-    { to, bytes, full }: Frame,
+    { to, bytes, full, time }: Frame,
   ): Frame {
     // Small buffers are pieces of one that Node shares out: a frame that is kept
     // would keep all 8 KiB of it.
@@ -211,6 +225,7 @@ export class FrameCache {
       to,
       bytes: isPiece(bytes) ? new Uint8Array(bytes) : bytes,
       full,
+      time,
     };
     const old = place.get(from);
     if (old) this.#drop(old);
@@ -230,6 +245,10 @@ export class FrameCache {
     this.#frames.delete(frame);
     this.#bytes -= costOf(frame);
   }
+}
+
+function timeOf({ entries }: LogRange): number {
+  return entries[0]!.time; // a range has one at least
 }
 
 function costOf({ bytes }: Frame): number {

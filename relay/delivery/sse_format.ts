@@ -4,17 +4,29 @@ import { formatPosition } from "../topics/position.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Format, SubscriptionMessage } from "./format.ts";
 
-function events(topic: Topic, { offset, entries }: LogRange): Uint8Array {
+/** How the names begin that are the relay's own. */
+const OWN = "rivulet.";
+
+function written(
+  topic: Topic,
+  { offset, entries }: LogRange,
+  nameOf: (event: string) => string,
+): Uint8Array {
   const { epoch } = topic.log;
   let text = "";
   let at = offset;
   for (const { event: { event, data, id } } of entries) {
-    if (event !== "message") text += `event: ${event}\n`;
+    if (event !== "message") text += `event: ${nameOf(event)}\n`;
     text += `id: ${epoch}:${at++}\n`;
     if (id !== "") text += `upstream-id: ${id}\n`;
     text += `data: ${data.replaceAll("\n", "\ndata: ")}\n\n`;
   }
   return Buffer.from(text);
+}
+
+/** What an upstream calls as the relay calls its own must not be taken for that. */
+function nameOfOther(event: string): string {
+  return event.startsWith(OWN) ? `upstream.${event}` : event;
 }
 
 /** The id that resumes after this message; `undefined` where it does not move the reader. */
@@ -31,7 +43,7 @@ function positionAfter(message: SubscriptionMessage): number | undefined {
 
 /** Protocol, section 3: upstream events, and the relay's own as `rivulet.*`. */
 export const sseFormat: Format = {
-  events,
+  events: (topic, range) => written(topic, range, nameOfOther),
   message(message: SubscriptionMessage, topic: Topic): Uint8Array | undefined {
     if (message.type === "subscribed") return undefined;
     const offset = positionAfter(message);
@@ -39,9 +51,7 @@ export const sseFormat: Format = {
       ? ""
       : `id: ${formatPosition({ epoch: topic.log.epoch, offset })}\n`;
     return Buffer.from(
-      `event: rivulet.${message.type}\n${id}data: ${
-        JSON.stringify(message)
-      }\n\n`,
+      `event: ${OWN}${message.type}\n${id}data: ${JSON.stringify(message)}\n\n`,
     );
   },
   heartbeat(): Uint8Array {
@@ -52,5 +62,6 @@ export const sseFormat: Format = {
 /** Protocol, section 3, `?raw`: only what the upstream sent. */
 export const rawSseFormat: Format = {
   ...sseFormat,
+  events: (topic, range) => written(topic, range, (event) => event),
   message: (): undefined => undefined,
 };

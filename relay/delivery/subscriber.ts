@@ -134,6 +134,7 @@ export class Subscriber implements Watched, Disposable {
   /** Begins to deliver a subscription. */
   add(subscription: Subscription): void {
     subscription.topic.follow();
+    subscription.counts.subscribed++;
     this.#subscriptions.push(subscription);
     this.#pump.join(subscription);
     this.wake(subscription);
@@ -178,6 +179,7 @@ export class Subscriber implements Watched, Disposable {
     if (!takeOut(this.#subscriptions, subscription)) return;
     this.#ready.delete(subscription);
     subscription.topic.unfollow();
+    subscription.counts.unsubscribed++;
     this.#unblock(subscription);
     this.#pump.leave(subscription);
   }

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { DeliveryCounts } from "../metrics/delivery_counts.ts";
 import type { After } from "../topics/position.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Format, GapReason, SubscriptionMessage } from "./format.ts";
@@ -122,6 +123,16 @@ export class Subscription {
     this.#upstreamVersion = untoldUpstream(topic);
   }
 
+  /** The offset of the first event that was not given to it yet. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** What is delivered through its door. */
+  get counts(): DeliveryCounts {
+    return this.#frames.counts;
+  }
+
   /** Whether everything was said, the end too. */
   get ended(): boolean {
     return this.#ended;
@@ -175,8 +186,9 @@ export class Subscription {
       if (message) {
         const bytes = this.#format.message(message, this.topic);
         this.#saidEvents = false;
-        if (bytes) return bytes;
-        continue;
+        if (!bytes) continue;
+        this.counts.wrote(bytes.byteLength);
+        return bytes;
       }
       const { log } = this.topic;
       if (this.#blocked) return undefined;
@@ -205,6 +217,7 @@ export class Subscription {
       return undefined;
     }
     const skipped = this.#cursor;
+    this.#cursor = from;
     const bytes = this.#take(frame);
     if (from === skipped) return bytes;
     // In one write: another gap could come between them for ever.
@@ -212,10 +225,17 @@ export class Subscription {
       this.#gap(skipped, from - 1, "skipped"),
       this.topic,
     );
-    return gap ? Buffer.concat([gap, bytes]) : bytes;
+    if (!gap) return bytes;
+    this.counts.wrote(gap.byteLength);
+    return Buffer.concat([gap, bytes]);
   }
 
-  #take({ to, bytes }: Frame): Uint8Array {
+  #take({ to, bytes, time }: Frame): Uint8Array {
+    const { counts } = this;
+    counts.events += to - this.#cursor;
+    counts.wrote(bytes.byteLength);
+    // What was there before its reader is older than its way was long.
+    if (this.#live) counts.aged(time);
     this.#cursor = to;
     this.#saidEvents = true;
     this.#window.send(to - 1, bytes.byteLength);
@@ -223,6 +243,7 @@ export class Subscription {
   }
 
   #gap(from: number, to: number, reason: GapReason): SubscriptionMessage {
+    this.counts.gaps[reason]++;
     return { type: "gap", topic: this.topic.name, from, to, reason };
   }
 

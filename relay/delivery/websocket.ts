@@ -1,7 +1,13 @@
 import type { Duplex } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
-import type { TopicRegistry } from "../topics/registry.ts";
+import { RateLimit } from "../limits/rate_limit.ts";
+import { Problem } from "../problem.ts";
+import type { Access, Right } from "../rights/access.ts";
+import type { Authority } from "../rights/authority.ts";
+import type { Expiries, Expiring } from "../rights/expiries.ts";
+import type { Topic } from "../topics/topic.ts";
+import { TopicLimitError, type TopicRegistry } from "../topics/registry.ts";
 import {
   type ClientMessage,
   parseClientMessage,
@@ -11,6 +17,7 @@ import {
 import type { FrameCache } from "./frames.ts";
 import type { Pump } from "./pump.ts";
 import type { CloseCode, RelayWebSocket } from "./relay_websocket.ts";
+import { secondsSince } from "./seconds_since.ts";
 import {
   type Sink,
   type SlowReaders,
@@ -62,11 +69,34 @@ export interface WebSocketContext {
   readonly maxMessage: number;
   /** Whether an unknown topic can be waited for. */
   readonly awaitTopics: boolean;
+  /** The most messages of a client in a second, on average. */
+  readonly maxMessageRate: number;
+  /** The most bytes of them. */
+  readonly maxMessageBytesRate: number;
+  /** Counts a refusal, by its code. */
+  refused(code: string): void;
+  /** Tells those whose tokens expire. */
+  readonly expiries: Expiries;
+  /** Says what the holder of a new token may do. */
+  readonly authority: Authority;
   /**
    * Adds events to a topic, before it returns; a promise, which never rejects, is
    * for who should wait before publishing more.
    */
-  publish(request: PublishRequest): PublishResult | Promise<PublishResult>;
+  publish(
+    request: PublishRequest,
+    caller: WebSocketCaller,
+  ): PublishResult | Promise<PublishResult>;
+}
+
+/** Who is at the other end. */
+export interface WebSocketCaller {
+  /** What it may do. */
+  readonly access: Access;
+  /** Where it is. */
+  readonly address: string;
+  /** Names it among all others, for limits, where its token does not. */
+  readonly network: string;
 }
 
 /** A peer that asks and does not read is no longer listened to beyond this many answers. */
@@ -74,6 +104,9 @@ const MAX_BACKLOG = 64;
 
 /** A peer is dead that has given no sign of life since this many pings. */
 const MAX_MISSED = 2;
+
+/** What `ws` calls a message that is beyond `maxPayload`. */
+const MESSAGE_TOO_LARGE = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
 
 const PING = Uint8Array.of(0x89, 0);
 
@@ -90,12 +123,17 @@ const logger = getLogger(["rivulet", "relay", "websocket"]);
  * It is itself what its subscriber writes to and tells, and what is watched: an
  * object with functions of its own for each would cost an idle connection 1 KB.
  */
-export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
+export class WebSocketConnection
+  implements Sink, SubscriberEvents, Watched, Expiring {
   readonly #id = crypto.randomUUID();
   readonly #ws: RelayWebSocket;
   readonly #socket: Duplex;
   readonly #context: WebSocketContext;
   readonly #subscriber: Subscriber;
+  readonly #address: string;
+  readonly #network: string;
+  /** When it was opened, in milliseconds since the epoch. */
+  readonly #start: number;
   /** The topic that the socket was opened for: with its end, the socket is done. */
   #only: string | undefined;
   #onlyEnded = false;
@@ -105,6 +143,13 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
   #stuck = 0;
   /** How many publications have to be waited for. */
   #publishing = 0;
+  #access: Access;
+  /** What may yet be said; most say nothing, and need none. */
+  #rates:
+    | { readonly messages: RateLimit; readonly bytes: RateLimit }
+    | undefined;
+  /** What was said behind a token that is being read: it may be what it takes. */
+  #unread: (() => void)[] | undefined;
 
   /**
    * Takes over an upgraded socket.
@@ -112,11 +157,22 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
    * @param ws The WebSocket, for what the peer says and for closing.
    * @param socket The connection under it: frames are written to it whole.
    * @param context What is shared.
+   * @param caller Who is at the other end.
    */
-  constructor(ws: RelayWebSocket, socket: Duplex, context: WebSocketContext) {
+  constructor(
+    ws: RelayWebSocket,
+    socket: Duplex,
+    context: WebSocketContext,
+    { access, address, network }: WebSocketCaller,
+  ) {
     this.#ws = ws;
     this.#socket = socket;
     this.#context = context;
+    this.#address = address;
+    this.#network = network;
+    this.#start = context.clock.now();
+    this.#access = access;
+    context.expiries.add(access.expires, this);
     this.#subscriber = new Subscriber(this, context.pump, this, context.slow);
     ws.on("message", (data, isBinary) => {
       this.#missed = 0;
@@ -124,19 +180,32 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
     });
     ws.on("pong", () => this.#missed = 0);
     ws.on("ping", (data) => {
+      if (!this.#takesMore(data.byteLength)) return;
       if (socket.writableLength < PONG_BACKLOG) ws.pong(data);
     });
     // Each is followed by `close`, which is where a connection is given up.
-    ws.on(
-      "error",
-      (error) =>
-        logger.debug("{connection}: {error}", { connection: this.#id, error }),
-    );
-    ws.on("close", () => {
+    ws.on("error", (error: Error & { code?: string }) => {
+      logger.debug("{connection}: {error}", { connection: this.#id, error });
+      const { code } = error;
+      if (code === MESSAGE_TOO_LARGE) context.refused("message_too_large");
+      else if (code?.startsWith("WS_ERR_")) context.refused("invalid_frame");
+    });
+    ws.on("close", (code) => {
       context.heartbeat.delete(this);
+      context.expiries.delete(this.#access.expires, this);
       this.#subscriber[Symbol.dispose]();
+      logger.info(
+        "WebSocket {connection} of {address} closed after {seconds} s: {code}",
+        {
+          connection: this.#id,
+          address,
+          seconds: secondsSince(this.#start, context.clock),
+          code,
+        },
+      );
     });
     context.heartbeat.add(this);
+    context.frames.counts.opened++;
     this.#answer({
       type: "welcome",
       connection: this.#id,
@@ -152,6 +221,11 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
   follow(request: SubscribeRequest): void {
     this.#only = request.topic;
     this.#subscribe(request);
+  }
+
+  /** What it follows, up to the end of each. */
+  get subscriptions(): readonly Subscription[] {
+    return this.#subscriber.subscriptions;
   }
 
   /** Resolves when the connection is closed. */
@@ -204,13 +278,20 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
 
   /** The peer is too slow to be kept. */
   onSlow(): void {
-    if (this.#isOpen) this.close(4408, "Nothing was read for too long");
-    else this.#ws.terminate();
+    if (!this.#isOpen) return this.#ws.terminate();
+    this.#context.frames.counts.slowCloses++;
+    this.close(4408, "Nothing was read for too long");
   }
 
   /** All answers have been written. */
   onDrain(): void {
     this.#resume();
+  }
+
+  /** The token holds no longer. */
+  onExpiry(): void {
+    this.#context.refused("token_expired");
+    this.close(4401, "The token has expired");
   }
 
   /** Whether anything was written; takes note of what that says of the peer. */
@@ -277,20 +358,25 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
       {},
   ): void {
     const { id, retryable = false } = facts;
+    this.#context.refused(code);
     this.#answer({ type: "error", code, message, topic, id, retryable });
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
     // What was under way when the socket was closed asks for nothing any more.
     if (!this.#isOpen) return;
-    if (isBinary || !(data instanceof Uint8Array)) {
-      return this.close(4500, "Expected a text frame, got a binary one");
+    if (this.#unread) {
+      return void this.#unread.push(() => this.#onMessage(data, isBinary));
     }
+    if (isBinary || !(data instanceof Uint8Array)) {
+      return this.#reject("Expected a text frame, got a binary one");
+    }
+    if (!this.#takesMore(data.byteLength)) return;
     let text: string;
     try {
       text = utf8.decode(data);
     } catch {
-      return this.close(4500, "Expected UTF-8");
+      return this.#reject("Expected UTF-8");
     }
     const result = parseClientMessage(text);
     switch (result.kind) {
@@ -299,8 +385,30 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
       case "refused":
         return this.#refuse(result.code, result.reason, result.topic);
       case "malformed":
-        return this.close(4500, result.reason);
+        return this.#reject(result.reason);
     }
+  }
+
+  /** Closes on a peer that cannot be trusted any further. */
+  #reject(reason: string): void {
+    this.#context.refused("invalid_frame");
+    this.close(4500, reason);
+  }
+
+  /** Whether a message is not one too many, or too soon; closes otherwise. */
+  #takesMore(size: number): boolean {
+    const { maxMessageRate, maxMessageBytesRate, clock } = this.#context;
+    const { messages, bytes } = this.#rates ??= {
+      messages: new RateLimit(maxMessageRate, clock),
+      bytes: new RateLimit(maxMessageBytesRate, clock),
+    };
+    if (messages.take(1) === 0 && bytes.take(size) === 0) return true;
+    // What was under way when it was closed is not counted once more.
+    if (this.#isOpen) {
+      this.#context.refused("message_rate");
+      this.close(4429, "Too many messages, or bytes of them, in a second");
+    }
+    return false;
   }
 
   #handle(message: ClientMessage): void {
@@ -328,10 +436,75 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
         return this.#cancel(message.topic, message.reason);
       case "publish":
         return this.#publish(message);
+      case "auth":
+        return void this.#authorize(message.token);
     }
   }
 
+  /** Takes a new token; one that is bad changes nothing. */
+  async #authorize(token: string): Promise<void> {
+    const unread: (() => void)[] = this.#unread = [];
+    this.#ws.pause();
+    const { authority, expiries } = this.#context;
+    try {
+      const access = await authority.authorize(token);
+      // A peer that has gone meanwhile needs nothing more.
+      if (!this.#isOpen) return;
+      expiries.delete(this.#access.expires, this);
+      this.#access = access;
+      const { expires } = access;
+      expiries.add(expires, this);
+      this.#answer({
+        type: "authorized",
+        expires: expires === Infinity ? undefined : expires,
+      });
+      this.#dropForbidden();
+    } catch (error) {
+      this.#refuseToken(error);
+    } finally {
+      this.#unread = undefined;
+      // Another token may be among them: what is behind it waits again.
+      for (const read of unread) read();
+      if (this.#subscriber.backlog <= MAX_BACKLOG) this.#resume();
+    }
+  }
+
+  #refuseToken(error: unknown): void {
+    if (error instanceof Problem) {
+      const retryable = error.status >= 500;
+      return this.#refuse(error.code, error.message, undefined, { retryable });
+    }
+    logger.error("Cannot read a token: {error}", { error });
+    this.#refuse(
+      "internal",
+      "Something went wrong in the relay; its log says what",
+    );
+  }
+
+  /** Ends what a new token has no right to. */
+  #dropForbidden(): void {
+    for (const subscription of [...this.#subscriber.subscriptions]) {
+      const { name } = subscription.topic;
+      if (this.#access.may("read", name)) continue;
+      if (name === this.#only) {
+        this.#context.refused("forbidden");
+        return this.close(4503, "The token has no right to read this topic");
+      }
+      this.#subscriber.remove(subscription);
+      this.#forbid("read", name);
+    }
+  }
+
+  #forbid(right: Right, topic: string): void {
+    this.#refuse(
+      "forbidden",
+      `Expected a token with the right to ${right} this topic`,
+      topic,
+    );
+  }
+
   #cancel(name: string, reason: string | undefined): void {
+    if (!this.#access.may("cancel", name)) return this.#forbid("cancel", name);
     // What this peer follows, though it may have been deleted since: another topic
     // of that name is not what was meant.
     const topic = this.#subscriptionTo(name)?.topic ??
@@ -352,7 +525,13 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
   }
 
   #publish(request: PublishRequest): void {
-    const result = this.#context.publish(request);
+    const { topic } = request;
+    if (!this.#access.may("write", topic)) return this.#forbid("write", topic);
+    const result = this.#context.publish(request, {
+      access: this.#access,
+      address: this.#address,
+      network: this.#network,
+    });
     if (!(result instanceof Promise)) return this.#tell(request, result);
     // Who publishes cannot outrun those who read: it is not listened to meanwhile.
     this.#publishing++;
@@ -365,7 +544,8 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
   }
 
   #resume(): void {
-    if (this.#publishing === 0 && this.#ws.isPaused) this.#ws.resume();
+    if (this.#publishing > 0 || this.#unread) return;
+    if (this.#ws.isPaused) this.#ws.resume();
   }
 
   #tell({ topic, id }: PublishRequest, result: PublishResult): void {
@@ -396,7 +576,8 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
   #subscribe(
     { topic: name, after, mode, window, snapshot }: SubscribeRequest,
   ): void {
-    const { topics, maxSubscriptions, awaitTopics } = this.#context;
+    if (!this.#access.may("read", name)) return this.#forbid("read", name);
+    const { maxSubscriptions } = this.#context;
     const { subscriptions } = this.#subscriber;
     if (this.#subscriptionTo(name)) {
       return this.#refuse(
@@ -412,10 +593,8 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
         name,
       );
     }
-    const topic = awaitTopics ? topics.await(name) : topics.get(name);
-    if (!topic) {
-      return this.#refuse("unknown_topic", "There is no such topic", name);
-    }
+    const topic = this.#topic(name);
+    if (!topic) return;
     const { frames, mergedFrames } = this.#context;
     const subscription = new Subscription(
       topic,
@@ -429,5 +608,21 @@ export class WebSocketConnection implements Sink, SubscriberEvents, Watched {
       },
     );
     this.#subscriber.add(subscription);
+  }
+
+  /** The topic of this name; refuses what cannot be had. */
+  #topic(name: string): Topic | undefined {
+    const { topics, awaitTopics } = this.#context;
+    try {
+      const topic = awaitTopics
+        ? topics.await(name, this.#access.identity)
+        : topics.get(name);
+      if (topic) return topic;
+      this.#refuse("unknown_topic", "There is no such topic", name);
+    } catch (error) {
+      if (!(error instanceof TopicLimitError)) throw error;
+      this.#refuse(error.code, error.message, name, { retryable: true });
+    }
+    return undefined;
   }
 }

@@ -4,12 +4,15 @@
  */
 import type { Buffer } from "node:buffer";
 import type { EventEmitter } from "node:events";
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 
 export interface ClientOptions {
   perMessageDeflate?: boolean;
   skipUTF8Validation?: boolean;
+  headers?: Record<string, string>;
+  ca?: string;
+  servername?: string;
 }
 
 export class WebSocket extends EventEmitter {
@@ -41,6 +44,10 @@ export class WebSocket extends EventEmitter {
   on(event: "open", listener: () => void): this;
   on(event: "close", listener: (code: number, reason: Buffer) => void): this;
   on(event: "error", listener: (error: Error) => void): this;
+  on(
+    event: "unexpected-response",
+    listener: (request: ClientRequest, response: IncomingMessage) => void,
+  ): this;
 }
 
 export interface ServerOptions {

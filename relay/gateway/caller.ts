@@ -12,6 +12,7 @@ const MAX_BEHIND = 16 * 1024 * 1024;
 /** Who has asked for something, and waits for the provider's answer. */
 export class Caller {
   readonly #response: ServerResponse;
+  readonly #onRefusal: (problem: Problem) => void;
   #isDone = false;
 
   /**
@@ -19,8 +20,14 @@ export class Caller {
    *
    * @param response The response.
    * @param onLeave Called if it goes before its answer is whole.
+   * @param onRefusal Called if it is told a problem. Default: nobody is told.
    */
-  constructor(response: ServerResponse, onLeave: () => void) {
+  constructor(
+    response: ServerResponse,
+    onLeave: () => void,
+    onRefusal: (problem: Problem) => void = () => {},
+  ) {
+    this.#onRefusal = onRefusal;
     this.#response = response;
     response.on("error", () => {}); // `close` follows
     const onClose = (): void => {
@@ -50,6 +57,9 @@ export class Caller {
     headers: Headers,
   ): void {
     if (this.#isDone || this.isAnswered) return;
+    // What the relay's own part of the answer depends on: it would be replaced.
+    const vary = this.#response.getHeader("vary");
+    if (vary !== undefined) headers.append("vary", String(vary));
     this.#response.writeHead(status, statusText, Object.fromEntries(headers));
     this.#response.flushHeaders();
   }
@@ -86,6 +96,7 @@ export class Caller {
   /** Says why there is no answer; cuts the connection where one was begun. */
   refuse(problem: Problem): void {
     if (this.isAnswered) return this.cut();
+    if (!this.#isDone) this.#onRefusal(problem);
     const body = Buffer.from(problem.body);
     const headers = new Headers(problem.headers);
     headers.set("content-type", "application/problem+json");

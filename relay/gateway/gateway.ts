@@ -1,12 +1,19 @@
 import { Buffer } from "node:buffer";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { type CompleteRetryPolicy, wait } from "../../src/fetch/retry.ts";
+import type { StreamRequest } from "../delivery/event_streams.ts";
+import type { UpstreamSlots } from "../limits/upstream_slots.ts";
+import type {
+  ProviderOutcome,
+  RunOutcome,
+} from "../metrics/upstream_metrics.ts";
 import { draining, Problem } from "../problem.ts";
+import type { Access } from "../rights/access.ts";
+import { assertMay } from "../rights/assert_may.ts";
 import { type BodyLimits, boundedBody } from "../sources/bounded_body.ts";
-import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
 import { Caller } from "./caller.ts";
@@ -45,18 +52,45 @@ export interface GatewayContext {
   readonly recorder: Recorder | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
+  /** Is told what has become of a run. */
+  runEnded(outcome: RunOutcome): void;
+  /** Is told what has come of asking a provider. */
+  providerAsked(outcome: ProviderOutcome): void;
+  /** Is told of a refusal that a caller is told as it comes. */
+  refused(problem: Problem, incoming: IncomingMessage): void;
   /** Why new requests are refused, if they are. */
   refusal(): Problem | undefined;
+  /** How many providers may be asked at a time. */
+  readonly slots: UpstreamSlots;
   /** Answers with a topic's events. */
-  stream(
-    response: ServerResponse,
-    topic: Topic,
-    after: After,
-    raw: boolean,
-  ): "streaming" | "at end";
+  stream(request: StreamRequest): "streaming" | "at end";
 }
 
-/** A request, and where it goes. */
+/** A request, and who has made it. */
+export interface GatewayCall {
+  /** The request. */
+  readonly request: Request;
+  /** Where it goes, without a token of the relay's. */
+  readonly url: URL;
+  /** What it says, without a token of the relay's. */
+  readonly headers: Headers;
+  /** Where the answer goes. */
+  readonly response: ServerResponse;
+  /** What the caller may do. */
+  readonly access: Access;
+  /** Where the caller is. */
+  readonly address: string;
+}
+
+/** A request that is being answered. */
+interface Asked extends GatewayCall {
+  readonly target: Target;
+  readonly options: RunOptions;
+  /** What its topic is called, if it comes to have one. */
+  readonly topicName: string;
+}
+
+/** Where a request goes. */
 interface Target {
   readonly provider: GatewayProvider;
   /** Below the provider's URL, without query. */
@@ -123,63 +157,59 @@ export class Gateway implements AsyncDisposable {
   /**
    * Answers a request with what its provider answers.
    *
-   * @param request The request: its path is a provider's.
-   * @param response Where the answer goes.
+   * @param call The request: its path is a provider's.
    * @returns What stands for an answer that was written by itself, or one that is none of the provider's.
    * @throws {Problem} If it cannot be passed on.
    * @throws {BodyLimitError} If its body is too long, or too slow.
    */
-  async handle(request: Request, response: ServerResponse): Promise<Response> {
+  async handle(call: GatewayCall): Promise<Response> {
     const refusal = this.#context.refusal();
     if (refusal) throw refusal;
-    assertOwnOrigin(request);
-    const target = this.#target(request);
-    const options = readRunOptions(request.headers);
-    const resumed = await this.#resume(request, response, target);
+    const target = this.#target(call);
+    const options = readRunOptions(call.headers);
+    const { topic: topicName = `run-${crypto.randomUUID()}` } = options;
+    assertMay(call.access, "write", topicName);
+    const asked: Asked = { ...call, target, options, topicName };
+    const resumed = await this.#resume(asked);
     if (resumed) return resumed;
-    const body = await this.#readBody(request);
-    const isRun = body instanceof Uint8Array && request.method === "POST" &&
+    const { request: { method } } = call;
+    const body = await this.#readBody(asked);
+    const isRun = body instanceof Uint8Array && method === "POST" &&
       asksForStream(body);
     if (!isRun) {
       this.#assertOpen();
-      await this.#start(request, response, target, options, body);
+      using _slot = this.#context.slots.take();
+      await this.#start(asked, body);
       return RESPONSE_ALREADY_SENT;
     }
     const key = options.idempotencyKey && digest(JSON.stringify([
       target.provider.name,
       target.path,
-      identityOf(request.headers),
+      callerOf(asked),
       options.idempotencyKey,
     ]));
     const fingerprint = digest(body);
     for (;;) {
       const earlier = key ? this.#joinable.get(key) : undefined;
       if (!earlier) break;
-      if (await this.#join(response, earlier, fingerprint)) {
+      if (await this.#join(asked, earlier, fingerprint)) {
         return RESPONSE_ALREADY_SENT;
       }
     }
     this.#assertOpen();
-    const topic = this.#createTopic(target, options);
+    using _slot = this.#context.slots.take();
+    const topic = this.#createTopic(asked);
     const { promise, resolve } = Promise.withResolvers<
       Awaited<Joinable["outcome"]>
     >();
     const joinable = { topic, fingerprint, outcome: promise };
     if (key) this.#joinable.set(key, joinable);
-    await this.#start(
-      request,
-      response,
-      target,
-      options,
-      body,
-      topic,
-      (outcome) => {
-        if (key && outcome !== "streaming") {
-          this.#joinable.delete(key, joinable);
-        }
-        resolve(outcome);
-      },
-    );
+    await this.#start(asked, body, topic, (outcome) => {
+      if (key && outcome !== "streaming") {
+        this.#joinable.delete(key, joinable);
+      }
+      resolve(outcome);
+    });
     return RESPONSE_ALREADY_SENT;
   }
 
@@ -205,8 +235,7 @@ export class Gateway implements AsyncDisposable {
     return path !== undefined && provider ? { provider, path } : undefined;
   }
 
-  #target({ url }: Request): Target {
-    const { pathname, search } = new URL(url);
+  #target({ url: { pathname, search } }: GatewayCall): Target {
     const { provider, path } = this.#match(pathname)!; // asked with `handles`
     return { provider, path, url: new URL(`${provider.url}/${path}${search}`) };
   }
@@ -217,7 +246,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #readBody(
-    { body, headers }: Request,
+    { request: { body }, headers }: Asked,
   ): Promise<Uint8Array<ArrayBuffer> | Upload | null> {
     if (!body) return null;
     const { bodyLimits, maxUpload } = this.#context;
@@ -230,26 +259,24 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** Answers from a topic what is retained of a response that is asked for again. */
-  async #resume(
-    request: Request,
-    response: ServerResponse,
-    { provider, path, url: { searchParams } }: Target,
-  ): Promise<Response | undefined> {
+  async #resume(asked: Asked): Promise<Response | undefined> {
+    const { request, response, target, access } = asked;
+    const { path, url: { searchParams } } = target;
     const [, id] = RESPONSE_PATH.exec(path) ?? [];
     if (request.method !== "GET" || id === undefined) return undefined;
     if (searchParams.get("stream") !== "true") return undefined;
     const startingAfter = searchParams.get("starting_after") ?? "-1";
     if (!/^(?:-1|[0-9]{1,15})$/.test(startingAfter)) return undefined;
-    const key = this.#responseKey(provider, request.headers, id);
-    const topic = this.#byResponse.get(key)?.topic;
+    const topic = this.#byResponse.get(this.#responseKey(asked, id))?.topic;
     if (!topic) return undefined;
+    assertMay(access, "read", topic.name);
     const offset = await offsetAfter(topic.log, Number(startingAfter));
     if (offset === undefined || offset < topic.log.first) return undefined;
     if (response.destroyed) return RESPONSE_ALREADY_SENT;
     this.#tellTopic(response, topic);
     const after = { epoch: topic.log.epoch, offset: offset - 1 };
     const from = after.offset === 0 ? "start" : after;
-    return this.#context.stream(response, topic, from, true) === "streaming"
+    return this.#stream(asked, topic, from) === "streaming"
       ? RESPONSE_ALREADY_SENT
       // All was told: a stream without events, as the provider would send.
       : new Response("", {
@@ -261,21 +288,33 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** Who may ask for a response by its id: everybody who has the same key. */
-  #responseKey(
-    { name, key }: GatewayProvider,
-    headers: Headers,
-    id: string,
-  ): string {
+  #responseKey({ target, headers }: Asked, id: string): string {
+    const { name, key } = target.provider;
     return JSON.stringify([name, key ? "" : identityOf(headers), id]);
+  }
+
+  #stream(
+    { response, address, access: { expires } }: Asked,
+    topic: Topic,
+    after: StreamRequest["after"],
+  ): "streaming" | "at end" {
+    return this.#context.stream({
+      response,
+      topic,
+      after,
+      raw: true,
+      address,
+      expires,
+    });
   }
 
   /** Answers with a run that was begun before; returns whether it could be had. */
   async #join(
-    response: ServerResponse,
+    asked: Asked,
     { topic, fingerprint, outcome }: Joinable,
-    asked: string,
+    sent: string,
   ): Promise<boolean> {
-    if (fingerprint !== asked) {
+    if (fingerprint !== sent) {
       throw new Problem(
         STATUS_CODE.UnprocessableEntity,
         "idempotency_mismatch",
@@ -283,6 +322,7 @@ export class Gateway implements AsyncDisposable {
       );
     }
     const became = await outcome;
+    const { response } = asked;
     if (response.destroyed) return true; // nobody is there to have it
     switch (became) {
       case "refused":
@@ -300,7 +340,7 @@ export class Gateway implements AsyncDisposable {
     }
     this.#tellTopic(response, topic);
     response.setHeader("Idempotent-Replayed", "true");
-    this.#context.stream(response, topic, "start", true);
+    this.#stream(asked, topic, "start");
     return true;
   }
 
@@ -311,10 +351,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** Makes the topic of a run. */
-  #createTopic(
-    { provider, path }: Target,
-    { topic: name = `run-${crypto.randomUUID()}` }: RunOptions,
-  ): Topic {
+  #createTopic({ target, topicName: name, access }: Asked): Topic {
+    const { provider, path } = target;
     const { topics } = this.#context;
     const before = topics.get(name);
     // Whoever waited for it may have ended it too.
@@ -323,7 +361,7 @@ export class Gateway implements AsyncDisposable {
     ) {
       this.#replace(before);
     }
-    const topic = topics.create(name);
+    const topic = topics.create(name, access.identity);
     this.#held.get(topic)?.();
     this.#held.delete(topic);
     topic.source = `${provider.name} ${path}`;
@@ -356,15 +394,14 @@ export class Gateway implements AsyncDisposable {
 
   /** Passes a request on; resolves when all is over that came of it. */
   async #start(
-    request: Request,
-    response: ServerResponse,
-    target: Target,
-    options: RunOptions,
+    asked: Asked,
     body: Uint8Array<ArrayBuffer> | Upload | null,
     planned?: Topic,
     onOutcome?: (outcome: Awaited<Joinable["outcome"]>) => void,
   ): Promise<void> {
+    const { request, headers, response, target, options } = asked;
     let topic = planned;
+    let outcome: RunOutcome = "cancelled";
     const bind = (topic: Topic): void => {
       void topic.ended.then(() => run.stop({ kind: "ended" }));
     };
@@ -373,36 +410,36 @@ export class Gateway implements AsyncDisposable {
       else if (options.onDisconnect === "cancel") {
         topic.end("cancelled", "The caller has left");
       } else void this.#cancelWhenIdle(topic);
-    });
+    }, (problem) => this.#context.refused(problem, response.req));
     const run = new Run(
       {
+        provider: target.provider.name,
         url: target.url.href,
         path: target.path,
         method: request.method,
-        headers: requestHeaders(request.headers, target.provider),
+        headers: requestHeaders(headers, target.provider),
         body,
       },
       caller,
       this.#context,
       {
         onStream: (): Begun => {
-          if (!topic) bind(topic = this.#createTopic(target, options));
+          if (!topic) bind(topic = this.#createTopic(asked));
           onOutcome?.("streaming");
           return {
             topic,
             headers: topicHeaders(topic),
-            recording: this.#record(request, target, body, topic),
+            recording: this.#record(asked, body, topic),
           };
         },
         onRefused: (refusal) => {
+          outcome = outcomeOf(refusal);
           onOutcome?.("refused");
           if (topic) this.#refused(topic, refusal, options);
         },
         onUpstream: (upstream) => topic?.setUpstream(upstream),
         onResponseId: (topic, id) => {
-          const { provider } = target;
-          const key = this.#responseKey(provider, request.headers, id);
-          this.#byResponse.set(key, { topic });
+          this.#byResponse.set(this.#responseKey(asked, id), { topic });
         },
       },
     );
@@ -412,13 +449,16 @@ export class Gateway implements AsyncDisposable {
       await run.finished;
     } finally {
       this.#runs.delete(run);
+      if (run.isStreaming && topic?.state.kind === "ended") {
+        outcome = topic.state.end.status;
+      }
+      this.#context.runEnded(outcome);
       if (!run.isStreaming) onOutcome?.("cancelled"); // if it was not refused
     }
   }
 
   #record(
-    { method, headers }: Request,
-    { provider, url }: Target,
+    { request: { method }, headers, target: { provider, url } }: Asked,
     body: Uint8Array | Upload | null,
     topic: Topic,
   ): Recording | undefined {
@@ -488,6 +528,12 @@ export class Gateway implements AsyncDisposable {
   }
 }
 
+/** What an answer without a stream is counted as. */
+function outcomeOf({ status }: Refusal): RunOutcome {
+  if (status === undefined) return "unreachable";
+  return status < 400 ? "answered" : "refused";
+}
+
 function cancelled(
   name: string,
   facts?: Readonly<Record<string, unknown>>,
@@ -500,18 +546,9 @@ function cancelled(
   );
 }
 
-/** Any page can have a browser send requests here, which would be paid for with the relay's key. */
-function assertOwnOrigin({ headers, url }: Request): void {
-  const origin = headers.get("origin");
-  if (origin === null) return;
-  if (URL.canParse(origin) && new URL(origin).host === new URL(url).host) {
-    return;
-  }
-  throw new Problem(
-    STATUS_CODE.Forbidden,
-    "origin_not_allowed",
-    "Expected a request of the relay's own origin, or of no web page: pages of other origins ask a server of theirs",
-  );
+/** Who asks, as far as that can be told: who is the same gets the same run. */
+function callerOf({ access, headers }: Asked): string {
+  return JSON.stringify([access.identity, identityOf(headers)]);
 }
 
 function topicHeaders({ name, log }: Topic): Record<string, string> {

@@ -12,11 +12,11 @@ const HOP_BY_HOP =
  * own host; and what is not compressed can be read, and passed on as it is.
  */
 const NOT_FORWARDED =
-  /^(accept-encoding|cookie|forwarded|rivulet-.*|x-forwarded-.*|x-real-ip)$/;
+  /^(accept-encoding|access-control-.*|cookie|forwarded|origin|referer|rivulet-.*|sec-.*|x-forwarded-.*|x-real-ip)$/;
 
 /** What a provider says of its own host, and another relay of its own topics. */
 const NOT_RETURNED =
-  /^(alt-svc|rivulet-.*|set-cookie|strict-transport-security)$/;
+  /^(access-control-.*|alt-svc|rivulet-.*|set-cookie|strict-transport-security)$/;
 
 const KEY_HEADERS: readonly KeyHeader[] = [
   "authorization",

@@ -12,9 +12,11 @@ import {
 } from "../../src/fetch/retry.ts";
 import { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { ProviderOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
 import type { BodyLimitError } from "../sources/bounded_body.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
+import { RunTrace } from "../traces/run_trace.ts";
 import type { Caller } from "./caller.ts";
 import { EventBody } from "./event_body.ts";
 import { EventGate } from "./event_gate.ts";
@@ -26,6 +28,8 @@ import { Upload } from "./upload.ts";
 
 /** What is asked of a provider. */
 export interface RunRequest {
+  /** What the provider is called here. */
+  readonly provider: string;
   /** Where: not to be shown. */
   readonly url: string;
   /** The path below the provider's URL, without query: `responses`. */
@@ -46,6 +50,8 @@ export interface RunContext {
   readonly idleTimeout: number;
   /** Where time comes from. */
   readonly clock: Clock;
+  /** Is told what has come of asking the provider once. */
+  providerAsked(outcome: ProviderOutcome): void;
 }
 
 /** How a run tells what becomes of it. */
@@ -131,6 +137,7 @@ export class Run {
   readonly #redactor: Redactor;
   readonly #scrubber: EventScrubber;
   readonly #watchdog: Watchdog;
+  readonly #trace: RunTrace;
   readonly #gate = new EventGate();
   readonly #abort = new AbortController();
   #stop: Stop | undefined;
@@ -170,6 +177,7 @@ export class Run {
       () => this.stop({ kind: "silent" }),
       context.clock,
     );
+    this.#trace = new RunTrace(request);
     this.finished = this.#run();
   }
 
@@ -189,7 +197,10 @@ export class Run {
     try {
       await this.#attempts();
     } catch (error) {
-      if (error instanceof Problem) return this.#caller.refuse(error);
+      if (error instanceof Problem) {
+        this.#trace.verdict({ error: error.code });
+        return this.#caller.refuse(error);
+      }
       // Nothing above throws what else is foreseen.
       logger.error("A run has failed: {error}", {
         error: this.#redactor.thrown(error),
@@ -199,6 +210,7 @@ export class Run {
       this.#watchdog.close();
       // Of an answer that nobody was let have, the connection is still open.
       this.#abort.abort();
+      this.#trace.end(this.#delivered, this.#judge.responseId);
     }
   }
 
@@ -234,6 +246,7 @@ export class Run {
         reason: this.#shorten(death.reason),
       });
       const attempt = failures + 1;
+      this.#trace.retrying(attempt, delay);
       this.#events.onUpstream({
         state: "retrying",
         attempt,
@@ -280,17 +293,26 @@ export class Run {
     let response: Response;
     this.#watchdog.start();
     try {
-      response = await this.#fetch();
+      response = await this.#trace.within(() => this.#ask());
     } catch (error) {
+      this.#context.providerAsked(this.#stop ? "stopped" : "unreachable");
       return { how: "broken", reason: this.#messageOf(error) };
     } finally {
       this.#watchdog.stop();
     }
     const { headers } = response;
+    this.#trace.answered(response.status);
     // What is packed cannot be read: nobody has asked for that.
     const isStream = response.body !== null &&
       isEventStreamType(headers.get("content-type")) &&
       (headers.get("content-encoding") ?? "identity") === "identity";
+    this.#context.providerAsked(
+      response.ok && isStream
+        ? "stream"
+        : response.status < 400
+        ? "answered"
+        : "refused",
+    );
     if (response.ok && isStream) return await this.#follow(response);
     if (this.#topic) {
       // The caller has the head of a stream, and takes no other answer now.
@@ -301,14 +323,14 @@ export class Run {
     return undefined;
   }
 
-  #fetch(): Promise<Response> {
-    const { url, method, headers, body } = this.#request;
+  #ask(): Promise<Response> {
+    const { url, method, body } = this.#request;
+    const headers = this.#trace.headers(this.#request.headers);
     const { signal } = this.#abort;
     // What is sent and what comes back is for the caller to see as it is.
     const init = { method, headers, signal, redirect: "manual" } as const;
     const rest = this.#delivered > 0 ? this.#rest() : undefined;
     if (rest !== undefined) {
-      const headers = new Headers(this.#request.headers);
       headers.delete("content-type");
       return fetch(rest, { ...init, method: "GET", headers });
     }
@@ -343,7 +365,11 @@ export class Run {
         this.#watchdog.start();
       }
       caller.end();
+      this.#trace.verdict(status < 400 ? {} : { error: String(status) });
     } catch {
+      const isUnwanted = this.#stop?.kind === "left" ||
+        this.#stop?.kind === "ended";
+      this.#trace.verdict({ status: isUnwanted ? "cancelled" : "truncated" });
       caller.cut(); // it must not take a part for the whole
     }
     this.#events.onRefused({
@@ -407,6 +433,7 @@ export class Run {
     }
     const { topic, headers: ours, recording } = this.#events.onStream();
     this.#topic = topic;
+    this.#trace.streaming(topic.name);
     this.#recording = recording;
     recording?.response(status, headers);
     void topic.ended.then(({ status, reason }) =>
@@ -474,6 +501,7 @@ export class Run {
   }
 
   #cancel(reason: string): void {
+    this.#trace.verdict({ status: "cancelled" });
     if (this.#topic) this.#endTopic({ status: "cancelled", reason });
     // With a status that no client takes for a reason to ask once more.
     this.#caller.refuse(new Problem(STATUS_CODE.Gone, "cancelled", reason));
@@ -485,6 +513,7 @@ export class Run {
 
   /** Ends without a last word of the provider. */
   #fail({ status, reason = "" }: Verdict): void {
+    this.#trace.verdict({ status });
     if (this.#topic) this.#endTopic({ status, reason });
     const problem = new Problem(
       STATUS_CODE.BadGateway,
@@ -495,6 +524,7 @@ export class Run {
   }
 
   #refuse(problem: Problem, reason: string = problem.message): void {
+    this.#trace.verdict({ error: problem.code });
     if (!this.#topic) {
       this.#events.onRefused({
         status: undefined,
@@ -515,13 +545,9 @@ export class Run {
   #endTopic({ status, reason }: Verdict): void {
     const topic = this.#topic!; // looked at by who calls this
     this.#hasEnded = true;
+    this.#trace.verdict({ status });
     const text = reason && this.#shorten(reason);
-    if (!topic.end(status, text)) return;
-    logger.info("The run of {topic} ended: {status} {reason}", {
-      topic: topic.name,
-      status,
-      reason: text,
-    });
+    topic.end(status, text);
   }
 
   #messageOf(error: unknown): string {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { STATUS_CODE, STATUS_TEXT } from "@std/http/status";
+import { STATUS_CODE } from "@std/http/status";
 // @ts-types="../delivery/ws.d.ts"
 import { WebSocketServer } from "ws";
 import { z } from "zod";
@@ -11,11 +11,16 @@ import {
 } from "../delivery/client_message.ts";
 import { RelayWebSocket } from "../delivery/relay_websocket.ts";
 import {
+  type WebSocketCaller,
   WebSocketConnection,
   type WebSocketContext,
 } from "../delivery/websocket.ts";
-import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
 import { Problem, unknownTopic } from "../problem.ts";
+import { assertMay } from "../rights/assert_may.ts";
+import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
+import type { Entrance } from "./entrance.ts";
+import type { RefusedSockets } from "./refused_sockets.ts";
+import { problemOf } from "./problem_of.ts";
 
 const SUBPROTOCOL = "rivulet.v1";
 
@@ -107,24 +112,12 @@ function doorOf(request: IncomingMessage): Door {
 /** One for all connections. */
 function ignore(): void {}
 
-function refuse(socket: Duplex, problem: Problem): void {
-  const { status, body, headers } = problem;
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_TEXT[status]}`,
-      "Content-Type: application/problem+json",
-      `Content-Length: ${new TextEncoder().encode(body).byteLength}`,
-      "Connection: close",
-      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-      "",
-      body,
-    ].join("\r\n"),
-    () => socket.destroy(),
-  );
-}
-
 /** What upgrades need. */
 export interface UpgradeContext extends WebSocketContext {
+  /** Says who asks. */
+  readonly entrance: Entrance;
+  /** Where connections are left that are to go. */
+  readonly refusedSockets: RefusedSockets;
   /** Why new subscribers are refused, if they are. */
   refusal(): Problem | undefined;
 }
@@ -134,12 +127,16 @@ export class UpgradeHandler {
   /** The connections that are open. */
   readonly connections: Set<WebSocketConnection> = new Set();
   readonly #context: WebSocketContext;
+  readonly #entrance: Entrance;
+  readonly #refused: RefusedSockets;
   readonly #refusal: UpgradeContext["refusal"];
   readonly #server: WebSocketServer;
 
   /** Makes a handler without connections. */
   constructor(context: UpgradeContext) {
     this.#context = context;
+    this.#entrance = context.entrance;
+    this.#refused = context.refusedSockets;
     this.#refusal = context.refusal;
     this.#server = new WebSocketServer({
       noServer: true,
@@ -152,44 +149,63 @@ export class UpgradeHandler {
       skipUTF8Validation: true,
       handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
     });
-    this.#server.on("wsClientError", (error, socket) => {
-      refuse(socket, badRequest("invalid_upgrade", error.message));
+    this.#server.on("wsClientError", (error, socket, request) => {
+      const problem = badRequest("invalid_upgrade", error.message);
+      this.#entrance.refused(problem, request);
+      this.#refused.refuse(socket, problem);
     });
   }
 
   /** Upgrades a connection, or refuses to. */
-  handle(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+  async handle(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Uint8Array,
+  ): Promise<void> {
     // A peer that is gone is noticed by `close`; without a listener it would be fatal.
     socket.on("error", ignore);
     let door: Door;
+    let caller: WebSocketCaller;
     try {
       const refusal = this.#refusal();
       if (refusal) throw refusal;
       door = doorOf(request);
-      const { topics, awaitTopics } = this.#context;
-      if (door.kind === "one" && !awaitTopics) {
-        const { topic } = door.request;
-        if (!topics.get(topic)) throw unknownTopic(topic);
-      }
+      caller = await this.#entrance.admitUpgrade(request);
+      if (door.kind === "one") this.#check(door.request, caller);
     } catch (error) {
-      return refuse(
-        socket,
-        error instanceof Problem
-          ? error
-          : badRequest("invalid_request", "Expected a URL"),
-      );
+      const problem = problemOf(error) ??
+        badRequest("invalid_request", "Expected a URL");
+      this.#entrance.refused(problem, request);
+      return this.#refused.refuse(socket, problem);
     }
     // `ws` takes a Buffer, and the event gives one.
     const buffer = head as Parameters<WebSocketServer["handleUpgrade"]>[2];
     this.#server.handleUpgrade(request, socket, buffer, (upgraded) => {
       // made by the class that is named above
-      this.#connect(upgraded as RelayWebSocket, socket, door);
+      this.#connect(upgraded as RelayWebSocket, socket, door, caller);
     });
   }
 
+  #check({ topic }: SubscribeRequest, { access }: WebSocketCaller): void {
+    assertMay(access, "read", topic);
+    const { topics, awaitTopics } = this.#context;
+    if (awaitTopics) topics.await(topic, access.identity);
+    else if (!topics.get(topic)) throw unknownTopic(topic);
+  }
+
   // By itself, so that the listener does not keep the request.
-  #connect(ws: RelayWebSocket, socket: Duplex, door: Door): void {
-    const connection = new WebSocketConnection(ws, socket, this.#context);
+  #connect(
+    ws: RelayWebSocket,
+    socket: Duplex,
+    door: Door,
+    caller: WebSocketCaller,
+  ): void {
+    const connection = new WebSocketConnection(
+      ws,
+      socket,
+      this.#context,
+      caller,
+    );
     this.connections.add(connection);
     ws.on("close", () => this.connections.delete(connection));
     if (door.kind === "one") connection.follow(door.request);

@@ -1,8 +1,11 @@
 import { z } from "zod";
-import type { Clock } from "../../src/fetch/clock.ts";
+import { wait } from "../../src/fetch/retry.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { readEvents } from "../../src/sse/read_events.ts";
+import { ClientRates } from "../limits/client_rates.ts";
+import { isTooLarge } from "../limits/is_too_large.ts";
+import type { PublishCounts } from "../metrics/publish_counts.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { type BodyLimits, readBody } from "./bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
@@ -31,6 +34,18 @@ export interface Publication {
   readonly body: ReadableStream<Uint8Array> | null;
   /** The `Idempotency-Key`: what was published under it is not published again. */
   readonly key?: string | undefined;
+  /** Names who publishes, for limits. */
+  readonly client: string;
+  /** Ends a wait: nobody is there to have the answer. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How what came in a message is published. */
+export interface AddOptions {
+  /** What was published under it is not published again. */
+  readonly key?: string | undefined;
+  /** Names who publishes, for limits. */
+  readonly client: string;
 }
 
 /** Something cannot be published; `added` tells what of it was. */
@@ -40,20 +55,28 @@ export class PublishError extends Error {
     | "invalid_body"
     | "body_too_large"
     | "body_incomplete"
-    | "key_in_use";
+    | "event_too_large"
+    | "key_in_use"
+    | "publish_rate";
   /** Where the events stand that were added before. */
   readonly added: Published | undefined;
+  /** When it may be tried again, where waiting helps: in milliseconds from now. */
+  readonly retryIn: number | undefined;
 
   /** Says what was expected, and what came. */
   constructor(
     code: PublishError["code"],
     message: string,
-    options: ErrorOptions & { added?: Published | undefined } = {},
+    options: ErrorOptions & {
+      added?: Published | undefined;
+      retryIn?: number;
+    } = {},
   ) {
     super(message, options);
     this.name = "PublishError";
     this.code = code;
     this.added = options.added;
+    this.retryIn = options.retryIn;
   }
 }
 
@@ -118,24 +141,44 @@ interface Keyed {
 /** How many keys of a topic are remembered. */
 const MAX_KEYS = 1_000;
 
+/** How much of a stream is added at once that has to wait, in seconds of its rate. */
+const STEP = 0.1;
+
+/** What stands before a value in a line counts for the reader of a stream, and not here. */
+const MAX_FIELD_NAME = "event: ".length;
+
+/** What is taken of publishers. */
+export interface PublisherOptions extends BodyLimits {
+  /** The largest event, in bytes. */
+  readonly maxEvent: number;
+  /** The most events of one client in a second, on average. */
+  readonly maxRate: number;
+  /** Counts what is added, by how it came. Default: nobody looks at that. */
+  readonly counts?: Readonly<Record<"http" | "websocket", PublishCounts>>;
+}
+
 /** Adds to topics what is sent by `POST` (protocol, section 4). */
 export class Publisher {
-  readonly #limits: BodyLimits;
+  readonly #options: PublisherOptions;
+  readonly #rates: ClientRates;
   readonly #keys = new WeakMap<Topic, Map<string, Keyed>>();
 
   /** Makes a publisher. */
-  constructor(limits: BodyLimits & { readonly clock: Clock }) {
-    this.#limits = limits;
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+    this.#rates = new ClientRates(options.maxRate, options.clock);
   }
 
   /**
    * Adds the events of a body, those of an event stream as they arrive: until
-   * the topic ends, of which its publisher is told at once.
+   * the topic ends, of which its publisher is told at once. Such a stream is read
+   * no faster than its client may publish.
    *
    * A body with the key of an earlier one is taken to be that body again: only
    * what is not yet in the topic is added, if that broke off, and nothing else.
    *
-   * @throws {PublishError} If the body is wrong, or its key is being used.
+   * @throws {PublishError} If the body or what is in it is wrong or too much, or
+   * its key is being used.
    * @throws {BodyLimitError} If it is too long or too slow.
    * @throws {TopicEndedError} If the topic has ended.
    */
@@ -163,19 +206,21 @@ export class Publisher {
    *
    * @param topic The topic.
    * @param events The events, as the JSON of a body has them.
-   * @param key What was published under it is not published again.
+   * @param options Under what, and who.
    * @returns Where they stand; a promise where whoever publishes should wait.
-   * @throws {PublishError} If they are wrong, or their key is being used.
+   * @throws {PublishError} If they are wrong or too much, or their key is being used.
    * @throws {TopicEndedError} If the topic has ended.
    */
   add(
     topic: Topic,
     events: unknown,
-    key?: string,
+    { key, client }: AddOptions,
   ): Published | Promise<Published> {
     const parsed = parseEvents(events);
+    this.#checkSizes(parsed);
     const keyed = key === undefined ? newKeyed() : this.#keyed(topic, key);
     if (keyed.published) return keyed.published;
+    this.#take(client, parsed.length);
     const added = (first: number): Published =>
       keyed.published = {
         epoch: topic.log.epoch,
@@ -183,6 +228,7 @@ export class Publisher {
         next: first + parsed.length,
       };
     const first = topic.append(parsed);
+    this.#options.counts?.websocket.add(parsed);
     if (!(first instanceof Promise)) return added(first);
     keyed.busy = true;
     return first.then(added).finally(() => keyed.busy = false);
@@ -190,58 +236,109 @@ export class Publisher {
 
   async #add(
     topic: Topic,
-    { type, body }: Publication,
+    publication: Publication,
     keyed: Keyed,
   ): Promise<Published> {
+    const { type, body, client } = publication;
     if (type === "text/event-stream") {
-      return await this.#addStream(topic, body, keyed);
+      return await this.#addStream(topic, publication, keyed);
     }
-    const text = await readBody(body, this.#limits);
+    const text = await readBody(body, this.#options);
     const events = type === "application/json"
       ? parseJson(text)
       : [{ event: "message", data: dataText.parse(text), id: "" }];
-    const first = await topic.append(events);
+    this.#checkSizes(events);
+    this.#take(client, events.length);
+    const appended = topic.append(events);
+    this.#options.counts?.http.add(events);
+    const first = await appended;
     return { epoch: topic.log.epoch, first, next: first + events.length };
   }
 
   async #addStream(
     topic: Topic,
-    body: ReadableStream<Uint8Array> | null,
+    { body, client, signal }: Publication,
     keyed: Keyed,
   ): Promise<Published> {
+    const { maxEvent } = this.#options;
     const { epoch, next } = topic.log;
     let added: Published | undefined;
     if (!body) return { epoch, first: next, next };
+    const retryIn = this.#rates.wait(client, 1);
+    if (retryIn > 0) throw rateError(retryIn);
     let known = keyed.count;
     using ended = new EndedSignal(topic);
+    const over = signal
+      ? AbortSignal.any([ended.signal, signal])
+      : ended.signal;
     await using reader = readEvents(body, {
-      maxEventSize: this.#limits.maxBytes,
+      maxEventSize: maxEvent + MAX_FIELD_NAME,
       signal: ended.signal,
     });
+    try {
+      for (;;) {
+        const batch = await reader.nextBatch();
+        if (!batch) break;
+        const events = batch.slice(known);
+        known -= batch.length - events.length;
+        const bad = events.findIndex((event) => isTooLarge(event, maxEvent));
+        const count = bad < 0 ? events.length : bad;
+        for (let from = 0; from < count; from += this.#step) {
+          const some = events.slice(from, Math.min(from + this.#step, count));
+          await this.#takeInTime(client, some.length, over);
+          const appended = topic.append(some);
+          this.#options.counts?.http.add(some);
+          const first = await appended;
+          keyed.count += some.length;
+          added = {
+            epoch,
+            first: added?.first ?? first,
+            next: first + some.length,
+          };
+        }
+        if (bad >= 0) throw sizeError(maxEvent, { added });
+      }
+    } catch (cause) {
+      if (cause instanceof TopicEndedError || cause instanceof PublishError) {
+        throw cause;
+      }
+      if (cause instanceof EventTooLargeError) {
+        throw sizeError(maxEvent, { cause, added });
+      }
+      throw new PublishError("body_incomplete", "The body broke off", {
+        cause,
+        added,
+      });
+    }
+    return added ?? { epoch, first: topic.log.next, next: topic.log.next };
+  }
+
+  /** How many events of a stream are added at once. */
+  get #step(): number {
+    return Math.max(1, Math.floor(this.#options.maxRate * STEP));
+  }
+
+  async #takeInTime(
+    client: string,
+    count: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     for (;;) {
-      let batch: ServerSentEvent[] | undefined;
-      try {
-        batch = await reader.nextBatch();
-      } catch (cause) {
-        if (cause instanceof TopicEndedError) throw cause;
-        const [code, message] = cause instanceof EventTooLargeError
-          ? ["body_too_large", cause.message] as const
-          : ["body_incomplete", "The body broke off"] as const;
-        throw new PublishError(code, message, { cause, added });
-      }
-      if (!batch) {
-        return added ?? { epoch, first: topic.log.next, next: topic.log.next };
-      }
-      const events = batch.slice(known);
-      known -= batch.length - events.length;
-      if (events.length === 0) continue;
-      const first = await topic.append(events);
-      keyed.count += events.length;
-      added = {
-        epoch,
-        first: added?.first ?? first,
-        next: first + events.length,
-      };
+      const delay = this.#rates.take(client, count);
+      if (delay === 0) return;
+      await wait(delay, this.#options.clock, signal);
+    }
+  }
+
+  #take(client: string, count: number): void {
+    const retryIn = this.#rates.take(client, count);
+    if (retryIn > 0) throw rateError(retryIn);
+  }
+
+  #checkSizes(events: readonly ServerSentEvent[]): void {
+    const { maxEvent } = this.#options;
+    if (events.some((event) => isTooLarge(event, maxEvent))) {
+      throw sizeError(maxEvent);
     }
   }
 
@@ -268,4 +365,23 @@ export class Publisher {
 
 function newKeyed(): Keyed {
   return { count: 0, busy: false, published: undefined };
+}
+
+function rateError(retryIn: number): PublishError {
+  return new PublishError(
+    "publish_rate",
+    `Expected fewer events: publish again in ${retryIn} ms`,
+    { retryIn },
+  );
+}
+
+function sizeError(
+  maxEvent: number,
+  options?: ErrorOptions & { added?: Published | undefined },
+): PublishError {
+  return new PublishError(
+    "event_too_large",
+    `Expected events of at most ${maxEvent} bytes each`,
+    options,
+  );
 }

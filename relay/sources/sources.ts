@@ -1,26 +1,35 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import { redactUrl } from "../../src/fetch/redact.ts";
+import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { Topic } from "../topics/topic.ts";
 import { FixtureSource } from "./fixture.ts";
+import type { GuardedFetch } from "./guard/guarded_fetch.ts";
 import type { RepeatsPolicy } from "./repeats.ts";
 import type { Source } from "./source.ts";
+import type { SourceCounts } from "./source_counts.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
 import { SseSource } from "./sse.ts";
 
-/** What fills a topic. */
+/** How an SSE upstream is read, whoever has named it. */
+interface SseSpec {
+  /** The upstream. */
+  readonly url: string;
+  /** When to connect again. */
+  readonly reconnect: boolean | SourceReconnect;
+  /** What becomes of events whose id was there before. */
+  readonly repeats: RepeatsPolicy;
+}
+
+/**
+ * What fills a topic: an SSE upstream of the operator's, one that a request has
+ * named and that is reached by a {@linkcode GuardedFetch} only, or a file.
+ */
 export type SourceSpec =
-  | {
-    readonly kind: "sse";
-    /** The upstream. */
-    readonly url: string;
+  | SseSpec & { readonly kind: "sse" }
+  | SseSpec & {
+    readonly kind: "guarded";
     /** Sent with the request. */
     readonly headers?: Readonly<Record<string, string>> | undefined;
-    /** What a redirect leads to. Default: `"follow"`. */
-    readonly redirect?: RequestRedirect | undefined;
-    /** When to connect again. */
-    readonly reconnect: boolean | SourceReconnect;
-    /** What becomes of events whose id was there before. */
-    readonly repeats: RepeatsPolicy;
   }
   | {
     readonly kind: "fixture";
@@ -30,42 +39,76 @@ export type SourceSpec =
     readonly loop: boolean;
   };
 
-/** The sources that run, by the topic that they fill. */
+/** What sources work with. */
+export interface SourcesOptions {
+  /** Where time comes from. */
+  readonly clock: Clock;
+  /** The largest event of an SSE upstream, in UTF-16 code units. */
+  readonly maxEvent: number;
+  /** Reaches the upstreams that requests have named. */
+  readonly guardedFetch: GuardedFetch;
+  /** Each of these upstreams takes one, from its start to its end. */
+  readonly slots: UpstreamSlots;
+  /** Counts the attempts to connect to SSE upstreams. Default: nobody does. */
+  readonly counts?: SourceCounts | undefined;
+}
+
+/**
+ * How long an upstream may be silent that a request has named, in milliseconds: it
+ * is connected to again then, as it may be long gone without having said so.
+ */
+const GUARDED_IDLE_TIMEOUT = 600_000;
+
+/** The sources that run, and what fills which topic. */
 export class Sources implements AsyncDisposable {
-  readonly #running = new Map<Topic, { spec: SourceSpec; source: Source }>();
-  readonly #clock: Clock;
+  readonly #running = new Set<Source>();
+  /** Known for as long as the topic is, longer than the source runs. */
+  readonly #specs = new WeakMap<Topic, SourceSpec>();
+  readonly #options: SourcesOptions;
 
   /** Makes a set without sources. */
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(options: SourcesOptions) {
+    this.#options = options;
   }
 
-  /** Returns what fills a topic, if anything does. */
+  /** How many run. */
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** Whether a topic is filled, or has been, by an upstream and not by a file. */
+  isUpstream(topic: Topic): boolean {
+    const kind = this.get(topic)?.kind;
+    return kind === "sse" || kind === "guarded";
+  }
+
+  /** Returns what fills a topic, or has filled it, if anything does. */
   get(topic: Topic): SourceSpec | undefined {
-    return this.#running.get(topic)?.spec;
+    return this.#specs.get(topic);
   }
 
-  /** Begins to fill a topic that nothing fills. */
+  /**
+   * Begins to fill a topic that nothing fills.
+   *
+   * @param topic The topic; left as it is where this throws.
+   * @param spec What fills it.
+   * @returns The source.
+   * @throws {Problem} 503 `too_many_upstreams`, of a guarded one.
+   */
   start(topic: Topic, spec: SourceSpec): Source {
-    const clock = this.#clock;
-    let source: Source;
-    if (spec.kind === "sse") {
-      const { url, headers, redirect, reconnect, repeats } = spec;
-      topic.source = redactUrl(url);
-      source = new SseSource(topic, url, {
-        ...(headers && { headers }),
-        ...(redirect && { redirect }),
-        reconnect,
-        repeats,
-        clock,
-      });
-    } else {
-      const { path, loop } = spec;
-      topic.source = `fixture ${path}`;
-      source = new FixtureSource(topic, path, { loop, clock });
-    }
-    const entry = { spec, source };
-    this.#running.set(topic, entry);
+    using stack = new DisposableStack();
+    if (spec.kind === "guarded") stack.use(this.#options.slots.take());
+    const source = this.#make(topic, spec);
+    const held = stack.move();
+    topic.source = spec.kind === "fixture"
+      ? `fixture ${spec.path}`
+      : redactUrl(spec.url);
+    this.#specs.set(topic, spec);
+    this.#running.add(source);
+    void source.finished.finally(() => {
+      this.#running.delete(source);
+      held.dispose();
+    });
     // Who has to know of a failure awaits `opened`; all others read the topic's end.
     source.opened.catch(() => {});
     return source;
@@ -73,8 +116,43 @@ export class Sources implements AsyncDisposable {
 
   /** Stops every source, and waits until they have stopped. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const sources = [...this.#running.values()].map(({ source }) => source);
+    const sources = [...this.#running];
     for (const source of sources) source.stop();
     await Promise.all(sources.map(({ finished }) => finished));
+  }
+
+  #make(topic: Topic, spec: SourceSpec): Source {
+    const { clock, maxEvent: maxEventSize, guardedFetch, counts } =
+      this.#options;
+    switch (spec.kind) {
+      case "sse": {
+        const { url, reconnect, repeats } = spec;
+        const options = {
+          maxEventSize,
+          reconnect,
+          repeats,
+          counts,
+          clock,
+        };
+        return new SseSource(topic, url, options);
+      }
+      case "guarded": {
+        const { url, headers, reconnect, repeats } = spec;
+        return new SseSource(topic, url, {
+          ...(headers && { headers }),
+          maxEventSize,
+          reconnect,
+          repeats,
+          idleTimeout: GUARDED_IDLE_TIMEOUT,
+          fetch: guardedFetch,
+          counts,
+          clock,
+        });
+      }
+      case "fixture": {
+        const { path, loop } = spec;
+        return new FixtureSource(topic, path, { loop, clock });
+      }
+    }
   }
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import {
   ConnectionError,
   ConnectTimeoutError,
+  EventStreamError,
   HttpStatusError,
   UnexpectedResponseError,
 } from "../../src/fetch/errors.ts";
@@ -14,22 +15,30 @@ import type {
 import type { EventStream } from "../../src/fetch/reconnecting_stream.ts";
 import type { RetryNotice } from "../../src/fetch/stream_options.ts";
 import type { EndStatus, Topic } from "../topics/topic.ts";
+import type { GuardedFetch } from "./guard/guarded_fetch.ts";
+import { SourceRefusedError } from "./guard/source_refused_error.ts";
+import { type ConnectionEnd, UpstreamTrace } from "../traces/upstream_trace.ts";
 import { Repeats, type RepeatsPolicy } from "./repeats.ts";
 import type { Source } from "./source.ts";
+import type { SourceCounts } from "./source_counts.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
 
 /** How an SSE upstream is read. */
 export interface SseSourceOptions {
   /** Sent with the request. Default: none. */
   readonly headers?: HeadersInit;
-  /** What a redirect of the upstream leads to. Default: `"follow"`. */
-  readonly redirect?: RequestRedirect;
   /** The largest event, in UTF-16 code units. Default: 64 MiB. */
   readonly maxEventSize?: number;
+  /** How long the upstream may be silent, in milliseconds. Default: for ever. */
+  readonly idleTimeout?: number;
+  /** What makes the requests. Default: the runtime's `fetch`. */
+  readonly fetch?: GuardedFetch;
   /** When to connect again, once it has been connected. Default: `true`, by the default policy. */
   readonly reconnect?: boolean | SourceReconnect;
   /** What becomes of events whose id was there before. Default: `"keep"`. */
   readonly repeats?: RepeatsPolicy;
+  /** Counts the attempts to connect. Default: nobody does. */
+  readonly counts?: SourceCounts | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
 }
@@ -45,6 +54,20 @@ function statusOf(error: unknown): { status?: number } {
   return error instanceof UnexpectedResponseError
     ? { status: error.status }
     : {};
+}
+
+/** What a failure, if it was one, is to a trace: in none of its words. */
+function connectionEnd(error: unknown): ConnectionEnd {
+  if (error === undefined) return {};
+  const { status } = statusOf(error);
+  // The standard's way to say that there is nothing more (section 9.2.3).
+  if (status === 204) return { status };
+  return error instanceof HttpStatusError
+    ? { status, error: String(status) }
+    : {
+      status,
+      error: error instanceof EventStreamError ? error.code : "other",
+    };
 }
 
 /** What a last failure is to a topic: the server has said so or is not there, or the stream broke off. */
@@ -71,8 +94,13 @@ export class SseSource implements Source {
   readonly #abort = new AbortController();
   readonly #stream: EventStream;
   readonly #repeats: Repeats;
+  readonly #trace: UpstreamTrace;
   readonly #reconnects: boolean;
+  readonly #counts: SourceCounts | undefined;
   #wasOpen = false;
+  #isRefused = false;
+  /** The last request was not answered with events, so far. */
+  #isAsking = false;
   /** Of the request that is made next, or is being made. */
   #attempt = 1;
 
@@ -86,11 +114,19 @@ export class SseSource implements Source {
   constructor(
     topic: Topic,
     url: string | URL,
-    { reconnect = true, repeats = "keep", ...options }: SseSourceOptions,
+    {
+      reconnect = true,
+      repeats = "keep",
+      fetch: ask = fetch,
+      counts,
+      ...options
+    }: SseSourceOptions,
   ) {
     this.#topic = topic;
     this.#repeats = new Repeats(repeats);
+    this.#trace = new UpstreamTrace(topic.name, url);
     this.#reconnects = reconnect !== false;
+    this.#counts = counts;
     this.#stream = streamEvents(url, {
       ...options,
       reconnect: reconnect !== false && {
@@ -99,9 +135,14 @@ export class SseSource implements Source {
       },
       signal: this.#abort.signal,
       // There is no hook for the moment at which a wait is over.
-      fetch: (...request) => {
+      fetch: async (...request) => {
         this.#onRequest();
-        return fetch(...request);
+        try {
+          return await this.#trace.connect(() => ask(...request));
+        } catch (error) {
+          this.#onNoAnswer(error);
+          throw error;
+        }
       },
       onOpen: () => this.#onOpen(),
       onRetry: (notice) => this.#onRetry(notice),
@@ -115,19 +156,60 @@ export class SseSource implements Source {
     this.#abort.abort();
   }
 
-  /** Who starts a relay is told at once of a source that was never there. */
+  /**
+   * Who starts a relay is told at once of a source that was never there. One that
+   * is not allowed is not asked for again.
+   */
   #decide({ decision }: ReconnectContext): ReconnectDecision | undefined {
-    return this.#wasOpen || decision.action !== "retry"
+    return (this.#wasOpen && !this.#isRefused) || decision.action !== "retry"
       ? undefined
       : { action: "fail" };
   }
 
   #onRequest(): void {
+    this.#isAsking = true;
     if (!this.#wasOpen) return; // the topic is pending, which says as much
     this.#topic.setUpstream({ state: "connecting", attempt: this.#attempt });
   }
 
+  /** Those who follow the topic are not told the address: the operator is. */
+  #onNoAnswer(error: unknown): void {
+    if (!(error instanceof SourceRefusedError)) return;
+    const { name } = this.#topic;
+    const { refusal, cause } = error;
+    // A name that cannot be looked up now may be later on.
+    this.#isRefused = refusal.code !== "unknown_host";
+    this.#counts?.refused(refusal.code);
+    switch (refusal.code) {
+      case "source_not_allowed":
+        return logger.warn(
+          "The upstream of {name} redirects to {host}: {code}",
+          { name, ...refusal },
+        );
+      case "address_not_allowed":
+        return logger.warn(
+          "The upstream of {name} is at {host}, which is {address}: {code}",
+          { name, ...refusal },
+        );
+      case "unknown_host":
+        return logger.warn(
+          "The upstream of {name} is at {host}, which has no address: {reason}",
+          {
+            name,
+            ...refusal,
+            reason: cause === undefined
+              ? "nothing was found"
+              : messageOf(cause),
+          },
+        );
+    }
+  }
+
   #onOpen(): void {
+    this.#isAsking = false;
+    this.#counts?.attempted("opened");
+    this.#trace.opened();
+    logger.info("The upstream of {name} is open", { name: this.#topic.name });
     if (this.#wasOpen) {
       this.#repeats.reconnected(this.#stream.lastEventId);
       this.#topic.setUpstream({ state: "open" });
@@ -135,10 +217,16 @@ export class SseSource implements Source {
     this.#wasOpen = true;
   }
 
+  #countFailure(): void {
+    if (this.#isAsking) this.#counts?.attempted("failed");
+  }
+
   #onRetry({ attempt, delay, reason }: RetryNotice): void {
+    this.#countFailure();
     this.#attempt = attempt;
     const retryIn = Math.ceil(delay);
     const error = reason.kind === "error" ? reason.error : undefined;
+    this.#trace.disconnected(connectionEnd(error));
     const { name } = this.#topic;
     logger.info(
       "The upstream of {name} is gone, attempt {attempt} in {retryIn} ms: {reason}",
@@ -174,18 +262,22 @@ export class SseSource implements Source {
   async #run(): Promise<void> {
     try {
       await this.opened;
-    } catch {
-      return; // told by `opened`, and by the topic's end
+    } catch (error) {
+      // It is told by `opened`, and by the topic's end.
+      return this.#endTrace(error);
     }
+    let last: unknown;
     try {
       for (;;) {
         const events = await this.#stream.nextBatch();
         if (!events) break;
+        this.#trace.received(events.length);
         const fresh = this.#repeats.fresh(events);
         if (fresh.length > 0) await this.#topic.append(fresh);
       }
       this.#end("complete");
     } catch (error) {
+      last = error;
       if (!this.#reconnects) return this.#end("truncated", messageOf(error));
       if (!this.#abort.signal.aborted) {
         this.#topic.setUpstream({ state: "lost", ...statusOf(error) });
@@ -193,18 +285,24 @@ export class SseSource implements Source {
       this.#end(verdictOn(error), messageOf(error));
     } finally {
       await this.#stream[Symbol.asyncDispose]();
+      this.#endTrace(last);
     }
+  }
+
+  #endTrace(last: unknown): void {
+    const { state } = this.#topic;
+    const { aborted, reason } = this.#abort.signal;
+    const isStopped = aborted && last === reason;
+    this.#trace.end(
+      state.kind === "ended" ? state.end.status : undefined,
+      connectionEnd(isStopped ? undefined : last),
+    );
   }
 
   /** Passes the verdict, unless reading was stopped from this side. */
   #end(status: EndStatus, reason?: string): void {
     if (this.#abort.signal.aborted) return;
-    const { name } = this.#topic;
-    logger.info("The upstream of {name} ended: {status} {reason}", {
-      name,
-      status,
-      reason,
-    });
+    this.#countFailure();
     this.#topic.end(status, reason);
   }
 }

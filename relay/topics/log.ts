@@ -90,6 +90,8 @@ export interface Log extends Disposable {
   readonly first: number;
   /** The offset that the next event will have. */
   readonly next: number;
+  /** The bytes of what is retained, as {@linkcode LogEntry.size} counts them. */
+  readonly bytes: number;
   /**
    * Adds events at the end, and gives up what retention no longer allows.
    *

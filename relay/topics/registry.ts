@@ -1,7 +1,8 @@
+import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { Retention } from "./retention.ts";
 import { MemoryLog } from "./stores/memory_log.ts";
-import { Topic } from "./topic.ts";
+import { type EndStatus, Topic, type TopicEnd } from "./topic.ts";
 import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
 
 /**
@@ -30,8 +31,14 @@ export interface TopicRegistryOptions {
   readonly endedTtl: number;
   /** How long a topic that was only asked for is kept while nobody follows it, in milliseconds. */
   readonly awaitedTtl: number;
+  /** The most topics. Default: any number. */
+  readonly maxTopics?: number | undefined;
+  /** The most topics of one owner, who is the subject of tokens. Default: any number. */
+  readonly maxTopicsPerToken?: number | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
+  /** Called when a topic has ended. Default: nobody is told. */
+  readonly onEnd?: ((status: EndStatus) => void) | undefined;
 }
 
 /**
@@ -61,6 +68,34 @@ export class InvalidTopicNameError extends RangeError {
   }
 }
 
+/**
+ * There are as many topics as there may be: of all, or of one owner.
+ *
+ * @example No room for a second one
+ * ```ts
+ * import { createRelay, TopicLimitError } from "@rivulet/rivulet/relay";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0, maxTopics: 1 });
+ * relay.topics.create("a");
+ * const error = assertThrows(() => relay.topics.create("b"), TopicLimitError);
+ * assertEquals(error.code, "too_many_topics");
+ * ```
+ */
+export class TopicLimitError extends Error {
+  /** Which limit was met. */
+  readonly code: "too_many_topics" | "too_many_topics_of_token";
+
+  /** Names the limit. */
+  constructor(code: TopicLimitError["code"], message: string) {
+    super(message);
+    this.name = "TopicLimitError";
+    this.code = code;
+  }
+}
+
+const logger = getLogger(["rivulet", "relay", "topic"]);
+
 /** How often it is looked for topics to forget, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
 
@@ -82,8 +117,11 @@ const SWEEP_INTERVAL = 1_000;
  */
 export class TopicRegistry implements Iterable<Topic>, Disposable {
   readonly #topics = new Map<string, Topic>();
-  /** Topics that exist because somebody asked for them, and for no other reason. */
-  readonly #awaited = new WeakSet<Topic>();
+  /** Topics that exist because somebody asked for them, and for no other reason: the oldest first. */
+  readonly #awaited = new Set<Topic>();
+  readonly #owners = new Map<Topic, string>();
+  /** How many topics each owner has. */
+  readonly #owned = new Map<string, number>();
   readonly #options: TopicRegistryOptions;
   #cancelSweep: () => void = () => {};
 
@@ -98,15 +136,28 @@ export class TopicRegistry implements Iterable<Topic>, Disposable {
     return this.#topics.get(name);
   }
 
+  /** How many topics there are. */
+  get size(): number {
+    return this.#topics.size;
+  }
+
   /**
    * Returns the topic of this name, made if there is none, to be filled.
    *
+   * @param name The name.
+   * @param owner Whose topic it is from now on, if it was only asked for or is
+   * new. Default: nobody's.
    * @throws {InvalidTopicNameError} If no topic may have that name.
+   * @throws {TopicLimitError} If it would be one too many.
    */
-  create(name: string): Topic {
-    const topic = this.#topics.get(name) ?? this.#add(name);
-    this.#awaited.delete(topic);
-    return topic;
+  create(name: string, owner?: string): Topic {
+    const known = this.#topics.get(name);
+    if (!known) return this.#add(name, owner);
+    if (this.#awaited.has(known)) {
+      this.#give(known, owner);
+      this.#awaited.delete(known);
+    }
+    return known;
   }
 
   /** Whether a topic is there only because somebody has asked for it. */
@@ -118,12 +169,15 @@ export class TopicRegistry implements Iterable<Topic>, Disposable {
    * Returns the topic of this name for a subscriber; made if there is none, and
    * then forgotten unless somebody follows or fills it.
    *
+   * @param name The name.
+   * @param owner Whose topic it is if it is new. Default: nobody's.
    * @throws {InvalidTopicNameError} If no topic may have that name.
+   * @throws {TopicLimitError} If it would be one too many.
    */
-  await(name: string): Topic {
+  await(name: string, owner?: string): Topic {
     const known = this.#topics.get(name);
     if (known) return known;
-    const topic = this.#add(name);
+    const topic = this.#add(name, owner);
     this.#awaited.add(topic);
     return topic;
   }
@@ -141,7 +195,7 @@ export class TopicRegistry implements Iterable<Topic>, Disposable {
   delete(name: string): boolean {
     const topic = this.#topics.get(name);
     if (!topic) return false;
-    this.#topics.delete(name);
+    this.#forget(topic);
     topic.end("cancelled", "The topic was deleted");
     // Its log is not disposed of: who follows it still reads up to the end.
     return true;
@@ -155,18 +209,95 @@ export class TopicRegistry implements Iterable<Topic>, Disposable {
   /** Stops looking after the topics. */
   [Symbol.dispose](): void {
     this.#cancelSweep();
-    for (const topic of this) topic.log[Symbol.dispose]();
-    this.#topics.clear();
+    for (const topic of this) {
+      topic.log[Symbol.dispose]();
+      this.#forget(topic);
+    }
   }
 
-  #add(name: string): Topic {
+  #add(name: string, owner: string | undefined): Topic {
     if (!topicName.safeParse(name).success) {
       throw new InvalidTopicNameError(name);
     }
-    const { retention, clock } = this.#options;
+    const { retention, clock, maxTopics = Infinity } = this.#options;
+    this.#makeRoomOf(owner);
+    if (this.#topics.size >= maxTopics && !this.#evict(() => true)) {
+      throw new TopicLimitError(
+        "too_many_topics",
+        `Expected at most ${maxTopics} topics: delete some, or try again later`,
+      );
+    }
     const topic = new Topic(name, new MemoryLog(retention, clock), clock);
+    void topic.ended.then((end) => this.#onEnd(topic, end));
     this.#topics.set(name, topic);
+    this.#own(topic, owner);
     return topic;
+  }
+
+  #onEnd({ name, log }: Topic, { status, reason }: TopicEnd): void {
+    const events = log.next - 1;
+    logger.info(
+      "Topic {topic} ended after {events} events: {status} {reason}",
+      {
+        topic: name,
+        events,
+        status,
+        reason,
+      },
+    );
+    this.#options.onEnd?.(status);
+  }
+
+  /** Makes a topic somebody's who had no part in it yet. */
+  #give(topic: Topic, owner: string | undefined): void {
+    if (this.#owners.get(topic) === owner) return;
+    this.#makeRoomOf(owner);
+    this.#disown(topic);
+    this.#own(topic, owner);
+  }
+
+  #makeRoomOf(owner: string | undefined): void {
+    const { maxTopicsPerToken: max = Infinity } = this.#options;
+    if (!owner || (this.#owned.get(owner) ?? 0) < max) return;
+    if (this.#evict((topic) => this.#owners.get(topic) === owner)) return;
+    throw new TopicLimitError(
+      "too_many_topics_of_token",
+      `Expected at most ${max} topics of one token: delete some, or try again later`,
+    );
+  }
+
+  /** Forgets the oldest topic that nobody fills or follows, if there is one such. */
+  #evict(isWanted: (topic: Topic) => boolean): boolean {
+    for (const topic of this.#awaited) {
+      const { state, followers } = topic;
+      if (state.kind !== "pending" || followers > 0 || !isWanted(topic)) {
+        continue;
+      }
+      this.#forget(topic);
+      return true;
+    }
+    return false;
+  }
+
+  #own(topic: Topic, owner: string | undefined): void {
+    if (!owner) return;
+    this.#owners.set(topic, owner);
+    this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + 1);
+  }
+
+  #disown(topic: Topic): void {
+    const owner = this.#owners.get(topic);
+    if (owner === undefined) return;
+    this.#owners.delete(topic);
+    const left = (this.#owned.get(owner) ?? 0) - 1;
+    if (left > 0) this.#owned.set(owner, left);
+    else this.#owned.delete(owner);
+  }
+
+  #forget(topic: Topic): void {
+    this.#topics.delete(topic.name);
+    this.#awaited.delete(topic);
+    this.#disown(topic);
   }
 
   #scheduleSweep(): void {
@@ -183,12 +314,12 @@ export class TopicRegistry implements Iterable<Topic>, Disposable {
       const { state, idleSince } = topic;
       topic.log.trim();
       if (state.kind === "ended" && now - state.at >= endedTtl) {
-        this.#topics.delete(topic.name);
+        this.#forget(topic);
       } else if (
         state.kind === "pending" && this.#awaited.has(topic) &&
         idleSince !== undefined && now - idleSince >= awaitedTtl
       ) {
-        this.#topics.delete(topic.name);
+        this.#forget(topic);
       }
     }
   }

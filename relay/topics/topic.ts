@@ -150,6 +150,25 @@ export class TopicEndedError extends Error {
   }
 }
 
+const LINE_END = /[\r\n]/;
+
+/** What cannot be written as lines of an event stream would be another event there. */
+function assertLines({ event, data, id }: ServerSentEvent): void {
+  const wrong = LINE_END.test(event)
+    ? "event"
+    : LINE_END.test(id)
+    ? "id"
+    : data.includes("\r")
+    ? "data"
+    : undefined;
+  if (wrong === undefined) return;
+  throw new TypeError(
+    `Cannot add the event as '${wrong}' must not contain ${
+      wrong === "data" ? "CR" : "CR or LF"
+    }`,
+  );
+}
+
 /**
  * A named log with a life: pending, open, ended with a verdict.
  *
@@ -247,11 +266,13 @@ export class Topic {
    *
    * @returns The offset of the first of them.
    * @throws {TopicEndedError} If the topic has ended.
+   * @throws {TypeError} If a name or an id has a CR or an LF, or data a CR.
    */
   append(events: readonly ServerSentEvent[]): number | Promise<number> {
     if (this.#state.kind === "ended") {
       throw new TopicEndedError(this.name, this.#state.end);
     }
+    for (const event of events) assertLines(event);
     const first = this.log.append(events);
     return first instanceof Promise
       ? first.then((first) => this.#appended(first))

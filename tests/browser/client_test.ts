@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
+import { isChromiumMissing, startChromium } from "../support/chromium.ts";
 import { bundleClient } from "../support/client_bundle.ts";
 import { ClientWorld, EXPECTED, isWhole } from "../support/client_world.ts";
 import {
@@ -8,29 +9,9 @@ import {
   subscribed,
   WELCOME,
 } from "../support/scripted_relay.ts";
-import { isMissing } from "../support/tools.ts";
 import { until } from "../support/within.ts";
 
-const COMMAND = "chromium";
-
-const ignore = isMissing(
-  COMMAND,
-  "On Debian: apt-get install chromium",
-);
-
-/** Where a command is. */
-function locate(command: string): string {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    try {
-      if (Deno.statSync(`${folder}/${command}`).isFile) {
-        return `${folder}/${command}`;
-      }
-    } catch {
-      // not there
-    }
-  }
-  throw new Error(`Cannot find ${command} on PATH`);
-}
+const ignore = isChromiumMissing();
 
 /** A page of the relay that cuts its visitors off, with the program. */
 async function withPage(
@@ -41,21 +22,13 @@ async function withPage(
   pages.set("/page/", ["text/html", "<!doctype html><title>Client</title>"]);
   pages.set("/program.mjs", ["text/javascript", await bundleClient("program")]);
   pages.set("/client.mjs", ["text/javascript", await bundleClient("library")]);
-  const browser: Browser = await chromium.launch({
-    executablePath: locate(COMMAND),
-    // Containers that run as root have no sandbox; the page is ours.
-    args: ["--no-sandbox"],
-  });
-  try {
-    const page = await browser.newPage();
-    const errors: string[] = [];
-    page.on("pageerror", (error) => errors.push(String(error)));
-    await page.goto(`${url.replace("ws", "http")}/page/`);
-    await use(page);
-    assertEquals(errors, []);
-  } finally {
-    await browser.close();
-  }
+  await using browser = await startChromium();
+  const page = await browser.newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await page.goto(`${url.replace("ws", "http")}/page/`);
+  await use(page);
+  assertEquals(errors, []);
 }
 
 Deno.test({

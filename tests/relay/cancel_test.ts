@@ -100,7 +100,10 @@ for (const [door, cancel] of DOORS) {
 
   Deno.test(`Cancelling by ${door} closes an upstream that has not answered yet`, async () => {
     using upstream = new RawServer();
-    await using relay = await startRelay({ allowSources: [upstream.origin] });
+    await using relay = await startRelay({
+      allowSources: [upstream.origin],
+      allowAddresses: ["127.0.0.0/8"],
+    });
     const put = await relay.request("/topics/t", {
       method: "PUT",
       body: JSON.stringify({ source: { url: upstream.origin } }),
@@ -174,7 +177,7 @@ for (const [door, cancel] of DOORS) {
       await Deno.connect({ hostname, port: relay.port }),
     );
     await publisher.write(
-      "POST /topics/t HTTP/1.1\r\nHost: relay\r\n" +
+      "POST /topics/t HTTP/1.1\r\nHost: localhost\r\n" +
         "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" +
         "9\r\ndata: a\n\n\r\n",
     );
@@ -193,7 +196,7 @@ for (const [door, cancel] of DOORS) {
     ]);
     // What it was just writing is still taken: else it might not get the answer.
     await publisher.write(
-      "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n",
+      "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     );
     await within(publisher.closed(), LIMIT, "the publisher to be closed");
     assertEquals(await publisher.readUntil("\r\n"), undefined);
@@ -206,7 +209,10 @@ for (const [door, cancel] of DOORS) {
 
   Deno.test(`Cancelling by ${door} ends a topic that is only waited for: what comes to fill it is refused`, async () => {
     using upstream = new RawServer();
-    await using relay = await startRelay({ allowSources: [upstream.origin] });
+    await using relay = await startRelay({
+      allowSources: [upstream.origin],
+      allowAddresses: ["127.0.0.0/8"],
+    });
     await using follower = await RawWebSocket.open(relay.url, "/topics/t");
     assertEquals((await follower.message("subscribed"))["state"], "pending");
     await cancel(relay, "enough");

@@ -116,7 +116,7 @@ Deno.test("A refused upgrade is told why, and an upgrade to anything else is ign
   await using relay = await startRelay();
   const request = async (headers: Record<string, string>, path: string) => {
     const socket = connectTcp(relay.port, "127.0.0.1");
-    const lines = Object.entries({ Host: "x", ...headers })
+    const lines = Object.entries({ Host: "localhost", ...headers })
       .map(([name, value]) => `${name}: ${value}\r\n`).join("");
     socket.write(`GET ${path} HTTP/1.1\r\n${lines}\r\n`);
     let text = "";

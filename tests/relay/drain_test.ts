@@ -103,7 +103,7 @@ async function openStream(
 ): Promise<{ client: RawClient; text(): Promise<string> }> {
   const client = await RawClient.connect(url);
   await client.send(
-    "GET /topics/t HTTP/1.1\r\nHost: relay\r\nAccept: text/event-stream\r\n\r\n",
+    "GET /topics/t HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
   );
   return {
     client,

@@ -222,7 +222,11 @@ const KEPT = 12;
 
 for (const [what, frames] of FLOODS) {
   Deno.test(`Relay keeps little for a peer that sends ${what} and does not read`, async () => {
-    await using relay = await RelayProcess.start({});
+    // What it keeps for as long as it listens.
+    await using relay = await RelayProcess.start({
+      maxMessageRate: 1e9,
+      maxMessageBytesRate: 1e9,
+    });
     await using bystander = await RawWebSocket.open(relay.url, "/ws");
     await bystander.message("welcome");
     const some = new Uint8Array(64 * KIB);
@@ -278,19 +282,19 @@ for (const [what, frames] of FLOODS) {
 Deno.test("Relay closes within 10 s what sends half a request", async () => {
   await using relay = createRelay({ port: 0 });
   const { url } = await relay.listen();
-  const post = "POST /topics/x HTTP/1.1\r\nHost: relay\r\n" +
+  const post = "POST /topics/x HTTP/1.1\r\nHost: localhost\r\n" +
     "Content-Type: application/json\r\n";
   const starts = {
     "nothing": "",
     "half a line": "GET /top",
     "half a head": "GET /topics/x HTTP/1.1\r\nHost: re",
     "half an upgrade":
-      "GET /ws HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+      "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
     "half a body of JSON": `${post}Content-Length: 100\r\n\r\n{"data":`,
     "half a chunk": `${post}Transfer-Encoding: chunked\r\n\r\n20\r\n{"data"`,
-    "half an end": "POST /topics/x/end HTTP/1.1\r\nHost: relay\r\n" +
+    "half an end": "POST /topics/x/end HTTP/1.1\r\nHost: localhost\r\n" +
       "Content-Length: 100\r\n\r\n{",
-    "half a source": "PUT /topics/y HTTP/1.1\r\nHost: relay\r\n" +
+    "half a source": "PUT /topics/y HTTP/1.1\r\nHost: localhost\r\n" +
       "Content-Length: 100\r\n\r\n{",
   };
   const closings = Object.entries(starts).map(async ([what, start]) => {
@@ -363,7 +367,7 @@ Deno.test("Relay goes on when a hundred connections are reset in the middle", as
   const data = "x".repeat(8 * KIB);
   const publish = () => topic.append([{ event: "message", data, id: "" }]);
   for (let index = 0; index < 200; index++) publish();
-  const get = "GET /topics/news HTTP/1.1\r\nHost: relay\r\n" +
+  const get = "GET /topics/news HTTP/1.1\r\nHost: localhost\r\n" +
     "Accept: text/event-stream\r\n\r\n";
   const clients = await Promise.all(
     Array.from({ length: 100 }, async (_, index) => {

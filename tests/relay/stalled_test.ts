@@ -138,7 +138,7 @@ function requestOf(door: "WebSocket" | "SSE", after: string): string {
     : ["Accept: text/event-stream"];
   return [
     `GET /topics/news?after=${after} HTTP/1.1`,
-    "Host: relay",
+    "Host: localhost",
     ...lines,
     "",
     "",
@@ -157,6 +157,8 @@ for (
       maxBytes: retained,
       // They stay: who answers no ping would be cut off after three of these.
       heartbeat: 3_600_000,
+      maxConnectionsPerAddress: 2_000,
+      maxPublishRate: 1_000_000,
     });
     const topic = new Topic(relay);
     // What the relay keeps in any case, its log and its joined frames, comes first.

@@ -104,8 +104,14 @@ export class ClientWorld implements AsyncDisposable {
 
   static async start(): Promise<ClientWorld> {
     const stack = new AsyncDisposableStack();
-    const server = stack.use(await startRelay({ awaitTopics: false }));
     const scripted = stack.use(await ScriptedRelay.start());
+    const server = stack.use(
+      await startRelay({
+        awaitTopics: false,
+        // Whose page asks both.
+        origins: [scripted.url.replace("ws", "http")],
+      }),
+    );
     fill(server.relay);
     let visits = 0;
     scripted.onConnection = (connection) => playFlaky(connection, ++visits);

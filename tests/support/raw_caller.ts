@@ -48,7 +48,7 @@ export class RawCaller implements Disposable {
     target: string,
     headers: Readonly<Record<string, string>> = {},
   ): void {
-    const lines = Object.entries({ host: "relay", ...headers })
+    const lines = Object.entries({ host: "localhost", ...headers })
       .map(([name, value]) => `${name}: ${value}\r\n`);
     this.send(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`);
   }

@@ -188,7 +188,7 @@ export async function requestUpgrade(
   method = "GET",
 ): Promise<UpgradeAnswer> {
   const all = {
-    Host: "relay",
+    Host: "localhost",
     Connection: "Upgrade",
     Upgrade: "websocket",
     "Sec-WebSocket-Version": "13",
@@ -231,9 +231,13 @@ export class RawWebSocket implements AsyncDisposable {
   }
 
   /** Connects and upgrades. */
-  static async open(origin: string, target: string): Promise<RawWebSocket> {
+  static async open(
+    origin: string,
+    target: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<RawWebSocket> {
     const client = await RawClient.connect(origin);
-    const { status, body } = await requestUpgrade(client, target);
+    const { status, body } = await requestUpgrade(client, target, headers);
     if (status !== 101) throw new Error(`No upgrade: ${status} ${body}`);
     return new RawWebSocket(client);
   }

@@ -4,11 +4,16 @@
  *
  * @param command The command.
  * @param install How to get it.
+ * @param version How it is asked for its version.
  */
-export function isMissing(command: string, install: string): boolean {
+export function isMissing(
+  command: string,
+  install: string,
+  version = "--version",
+): boolean {
   try {
     const { success } = new Deno.Command(command, {
-      args: ["--version"],
+      args: [version],
       stdout: "null",
       stderr: "null",
     }).outputSync();

@@ -39,6 +39,10 @@ export class MemoryLog implements Log {
     return this.#first + this.#entries.length - this.#head;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   append(events: readonly ServerSentEvent[]): number {
     const first = this.next;
     const time = this.#clock.now();

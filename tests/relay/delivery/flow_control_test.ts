@@ -457,6 +457,9 @@ class FetchedLog implements Log {
   get next(): number {
     return this.#log.next;
   }
+  get bytes(): number {
+    return this.#log.bytes;
+  }
   append(events: readonly ServerSentEvent[]): number {
     return this.#log.append(events);
   }

@@ -12,6 +12,9 @@ import {
 } from "../../../relay/delivery/websocket_format.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { FULL_ACCESS } from "../../../relay/rights/access.ts";
+import { Expiries } from "../../../relay/rights/expiries.ts";
+import { OPEN_AUTHORITY } from "../../../relay/rights/open_authority.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { messages, turns } from "../../support/delivery_world.ts";
 import { OPCODE, RawWebSocket } from "../../support/raw_websocket.ts";
@@ -220,10 +223,15 @@ class Line implements Disposable {
       maxSubscriptions: 1,
       maxMessage: 1_000,
       awaitTopics: false,
+      maxMessageRate: 1_000,
+      maxMessageBytesRate: 1_000_000,
+      refused: () => {},
+      authority: OPEN_AUTHORITY,
+      expiries: new Expiries(this.clock),
       publish: () => {
         throw new Error("Nobody publishes");
       },
-    });
+    }, { access: FULL_ACCESS, address: "", network: "" });
     connection.follow({ topic: "t", after: "start" });
   }
 

@@ -229,7 +229,7 @@ Deno.test("Relay ends the response of a slow SSE reader, and cuts it where it do
       const topic = relay.relay.topics.create("t");
       await using client = await RawClient.connect(relay.url);
       await client.send(
-        "GET /topics/t HTTP/1.1\r\nHost: relay\r\nAccept: text/event-stream\r\n\r\n",
+        "GET /topics/t HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
       );
       await until(() => topic.followers === 1 || undefined, 10_000, "a reader");
       client.pause();
@@ -278,7 +278,7 @@ Deno.test("Relay tells a slow reader what it has missed, through each door", asy
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
       ];
       await client.send(
-        ["GET /topics/t HTTP/1.1", "Host: relay", ...lines, "", ""].join(
+        ["GET /topics/t HTTP/1.1", "Host: localhost", ...lines, "", ""].join(
           "\r\n",
         ),
       );

@@ -303,6 +303,9 @@ class FetchedLog implements Log {
   get next(): number {
     return this.#log.next;
   }
+  get bytes(): number {
+    return this.#log.bytes;
+  }
   async append(events: readonly ServerSentEvent[]): Promise<number> {
     await Promise.resolve();
     return this.#log.append(events);

@@ -249,7 +249,7 @@ for (
     );
     caller.send(
       Uint8Array.from(
-        `POST /v1/files HTTP/1.1\r\nhost: relay\r\ncontent-length: 2\r\n${
+        `POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n${
           Object.entries(headers).map(([name, value]) =>
             `${name}: ${value}\r\n`
           ).join("")

@@ -138,7 +138,7 @@ for (
     await Deno.remove(folder, { recursive: true });
     assert(recorded.includes("whole"), "nothing was recorded");
     assert(said.includes("provider_unreachable"), said);
-    assert(log.text.includes("The run of"), "nothing was logged");
+    assert(log.text.includes("ended after"), "nothing was logged");
     for (const [name, secret] of Object.entries(SECRETS)) {
       for (
         const [where, text] of Object.entries({ said, recorded, log: log.text })

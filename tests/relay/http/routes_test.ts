@@ -138,7 +138,7 @@ Deno.test("POST of an event stream shows events as they arrive", async () => {
 });
 
 Deno.test("POST refuses what it cannot append, and says so", async (t) => {
-  await using relay = await startRelay({ maxBody: 1_000 });
+  await using relay = await startRelay({ maxBody: 1_000, maxEvent: 900 });
   // deno-fmt-ignore
   const table: [string, string | undefined, string, number, string][] = [
     ["no type", undefined, "x", 415, "unsupported_media_type"],
@@ -154,7 +154,9 @@ Deno.test("POST refuses what it cannot append, and says so", async (t) => {
     ["NUL in the id", "application/json", `{"data":"","id":"\\u0000"}`, 400, "invalid_body"],
     ["too much text", "text/plain", "x".repeat(1_001), 413, "body_too_large"],
     ["too much JSON", "application/json", `{"data":"${"x".repeat(1_000)}"}`, 413, "body_too_large"],
-    ["too large an event", "text/event-stream", `data: ${"x".repeat(1_001)}\n\n`, 413, "body_too_large"],
+    ["too large an event", "text/event-stream", `data: ${"x".repeat(1_001)}\n\n`, 413, "event_too_large"],
+    ["too large an event of JSON", "application/json", `[{"data":"a"},{"data":"${"x".repeat(901)}"}]`, 413, "event_too_large"],
+    ["too large an event of text", "text/plain", "x".repeat(901), 413, "event_too_large"],
   ];
   for (const [name, type, body, status, code] of table) {
     await t.step(name, async () => {
@@ -172,7 +174,7 @@ Deno.test("POST refuses what it cannot append, and says so", async (t) => {
 });
 
 Deno.test("POST tells what was appended before a stream broke a limit", async () => {
-  await using relay = await startRelay({ maxBody: 1_000 });
+  await using relay = await startRelay({ maxEvent: 1_000 });
   const response = await relay.request("/topics/t", {
     method: "POST",
     headers: { "Content-Type": "text/event-stream" },
@@ -185,7 +187,7 @@ Deno.test("POST tells what was appended before a stream broke a limit", async ()
       },
     }),
   });
-  const { added } = await assertProblem(response, 413, "body_too_large");
+  const { added } = await assertProblem(response, 413, "event_too_large");
   const { epoch } = relay.relay.topics.get("t")!.log;
   assertEquals(added, { epoch, first: 1, next: 3 });
 });
@@ -201,7 +203,7 @@ Deno.test("POST with an Idempotency-Key appends once", async () => {
 });
 
 Deno.test("POST with an Idempotency-Key goes on with a stream that broke off", async () => {
-  await using relay = await startRelay({ maxBody: 100 });
+  await using relay = await startRelay({ maxEvent: 100 });
   const headers = {
     "Content-Type": "text/event-stream",
     "Idempotency-Key": "k",
@@ -211,7 +213,7 @@ Deno.test("POST with an Idempotency-Key goes on with a stream that broke off", a
     headers,
     body: `data: a\n\ndata: b\n\ndata: ${"x".repeat(200)}`,
   });
-  await assertProblem(broken, 413, "body_too_large");
+  await assertProblem(broken, 413, "event_too_large");
   await post(relay, "t", "data: a\n\ndata: b\n\ndata: c\n\n", headers);
   assertEquals((await read(relay, "t")).events, [
     { data: "a" },
@@ -347,7 +349,8 @@ Deno.test("PUT makes a topic with a source that the operator has allowed", async
   );
   const origin = `http://127.0.0.1:${upstream.addr.port}`;
   await using relay = await startRelay({
-    allowSources: [`${origin}/allowed/`],
+    allowSources: [`${origin}/allowed/*`],
+    allowAddresses: ["127.0.0.0/8"],
   });
   const put = (source: Record<string, unknown>, topic = "t") =>
     relay.request(`/topics/${topic}`, {

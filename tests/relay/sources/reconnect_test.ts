@@ -361,7 +361,10 @@ Deno.test("PUT makes a topic whose source reconnects", async () => {
     (connection) => connection.write(numbered(1, 3)),
     (connection) => connection.refuse(503),
   );
-  await using relay = await startRelay({ allowSources: [upstream.url] });
+  await using relay = await startRelay({
+    allowSources: [upstream.url],
+    allowAddresses: ["127.0.0.0/8"],
+  });
   const put = async (topic: string) => {
     const source = {
       url: upstream.url,

@@ -62,6 +62,7 @@ Deno.test("MemoryLog gives up events by count, bytes and age", async () => {
   const sized = (size: number) => message("x".repeat(size - 11));
   log.append([sized(50), sized(50), sized(50), sized(50), sized(50)]);
   assertEquals([log.first, log.next], [2, 6], "by count");
+  assertEquals(log.bytes, 200);
   log.append([sized(250)]);
   assertEquals([log.first, log.next], [4, 7], "by bytes");
   await clock.advance(600);
@@ -72,6 +73,7 @@ Deno.test("MemoryLog gives up events by count, bytes and age", async () => {
   await clock.advance(501);
   log.trim();
   assertEquals([log.first, log.next], [8, 8], "the newest too");
+  assertEquals(log.bytes, 0);
   log.append([sized(50)]);
   assertEquals([log.first, log.next], [8, 9]);
 });

@@ -133,7 +133,7 @@ for (let run = 0; run < runs; run++) {
     );
     connect(subscribers, reader, [
       `GET /topics/${topic} HTTP/1.1`,
-      "Host: relay",
+      "Host: localhost",
       "Connection: Upgrade",
       "Upgrade: websocket",
       "Sec-WebSocket-Version: 13",
@@ -166,7 +166,7 @@ for (let run = 0; run < runs; run++) {
   );
   connect(callers, reader, [
     "POST /v1/chat/completions HTTP/1.1",
-    "Host: relay",
+    "Host: localhost",
     "Content-Type: application/json",
     `Content-Length: ${body.length}`,
     `Rivulet-Topic: ${topic}`,

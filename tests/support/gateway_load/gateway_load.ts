@@ -45,6 +45,9 @@ const ENDED_TTL = 1_000;
 /** How much later than planned a round may end, in milliseconds: it is no test of time. */
 const PATIENCE = 60_000;
 
+/** Of what a relay may have of something; JSON knows no infinity. */
+const NO_LIMIT = 1_000_000;
+
 function start(
   module: string,
   args: readonly unknown[],
@@ -78,6 +81,11 @@ export async function runGatewayLoad(
   const [providerPort] = await provider.hear(/^[0-9]+$/);
   const options: RelayOptions = {
     endedTtl: ENDED_TTL,
+    // As many as are asked for.
+    maxConnections: NO_LIMIT,
+    maxConnectionsPerAddress: NO_LIMIT,
+    maxTopics: NO_LIMIT,
+    maxUpstreams: NO_LIMIT,
     providers: [{ name: "load", url: `http://127.0.0.1:${providerPort}/v1` }],
   };
   await using relay = start(

@@ -3,7 +3,7 @@ import type {
   TopicEnd,
   TopicState,
   UpstreamState,
-} from "../topics/topic.ts";
+} from "../../topics/topic.ts";
 
 /** What is told of a topic. */
 export interface TopicDescription {

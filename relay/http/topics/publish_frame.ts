@@ -1,13 +1,16 @@
 import { getLogger } from "@logtape/logtape";
-import type { PublishRequest } from "../delivery/client_message.ts";
-import type { PublishResult } from "../delivery/websocket.ts";
+import type { PublishRequest } from "../../delivery/client_message.ts";
+import type {
+  PublishResult,
+  WebSocketCaller,
+} from "../../delivery/websocket.ts";
 import {
   type Published,
   type Publisher,
   PublishError,
-} from "../sources/publish.ts";
-import type { TopicRegistry } from "../topics/registry.ts";
-import { TopicEndedError } from "../topics/topic.ts";
+} from "../../sources/publish.ts";
+import { TopicLimitError, type TopicRegistry } from "../../topics/registry.ts";
+import { type Topic, TopicEndedError } from "../../topics/topic.ts";
 
 const logger = getLogger(["rivulet", "relay", "websocket"]);
 
@@ -20,11 +23,16 @@ function refused(error: unknown): PublishResult {
     const { code, message: reason } = error;
     return { kind: "refused", code, reason, retryable: false };
   }
+  if (error instanceof TopicLimitError) {
+    const { code, message: reason } = error;
+    return { kind: "refused", code, reason, retryable: true };
+  }
   if (error instanceof PublishError) {
     const { message: reason } = error;
     // What is the body of a request is a part of the message here.
     const code = error.code === "invalid_body" ? "invalid_message" : error.code;
-    const retryable = error.code === "key_in_use";
+    const retryable = error.code === "key_in_use" ||
+      error.code === "publish_rate";
     return { kind: "refused", code, reason, retryable };
   }
   logger.error("Cannot publish: {error}", { error });
@@ -46,12 +54,19 @@ export function publishFrame(
   { topic: name, events, id }: PublishRequest,
   topics: TopicRegistry,
   publisher: Publisher,
+  { access, network }: WebSocketCaller,
 ): PublishResult | Promise<PublishResult> {
   const before = topics.get(name);
   const isNew = !before || topics.isAwaited(before);
-  const topic = topics.create(name);
+  let topic: Topic;
   try {
-    const result = publisher.add(topic, events, id);
+    topic = topics.create(name, access.identity);
+  } catch (error) {
+    return refused(error);
+  }
+  try {
+    const client = access.identity || network;
+    const result = publisher.add(topic, events, { key: id, client });
     return result instanceof Promise
       ? result.then(published, refused)
       : published(result);

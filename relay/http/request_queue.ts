@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+/** How many requests may wait for the answers to those before them. */
+const MAX_WAITING = 32;
+
+/** Answers one request. */
+export type AnswerRequest = (
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+) => void;
+
+/**
+ * The requests of one connection, which are answered one after the other.
+ *
+ * A peer may send the next before it has its answer (RFC 9112, section 9.3.2).
+ * If all were answered at once, one connection could have the relay do any number
+ * of things at a time; and an answer that has to wait for others is never told
+ * that its connection has gone.
+ */
+export class RequestQueue {
+  readonly #answer: AnswerRequest;
+  #current: ServerResponse | undefined;
+  #waiting: [IncomingMessage, ServerResponse][] | undefined;
+
+  /** Makes a queue in which nothing waits. */
+  constructor(answer: AnswerRequest) {
+    this.#answer = answer;
+  }
+
+  /** Whether a request is being answered. */
+  get isBusy(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /**
+   * Whether nothing else can be said now: an answer has begun and not ended, or is
+   * owed to a request that is whole, and would be taken for it.
+   */
+  get isAnswering(): boolean {
+    const outgoing = this.#current;
+    return outgoing !== undefined &&
+      (outgoing.headersSent || outgoing.req.complete);
+  }
+
+  /** Whether a request is being answered that is whole, and said that none will follow. */
+  get isLast(): boolean {
+    const outgoing = this.#current;
+    return outgoing !== undefined && !outgoing.shouldKeepAlive &&
+      outgoing.req.complete;
+  }
+
+  /**
+   * Answers a request when its turn comes.
+   *
+   * @returns Whether there was room for it.
+   */
+  add(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
+    if (!this.#current) {
+      this.#begin(incoming, outgoing);
+      return true;
+    }
+    this.#waiting ??= [];
+    if (this.#waiting.length >= MAX_WAITING) return false;
+    this.#waiting.push([incoming, outgoing]);
+    return true;
+  }
+
+  #begin(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    this.#current = outgoing;
+    outgoing.on("close", () => {
+      this.#current = undefined;
+      // On a connection that has gone, or is to go, there will be no more answers.
+      if (!incoming.socket.writable) this.#waiting = undefined;
+      const next = this.#waiting?.shift();
+      if (next) this.#begin(...next);
+    });
+    this.#answer(incoming, outgoing);
+  }
+}
