@@ -300,6 +300,9 @@ class Chaos implements World {
     this.#relay = createRelay({
       ...this.settings,
       port: this.port,
+      // Much is said here in little of the time that this clock has.
+      maxMessageRate: 1e9,
+      maxMessageBytesRate: 1e9,
       clock: this.#clock,
     });
     ({ port: this.port } = await this.#relay.listen());

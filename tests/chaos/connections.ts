@@ -61,7 +61,7 @@ async function open(port: number, index: number): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   socket.on("error", reject);
   socket.once("connect", () => {
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: relay\r\n${headers}`);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}`);
   });
   socket.once("data", (data: Uint8Array) => {
     const status = new TextDecoder().decode(data.subarray(9, 12));
@@ -99,6 +99,9 @@ export async function openAndClose(
   await using relay = await RelayProcess.start({
     // Nobody here answers a ping.
     heartbeat: 3_600_000,
+    // All come from here, and those that ask how it goes.
+    maxConnections: connections + AT_ONCE,
+    maxConnectionsPerAddress: connections + AT_ONCE,
   });
   const port = Number(new URL(relay.url).port);
   const publish = async (): Promise<void> => {

@@ -12,7 +12,7 @@ import { Random } from "../support/random.ts";
 import { OPCODE, RawWebSocket } from "../support/raw_websocket.ts";
 import { RelayProcess } from "../support/relay_process.ts";
 import { until, within } from "../support/within.ts";
-import { CLOSE_CODES, makeScript, type Script } from "./fuzz_script.ts";
+import { CLOSE_CODES, FILLED, makeScript, type Script } from "./fuzz_script.ts";
 
 /** How much is sent. */
 export interface FuzzOptions {
@@ -153,7 +153,9 @@ async function play(
     if (frame.opcode === OPCODE.pong) {
       // Pongs may be left out, and not made up.
       const index = pings.indexOf(text);
-      if (index < 0 && outcome.kind !== "any") {
+      // While a token is read, the frames behind it are looked at: in noise that
+      // follows what is fatal, there may be a ping.
+      if (index < 0 && outcome.kind !== "any" && !script.endsInNoise) {
         throw new Error(`A pong of ${JSON.stringify(text)}`);
       }
       pings.splice(0, index + 1);
@@ -210,6 +212,10 @@ export async function fuzz(
   await using relay = await RelayProcess.start({
     awaitedTtl: 1_000,
     maxEvents: 5,
+    // How fast it can be is what is asked here.
+    maxMessageRate: 1e9,
+    maxMessageBytesRate: 1e9,
+    maxPublishRate: 1e9,
   });
   await using bystander = await Bystander.open(relay);
   const ends: Record<string, number> = {};
@@ -249,6 +255,13 @@ export async function fuzz(
       async () => {
         const response = await fetch(`${relay.url}/topics`);
         const { topics } = await response.json();
+        for (const { name } of topics) {
+          // Nobody waits for these: they stay until they are deleted.
+          if (!name.startsWith(FILLED)) continue;
+          const url = `${relay.url}/topics/${name}`;
+          const deleted = await fetch(url, { method: "DELETE" });
+          await deleted.body?.cancel();
+        }
         return topics.length === 1 && topics[0].subscribers === 1 || undefined;
       },
       LIMIT,

@@ -145,6 +145,58 @@ const REFUSED: readonly (readonly [fields: string, code: string])[] = [
   ['"type":"ack","topic":"t","offset":-1', "invalid_message"],
   ['"type":"ack","topic":"t","offset":1e999', "invalid_message"],
   ['"type":"ack","topic":"t","offset":null', "invalid_message"],
+  ['"type":"cancel"', "invalid_topic"],
+  ['"type":"cancel","topic":"../t"', "invalid_topic"],
+  ['"type":"cancel","topic":"nobody"', "unknown_topic"],
+  ['"type":"cancel","topic":"__proto__"', "unknown_topic"],
+  ['"type":"cancel","topic":"nobody","reason":7', "invalid_message"],
+  [
+    `"type":"cancel","topic":"nobody","reason":"${"r".repeat(1_001)}"`,
+    "invalid_message",
+  ],
+  ['"type":"publish"', "invalid_topic"],
+  ['"type":"publish","topic":"p\\n","events":[{"data":""}]', "invalid_topic"],
+  ['"type":"publish","topic":"none"', "invalid_message"],
+  ['"type":"publish","topic":"none","events":[]', "invalid_message"],
+  ['"type":"publish","topic":"none","events":{"data":""}', "invalid_message"],
+  ['"type":"publish","topic":"none","events":[null]', "invalid_message"],
+  ['"type":"publish","topic":"none","events":[{}]', "invalid_message"],
+  ['"type":"publish","topic":"none","events":[{"data":1}]', "invalid_message"],
+  [
+    '"type":"publish","topic":"none","events":[{"data":""},[]]',
+    "invalid_message",
+  ],
+  [
+    '"type":"publish","topic":"none","events":[{"data":"","event":"\\n"}]',
+    "invalid_message",
+  ],
+  [
+    '"type":"publish","topic":"none","events":[{"data":"","id":"\\u0000"}]',
+    "invalid_message",
+  ],
+  [
+    '"type":"publish","topic":"none","events":[{"data":"","__proto__":{}}]',
+    "invalid_message",
+  ],
+  [
+    '"type":"publish","topic":"none","events":[{"data":""}],"id":""',
+    "invalid_message",
+  ],
+  [
+    `"type":"publish","topic":"none","events":[{"data":""}],"id":"${
+      "i".repeat(257)
+    }"`,
+    "invalid_message",
+  ],
+  [
+    `"type":"publish","topic":"none","events":[${"[".repeat(5_000)}${
+      "]".repeat(5_000)
+    }]`,
+    "invalid_message",
+  ],
+  ['"type":"auth"', "invalid_message"],
+  ['"type":"auth","token":""', "invalid_message"],
+  ['"type":"auth","token":{"alg":"none"}', "invalid_message"],
   ['"type":"heartbeat","time":"now"', "invalid_message"],
   ['"type":"heartbeat","time":1e999', "invalid_message"],
 ];
@@ -157,7 +209,23 @@ const TAKEN = [
   '"type":"heartbeat","__proto__":{"topic":"t"}',
   `"type":"heartbeat","deep":${"[".repeat(5_000)}${"]".repeat(5_000)}`,
   '"type":"ack","topic":"nobody","offset":9007199254740991',
+  // Where nobody needs a token, any will do.
+  '"type":"auth","token":"x"',
+  `"type":"auth","token":"${"eyJhbGciOiJub25lIn0.e30.".repeat(1_000)}"`,
 ];
+
+/** Events that are taken, whatever is in them. */
+const EVENTS = [
+  '{"data":""}',
+  '{"data":"a\\r\\nid: 9\\n\\nevent: rivulet.end"}',
+  '{"event":"rivulet.end","data":"{}"}',
+  '{"event":"\\ud800","data":"\\udc00\\u0000","id":"\\u2028"}',
+  `{"data":"${"\\u0001".repeat(2_000)}"}`,
+  Array.from({ length: 500 }, (_, n) => `{"data":"${n}"}`).join(),
+];
+
+/** The topics that scripts fill begin with this; each has some of its own. */
+export const FILLED = "filled-";
 
 /** Makes a script; everything in it follows from the chance that is given. */
 class ScriptMaker {
@@ -167,6 +235,8 @@ class ScriptMaker {
   readonly #pings: string[] = [];
   readonly #errors: string[] = [];
   readonly #subscribed = new Set<string>();
+  /** What was published to, and whether it has ended. */
+  readonly #filled = new Map<string, "open" | "ended">();
   #frames = 0;
   #endsInNoise = false;
 
@@ -266,7 +336,7 @@ class ScriptMaker {
 
   #harmless(): void {
     const random = this.#random;
-    switch (random.integer(0, 7)) {
+    switch (random.integer(0, 9)) {
       case 0:
         this.#did("ping");
         return this.#ping();
@@ -296,9 +366,54 @@ class ScriptMaker {
         this.#errors.push("unknown_type");
         return this.#text(`{"type":${type}}`);
       }
+      case 6:
+        return this.#publish();
+      case 7:
+        return this.#cancel();
       default:
         return this.#follow();
     }
+  }
+
+  /** Publications, to topics that are there and to such as have ended. */
+  #publish(): void {
+    const random = this.#random;
+    const names = [...this.#filled.keys()];
+    const topic = names.length > 0 && random.chance(0.7)
+      ? random.pick(names)
+      : FILLED + random.integer(0, 2 ** 31);
+    const id = random.chance(0.5)
+      ? `,"id":${
+        JSON.stringify(random.pick(["k", "\r\n", "\ud800", "__proto__"]))
+      }`
+      : "";
+    this.#did(`publish ${topic}${id}`);
+    if (this.#filled.get(topic) === "ended") {
+      // What was published under this id before may be told again.
+      if (id !== "") return this.#cancel(topic);
+      this.#errors.push("topic_ended");
+    } else this.#filled.set(topic, "open");
+    this.#text(
+      `{"type":"publish","topic":"${topic}",` +
+        `"events":[${random.pick(EVENTS)}]${id}}`,
+    );
+  }
+
+  /** Ends what was published to; to repeat that is no error. */
+  #cancel(name?: string): void {
+    const random = this.#random;
+    const names = [...this.#filled.keys()];
+    const topic = name ?? (names.length > 0 ? random.pick(names) : undefined);
+    if (topic === undefined) return this.#publish();
+    const reason = random.pick([
+      "",
+      ',"reason":""',
+      ',"reason":"\\r\\n\\u2028{topic}</script>"',
+      ',"reason":"\\ud800"',
+    ]);
+    this.#did(`cancel ${topic}${reason}`);
+    this.#filled.set(topic, "ended");
+    this.#text(`{"type":"cancel","topic":"${topic}"${reason}}`);
   }
 
   /** Subscriptions in every state. */

@@ -123,7 +123,7 @@ export class WebSocketLine extends SocketLine {
   constructor(port: number, path: string, events: LineEvents) {
     super(
       port,
-      `GET ${path} HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\n` +
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n` +
         "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
       events,
@@ -204,7 +204,7 @@ export class EventStreamLine extends SocketLine {
   constructor(port: number, path: string, events: LineEvents) {
     super(
       port,
-      `GET ${path} HTTP/1.1\r\nHost: relay\r\nAccept: text/event-stream\r\n` +
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n` +
         "Connection: close\r\n\r\n",
       events,
     );
