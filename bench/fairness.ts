@@ -24,7 +24,7 @@ const TARGET = 1.2;
 
 const REQUEST = [
   `GET /topics/${TOPIC} HTTP/1.1`,
-  "Host: bench",
+  "Host: localhost",
   "Connection: Upgrade",
   "Upgrade: websocket",
   "Sec-WebSocket-Version: 13",

@@ -28,27 +28,29 @@ function message(value: unknown): Uint8Array {
   return textFrame(JSON.stringify(value));
 }
 
-/** The numbers from `first` on, in groups of these sizes, as a protocol has them. */
-const WRITERS: Record<
-  ProtocolName,
-  (first: number, groups: readonly number[]) => Uint8Array[]
-> = {
-  relay: (first, groups) => {
-    let offset = first;
-    return groups.map((count) => {
-      const events = Array.from(
-        { length: count },
-        (_, index) => ({ data: dataOf(offset + index) }),
-      );
-      offset += count;
-      return message({
-        type: "events",
-        topic: TOPIC,
-        offset: offset - count,
-        events,
-      });
+/** Writes the numbers from `first` on, in groups of these sizes, as a protocol has them. */
+type Writer = (first: number, groups: readonly number[]) => Uint8Array[];
+
+const relay: Writer = (first, groups) => {
+  let offset = first;
+  return groups.map((count) => {
+    const events = Array.from(
+      { length: count },
+      (_, index) => ({ data: dataOf(offset + index) }),
+    );
+    offset += count;
+    return message({
+      type: "events",
+      topic: TOPIC,
+      offset: offset - count,
+      events,
     });
-  },
+  });
+};
+
+const WRITERS: Record<ProtocolName, Writer> = {
+  relay,
+  secured: relay,
   text: (first, groups) =>
     numbers(first, groups).map((sequence) => textFrame(dataOf(sequence))),
   redis: (first, groups) =>

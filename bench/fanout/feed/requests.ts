@@ -4,7 +4,7 @@ import type { Requests } from "./pipelined_outlet.ts";
 /** A `POST` for each event, over one connection that is kept. */
 export const POSTS: Requests = {
   request: (data) =>
-    `POST /publish HTTP/1.1\r\nHost: bench\r\nContent-Type: text/plain\r\n` +
+    `POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n` +
     `Content-Length: ${data.length}\r\n\r\n${data}`,
   met: "HTTP/1.1 20",
   failed: /HTTP\/1\.1 [^2]/,

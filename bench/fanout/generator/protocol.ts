@@ -3,10 +3,11 @@ import type { MessageReader } from "./message_reader.ts";
 import { RedisReader } from "./redis_reader.ts";
 import { RelayReader } from "./relay_reader.ts";
 import type { Tally } from "./tally.ts";
+import { TOKEN } from "../token.ts";
 import { TextReader } from "./text_reader.ts";
 
 /** How a server speaks to its subscribers. */
-export type ProtocolName = "relay" | "text" | "redis";
+export type ProtocolName = "relay" | "secured" | "text" | "redis";
 
 /** What a subscriber says first, and how it reads. */
 export interface Protocol {
@@ -18,24 +19,32 @@ export interface Protocol {
 
 const encoder = new TextEncoder();
 
-const UPGRADE = {
-  request: encoder.encode(
-    `GET /topics/${TOPIC} HTTP/1.1\r\nHost: bench\r\n` +
-      "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
-      "Sec-WebSocket-Version: 13\r\n" +
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-  ),
-  answer: { begin: "HTTP/1.1 101 ", end: "\r\n\r\n" },
-};
+function upgrade(headers = ""): Pick<Protocol, "request" | "answer"> {
+  return {
+    request: encoder.encode(
+      `GET /topics/${TOPIC} HTTP/1.1\r\nHost: localhost\r\n` +
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
+        "Sec-WebSocket-Version: 13\r\n" +
+        `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${headers}\r\n`,
+    ),
+    answer: { begin: "HTTP/1.1 101 ", end: "\r\n\r\n" },
+  };
+}
 
 /** All of them. */
 export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
   relay: {
-    ...UPGRADE,
+    ...upgrade(),
+    makeReader: (tally, size) => new RelayReader(tally, size),
+  },
+  secured: {
+    ...upgrade(
+      `Authorization: Bearer ${TOKEN}\r\nOrigin: https://app.example.com\r\n`,
+    ),
     makeReader: (tally, size) => new RelayReader(tally, size),
   },
   text: {
-    ...UPGRADE,
+    ...upgrade(),
     makeReader: (tally, size) => new TextReader(tally, size),
   },
   redis: {

@@ -72,7 +72,7 @@ function panelOf(
         label: server.title,
         value: value(measurement),
         text: text(value(measurement)) + (behind ? ", behind" : ""),
-        isRelay: server.protocol === "relay",
+        isRelay: server.feed === "sse",
         isBehind: behind,
       };
     }),
@@ -103,7 +103,7 @@ function panels(
       label: server.title,
       value,
       text: value.toFixed(1),
-      isRelay: server.protocol === "relay",
+      isRelay: server.feed === "sse",
       isBehind: false,
     };
   });

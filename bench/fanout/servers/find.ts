@@ -2,7 +2,7 @@ import { bun, deno, ws } from "./javascript.ts";
 import { nchan } from "./nchan.ts";
 import type { Options } from "../options.ts";
 import { redis } from "./redis.ts";
-import { relay } from "./relay.ts";
+import { relay, securedRelay } from "./relay.ts";
 import type { ServerName } from "./names.ts";
 import type { Missing, Server } from "./server.ts";
 
@@ -22,6 +22,8 @@ export async function findServer(
   switch (name) {
     case "relay":
       return relay(module, v8Flags);
+    case "secured":
+      return securedRelay(v8Flags);
     case "ws":
       return ws(folder);
     case "deno":

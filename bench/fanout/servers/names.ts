@@ -1,6 +1,7 @@
 /** The names of the servers that can be compared. */
 export const SERVER_NAMES = [
   "relay",
+  "secured",
   "ws",
   "deno",
   "bun",

@@ -1,9 +1,61 @@
 import { TOPIC } from "../event.ts";
+import { KEY, TOKEN } from "../token.ts";
 import { startAndHear } from "./program.ts";
-import type { Server } from "./server.ts";
+import type { Launch, RunningServer, Server } from "./server.ts";
 
 /** As `deno task relay` is started, and as one is that has one core to itself. */
 export const V8_FLAGS = "--max-semi-space-size=4,--single-threaded-gc";
+
+/** How often the figures are asked for of the relay that is secured, in milliseconds. */
+const SCRAPE_INTERVAL = 1_000;
+
+/** In the environment, where a relay of before does not see it: all subscribers are of one address. */
+const LIMITS = [
+  "RIVULET_MAX_CONNECTIONS=65536",
+  "RIVULET_MAX_CONNECTIONS_PER_ADDRESS=65536",
+];
+
+/** Everything that there is to keep others out, and to see what is done. */
+const SECURED = [
+  ["--jwt-key", KEY],
+  ["--jwt-audience", "bench"],
+  ["--origin", "https://*.example.com"],
+  ["--trusted-proxy", "192.0.2.0/24"],
+  ["--log-level", "info"],
+  ["--log-format", "json"],
+  ["--slow-timeout", "60s"],
+].flat();
+
+function flagsOf(v8Flags: string): string[] {
+  return v8Flags === "" ? [] : [`--v8-flags=${v8Flags}`];
+}
+
+function start(
+  module: string,
+  v8Flags: string,
+  launch: Launch,
+  options: readonly string[] = [],
+): Promise<RunningServer> {
+  const path = new URL(module, new URL("../../../", import.meta.url)).pathname;
+  return startAndHear(
+    ["env", ...LIMITS, Deno.execPath(), "run", "-A", ...flagsOf(v8Flags), path]
+      .concat(
+        "--port",
+        "0",
+        "--source",
+        `${TOPIC}=${launch.upstream}`,
+        options,
+      ),
+    launch,
+    / on http:\/\/\S+:([0-9]+)$/,
+  );
+}
+
+function titleOf(name: string, v8Flags: string): string {
+  return `${name} (Deno ${Deno.version.deno}${
+    flagsOf(v8Flags).map((flag) => `, ${flag}`)
+  })`;
+}
 
 /**
  * The relay.
@@ -12,21 +64,45 @@ export const V8_FLAGS = "--max-semi-space-size=4,--single-threaded-gc";
  * @param v8Flags Flags of V8 that Deno is started with; "" for none.
  */
 export function relay(module: string, v8Flags: string): Server {
-  const flags = v8Flags === "" ? [] : [`--v8-flags=${v8Flags}`];
-  const path = new URL(module, new URL("../../../", import.meta.url)).pathname;
   return {
     name: "relay",
-    title: `Rivulet relay (Deno ${Deno.version.deno}${
-      flags.map((flag) => `, ${flag}`)
-    })`,
+    title: titleOf("Rivulet relay", v8Flags),
     protocol: "relay",
     feed: "sse",
-    start: (launch) =>
-      startAndHear(
-        [Deno.execPath(), "run", "-A", ...flags, path]
-          .concat("--port", "0", "--source", `${TOPIC}=${launch.upstream}`),
-        launch,
-        / on http:\/\/\S+:([0-9]+)$/,
-      ),
+    start: (launch) => start(module, v8Flags, launch),
+  };
+}
+
+/**
+ * The relay with everything on: it asks for tokens, has a list of origins, counts
+ * and logs what it does, and is asked for its figures every second.
+ *
+ * @param v8Flags Flags of V8 that Deno is started with; "" for none.
+ */
+export function securedRelay(v8Flags: string): Server {
+  return {
+    name: "secured",
+    title: titleOf("Rivulet relay, with everything on", v8Flags),
+    protocol: "secured",
+    feed: "sse",
+    start: async (launch) => {
+      const running = await start("relay/main.ts", v8Flags, launch, SECURED);
+      const url = `http://127.0.0.1:${running.port}/metrics`;
+      const headers = { Authorization: `Bearer ${TOKEN}` };
+      const scraping = setInterval(async () => {
+        try {
+          await (await fetch(url, { headers })).text();
+        } catch {
+          clearInterval(scraping); // it has been stopped
+        }
+      }, SCRAPE_INTERVAL);
+      return {
+        ...running,
+        [Symbol.asyncDispose]: () => {
+          clearInterval(scraping);
+          return running[Symbol.asyncDispose]();
+        },
+      };
+    },
   };
 }

@@ -91,7 +91,7 @@ export class Call {
       messages: [{ role: "user", content: "Why is the sky blue?" }],
     });
     const request = encoder.encode(
-      `POST ${PATH} HTTP/1.1\r\nHost: bench\r\n` +
+      `POST ${PATH} HTTP/1.1\r\nHost: localhost\r\n` +
         "Content-Type: application/json\r\nAuthorization: Bearer bench\r\n" +
         `Rivulet-Topic: ${this.#topic}\r\nRivulet-On-Disconnect: cancel\r\n` +
         `Content-Length: ${body.length}\r\n\r\n${body}`,

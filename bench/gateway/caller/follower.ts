@@ -20,7 +20,7 @@ export class Follower extends WebSocketReader {
 
   /** What is sent first. */
   static readonly request: Uint8Array<ArrayBuffer> = encoder.encode(
-    "GET /ws HTTP/1.1\r\nHost: bench\r\n" +
+    "GET /ws HTTP/1.1\r\nHost: localhost\r\n" +
       "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
       "Sec-WebSocket-Version: 13\r\n" +
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
