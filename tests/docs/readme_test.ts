@@ -172,9 +172,37 @@ async function checkFlags(rest: string[], { help }: Facts): Promise<void> {
   }
 }
 
+/** Throws where the command for tokens makes none. */
+async function checkToken(words: readonly string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-read", "--allow-env=RIVULET_JWT_KEY"]
+      .concat("relay/token.ts", words),
+    cwd: root,
+    env: { NO_COLOR: "1", RIVULET_JWT_KEY: "x".repeat(32) },
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
 // A command of another form needs a line here, and something that shows that it
 // works.
 const FORMS: Form[] = [
+  {
+    // Shown by tests/relay/permissions_test.ts.
+    shape: "deno run PERMISSIONS jsr:@rivulet/rivulet/cli",
+    prefix: [
+      "deno",
+      "run",
+      "--allow-net=127.0.0.1:8787",
+      "--allow-env=RIVULET_*,WS_NO_BUFFER_UTIL",
+      "jsr:@rivulet/rivulet/cli",
+    ],
+    check: checkFlags,
+  },
+  {
+    shape: "deno task token FLAGS",
+    prefix: ["deno", "task", "token"],
+    check: checkToken,
+  },
   {
     shape: "npx --yes deno@2.9.6 task NAME",
     prefix: ["npx", "--yes", "deno@2.9.6", "task"],
