@@ -1,9 +1,10 @@
 // What becomes of those who are in when their token expires, or is another.
+import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { RelayOptions } from "../../relay/options.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { passTime } from "../support/pass_time.ts";
-import { RawWebSocket } from "../support/raw_websocket.ts";
+import { makeFrame, OPCODE, RawWebSocket } from "../support/raw_websocket.ts";
 import { startRelay, type TestRelay } from "../support/relay.ts";
 import { JWT_KEY, mintToken, type TokenClaims } from "../support/token.ts";
 import { until, within } from "../support/within.ts";
@@ -198,12 +199,15 @@ Deno.test("What is said right behind a token is done with that token, in order",
     await lasting(600, { read: ["a"] }),
   );
   const token = await lasting(600, { read: ["b"], write: ["b"] });
-  await Promise.all([
-    socket.say({ type: "auth", token }),
-    socket.say({ type: "subscribe", topic: "a" }),
-    socket.say({ type: "publish", topic: "b", events: [{ data: "new" }] }),
-    socket.say({ type: "subscribe", topic: "b", after: "now" }),
-  ]);
+  // In one piece, so that all of it is there before the token is read.
+  await socket.client.send(Buffer.concat(
+    [
+      { type: "auth", token },
+      { type: "subscribe", topic: "a" },
+      { type: "publish", topic: "b", events: [{ data: "new" }] },
+      { type: "subscribe", topic: "b", after: "now" },
+    ].map((message) => makeFrame(OPCODE.text, JSON.stringify(message))),
+  ));
   await socket.message("authorized");
   const { code, topic } = await socket.message("error");
   assertEquals([code, topic], ["forbidden", "a"]);
@@ -291,6 +295,17 @@ Deno.test("To wait for a topic that is not there takes the right to read it", as
   await body?.cancel();
   assertEquals(status, 403);
   assertEquals(relay.relay.topics.get("new"), undefined);
+});
+
+Deno.test("A topic that somebody waits for counts as one of that token", async () => {
+  await using relay = await startTimed({ maxTopicsPerToken: 1 });
+  const token = await lasting(600, { read: ["*"], sub: "one" });
+  await using first = await open(relay, "/topics/new", token);
+  await first.message("subscribed");
+  await assertRejects(() => open(relay, "/topics/newer", token), Error, "429");
+  const other = await lasting(600, { read: ["*"], sub: "other" });
+  await using second = await open(relay, "/topics/newer", other);
+  await second.message("subscribed");
 });
 
 Deno.test("A browser's token comes as a subprotocol, and is not echoed", async () => {
