@@ -290,3 +290,22 @@ Deno.test("A run more than there may be upstreams is refused, and the next one i
     "room for another run",
   );
 });
+
+Deno.test("What one client publishes is not counted as another's", async () => {
+  await using relay = await startRelay({
+    jwtKey: JWT_KEY,
+    maxPublishRate: 1,
+    clock: new FakeClock(Date.now()),
+  });
+  const publish = async (sub: string): Promise<number> => {
+    const token = await mintToken({ write: ["*"], sub });
+    const { status, body } = await post(relay, "t", "x", {
+      authorization: `Bearer ${token}`,
+    });
+    await body?.cancel();
+    return status;
+  };
+  assertEquals(await publish("a"), 200);
+  assertEquals(await publish("a"), 429);
+  assertEquals(await publish("b"), 200);
+});
