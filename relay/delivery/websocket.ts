@@ -1,7 +1,9 @@
 import type { Duplex } from "node:stream";
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../src/fetch/clock.ts";
-import { RateLimit } from "../limits/rate_limit.ts";
+import {
+  MessageRates,
+  type MessageRatesOptions,
+} from "../limits/message_rates.ts";
 import { Problem } from "../problem.ts";
 import type { Access, Right } from "../rights/access.ts";
 import type { Authority } from "../rights/authority.ts";
@@ -48,7 +50,7 @@ export type PublishResult =
   };
 
 /** What every WebSocket connection shares. */
-export interface WebSocketContext {
+export interface WebSocketContext extends MessageRatesOptions {
   /** The topics. */
   readonly topics: TopicRegistry;
   /** Wakes those who wait. */
@@ -61,18 +63,12 @@ export interface WebSocketContext {
   readonly heartbeat: Watch;
   /** What becomes of those who take nothing. Default: nothing. */
   readonly slow?: SlowReaders | undefined;
-  /** Where time comes from. */
-  readonly clock: Clock;
   /** The most subscriptions of one connection. */
   readonly maxSubscriptions: number;
   /** The largest message of a client, in bytes. */
   readonly maxMessage: number;
   /** Whether an unknown topic can be waited for. */
   readonly awaitTopics: boolean;
-  /** The most messages of a client in a second, on average. */
-  readonly maxMessageRate: number;
-  /** The most bytes of them. */
-  readonly maxMessageBytesRate: number;
   /** Counts a refusal, by its code. */
   refused(code: string): void;
   /** Tells those whose tokens expire. */
@@ -145,9 +141,7 @@ export class WebSocketConnection
   #publishing = 0;
   #access: Access;
   /** What may yet be said; most say nothing, and need none. */
-  #rates:
-    | { readonly messages: RateLimit; readonly bytes: RateLimit }
-    | undefined;
+  #rates: MessageRates | undefined;
   /** What was said behind a token that is being read: it may be what it takes. */
   #unread: (() => void)[] | undefined;
 
@@ -397,12 +391,8 @@ export class WebSocketConnection
 
   /** Whether a message is not one too many, or too soon; closes otherwise. */
   #takesMore(size: number): boolean {
-    const { maxMessageRate, maxMessageBytesRate, clock } = this.#context;
-    const { messages, bytes } = this.#rates ??= {
-      messages: new RateLimit(maxMessageRate, clock),
-      bytes: new RateLimit(maxMessageBytesRate, clock),
-    };
-    if (messages.take(1) === 0 && bytes.take(size) === 0) return true;
+    this.#rates ??= new MessageRates(this.#context);
+    if (this.#rates.take(size)) return true;
     // What was under way when it was closed is not counted once more.
     if (this.#isOpen) {
       this.#context.refused("message_rate");

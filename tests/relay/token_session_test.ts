@@ -44,6 +44,17 @@ function open(
   return RawWebSocket.open(url, target, { Authorization: `Bearer ${token}` });
 }
 
+/** Follows the topic `a`, with a token that holds for so long, in seconds. */
+async function followA(
+  relay: TestRelay,
+  seconds = 600,
+): Promise<RawWebSocket> {
+  const token = await lasting(seconds, { read: ["a"] });
+  const socket = await open(relay, "/topics/a", token);
+  await socket.message("live");
+  return socket;
+}
+
 for (const target of ["/topics/a", "/ws"]) {
   Deno.test(`A WebSocket of ${target} is closed with 4401 when its token expires, and no sooner`, async () => {
     await using relay = await startTimed({ heartbeat: 3_600_000 });
@@ -85,12 +96,7 @@ Deno.test("A token of years is no reason to close at once, nor its timer one to 
   await using relay = await startTimed();
   const { clock } = relay;
   const years = 10 * 365 * 24 * 3_600;
-  await using socket = await open(
-    relay,
-    "/topics/a",
-    await lasting(years, { read: ["a"] }),
-  );
-  await socket.message("live");
+  await using socket = await followA(relay, years);
   // The longest that a timer takes is 25 days.
   await clock.advance(0);
   await socket.say({ type: "heartbeat", time: 0 });
@@ -100,12 +106,7 @@ Deno.test("A token of years is no reason to close at once, nor its timer one to 
 Deno.test("The frame auth brings a new token, before the old one expires", async () => {
   await using relay = await startTimed({ heartbeat: 3_600_000 });
   const { clock } = relay;
-  await using socket = await open(
-    relay,
-    "/topics/a",
-    await lasting(600, { read: ["a"] }),
-  );
-  await socket.message("live");
+  await using socket = await followA(relay);
   await socket.say({
     type: "auth",
     token: await lasting(1_200, { read: ["a"] }),
@@ -124,12 +125,7 @@ Deno.test("The frame auth brings a new token, before the old one expires", async
 Deno.test("The frame auth with a bad token changes nothing", async () => {
   await using relay = await startTimed({ heartbeat: 3_600_000 });
   const { clock } = relay;
-  await using socket = await open(
-    relay,
-    "/topics/a",
-    await lasting(600, { read: ["a"] }),
-  );
-  await socket.message("live");
+  await using socket = await followA(relay);
   for (
     const token of [
       "none",
@@ -178,12 +174,7 @@ Deno.test("The frame auth ends the subscriptions that the new token has no right
 
 Deno.test("The frame auth closes the WebSocket of a topic that the new token has no right to", async () => {
   await using relay = await startTimed();
-  await using socket = await open(
-    relay,
-    "/topics/a",
-    await lasting(600, { read: ["a"] }),
-  );
-  await socket.message("live");
+  await using socket = await followA(relay);
   await socket.say({
     type: "auth",
     token: await lasting(600, { read: ["b"] }),
