@@ -24,6 +24,13 @@ export class LogCapture implements AsyncDisposable {
     return capture;
   }
 
+  /** What was logged from `info` on, as it is in the code: without its values. */
+  get lines(): string[] {
+    return this.#records
+      .filter(({ level }) => level !== "trace" && level !== "debug")
+      .map(({ rawMessage }) => String(rawMessage));
+  }
+
   /** All of it, with whatever an error that was logged has in it. */
   get text(): string {
     return this.#records.map(({ message, properties }) =>
