@@ -12,6 +12,10 @@ import {
   type CollectedSpan,
   SpanCollector,
 } from "../../support/span_collector.ts";
+import { until } from "../../support/within.ts";
+
+/** The longest that anything is waited for, in milliseconds. */
+const LIMIT = 10_000;
 
 /** OpenTelemetry's numbers. */
 const CLIENT = 3;
@@ -303,7 +307,17 @@ Deno.test("Traces are whole when the relay is stopped", async () => {
   const exchange = await upstream.next();
   await exchange.stream("data: a\n\n");
   {
-    await using _relay = await started;
+    await using relay = await started;
+    await until(
+      async () => {
+        const { headers } = await fetch(`${relay.url}/topics/news`, {
+          method: "HEAD",
+        });
+        return headers.get("rivulet-next") === "2" || undefined;
+      },
+      LIMIT,
+      "the event",
+    );
     assertEquals(collector.spans, []);
   }
   const whole = await collector.span("the upstream", ofTopic("news"));
