@@ -96,7 +96,8 @@ export async function token(
   const flags = parse(args);
   if (flags.help) return HELP;
   if (flags["new-key"]) {
-    return `${randomBytes(NEW_KEY).toString("base64url")}\n`;
+    // Without a dash, which could pass for the beginning of a flag.
+    return `${randomBytes(NEW_KEY).toString("hex")}\n`;
   }
   const { sub, aud, iss } = flags;
   const iat = Math.floor(clock.now() / 1_000);
