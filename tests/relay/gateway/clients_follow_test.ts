@@ -234,10 +234,11 @@ async function killCaller(
   world: World,
   call: ModelCall,
   headers: Readonly<Record<string, string>>,
+  isDue: () => Promise<unknown> = () => world.held(),
 ): Promise<void> {
   const caller = world.spawn(call, headers);
   await within(caller.event(), LIMIT, `an event of ${call.name}`);
-  await world.held();
+  await isDue();
   await caller.kill();
 }
 
@@ -271,7 +272,8 @@ Deno.test("A run that its caller wants to end with it is cancelled when that is 
     await killCaller(world, call, {
       "Rivulet-Topic": topic,
       "Rivulet-On-Disconnect": "cancel",
-    });
+      // What the provider has written, the relay has yet to read.
+    }, () => follower.received(HELD_AFTER));
     const { status } = await follower.end;
     assertEquals(status, "cancelled", call.name);
     const [request] = world.server.provider.requests;
