@@ -9,7 +9,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { stalledSockets } from "../tests/support/stalled_sockets.ts";
+import { stalledSockets } from "../tests/support/relay/stalled_sockets.ts";
 import type { Counts } from "./fanout/generator/main.ts";
 import { Setup } from "./fanout/load.ts";
 import { median } from "./fanout/median.ts";

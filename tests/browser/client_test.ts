@@ -1,14 +1,21 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
-import { isChromiumMissing, startChromium } from "../support/chromium.ts";
-import { bundleClient } from "../support/client_bundle.ts";
-import { ClientWorld, EXPECTED, isWhole } from "../support/client_world.ts";
+import {
+  isChromiumMissing,
+  startChromium,
+} from "../support/client/chromium.ts";
+import { bundleClient } from "../support/client/client_bundle.ts";
+import {
+  ClientWorld,
+  EXPECTED,
+  isWhole,
+} from "../support/client/client_world.ts";
 import {
   events,
   type ScriptedConnection,
   subscribed,
   WELCOME,
-} from "../support/scripted_relay.ts";
+} from "../support/client/scripted_relay.ts";
 import { until } from "../support/within.ts";
 
 const ignore = isChromiumMissing();

@@ -1,8 +1,11 @@
 // What a real browser makes of what the relay says of origins.
 import { assertEquals } from "@std/assert";
 import type { Browser, Page } from "playwright-core";
-import { isChromiumMissing, startChromium } from "../support/chromium.ts";
-import { startRelay, type TestRelay } from "../support/relay.ts";
+import {
+  isChromiumMissing,
+  startChromium,
+} from "../support/client/chromium.ts";
+import { startRelay, type TestRelay } from "../support/relay/relay.ts";
 
 const ignore = isChromiumMissing();
 

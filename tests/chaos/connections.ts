@@ -7,8 +7,12 @@
  */
 import { connect, type Socket } from "node:net";
 import { parseArgs } from "node:util";
-import { closePayload, makeFrame, OPCODE } from "../support/raw_websocket.ts";
-import { RelayProcess } from "../support/relay_process.ts";
+import {
+  closePayload,
+  makeFrame,
+  OPCODE,
+} from "../support/subscribers/raw_websocket.ts";
+import { RelayProcess } from "../support/relay/relay_process.ts";
 import { until, within } from "../support/within.ts";
 
 /** How many connections there are, and how often. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import type { LedgerAfter } from "../support/delivery_ledger.ts";
+import type { LedgerAfter } from "../support/subscribers/delivery_ledger.ts";
 
 const offset = z.int().nonnegative();
 

@@ -9,8 +9,8 @@
 import { Buffer } from "node:buffer";
 import { parseArgs } from "node:util";
 import { Random } from "../support/random.ts";
-import { OPCODE, RawWebSocket } from "../support/raw_websocket.ts";
-import { RelayProcess } from "../support/relay_process.ts";
+import { OPCODE, RawWebSocket } from "../support/subscribers/raw_websocket.ts";
+import { RelayProcess } from "../support/relay/relay_process.ts";
 import { until, within } from "../support/within.ts";
 import { CLOSE_CODES, FILLED, makeScript, type Script } from "./fuzz_script.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { closePayload, OPCODE } from "../support/raw_websocket.ts";
+import { closePayload, OPCODE } from "../support/subscribers/raw_websocket.ts";
 import type { Random } from "../support/random.ts";
 
 const KIB = 1_024;

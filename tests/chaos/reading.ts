@@ -7,7 +7,7 @@ import { z } from "zod";
 import {
   DeliveryLedger,
   type LedgerAfter,
-} from "../support/delivery_ledger.ts";
+} from "../support/subscribers/delivery_ledger.ts";
 import type { Random } from "../support/random.ts";
 import { DIGITS, FIXED_LENGTH } from "./content.ts";
 import { CountingLedger, type Ledger } from "./counting_ledger.ts";

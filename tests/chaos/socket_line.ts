@@ -5,7 +5,11 @@
  */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
-import { closePayload, makeFrame, OPCODE } from "../support/raw_websocket.ts";
+import {
+  closePayload,
+  makeFrame,
+  OPCODE,
+} from "../support/subscribers/raw_websocket.ts";
 import type { Closing, Line, LineEvents } from "./line.ts";
 
 const CONTINUE = 0x80;

@@ -5,9 +5,9 @@
  */
 import { Buffer } from "node:buffer";
 import { z } from "zod";
-import type { LedgerAfter } from "../support/delivery_ledger.ts";
+import type { LedgerAfter } from "../support/subscribers/delivery_ledger.ts";
 import type { Random } from "../support/random.ts";
-import { readReference } from "../support/reference_events.ts";
+import { readReference } from "../support/recordings/reference_events.ts";
 import type { Closing, Line } from "./line.ts";
 import { Reading, type ReadingOptions } from "./reading.ts";
 import { EventStreamLine, WebSocketLine } from "./socket_line.ts";

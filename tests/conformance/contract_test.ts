@@ -16,12 +16,12 @@ import {
   contractClients,
   type ContractEvent,
   type StreamParams,
-} from "../support/conformance_client.ts";
+} from "../support/conformance/conformance_client.ts";
 import {
   ConformanceServer,
   type Exchange,
   type Handler,
-} from "../support/conformance_server.ts";
+} from "../support/conformance/conformance_server.ts";
 import { Random } from "../support/random.ts";
 
 /** What a case works with. */

@@ -41,8 +41,8 @@ import {
   ConformanceServer,
   type Exchange,
   type Handler,
-} from "../support/conformance_server.ts";
-import { SourceLog, turns } from "../support/conformance_source.ts";
+} from "../support/conformance/conformance_server.ts";
+import { SourceLog, turns } from "../support/conformance/conformance_source.ts";
 import { within } from "../support/within.ts";
 import { type Feed, feedBody, type FeedEvent, feeds } from "./wpt_feeds.ts";
 

@@ -4,14 +4,14 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 // @ts-types="../../relay/delivery/ws.d.ts"
 import { WebSocket } from "ws";
-import { Curl } from "../support/curl.ts";
+import { Curl } from "../support/http/curl.ts";
 import {
   PROXIES,
   Proxy,
   PROXY_HOST,
   type ProxyKind,
-} from "../support/proxy.ts";
-import { startRelay } from "../support/relay.ts";
+} from "../support/http/proxy.ts";
+import { startRelay } from "../support/relay/relay.ts";
 import { isMissing } from "../support/tools.ts";
 import { until, within } from "../support/within.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { RawServer } from "../support/raw_server.ts";
-import { streamOnce } from "../support/stream_once.ts";
+import { RawServer } from "../support/http/raw_server.ts";
+import { streamOnce } from "../support/fetch/stream_once.ts";
 
 const MIB = 1024 * 1024;
 

@@ -13,14 +13,14 @@ import {
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
-import { RawServer, STREAM_HEAD } from "../support/raw_server.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
+import { RawServer, STREAM_HEAD } from "../support/http/raw_server.ts";
 import {
   answer,
   ScriptedBody,
   streamResponse,
-} from "../support/scripted_response.ts";
-import { streamOnce } from "../support/stream_once.ts";
+} from "../support/fetch/scripted_response.ts";
+import { streamOnce } from "../support/fetch/stream_once.ts";
 
 /** Asserts that calls fail with exactly this, again and again. */
 async function assertEndedWith(events: EventStream, reason: unknown) {

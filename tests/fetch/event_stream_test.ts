@@ -10,13 +10,13 @@ import {
   EventTooLargeError,
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
-import { RawServer } from "../support/raw_server.ts";
+import { RawServer } from "../support/http/raw_server.ts";
 import {
   answer,
   ScriptedBody,
   streamResponse,
-} from "../support/scripted_response.ts";
-import { streamOnce } from "../support/stream_once.ts";
+} from "../support/fetch/scripted_response.ts";
+import { streamOnce } from "../support/fetch/stream_once.ts";
 
 /** A stream of this text, in one chunk. */
 function streamOf(text: string, options: StreamEventsOptions = {}) {

@@ -18,7 +18,7 @@ import {
   type ScriptedStreamOptions,
   STOP,
   STREAM_URL,
-} from "../support/scripted_stream.ts";
+} from "../support/fetch/scripted_stream.ts";
 
 const COMMENT = ":\n\n";
 const EVENT = "data: a\n\n";

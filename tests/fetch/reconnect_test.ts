@@ -21,7 +21,7 @@ import {
 } from "../../src/fetch/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import type { ScriptedConnection } from "../../src/testing/scripted_fetch.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
 import {
   asHeader,
   outcomeOf,
@@ -29,7 +29,7 @@ import {
   type ScriptedStreamOptions,
   STOP,
   STREAM_URL,
-} from "../support/scripted_stream.ts";
+} from "../support/fetch/scripted_stream.ts";
 
 const A: ScriptedConnection = { chunks: ["data: a\n\n"] };
 const DROP: ScriptedConnection = { chunks: ["data: a\n\n"], end: "drop" };

@@ -3,8 +3,8 @@ import {
   ConnectionError,
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
-import { RawServer, STREAM_HEAD } from "../support/raw_server.ts";
-import { streamOnce } from "../support/stream_once.ts";
+import { RawServer, STREAM_HEAD } from "../support/http/raw_server.ts";
+import { streamOnce } from "../support/fetch/stream_once.ts";
 
 /** The head of the request as the server sees it, without the variable part. */
 async function headOf(

@@ -20,7 +20,7 @@ import {
   wait,
 } from "../../src/fetch/retry.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
 import { propertyParameters } from "../support/property.ts";
 
 const MAX_DELAY = 2 ** 31 - 1;

@@ -7,13 +7,13 @@ import {
 import { Redactor, redactUrl } from "../../src/fetch/redact.ts";
 import type { StreamEventsOptions } from "../../src/fetch/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
-import { RawServer } from "../support/raw_server.ts";
+import { RawServer } from "../support/http/raw_server.ts";
 import {
   answer,
   ScriptedBody,
   streamResponse,
-} from "../support/scripted_response.ts";
-import { streamOnce } from "../support/stream_once.ts";
+} from "../support/fetch/scripted_response.ts";
+import { streamOnce } from "../support/fetch/stream_once.ts";
 
 /** Whether the runtime takes URLs with passwords: Node and browsers do not. */
 const takesPassword = (() => {

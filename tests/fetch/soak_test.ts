@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { seedOf } from "../support/property.ts";
-import { soak, type SoakOptions } from "../support/reconnect_soak.ts";
+import { soak, type SoakOptions } from "../support/fetch/reconnect_soak.ts";
 
 const OPTIONS: Omit<SoakOptions, "seed"> = {
   upstreams: 50,
@@ -38,7 +38,7 @@ Deno.test("streamEvents keeps nothing of the connections that are over", async (
       "--allow-all",
       "--no-check",
       "--v8-flags=--expose-gc",
-      new URL("../support/reconnect_soak.ts", import.meta.url).href,
+      new URL("../support/fetch/reconnect_soak.ts", import.meta.url).href,
       JSON.stringify(options),
     ],
     stdout: "piped",

@@ -21,7 +21,7 @@ import {
   type ScriptedConnection,
   ScriptedFetch,
 } from "../../src/testing/scripted_fetch.ts";
-import { STOP, STREAM_URL } from "../support/scripted_stream.ts";
+import { STOP, STREAM_URL } from "../support/fetch/scripted_stream.ts";
 
 const schemas = {
   message: z.string(),

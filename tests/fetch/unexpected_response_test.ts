@@ -6,9 +6,9 @@ import {
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
-import { RawServer } from "../support/raw_server.ts";
-import { answer, ScriptedBody } from "../support/scripted_response.ts";
-import { streamOnce } from "../support/stream_once.ts";
+import { RawServer } from "../support/http/raw_server.ts";
+import { answer, ScriptedBody } from "../support/fetch/scripted_response.ts";
+import { streamOnce } from "../support/fetch/stream_once.ts";
 
 const KIB_64 = 64 * 1024;
 

@@ -12,7 +12,7 @@ import {
   scriptedStream,
   STOP,
   STREAM_URL,
-} from "../support/scripted_stream.ts";
+} from "../support/fetch/scripted_stream.ts";
 
 const BUSY: ScriptedConnection = { status: 503 };
 /** Fails, fails again, brings an event and ends, fails, and is told to stop. */

@@ -27,7 +27,7 @@ import {
   type ScriptedModelOptions,
   sse,
   withEnvironment,
-} from "../support/scripted_model.ts";
+} from "../support/model/scripted_model.ts";
 
 /** In JavaScript anything can be passed. */
 const client = (options: unknown): ModelClient =>

@@ -18,7 +18,10 @@ import {
   type WireApi,
 } from "../../src/model/mod.ts";
 import type { ScriptedConnection } from "../../src/testing/mod.ts";
-import type { ServerAnswer, ServerScript } from "../support/ending_server.ts";
+import type {
+  ServerAnswer,
+  ServerScript,
+} from "../support/model/ending_server.ts";
 import {
   AT_LAST,
   call,

@@ -21,7 +21,7 @@ import {
   PROMPT,
   WHOLE,
   withEnvironment,
-} from "../support/scripted_model.ts";
+} from "../support/model/scripted_model.ts";
 
 /** Every setting that is read; unset, unless a test says otherwise. */
 const UNSET = {

@@ -13,7 +13,7 @@ import {
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { SseParser } from "../../src/sse/parser.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
 
 /** The path of a file of the repository. */
 function pathOf(name: string): string {

@@ -5,7 +5,10 @@ import { responsesBody } from "../../src/model/responses/request.ts";
 import { ResponsesDecoder } from "../../src/model/responses/stream.ts";
 import type { ResponseEvent } from "../../src/model/response_event.ts";
 import { propertyParameters } from "../support/property.ts";
-import { readRecordings, recordingsMissing } from "../support/recordings.ts";
+import {
+  readRecordings,
+  recordingsMissing,
+} from "../support/recordings/recordings.ts";
 
 /** Point 40, and what the reference drops. */
 const ITEMS = [

@@ -10,7 +10,7 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { assert, assertEquals } from "@std/assert";
 import { jsonSchema, streamText, tool } from "ai";
 import OpenAI from "openai";
-import { EndingServer } from "../support/ending_server.ts";
+import { EndingServer } from "../support/model/ending_server.ts";
 import { assertDelivered, assertEnded } from "./assert_ending.ts";
 import { type Ending, ENDINGS } from "./endings.ts";
 import { type Outcome, runEnding } from "./run_ending.ts";

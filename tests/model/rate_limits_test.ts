@@ -1,7 +1,11 @@
 import { assertEquals } from "@std/assert";
 import type { RateLimits } from "../../src/model/mod.ts";
 import { parseRateLimits } from "../../src/model/rate_limits.ts";
-import { PROMPT, scriptedModel, WHOLE } from "../support/scripted_model.ts";
+import {
+  PROMPT,
+  scriptedModel,
+  WHOLE,
+} from "../support/model/scripted_model.ts";
 
 const limit = (value: string): RateLimits =>
   parseRateLimits(new Headers({ "x-ratelimit-limit-requests": value }));

@@ -7,7 +7,10 @@ import type { ResponseEvent } from "../../src/model/response_event.ts";
 import { ResponsesDecoder } from "../../src/model/responses/stream.ts";
 import type { Usage } from "../../src/model/usage.ts";
 import { readEvents } from "../../src/sse/mod.ts";
-import { readRecordings, recordingsMissing } from "../support/recordings.ts";
+import {
+  readRecordings,
+  recordingsMissing,
+} from "../support/recordings/recordings.ts";
 import { foldChat, type Folded, foldResponses } from "./reference_fold.ts";
 
 interface Api {

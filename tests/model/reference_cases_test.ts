@@ -16,7 +16,7 @@ import {
   textOf,
   WHOLE,
   WHOLE_CHUNKS,
-} from "../support/scripted_model.ts";
+} from "../support/model/scripted_model.ts";
 
 const encoder = new TextEncoder();
 

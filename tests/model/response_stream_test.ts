@@ -14,7 +14,7 @@ import {
 } from "../../src/model/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import type { ScriptedConnection } from "../../src/testing/scripted_fetch.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
 import {
   cutAfter,
   PROMPT,
@@ -27,7 +27,7 @@ import {
   textOf,
   USAGE,
   WHOLE,
-} from "../support/scripted_model.ts";
+} from "../support/model/scripted_model.ts";
 
 const WIRE = responseOf("Hello there");
 

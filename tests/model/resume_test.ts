@@ -13,9 +13,12 @@ import {
 } from "../../src/model/mod.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import type { ScriptedConnection } from "../../src/testing/scripted_fetch.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
 import { propertyParameters } from "../support/property.ts";
-import { readRecordings, recordingsMissing } from "../support/recordings.ts";
+import {
+  readRecordings,
+  recordingsMissing,
+} from "../support/recordings/recordings.ts";
 import {
   cutAfter,
   KEY,
@@ -28,7 +31,7 @@ import {
   type ScriptedModelOptions,
   sse,
   textOf,
-} from "../support/scripted_model.ts";
+} from "../support/model/scripted_model.ts";
 
 const BACKGROUND: Prompt = { ...PROMPT, background: true, store: true };
 const WIRE = responseOf("Hello there");

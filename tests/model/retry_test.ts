@@ -15,7 +15,7 @@ import {
   UnexpectedStatusError,
 } from "../../src/model/mod.ts";
 import type { ScriptedConnection } from "../../src/testing/scripted_fetch.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
 import {
   KEY,
   outcomeOf,
@@ -28,7 +28,7 @@ import {
   WHOLE_CHAT,
   WHOLE_CHUNKS,
   withEnvironment,
-} from "../support/scripted_model.ts";
+} from "../support/model/scripted_model.ts";
 
 type ErrorClass = Parameters<typeof assertInstanceOf>[1];
 

@@ -12,8 +12,8 @@ import {
   user,
 } from "../../src/model/mod.ts";
 import { FakeClock, ScriptedFetch } from "../../src/testing/mod.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
-import { EndingServer } from "../support/ending_server.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
+import { EndingServer } from "../support/model/ending_server.ts";
 import { within } from "../support/within.ts";
 import type { Ending } from "./endings.ts";
 

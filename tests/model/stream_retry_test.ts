@@ -15,7 +15,7 @@ import {
   UnexpectedStatusError,
 } from "../../src/model/mod.ts";
 import type { ScriptedConnection } from "../../src/testing/scripted_fetch.ts";
-import { CountedAbort } from "../support/counted_abort.ts";
+import { CountedAbort } from "../support/fetch/counted_abort.ts";
 import { propertyParameters } from "../support/property.ts";
 import {
   cutAfter,
@@ -29,7 +29,7 @@ import {
   USAGE,
   WHOLE,
   WHOLE_CHAT,
-} from "../support/scripted_model.ts";
+} from "../support/model/scripted_model.ts";
 
 const BUSY: ScriptedConnection = { status: 503 };
 const EMPTY: ScriptedConnection = { chunks: [] };

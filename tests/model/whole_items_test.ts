@@ -4,7 +4,10 @@ import type { ResponseEvent } from "../../src/model/response_event.ts";
 import { snapshot } from "../../src/model/snapshot.ts";
 import { wires } from "../../src/model/wire.ts";
 import { SseParser } from "../../src/sse/parser.ts";
-import { readRecordings, recordingsMissing } from "../support/recordings.ts";
+import {
+  readRecordings,
+  recordingsMissing,
+} from "../support/recordings/recordings.ts";
 
 /** All events of a recording, and whether it has a proper end. */
 function decode(name: string, bytes: Uint8Array, deltas: boolean) {

@@ -6,9 +6,9 @@ import {
   RawConnection,
   RawServer,
   STREAM_HEAD,
-} from "../support/raw_server.ts";
-import { RawWebSocket } from "../support/raw_websocket.ts";
-import { startRelay, type TestRelay } from "../support/relay.ts";
+} from "../support/http/raw_server.ts";
+import { RawWebSocket } from "../support/subscribers/raw_websocket.ts";
+import { startRelay, type TestRelay } from "../support/relay/relay.ts";
 import { until, within } from "../support/within.ts";
 
 const LIMIT = 10_000;

@@ -6,7 +6,7 @@ import { WebSocket as WsWebSocket } from "ws";
 import { z } from "zod";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { streamEvents } from "../../src/fetch/event_stream.ts";
-import { startRelay } from "../support/relay.ts";
+import { startRelay } from "../support/relay/relay.ts";
 
 const event = (data: string) => ({ event: "message", data, id: "" });
 

@@ -8,8 +8,8 @@ import {
   RawClient,
   RawWebSocket,
   requestUpgrade,
-} from "../support/raw_websocket.ts";
-import { startRelay } from "../support/relay.ts";
+} from "../support/subscribers/raw_websocket.ts";
+import { startRelay } from "../support/relay/relay.ts";
 import { until, within } from "../support/within.ts";
 
 class Guest {

@@ -9,15 +9,18 @@ import {
   ExpectedTopic,
   type Leaving,
   TopicReader,
-} from "../support/followed_topic.ts";
-import { oddStream } from "../support/odd_stream.ts";
+} from "../support/subscribers/followed_topic.ts";
+import { oddStream } from "../support/upstreams/odd_stream.ts";
 import { seedOf } from "../support/property.ts";
 import { Random } from "../support/random.ts";
-import { readRecordings, recordingsMissing } from "../support/recordings.ts";
-import { readReferenceBytes } from "../support/reference_events.ts";
-import { SseSubscriber } from "../support/sse_subscriber.ts";
-import { cutAnywhere, Upstream } from "../support/upstream.ts";
-import { WebSocketSubscriber } from "../support/websocket_subscriber.ts";
+import {
+  readRecordings,
+  recordingsMissing,
+} from "../support/recordings/recordings.ts";
+import { readReferenceBytes } from "../support/recordings/reference_events.ts";
+import { SseSubscriber } from "../support/subscribers/sse_subscriber.ts";
+import { cutAnywhere, Upstream } from "../support/upstreams/upstream.ts";
+import { WebSocketSubscriber } from "../support/subscribers/websocket_subscriber.ts";
 import { until, within } from "../support/within.ts";
 
 /** Beyond what a loaded machine takes. */

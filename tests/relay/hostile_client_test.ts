@@ -10,8 +10,8 @@ import {
   RawClient,
   RawWebSocket,
   requestUpgrade,
-} from "../support/raw_websocket.ts";
-import { RelayProcess } from "../support/relay_process.ts";
+} from "../support/subscribers/raw_websocket.ts";
+import { RelayProcess } from "../support/relay/relay_process.ts";
 import { until, within } from "../support/within.ts";
 
 const KIB = 1_024;

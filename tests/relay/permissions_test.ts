@@ -1,9 +1,9 @@
 // The relay runs with the smallest set of permissions that the README names: with
 // these it complains of nothing, and with any of them less it does not work.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type Door, doors } from "../support/doors.ts";
-import { RelayCommand } from "../support/relay_command.ts";
-import { JWT_KEY, mintToken } from "../support/token.ts";
+import { type Door, doors } from "../support/relay/doors.ts";
+import { RelayCommand } from "../support/relay/relay_command.ts";
+import { JWT_KEY, mintToken } from "../support/rights/token.ts";
 import { until, within } from "../support/within.ts";
 
 const LIMIT = 20_000;

@@ -12,7 +12,7 @@ import {
   messages,
   recordedRun,
   RecordingWorld,
-} from "../support/recorded_run.ts";
+} from "../support/gateway/recorded_run.ts";
 import { within } from "../support/within.ts";
 
 const windows = Deno.build.os === "windows";

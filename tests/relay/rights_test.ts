@@ -6,9 +6,13 @@
  */
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { Topic } from "../../relay/topics/topic.ts";
-import { type Door, doors, type Knock } from "../support/doors.ts";
-import { startRelay, type TestRelay } from "../support/relay.ts";
-import { JWT_KEY, mintToken, type TokenClaims } from "../support/token.ts";
+import { type Door, doors, type Knock } from "../support/relay/doors.ts";
+import { startRelay, type TestRelay } from "../support/relay/relay.ts";
+import {
+  JWT_KEY,
+  mintToken,
+  type TokenClaims,
+} from "../support/rights/token.ts";
 
 const KEY_OF_PROVIDER = "sk-of-the-provider-0123456789";
 

@@ -2,8 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 // @ts-types="../../relay/delivery/ws.d.ts"
 import { WebSocket } from "ws";
-import { RelayProcess } from "../support/relay_process.ts";
-import { stalledSockets } from "../support/stalled_sockets.ts";
+import { RelayProcess } from "../support/relay/relay_process.ts";
+import { stalledSockets } from "../support/relay/stalled_sockets.ts";
 import { until, within } from "../support/within.ts";
 
 const KIB = 1_024;

@@ -4,9 +4,17 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { RelayOptions } from "../../relay/options.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { passTime } from "../support/pass_time.ts";
-import { makeFrame, OPCODE, RawWebSocket } from "../support/raw_websocket.ts";
-import { startRelay, type TestRelay } from "../support/relay.ts";
-import { JWT_KEY, mintToken, type TokenClaims } from "../support/token.ts";
+import {
+  makeFrame,
+  OPCODE,
+  RawWebSocket,
+} from "../support/subscribers/raw_websocket.ts";
+import { startRelay, type TestRelay } from "../support/relay/relay.ts";
+import {
+  JWT_KEY,
+  mintToken,
+  type TokenClaims,
+} from "../support/rights/token.ts";
 import { until, within } from "../support/within.ts";
 
 const LIMIT = 10_000;

@@ -5,7 +5,7 @@ import { FlagError } from "../../relay/config/flag_error.ts";
 import { createAuthority } from "../../relay/rights/create_authority.ts";
 import { token } from "../../relay/token.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
-import { SECRET } from "../support/signed_token.ts";
+import { SECRET } from "../support/rights/signed_token.ts";
 
 /** In seconds since the epoch. */
 const NOW = 1_700_000_000;

@@ -12,7 +12,7 @@ import OpenAI from "openai";
 import {
   type HostileServer,
   startHostileServer,
-} from "../support/hostile_server.ts";
+} from "../support/gateway/hostile_server.ts";
 
 const TEXT = "Wörter, one by one, 🌊 and the end.";
 

@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type HostileServer,
   startHostileServer,
-} from "../support/hostile_server.ts";
+} from "../support/gateway/hostile_server.ts";
 import { until, within } from "../support/within.ts";
 
 const LIMIT = 10_000;
@@ -261,7 +261,8 @@ Deno.test("HostileServer serves 500 streams at once, and loses nothing", async (
 });
 
 Deno.test("hostile_main.ts serves what its flags say, until it is interrupted", async () => {
-  const main = new URL("../support/hostile_main.ts", import.meta.url).pathname;
+  const main =
+    new URL("../support/gateway/hostile_main.ts", import.meta.url).pathname;
   await using process = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", main, "--port", "0", "--deltas", "3"],
     // Where the imports are explained.
@@ -290,7 +291,8 @@ Deno.test("hostile_main.ts serves what its flags say, until it is interrupted", 
 });
 
 Deno.test("hostile_main.ts says what is wrong with its flags", async () => {
-  const main = new URL("../support/hostile_main.ts", import.meta.url).pathname;
+  const main =
+    new URL("../support/gateway/hostile_main.ts", import.meta.url).pathname;
   for (
     const [args, message] of [
       [["--port", "x"], "--port: expected a port, got 'x'"],

@@ -7,13 +7,13 @@ import {
 } from "../../../relay/client/mod.ts";
 import type { Topic } from "../../../relay/mod.ts";
 import { FakeClock } from "../../../src/testing/mod.ts";
-import { startRelay } from "../../support/relay.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import {
   events,
   type ScriptedConnection,
   ScriptedRelay,
   subscribed,
-} from "../../support/scripted_relay.ts";
+} from "../../support/client/scripted_relay.ts";
 import { until, within } from "../../support/within.ts";
 
 const LIMIT = 10_000;

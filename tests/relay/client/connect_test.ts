@@ -8,13 +8,13 @@ import {
 } from "../../../relay/client/mod.ts";
 import type { Topic } from "../../../relay/mod.ts";
 import { FakeClock } from "../../../src/testing/mod.ts";
-import { startRelay } from "../../support/relay.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import {
   EPOCH,
   events,
   ScriptedRelay,
   subscribed,
-} from "../../support/scripted_relay.ts";
+} from "../../support/client/scripted_relay.ts";
 import { until } from "../../support/within.ts";
 
 function add(topic: Topic, ...data: string[]): void {

@@ -5,13 +5,13 @@ import {
   type Subscription,
 } from "../../../relay/client/mod.ts";
 import { FakeClock } from "../../../src/testing/mod.ts";
-import { startRelay } from "../../support/relay.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import {
   events,
   type ScriptedConnection,
   ScriptedRelay,
   subscribed,
-} from "../../support/scripted_relay.ts";
+} from "../../support/client/scripted_relay.ts";
 import { until } from "../../support/within.ts";
 
 /** Takes events up to this offset. */

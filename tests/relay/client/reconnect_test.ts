@@ -13,7 +13,7 @@ import {
   ScriptedRelay,
   subscribed,
   WELCOME,
-} from "../../support/scripted_relay.ts";
+} from "../../support/client/scripted_relay.ts";
 import { until } from "../../support/within.ts";
 
 /** What chance brings, until it is disposed of. */

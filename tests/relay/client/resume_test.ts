@@ -7,7 +7,7 @@ import {
   ScriptedRelay,
   subscribed,
   WELCOME,
-} from "../../support/scripted_relay.ts";
+} from "../../support/client/scripted_relay.ts";
 
 /** How a relay treats one connection. */
 interface Visit {

@@ -1,11 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromUrl } from "../../../.ci/portable/paths.ts";
-import { bundleClient } from "../../support/client_bundle.ts";
+import { bundleClient } from "../../support/client/client_bundle.ts";
 import {
   type ClientProgramResult,
   runClientProgram,
-} from "../../support/client_program.ts";
-import { ClientWorld, EXPECTED, isWhole } from "../../support/client_world.ts";
+} from "../../support/client/client_program.ts";
+import {
+  ClientWorld,
+  EXPECTED,
+  isWhole,
+} from "../../support/client/client_world.ts";
 import { isMissing } from "../../support/tools.ts";
 
 const ROOT = new URL("../../../", import.meta.url);

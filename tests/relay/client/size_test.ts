@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { bundleClient } from "../../support/client_bundle.ts";
+import { bundleClient } from "../../support/client/client_bundle.ts";
 
 /** What the library may weigh, in bytes. */
 const LIMIT = 4_096;

@@ -13,13 +13,13 @@ import {
   type SubscriptionMessage,
 } from "../../../relay/client/mod.ts";
 import type { EndStatus, Topic } from "../../../relay/mod.ts";
-import { startRelay } from "../../support/relay.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import {
   EPOCH,
   events,
   ScriptedRelay,
   subscribed,
-} from "../../support/scripted_relay.ts";
+} from "../../support/client/scripted_relay.ts";
 
 function add(topic: Topic, ...data: string[]): void {
   void topic.append(data.map((data) => ({ event: "message", data, id: "" })));

@@ -20,9 +20,9 @@ import {
   publish,
   type Received,
   record,
-} from "../../support/delivery_reader.ts";
+} from "../../support/delivery/delivery_reader.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { startRelay } from "../../support/relay.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 const text = (data: string): ServerSentEvent => ({
   event: "message",

@@ -5,9 +5,9 @@ import {
   DeliveryReader,
   publish,
   record,
-} from "../../support/delivery_reader.ts";
+} from "../../support/delivery/delivery_reader.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { startRelay } from "../../support/relay.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 const some = (from: number, to: number): ServerSentEvent[] =>
   Array.from({ length: to - from + 1 }, (_, index) => ({

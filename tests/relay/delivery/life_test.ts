@@ -16,9 +16,12 @@ import { FULL_ACCESS } from "../../../relay/rights/access.ts";
 import { Expiries } from "../../../relay/rights/expiries.ts";
 import { OPEN_AUTHORITY } from "../../../relay/rights/open_authority.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { messages, turns } from "../../support/delivery_world.ts";
-import { OPCODE, RawWebSocket } from "../../support/raw_websocket.ts";
-import { startRelay } from "../../support/relay.ts";
+import { messages, turns } from "../../support/delivery/delivery_world.ts";
+import {
+  OPCODE,
+  RawWebSocket,
+} from "../../support/subscribers/raw_websocket.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until } from "../../support/within.ts";
 
 const HEARTBEAT = 1_000;

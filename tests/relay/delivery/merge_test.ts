@@ -13,13 +13,13 @@ import {
   DeliveryReader,
   publish,
   record,
-} from "../../support/delivery_reader.ts";
-import { foldWire, type Wire } from "../../support/fold_wire.ts";
+} from "../../support/delivery/delivery_reader.ts";
+import { foldWire, type Wire } from "../../support/model/fold_wire.ts";
 import { propertyParameters } from "../../support/property.ts";
 import { Random } from "../../support/random.ts";
-import { readRecordedEvents } from "../../support/recorded_events.ts";
-import { recordingsMissing } from "../../support/recordings.ts";
-import { startRelay } from "../../support/relay.ts";
+import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";
+import { recordingsMissing } from "../../support/recordings/recordings.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 const wire = (events: readonly ServerSentEvent[]): Wire[] =>
   events.map(({ event, data }) => [event, data]);

@@ -2,8 +2,8 @@
 import { assertEquals } from "@std/assert";
 import type { Topic } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { RawWebSocket } from "../../support/raw_websocket.ts";
-import { startRelay } from "../../support/relay.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";
 
 const LIMIT = 10_000;

@@ -3,7 +3,12 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { SLICE, TURN } from "../../../relay/delivery/pump.ts";
 import type { Topic } from "../../../relay/topics/topic.ts";
-import { messages, Peer, turns, World } from "../../support/delivery_world.ts";
+import {
+  messages,
+  Peer,
+  turns,
+  World,
+} from "../../support/delivery/delivery_world.ts";
 import { within } from "../../support/within.ts";
 import type { Sink } from "../../../relay/delivery/subscriber.ts";
 import { propertyParameters } from "../../support/property.ts";

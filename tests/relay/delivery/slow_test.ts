@@ -1,13 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import type { SlowReaders } from "../../../relay/delivery/subscriber.ts";
 import { Watch } from "../../../relay/delivery/watch.ts";
-import { messages, Peer, turns, World } from "../../support/delivery_world.ts";
+import {
+  messages,
+  Peer,
+  turns,
+  World,
+} from "../../support/delivery/delivery_world.ts";
 import {
   OPCODE,
   RawClient,
   RawWebSocket,
-} from "../../support/raw_websocket.ts";
-import { startRelay } from "../../support/relay.ts";
+} from "../../support/subscribers/raw_websocket.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until } from "../../support/within.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 

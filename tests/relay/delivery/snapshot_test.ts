@@ -11,12 +11,12 @@ import {
   DeliveryReader,
   publish,
   record,
-} from "../../support/delivery_reader.ts";
-import { foldWire, type Wire } from "../../support/fold_wire.ts";
+} from "../../support/delivery/delivery_reader.ts";
+import { foldWire, type Wire } from "../../support/model/fold_wire.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { readRecordedEvents } from "../../support/recorded_events.ts";
-import { recordingsMissing } from "../../support/recordings.ts";
-import { startRelay } from "../../support/relay.ts";
+import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";
+import { recordingsMissing } from "../../support/recordings/recordings.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 const text = (data: string, id = ""): ServerSentEvent => ({
   event: "message",

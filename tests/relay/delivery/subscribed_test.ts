@@ -1,7 +1,7 @@
 // `subscribed` is of one moment: what is retained, and where the reader stands.
 import { assertEquals } from "@std/assert";
 import { createRelay } from "../../../relay/relay.ts";
-import { RawWebSocket } from "../../support/raw_websocket.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import { until } from "../../support/within.ts";
 
 for (const after of ["start", "now", "AAAAAAAAAAAA:7"]) {

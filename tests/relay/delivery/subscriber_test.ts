@@ -13,7 +13,7 @@ import {
   Peer,
   turns,
   World,
-} from "../../support/delivery_world.ts";
+} from "../../support/delivery/delivery_world.ts";
 
 const encoder = new TextEncoder();
 

@@ -6,7 +6,7 @@ import {
   type Begun,
   type GatewayWorld,
   startGateway,
-} from "../../support/gateway_world.ts";
+} from "../../support/gateway/gateway_world.ts";
 import { passTime } from "../../support/pass_time.ts";
 import { propertyParameters } from "../../support/property.ts";
 

@@ -3,7 +3,10 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import fc from "fast-check";
 import { readEvents } from "../../../src/sse/read_events.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import { type Asked, startGateway } from "../../support/gateway_world.ts";
+import {
+  type Asked,
+  startGateway,
+} from "../../support/gateway/gateway_world.ts";
 import { propertyParameters } from "../../support/property.ts";
 
 const encoder = new TextEncoder();

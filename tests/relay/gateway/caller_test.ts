@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Caller } from "../../../relay/gateway/caller.ts";
-import { RawCaller } from "../../support/raw_caller.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
 import { within } from "../../support/within.ts";
 
 const LIMIT = 10_000;

@@ -1,15 +1,15 @@
 // A run that somebody has enough of: its provider, its caller and its followers are told.
 import { assertEquals } from "@std/assert";
 import type { TopicEnd } from "../../../relay/topics/topic.ts";
-import type { CallerStream } from "../../support/caller_stream.ts";
+import type { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type GatewayWorld,
   LIMIT,
   startGateway,
-} from "../../support/gateway_world.ts";
-import { RawWebSocket } from "../../support/raw_websocket.ts";
+} from "../../support/gateway/gateway_world.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import { until, within } from "../../support/within.ts";
-import { WIRE_FORMATS } from "../../support/wire_formats.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 
 const { start, ends } = WIRE_FORMATS["Chat"]!;
 

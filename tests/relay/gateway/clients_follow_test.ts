@@ -4,16 +4,19 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { FakeClock } from "../../../src/testing/mod.ts";
-import { foldWire } from "../../support/fold_wire.ts";
+import { foldWire } from "../../support/model/fold_wire.ts";
 import {
   type HostileServer,
   startHostileServer,
-} from "../../support/hostile_server.ts";
-import { ModelCaller } from "../../support/model_caller.ts";
-import { MODEL_CALLS, type ModelCall } from "../../support/model_clients.ts";
-import { readReferenceBytes } from "../../support/reference_events.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
-import { TopicFollower } from "../../support/topic_follower.ts";
+} from "../../support/gateway/hostile_server.ts";
+import { ModelCaller } from "../../support/gateway/model_caller.ts";
+import {
+  MODEL_CALLS,
+  type ModelCall,
+} from "../../support/gateway/model_clients.ts";
+import { readReferenceBytes } from "../../support/recordings/reference_events.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import { TopicFollower } from "../../support/subscribers/topic_follower.ts";
 import { until, within } from "../../support/within.ts";
 
 /** After how many events the provider waits until it may go on. */

@@ -6,9 +6,9 @@ import { assert, assertEquals } from "@std/assert";
 import OpenAI from "openai";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { FakeClock } from "../../../src/testing/mod.ts";
-import { startHostileServer } from "../../support/hostile_server.ts";
-import { readReferenceBytes } from "../../support/reference_events.ts";
-import { startRelay } from "../../support/relay.ts";
+import { startHostileServer } from "../../support/gateway/hostile_server.ts";
+import { readReferenceBytes } from "../../support/recordings/reference_events.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";
 
 const LIMIT = 10_000;

@@ -4,10 +4,13 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import type { HostileRequest } from "../../../src/testing/mod.ts";
-import { comparable } from "../../support/comparable.ts";
-import { startHostileServer } from "../../support/hostile_server.ts";
-import { MODEL_CALLS, type ModelCall } from "../../support/model_clients.ts";
-import { startRelay } from "../../support/relay.ts";
+import { comparable } from "../../support/gateway/comparable.ts";
+import { startHostileServer } from "../../support/gateway/hostile_server.ts";
+import {
+  MODEL_CALLS,
+  type ModelCall,
+} from "../../support/gateway/model_clients.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 /** What the provider does, and what is to come of it. */
 interface Row {

@@ -1,11 +1,11 @@
 // The relay is closed while runs are going on: nothing is left of them, and nobody takes a part for the whole.
 import { assert, assertEquals } from "@std/assert";
-import { CallerStream } from "../../support/caller_stream.ts";
-import { LIMIT, startGateway } from "../../support/gateway_world.ts";
-import { RawCaller } from "../../support/raw_caller.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
+import { LIMIT, startGateway } from "../../support/gateway/gateway_world.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
 import { within } from "../../support/within.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { WIRE_FORMATS } from "../../support/wire_formats.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 
 const { start, ends } = WIRE_FORMATS["Chat"]!;
 

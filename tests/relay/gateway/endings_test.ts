@@ -7,8 +7,11 @@ import {
   type GatewayWorld,
   LIMIT,
   startGateway,
-} from "../../support/gateway_world.ts";
-import { WIRE_FORMATS, type WireFormat } from "../../support/wire_formats.ts";
+} from "../../support/gateway/gateway_world.ts";
+import {
+  WIRE_FORMATS,
+  type WireFormat,
+} from "../../support/gateway/wire_formats.ts";
 import { until, within } from "../../support/within.ts";
 
 const NAME = { headers: { "rivulet-topic": "t" } };

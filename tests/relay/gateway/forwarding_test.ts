@@ -4,11 +4,11 @@ import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { createRelay, RelayOptionsError } from "../../../relay/relay.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { CallerStream } from "../../support/caller_stream.ts";
-import { LIMIT, startGateway } from "../../support/gateway_world.ts";
-import { RawCaller } from "../../support/raw_caller.ts";
-import { RawProvider } from "../../support/raw_provider.ts";
-import { startRelay } from "../../support/relay.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
+import { LIMIT, startGateway } from "../../support/gateway/gateway_world.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
+import { RawProvider } from "../../support/gateway/raw_provider.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";
 
 /** After an answer that came early, the connection can be used once the body is whole. */

@@ -1,13 +1,13 @@
 // A request that is made twice is paid for once.
 import { assertEquals, assertNotEquals } from "@std/assert";
-import type { CallerStream } from "../../support/caller_stream.ts";
+import type { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type Asked,
   LIMIT,
   startGateway,
-} from "../../support/gateway_world.ts";
+} from "../../support/gateway/gateway_world.ts";
 import { until } from "../../support/within.ts";
-import { WIRE_FORMATS } from "../../support/wire_formats.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 import { readEvents } from "../../../src/sse/read_events.ts";
 
 const { path, start, delta, ends } = WIRE_FORMATS["Anthropic"]!;

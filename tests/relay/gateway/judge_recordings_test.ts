@@ -11,8 +11,8 @@ import { ResponseFailedError } from "../../../src/model/errors.ts";
 import { ResponsesDecoder } from "../../../src/model/responses/stream.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { readRecordedEvents } from "../../support/recorded_events.ts";
-import { recordingsMissing } from "../../support/recordings.ts";
+import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";
+import { recordingsMissing } from "../../support/recordings/recordings.ts";
 import { eventsOf, SAMPLES } from "./judge_samples.ts";
 
 const PATHS: Readonly<Record<string, string>> = {

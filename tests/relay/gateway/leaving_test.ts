@@ -1,18 +1,18 @@
 // The caller leaves: the run goes on, or it does not, as was asked for.
 import { assert, assertEquals } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { CallerStream } from "../../support/caller_stream.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type Asked,
   type Begun,
   type GatewayWorld,
   LIMIT,
   startGateway,
-} from "../../support/gateway_world.ts";
+} from "../../support/gateway/gateway_world.ts";
 import { passTime } from "../../support/pass_time.ts";
-import { RawWebSocket } from "../../support/raw_websocket.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import { until, within } from "../../support/within.ts";
-import { WIRE_FORMATS } from "../../support/wire_formats.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 
 const { start, delta, ends } = WIRE_FORMATS["Chat"]!;
 const LAST = ends[0]![1];

@@ -9,7 +9,7 @@ import {
   type GatewayLoadOptions,
   type GatewayLoadRound,
   runGatewayLoad,
-} from "../../support/gateway_load/gateway_load.ts";
+} from "../../support/gateway/load/gateway_load.ts";
 
 const HELP = `Many runs through the gateway, of which every event is checked.
 

@@ -8,7 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type GatewayLoadOptions,
   runGatewayLoad,
-} from "../../support/gateway_load/gateway_load.ts";
+} from "../../support/gateway/load/gateway_load.ts";
 import { describeRound } from "./load_main.ts";
 
 const OPTIONS: GatewayLoadOptions = {

@@ -1,7 +1,7 @@
 // A page that somebody happens to look at must not spend what is behind the relay's key.
 import { assertEquals } from "@std/assert";
-import { LIMIT, startGateway } from "../../support/gateway_world.ts";
-import { RawCaller } from "../../support/raw_caller.ts";
+import { LIMIT, startGateway } from "../../support/gateway/gateway_world.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
 import { within } from "../../support/within.ts";
 
 const APP = "https://app.example.com";

@@ -16,14 +16,14 @@ import { parsePacedEvents } from "../../../src/sse/paced_events.ts";
 import { SseParser } from "../../../src/sse/parser.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { readRecordedEvents } from "../../support/recorded_events.ts";
+import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";
 import {
   messages,
   recordedFacts,
   recordedRun,
   RecordingWorld,
-} from "../../support/recorded_run.ts";
-import { recordingsMissing } from "../../support/recordings.ts";
+} from "../../support/gateway/recorded_run.ts";
+import { recordingsMissing } from "../../support/recordings/recordings.ts";
 import { isMissing } from "../../support/tools.ts";
 import { until } from "../../support/within.ts";
 
@@ -559,7 +559,7 @@ Deno.test({
     const root = await Deno.makeTempDir();
     try {
       const program = new URL(
-        "../../support/recording_program.ts",
+        "../../support/gateway/recording_program.ts",
         import.meta.url,
       );
       // A file can have 128 KiB, and whoever writes more is told so.

@@ -4,17 +4,17 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import type { Topic, UpstreamState } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { CallerStream } from "../../support/caller_stream.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type GatewayWorld,
   LIMIT,
   startGateway,
-} from "../../support/gateway_world.ts";
+} from "../../support/gateway/gateway_world.ts";
 import { passTime } from "../../support/pass_time.ts";
-import type { ProviderExchange } from "../../support/raw_provider.ts";
-import { startRelay } from "../../support/relay.ts";
+import type { ProviderExchange } from "../../support/gateway/raw_provider.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";
-import { WIRE_FORMATS } from "../../support/wire_formats.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 
 const { start, ends, delta } = WIRE_FORMATS["Chat"]!;
 const WHOLE = start + delta("a") + ends[0]![1];

@@ -1,11 +1,11 @@
 // Tokens of the relay beside keys of the provider.
 import { assert, assertEquals } from "@std/assert";
-import { CallerStream } from "../../support/caller_stream.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type GatewayWorld,
   startGateway,
-} from "../../support/gateway_world.ts";
-import { JWT_KEY, mintToken } from "../../support/token.ts";
+} from "../../support/gateway/gateway_world.ts";
+import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 
 const EVENT = 'data: {"n":1}\n\n';
 const DONE = "data: [DONE]\n\n";

@@ -3,12 +3,12 @@ import { assert, assertEquals } from "@std/assert";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { CallerStream } from "../../support/caller_stream.ts";
-import { startGateway } from "../../support/gateway_world.ts";
-import { LogCapture } from "../../support/log_capture.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
+import { startGateway } from "../../support/gateway/gateway_world.ts";
+import { LogCapture } from "../../support/observing/log_capture.ts";
 import { passTime } from "../../support/pass_time.ts";
-import { startRelay } from "../../support/relay.ts";
-import { WIRE_FORMATS } from "../../support/wire_formats.ts";
+import { startRelay } from "../../support/relay/relay.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 
 /** Each where its name says; none can come by chance. */
 const SECRETS = {

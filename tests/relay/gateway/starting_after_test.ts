@@ -4,12 +4,12 @@ import fc from "fast-check";
 import { offsetAfter } from "../../../relay/gateway/starting_after.ts";
 import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { CallerStream } from "../../support/caller_stream.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type GatewayWorld,
   LIMIT,
   startGateway,
-} from "../../support/gateway_world.ts";
+} from "../../support/gateway/gateway_world.ts";
 import { propertyParameters } from "../../support/property.ts";
 import { until } from "../../support/within.ts";
 import { readEvents } from "../../../src/sse/read_events.ts";

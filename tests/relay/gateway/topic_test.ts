@@ -6,11 +6,11 @@ import {
   assertNotEquals,
 } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { CallerStream } from "../../support/caller_stream.ts";
-import { LIMIT, startGateway } from "../../support/gateway_world.ts";
-import { RawWebSocket } from "../../support/raw_websocket.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
+import { LIMIT, startGateway } from "../../support/gateway/gateway_world.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import { until } from "../../support/within.ts";
-import { WIRE_FORMATS } from "../../support/wire_formats.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 
 const { path, start, delta, ends } = WIRE_FORMATS["Anthropic"]!;
 const WHOLE = start + delta("a") + ends[0]![1];

@@ -1,10 +1,10 @@
 // Bodies that are not what was said of them, or do not come.
 import { assert, assertEquals } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { Bystanders } from "../../support/bystanders.ts";
+import { Bystanders } from "../../support/relay/bystanders.ts";
 import { passTime } from "../../support/pass_time.ts";
-import { RawHttp, statusesIn } from "../../support/raw_http.ts";
-import { startRelay } from "../../support/relay.ts";
+import { RawHttp, statusesIn } from "../../support/http/raw_http.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until } from "../../support/within.ts";
 
 const LIMIT = 10_000;

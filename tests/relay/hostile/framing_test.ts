@@ -2,10 +2,10 @@
 // differently is refused, and nothing of it is taken for a request.
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Bystanders } from "../../support/bystanders.ts";
+import { Bystanders } from "../../support/relay/bystanders.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { RawHttp, statusesIn } from "../../support/raw_http.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
+import { RawHttp, statusesIn } from "../../support/http/raw_http.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 
 /** What is smuggled: whether it was carried out can be seen. */
 const SMUGGLED =

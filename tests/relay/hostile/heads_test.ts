@@ -1,8 +1,8 @@
 // Heads that are too long, or never end.
 import { assert, assertEquals } from "@std/assert";
-import { Bystanders } from "../../support/bystanders.ts";
-import { RawHttp, statusesIn } from "../../support/raw_http.ts";
-import { startRelay } from "../../support/relay.ts";
+import { Bystanders } from "../../support/relay/bystanders.ts";
+import { RawHttp, statusesIn } from "../../support/http/raw_http.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 const KIB = 1_024;
 const MIB = KIB * KIB;

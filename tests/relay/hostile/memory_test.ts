@@ -1,8 +1,8 @@
 // Whatever was sent, nothing of it stays in the relay.
 import { assert } from "@std/assert";
-import { Bystanders } from "../../support/bystanders.ts";
-import { RawHttp } from "../../support/raw_http.ts";
-import { RelayProcess } from "../../support/relay_process.ts";
+import { Bystanders } from "../../support/relay/bystanders.ts";
+import { RawHttp } from "../../support/http/raw_http.ts";
+import { RelayProcess } from "../../support/relay/relay_process.ts";
 import { until } from "../../support/within.ts";
 
 const KIB = 1_024;

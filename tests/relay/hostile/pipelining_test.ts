@@ -1,9 +1,9 @@
 // Requests that do not wait for answers: each gets its own, in order, and one
 // connection does not have the relay work for a thousand.
 import { assert, assertEquals } from "@std/assert";
-import { Bystanders } from "../../support/bystanders.ts";
-import { RawHttp } from "../../support/raw_http.ts";
-import { startRelay } from "../../support/relay.ts";
+import { Bystanders } from "../../support/relay/bystanders.ts";
+import { RawHttp } from "../../support/http/raw_http.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 /** How many may be under way: fewer than the relay lets wait. */
 const WINDOW = 30;

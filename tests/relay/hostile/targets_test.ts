@@ -1,8 +1,8 @@
 // What is asked for in ways that nobody means: paths, methods, versions, upgrades.
 import { assert, assertEquals } from "@std/assert";
-import { Bystanders } from "../../support/bystanders.ts";
-import { RawHttp } from "../../support/raw_http.ts";
-import { startRelay } from "../../support/relay.ts";
+import { Bystanders } from "../../support/relay/bystanders.ts";
+import { RawHttp } from "../../support/http/raw_http.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 const HOST = "Host: localhost\r\n";
 

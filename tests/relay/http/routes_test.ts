@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { z } from "zod";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 const ACCEPT_JSON = { Accept: "application/json" };

@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { RawCaller } from "../../support/raw_caller.ts";
-import { startRelay } from "../../support/relay.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { within } from "../../support/within.ts";
 
 const LIMIT = 4_000;

@@ -4,11 +4,17 @@ import { assert, assertEquals } from "@std/assert";
 import { createParser } from "eventsource-parser";
 import fc from "fast-check";
 import { z } from "zod";
-import { hostileLine, hostileText } from "../../support/hostile_text.ts";
+import {
+  hostileLine,
+  hostileText,
+} from "../../support/upstreams/hostile_text.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { readReference } from "../../support/reference_events.ts";
-import { OPCODE, RawWebSocket } from "../../support/raw_websocket.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
+import { readReference } from "../../support/recordings/reference_events.ts";
+import {
+  OPCODE,
+  RawWebSocket,
+} from "../../support/subscribers/raw_websocket.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 
 interface Published {
   readonly event: string;

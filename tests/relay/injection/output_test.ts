@@ -2,13 +2,13 @@
 // a number a number, whoever has chosen the words in it.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
-import { hostileText } from "../../support/hostile_text.ts";
-import { Exposition } from "../../support/exposition.ts";
+import { hostileText } from "../../support/upstreams/hostile_text.ts";
+import { Exposition } from "../../support/observing/exposition.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { latin1, RawHttp } from "../../support/raw_http.ts";
-import { RawProvider } from "../../support/raw_provider.ts";
-import { RelayCommand } from "../../support/relay_command.ts";
-import { startRelay } from "../../support/relay.ts";
+import { latin1, RawHttp } from "../../support/http/raw_http.ts";
+import { RawProvider } from "../../support/gateway/raw_provider.ts";
+import { RelayCommand } from "../../support/relay/relay_command.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 
 /** Some text of each kind, the same for every test of a run. */
 function texts(count: number): string[] {

@@ -3,10 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { join } from "node:path";
-import { startGateway } from "../../support/gateway_world.ts";
-import { hostileText } from "../../support/hostile_text.ts";
+import { startGateway } from "../../support/gateway/gateway_world.ts";
+import { hostileText } from "../../support/upstreams/hostile_text.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { RawHttp } from "../../support/raw_http.ts";
+import { RawHttp } from "../../support/http/raw_http.ts";
 
 const CHAT = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n" +
   "Content-Type: application/json\r\n";

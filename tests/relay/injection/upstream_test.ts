@@ -2,15 +2,15 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { hostileText } from "../../support/hostile_text.ts";
+import { hostileText } from "../../support/upstreams/hostile_text.ts";
 import { propertyParameters } from "../../support/property.ts";
 import {
   readReference,
   readReferenceBytes,
   type ReferenceEvent,
-} from "../../support/reference_events.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
-import { Upstream } from "../../support/upstream.ts";
+} from "../../support/recordings/reference_events.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import { Upstream } from "../../support/upstreams/upstream.ts";
 import { until } from "../../support/within.ts";
 
 const LIMIT = 10_000;

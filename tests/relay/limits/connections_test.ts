@@ -3,14 +3,14 @@ import process from "node:process";
 import { assert, assertEquals } from "@std/assert";
 import type { RelayOptions } from "../../../relay/options.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { RawCaller } from "../../support/raw_caller.ts";
-import { readProblem } from "../../support/raw_answer.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
+import { readProblem } from "../../support/http/raw_answer.ts";
 import {
   RawClient,
   RawWebSocket,
   requestUpgrade,
-} from "../../support/raw_websocket.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
+} from "../../support/subscribers/raw_websocket.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";
 
 const LIMIT = 10_000;

@@ -2,16 +2,16 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { RelayOptions } from "../../../relay/options.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { Exposition } from "../../support/exposition.ts";
-import { startGateway } from "../../support/gateway_world.ts";
+import { Exposition } from "../../support/observing/exposition.ts";
+import { startGateway } from "../../support/gateway/gateway_world.ts";
 import { passTime } from "../../support/pass_time.ts";
 import {
   OPCODE,
   RawClient,
   RawWebSocket,
-} from "../../support/raw_websocket.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
-import { JWT_KEY, mintToken } from "../../support/token.ts";
+} from "../../support/subscribers/raw_websocket.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 import { until } from "../../support/within.ts";
 
 const LIMIT = 10_000;

@@ -4,10 +4,13 @@ import { RefusedSockets } from "../../../relay/http/refused_sockets.ts";
 import { HttpServer } from "../../../relay/http/server.ts";
 import { ClientAddresses } from "../../../relay/limits/client_addresses.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { readProblem } from "../../support/raw_answer.ts";
-import { RawCaller } from "../../support/raw_caller.ts";
-import { RawClient, requestUpgrade } from "../../support/raw_websocket.ts";
-import { startRelay } from "../../support/relay.ts";
+import { readProblem } from "../../support/http/raw_answer.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
+import {
+  RawClient,
+  requestUpgrade,
+} from "../../support/subscribers/raw_websocket.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";
 
 const LIMIT = 10_000;

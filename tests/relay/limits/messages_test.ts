@@ -2,10 +2,13 @@
 import { assertEquals } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { passTime } from "../../support/pass_time.ts";
-import { RawCaller } from "../../support/raw_caller.ts";
-import { readProblem } from "../../support/raw_answer.ts";
-import { OPCODE, RawWebSocket } from "../../support/raw_websocket.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
+import { readProblem } from "../../support/http/raw_answer.ts";
+import {
+  OPCODE,
+  RawWebSocket,
+} from "../../support/subscribers/raw_websocket.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 
 async function open(relay: TestRelay): Promise<RawWebSocket> {
   const socket = await RawWebSocket.open(relay.url, "/ws");

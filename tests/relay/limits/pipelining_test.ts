@@ -1,7 +1,7 @@
 // Requests that come before those in front of them are answered.
 import { assert, assertEquals } from "@std/assert";
-import { RawCaller } from "../../support/raw_caller.ts";
-import { startRelay } from "../../support/relay.ts";
+import { RawCaller } from "../../support/http/raw_caller.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until } from "../../support/within.ts";
 
 const LIMIT = 10_000;

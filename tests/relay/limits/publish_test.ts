@@ -9,8 +9,8 @@ import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { type Topic, TopicEndedError } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { RawWebSocket } from "../../support/raw_websocket.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 
 const STREAM = "text/event-stream";
 const JSON_TYPE = "application/json";

@@ -8,9 +8,9 @@ import {
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { RawWebSocket } from "../../support/raw_websocket.ts";
-import { startRelay } from "../../support/relay.ts";
-import { SECRET, signToken } from "../../support/signed_token.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
+import { startRelay } from "../../support/relay/relay.ts";
+import { SECRET, signToken } from "../../support/rights/signed_token.ts";
 
 const AWAITED_TTL = 60_000;
 const ENDED_TTL = 600_000;

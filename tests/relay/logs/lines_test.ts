@@ -1,9 +1,9 @@
 // One line for each connection, change of an upstream, end and refusal.
 import { assertEquals } from "@std/assert";
-import { LogCapture } from "../../support/log_capture.ts";
-import { RawWebSocket } from "../../support/raw_websocket.ts";
-import { ReconnectingUpstream } from "../../support/reconnecting_upstream.ts";
-import { startRelay } from "../../support/relay.ts";
+import { LogCapture } from "../../support/observing/log_capture.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
+import { ReconnectingUpstream } from "../../support/upstreams/reconnecting_upstream.ts";
+import { startRelay } from "../../support/relay/relay.ts";
 import { until } from "../../support/within.ts";
 
 const LIMIT = 10_000;

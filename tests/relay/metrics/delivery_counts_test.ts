@@ -5,7 +5,12 @@ import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { Subscription } from "../../../relay/delivery/subscription.ts";
 import { websocketFormat } from "../../../relay/delivery/websocket_format.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { messages, Peer, turns, World } from "../../support/delivery_world.ts";
+import {
+  messages,
+  Peer,
+  turns,
+  World,
+} from "../../support/delivery/delivery_world.ts";
 
 const encoder = new TextEncoder();
 

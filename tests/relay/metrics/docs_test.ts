@@ -2,8 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Metrics } from "../../../relay/metrics/metrics.ts";
 import { systemClock } from "../../../src/fetch/clock.ts";
-import { Exposition, type Family } from "../../support/exposition.ts";
-import { FakeReadings } from "../../support/fake_readings.ts";
+import { Exposition, type Family } from "../../support/observing/exposition.ts";
+import { FakeReadings } from "../../support/observing/fake_readings.ts";
 
 /** Labels of which the document does not list the values. */
 const OPEN: ReadonlySet<string> = new Set(["reason", "version"]);

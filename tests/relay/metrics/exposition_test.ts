@@ -1,5 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { Exposition, ExpositionError } from "../../support/exposition.ts";
+import {
+  Exposition,
+  ExpositionError,
+} from "../../support/observing/exposition.ts";
 
 const GOOD = [
   "# HELP a_total Says \\\\ and \\n.",

@@ -5,7 +5,12 @@ import {
   type Reader,
 } from "../../../relay/metrics/lag_sampler.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { messages, Peer, turns, World } from "../../support/delivery_world.ts";
+import {
+  messages,
+  Peer,
+  turns,
+  World,
+} from "../../support/delivery/delivery_world.ts";
 
 const INTERVAL = 10_000;
 

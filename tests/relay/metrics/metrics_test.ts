@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { Metrics } from "../../../relay/metrics/metrics.ts";
 import type { MeasuredTopic } from "../../../relay/metrics/topic_metrics.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { Exposition } from "../../support/exposition.ts";
-import { FakeReadings } from "../../support/fake_readings.ts";
+import { Exposition } from "../../support/observing/exposition.ts";
+import { FakeReadings } from "../../support/observing/fake_readings.ts";
 import { propertyParameters } from "../../support/property.ts";
 
 /** Metrics of a relay that has what a test says. */

@@ -3,20 +3,20 @@ import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import type { Topic } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { messages } from "../../support/delivery_world.ts";
-import { Exposition } from "../../support/exposition.ts";
-import { LIMIT, startGateway } from "../../support/gateway_world.ts";
+import { messages } from "../../support/delivery/delivery_world.ts";
+import { Exposition } from "../../support/observing/exposition.ts";
+import { LIMIT, startGateway } from "../../support/gateway/gateway_world.ts";
 import {
   makeFrame,
   OPCODE,
   RawClient,
   RawWebSocket,
-} from "../../support/raw_websocket.ts";
+} from "../../support/subscribers/raw_websocket.ts";
 import {
   numbered,
   ReconnectingUpstream,
-} from "../../support/reconnecting_upstream.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
+} from "../../support/upstreams/reconnecting_upstream.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";
 
 async function readMetrics(

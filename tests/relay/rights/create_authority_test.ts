@@ -8,7 +8,7 @@ import {
 } from "../../../relay/rights/create_authority.ts";
 import { OPEN_AUTHORITY } from "../../../relay/rights/open_authority.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { SECRET, signToken } from "../../support/signed_token.ts";
+import { SECRET, signToken } from "../../support/rights/signed_token.ts";
 
 function create(options: Partial<AuthorityOptions>) {
   const { signal } = new AbortController();

@@ -7,8 +7,8 @@ import {
   letter,
   numbered,
   ReconnectingUpstream,
-} from "../../support/reconnecting_upstream.ts";
-import { startRelay, type TestRelay } from "../../support/relay.ts";
+} from "../../support/upstreams/reconnecting_upstream.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";
 
 const LIMIT = 10_000;

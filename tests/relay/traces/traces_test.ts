@@ -5,13 +5,13 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { CallerStream } from "../../support/caller_stream.ts";
-import { RawProvider } from "../../support/raw_provider.ts";
-import { RelayCommand } from "../../support/relay_command.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
+import { RawProvider } from "../../support/gateway/raw_provider.ts";
+import { RelayCommand } from "../../support/relay/relay_command.ts";
 import {
   type CollectedSpan,
   SpanCollector,
-} from "../../support/span_collector.ts";
+} from "../../support/observing/span_collector.ts";
 import { until } from "../../support/within.ts";
 
 /** The longest that anything is waited for, in milliseconds. */

@@ -1,11 +1,14 @@
 // What pages of other origins are told at each door, and what their browsers are.
 import { assert, assertEquals } from "@std/assert";
 import type { RelayOptions } from "../../../../relay/options.ts";
-import { LIMIT, startGateway } from "../../../support/gateway_world.ts";
-import { RawCaller } from "../../../support/raw_caller.ts";
-import { RawClient, requestUpgrade } from "../../../support/raw_websocket.ts";
-import { startRelay } from "../../../support/relay.ts";
-import { JWT_KEY, mintToken } from "../../../support/token.ts";
+import { LIMIT, startGateway } from "../../../support/gateway/gateway_world.ts";
+import { RawCaller } from "../../../support/http/raw_caller.ts";
+import {
+  RawClient,
+  requestUpgrade,
+} from "../../../support/subscribers/raw_websocket.ts";
+import { startRelay } from "../../../support/relay/relay.ts";
+import { JWT_KEY, mintToken } from "../../../support/rights/token.ts";
 import { within } from "../../../support/within.ts";
 
 const APP = "https://app.example.com";

@@ -11,10 +11,10 @@ import { createAuthority } from "../../../../relay/rights/create_authority.ts";
 import type { Keys } from "../../../../relay/rights/keys/key_source.ts";
 import { RemoteKeys } from "../../../../relay/rights/keys/remote_keys.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
-import { EndingServer } from "../../../support/ending_server.ts";
-import { LogCapture } from "../../../support/log_capture.ts";
+import { EndingServer } from "../../../support/model/ending_server.ts";
+import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { passTime } from "../../../support/pass_time.ts";
-import { signToken } from "../../../support/signed_token.ts";
+import { signToken } from "../../../support/rights/signed_token.ts";
 import { within } from "../../../support/within.ts";
 
 const a = generateKeyPairSync("rsa", { modulusLength: 2_048 });

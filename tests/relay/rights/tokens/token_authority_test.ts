@@ -17,7 +17,7 @@ import {
   type TokenAuthorityOptions,
 } from "../../../../relay/rights/tokens/token_authority.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
-import { SECRET, signToken } from "../../../support/signed_token.ts";
+import { SECRET, signToken } from "../../../support/rights/signed_token.ts";
 
 /** In seconds since the epoch. */
 const NOW = 1_700_000_000;

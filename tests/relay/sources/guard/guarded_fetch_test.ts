@@ -9,14 +9,14 @@ import {
 import type { LookUp } from "../../../../relay/sources/guard/resolve_host.ts";
 import { SourcePolicy } from "../../../../relay/sources/guard/source_policy.ts";
 import { SourceRefusedError } from "../../../../relay/sources/guard/source_refused_error.ts";
-import { LogCapture } from "../../../support/log_capture.ts";
-import { RawServer, STREAM_HEAD } from "../../../support/raw_server.ts";
+import { LogCapture } from "../../../support/observing/log_capture.ts";
+import { RawServer, STREAM_HEAD } from "../../../support/http/raw_server.ts";
 import {
   events,
   RecordingSite,
   redirect,
   type SiteAnswer,
-} from "../../../support/recording_site.ts";
+} from "../../../support/upstreams/recording_site.ts";
 import { until, within } from "../../../support/within.ts";
 
 const LIMIT = 10_000;
@@ -208,7 +208,7 @@ Deno.test("A guarded fetch without the permission to connect has no answer, and 
       "--no-check",
       "--no-prompt",
       "--allow-net=192.0.2.1:80",
-      "tests/support/guarded_fetch_program.ts",
+      "tests/support/upstreams/guarded_fetch_program.ts",
       "http://a.test/",
       "http://127.0.0.1/",
       "https://a.test/",

@@ -11,14 +11,14 @@ import { Sources, type SourceSpec } from "../../../../relay/sources/sources.ts";
 import { DEFAULT_RETENTION } from "../../../../relay/topics/retention.ts";
 import { MemoryLog } from "../../../../relay/topics/stores/memory_log.ts";
 import { Topic } from "../../../../relay/topics/topic.ts";
-import { LogCapture } from "../../../support/log_capture.ts";
+import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { passTime } from "../../../support/pass_time.ts";
-import { RawServer } from "../../../support/raw_server.ts";
+import { RawServer } from "../../../support/http/raw_server.ts";
 import {
   events,
   RecordingSite,
   redirect,
-} from "../../../support/recording_site.ts";
+} from "../../../support/upstreams/recording_site.ts";
 import { until, within } from "../../../support/within.ts";
 
 const LIMIT = 10_000;

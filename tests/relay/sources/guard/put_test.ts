@@ -2,14 +2,14 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { RelayOptions } from "../../../../relay/options.ts";
 import { createRelay, RelayOptionsError } from "../../../../relay/relay.ts";
 import type { TopicEnd } from "../../../../relay/topics/topic.ts";
-import { LogCapture } from "../../../support/log_capture.ts";
-import { RawServer } from "../../../support/raw_server.ts";
+import { LogCapture } from "../../../support/observing/log_capture.ts";
+import { RawServer } from "../../../support/http/raw_server.ts";
 import {
   events,
   RecordingSite,
   redirect,
-} from "../../../support/recording_site.ts";
-import { startRelay, type TestRelay } from "../../../support/relay.ts";
+} from "../../../support/upstreams/recording_site.ts";
+import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
 import { within } from "../../../support/within.ts";
 
 const LIMIT = 10_000;

@@ -40,7 +40,7 @@ async function ask(urls: string[], trusted?: string): Promise<string[]> {
       "run",
       "-A",
       "--no-check",
-      "tests/support/guarded_fetch_program.ts",
+      "tests/support/upstreams/guarded_fetch_program.ts",
       ...urls,
     ],
     cwd: new URL("../../../../", import.meta.url),

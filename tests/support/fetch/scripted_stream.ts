@@ -1,0 +1,100 @@
+/**
+ * Streams over scripted connections, in no time.
+ *
+ * @module
+ */
+import {
+  type EventStream,
+  type ReconnectPolicy,
+  type ServerSentEvent,
+  streamEvents,
+  type StreamEventsOptions,
+  type Varying,
+} from "../../../src/fetch/mod.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import {
+  type ScriptedConnection,
+  ScriptedFetch,
+} from "../../../src/testing/scripted_fetch.ts";
+
+/** Where every stream of these is, unless it says otherwise. */
+export const STREAM_URL = "https://example.com/events";
+
+/** An answer that stops a client: the last one of a script. */
+export const STOP: ScriptedConnection = { status: 204 };
+
+/** Options, and what only these streams have. */
+export interface ScriptedStreamOptions
+  extends Omit<StreamEventsOptions, "reconnect"> {
+  /** Without chance, unless it says otherwise. */
+  readonly reconnect?: boolean | ReconnectPolicy | undefined;
+  readonly input?: Varying<string | URL | Request>;
+  readonly afterLast?: "throw" | "repeat";
+  /** What the clock shows at first. */
+  readonly now?: number;
+}
+
+/** A stream, and the world that it lives in. */
+export interface ScriptedStream {
+  readonly clock: FakeClock;
+  readonly script: ScriptedFetch;
+  readonly events: EventStream;
+  /** When the requests were made. */
+  readonly times: number[];
+  /** What the requests said as `Last-Event-ID`. */
+  readonly ids: (string | null)[];
+}
+
+/** A stream that is a GET, unless it says otherwise, and leaves nothing to chance. */
+export function scriptedStream(
+  connections: readonly ScriptedConnection[],
+  options: ScriptedStreamOptions = {},
+): ScriptedStream {
+  const { input = STREAM_URL, afterLast = "throw", now = 0, ...rest } = options;
+  const { reconnect } = rest;
+  const clock = new FakeClock(now);
+  const script = new ScriptedFetch(connections, { clock, afterLast });
+  const events = streamEvents(input, {
+    fetch: script.fetch,
+    clock,
+    ...rest,
+    reconnect: reconnect === undefined || reconnect === true
+      ? { jitter: 0 }
+      : reconnect && { jitter: 0, ...reconnect },
+  });
+  return {
+    clock,
+    script,
+    events,
+    get times() {
+      return script.requests.map(({ time }) => time);
+    },
+    get ids() {
+      return script.requests.map(({ headers }) => headers.get("last-event-id"));
+    },
+  };
+}
+
+/** What came of a stream: the data of its events, and what it ended with, if not well. */
+export interface Outcome {
+  readonly data: string[];
+  readonly error?: unknown;
+}
+
+/** Reads a stream to its end. */
+export async function outcomeOf(
+  events: AsyncIterable<ServerSentEvent>,
+): Promise<Outcome> {
+  const data: string[] = [];
+  try {
+    for await (const event of events) data.push(event.data);
+  } catch (error) {
+    return { data, error };
+  }
+  return { data };
+}
+
+/** The bytes of a text in UTF-8, each as the character that a header has for it. */
+export function asHeader(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}

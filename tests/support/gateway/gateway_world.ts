@@ -1,0 +1,120 @@
+/**
+ * A relay in front of a provider that does what a test tells it to.
+ *
+ * @module
+ */
+import type { RelayOptions } from "../../../relay/options.ts";
+import type { Topic, TopicEnd } from "../../../relay/topics/topic.ts";
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import { CallerStream } from "./caller_stream.ts";
+import { type ProviderExchange, RawProvider } from "./raw_provider.ts";
+import { startRelay, type TestRelay } from "../relay/relay.ts";
+import { until, within } from "../within.ts";
+
+/** The longest that anything is waited for, in milliseconds. */
+export const LIMIT = 10_000;
+
+/** How a request is made that is not the usual one. */
+export interface Asked {
+  /** Below `/v1/`. Default: `chat/completions`. */
+  readonly path?: string;
+  /** Besides `stream: true`. */
+  readonly body?: Readonly<Record<string, unknown>>;
+  /** Besides its type. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Takes it back. */
+  readonly signal?: AbortSignal;
+}
+
+/** A relay, and the one provider behind it, which is called `raw`. */
+export interface GatewayWorld extends AsyncDisposable, TestRelay {
+  /** The provider. */
+  readonly provider: RawProvider;
+  /** Asks for a stream. */
+  ask(asked?: Asked): Promise<CallerStream>;
+  /** Asks for a stream, and waits until the provider was asked; the answer is waited for later. */
+  begin(asked?: Asked): Promise<Begun>;
+  /** The topic of this name. */
+  topic(name: string): Topic;
+  /** Waits for a topic's end. */
+  ended(name: string): Promise<TopicEnd>;
+  /** The events of a topic so far. */
+  events(name: string): Promise<ServerSentEvent[]>;
+}
+
+/** A request that has reached the provider. */
+export interface Begun {
+  /** The provider's side. */
+  readonly exchange: ProviderExchange;
+  /** The caller's. */
+  readonly answer: Promise<CallerStream>;
+}
+
+/** Starts both. */
+export async function startGateway(
+  options: RelayOptions = {},
+  keys: {
+    key?: string;
+    keyHeader?: "authorization" | "x-api-key" | "api-key";
+  } = {},
+): Promise<GatewayWorld> {
+  const provider = await RawProvider.start();
+  const relay = await startRelay({
+    providers: [{ name: "raw", url: provider.url, ...keys }],
+    ...options,
+  });
+  const topic = (name: string): Topic => {
+    const found = relay.relay.topics.get(name);
+    if (!found) throw new Error(`There is no topic '${name}'`);
+    return found;
+  };
+  const ask = async (
+    { path = "chat/completions", body = {}, headers = {}, signal }: Asked = {},
+  ): Promise<CallerStream> =>
+    new CallerStream(
+      await within(
+        relay.request(`/v1/${path}`, {
+          method: "POST",
+          headers: { "content-type": "application/json", ...headers },
+          body: JSON.stringify({ stream: true, ...body }),
+          ...(signal && { signal }),
+        }),
+        LIMIT,
+        "the relay's answer",
+      ),
+    );
+  return {
+    ...relay,
+    provider,
+    ask,
+    async begin(asked) {
+      const answer = ask(asked);
+      answer.catch(() => {}); // waited for where it is of interest
+      const exchange = await provider.next();
+      await exchange.body();
+      return { exchange, answer };
+    },
+    topic,
+    ended: (name) =>
+      within(
+        until(() => relay.relay.topics.get(name), LIMIT, `topic ${name}`)
+          .then((topic) => topic.ended),
+        LIMIT,
+        `the end of topic ${name}`,
+      ),
+    async events(name) {
+      const { log } = topic(name);
+      const { first, next } = log;
+      if (first === next) return [];
+      const { entries } = await log.read(first, {
+        events: Infinity,
+        bytes: Infinity,
+      });
+      return entries.map(({ event }) => event);
+    },
+    async [Symbol.asyncDispose]() {
+      await relay[Symbol.asyncDispose]();
+      await provider[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * The relay's command line, run in a process of its own.
+ *
+ * @module
+ */
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { within } from "../within.ts";
+
+/** How it is run. */
+export interface RelayCommandOptions {
+  /** Besides `--port 0`. */
+  readonly args?: readonly string[];
+  /** Besides the environment of the test. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The permissions. Default: all. */
+  readonly permissions?: readonly string[];
+}
+
+/** The longest that its start is waited for, in milliseconds. */
+const LIMIT = 30_000;
+
+/** A relay that runs elsewhere. */
+export class RelayCommand implements AsyncDisposable {
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string;
+  /** What it has said on stderr, once it has ended. */
+  readonly stderr: Promise<string>;
+  readonly #process: Deno.ChildProcess;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+
+  private constructor(
+    process: Deno.ChildProcess,
+    lines: ReadableStreamDefaultReader<string>,
+    stderr: Promise<string>,
+    url: string,
+  ) {
+    this.#process = process;
+    this.#lines = lines;
+    this.stderr = stderr;
+    this.url = url;
+  }
+
+  /** Starts one; resolves when it listens. */
+  static async start(
+    { args = [], env = {}, permissions = ["-A"] }: RelayCommandOptions = {},
+  ): Promise<RelayCommand> {
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", ...permissions, "--no-prompt", "relay/main.ts"],
+        ...["--port", "0", "--drain", "0s", ...args],
+      ],
+      cwd: new URL("../../../", import.meta.url),
+      env: { NO_COLOR: "1", ...env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const stderr = new Response(process.stderr).text();
+    const lines = process.stdout.pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream()).getReader();
+    for (;;) {
+      const { done, value = "" } = await within(
+        lines.read(),
+        LIMIT,
+        "the relay's address",
+      );
+      const [, url] = /^Rivulet relay on (\S+)$/.exec(value) ?? [];
+      if (url !== undefined) {
+        return new RelayCommand(process, lines, stderr, url);
+      }
+      if (done) {
+        throw new Error(`The relay did not start: ${await stderr}`);
+      }
+    }
+  }
+
+  /** Stops it as the system does. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#process.kill("SIGTERM");
+    } catch {
+      // it has ended by itself
+    }
+    while (!(await this.#lines.read()).done);
+    await this.stderr;
+    await this.#process.status;
+  }
+}
