@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Clock } from "../src/fetch/clock.ts";
 import { systemClock } from "../src/fetch/clock.ts";
 import { providerOption } from "./gateway/provider.ts";
-import { parseOriginPattern } from "./http/origins/origin_pattern.ts";
+import { parseOriginPattern } from "./doors/http/origins/origin_pattern.ts";
 import { parseKeys } from "./rights/keys/parse_keys.ts";
 import { sourcePattern } from "./sources/guard/source_pattern.ts";
 import {

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import config from "../deno.json" with { type: "json" };
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
-import { EventStreams } from "./delivery/event_streams.ts";
+import { EventStreams } from "./doors/sse/event_streams.ts";
 import { FrameCache } from "./delivery/frames.ts";
 import { Pump } from "./delivery/pump.ts";
 import type { SlowReaders } from "./delivery/subscriber.ts";
@@ -9,17 +9,17 @@ import { Watch } from "./delivery/watch.ts";
 import {
   mergedWebsocketFormat,
   websocketFormat,
-} from "./delivery/websocket_format.ts";
-import { drain } from "./drain.ts";
+} from "./doors/websocket/format.ts";
+import { drain } from "./doors/drain.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recorder.ts";
-import { Entrance } from "./http/entrance.ts";
-import { Origins } from "./http/origins/origins.ts";
-import { publishFrame } from "./http/topics/publish_frame.ts";
-import { RefusedSockets } from "./http/refused_sockets.ts";
-import { createRequestHandler } from "./http/routes.ts";
-import { HttpServer } from "./http/server.ts";
-import { UpgradeHandler } from "./http/upgrade.ts";
+import { Entrance } from "./doors/http/entrance.ts";
+import { Origins } from "./doors/http/origins/origins.ts";
+import { publishFrame } from "./doors/websocket/publish_frame.ts";
+import { RefusedSockets } from "./doors/http/refused_sockets.ts";
+import { createRequestHandler } from "./doors/http/routes.ts";
+import { HttpServer } from "./doors/http/server.ts";
+import { UpgradeHandler } from "./doors/websocket/upgrade.ts";
 import { ClientAddresses } from "./limits/client_addresses.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";

@@ -1,4 +1,4 @@
-import { DeliveryCounts } from "../metrics/delivery_counts.ts";
+import { DeliveryCounts } from "./delivery_counts.ts";
 import type { LogRange, ReadBudget } from "../topics/log.ts";
 import type { Topic } from "../topics/topic.ts";
 import { Folder } from "./fold.ts";

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { DeliveryCounts } from "../metrics/delivery_counts.ts";
+import type { DeliveryCounts } from "./delivery_counts.ts";
 import type { After } from "../topics/position.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Format, GapReason, SubscriptionMessage } from "./format.ts";

@@ -4,7 +4,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { type CompleteRetryPolicy, wait } from "../../src/fetch/retry.ts";
-import type { StreamRequest } from "../delivery/event_streams.ts";
+import type { StreamRequest } from "../doors/sse/event_streams.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type {
   ProviderOutcome,

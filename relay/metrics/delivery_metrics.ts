@@ -1,7 +1,7 @@
 import { Gauge, Histogram, type Registry } from "prom-client";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { copiedCounter } from "./copied_counter.ts";
-import { DeliveryCounts } from "./delivery_counts.ts";
+import { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import type { LagDoor, Reader } from "./lag_sampler.ts";
 import type { Observer } from "./observer.ts";
 

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
-import type { DeliveryCounts } from "./delivery_counts.ts";
+import type { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import {
   type DeliveryDoor,
   DeliveryMetrics,

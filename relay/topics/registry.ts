@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { Retention } from "./retention.ts";
-import { MemoryLog } from "./stores/memory_log.ts";
+import { MemoryLog } from "../stores/memory_log.ts";
 import { type EndStatus, Topic, type TopicEnd } from "./topic.ts";
 import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
 

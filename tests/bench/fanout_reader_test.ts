@@ -7,7 +7,7 @@ import {
 } from "../../bench/fanout/generator/protocol.ts";
 import { Tally } from "../../bench/fanout/generator/tally.ts";
 import { WebSocketReader } from "../../bench/fanout/generator/websocket_reader.ts";
-import { textFrame } from "../../relay/delivery/websocket_format.ts";
+import { textFrame } from "../../relay/doors/websocket/format.ts";
 import { propertyParameters } from "../support/property.ts";
 
 const SIZE = 120;

@@ -1,6 +1,6 @@
 // Who does not read costs the relay little memory, and nobody else any time.
 import { assert, assertEquals } from "@std/assert";
-// @ts-types="../../relay/delivery/ws.d.ts"
+// @ts-types="../../relay/doors/websocket/ws.d.ts"
 import { WebSocket } from "ws";
 import { RelayProcess } from "../support/relay/relay_process.ts";
 import { stalledSockets } from "../support/relay/stalled_sockets.ts";

@@ -3,13 +3,13 @@ import type { Duplex } from "node:stream";
 import { assert, assertEquals } from "@std/assert";
 import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { Pump } from "../../../relay/delivery/pump.ts";
-import type { RelayWebSocket } from "../../../relay/delivery/relay_websocket.ts";
+import type { RelayWebSocket } from "../../../relay/doors/websocket/relay_websocket.ts";
 import { Watch } from "../../../relay/delivery/watch.ts";
-import { WebSocketConnection } from "../../../relay/delivery/websocket.ts";
+import { WebSocketConnection } from "../../../relay/doors/websocket/connection.ts";
 import {
   mergedWebsocketFormat,
   websocketFormat,
-} from "../../../relay/delivery/websocket_format.ts";
+} from "../../../relay/doors/websocket/format.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { FULL_ACCESS } from "../../../relay/rights/access.ts";

@@ -3,9 +3,9 @@ import fc from "fast-check";
 import {
   mergedWebsocketFormat,
   websocketFormat,
-} from "../../../relay/delivery/websocket_format.ts";
+} from "../../../relay/doors/websocket/format.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
-import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

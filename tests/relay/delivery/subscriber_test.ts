@@ -5,7 +5,7 @@ import type { FakeClock } from "../../../src/testing/fake_clock.ts";
 import type { Log, LogRange, ReadBudget } from "../../../relay/topics/log.ts";
 import type { After } from "../../../relay/topics/position.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
-import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import {
   messages,

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { Recorder } from "../../../relay/gateway/recorder.ts";
 import { FixtureSource } from "../../../relay/sources/fixture.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
-import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import { openFixture } from "../../../src/model/fixture.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";

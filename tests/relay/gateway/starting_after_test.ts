@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { offsetAfter } from "../../../relay/gateway/starting_after.ts";
-import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {

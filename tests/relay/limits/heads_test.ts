@@ -1,7 +1,7 @@
 // What the head of a request may be, and how long it may take.
 import { assert, assertEquals } from "@std/assert";
-import { RefusedSockets } from "../../../relay/http/refused_sockets.ts";
-import { HttpServer } from "../../../relay/http/server.ts";
+import { RefusedSockets } from "../../../relay/doors/http/refused_sockets.ts";
+import { HttpServer } from "../../../relay/doors/http/server.ts";
 import { ClientAddresses } from "../../../relay/limits/client_addresses.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { readProblem } from "../../support/http/raw_answer.ts";

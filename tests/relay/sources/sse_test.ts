@@ -3,7 +3,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { systemClock } from "../../../src/fetch/clock.ts";
 import { SseSource } from "../../../relay/sources/sse.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
-import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 
 /** An upstream that answers each connection by hand. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-// @ts-types="../../../relay/delivery/ws.d.ts"
+// @ts-types="../../../relay/doors/websocket/ws.d.ts"
 import { WebSocket as WsWebSocket } from "ws";
 
 /** Which client. */

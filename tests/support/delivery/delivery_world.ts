@@ -24,7 +24,7 @@ import {
   DEFAULT_RETENTION,
   type Retention,
 } from "../../../relay/topics/retention.ts";
-import { MemoryLog } from "../../../relay/topics/stores/memory_log.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

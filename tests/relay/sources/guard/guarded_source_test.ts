@@ -9,7 +9,7 @@ import { createGuardedFetch } from "../../../../relay/sources/guard/guarded_fetc
 import { SourcePolicy } from "../../../../relay/sources/guard/source_policy.ts";
 import { Sources, type SourceSpec } from "../../../../relay/sources/sources.ts";
 import { DEFAULT_RETENTION } from "../../../../relay/topics/retention.ts";
-import { MemoryLog } from "../../../../relay/topics/stores/memory_log.ts";
+import { MemoryLog } from "../../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../../relay/topics/topic.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { passTime } from "../../../support/pass_time.ts";

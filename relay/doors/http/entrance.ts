@@ -1,0 +1,173 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { getLogger } from "@logtape/logtape";
+import type { WebSocketCaller } from "../websocket/connection.ts";
+import type {
+  ClientAddress,
+  ClientAddresses,
+} from "../../limits/client_addresses.ts";
+import type { Problem } from "../../problem.ts";
+import { type Access, FULL_ACCESS } from "../../rights/access.ts";
+import type { Authority } from "../../rights/authority.ts";
+import { OPEN_AUTHORITY } from "../../rights/open_authority.ts";
+import {
+  type Credential,
+  type CredentialRequest,
+  findCredential,
+} from "../../rights/credential.ts";
+import { withoutToken } from "../../rights/without_token.ts";
+import { applyCors } from "./origins/apply_cors.ts";
+import type { Call } from "./call.ts";
+import { forwardedFor } from "./forwarded_for.ts";
+import type { Origins } from "./origins/origins.ts";
+
+/** What letting callers in takes. */
+export interface EntranceContext {
+  /** Says what the holder of a token may do. */
+  readonly authority: Authority;
+  /** Whether a token may come in a URL. */
+  readonly allowQueryToken: boolean;
+  /** Which web pages may ask. */
+  readonly origins: Origins;
+  /** Whose address a request is. */
+  readonly addresses: ClientAddresses;
+  /** Counts a refusal, by its code. */
+  refused(code: string): void;
+}
+
+/** Where a call goes: to the relay itself, or to a provider behind it. */
+export type CallDoor = "http" | "gateway";
+
+const logger = getLogger(["rivulet", "relay", "http"]);
+
+/** Says of each request who has made it, and lets pass who may. */
+export class Entrance {
+  readonly #context: EntranceContext;
+
+  /** Makes an entrance. */
+  constructor(context: EntranceContext) {
+    this.#context = context;
+  }
+
+  /**
+   * Looks at which page a request is of; to be called before all else.
+   *
+   * @param response Not yet begun: what the browser has to be told is added to it.
+   * @returns The whole answer, where a browser has only asked whether its page may ask.
+   * @throws {Problem} If it is of a page that may not use the relay.
+   */
+  greet(response: ServerResponse): Response | undefined {
+    return applyCors(response, this.#context.origins);
+  }
+
+  /** Lets a request pass for which nobody needs a token. */
+  open(request: Request, response: ServerResponse): Call {
+    return this.#call(request, response, FULL_ACCESS, undefined);
+  }
+
+  /**
+   * Lets pass who has a token, where one is needed.
+   *
+   * @throws {Problem} 400, 401 or 503 if there is none that is good; by rejecting.
+   */
+  async admit(
+    request: Request,
+    response: ServerResponse,
+    door: CallDoor = "http",
+  ): Promise<Call> {
+    const { headers } = request;
+    const query = new URL(request.url).searchParams;
+    const credential = this.#credential({ door, headers, query });
+    const { authority } = this.#context;
+    const access = await authority.authorize(credential?.token);
+    return this.#call(request, response, access, credential);
+  }
+
+  /**
+   * Lets an upgrade pass of who has a token, where one is needed, and is of a page
+   * that may ask.
+   *
+   * @throws {Problem} If it may not be; by rejecting.
+   */
+  async admitUpgrade(incoming: IncomingMessage): Promise<WebSocketCaller> {
+    const { authority, origins } = this.#context;
+    const { headers, url = "/" } = incoming;
+    origins.check(headers);
+    // The host is of no interest here, and may be anything.
+    const query = new URL(url, "http://relay").searchParams;
+    const credential = this.#credential({ door: "upgrade", headers, query });
+    const access = await authority.authorize(credential?.token);
+    return { access, ...this.#addressOf(incoming) };
+  }
+
+  /** Takes note of a request or an upgrade that was refused. */
+  refused({ status, code }: Problem, incoming: IncomingMessage): void {
+    const { method, url = "" } = incoming;
+    const { address } = this.#addressOf(incoming);
+    this.#context.refused(code);
+    logger.info("Refused {method} {path} of {address}: {status} {code}", {
+      method,
+      // Keys of providers are in queries too, and of many names.
+      path: url.replace(/[?#].*$/s, ""),
+      address,
+      status,
+      code,
+    });
+  }
+
+  /** Takes note of what was refused before it could be read. */
+  refusedUnread({ status, code }: Problem, address: string): void {
+    this.#context.refused(code);
+    logger.info("Refused what came of {address}: {status} {code}", {
+      address,
+      status,
+      code,
+    });
+  }
+
+  #call(
+    request: Request,
+    response: ServerResponse,
+    access: Access,
+    credential: Credential | undefined,
+  ): Call {
+    const { address, network } = this.#addressOf(response.req);
+    const { url } = request;
+    return {
+      request,
+      headers: withoutCredential(request.headers, credential),
+      url: new URL(
+        this.#context.authority === OPEN_AUTHORITY ? url : withoutToken(url),
+      ),
+      response,
+      access,
+      address,
+      client: access.identity || network,
+    };
+  }
+
+  #credential(
+    request: Omit<CredentialRequest, "allowQueryToken">,
+  ): Credential | undefined {
+    const { allowQueryToken, authority } = this.#context;
+    // What is nobody's token is the provider's: it is passed on.
+    if (authority === OPEN_AUTHORITY) return undefined;
+    return findCredential({ ...request, allowQueryToken });
+  }
+
+  #addressOf(incoming: IncomingMessage): ClientAddress {
+    const { remoteAddress } = incoming.socket;
+    return this.#context.addresses.of(remoteAddress, forwardedFor(incoming));
+  }
+}
+
+/** A caller may have said its token more than once. */
+function withoutCredential(
+  headers: Headers,
+  credential: Credential | undefined,
+): Headers {
+  if (!credential) return headers;
+  const { token } = credential;
+  return new Headers(
+    [...headers].filter(([, value]) => !value.includes(token)),
+  );
+}

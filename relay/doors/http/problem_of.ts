@@ -1,0 +1,65 @@
+import { STATUS_CODE } from "@std/http/status";
+import { Problem } from "../../problem.ts";
+import { BodyLimitError } from "../../sources/bounded_body.ts";
+import { PublishError } from "../../sources/publish.ts";
+import {
+  InvalidTopicNameError,
+  TopicLimitError,
+} from "../../topics/registry.ts";
+import { TopicEndedError } from "../../topics/topic.ts";
+
+/** When a topic may have gone, in seconds: a guess. */
+const RETRY_AFTER = "5";
+
+/**
+ * Turns what was thrown into what is told.
+ *
+ * @returns `undefined` for what is not foreseen, which is not told.
+ */
+export function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof Problem) return error;
+  if (error instanceof InvalidTopicNameError) {
+    return new Problem(STATUS_CODE.BadRequest, error.code, error.message);
+  }
+  if (error instanceof TopicEndedError) {
+    return new Problem(STATUS_CODE.Conflict, error.code, error.message, {
+      end: error.end,
+    });
+  }
+  if (error instanceof TopicLimitError) {
+    const status = error.code === "too_many_topics"
+      ? STATUS_CODE.ServiceUnavailable
+      : STATUS_CODE.TooManyRequests;
+    return new Problem(status, error.code, error.message, {}, {
+      "Retry-After": RETRY_AFTER,
+    });
+  }
+  if (error instanceof BodyLimitError) {
+    const status = error.code === "body_timeout"
+      ? STATUS_CODE.RequestTimeout
+      : STATUS_CODE.ContentTooLarge;
+    return new Problem(status, error.code, error.message);
+  }
+  if (error instanceof PublishError) {
+    const status = {
+      invalid_body: STATUS_CODE.BadRequest,
+      body_incomplete: STATUS_CODE.BadRequest,
+      body_too_large: STATUS_CODE.ContentTooLarge,
+      event_too_large: STATUS_CODE.ContentTooLarge,
+      key_in_use: STATUS_CODE.Conflict,
+      publish_rate: STATUS_CODE.TooManyRequests,
+    }[error.code];
+    const added = error.added && { added: error.added };
+    const { retryIn } = error;
+    return new Problem(
+      status,
+      error.code,
+      error.message,
+      added,
+      retryIn === undefined
+        ? {}
+        : { "Retry-After": `${Math.ceil(retryIn / 1_000)}` },
+    );
+  }
+  return undefined;
+}

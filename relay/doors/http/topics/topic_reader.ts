@@ -1,0 +1,180 @@
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { accepts } from "@std/http/negotiation";
+import { STATUS_CODE } from "@std/http/status";
+import { z } from "zod";
+import { afterText } from "../../websocket/client_message.ts";
+import type { StreamRequest } from "../../sse/event_streams.ts";
+import { Problem, unknownTopic } from "../../../problem.ts";
+import type { ReadBudget } from "../../../topics/log.ts";
+import { parseAfter } from "../../../topics/position.ts";
+import type { TopicRegistry } from "../../../topics/registry.ts";
+import type { Topic } from "../../../topics/topic.ts";
+import type { Call } from "../call.ts";
+import { describeTopic } from "./describe_topic.ts";
+import { parseWith } from "./parse_with.ts";
+
+/** What reading topics takes. */
+export interface TopicReaderContext {
+  /** The topics. */
+  readonly topics: TopicRegistry;
+  /** Whether an unknown topic can be waited for. */
+  readonly awaitTopics: boolean;
+  /** Why new subscribers are refused, if they are. */
+  refusal(): Problem | undefined;
+  /** Answers with a topic's events. */
+  stream(request: StreamRequest): "streaming" | "at end";
+}
+
+const PAGE: ReadBudget = { events: 1_000, bytes: 1024 * 1024 };
+
+const streamQuery = z.object({ after: afterText.optional() });
+
+const pageQuery = z.object({
+  after: afterText.optional(),
+  limit: z.coerce.number().int().min(1).max(PAGE.events).optional(),
+});
+
+/** Answers those who want to know of topics, and of what is in them (protocol, sections 3 and 4). */
+export class TopicReader {
+  readonly #context: TopicReaderContext;
+
+  /** Makes a reader of topics. */
+  constructor(context: TopicReaderContext) {
+    this.#context = context;
+  }
+
+  /** Lists the topics that the caller may read. */
+  list({ access }: Call): Response {
+    const topics = [];
+    for (const topic of this.#context.topics) {
+      if (access.may("read", topic.name)) topics.push(describeTopic(topic));
+    }
+    return Response.json({ topics });
+  }
+
+  /** Answers with a topic's events: a stream of them, or a page. */
+  get(call: Call, name: string): Response | Promise<Response> {
+    switch (accepts(call.request, "text/event-stream", "application/json")) {
+      case "text/event-stream":
+        return this.#stream(call, name);
+      case "application/json":
+        return this.#page(call, name);
+      default:
+        throw new Problem(
+          STATUS_CODE.NotAcceptable,
+          "not_acceptable",
+          "Expected an Accept of text/event-stream or application/json",
+        );
+    }
+  }
+
+  /** Tells how a topic is, in headers. */
+  head(_call: Call, name: string): Response {
+    const { epoch, next, state, upstream, end } = describeTopic(
+      this.#known(name),
+    );
+    return new Response(null, {
+      headers: {
+        "Rivulet-Epoch": epoch,
+        "Rivulet-Next": String(next),
+        "Rivulet-State": state,
+        ...(upstream && { "Rivulet-Upstream": upstream.state }),
+        ...(end && { "Rivulet-End": end.status }),
+        "Cache-Control": "no-store",
+      },
+    });
+  }
+
+  #known(name: string): Topic {
+    const topic = this.#context.topics.get(name);
+    if (!topic) throw unknownTopic(name);
+    return topic;
+  }
+
+  #stream(call: Call, name: string): Response {
+    const { request, url, response, access, address } = call;
+    const { topics, awaitTopics } = this.#context;
+    const refusal = this.#context.refusal();
+    if (refusal) throw refusal;
+    const { searchParams } = url;
+    const query = parseWith(
+      streamQuery,
+      Object.fromEntries(searchParams),
+      "invalid_position",
+    );
+    if (
+      (searchParams.get("mode") ?? "all") !== "all" ||
+      searchParams.has("window") || searchParams.has("snapshot")
+    ) {
+      throw new Problem(
+        STATUS_CODE.BadRequest,
+        "unsupported",
+        "An event stream is delivered in mode 'all', without 'window' and 'snapshot': use a WebSocket for these",
+      );
+    }
+    const topic = awaitTopics
+      ? topics.await(name, access.identity)
+      : this.#known(name);
+    // A reconnecting EventSource repeats its URL: what it has read since is in the header.
+    const lastEventId = request.headers.get("last-event-id");
+    const after = lastEventId
+      // An id that no relay gave is a position of another log.
+      ? parseAfter(lastEventId) ?? { epoch: "", offset: 1 }
+      : query.after ?? topic.from;
+    const raw = searchParams.has("raw");
+    const { expires } = access;
+    const outcome = this.#context.stream({
+      response,
+      topic,
+      after,
+      raw,
+      address,
+      expires,
+    });
+    return outcome === "at end"
+      ? new Response(null, { status: STATUS_CODE.NoContent })
+      : RESPONSE_ALREADY_SENT;
+  }
+
+  async #page({ url }: Call, name: string): Promise<Response> {
+    const { log, state } = this.#known(name);
+    const { after = "start", limit = PAGE.events } = parseWith(
+      pageQuery,
+      Object.fromEntries(url.searchParams),
+      "invalid_query",
+    );
+    const { epoch, first, next } = log;
+    let from = first;
+    let recovered = true;
+    if (after === "now") {
+      from = next;
+    } else if (after !== "start") {
+      const last = state.kind === "ended" ? next : next - 1;
+      recovered = after.epoch === epoch && after.offset + 1 >= first &&
+        after.offset <= last;
+      if (recovered) from = Math.min(after.offset + 1, next);
+    }
+    const entries = from < next
+      ? (await log.read(from, { ...PAGE, events: limit })).entries
+      : [];
+    const to = from + entries.length;
+    const end = state.kind === "ended" && to === next
+      ? { offset: next, ...state.end }
+      : undefined;
+    const facts = JSON.stringify({
+      epoch,
+      offset: from,
+      next: to,
+      recovered,
+      state: state.kind,
+      end,
+    });
+    const events = entries.map(({ json }) => json).join(",");
+    return new Response(`${facts.slice(0, -1)},"events":[${events}]}`, {
+      headers: {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+      },
+    });
+  }
+}

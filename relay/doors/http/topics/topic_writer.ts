@@ -1,0 +1,185 @@
+import { STATUS_CODE } from "@std/http/status";
+import { z } from "zod";
+import { endReason } from "../../websocket/client_message.ts";
+import { Problem, unknownTopic } from "../../../problem.ts";
+import type { BodyLimits } from "../../../sources/bounded_body.ts";
+import type { SourcePolicy } from "../../../sources/guard/source_policy.ts";
+import type { Publisher, PublishType } from "../../../sources/publish.ts";
+import type { Sources } from "../../../sources/sources.ts";
+import type { TopicRegistry } from "../../../topics/registry.ts";
+import {
+  type EndStatus,
+  type Topic,
+  TopicEndedError,
+} from "../../../topics/topic.ts";
+import type { Call } from "../call.ts";
+import { checkSource, putBody } from "./check_source.ts";
+import { describeTopic } from "./describe_topic.ts";
+import { parseWith } from "./parse_with.ts";
+import { readJson } from "./read_json.ts";
+
+/** What changing topics takes. */
+export interface TopicWriterContext {
+  /** The topics. */
+  readonly topics: TopicRegistry;
+  /** What fills them from elsewhere. */
+  readonly sources: Sources;
+  /** What fills them by `POST`. */
+  readonly publisher: Publisher;
+  /** How much of a body is taken, and how fast it has to come. */
+  readonly bodyLimits: BodyLimits;
+  /** From where topics may be filled that are made by request. */
+  readonly sourcePolicy: SourcePolicy;
+}
+
+const PUBLISH_TYPES: ReadonlySet<string> = new Set<PublishType>([
+  "text/event-stream",
+  "application/json",
+  "text/plain",
+]);
+
+const endBody = z.strictObject({
+  status: z.enum(["complete", "failed", "truncated", "cancelled", "expired"])
+    .default("complete"),
+  reason: endReason.optional(),
+});
+
+const cancelBody = endBody.pick({ reason: true });
+
+/** Answers those who make, fill, end and delete topics (protocol, section 4). */
+export class TopicWriter {
+  readonly #context: TopicWriterContext;
+
+  /** Makes a writer of topics. */
+  constructor(context: TopicWriterContext) {
+    this.#context = context;
+  }
+
+  /** Makes a topic, with a source or without. */
+  async put({ request, access }: Call, name: string): Promise<Response> {
+    const { topics, sources, bodyLimits, sourcePolicy } = this.#context;
+    const { source } = parseWith(
+      putBody,
+      await readJson(request, bodyLimits),
+      "invalid_body",
+    );
+    const spec = source && checkSource(source, sourcePolicy);
+    const before = topics.get(name);
+    if (before && !topics.isAwaited(before)) {
+      const same = JSON.stringify(sources.get(before)) === JSON.stringify(spec);
+      if (same) return Response.json(describeTopic(before));
+      throw new Problem(
+        STATUS_CODE.Conflict,
+        "topic_exists",
+        `There is a topic '${name}' with another source: delete it first`,
+      );
+    }
+    // It was cancelled while somebody waited for it.
+    if (before?.state.kind === "ended") {
+      throw new TopicEndedError(name, before.state.end);
+    }
+    const topic = topics.create(name, access.identity);
+    if (spec) this.#start(topic, spec);
+    return Response.json(describeTopic(topic), {
+      status: STATUS_CODE.Created,
+      headers: { Location: `/topics/${name}` },
+    });
+  }
+
+  /** Adds events to a topic, which is made if there is none. */
+  async post(call: Call, name: string): Promise<Response> {
+    const { topics, publisher } = this.#context;
+    const { headers, body, signal } = call.request;
+    const type = (headers.get("content-type") ?? "")
+      .split(";")[0]!.trim().toLowerCase(); // split gives one part at least
+    if (!PUBLISH_TYPES.has(type)) {
+      throw new Problem(
+        STATUS_CODE.UnsupportedMediaType,
+        "unsupported_media_type",
+        `Expected a Content-Type of ${
+          [...PUBLISH_TYPES].join(", ")
+        }: got '${type}'`,
+      );
+    }
+    const before = topics.get(name);
+    const isNew = !before || topics.isAwaited(before);
+    const topic = topics.create(name, call.access.identity);
+    if (topic.state.kind === "ended") {
+      throw new TopicEndedError(topic.name, topic.state.end);
+    }
+    try {
+      const published = await publisher.publish(topic, {
+        type: type as PublishType, // one of PUBLISH_TYPES
+        body,
+        key: headers.get("idempotency-key") ?? undefined,
+        client: call.client,
+        signal,
+      });
+      return Response.json(published);
+    } catch (error) {
+      if (isNew) topics.release(topic);
+      if (error instanceof TopicEndedError) endAfterAnswer(call);
+      throw error;
+    }
+  }
+
+  /** Ends a topic as its source would. */
+  async end({ request }: Call, name: string): Promise<Response> {
+    const { status, reason } = parseWith(
+      endBody,
+      await readJson(request, this.#context.bodyLimits),
+      "invalid_body",
+    );
+    return await this.#conclude(name, status, reason);
+  }
+
+  /** Stops what fills a topic. */
+  async cancel({ request }: Call, name: string): Promise<Response> {
+    const { reason } = parseWith(
+      cancelBody,
+      await readJson(request, this.#context.bodyLimits),
+      "invalid_body",
+    );
+    return await this.#conclude(name, "cancelled", reason);
+  }
+
+  /** Forgets a topic. */
+  remove(_call: Call, name: string): Response {
+    if (!this.#context.topics.delete(name)) throw unknownTopic(name);
+    return new Response(null, { status: STATUS_CODE.NoContent });
+  }
+
+  #start(topic: Topic, spec: Parameters<Sources["start"]>[1]): void {
+    const { topics, sources } = this.#context;
+    try {
+      sources.start(topic, spec);
+    } catch (error) {
+      topics.release(topic);
+      throw error;
+    }
+  }
+
+  async #conclude(
+    name: string,
+    status: EndStatus,
+    reason: string | undefined,
+  ): Promise<Response> {
+    const topic = this.#context.topics.get(name);
+    if (!topic) throw unknownTopic(name);
+    topic.end(status, reason);
+    const ended = await topic.ended;
+    // An earlier verdict stands; to repeat it is no error.
+    if (ended.status !== status) throw new TopicEndedError(topic.name, ended);
+    return Response.json(describeTopic(topic));
+  }
+}
+
+/**
+ * Says that nothing more is wanted of a body that is still on its way. What
+ * comes of it is read a little longer: to close the connection at once would
+ * take the answer from a sender that is just writing.
+ */
+function endAfterAnswer({ response }: Call): void {
+  const { socket } = response; // no longer its own once it has finished
+  response.on("finish", () => socket?.end());
+}

@@ -1,0 +1,67 @@
+import { Buffer } from "node:buffer";
+import type { LogRange } from "../../topics/log.ts";
+import { formatPosition } from "../../topics/position.ts";
+import type { Topic } from "../../topics/topic.ts";
+import type { Format, SubscriptionMessage } from "../../delivery/format.ts";
+
+/** How the names begin that are the relay's own. */
+const OWN = "rivulet.";
+
+function written(
+  topic: Topic,
+  { offset, entries }: LogRange,
+  nameOf: (event: string) => string,
+): Uint8Array {
+  const { epoch } = topic.log;
+  let text = "";
+  let at = offset;
+  for (const { event: { event, data, id } } of entries) {
+    if (event !== "message") text += `event: ${nameOf(event)}\n`;
+    text += `id: ${epoch}:${at++}\n`;
+    if (id !== "") text += `upstream-id: ${id}\n`;
+    text += `data: ${data.replaceAll("\n", "\ndata: ")}\n\n`;
+  }
+  return Buffer.from(text);
+}
+
+/** What an upstream calls as the relay calls its own must not be taken for that. */
+function nameOfOther(event: string): string {
+  return event.startsWith(OWN) ? `upstream.${event}` : event;
+}
+
+/** The id that resumes after this message; `undefined` where it does not move the reader. */
+function positionAfter(message: SubscriptionMessage): number | undefined {
+  switch (message.type) {
+    case "gap":
+      return message.to > 0 ? message.to : undefined;
+    case "end":
+      return message.offset;
+    default:
+      return undefined;
+  }
+}
+
+/** Protocol, section 3: upstream events, and the relay's own as `rivulet.*`. */
+export const sseFormat: Format = {
+  events: (topic, range) => written(topic, range, nameOfOther),
+  message(message: SubscriptionMessage, topic: Topic): Uint8Array | undefined {
+    if (message.type === "subscribed") return undefined;
+    const offset = positionAfter(message);
+    const id = offset === undefined
+      ? ""
+      : `id: ${formatPosition({ epoch: topic.log.epoch, offset })}\n`;
+    return Buffer.from(
+      `event: ${OWN}${message.type}\n${id}data: ${JSON.stringify(message)}\n\n`,
+    );
+  },
+  heartbeat(): Uint8Array {
+    return Buffer.from(":\n\n");
+  },
+};
+
+/** Protocol, section 3, `?raw`: only what the upstream sent. */
+export const rawSseFormat: Format = {
+  ...sseFormat,
+  events: (topic, range) => written(topic, range, (event) => event),
+  message: (): undefined => undefined,
+};

@@ -1,0 +1,119 @@
+import { z } from "zod";
+import { parseAfter } from "../../topics/position.ts";
+import { topicName } from "../../topics/topic_name.ts";
+
+/** Accepts a position, `start` or `now`. */
+export const afterText = z.string().transform((text, context) => {
+  const after = parseAfter(text);
+  if (after !== undefined) return after;
+  context.addIssue({
+    code: "custom",
+    message: `Expected <epoch>:<offset>, 'start' or 'now': got ${
+      JSON.stringify(text.slice(0, 100))
+    }`,
+  });
+  return z.NEVER;
+});
+
+/** Accepts how a reader that is behind is treated (protocol, section 2). */
+export const deliveryMode = z.enum(["all", "merge", "latest"]);
+
+/** Accepts why a topic ends, in words. */
+export const endReason: z.ZodString = z.string().max(1_000);
+
+const subscribeMessage = z.object({
+  type: z.literal("subscribe"),
+  topic: topicName,
+  after: afterText.optional(),
+  mode: deliveryMode.optional(),
+  window: z.int().positive().optional(),
+  snapshot: z.boolean().optional(),
+});
+
+const publishMessage = z.object({
+  type: z.literal("publish"),
+  topic: topicName,
+  // What an event has to be is for those to say who add it.
+  events: z.array(z.unknown()).min(1),
+  id: z.string().min(1).max(256).optional(),
+});
+
+const clientMessage = z.discriminatedUnion("type", [
+  subscribeMessage,
+  z.object({ type: z.literal("unsubscribe"), topic: topicName }),
+  z.object({
+    type: z.literal("ack"),
+    topic: topicName,
+    offset: z.int().nonnegative(),
+  }),
+  z.object({
+    type: z.literal("cancel"),
+    topic: topicName,
+    reason: endReason.optional(),
+  }),
+  publishMessage,
+  z.object({ type: z.literal("auth"), token: z.string().min(1) }),
+  z.object({ type: z.literal("heartbeat"), time: z.number().optional() }),
+]);
+
+/** What a subscriber may say (protocol, section 2). */
+export type ClientMessage = z.infer<typeof clientMessage>;
+
+/** What a subscriber asks for, whichever door it came through. */
+export type SubscribeRequest = Omit<z.infer<typeof subscribeMessage>, "type">;
+
+/** What a client wants to add to a topic. */
+export type PublishRequest = Omit<z.infer<typeof publishMessage>, "type">;
+
+/** What came of reading a client's message. */
+export type ClientMessageResult =
+  | { readonly kind: "message"; readonly message: ClientMessage }
+  /** It is no message at all: the connection cannot be trusted any further. */
+  | { readonly kind: "malformed"; readonly reason: string }
+  /** It is a message that cannot be answered: it is refused, and that is all. */
+  | {
+    readonly kind: "refused";
+    readonly code: "unknown_type" | "invalid_message" | "invalid_topic";
+    readonly reason: string;
+    readonly topic?: string;
+  };
+
+const KNOWN: ReadonlySet<string> = new Set(
+  clientMessage.options.map((option) => option.shape.type.value),
+);
+
+/** Reads one text frame of a client. */
+export function parseClientMessage(text: string): ClientMessageResult {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { kind: "malformed", reason: "Expected JSON" };
+  }
+  const named = z.looseObject({ type: z.string() }).safeParse(value);
+  if (!named.success) {
+    return { kind: "malformed", reason: "Expected an object with a 'type'" };
+  }
+  const { type, topic } = named.data;
+  const about = topicName.safeParse(topic);
+  const concerning = about.success ? { topic: about.data } : {};
+  if (!KNOWN.has(type)) {
+    return {
+      kind: "refused",
+      code: "unknown_type",
+      reason: `Expected a type of ${[...KNOWN].join(", ")}: got ${
+        JSON.stringify(type.slice(0, 50))
+      }`,
+      ...concerning,
+    };
+  }
+  const parsed = clientMessage.safeParse(value);
+  if (parsed.success) return { kind: "message", message: parsed.data };
+  const [issue] = parsed.error.issues;
+  return {
+    kind: "refused",
+    code: issue?.path[0] === "topic" ? "invalid_topic" : "invalid_message",
+    reason: `${issue?.path.join(".")}: ${issue?.message}`,
+    ...concerning,
+  };
+}

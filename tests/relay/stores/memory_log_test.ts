@@ -1,0 +1,130 @@
+import fc from "fast-check";
+import { assert, assertEquals } from "@std/assert";
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
+import { propertyParameters } from "../../support/property.ts";
+
+function message(data: string): ServerSentEvent {
+  return { event: "message", data, id: "" };
+}
+
+const ALL = { events: Infinity, bytes: Infinity };
+
+Deno.test("MemoryLog counts offsets from 1, without gaps", () => {
+  using log = new MemoryLog(DEFAULT_RETENTION, new FakeClock());
+  assertEquals([log.first, log.next], [1, 1]);
+  assertEquals(log.append([message("a"), message("b")]), 1);
+  assertEquals(log.append([message("c")]), 3);
+  assertEquals([log.first, log.next], [1, 4]);
+  const { offset, entries } = log.read(2, ALL);
+  assertEquals(offset, 2);
+  assertEquals(entries.map(({ event }) => event.data), ["b", "c"]);
+});
+
+Deno.test("MemoryLog encodes as the protocol says: no 'message', no empty id", () => {
+  using log = new MemoryLog(DEFAULT_RETENTION, new FakeClock());
+  log.append([
+    message('a"\n\u2028'),
+    { event: "x", data: "", id: "" },
+    { event: "message", data: "é", id: "7" },
+  ]);
+  assertEquals(log.read(1, ALL).entries.map(({ json }) => JSON.parse(json)), [
+    { data: 'a"\n\u2028' },
+    { event: "x", data: "" },
+    { data: "é", id: "7" },
+  ]);
+  for (const { json, size } of log.read(1, ALL).entries) {
+    assertEquals(size, new TextEncoder().encode(json).length);
+  }
+});
+
+Deno.test("MemoryLog reads at most its budget, and one event at least", () => {
+  using log = new MemoryLog(DEFAULT_RETENTION, new FakeClock());
+  log.append(Array.from({ length: 10 }, () => message("x".repeat(89)))); // 100 bytes each
+  assertEquals(log.read(1, ALL).entries[0]?.size, 100);
+  const count = (events: number, bytes: number): number =>
+    log.read(3, { events, bytes }).entries.length;
+  assertEquals(count(3, Infinity), 3);
+  assertEquals(count(100, 299), 2);
+  assertEquals(count(100, 300), 3);
+  assertEquals(count(100, 1), 1);
+  assertEquals(count(100, Infinity), 8);
+});
+
+Deno.test("MemoryLog gives up events by count, bytes and age", async () => {
+  const clock = new FakeClock();
+  using log = new MemoryLog(
+    { maxEvents: 4, maxBytes: 350, maxAge: 1_000 },
+    clock,
+  );
+  const sized = (size: number) => message("x".repeat(size - 11));
+  log.append([sized(50), sized(50), sized(50), sized(50), sized(50)]);
+  assertEquals([log.first, log.next], [2, 6], "by count");
+  assertEquals(log.bytes, 200);
+  log.append([sized(250)]);
+  assertEquals([log.first, log.next], [4, 7], "by bytes");
+  await clock.advance(600);
+  log.append([sized(50)]);
+  await clock.advance(500);
+  log.trim();
+  assertEquals([log.first, log.next], [7, 8], "by age");
+  await clock.advance(501);
+  log.trim();
+  assertEquals([log.first, log.next], [8, 8], "the newest too");
+  assertEquals(log.bytes, 0);
+  log.append([sized(50)]);
+  assertEquals([log.first, log.next], [8, 9]);
+});
+
+Deno.test("MemoryLog keeps an event that is larger than all it may keep", () => {
+  using log = new MemoryLog(
+    { maxEvents: 10, maxBytes: 100, maxAge: Infinity },
+    new FakeClock(),
+  );
+  log.append([message("a"), message("x".repeat(1_000))]);
+  assertEquals([log.first, log.next], [2, 3]);
+});
+
+Deno.test("MemoryLog agrees with an array that is cut at its start", () => {
+  const operation = fc.oneof(
+    fc.array(fc.string({ maxLength: 20 }), { minLength: 1, maxLength: 700 })
+      .map((texts) => ({ kind: "append" as const, texts })),
+    fc.nat().map((at) => ({ kind: "read" as const, at })),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(operation, { maxLength: 30 }),
+      fc.integer({ min: 1, max: 2_000 }),
+      (operations, maxEvents) => {
+        using log = new MemoryLog(
+          { maxEvents, maxBytes: Infinity, maxAge: Infinity },
+          new FakeClock(),
+        );
+        const all: string[] = [];
+        for (const operation of operations) {
+          if (operation.kind === "append") {
+            assertEquals(
+              log.append(operation.texts.map(message)),
+              all.length + 1,
+            );
+            all.push(...operation.texts);
+          } else if (log.next > log.first) {
+            const from = log.first + operation.at % (log.next - log.first);
+            const { offset, entries } = log.read(from, ALL);
+            assertEquals(offset, from);
+            assertEquals(
+              entries.map(({ event }) => event.data),
+              all.slice(from - 1),
+            );
+          }
+          assertEquals(log.next, all.length + 1);
+          assertEquals(log.first, Math.max(1, all.length - maxEvents + 1));
+        }
+        assert(log.epoch.length >= 8);
+      },
+    ),
+    propertyParameters(200),
+  );
+});
