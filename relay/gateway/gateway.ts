@@ -4,7 +4,6 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { type CompleteRetryPolicy, wait } from "../../src/fetch/retry.ts";
-import type { StreamRequest } from "../doors/sse/event_streams.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type {
   ProviderOutcome,
@@ -14,6 +13,7 @@ import { draining, Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
 import { assertMay } from "../rights/assert_may.ts";
 import { type BodyLimits, boundedBody } from "../sources/bounded_body.ts";
+import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
 import { Caller } from "./caller.ts";
@@ -31,6 +31,22 @@ import { type Begun, type Refusal, Run } from "./run.ts";
 import { offsetAfter } from "./starting_after.ts";
 import { TopicIndex } from "./topic_index.ts";
 import { Upload } from "./upload.ts";
+
+/** A caller that is to be answered with the events of a run that began before. */
+export interface RunReplay {
+  /** The response to write to: it has not begun. */
+  readonly response: ServerResponse;
+  /** The topic of the run. */
+  readonly topic: Topic;
+  /** The position after which the caller reads. */
+  readonly after: After;
+  /** Whether to leave out the relay's own events: the caller gets only the provider's. */
+  readonly raw: true;
+  /** The address of the caller. */
+  readonly address: string;
+  /** The time when the caller's token expires, in milliseconds since the epoch. */
+  readonly expires: number;
+}
 
 /** What a gateway works with. */
 export interface GatewayContext {
@@ -62,8 +78,8 @@ export interface GatewayContext {
   refusal(): Problem | undefined;
   /** How many providers may be asked at a time. */
   readonly slots: UpstreamSlots;
-  /** Answers with a topic's events. */
-  stream(request: StreamRequest): "streaming" | "at end";
+  /** Answers a caller with a run's events, unless it has all of them already. */
+  stream(replay: RunReplay): "streaming" | "at end";
 }
 
 /** A request, and who has made it. */
@@ -296,7 +312,7 @@ export class Gateway implements AsyncDisposable {
   #stream(
     { response, address, access: { expires } }: Asked,
     topic: Topic,
-    after: StreamRequest["after"],
+    after: After,
   ): "streaming" | "at end" {
     return this.#context.stream({
       response,
