@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { messageOf } from "../src/fetch/message_of.ts";
 import { compare } from "./fanout/comparison.ts";
 import { pinned } from "./fanout/load.ts";
 import { type Options, parseOptions, USAGE } from "./fanout/options.ts";
@@ -29,7 +30,7 @@ function readOptions(): Options {
     console.log(USAGE);
     Deno.exit();
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
+    console.error(messageOf(error));
     console.error(USAGE);
     Deno.exit(2);
   }

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { messageOf } from "../src/fetch/message_of.ts";
 import { pinned } from "./fanout/load.ts";
 import { killAll } from "./fanout/process.ts";
 import { machine } from "./fanout/report/machine.ts";
@@ -23,7 +24,7 @@ function readOptions(): Options {
     console.log(USAGE);
     Deno.exit();
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
+    console.error(messageOf(error));
     console.error(USAGE);
     Deno.exit(2);
   }

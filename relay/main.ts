@@ -5,6 +5,7 @@
  */
 import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { messageOf } from "../src/fetch/message_of.ts";
 import { banner } from "./banner.ts";
 import type { CommandOptions } from "./config/command_options.ts";
 import { ConfigurationError } from "./config/configuration_error.ts";
@@ -65,7 +66,7 @@ async function main(args: readonly string[]): Promise<void> {
 
 function complaintsOf(error: unknown): readonly string[] {
   if (error instanceof ConfigurationError) return error.problems;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return [message.replaceAll(/\s*\n\s*/g, " ")];
 }
 

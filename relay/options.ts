@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../src/fetch/clock.ts";
 import { systemClock } from "../src/fetch/clock.ts";
+import { messageOf } from "../src/fetch/message_of.ts";
 import { providerOption } from "./gateway/provider.ts";
 import { parseOriginPattern } from "./doors/http/origins/origin_pattern.ts";
 import { parseKeys } from "./rights/keys/parse_keys.ts";
@@ -46,7 +47,7 @@ function readable(read: (text: string) => unknown): z.ZodString {
     try {
       read(text);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       context.addIssue({ code: "custom", message });
     }
   });

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import config from "../deno.json" with { type: "json" };
+import { messageOf } from "../src/fetch/message_of.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
 import { EventStreams } from "./doors/sse/event_streams.ts";
 import { FrameCache } from "./delivery/frames.ts";
@@ -156,10 +157,6 @@ const PROVIDER_RETRY = completeRetryPolicy({
 
 /** When those who are sent away should come back, in milliseconds. */
 const RECONNECT_IN = [100, 5_000] as const;
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
 
 /**
  * Options that no relay can be made from.

@@ -8,6 +8,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { type Clock, systemClock } from "../src/fetch/clock.ts";
+import { messageOf } from "../src/fetch/message_of.ts";
 import { wait } from "../src/fetch/retry.ts";
 import type { ResponseEvent } from "../src/model/response_event.ts";
 import { type Wire, wires } from "../src/model/wire.ts";
@@ -114,7 +115,7 @@ function parse(args: readonly string[]) {
     });
   } catch (cause) {
     // The first sentence says what is wrong, the others how to quote arguments.
-    const [message] = String(cause instanceof Error ? cause.message : cause)
+    const [message] = messageOf(cause)
       .split(". ");
     throw new FlagError(`${message}: --help lists the flags`, { cause });
   }
@@ -126,7 +127,7 @@ async function read(path: string, signal: AbortSignal): Promise<string> {
     return text.replace(/^\uFEFF/, "");
   } catch (cause) {
     signal.throwIfAborted();
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new FixtureError(path, reason, { cause });
   }
 }
@@ -238,7 +239,7 @@ if (import.meta.main) {
   } catch (error) {
     // Whoever was reading has seen enough.
     if (isClosedPipe(error)) process.exit(0);
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     console.error(`replay: ${message.replaceAll(/\s*\n\s*/g, " ")}`);
     process.exit(FAILED);
   }

@@ -9,6 +9,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
 import { type Clock, systemClock } from "../src/fetch/clock.ts";
+import { messageOf } from "../src/fetch/message_of.ts";
 import { FlagError } from "./config/flag_error.ts";
 import { claims } from "./rights/tokens/claims.ts";
 import { KeyError } from "./rights/keys/key_error.ts";
@@ -127,7 +128,7 @@ function parse(args: readonly string[]) {
     return parseArgs({ args: [...args], options: FLAGS }).values;
   } catch (cause) {
     // The first sentence says what is wrong, the others how to quote arguments.
-    const [message] = String(cause instanceof Error ? cause.message : cause)
+    const [message] = messageOf(cause)
       .split(". ");
     throw new FlagError(`${message}: --help lists the flags`, { cause });
   }
@@ -189,7 +190,7 @@ async function read(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new FlagError(`--key-file: ${reason}`, { cause });
   }
 }
@@ -202,7 +203,7 @@ if (import.meta.main) {
     });
     process.stdout.write(text);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     console.error(`token: ${message.replaceAll(/\s*\n\s*/g, " ")}`);
     process.exit(FAILED);
   }

@@ -1,3 +1,4 @@
+import { messageOf } from "../../src/fetch/message_of.ts";
 import { type Load, measure, measureIdle, type Measurement } from "./load.ts";
 import { median, medianOf } from "./median.ts";
 import type { Options } from "./options.ts";
@@ -38,7 +39,7 @@ class Rounds<Value> {
     try {
       this.values.push(await measure());
     } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
+      this.failure = messageOf(error);
       console.error(`${what}: ${this.failure}`);
     }
   }

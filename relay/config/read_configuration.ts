@@ -1,3 +1,4 @@
+import { messageOf } from "../../src/fetch/message_of.ts";
 import { keyEnvOf, knownProviders } from "../gateway/provider.ts";
 import { type CommandOptions, commandOptions } from "./command_options.ts";
 import { ConfigurationError } from "./configuration_error.ts";
@@ -89,10 +90,6 @@ function isOn(said: readonly (string | boolean)[] | undefined): boolean {
   return said?.at(-1) === true;
 }
 
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 async function findFile(
   said: readonly (string | boolean)[] | undefined,
   { environment, readText }: Surroundings,
@@ -112,7 +109,7 @@ async function findFile(
   } catch (error) {
     const problem = `${origin}: expected a file that can be read, got ${
       written(path)
-    }: ${reasonOf(error)}`;
+    }: ${messageOf(error)}`;
     return [path, { given: new Map(), problems: [problem] }];
   }
 }
@@ -147,7 +144,7 @@ async function readKeyFile(
   } catch (error) {
     return `${place}: expected a file that can be read, got ${
       written(value)
-    }: ${reasonOf(error)}`;
+    }: ${messageOf(error)}`;
   }
 }
 

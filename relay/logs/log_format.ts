@@ -26,7 +26,7 @@ const TIMESTAMP = "rfc3339";
 export function logFormat(format: LogFormat): TextFormatter {
   const write = formatterOf(format);
   return (record) => {
-    const message = messageOf(record);
+    const message = textOf(record);
     if (format.kind === "text") {
       return write({ ...record, message: [escapeInvisible(message)] });
     }
@@ -55,7 +55,7 @@ function plainProperties(
   return plain as Record<string, PlainValue>;
 }
 
-function messageOf({ message }: LogRecord): string {
+function textOf({ message }: LogRecord): string {
   return message.map((part, index) => {
     // Every other one is of the template, which is ours.
     if (index % 2 === 0) return String(part);

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../../src/fetch/clock.ts";
+import { messageOf } from "../../src/fetch/message_of.ts";
 import {
   type PacedEvents,
   parsePacedEvents,
@@ -63,7 +64,7 @@ export class FixtureSource implements Source {
       try {
         text = await readFile(path, "utf8");
       } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
+        const reason = messageOf(cause);
         throw new FixtureError(path, reason, { cause });
       }
       const steps = parsePacedEvents(text.replace(/^\uFEFF/, ""));

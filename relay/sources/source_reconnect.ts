@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { messageOf } from "../../src/fetch/message_of.ts";
 import { completeReconnectPolicy } from "../../src/fetch/reconnect.ts";
 
 const duration = z.number().positive();
@@ -89,7 +90,7 @@ export const sourceReconnect: z.ZodDefault<
     try {
       completeReconnectPolicy(policy);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       context.addIssue({ code: "custom", message });
     }
   }),

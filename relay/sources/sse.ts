@@ -8,6 +8,7 @@ import {
   UnexpectedResponseError,
 } from "../../src/fetch/errors.ts";
 import { streamEvents } from "../../src/fetch/event_stream.ts";
+import { messageOf } from "../../src/fetch/message_of.ts";
 import type {
   ReconnectContext,
   ReconnectDecision,
@@ -44,10 +45,6 @@ export interface SseSourceOptions {
 }
 
 const logger = getLogger(["rivulet", "relay", "source"]);
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
 
 /** The status that went wrong, if that is what it was. */
 function statusOf(error: unknown): { status?: number } {

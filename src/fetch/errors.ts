@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import { messageOf } from "./message_of.ts";
 
 /** The `code` of an {@linkcode EventStreamError}. */
 export type EventStreamErrorCode =
@@ -241,7 +242,7 @@ export class ConnectionError extends EventStreamError {
    * @param cause What `fetch` threw, fit to be shown.
    */
   constructor(url: string, phase: "connect" | "body", cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     super(
       phase === "connect"
         ? `Cannot stream events from ${url} as there was no answer: ${why}`

@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import type { ServerSentEvent } from "../sse/event.ts";
 import { EventStreamError } from "./errors.ts";
+import { messageOf } from "./message_of.ts";
 import type {
   EventSchema,
   SchemaIssue,
@@ -136,9 +137,7 @@ export async function validateEvent<Schemas extends EventSchemas>(
   try {
     value = JSON.parse(data);
   } catch (error) {
-    const message = `Expected JSON: ${
-      error instanceof Error ? error.message : error
-    }`;
+    const message = `Expected JSON: ${messageOf(error)}`;
     return { ok: false, issues: [{ message }], raw };
   }
   const result: SchemaResult<unknown> = await schema["~standard"].validate(

@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import { messageOf } from "../fetch/message_of.ts";
 import type { Usage } from "./usage.ts";
 
 /**
@@ -491,10 +492,6 @@ export class ConnectionFailedError extends ModelError {
     this.name = "ConnectionFailedError";
     this.attempts = attempts;
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /**

@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import { TextLineStream } from "@std/streams/text-line-stream";
 import type { Clock } from "../fetch/clock.ts";
+import { messageOf } from "../fetch/message_of.ts";
 import { wait } from "../fetch/retry.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import { type PacedEvents, parsePacedEvents } from "../sse/paced_events.ts";
@@ -58,7 +59,7 @@ export async function openFixture(
     text = (await readTextFile(path)).replace(/^\uFEFF/, "");
   } catch (cause) {
     signal.throwIfAborted();
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new FixtureError(
       path,
       `expected a file that can be read, got '${reason}'`,

@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import type { Clock } from "../fetch/clock.ts";
 import { IdleTimeoutError } from "../fetch/errors.ts";
+import { messageOf } from "../fetch/message_of.ts";
 import { EventTooLargeError } from "../sse/errors.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import type { ResponseDecoder } from "./decoder.ts";
@@ -429,7 +430,7 @@ export class ResponseStream
         cause,
       );
     }
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return new StreamError(
       error instanceof EventTooLargeError ? "invalid_stream" : "disconnected",
       message,

@@ -2,6 +2,7 @@ import { type FileHandle, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
+import { messageOf } from "../../../src/fetch/message_of.ts";
 import { encodeComment } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { EndStatus } from "../../topics/topic.ts";
@@ -220,7 +221,7 @@ export class RecordingFile implements Recording {
 
   /** Takes no more events down, and gives up those that are not written. */
   #break(error: unknown): void {
-    this.#tell(error instanceof Error ? error.message : String(error));
+    this.#tell(messageOf(error));
     this.#isBroken = true;
     this.#stopTimer();
     this.#context.room.free += this.#size;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { messageOf } from "../../../src/fetch/message_of.ts";
 
 /** A text is no pattern that says safely where sources may be. */
 export class SourcePatternError extends RangeError {
@@ -95,7 +96,7 @@ export const sourcePattern: z.ZodType<string, string> = z.string()
     try {
       new SourcePattern(text);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       context.addIssue({ code: "custom", message });
     }
   });
