@@ -11,7 +11,7 @@ import { type Clock, systemClock } from "../src/fetch/clock.ts";
 import { messageOf } from "../src/fetch/message_of.ts";
 import { wait } from "../src/fetch/retry.ts";
 import type { ResponseEvent } from "../src/model/response_event.ts";
-import { type Wire, wires } from "../src/model/wire.ts";
+import { type Wire, wires } from "../src/model/wires/wire.ts";
 import { type PacedEvents, parsePacedEvents } from "../src/sse/paced_events.ts";
 import { FlagError } from "./config/flag_error.ts";
 import { PacedWriter } from "./gateway/recording/paced_writer.ts";

@@ -3,7 +3,7 @@ import {
   mergeDeltas,
   readDelta,
   type WireDelta,
-} from "../../src/model/merge.ts";
+} from "../../src/model/wires/merge.ts";
 import type { LogEntry, LogRange } from "../topics/log.ts";
 
 /** An event of a log, or adjacent deltas of one item that have become one. */

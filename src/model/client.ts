@@ -13,7 +13,7 @@ import { checkPrompt, type Prompt, type Reasoning } from "./prompt.ts";
 import { checkProvider, type ModelProvider, providers } from "./provider.ts";
 import { type Opened, Requester } from "./requester.ts";
 import { ResponseStream } from "./response_stream.ts";
-import { type Wire, wires } from "./wire.ts";
+import { type Wire, wires } from "./wires/wire.ts";
 
 /**
  * Options for {@linkcode ModelClient}.

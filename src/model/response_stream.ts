@@ -4,12 +4,12 @@ import { IdleTimeoutError } from "../fetch/errors.ts";
 import { messageOf } from "../fetch/message_of.ts";
 import { EventTooLargeError } from "../sse/errors.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
-import type { ResponseDecoder } from "./decoder.ts";
+import type { ResponseDecoder } from "./wires/decoder.ts";
 import { ModelError, ResponseFailedError, StreamError } from "./errors.ts";
-import { redactFailure } from "./failure.ts";
+import { redactFailure } from "./wires/failure.ts";
 import type { ModelResponse, Opened, Requester } from "./requester.ts";
 import type { ResponseEvent } from "./response_event.ts";
-import { resumeResponse } from "./resumption.ts";
+import { resumeResponse } from "./wires/responses/resumption.ts";
 import { type ResponseSnapshot, SnapshotBuilder } from "./snapshot.ts";
 import type { Upstream } from "./upstream.ts";
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
 import { functionCallOutput, parseItem, user } from "../../src/model/item.ts";
-import { responsesBody } from "../../src/model/responses/request.ts";
-import { ResponsesDecoder } from "../../src/model/responses/stream.ts";
+import { responsesBody } from "../../src/model/wires/responses/request.ts";
+import { ResponsesDecoder } from "../../src/model/wires/responses/decoder.ts";
 import type { ResponseEvent } from "../../src/model/response_event.ts";
 import { propertyParameters } from "../support/property.ts";
 import {

@@ -41,7 +41,7 @@ const POINTS: readonly Point[] = [
     point: 3,
     what: "Chat is always aggregated",
     tests: [
-      ["chat/stream_test.ts", "tells items only, without deltas"],
+      ["wires/chat/decoder_test.ts", "tells items only, without deltas"],
       ["aggregate_test.ts", "gives whole items once, in their own order"],
     ],
     differs:
@@ -66,7 +66,7 @@ const POINTS: readonly Point[] = [
     what: "the body of Responses, and the order of its fields",
     tests: [
       [
-        "responses/request_test.ts",
+        "wires/responses/request_test.ts",
         "keeps the reference's order, and puts the rest after it",
       ],
     ],
@@ -78,7 +78,7 @@ const POINTS: readonly Point[] = [
     what: "all instructions joined by a newline",
     tests: [
       [
-        "responses/request_test.ts",
+        "wires/responses/request_test.ts",
         "joins instructions, and leaves them out if there are none",
       ],
     ],
@@ -88,7 +88,10 @@ const POINTS: readonly Point[] = [
     point: 7,
     what: "reasoning for models whose names begin with o or codex",
     tests: [
-      ["responses/request_test.ts", "asks for reasoning as the caller does"],
+      [
+        "wires/responses/request_test.ts",
+        "asks for reasoning as the caller does",
+      ],
     ],
     differs: "the caller says whether, as names of models change",
   },
@@ -96,7 +99,10 @@ const POINTS: readonly Point[] = [
     point: 8,
     what: "a shell tool, by the model's name, and the tools of MCP",
     tests: [
-      ["responses/request_test.ts", "sends tools and items as they are given"],
+      [
+        "wires/responses/request_test.ts",
+        "sends tools and items as they are given",
+      ],
     ],
     differs: "the tools are the caller's: none is ours",
   },
@@ -105,7 +111,7 @@ const POINTS: readonly Point[] = [
     what: "base URL without its last slashes, and /responses",
     tests: [
       ["retry_test.ts", "puts the provider's query into the URL"],
-      ["responses/request_test.ts", "responsesPath is the reference's"],
+      ["wires/responses/request_test.ts", "responsesPath is the reference's"],
     ],
     differs: "a query is kept and added to, for Azure; nothing is logged",
   },
@@ -267,11 +273,11 @@ const POINTS: readonly Point[] = [
     what: "only data is used; what is not JSON, or has no type, is passed over",
     tests: [
       [
-        "responses/stream_test.ts",
+        "wires/responses/decoder_test.ts",
         "goes by the type in the data, and by the name only without one",
       ],
-      ["responses/stream_test.ts", "passes over pings and [DONE]"],
-      ["responses/stream_test.ts", "passes on data that is no object"],
+      ["wires/responses/decoder_test.ts", "passes over pings and [DONE]"],
+      ["wires/responses/decoder_test.ts", "passes on data that is no object"],
     ],
     differs:
       "what is not known is passed on as other; the name counts where the data has no type",
@@ -307,9 +313,9 @@ const POINTS: readonly Point[] = [
     point: 24,
     what: "output_item.done is sent at once, and dropped if it is odd",
     tests: [
-      ["responses/stream_test.ts", "reads ${wire.type} (row ${index})"],
+      ["wires/responses/decoder_test.ts", "reads ${wire.type} (row ${index})"],
       [
-        "responses/stream_test.ts",
+        "wires/responses/decoder_test.ts",
         "passes on what is not in its shape as it came",
       ],
       [
@@ -329,10 +335,10 @@ const POINTS: readonly Point[] = [
         "does not forward the output that response.completed repeats",
       ],
       [
-        "responses/stream_test.ts",
+        "wires/responses/decoder_test.ts",
         "completes without a response or with an odd one",
       ],
-      ["responses/stream_test.ts", "takes nothing in after the end"],
+      ["wires/responses/decoder_test.ts", "takes nothing in after the end"],
     ],
     differs:
       "it is emitted at once, the first one counts, and one without a response is one too",
@@ -343,7 +349,10 @@ const POINTS: readonly Point[] = [
     tests: [
       ["endings.ts", "completed, and the socket held open"],
       ["endings.ts", "completed, then reset"],
-      ["responses/stream_test.ts", "ends at once with response.completed"],
+      [
+        "wires/responses/decoder_test.ts",
+        "ends at once with response.completed",
+      ],
     ],
     differs:
       "at once, and the connection is closed: what the network does later can't change it",
@@ -352,7 +361,7 @@ const POINTS: readonly Point[] = [
     point: 27,
     what: "a body that ends without it is an error",
     tests: [
-      ["responses/stream_test.ts", "says that a stream was cut off"],
+      ["wires/responses/decoder_test.ts", "says that a stream was cut off"],
       ["endings.ts", "EOF with nothing that says how it ended (truncated)"],
     ],
   },
@@ -360,7 +369,7 @@ const POINTS: readonly Point[] = [
     point: 28,
     what: "usage: all of it or an error",
     tests: [
-      ["responses/stream_test.ts", "completes with odd usage"],
+      ["wires/responses/decoder_test.ts", "completes with odd usage"],
       ["usage_test.ts", "an odd total"],
     ],
     differs:
@@ -370,9 +379,9 @@ const POINTS: readonly Point[] = [
     point: 29,
     what: "failed, incomplete and error are ignored",
     tests: [
-      ["responses/stream_test.ts", "passes on what it has no event for"],
-      ["responses/stream_test.ts", "fails with ${wire} of ${way}"],
-      ["responses/stream_test.ts", "says why a response is incomplete"],
+      ["wires/responses/decoder_test.ts", "passes on what it has no event for"],
+      ["wires/responses/decoder_test.ts", "fails with ${wire} of ${way}"],
+      ["wires/responses/decoder_test.ts", "says why a response is incomplete"],
     ],
     differs:
       "each is the ending that it says it is; all other events pass through",
@@ -397,7 +406,7 @@ const POINTS: readonly Point[] = [
         "response_stream_test.ts",
         "goes on where an iteration was, and ends once",
       ],
-      ["responses/stream_test.ts", "takes nothing in after the end"],
+      ["wires/responses/decoder_test.ts", "takes nothing in after the end"],
       ["endings_test.ts", "ends as it should: ${wire}: ${name}"],
     ],
     differs: "exactly one: without it the stream throws",
@@ -421,18 +430,21 @@ const POINTS: readonly Point[] = [
     point: 33,
     what: "items as messages of Chat",
     tests: [
-      ["chat/request_test.ts", "joins the text of a message (point 33)"],
-      ["chat/request_test.ts", "keeps images, and parts that it does not know"],
+      ["wires/chat/request_test.ts", "joins the text of a message (point 33)"],
       [
-        "chat/request_test.ts",
+        "wires/chat/request_test.ts",
+        "keeps images, and parts that it does not know",
+      ],
+      [
+        "wires/chat/request_test.ts",
         "puts what the model said in one go into one message",
       ],
       [
-        "chat/request_test.ts",
+        "wires/chat/request_test.ts",
         "sends local_shell_call as the reference does (point 33)",
       ],
       [
-        "chat/request_test.ts",
+        "wires/chat/request_test.ts",
         "leaves out items that Chat has no place for (point 33)",
       ],
     ],
@@ -444,7 +456,7 @@ const POINTS: readonly Point[] = [
     what: "the body of Chat: functions only, and no stream_options",
     tests: [
       [
-        "chat/request_test.ts",
+        "wires/chat/request_test.ts",
         "has the fields of the reference, in order, and asks for the usage (point 34)",
       ],
       [
@@ -466,7 +478,10 @@ const POINTS: readonly Point[] = [
         "reference_cases_test.ts",
         "passes on data by Chat that is not JSON",
       ],
-      ["chat/stream_test.ts", "passes on what it has no event for, once"],
+      [
+        "wires/chat/decoder_test.ts",
+        "passes on what it has no event for, once",
+      ],
     ],
     differs:
       "not if nothing had said so: it is truncated; other choices and other data pass through",
@@ -476,10 +491,10 @@ const POINTS: readonly Point[] = [
     what: "an item for each piece of text, also if it is empty",
     tests: [
       [
-        "chat/stream_test.ts",
+        "wires/chat/decoder_test.ts",
         "tells created, the item, its text, the usage, and the end",
       ],
-      ["chat/stream_test.ts", "passes over what says nothing"],
+      ["wires/chat/decoder_test.ts", "passes over what says nothing"],
     ],
     differs: "a delta for each, none for nothing, and one item for all",
   },
@@ -487,8 +502,8 @@ const POINTS: readonly Point[] = [
     point: 37,
     what: "only the first call of a delta, and all of them in one",
     tests: [
-      ["chat/tool_calls_test.ts", "several calls in one delta (vLLM)"],
-      ["chat/tool_calls_test.ts", "pieces of two calls in turns"],
+      ["wires/chat/tool_calls_test.ts", "several calls in one delta (vLLM)"],
+      ["wires/chat/tool_calls_test.ts", "pieces of two calls in turns"],
     ],
     differs: "calls are told apart, in every way that servers mark them",
   },
@@ -497,7 +512,7 @@ const POINTS: readonly Point[] = [
     what: "any finish_reason is the end, and a success",
     tests: [
       [
-        "chat/stream_test.ts",
+        "wires/chat/decoder_test.ts",
         "is open, ending after a finish_reason or an error, and ended after [DONE]",
       ],
       ["endings.ts", "usage in a last chunk with empty choices"],
@@ -534,7 +549,7 @@ const POINTS: readonly Point[] = [
         "an item of any type is sent back as it came, whatever is in it",
       ],
       [
-        "responses/stream_test.ts",
+        "wires/responses/decoder_test.ts",
         "keeps unknown fields, parts and items in their order",
       ],
     ],

@@ -1,10 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { ChatDecoder } from "../../src/model/chat/stream.ts";
-import type { ResponseDecoder, Verdict } from "../../src/model/decoder.ts";
+import { ChatDecoder } from "../../src/model/wires/chat/decoder.ts";
+import type {
+  ResponseDecoder,
+  Verdict,
+} from "../../src/model/wires/decoder.ts";
 import { ResponseFailedError } from "../../src/model/errors.ts";
 import type { ResponseItem } from "../../src/model/item.ts";
 import type { ResponseEvent } from "../../src/model/response_event.ts";
-import { ResponsesDecoder } from "../../src/model/responses/stream.ts";
+import { ResponsesDecoder } from "../../src/model/wires/responses/decoder.ts";
 import type { Usage } from "../../src/model/usage.ts";
 import { readEvents } from "../../src/sse/mod.ts";
 import {

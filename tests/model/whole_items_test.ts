@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { aggregate } from "../../src/model/aggregate.ts";
 import type { ResponseEvent } from "../../src/model/response_event.ts";
 import { snapshot } from "../../src/model/snapshot.ts";
-import { wires } from "../../src/model/wire.ts";
+import { wires } from "../../src/model/wires/wire.ts";
 import { SseParser } from "../../src/sse/parser.ts";
 import {
   readRecordings,

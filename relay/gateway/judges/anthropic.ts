@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { saysDone } from "../../../src/model/chat/finish_reason.ts";
+import { saysDone } from "../../../src/model/wires/stop_reason.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { failed } from "./failed.ts";
 import type { Judge, Redact, Verdict } from "./judge.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { hasContent } from "../../../src/model/chat/fields.ts";
-import { saysDone } from "../../../src/model/chat/finish_reason.ts";
+import { hasContent } from "../../../src/model/wires/fields.ts";
+import { saysDone } from "../../../src/model/wires/stop_reason.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { failed } from "./failed.ts";
 import type { Judge, Redact, Verdict } from "./judge.ts";

@@ -1,4 +1,4 @@
-import { readFailure } from "../../../src/model/failure.ts";
+import { readFailure } from "../../../src/model/wires/failure.ts";
 import type { Redact, Verdict } from "./judge.ts";
 import { reason } from "./reason.ts";
 

@@ -1,4 +1,4 @@
-import { hasContent } from "../../../src/model/chat/fields.ts";
+import { hasContent } from "../../../src/model/wires/fields.ts";
 import { parseData, wireEvent } from "./wire_event.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { hasContent } from "../../../src/model/chat/fields.ts";
+import { hasContent } from "../../../src/model/wires/fields.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { failed } from "./failed.ts";
 import type { Judge, Redact, Verdict } from "./judge.ts";

@@ -5,10 +5,10 @@ import {
   judgeFor,
   type Verdict,
 } from "../../../relay/gateway/judge.ts";
-import { ChatDecoder } from "../../../src/model/chat/stream.ts";
-import type { ResponseDecoder } from "../../../src/model/decoder.ts";
+import { ChatDecoder } from "../../../src/model/wires/chat/decoder.ts";
+import type { ResponseDecoder } from "../../../src/model/wires/decoder.ts";
 import { ResponseFailedError } from "../../../src/model/errors.ts";
-import { ResponsesDecoder } from "../../../src/model/responses/stream.ts";
+import { ResponsesDecoder } from "../../../src/model/wires/responses/decoder.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { propertyParameters } from "../../support/property.ts";
 import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";

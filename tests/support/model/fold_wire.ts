@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { ChatDecoder } from "../../../src/model/chat/stream.ts";
-import type { ResponseDecoder } from "../../../src/model/decoder.ts";
+import { ChatDecoder } from "../../../src/model/wires/chat/decoder.ts";
+import type { ResponseDecoder } from "../../../src/model/wires/decoder.ts";
 import type { ResponseEvent } from "../../../src/model/response_event.ts";
-import { ResponsesDecoder } from "../../../src/model/responses/stream.ts";
+import { ResponsesDecoder } from "../../../src/model/wires/responses/decoder.ts";
 import { SnapshotBuilder } from "../../../src/model/snapshot.ts";
 
 /** An event as it comes: its name, and its data. */

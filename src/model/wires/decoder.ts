@@ -1,11 +1,11 @@
 // This module is browser compatible.
-import type { ModelError } from "./errors.ts";
+import type { ModelError } from "../errors.ts";
 import type {
   CompletedEvent,
   IncompleteEvent,
   ResponseEvent,
-} from "./response_event.ts";
-import type { Usage } from "./usage.ts";
+} from "../response_event.ts";
+import type { Usage } from "../usage.ts";
 
 /** How a stream has ended: with a last event, or with an error. */
 export type Verdict =

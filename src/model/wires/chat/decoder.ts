@@ -1,18 +1,18 @@
 // This module is browser compatible.
 import type { DecoderOptions, ResponseDecoder, Verdict } from "../decoder.ts";
 import { DeltaShape, type DeltaValues } from "../delta_shape.ts";
-import { type ModelError, StreamError } from "../errors.ts";
+import { type ModelError, StreamError } from "../../errors.ts";
 import { readFailure } from "../failure.ts";
-import type { ResponseItem } from "../item.ts";
+import type { ResponseItem } from "../../item.ts";
 import type {
   CompletedEvent,
   IncompleteEvent,
   OtherEvent,
   ResponseEvent,
-} from "../response_event.ts";
-import { parseUsage, type Usage } from "../usage.ts";
-import { type Fields, hasContent, isFields, textOf } from "./fields.ts";
-import { saysDone } from "./finish_reason.ts";
+} from "../../response_event.ts";
+import { parseUsage, type Usage } from "../../usage.ts";
+import { type Fields, hasContent, isFields, textOf } from "../fields.ts";
+import { saysDone } from "../stop_reason.ts";
 import { OpenMessage, OpenReasoning } from "./open_items.ts";
 import { shownIn } from "./reasoning_details.ts";
 import { type ToolCall, ToolCalls } from "./tool_calls.ts";

@@ -1,7 +1,7 @@
-import type { Verdict } from "../../../src/model/decoder.ts";
-import type { ResponseItem } from "../../../src/model/item.ts";
-import type { ResponseEvent } from "../../../src/model/response_event.ts";
-import { ChatDecoder } from "../../../src/model/chat/stream.ts";
+import type { Verdict } from "../../../../src/model/wires/decoder.ts";
+import type { ResponseItem } from "../../../../src/model/item.ts";
+import type { ResponseEvent } from "../../../../src/model/response_event.ts";
+import { ChatDecoder } from "../../../../src/model/wires/chat/decoder.ts";
 
 /** The end of a stream, as most servers send it. */
 export const DONE = "[DONE]";

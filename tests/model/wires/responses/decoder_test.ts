@@ -1,13 +1,16 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { ResponseFailedError, StreamError } from "../../../src/model/errors.ts";
+import {
+  ResponseFailedError,
+  StreamError,
+} from "../../../../src/model/errors.ts";
 import type {
   CustomToolCallItem,
   FunctionCallItem,
   MessageItem,
   OtherItem,
-} from "../../../src/model/item.ts";
-import type { ResponseEvent } from "../../../src/model/response_event.ts";
-import { ResponsesDecoder } from "../../../src/model/responses/stream.ts";
+} from "../../../../src/model/item.ts";
+import type { ResponseEvent } from "../../../../src/model/response_event.ts";
+import { ResponsesDecoder } from "../../../../src/model/wires/responses/decoder.ts";
 
 // Points 20 to 31 of the reference. Where we differ, the test says how.
 

@@ -1,10 +1,10 @@
 // This module is browser compatible.
 import { z } from "zod";
-import type { ServerSentEvent } from "../sse/event.ts";
-import { NotAStreamError, UnexpectedStatusError } from "./errors.ts";
-import type { Opened, Requester } from "./requester.ts";
-import { resumePath } from "./responses/request.ts";
-import type { Upstream } from "./upstream.ts";
+import type { ServerSentEvent } from "../../../sse/event.ts";
+import { NotAStreamError, UnexpectedStatusError } from "../../errors.ts";
+import type { Opened, Requester } from "../../requester.ts";
+import { resumePath } from "./request.ts";
+import type { Upstream } from "../../upstream.ts";
 
 /** What has become of asking for the rest of a response. */
 export type Resumption =

@@ -3,7 +3,7 @@ import {
   fullInstructions,
   type Reasoning,
   type RequestFacts,
-} from "../prompt.ts";
+} from "../../prompt.ts";
 
 /** Where the Responses API is, after the provider's base URL. */
 export const responsesPath = "/responses";

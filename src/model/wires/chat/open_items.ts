@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import type { MessageItem, ReasoningItem } from "../item.ts";
+import type { MessageItem, ReasoningItem } from "../../item.ts";
 import { ReasoningDetails } from "./reasoning_details.ts";
 
 /** An item that text may still be added to. */

@@ -1,6 +1,6 @@
 // This module is browser compatible.
 import { z } from "zod";
-import { type FailureCode, ResponseFailedError } from "./errors.ts";
+import { type FailureCode, ResponseFailedError } from "../errors.ts";
 
 /** What each code of a provider means. */
 const CODES = new Map<string, FailureCode>(Object.entries({

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { FailureCode } from "../../src/model/errors.ts";
-import { readFailure } from "../../src/model/failure.ts";
+import type { FailureCode } from "../../../src/model/errors.ts";
+import { readFailure } from "../../../src/model/wires/failure.ts";
 
 interface Expected {
   code: FailureCode;

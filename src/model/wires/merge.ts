@@ -11,7 +11,7 @@
  * @module
  */
 
-import { type Fields, hasContent, isFields } from "./chat/fields.ts";
+import { type Fields, hasContent, isFields } from "./fields.ts";
 
 /** The deltas of the Responses API whose text is in `delta`. */
 const RESPONSES_DELTAS: ReadonlySet<string> = new Set([

@@ -4,8 +4,8 @@ import {
   type Prompt,
   type RequestFacts,
   type Tool,
-} from "../prompt.ts";
-import { type Fields, hasContent, isFields, textOf } from "./fields.ts";
+} from "../../prompt.ts";
+import { type Fields, hasContent, isFields, textOf } from "../fields.ts";
 import { ReasoningDetails } from "./reasoning_details.ts";
 
 /** What goes after a provider's `baseUrl`. */

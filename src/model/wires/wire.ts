@@ -1,11 +1,11 @@
 // This module is browser compatible.
 import { chatBody, chatPath } from "./chat/request.ts";
-import { ChatDecoder } from "./chat/stream.ts";
+import { ChatDecoder } from "./chat/decoder.ts";
 import type { DecoderOptions, ResponseDecoder } from "./decoder.ts";
-import type { RequestFacts } from "./prompt.ts";
-import type { WireApi } from "./provider.ts";
+import type { RequestFacts } from "../prompt.ts";
+import type { WireApi } from "../provider.ts";
 import { responsesBody, responsesPath } from "./responses/request.ts";
-import { ResponsesDecoder } from "./responses/stream.ts";
+import { ResponsesDecoder } from "./responses/decoder.ts";
 
 /** What is different from one wire API to the other. */
 export interface Wire {

@@ -1,9 +1,9 @@
 // This module is browser compatible.
 import type { DecoderOptions, ResponseDecoder, Verdict } from "../decoder.ts";
 import { DeltaShape, type DeltaValues } from "../delta_shape.ts";
-import { StreamError } from "../errors.ts";
+import { StreamError } from "../../errors.ts";
 import { readFailure } from "../failure.ts";
-import { parseItem, type ResponseItem } from "../item.ts";
+import { parseItem, type ResponseItem } from "../../item.ts";
 import type {
   CompletedEvent,
   CreatedEvent,
@@ -16,8 +16,8 @@ import type {
   ResetEvent,
   ResponseEvent,
   ToolCallDeltaEvent,
-} from "../response_event.ts";
-import { parseUsage, type Usage } from "../usage.ts";
+} from "../../response_event.ts";
+import { parseUsage, type Usage } from "../../usage.ts";
 
 /** An event of the wire: an object, whose fields may be anything. */
 interface WireEvent {

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { ChatDecoder } from "../../src/model/chat/stream.ts";
-import type { ResponseDecoder } from "../../src/model/decoder.ts";
-import type { ResponseEvent } from "../../src/model/response_event.ts";
-import { ResponsesDecoder } from "../../src/model/responses/stream.ts";
-import { propertyParameters } from "../support/property.ts";
+import { ChatDecoder } from "../../../src/model/wires/chat/decoder.ts";
+import type { ResponseDecoder } from "../../../src/model/wires/decoder.ts";
+import type { ResponseEvent } from "../../../src/model/response_event.ts";
+import { ResponsesDecoder } from "../../../src/model/wires/responses/decoder.ts";
+import { propertyParameters } from "../../support/property.ts";
 
 /** An event of the wire: name and data. */
 type Wire = readonly [name: string, data: string];

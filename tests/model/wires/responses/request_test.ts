@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { user } from "../../../src/model/item.ts";
-import type { Prompt, Reasoning } from "../../../src/model/prompt.ts";
+import { user } from "../../../../src/model/item.ts";
+import type { Prompt, Reasoning } from "../../../../src/model/prompt.ts";
 import {
   responsesBody,
   responsesPath,
   resumePath,
-} from "../../../src/model/responses/request.ts";
+} from "../../../../src/model/wires/responses/request.ts";
 
 const input = [user("Hello")];
 

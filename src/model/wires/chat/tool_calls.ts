@@ -38,8 +38,8 @@
  * @module
  */
 
-import type { CustomToolCallItem, FunctionCallItem } from "../item.ts";
-import { type Fields, hasContent, isFields, textOf } from "./fields.ts";
+import type { CustomToolCallItem, FunctionCallItem } from "../../item.ts";
+import { type Fields, hasContent, isFields, textOf } from "../fields.ts";
 
 const TAB = 9;
 const LF = 10;

@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import fc from "fast-check";
-import { ChatDecoder } from "../../../src/model/chat/stream.ts";
-import { ResponseFailedError, StreamError } from "../../../src/model/errors.ts";
-import type { ResponseEvent } from "../../../src/model/response_event.ts";
-import { propertyParameters } from "../../support/property.ts";
+import { ChatDecoder } from "../../../../src/model/wires/chat/decoder.ts";
+import {
+  ResponseFailedError,
+  StreamError,
+} from "../../../../src/model/errors.ts";
+import type { ResponseEvent } from "../../../../src/model/response_event.ts";
+import { propertyParameters } from "../../../support/property.ts";
 import {
   calls,
   choice,

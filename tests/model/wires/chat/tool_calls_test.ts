@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { propertyParameters } from "../../support/property.ts";
+import { propertyParameters } from "../../../support/property.ts";
 import {
   calls,
   choice,

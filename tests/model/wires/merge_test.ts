@@ -5,11 +5,11 @@ import {
   mergeDeltas,
   readDelta,
   type WireDelta,
-} from "../../src/model/merge.ts";
-import { foldWire, type Wire } from "../support/model/fold_wire.ts";
-import { propertyParameters } from "../support/property.ts";
-import { readRecordedEvents } from "../support/recordings/recorded_events.ts";
-import { recordingsMissing } from "../support/recordings/recordings.ts";
+} from "../../../src/model/wires/merge.ts";
+import { foldWire, type Wire } from "../../support/model/fold_wire.ts";
+import { propertyParameters } from "../../support/property.ts";
+import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";
+import { recordingsMissing } from "../../support/recordings/recordings.ts";
 import { calls, choice, chunk } from "./chat/decode.ts";
 
 /** Merges what is adjacent. */

@@ -1,11 +1,18 @@
 import { assertEquals } from "@std/assert";
-import { chatBody, chatPath } from "../../../src/model/chat/request.ts";
+import {
+  chatBody,
+  chatPath,
+} from "../../../../src/model/wires/chat/request.ts";
 import {
   functionCallOutput,
   type InputItem,
   user,
-} from "../../../src/model/item.ts";
-import type { Prompt, RequestFacts, Tool } from "../../../src/model/prompt.ts";
+} from "../../../../src/model/item.ts";
+import type {
+  Prompt,
+  RequestFacts,
+  Tool,
+} from "../../../../src/model/prompt.ts";
 import { calls, choice, decode, finish, itemsOf } from "./decode.ts";
 
 function bodyOf(
