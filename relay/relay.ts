@@ -28,7 +28,7 @@ import { type RelayOptions, relayOptions } from "./options.ts";
 import { draining, type Problem } from "./problem.ts";
 import { createAuthority } from "./rights/create_authority.ts";
 import { Expiries } from "./rights/expiries.ts";
-import { OPEN_AUTHORITY } from "./rights/open_authority.ts";
+import { OPEN_AUTHORITY } from "./rights/access.ts";
 import { AddressPolicy } from "./sources/guard/address_policy.ts";
 import { createGuardedFetch } from "./sources/guard/guarded_fetch.ts";
 import { SourcePolicy } from "./sources/guard/source_policy.ts";

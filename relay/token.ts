@@ -12,7 +12,7 @@ import { type Clock, systemClock } from "../src/fetch/clock.ts";
 import { messageOf } from "../src/fetch/message_of.ts";
 import { FlagError } from "./config/flag_error.ts";
 import { claims } from "./rights/tokens/claims.ts";
-import { KeyError } from "./rights/keys/key_error.ts";
+import { KeyError } from "./rights/keys/verification_key.ts";
 import {
   parseSigningKey,
   type SigningKey,

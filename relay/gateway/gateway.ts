@@ -10,8 +10,7 @@ import type {
   RunOutcome,
 } from "../metrics/upstream_metrics.ts";
 import { draining, Problem } from "../problem.ts";
-import type { Access } from "../rights/access.ts";
-import { assertMay } from "../rights/assert_may.ts";
+import { type Access, assertMay } from "../rights/access.ts";
 import { type BodyLimits, boundedBody } from "../sources/bounded_body.ts";
 import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";

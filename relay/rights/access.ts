@@ -1,3 +1,6 @@
+import { STATUS_CODE } from "@std/http/status";
+import { Problem } from "../problem.ts";
+
 /** What may be done with a topic (protocol, section 5). */
 export type Right = "read" | "write" | "cancel";
 
@@ -20,3 +23,51 @@ export const FULL_ACCESS: Access = {
   isAdmin: true,
   may: () => true,
 };
+
+/** Says what the holder of a token may do. */
+export interface Authority {
+  /**
+   * Reads a token.
+   *
+   * @param token What a caller has sent, if anything.
+   * @returns What it may do.
+   * @throws {Problem} 401 `token_required` or `invalid_token`, or rejects with it.
+   */
+  authorize(token: string | undefined): Access | Promise<Access>;
+}
+
+/**
+ * The authority of a relay without a key. What a caller has for a token is
+ * nobody's concern there: it may belong to a provider.
+ */
+export const OPEN_AUTHORITY: Authority = { authorize: () => FULL_ACCESS };
+
+/**
+ * Lets pass who may do something with a topic.
+ *
+ * @param access What the caller may do.
+ * @param right What it wants to do.
+ * @param topic With which topic: there may be none of that name, which is not
+ * told to who may not know.
+ * @throws {Problem} 403 `forbidden` If it may not.
+ */
+export function assertMay(access: Access, right: Right, topic: string): void {
+  if (access.may(right, topic)) return;
+  throw forbidden(`Expected a token with the right to ${right} this topic`);
+}
+
+/**
+ * Lets pass who may do everything.
+ *
+ * @throws {Problem} 403 `forbidden` If the caller may not.
+ */
+export function assertAdmin({ isAdmin }: Access): void {
+  if (!isAdmin) throw forbidden("Expected a token of an administrator");
+}
+
+/** RFC 6750, section 3.1. */
+function forbidden(detail: string): Problem {
+  return new Problem(STATUS_CODE.Forbidden, "forbidden", detail, {}, {
+    "WWW-Authenticate": 'Bearer error="insufficient_scope"',
+  });
+}

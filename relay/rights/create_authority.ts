@@ -1,11 +1,9 @@
 import type { Clock } from "../../src/fetch/clock.ts";
-import type { Authority } from "./authority.ts";
-import { FixedKeys } from "./keys/fixed_keys.ts";
-import { KeyError } from "./keys/key_error.ts";
-import type { KeySource } from "./keys/key_source.ts";
+import { type Authority, OPEN_AUTHORITY } from "./access.ts";
+import { FixedKeys, type KeySource } from "./keys/key_source.ts";
+import { KeyError } from "./keys/verification_key.ts";
 import { parseKeys } from "./keys/parse_keys.ts";
 import { RemoteKeys } from "./keys/remote_keys.ts";
-import { OPEN_AUTHORITY } from "./open_authority.ts";
 import { TokenAuthority } from "./tokens/token_authority.ts";
 
 /** The relay's options that say who may do what, and what they need. */

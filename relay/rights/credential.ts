@@ -25,6 +25,9 @@ export interface CredentialRequest {
 /** For callers whose `Authorization` is for a provider. */
 const OWN_HEADER = "rivulet-token";
 
+/** Where a client puts its token that can send no header. */
+const QUERY_PARAMETER = "access_token";
+
 /** Where the SDKs of providers put their key. */
 const KEY_HEADERS = ["x-api-key", "api-key"] as const;
 
@@ -46,7 +49,7 @@ export function findCredential(
   const found = [...bearer(headers)];
   if (door === "upgrade") found.push(...subprotocols(headers));
   if (allowQueryToken) {
-    for (const token of query.getAll("access_token")) {
+    for (const token of query.getAll(QUERY_PARAMETER)) {
       if (token !== "") found.push({ token, header: undefined });
     }
   }
@@ -89,4 +92,27 @@ function* subprotocols(
     }
     yield { token: token.toString("latin1"), header };
   }
+}
+
+/**
+ * Removes a token in the query (`access_token`) from a URL that is logged or
+ * passed on. Everything else stays as it is written.
+ *
+ * @param url A URL, or the end of one that begins with its path.
+ */
+export function withoutToken(url: string): string {
+  const hash = url.indexOf("#");
+  const end = hash < 0 ? url.length : hash;
+  const start = url.slice(0, end).indexOf("?");
+  if (start < 0) return url;
+  const query = url.slice(start + 1, end);
+  const kept = query.split("&").filter((part) => !isToken(part));
+  const rest = kept.length > 0 ? `?${kept.join("&")}` : "";
+  return `${url.slice(0, start)}${rest}${url.slice(end)}`;
+}
+
+/** Reads the name decoded: `access%5Ftoken` is the same name. */
+function isToken(part: string): boolean {
+  const [name = ""] = new URLSearchParams(part).keys();
+  return name.toLowerCase() === QUERY_PARAMETER;
 }

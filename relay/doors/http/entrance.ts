@@ -6,15 +6,18 @@ import type {
   ClientAddresses,
 } from "../../limits/client_addresses.ts";
 import type { Problem } from "../../problem.ts";
-import { type Access, FULL_ACCESS } from "../../rights/access.ts";
-import type { Authority } from "../../rights/authority.ts";
-import { OPEN_AUTHORITY } from "../../rights/open_authority.ts";
+import {
+  type Access,
+  type Authority,
+  FULL_ACCESS,
+  OPEN_AUTHORITY,
+} from "../../rights/access.ts";
 import {
   type Credential,
   type CredentialRequest,
   findCredential,
+  withoutToken,
 } from "../../rights/credential.ts";
-import { withoutToken } from "../../rights/without_token.ts";
 import { applyCors } from "./origins/apply_cors.ts";
 import type { Call } from "./call.ts";
 import { forwardedFor } from "./forwarded_for.ts";

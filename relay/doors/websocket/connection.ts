@@ -5,8 +5,7 @@ import {
   type MessageRatesOptions,
 } from "../../limits/message_rates.ts";
 import { Problem } from "../../problem.ts";
-import type { Access, Right } from "../../rights/access.ts";
-import type { Authority } from "../../rights/authority.ts";
+import type { Access, Authority, Right } from "../../rights/access.ts";
 import type { Expiries, Expiring } from "../../rights/expiries.ts";
 import type { Topic } from "../../topics/topic.ts";
 import { TopicLimitError, type TopicRegistry } from "../../topics/registry.ts";

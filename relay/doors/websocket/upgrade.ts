@@ -16,7 +16,7 @@ import {
   type WebSocketContext,
 } from "./connection.ts";
 import { Problem, unknownTopic } from "../../problem.ts";
-import { assertMay } from "../../rights/assert_may.ts";
+import { assertMay } from "../../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../../topics/topic_name.ts";
 import type { Entrance } from "../http/entrance.ts";
 import type { RefusedSockets } from "../http/refused_sockets.ts";

@@ -20,3 +20,23 @@ export interface KeySource {
    */
   newer(known: Keys): Promise<Keys | undefined>;
 }
+
+/** Keys that are never others. */
+export class FixedKeys implements KeySource {
+  readonly #keys: Keys;
+
+  /** Takes the keys. */
+  constructor(keys: Keys) {
+    this.#keys = keys;
+  }
+
+  /** The keys. */
+  current(): Keys {
+    return this.#keys;
+  }
+
+  /** There are none. */
+  newer(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+}

@@ -1,9 +1,11 @@
 import { Buffer } from "node:buffer";
 import { createPublicKey, createSecretKey } from "node:crypto";
-import { KeyError } from "./key_error.ts";
-import { parseJwk } from "./parse_jwk.ts";
-import { parseJwkSet } from "./parse_jwk_set.ts";
-import { type VerificationKey, verificationKey } from "./verification_key.ts";
+import {
+  KeyError,
+  type VerificationKey,
+  verificationKey,
+} from "./verification_key.ts";
+import { parseJwk, parseJwkSet } from "./parse_jwk.ts";
 
 /**
  * Reads what an operator gives to verify tokens with.

@@ -1,8 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createSecretKey, type KeyObject } from "node:crypto";
 import { z } from "zod";
-import { type Algorithm, algorithmOf } from "./algorithm.ts";
-import { KeyError } from "./key_error.ts";
+import { type Algorithm, algorithmOf, KeyError } from "./verification_key.ts";
 
 /** What tokens are signed with. */
 export interface SigningKey {

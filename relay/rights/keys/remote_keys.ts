@@ -4,7 +4,7 @@ import type { Clock } from "../../../src/fetch/clock.ts";
 import { readBoundedBody } from "../../../src/fetch/bounded_body.ts";
 import { tokenRefusal } from "../tokens/token_refusal.ts";
 import type { Keys, KeySource } from "./key_source.ts";
-import { parseJwkSet } from "./parse_jwk_set.ts";
+import { parseJwkSet } from "./parse_jwk.ts";
 
 /** What asking for keys takes. */
 export interface RemoteKeysOptions {

@@ -12,9 +12,8 @@ import {
 } from "../../../relay/doors/websocket/format.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
-import { FULL_ACCESS } from "../../../relay/rights/access.ts";
+import { FULL_ACCESS, OPEN_AUTHORITY } from "../../../relay/rights/access.ts";
 import { Expiries } from "../../../relay/rights/expiries.ts";
-import { OPEN_AUTHORITY } from "../../../relay/rights/open_authority.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { messages, turns } from "../../support/delivery/delivery_world.ts";
 import {

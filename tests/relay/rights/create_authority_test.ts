@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Problem } from "../../../relay/problem.ts";
-import { FULL_ACCESS } from "../../../relay/rights/access.ts";
+import { FULL_ACCESS, OPEN_AUTHORITY } from "../../../relay/rights/access.ts";
 import {
   AuthorityOptionError,
   type AuthorityOptions,
   createAuthority,
 } from "../../../relay/rights/create_authority.ts";
-import { OPEN_AUTHORITY } from "../../../relay/rights/open_authority.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { SECRET, signToken } from "../../support/rights/signed_token.ts";
 

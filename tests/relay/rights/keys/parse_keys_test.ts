@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { KeyError } from "../../../../relay/rights/keys/key_error.ts";
+import { KeyError } from "../../../../relay/rights/keys/verification_key.ts";
 import { parseKeys } from "../../../../relay/rights/keys/parse_keys.ts";
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });

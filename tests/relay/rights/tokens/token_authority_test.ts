@@ -8,8 +8,10 @@ import { Buffer } from "node:buffer";
 import { createHmac, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { Problem } from "../../../../relay/problem.ts";
 import type { Access } from "../../../../relay/rights/access.ts";
-import { FixedKeys } from "../../../../relay/rights/keys/fixed_keys.ts";
-import type { Keys } from "../../../../relay/rights/keys/key_source.ts";
+import {
+  FixedKeys,
+  type Keys,
+} from "../../../../relay/rights/keys/key_source.ts";
 import { parseKeys } from "../../../../relay/rights/keys/parse_keys.ts";
 import {
   MAX_TOKEN,
