@@ -1,9 +1,8 @@
 // This module is browser compatible.
 import { Feed } from "./feed.ts";
-import { Link } from "./link.ts";
+import { Link, webSocketUrl } from "./link.ts";
 import type { ConnectOptions, TopicOptions } from "./options.ts";
 import type { Subscription } from "./subscription.ts";
-import { webSocketUrl } from "./url.ts";
 
 /**
  * A connection to a relay, for any number of topics.

@@ -1,5 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
-import type { Observer } from "../metrics/observer.ts";
+import type { Observer } from "../metrics/instruments.ts";
 
 /** Where the age of events goes that were just written. */
 export interface LatencyMeasure {

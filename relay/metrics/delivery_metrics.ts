@@ -1,9 +1,8 @@
 import { Gauge, Histogram, type Registry } from "prom-client";
 import type { Clock } from "../../src/fetch/clock.ts";
-import { copiedCounter } from "./copied_counter.ts";
+import { copiedCounter, type Observer } from "./instruments.ts";
 import { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import type { LagDoor, Reader } from "./lag_sampler.ts";
-import type { Observer } from "./observer.ts";
 
 /** How events leave a relay. */
 export type DeliveryDoor = "websocket" | "sse";

@@ -1,5 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
-import type { Observer } from "./observer.ts";
+import type { Observer } from "./instruments.ts";
 
 /** What a log has to tell of itself. */
 interface LaggedLog {

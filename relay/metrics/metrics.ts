@@ -9,14 +9,14 @@ import {
 import { LagSampler } from "./lag_sampler.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { registerProcessMetrics } from "./process_metrics.ts";
-import type { PublishCounts } from "./publish_counts.ts";
-import { REFUSAL_REASONS, refusalReason } from "./refusal_reason.ts";
 import {
   type MeasuredEnd,
   type MeasuredTopic,
+  type PublishCounts,
   type PublishDoor,
   TopicMetrics,
 } from "./topic_metrics.ts";
+import { REFUSAL_REASONS, refusalReason } from "./refusal_reason.ts";
 import {
   type ProviderOutcome,
   type RunOutcome,

@@ -1,6 +1,6 @@
+import { Buffer } from "node:buffer";
 import { Counter, Gauge, type Registry } from "prom-client";
-import { copiedCounter } from "./copied_counter.ts";
-import { PublishCounts } from "./publish_counts.ts";
+import { copiedCounter } from "./instruments.ts";
 
 /** How a topic may end (protocol, section 1). */
 const END_STATUSES = [
@@ -129,5 +129,19 @@ export class TopicMetrics {
         [{ door: "websocket" }, read(websocket)],
       ],
     });
+  }
+}
+
+/** What has been published through a door. */
+export class PublishCounts {
+  /** Events that were added to a topic. */
+  events = 0;
+  /** The bytes of their data, in UTF-8. */
+  bytes = 0;
+
+  /** Counts events that were just added. */
+  add(events: readonly { readonly data: string }[]): void {
+    this.events += events.length;
+    for (const { data } of events) this.bytes += Buffer.byteLength(data);
   }
 }

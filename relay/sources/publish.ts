@@ -5,7 +5,7 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { readEvents } from "../../src/sse/read_events.ts";
 import { ClientRates } from "../limits/client_rates.ts";
 import { isTooLarge } from "../limits/is_too_large.ts";
-import type { PublishCounts } from "../metrics/publish_counts.ts";
+import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { type BodyLimits, readBody } from "./bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";

@@ -10,3 +10,11 @@ export interface Source {
   /** Stops filling the topic, and leaves it as it is. */
   stop(): void;
 }
+
+/** Counts what comes of reaching for upstreams. */
+export interface SourceCounts {
+  /** A connection was asked for: it has answered with events, or not. */
+  attempted(outcome: "opened" | "failed"): void;
+  /** A request, or what it was redirected to, was not allowed. */
+  refused(code: string): void;
+}

@@ -5,8 +5,7 @@ import type { Topic } from "../topics/topic.ts";
 import { FixtureSource } from "./fixture.ts";
 import type { GuardedFetch } from "./guard/guarded_fetch.ts";
 import type { RepeatsPolicy } from "./repeats.ts";
-import type { Source } from "./source.ts";
-import type { SourceCounts } from "./source_counts.ts";
+import type { Source, SourceCounts } from "./source.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
 import { SseSource } from "./sse.ts";
 

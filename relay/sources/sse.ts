@@ -20,8 +20,7 @@ import type { GuardedFetch } from "./guard/guarded_fetch.ts";
 import { SourceRefusedError } from "./guard/source_refused_error.ts";
 import { type ConnectionEnd, UpstreamTrace } from "../traces/upstream_trace.ts";
 import { Repeats, type RepeatsPolicy } from "./repeats.ts";
-import type { Source } from "./source.ts";
-import type { SourceCounts } from "./source_counts.ts";
+import type { Source, SourceCounts } from "./source.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
 
 /** How an SSE upstream is read. */

@@ -9,8 +9,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { z } from "zod";
-import { endSpan, type TracedEnd } from "./end_span.ts";
-import { serverAttributes } from "./server_attributes.ts";
+import { endSpan, serverAttributes, type TracedEnd } from "./span.ts";
 
 /** A request to a provider that is traced. */
 export interface TracedRequest {

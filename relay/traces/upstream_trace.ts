@@ -5,8 +5,7 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { endSpan } from "./end_span.ts";
-import { serverAttributes } from "./server_attributes.ts";
+import { endSpan, serverAttributes } from "./span.ts";
 
 /** Why a connection is over. */
 export interface ConnectionEnd {

@@ -1,5 +1,11 @@
 import { Counter, type Registry } from "prom-client";
 
+/** Takes what was measured. */
+export interface Observer {
+  /** Takes one value. */
+  observe(value: number): void;
+}
+
 /** A counter, and where it has its numbers from. */
 export interface CopiedCounterOptions<Label extends string> {
   /** Its name. */

@@ -1,5 +1,14 @@
 import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
 
+/** Names a server as OpenTelemetry does; of its URL nothing else, which may have a key in it. */
+export function serverAttributes(url: string | URL): Attributes {
+  const { hostname, port, protocol } = new URL(url);
+  return {
+    "server.address": hostname,
+    "server.port": Number(port) || (protocol === "https:" ? 443 : 80),
+  };
+}
+
 /** How something ended that was traced. */
 export interface TracedEnd {
   /** How it ended, as topics end, if it did. */
