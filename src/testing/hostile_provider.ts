@@ -1,6 +1,6 @@
 // This module is browser compatible.
 import { type Clock, systemClock } from "../fetch/clock.ts";
-import { digest } from "./hostile/digest.ts";
+import { digest } from "./hostile/reproducible.ts";
 import { Exchange, type HostileRequest } from "./hostile/exchange.ts";
 import { failureReply } from "./hostile/failure.ts";
 import { checkedPlan, type HostilePlan } from "./hostile/plan.ts";

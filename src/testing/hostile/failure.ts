@@ -1,7 +1,6 @@
 // This module is browser compatible.
-import { digest } from "./digest.ts";
-import { jsonReply } from "./json_reply.ts";
-import type { Reply } from "./reply.ts";
+import { digest } from "./reproducible.ts";
+import { jsonReply, type Reply } from "./reply.ts";
 
 /** What each status is called: by OpenAI, and by Anthropic. */
 const NAMES: Readonly<

@@ -1,5 +1,4 @@
 // This module is browser compatible.
-
 /** A part of a body. */
 export interface Piece {
   /** What is sent. */
@@ -34,4 +33,25 @@ export function remark(text: string): Piece {
 /** A part of a body, from its text. */
 export function piece(text: string): Piece {
   return { bytes: encoder.encode(text), isEvent: true };
+}
+
+/** An answer that is JSON. */
+export function jsonReply(
+  value: unknown,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Reply {
+  const body = piece(JSON.stringify(value));
+  return {
+    status,
+    headers: {
+      "Content-Type": "application/json",
+      ...headers,
+      "Content-Length": String(body.bytes.byteLength),
+    },
+    pieces: [body],
+    // Neither belongs in JSON: the body ends where an event stream would go on.
+    error: () => [],
+    ping: undefined,
+  };
 }

@@ -9,9 +9,8 @@ import { files } from "./formats/files.ts";
 import { messages } from "./formats/messages.ts";
 import { model, models } from "./formats/models.ts";
 import { Responses } from "./formats/responses.ts";
-import { jsonReply } from "./json_reply.ts";
+import { jsonReply, piece, type Reply } from "./reply.ts";
 import type { HostileAnswer } from "./plan.ts";
-import { piece, type Reply } from "./reply.ts";
 import { STREAM_HEADERS, typed, writer } from "./stream_reply.ts";
 
 const PAGE =

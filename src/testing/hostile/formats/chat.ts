@@ -1,12 +1,9 @@
 // This module is browser compatible.
 import { z } from "zod";
-import type { Asked } from "../asked.ts";
-import { CREATED } from "../created.ts";
-import { digest } from "../digest.ts";
+import { type Asked, readJson } from "../asked.ts";
+import { CREATED, digest } from "../reproducible.ts";
 import { failure } from "../failure.ts";
-import { jsonReply } from "../json_reply.ts";
-import { readJson } from "../read_json.ts";
-import type { Reply } from "../reply.ts";
+import { jsonReply, type Reply } from "../reply.ts";
 import { content, type Question, speak, type Speech } from "../speech.ts";
 import { streamReply, type WireEvent } from "../stream_reply.ts";
 

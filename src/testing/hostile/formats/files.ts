@@ -1,8 +1,7 @@
 // This module is browser compatible.
 import { type Asked, RefusedError } from "../asked.ts";
-import { CREATED } from "../created.ts";
-import { jsonReply } from "../json_reply.ts";
-import type { Reply } from "../reply.ts";
+import { CREATED } from "../reproducible.ts";
+import { jsonReply, type Reply } from "../reply.ts";
 
 /** `POST /v1/files`: says what came, with its SHA-256. */
 export async function files({ headers, bytes }: Asked): Promise<Reply> {

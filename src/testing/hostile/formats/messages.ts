@@ -1,10 +1,8 @@
 // This module is browser compatible.
 import { z } from "zod";
-import type { Asked } from "../asked.ts";
-import { digest } from "../digest.ts";
-import { jsonReply } from "../json_reply.ts";
-import { readJson } from "../read_json.ts";
-import type { Reply } from "../reply.ts";
+import { type Asked, readJson } from "../asked.ts";
+import { digest } from "../reproducible.ts";
+import { jsonReply, type Reply } from "../reply.ts";
 import { content, type Question, speak, type Speech } from "../speech.ts";
 import { streamReply, typed, type WireEvent } from "../stream_reply.ts";
 

@@ -1,8 +1,7 @@
 // This module is browser compatible.
-import { CREATED } from "../created.ts";
+import { CREATED } from "../reproducible.ts";
 import type { Dialect } from "../failure.ts";
-import { jsonReply } from "../json_reply.ts";
-import type { Reply } from "../reply.ts";
+import { jsonReply, type Reply } from "../reply.ts";
 
 /** Any other name is taken too. */
 const NAMES = ["hostile-1", "hostile-1-mini"];

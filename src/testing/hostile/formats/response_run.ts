@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { CREATED } from "../created.ts";
+import { CREATED } from "../reproducible.ts";
 import type { Speech } from "../speech.ts";
 import type { ResponseRequest } from "./response_request.ts";
 

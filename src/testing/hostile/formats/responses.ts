@@ -1,9 +1,7 @@
 // This module is browser compatible.
-import { type Asked, RefusedError } from "../asked.ts";
-import { digest } from "../digest.ts";
-import { jsonReply } from "../json_reply.ts";
-import { readJson } from "../read_json.ts";
-import type { Reply } from "../reply.ts";
+import { type Asked, readJson, RefusedError } from "../asked.ts";
+import { digest } from "../reproducible.ts";
+import { jsonReply, type Reply } from "../reply.ts";
 import { speak } from "../speech.ts";
 import { streamReply, typed, type WireEvent } from "../stream_reply.ts";
 import { questionOf, responseRequest } from "./response_request.ts";
