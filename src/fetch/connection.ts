@@ -3,8 +3,9 @@ import { EventTooLargeError } from "../sse/errors.ts";
 import type { EventReader } from "../sse/event_reader.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import { readEvents, type ReadEventsOptions } from "../sse/read_events.ts";
-import { readBoundedBody } from "./bounded_body.ts";
+import { abortable } from "./abortable.ts";
 import type { Clock } from "./clock.ts";
+import { readErrorBody } from "./error_body.ts";
 import {
   ConnectionError,
   ConnectTimeoutError,
@@ -261,7 +262,12 @@ export class Connection {
     try {
       // Called as a function: browsers' fetch refuses to be another's method.
       const fetch = this.#fetch ?? globalThis.fetch;
-      response = await settledBefore(signal, fetch(this.#input, this.#init));
+      const answer = fetch(this.#input, this.#init);
+      response = await abortable(answer, signal).catch((error) => {
+        // A `fetch` that ignores the signal may still answer: close that unread.
+        if (signal.aborted) answer.then(closeUnread).catch(() => {});
+        throw error;
+      });
     } catch (error) {
       signal.throwIfAborted();
       const cause = this.#redactor.thrown(error);
@@ -270,7 +276,7 @@ export class Connection {
     }
     if (signal.aborted) {
       // By someone who was quicker to hear of the answer.
-      response.body?.cancel().catch(() => {});
+      closeUnread(response).catch(() => {});
       signal.throwIfAborted();
     }
     this.#connectWatch.close();
@@ -298,7 +304,7 @@ export class Connection {
     Refusal: typeof HttpStatusError | typeof NotAnEventStreamError,
   ): Promise<never> {
     const { signal } = this.#controller;
-    const { text, truncated } = await readBoundedBody(response.body, {
+    const { text, truncated } = await readErrorBody(response.body, {
       maxBytes: MAX_ERROR_BODY,
       timeout: ERROR_BODY_TIMEOUT,
       clock: this.#clock,
@@ -390,22 +396,6 @@ export class Connection {
   }
 }
 
-/**
- * What `fetch` answers, if the signal leaves it the time; a `fetch` that pays no
- * heed to the signal is not waited for, and its answer is closed unread.
- */
-function settledBefore(
-  signal: AbortSignal,
-  answer: Promise<Response>,
-): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      reject(signal.reason);
-      answer.then((response) => response.body?.cancel()).catch(() => {});
-    };
-    signal.addEventListener("abort", onAbort);
-    answer.then(resolve, reject).finally(() => {
-      signal.removeEventListener("abort", onAbort);
-    });
-  });
+async function closeUnread({ body }: Response): Promise<void> {
+  await body?.cancel();
 }

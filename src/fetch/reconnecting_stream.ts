@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import type { ServerSentEvent } from "../sse/event.ts";
 import { SseParser } from "../sse/parser.ts";
+import { abortable } from "./abortable.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Connection, type StreamResponse } from "./connection.ts";
 import { OneShotBodyError } from "./errors.ts";
@@ -586,9 +587,9 @@ export class ReconnectingEventStream implements EventStream<Given> {
     }
     if (!this.#schemas) return event;
     try {
-      const given = await unlessAborted(
-        this.#controller.signal,
+      const given = await abortable(
         validateEvent(event, this.#schemas),
+        this.#controller.signal,
       );
       if (!given || given.ok || this.#yieldInvalid) return given;
       throw new EventValidationError(this.#url, given);
@@ -633,36 +634,15 @@ function isOneShot(
     (!body && input instanceof Request && input.body !== null);
 }
 
-/** What a promise resolves to, if the signal leaves it the time. */
-function unlessAborted<T>(
-  signal: AbortSignal,
-  promise: Promise<T>,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort);
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener("abort", onAbort);
-    });
-  });
-}
-
 /** What varies, as it is this time; a function that never answers is not waited for. */
-function made<T>(
+async function made<T>(
   varying: Varying<T>,
   context: RequestContext,
   signal: AbortSignal,
-): T | Promise<T> {
+): Promise<T> {
   if (typeof varying !== "function") return varying;
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    // The types that vary here are no functions themselves.
-    const make = varying as (context: RequestContext) => T | Promise<T>;
-    Promise.resolve(make(context)).then(resolve, reject).finally(() =>
-      signal.removeEventListener("abort", onAbort)
-    );
-  });
+  signal.throwIfAborted();
+  // The types that vary here are no functions themselves.
+  const make = varying as (context: RequestContext) => T | Promise<T>;
+  return await abortable(make(context), signal);
 }

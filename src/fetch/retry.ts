@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import { abortable } from "./abortable.ts";
 import type { Clock } from "./clock.ts";
 
 /**
@@ -239,21 +240,19 @@ function parseDecimal(text: string | null): number | undefined {
  * @param clock Whose milliseconds they are.
  * @param signal Ends the wait: it then rejects with the signal's reason.
  */
-export function wait(
+export async function wait(
   delay: number,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      cancel();
-      reject(signal.reason);
-    };
-    const cancel = clock.setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, delay);
-    signal.addEventListener("abort", onAbort, { once: true });
+  signal.throwIfAborted();
+  let cancel = (): void => {};
+  const over = new Promise<void>((resolve) => {
+    cancel = clock.setTimeout(resolve, delay);
   });
+  try {
+    await abortable(over, signal);
+  } finally {
+    cancel();
+  }
 }

@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import { abortable } from "../fetch/abortable.ts";
 import type { Clock } from "../fetch/clock.ts";
 import { Connection } from "../fetch/connection.ts";
 import {
@@ -263,7 +264,7 @@ export class Requester {
     const key = await this.#key();
     if (key !== undefined) setHeader(headers, "authorization", `Bearer ${key}`);
     const own = typeof provider.headers === "function"
-      ? await settledBefore(signal, provider.headers())
+      ? await abortable(provider.headers(), signal)
       : provider.headers;
     for (const [name, value] of Object.entries(own ?? {})) {
       setHeader(headers, name, value);
@@ -275,7 +276,7 @@ export class Requester {
     const { provider, signal } = this.#options;
     const { apiKey, envKey, envKeyInstructions } = provider;
     const given = typeof apiKey === "function"
-      ? await settledBefore(signal, apiKey())
+      ? await abortable(apiKey(), signal)
       : apiKey;
     if (given !== undefined && given.trim() !== "") return given;
     return envKey === undefined
@@ -393,18 +394,4 @@ function setHeader(headers: Headers, name: string, value: string): void {
       } must have a name and a value that HTTP allows`,
     );
   }
-}
-
-/** What a caller's function answers, if the signal leaves it the time. */
-function settledBefore<T>(
-  signal: AbortSignal,
-  answer: T | Promise<T>,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    Promise.resolve(answer).then(resolve, reject).finally(() => {
-      signal.removeEventListener("abort", onAbort);
-    });
-  });
 }

@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import { abortable } from "../fetch/abortable.ts";
 import { type Clock, systemClock } from "../fetch/clock.ts";
 import { digest } from "./hostile/reproducible.ts";
 import { Exchange, type HostileRequest } from "./hostile/exchange.ts";
@@ -228,21 +229,17 @@ export class HostileProvider {
     const { signal } = options;
     signal?.throwIfAborted();
     if (this.#read >= count) return;
-    await new Promise<void>((resolve, reject) => {
-      const abort = () => {
-        this.#waiters.delete(waiter);
-        reject(signal?.reason);
-      };
-      const waiter: Waiter = {
-        count,
-        resolve: () => {
-          signal?.removeEventListener("abort", abort);
-          resolve();
-        },
-      };
-      signal?.addEventListener("abort", abort);
-      this.#waiters.add(waiter);
+    let resolve = (): void => {};
+    const read = new Promise<void>((settle) => {
+      resolve = settle;
     });
+    const waiter: Waiter = { count, resolve };
+    this.#waiters.add(waiter);
+    try {
+      await (signal ? abortable(read, signal) : read);
+    } finally {
+      this.#waiters.delete(waiter);
+    }
   }
 
   /**

@@ -765,6 +765,43 @@ Deno.test("ModelClient does not ask when it is aborted while the key comes", asy
   assertEquals(model.times, []);
 });
 
+Deno.test("ModelClient does not wait for the headers when it is aborted while the key comes", async () => {
+  const abort = new CountedAbort();
+  const reason = new Error("enough");
+  const model = scriptedModel([], {
+    provider: {
+      apiKey: () => {
+        abort.abort(reason);
+        return "key";
+      },
+      headers: () => new Promise(() => {}),
+    },
+  });
+  const { error } = await model.ask(PROMPT, abort.signal);
+  assertStrictEquals(error, reason);
+  assertEquals(model.times, []);
+  assertEquals(abort.listeners, 0);
+});
+
+for (const name of ["apiKey", "headers"] as const) {
+  Deno.test(`ModelClient is aborted by the function of ${name}, which hangs`, async () => {
+    const abort = new CountedAbort();
+    const reason = new Error("enough");
+    const model = scriptedModel([], {
+      provider: {
+        [name]: () => {
+          abort.abort(reason);
+          return new Promise(() => {});
+        },
+      },
+    });
+    const { error } = await model.ask(PROMPT, abort.signal);
+    assertStrictEquals(error, reason);
+    assertEquals(model.times, []);
+    assertEquals(abort.listeners, 0);
+  });
+}
+
 Deno.test("ModelClient reads the key from the environment on every attempt", async () => {
   await withEnvironment({ RIVULET_TEST_KEY: "first" }, async () => {
     const { client, clock, script } = scriptedModel([BUSY, BUSY, WHOLE], {

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../../src/fetch/clock.ts";
-import { readBoundedBody } from "../../../src/fetch/bounded_body.ts";
+import { readErrorBody } from "../../../src/fetch/error_body.ts";
 import { tokenRefusal } from "../tokens/token_refusal.ts";
 import type { Keys, KeySource } from "./key_source.ts";
 import { parseJwkSet } from "./parse_jwk.ts";
@@ -145,7 +145,7 @@ export class RemoteKeys implements KeySource {
         await response.body?.cancel();
         throw new Error(`Expected the status 200, got ${response.status}`);
       }
-      const { text, truncated } = await readBoundedBody(response.body, {
+      const { text, truncated } = await readErrorBody(response.body, {
         maxBytes: MAX_BYTES,
         timeout: TIMEOUT,
         clock: this.#clock,

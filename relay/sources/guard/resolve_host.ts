@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { abortable } from "../../../src/fetch/abortable.ts";
 import type { AddressPolicy } from "./address_policy.ts";
 import { SourceRefusedError } from "./source_refused_error.ts";
 
@@ -18,23 +19,6 @@ export interface ResolveHostOptions {
 
 const lookUpAll: LookUp = async (hostname) =>
   (await lookup(hostname, { all: true })).map(({ address }) => address);
-
-/** A name cannot be looked up any less once that was begun: it is only not waited for. */
-async function unlessAborted<T>(
-  signal: AbortSignal,
-  promise: Promise<T>,
-): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    promise.catch(() => {}); // where nobody has waited for it
-  }
-}
 
 /**
  * Finds the addresses of a URL's host, and checks every one of them: who answers
@@ -55,7 +39,7 @@ export async function resolveHost(
   try {
     addresses = isIP(name) !== 0
       ? [name]
-      : await unlessAborted(signal, lookUp(name));
+      : await abortable(lookUp(name), signal);
   } catch (error) {
     signal.throwIfAborted();
     cause = error;
