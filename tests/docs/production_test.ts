@@ -2,6 +2,7 @@
 // program has them.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { z } from "zod";
+import { flagsIn, relayHelp } from "../support/docs/relay_help.ts";
 import { isMissing } from "../support/tools.ts";
 import { within } from "../support/within.ts";
 
@@ -14,25 +15,6 @@ function readDoc(name: string): Promise<string> {
   return Deno.readTextFile(new URL(`docs/${name}`, root));
 }
 
-let help: Promise<string> | undefined;
-
-/** What the relay says of itself. */
-function relayHelp(): Promise<string> {
-  return help ??= (async () => {
-    const { success, stdout, stderr } = await new Deno.Command(
-      Deno.execPath(),
-      {
-        args: ["run", "-A", "relay/main.ts", "--help"],
-        cwd: root,
-        env: { NO_COLOR: "1" },
-      },
-    ).output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    assert(success, text(stderr));
-    return text(stdout);
-  })();
-}
-
 /** Flags of others than the relay. */
 const OTHERS = new Set([
   ...["--v8-flags", "--max-semi-space-size", "--max-old-space-size"],
@@ -40,10 +22,6 @@ const OTHERS = new Set([
   ...["--cached-only", "--no-prompt", "--allow-net", "--allow-env"],
   ...["--allow-read", "--allow-write", "--allow-sys"],
 ]);
-
-function flagsIn(text: string): string[] {
-  return [...new Set(text.match(/(?<![\w-])--[a-z][a-z0-9-]+/g))];
-}
 
 for (
   const name of [

@@ -1,0 +1,432 @@
+// PROTOCOL.md agrees with the code: its tables have what the code has and nothing
+// else, and a relay answers its examples as they are written.
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { STATUS_CODE } from "@std/http/status";
+import { REFUSAL_REASONS } from "../../relay/metrics/refusal_reason.ts";
+import {
+  type Block,
+  blocksOf,
+  codeIn,
+  sectionOf,
+  tableOf,
+  tablesOf,
+} from "../support/docs/markdown.ts";
+import { flagsIn, relayHelp } from "../support/docs/relay_help.ts";
+import { startRelay, type TestRelay } from "../support/relay/relay.ts";
+import { JWT_KEY, mintToken } from "../support/rights/token.ts";
+import { OPCODE, RawWebSocket } from "../support/subscribers/raw_websocket.ts";
+import { within } from "../support/within.ts";
+
+const root = new URL("../../", import.meta.url);
+
+/** The longest that an answer is waited for, in milliseconds. */
+const LIMIT = 10_000;
+
+const protocol = await Deno.readTextFile(new URL("PROTOCOL.md", root));
+
+/** Returns the source text below a folder of the repository. */
+async function sourceBelow(folder: string): Promise<string> {
+  const texts: string[] = [];
+  for await (const entry of Deno.readDir(new URL(folder, root))) {
+    const path = `${folder}${entry.name}`;
+    if (entry.isDirectory) texts.push(await sourceBelow(`${path}/`));
+    else if (entry.name.endsWith(".ts")) {
+      texts.push(await Deno.readTextFile(new URL(path, root)));
+    }
+  }
+  return texts.join("\n");
+}
+
+function capturesOf(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([, name = ""]) => name))]
+    .sort();
+}
+
+/** The sections that have the tables. */
+const sections = {
+  websocket: sectionOf(protocol, "## 2. WebSocket"),
+  http: sectionOf(protocol, "## 4. HTTP"),
+  errors: sectionOf(protocol, "## 6. Error codes"),
+  limits: sectionOf(protocol, "## 7. Limits"),
+};
+
+function firstColumn(section: string, heading: string): string[] {
+  return tableOf(section, heading)
+    .flatMap((row) => codeIn(row[heading])).sort();
+}
+
+/** The types of messages: the relay's, then the client's. */
+function messageTypes(): [relay: string[], client: string[]] {
+  const [relay, client, ...others] = tablesOf(sections.websocket)
+    .filter(([row]) => row?.["type"] !== undefined)
+    .map((rows) => rows.flatMap((row) => codeIn(row["type"])).sort());
+  assert(relay && client && others.length === 0, "there are two tables");
+  return [relay, client];
+}
+
+Deno.test("PROTOCOL.md has each error code of the code, and no other", () => {
+  const codes = REFUSAL_REASONS.filter((code) => code !== "other");
+  assertEquals(firstColumn(sections.errors, "code"), [...codes].sort());
+});
+
+Deno.test("PROTOCOL.md has the status of each error code", async () => {
+  const source = await sourceBelow("relay/");
+  const inCode = [
+    ...source.matchAll(
+      /new Problem\(\s*STATUS_CODE\.(\w+),\s*"(\w+)"/g,
+    ),
+  ].map(([, status = "", code = ""]) =>
+    `${code} ${STATUS_CODE[status as keyof typeof STATUS_CODE]}` // a key, or it would not compile
+  );
+  assert(inCode.length > 15, "the code says what statuses are");
+  // A connection that is cut is told nothing.
+  const untold = tableOf(sections.errors, "code")
+    .filter((row) => row["meaning"]?.startsWith("Only in metrics and logs"))
+    .flatMap((row) => codeIn(row["code"]));
+  const inPage = new Set(
+    tableOf(sections.errors, "code").map((row) =>
+      `${codeIn(row["code"])} ${row["HTTP"]}`
+    ),
+  );
+  assertEquals(
+    inCode.filter((pair) =>
+      !inPage.has(pair) && !untold.includes(pair.split(" ")[0]!)
+    ),
+    [],
+  );
+});
+
+Deno.test("PROTOCOL.md has each close code of the code, and no other", async () => {
+  const source = await sourceBelow("relay/doors/websocket/");
+  const codes = capturesOf(source, /\b(10[01]\d|4[45]\d\d)\b/g)
+    // What `ws` calls bad frames: the relay sends 4500 instead.
+    .filter((code) => code !== "1002" && code !== "1007");
+  assertEquals(firstColumn(sections.websocket, "code"), codes);
+});
+
+Deno.test("PROTOCOL.md has each message of the code, and no other", async () => {
+  const doors = await sourceBelow("relay/doors/websocket/");
+  const delivery = await sourceBelow("relay/delivery/");
+  const client = capturesOf(doors, /type: z\.literal\("(\w+)"\)/g);
+  const relay = capturesOf(
+    doors + delivery,
+    /\{\s*"?type"?:\s*"(\w+)"/g,
+  );
+  const declared = capturesOf(delivery, /readonly type: "(\w+)"/g);
+  assertEquals(messageTypes(), [
+    [...new Set([...relay, ...declared])].sort(),
+    client,
+  ]);
+});
+
+Deno.test("PROTOCOL.md has each route of the code, with its methods", async () => {
+  const routes = new Map<string, string[]>();
+  for (const row of tableOf(sections.http, "request")) {
+    const [request = ""] = codeIn(row["request"]);
+    const [method = "", path = ""] = request.split(" ");
+    // Behind the gateway every path and method is the provider's.
+    if (method === "*") continue;
+    routes.set(path, [...routes.get(path) ?? [], method]);
+  }
+  await using relay = await startRelay();
+  for (const [path, methods] of routes) {
+    const response = await relay.request(path.replace("{topic}", "t"), {
+      method: "PROPFIND",
+    });
+    const { allowed } = await response.json();
+    assertEquals(response.status, 405, path);
+    assertEquals(allowed.sort(), methods.sort(), path);
+  }
+  const source = (await sourceBelow("relay/doors/http/"))
+    .replaceAll("${TOPIC}", "/topics/:topic");
+  const inCode = capturesOf(
+    source,
+    /["`](\/[a-z]+(?:\/:?[a-z]+)*)["`]/g,
+  ).map((path) => path.replace(":topic", "{topic}"));
+  assert(inCode.length > 5, "the code says where routes are");
+  assertEquals(inCode.filter((path) => !routes.has(path)), []);
+});
+
+Deno.test("PROTOCOL.md names only options that the relay has", async () => {
+  const known = flagsIn(await relayHelp());
+  assertEquals(
+    flagsIn(protocol).filter((flag) => !known.includes(flag)),
+    [],
+  );
+});
+
+Deno.test("PROTOCOL.md has the default of each limit", async () => {
+  const help = (await relayHelp()).replaceAll(/\s+/g, " ");
+  const rows = tableOf(sections.limits, "limit");
+  assert(rows.length > 10);
+  for (const row of rows) {
+    const [flag = ""] = codeIn(row["option"]);
+    const [, inHelp] =
+      new RegExp(`${flag} [A-Z]+ .*?default:? ([^\\s;]+)`).exec(help) ?? [];
+    // "16 KiB" is 16KiB there, and "10,000" 10000.
+    assertEquals(row["default"]?.replaceAll(/[ ,]/g, ""), inHelp, flag);
+  }
+});
+
+/** Fields whose value is another each time: only their type is compared. */
+const VOLATILE = new Set(["connection", "time", "retryIn", "expires"]);
+
+/** Sends what a page says, and compares what comes with what it says. */
+class Reader {
+  readonly #relay: TestRelay;
+  readonly #token: string;
+  readonly #acts: Readonly<Record<string, () => unknown>>;
+  /** The epochs of this relay, by those of the page. */
+  readonly #epochs = new Map<string, string>();
+
+  /**
+   * Begins to read a page.
+   *
+   * @param relay What answers.
+   * @param token What stands for `TOKEN`.
+   * @param acts What the lines with `#` do.
+   */
+  constructor(
+    relay: TestRelay,
+    token = "",
+    acts: Readonly<Record<string, () => unknown>> = {},
+  ) {
+    this.#relay = relay;
+    this.#token = token;
+    this.#acts = acts;
+  }
+
+  /** Plays a transcript of a WebSocket. */
+  async transcript({ text, line }: Block): Promise<void> {
+    const [first = "", ...lines] = text.trimEnd().split("\n");
+    const target = this.#translate(first.replace(/^GET /, ""));
+    await using socket = await RawWebSocket.open(
+      this.#relay.url,
+      target,
+      this.#token ? { Authorization: `Bearer ${this.#token}` } : {},
+    );
+    for (const [index, said] of lines.entries()) {
+      const where = `PROTOCOL.md:${line + 2 + index}`;
+      const rest = said.slice(2);
+      if (said.startsWith("> ")) {
+        const message = JSON.parse(this.#translate(rest));
+        if (message.token === "TOKEN") message.token = this.#token;
+        await socket.say(message);
+      } else if (said.startsWith("# ")) {
+        const act = this.#acts[rest];
+        assert(act, `${where}: nobody does that`);
+        await act();
+      } else if (said.startsWith("< close ")) {
+        assertEquals(await socket.closeCode(), Number(rest.slice(6)), where);
+      } else {
+        assert(said.startsWith("< "), where);
+        this.#compare(await nextMessage(socket), JSON.parse(rest), where);
+      }
+    }
+  }
+
+  /** Makes a request, and compares its answer. */
+  async exchange(request: Block, answer: Block): Promise<void> {
+    const where = `PROTOCOL.md:${request.line}`;
+    const asked = parseMessage(this.#translate(request.text));
+    const [method = "", path = ""] = asked.first.split(" ");
+    const response = await this.#relay.request(path, {
+      method,
+      headers: asked.headers.map(([name, value]): [string, string] => [
+        name,
+        value.replace("TOKEN", this.#token),
+      ]),
+      ...(asked.body !== "" && { body: asked.body }),
+    });
+    const got = await within(response.text(), LIMIT, `the answer of ${where}`);
+    const { first, headers, body } = parseMessage(answer.text);
+    assertEquals(response.status, Number(first), `${where}: ${got}`);
+    for (const [name, value] of headers) {
+      const actual = response.headers.get(name) ?? "";
+      if (name === "Rivulet-Epoch") this.#epochs.set(value, actual);
+      assertEquals(actual, this.#translate(value), where);
+    }
+    if (body.startsWith("{")) {
+      this.#compare(JSON.parse(got), JSON.parse(body), where);
+    } else {
+      assertEquals(got, this.#translate(body), where);
+    }
+  }
+
+  #compare(actual: unknown, written: unknown, where: string): void {
+    const found = isRecord(actual) ? actual["epoch"] : undefined;
+    const named = isRecord(written) ? written["epoch"] : undefined;
+    if (typeof found === "string" && typeof named === "string") {
+      assertMatch(found, /^[\w-]{8,22}$/);
+      this.#epochs.set(named, found);
+    }
+    const expected = JSON.parse(this.#translate(JSON.stringify(written)));
+    assertEquals(stable(actual), stable(expected), where);
+  }
+
+  #translate(text: string): string {
+    let translated = text;
+    for (const [written, actual] of this.#epochs) {
+      translated = translated.replaceAll(written, actual);
+    }
+    return translated;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** The types of the fields that are another each time, and the others as they are. */
+function stable(value: unknown): unknown {
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, value]) => [
+      name,
+      VOLATILE.has(name) ? typeof value : value,
+    ]),
+  );
+}
+
+async function nextMessage(socket: RawWebSocket): Promise<unknown> {
+  for (;;) {
+    const frame = await socket.frame();
+    assert(frame, "the connection has ended");
+    if (frame.opcode !== OPCODE.text) {
+      assertEquals(frame.opcode, OPCODE.ping);
+      continue;
+    }
+    return JSON.parse(new TextDecoder().decode(frame.payload));
+  }
+}
+
+/** A request or an answer as a page writes it: one line, headers, an empty line, a body. */
+function parseMessage(text: string): {
+  first: string;
+  headers: [string, string][];
+  body: string;
+} {
+  const [head = "", ...rest] = text.split("\n\n");
+  const [first = "", ...lines] = head.trimEnd().split("\n");
+  const body = rest.join("\n\n");
+  return {
+    first,
+    headers: lines.map((line) => {
+      const colon = line.indexOf(": ");
+      return [line.slice(0, colon), line.slice(colon + 2)];
+    }),
+    // The empty line that ends an event is cut off at the end of a block.
+    body: /^(?:id|event|data): /m.test(body)
+      ? `${body.trimEnd()}\n\n`
+      : body.trimEnd(),
+  };
+}
+
+/** Plays all examples of a section, in order. */
+async function play(heading: string, reader: Reader): Promise<number> {
+  const blocks = blocksOf(protocol);
+  const lines = protocol.split("\n");
+  const first = lines.indexOf(heading) + 1;
+  assert(first > 0, `there is no section '${heading}'`);
+  const last = first + sectionOf(protocol, heading).split("\n").length;
+  let played = 0;
+  let request: Block | undefined;
+  for (const block of blocks) {
+    if (block.line < first || block.line >= last) continue;
+    if (block.language === "text") {
+      await reader.transcript(block);
+      played++;
+    } else if (request) {
+      await reader.exchange(request, block);
+      request = undefined;
+      played++;
+    } else {
+      assertEquals(block.language, "http", `line ${block.line}`);
+      request = block;
+    }
+  }
+  assertEquals(request, undefined, `an answer to ${request?.text}`);
+  return played;
+}
+
+/** An event stream that breaks off when it is told to, and is then refused. */
+class FragileSource implements AsyncDisposable {
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  #body: ReadableStreamDefaultController<Uint8Array> | undefined;
+
+  constructor() {
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () => {
+        if (this.#body) {
+          return new Response(null, {
+            status: 503,
+            headers: { "Retry-After": "30" },
+          });
+        }
+        const body = new ReadableStream<Uint8Array>({
+          start: (controller) => {
+            this.#body = controller;
+            controller.enqueue(new TextEncoder().encode("data: 1\n\n"));
+          },
+        });
+        return new Response(body, {
+          headers: { "Content-Type": "text/event-stream" },
+        });
+      },
+    );
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}/`;
+  }
+
+  breakOff(): void {
+    this.#body?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#server.shutdown();
+  }
+}
+
+Deno.test("PROTOCOL.md has a WebSocket's transcripts as they are", async () => {
+  await using source = new FragileSource();
+  await using relay = await startRelay({
+    sources: [{
+      name: "feed",
+      url: source.url,
+      reconnect: { minTimeout: 1, jitter: 0 },
+    }],
+  });
+  const reader = new Reader(relay, undefined, {
+    "The source's connection breaks off, and its server answers 503.": () =>
+      source.breakOff(),
+    "The relay is stopped.": () => void relay.relay.close(),
+  });
+  assertEquals(await play("## 2. WebSocket", reader), 4);
+});
+
+Deno.test("PROTOCOL.md has requests and answers as they are", async () => {
+  await using relay = await startRelay();
+  const reader = new Reader(relay);
+  assertEquals(await play("## 3. SSE", reader), 5);
+  assertEquals(await play("## 4. HTTP", reader), 7);
+});
+
+Deno.test("PROTOCOL.md has what a relay with a key answers as it is", async () => {
+  await using relay = await startRelay({ jwtKey: JWT_KEY });
+  const token = await mintToken({ read: ["*"] });
+  assertEquals(await play("## 5. Rights", new Reader(relay, token)), 3);
+});
+
+Deno.test("PROTOCOL.md has only links to its own sections that are there", () => {
+  const anchors = protocol.split("\n").filter((line) => /^#+ /.test(line))
+    .map((line) =>
+      line.replace(/^#+ /, "").toLowerCase().replaceAll(/[^\w -]/g, "")
+        .replaceAll(" ", "-")
+    );
+  const links = [...protocol.matchAll(/\]\(#([^)]+)\)/g)]
+    .map(([, anchor = ""]) => anchor);
+  assertEquals(links.filter((link) => !anchors.includes(link)), []);
+});
