@@ -29,7 +29,7 @@ const ACK_DELAY = 200;
 /** The longest reason to stop a topic that a relay takes, in UTF-16 code units. */
 const MAX_REASON = 1_000;
 
-/** What a relay says of a topic (protocol, section 2). It is taken at its word but for offsets. */
+/** What a relay says of a topic (PROTOCOL.md, section 2). It is taken at its word but for offsets. */
 export type TopicMessage =
   | {
     readonly type: "subscribed";

@@ -21,7 +21,7 @@ const CLOSE_TIMEOUT = 1_000;
 /** A longer delay makes every runtime's timer fire at once (a 32-bit overflow). */
 const MAX_DELAY = 2 ** 31 - 1;
 
-/** After these codes the same would happen again (protocol, section 2). */
+/** After these codes the same would happen again (PROTOCOL.md, section 2). */
 const FINAL = /^(1008|1009|45\d\d)$/;
 
 const TOKEN_EXPIRED = 4401;
@@ -47,7 +47,7 @@ interface Refusal {
   readonly retryable: boolean;
 }
 
-/** What a relay says of the connection, or of a topic (protocol, section 2). */
+/** What a relay says of the connection, or of a topic (PROTOCOL.md, section 2). */
 type Message =
   | { readonly type: "welcome"; readonly heartbeat: number }
   | { readonly type: "heartbeat" }

@@ -36,7 +36,7 @@ export class DeliveryCounts {
   bytes = 0;
   /** Connections that were closed as nothing was read. */
   slowCloses = 0;
-  /** Gaps, by their reason (protocol, section 2). */
+  /** Gaps, by their reason (PROTOCOL.md, section 2). */
   readonly gaps = { evicted: 0, epoch: 0, slow: 0, skipped: 0 };
   readonly #measure: LatencyMeasure | undefined;
   /** How many deliveries there are until the next one is measured. */

@@ -2,10 +2,10 @@ import type { LogRange } from "../topics/log.ts";
 import type { FoldedEvent } from "./fold.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
 
-/** Why events will not come (protocol, section 2, `gap`). */
+/** Why events will not come (PROTOCOL.md, section 2, `gap`). */
 export type GapReason = "evicted" | "epoch" | "slow" | "skipped";
 
-/** What a subscription says beside its events (protocol, section 2). */
+/** What a subscription says beside its events (PROTOCOL.md, section 2). */
 export type SubscriptionMessage =
   | {
     readonly type: "subscribed";

@@ -6,7 +6,7 @@ import type { Format, GapReason, SubscriptionMessage } from "./format.ts";
 import type { Frame, FrameCache } from "./frames.ts";
 import { Window } from "./window.ts";
 
-/** How a reader wants its events (protocol, section 2). */
+/** How a reader wants its events (PROTOCOL.md, section 2). */
 export interface Delivery {
   /**
    * Whether a reader that is behind is given the newest event, and told that the

@@ -142,7 +142,7 @@ const LONGEST_RETRY = 60_000;
 /** What is waited for a client beyond that, in milliseconds. */
 const RETRY_GRACE = 10_000;
 
-/** Stands between clients of model providers and these (protocol, section 4). */
+/** Stands between clients of model providers and these (PROTOCOL.md, section 4). */
 export class Gateway implements AsyncDisposable {
   readonly #context: GatewayContext;
   readonly #runs = new Set<Run>();

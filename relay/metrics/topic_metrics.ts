@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { Counter, Gauge, type Registry } from "prom-client";
 import { copiedCounter } from "./instruments.ts";
 
-/** How a topic may end (protocol, section 1). */
+/** How a topic may end (PROTOCOL.md, section 1). */
 const END_STATUSES = [
   "complete",
   "failed",

@@ -157,7 +157,7 @@ export interface PublisherOptions extends BodyLimits {
   readonly counts?: Readonly<Record<"http" | "websocket", PublishCounts>>;
 }
 
-/** Adds to topics what is sent by `POST` (protocol, section 4). */
+/** Adds to topics what is sent by `POST` (PROTOCOL.md, section 4). */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #rates: ClientRates;

@@ -3,7 +3,7 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { Log } from "./log.ts";
 
 /**
- * How a topic may end (protocol, section 1): `complete`, the upstream said that
+ * How a topic may end (PROTOCOL.md, section 1): `complete`, the upstream said that
  * it was done; `failed`, it said that it was not, or could not be reached;
  * `truncated`, the connection died before it said anything; `cancelled`;
  * `expired`.
@@ -58,7 +58,7 @@ export type TopicState =
   | { readonly kind: "ended"; readonly end: TopicEnd; readonly at: number };
 
 /**
- * How the upstream of a topic is (protocol, section 2, `upstream`): `open`;
+ * How the upstream of a topic is (PROTOCOL.md, section 2, `upstream`): `open`;
  * `retrying`, it waits before it connects again; `connecting`, it does so;
  * `lost`, it has given up, and the topic ends.
  *

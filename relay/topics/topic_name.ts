@@ -4,7 +4,7 @@ import { z } from "zod";
 export const TOPIC_NAME_RULE =
   "1 to 128 characters of A-Z a-z 0-9 . _ ~ : -, not starting with a dot";
 
-/** Accepts what the protocol (section 1) allows as a topic's name. */
+/** Accepts what PROTOCOL.md (section 1) allows as a topic's name. */
 export const topicName: z.ZodString = z.string().regex(
   /^[A-Za-z0-9_~:-][A-Za-z0-9._~:-]{0,127}$/,
   `Expected ${TOPIC_NAME_RULE}`,

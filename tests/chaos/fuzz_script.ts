@@ -12,7 +12,7 @@ const KIB = 1_024;
 /** The largest message that the relay takes. */
 export const MAX_MESSAGE = 64 * KIB;
 
-/** Every code that the relay may close with (protocol, section 2). */
+/** Every code that the relay may close with (PROTOCOL.md, section 2). */
 export const CLOSE_CODES: readonly number[] = [
   ...[1000, 1001, 1008, 1009, 1011, 1012, 1013],
   ...[4401, 4408, 4412, 4429, 4500, 4501, 4503, 4505],

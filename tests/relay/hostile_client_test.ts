@@ -19,7 +19,7 @@ const MIB = KIB * KIB;
 const MAX_MESSAGE = 64 * KIB;
 const LIMIT = 10_000;
 
-/** Every code that the relay may close with (protocol, section 2). */
+/** Every code that the relay may close with (PROTOCOL.md, section 2). */
 const CLOSE_CODES = [
   ...[1000, 1001, 1008, 1009, 1011, 1012, 1013],
   ...[4401, 4408, 4412, 4429, 4500, 4501, 4503, 4505],

@@ -48,7 +48,7 @@ function topicOf(match: URLPatternResult): string {
   }
 }
 
-/** Makes the relay's HTTP interface (protocol, sections 3 and 4). */
+/** Makes the relay's HTTP interface (PROTOCOL.md, sections 3 and 4). */
 export function createRequestHandler(context: RouteContext): RequestHandler {
   const { entrance, gateway, refusal } = context;
   const reader = new TopicReader(context);

@@ -47,7 +47,7 @@ export function isAtEnd(
   return after.epoch === log.epoch && after.offset === last;
 }
 
-/** One SSE reader of one topic (protocol, section 3). */
+/** One SSE reader of one topic (PROTOCOL.md, section 3). */
 export class EventStreamConnection {
   readonly #response: ServerResponse;
   readonly #subscriber: Subscriber;

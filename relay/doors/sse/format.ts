@@ -41,7 +41,7 @@ function positionAfter(message: SubscriptionMessage): number | undefined {
   }
 }
 
-/** Protocol, section 3: upstream events, and the relay's own as `rivulet.*`. */
+/** PROTOCOL.md, section 3: upstream events, and the relay's own as `rivulet.*`. */
 export const sseFormat: Format = {
   events: (topic, range) => written(topic, range, nameOfOther),
   message(message: SubscriptionMessage, topic: Topic): Uint8Array | undefined {
@@ -59,7 +59,7 @@ export const sseFormat: Format = {
   },
 };
 
-/** Protocol, section 3, `?raw`: only what the upstream sent. */
+/** PROTOCOL.md, section 3, `?raw`: only what the upstream sent. */
 export const rawSseFormat: Format = {
   ...sseFormat,
   events: (topic, range) => written(topic, range, (event) => event),

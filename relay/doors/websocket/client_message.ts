@@ -15,7 +15,7 @@ export const afterText = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** Accepts how a reader that is behind is treated (protocol, section 2). */
+/** Accepts how a reader that is behind is treated (PROTOCOL.md, section 2). */
 export const deliveryMode = z.enum(["all", "merge", "latest"]);
 
 /** Accepts why a topic ends, in words. */
@@ -56,7 +56,7 @@ const clientMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("heartbeat"), time: z.number().optional() }),
 ]);
 
-/** What a subscriber may say (protocol, section 2). */
+/** What a subscriber may say (PROTOCOL.md, section 2). */
 export type ClientMessage = z.infer<typeof clientMessage>;
 
 /** What a subscriber asks for, whichever door it came through. */

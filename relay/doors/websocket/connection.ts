@@ -113,7 +113,7 @@ const PONG_BACKLOG = 16 * 1024;
 const logger = getLogger(["rivulet", "relay", "websocket"]);
 
 /**
- * One WebSocket peer (protocol, section 2).
+ * One WebSocket peer (PROTOCOL.md, section 2).
  *
  * It is itself what its subscriber writes to and tells, and what is watched: an
  * object with functions of its own for each would cost an idle connection 1 KB.

@@ -72,7 +72,7 @@ function* jsonOf(events: readonly FoldedEvent[]): Iterable<string> {
   }
 }
 
-/** Protocol, section 2: JSON objects in text frames. */
+/** PROTOCOL.md, section 2: JSON objects in text frames. */
 export const websocketFormat: Format = {
   events(topic: Topic, { offset, entries }: LogRange): Uint8Array {
     return eventsFrame(topic, offset, entries.map(({ json }) => json));

@@ -43,7 +43,7 @@ function refused(error: unknown): PublishResult {
 
 /**
  * Publishes what came in a WebSocket's frame, as `POST` does with a body
- * (protocol, section 2): the topic is made if there is none.
+ * (PROTOCOL.md, section 2): the topic is made if there is none.
  *
  * @returns What came of it; never throws nor rejects.
  */

@@ -1,7 +1,7 @@
 // @ts-types="./ws.d.ts"
 import { WebSocket } from "ws";
 
-/** What the relay may say when it closes (protocol, section 2). */
+/** What the relay may say when it closes (PROTOCOL.md, section 2). */
 export type CloseCode =
   | 1000
   | 1001

@@ -122,7 +122,7 @@ export interface UpgradeContext extends WebSocketContext {
   refusal(): Problem | undefined;
 }
 
-/** Answers requests for an upgrade to a WebSocket (protocol, section 2). */
+/** Answers requests for an upgrade to a WebSocket (PROTOCOL.md, section 2). */
 export class UpgradeHandler {
   /** The connections that are open. */
   readonly connections: Set<WebSocketConnection> = new Set();

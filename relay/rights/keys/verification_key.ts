@@ -20,7 +20,7 @@ export class KeyError extends Error {
   }
 }
 
-/** How tokens are signed (protocol, section 5). */
+/** How tokens are signed (PROTOCOL.md, section 5). */
 export type Algorithm = "HS256" | "RS256" | "ES256" | "EdDSA";
 
 /** In bytes: as long as what HS256 makes of it (RFC 7518, section 3.2). */

@@ -12,7 +12,7 @@ const pattern = z.string().regex(new RegExp(`^.{1,${MAX_PATTERN}}$`, "s"), {
 
 const patterns = z.array(pattern).default([]);
 
-/** Accepts what a token says of rights (protocol, section 5). */
+/** Accepts what a token says of rights (PROTOCOL.md, section 5). */
 const rivulet = z.object({
   read: patterns,
   write: patterns,

@@ -38,7 +38,7 @@ type Header = z.output<typeof header>;
 
 const { invalid } = tokenRefusal;
 
-/** Lets those do what their token says (JWT, RFC 7519; protocol, section 5). */
+/** Lets those do what their token says (JWT, RFC 7519; PROTOCOL.md, section 5). */
 export class TokenAuthority implements Authority {
   readonly #options: TokenAuthorityOptions;
   readonly #verified = new VerifiedTokens();

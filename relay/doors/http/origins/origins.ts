@@ -55,7 +55,7 @@ function isBelow(name: WebOrigin, domain: WebOrigin): boolean {
     name.hostname.endsWith(`.${domain.hostname}`);
 }
 
-/** Decides which pages may use the relay (protocol, section 5). */
+/** Decides which pages may use the relay (PROTOCOL.md, section 5). */
 export class Origins {
   readonly #patterns: readonly OriginPattern[];
   readonly #isLocal: boolean;

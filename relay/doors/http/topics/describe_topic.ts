@@ -34,7 +34,7 @@ function upstreamOf(
     { state: state.kind === "pending" ? "connecting" : "open" };
 }
 
-/** Describes a topic to who asks for it (protocol, section 4). */
+/** Describes a topic to who asks for it (PROTOCOL.md, section 4). */
 export function describeTopic(topic: Topic): TopicDescription {
   const { state } = topic;
   return {

@@ -34,7 +34,7 @@ const pageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(PAGE.events).optional(),
 });
 
-/** Answers those who want to know of topics, and of what is in them (protocol, sections 3 and 4). */
+/** Answers those who want to know of topics, and of what is in them (PROTOCOL.md, sections 3 and 4). */
 export class TopicReader {
   readonly #context: TopicReaderContext;
 

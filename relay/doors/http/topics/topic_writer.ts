@@ -46,7 +46,7 @@ const endBody = z.strictObject({
 
 const cancelBody = endBody.pick({ reason: true });
 
-/** Answers those who make, fill, end and delete topics (protocol, section 4). */
+/** Answers those who make, fill, end and delete topics (PROTOCOL.md, section 4). */
 export class TopicWriter {
   readonly #context: TopicWriterContext;
 
