@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import { CallQueue } from "../sse/call_queue.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import { SseParser } from "../sse/parser.ts";
 import { abortable } from "./abortable.ts";
@@ -203,9 +204,7 @@ export class ReconnectingEventStream implements EventStream<Given> {
   /** What has come; the events before `#taken` were taken. */
   #queue: ServerSentEvent[] = [];
   #taken = 0;
-  /** The last call, and how many are being answered: they are, one by one. */
-  #turn: Promise<unknown> = Promise.resolve();
-  #turns = 0;
+  readonly #calls = new CallQueue();
 
   /** Makes a stream that has not asked for anything yet. */
   constructor(
@@ -275,18 +274,18 @@ export class ReconnectingEventStream implements EventStream<Given> {
     // No async function is entered for what has come: this doubles the events
     // that can be taken in a second (bodies in memory, chunks of 16 KiB).
     if (
-      this.#turns === 0 && this.#taken < this.#queue.length && !this.#converts
+      this.#calls.isIdle && this.#taken < this.#queue.length && !this.#converts
     ) {
       return Promise.resolve({ done: false, value: this.#takeQueued() });
     }
-    return this.#inTurn(async () => {
+    return this.#calls.run(async () => {
       const event = await this.#next();
       return event ? { done: false, value: event } : DONE;
     });
   }
 
   nextBatch(): Promise<Given[] | undefined> {
-    return this.#inTurn(() => this.#nextBatch());
+    return this.#calls.run(() => this.#nextBatch());
   }
 
   async cancel(reason?: unknown): Promise<void> {
@@ -537,14 +536,6 @@ export class ReconnectingEventStream implements EventStream<Given> {
   /** Answers a call when the stream has ended. */
   #ended(): undefined {
     if (this.#end && !this.#end.ok) throw this.#end.error;
-  }
-
-  /** Calls that overlap are answered in order. */
-  #inTurn<T>(take: () => Promise<T>): Promise<T> {
-    const taken = this.#turns++ === 0 ? take() : this.#turn.then(take);
-    const done = () => void this.#turns--;
-    this.#turn = taken.then(done, done);
-    return taken;
   }
 
   async #next(): Promise<Given | undefined> {

@@ -3,6 +3,7 @@ import type { Clock } from "../fetch/clock.ts";
 import { IdleTimeoutError } from "../fetch/errors.ts";
 import { messageOf } from "../fetch/message_of.ts";
 import { EventTooLargeError } from "../sse/errors.ts";
+import { CallQueue } from "../sse/call_queue.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import type { ResponseDecoder } from "./wires/decoder.ts";
 import { ModelError, ResponseFailedError, StreamError } from "./errors.ts";
@@ -97,8 +98,7 @@ export class ResponseStream
   #seen = 0;
   /** How long it has been waited in vain for what follows the end, in milliseconds. */
   #drained = 0;
-  /** The calls that are being answered, in order. */
-  #calls: Promise<unknown> | undefined;
+  readonly #calls = new CallQueue();
 
   /** No more events are to come. */
   #ended = false;
@@ -152,10 +152,10 @@ export class ResponseStream
   next(): Promise<IteratorResult<ResponseEvent, undefined>> {
     this.#iterated = true;
     // No async function is entered here: this is the way of nearly all events.
-    if (this.#calls === undefined && this.#taken < this.#queue.length) {
+    if (this.#calls.isIdle && this.#taken < this.#queue.length) {
       return Promise.resolve({ done: false, value: this.#take() });
     }
-    return this.#inTurn(() => this.#next());
+    return this.#calls.run(() => this.#next());
   }
 
   /**
@@ -214,18 +214,6 @@ export class ResponseStream
     return this;
   }
 
-  /** Answers calls one after the other. */
-  #inTurn<T>(call: () => Promise<T>): Promise<T> {
-    const before = this.#calls ?? Promise.resolve();
-    const answer = before.then(call, call);
-    this.#calls = answer;
-    const onAnswer = () => {
-      if (this.#calls === answer) this.#calls = undefined;
-    };
-    answer.then(onAnswer, onAnswer);
-    return answer;
-  }
-
   async #next(): Promise<IteratorResult<ResponseEvent, undefined>> {
     while (this.#taken >= this.#queue.length) {
       if (this.#ended) {
@@ -251,7 +239,7 @@ export class ResponseStream
     await Promise.resolve();
     if (!this.#iterated) {
       this.#iterated = true;
-      await this.#inTurn(async () => {
+      await this.#calls.run(async () => {
         while (!this.#ended) {
           this.#taken = this.#queue.length;
           await this.#read();

@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { CallQueue } from "./call_queue.ts";
 import type { ServerSentEvent } from "./event.ts";
 import type { EventReader } from "./event_reader.ts";
 import { SseParser, type SseParserOptions } from "./parser.ts";
@@ -115,9 +116,7 @@ class BodyEventReader implements EventReader {
   #stopped = false;
   /** What the next call rejects with, once the queue is empty. */
   #failure: { error: unknown } | undefined;
-  /** A call is being answered; those that came later wait. */
-  #busy = false;
-  readonly #waiting: (() => void)[] = [];
+  readonly #calls = new CallQueue();
 
   constructor(
     body: ReadableStream<Uint8Array>,
@@ -148,17 +147,15 @@ class BodyEventReader implements EventReader {
   }
 
   next(): Promise<IteratorResult<ServerSentEvent, undefined>> {
-    if (this.#busy) return this.#wait(() => this.next());
     // No async function is entered here: this is the way of nearly all events.
-    if (this.#fill()) {
+    if (this.#calls.isIdle && this.#fill()) {
       return Promise.resolve({ done: false, value: this.#take() });
     }
-    return this.#next();
+    return this.#calls.run(() => this.#next());
   }
 
   nextBatch(): Promise<ServerSentEvent[] | undefined> {
-    if (this.#busy) return this.#wait(() => this.nextBatch());
-    return this.#nextBatch();
+    return this.#calls.run(() => this.#nextBatch());
   }
 
   reset(): void {
@@ -189,58 +186,27 @@ class BodyEventReader implements EventReader {
   }
 
   async #next(): Promise<IteratorResult<ServerSentEvent, undefined>> {
-    this.#busy = true;
-    try {
-      while (!this.#fill()) {
-        if (this.#finished) return this.#end(DONE);
-        await this.#read();
-      }
-      return { done: false, value: this.#take() };
-    } finally {
-      this.#wakeNext();
+    while (!this.#fill()) {
+      if (this.#finished) return this.#end(DONE);
+      await this.#read();
     }
+    return { done: false, value: this.#take() };
   }
 
   async #nextBatch(): Promise<ServerSentEvent[] | undefined> {
-    this.#busy = true;
-    try {
-      while (!this.#fill()) {
-        if (this.#finished) return this.#end(undefined);
-        await this.#read();
-      }
-      while (this.#at < this.#chunk.length) this.#parsePiece();
-      if (this.#stopped) return this.#end(undefined);
-      const events = this.#taken === 0
-        ? this.#queue
-        : this.#queue.slice(this.#taken);
-      this.#queue = [];
-      this.#taken = 0;
-      this.#lastEventId = this.#parser.lastEventId;
-      return events;
-    } finally {
-      this.#wakeNext();
+    while (!this.#fill()) {
+      if (this.#finished) return this.#end(undefined);
+      await this.#read();
     }
-  }
-
-  /** Calls again once the calls before were answered. */
-  #wait<T>(call: () => Promise<T>): Promise<T> {
-    return new Promise((resolve) => this.#waiting.push(() => resolve(call())));
-  }
-
-  #wakeNext(): void {
-    if (this.#waiting.length === 0) {
-      this.#busy = false;
-      return;
-    }
-    // Not at once: the answer to this call goes out before the next one's.
-    queueMicrotask(() => {
-      this.#busy = false;
-      while (!this.#busy) {
-        const call = this.#waiting.shift();
-        if (call === undefined) return;
-        call();
-      }
-    });
+    while (this.#at < this.#chunk.length) this.#parsePiece();
+    if (this.#stopped) return this.#end(undefined);
+    const events = this.#taken === 0
+      ? this.#queue
+      : this.#queue.slice(this.#taken);
+    this.#queue = [];
+    this.#taken = 0;
+    this.#lastEventId = this.#parser.lastEventId;
+    return events;
   }
 
   /** Parses on as far as the next event, in the chunk that was read. */
