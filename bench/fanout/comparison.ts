@@ -25,7 +25,7 @@ export interface Results {
 }
 
 /** Every load that is asked for. */
-export function loadsOf({ subscribers, sizes, rates }: Options): Load[] {
+function loadsOf({ subscribers, sizes, rates }: Options): Load[] {
   return subscribers.flatMap((subscribers) =>
     sizes.flatMap((size) => rates.map((rate) => ({ subscribers, size, rate })))
   );

@@ -154,7 +154,7 @@ export async function openAndClose(
 }
 
 /** How many files a process may have open: each connection is one. */
-export async function fileLimit(): Promise<number> {
+async function fileLimit(): Promise<number> {
   const { stdout } = await new Deno.Command("sh", {
     args: ["-c", "ulimit -n"],
   }).output();

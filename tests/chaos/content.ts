@@ -35,7 +35,7 @@ const WORDS = [
 ];
 
 /** A number of 32 bits that differs for different texts (FNV-1a). */
-export function hashOf(text: string): number {
+function hashOf(text: string): number {
   let hash = 0x811C9DC5;
   for (let index = 0; index < text.length; index++) {
     hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);

@@ -10,7 +10,7 @@ import type { Random } from "../support/random.ts";
 const KIB = 1_024;
 
 /** The largest message that the relay takes. */
-export const MAX_MESSAGE = 64 * KIB;
+const MAX_MESSAGE = 64 * KIB;
 
 /** Every code that the relay may close with (PROTOCOL.md, section 2). */
 export const CLOSE_CODES: readonly number[] = [

@@ -37,7 +37,7 @@ export const CREATED = {
   response: response("in_progress"),
 };
 
-export const message = (status: string, content: unknown[]) => ({
+const message = (status: string, content: unknown[]) => ({
   id: "msg_1",
   type: "message",
   status,
@@ -45,13 +45,13 @@ export const message = (status: string, content: unknown[]) => ({
   content,
 });
 
-export const ADDED = {
+const ADDED = {
   type: "response.output_item.added",
   output_index: 0,
   item: message("in_progress", []),
 };
 
-export const textDelta = (delta: string) => ({
+const textDelta = (delta: string) => ({
   type: "response.output_text.delta",
   item_id: "msg_1",
   output_index: 0,
@@ -107,7 +107,7 @@ export const AT_LAST: CompletedEvent = {
 
 /* What a server of the Chat API sends. */
 
-export const chunk = (fields: object): string =>
+const chunk = (fields: object): string =>
   `data: ${
     JSON.stringify({
       id: "chat_1",

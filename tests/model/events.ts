@@ -39,7 +39,7 @@ const KINDS = {
 } as const;
 
 /** A delta of an item. */
-export function deltaOf(
+function deltaOf(
   { kind, part, delta }: Piece,
   outputIndex: number,
 ): ResponseEvent {
@@ -130,7 +130,7 @@ const piecesOf = (type: keyof typeof KINDS): fc.Arbitrary<Piece[]> =>
   );
 
 /** Items of which some are not added, and some not done. */
-export const scriptItems: fc.Arbitrary<ScriptItem[]> = fc.array(
+const scriptItems: fc.Arbitrary<ScriptItem[]> = fc.array(
   fc.constantFrom(
     "message" as const,
     "reasoning" as const,
@@ -166,7 +166,7 @@ export function eventsOf(
 }
 
 /** Streams in one, each in its own order; `order` says whose turn it is. */
-export function interleave<T>(streams: T[][], order: readonly number[]): T[] {
+function interleave<T>(streams: T[][], order: readonly number[]): T[] {
   const left = streams.map((stream) => [...stream]);
   const events: T[] = [];
   for (let i = 0; left.some(({ length }) => length > 0); i++) {

@@ -45,7 +45,7 @@ export interface ReadRequest {
 }
 
 /** The length of a frame with this payload, from the server (RFC 6455, section 5.2). */
-export function frameLength(payload: number): number {
+function frameLength(payload: number): number {
   return payload + (payload < 126 ? 2 : payload < 2 ** 16 ? 4 : 10);
 }
 

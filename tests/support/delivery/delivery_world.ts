@@ -36,7 +36,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** One JSON object a write; counts how often a range is joined. */
-export class JsonFormat implements Format {
+class JsonFormat implements Format {
   joined = 0;
 
   events(topic: Topic, { offset, entries }: LogRange): Uint8Array {

@@ -15,7 +15,7 @@ import { setImmediate } from "node:timers";
 import type { Random } from "../random.ts";
 
 /** An answer that is being written. */
-export class UpstreamAnswer {
+class UpstreamAnswer {
   readonly #response: ServerResponse;
   /** Resolves when the connection is gone, whoever closed it. */
   readonly closed: Promise<void>;

@@ -1,7 +1,7 @@
 import { readEvents } from "../../../../src/sse/read_events.ts";
 
 /** The first subscriber's socket may hold this much before no more is read. */
-export const MAX_BUFFERED = 64 * 1024;
+const MAX_BUFFERED = 64 * 1024;
 
 /**
  * Reads the event stream at a URL, and publishes each event as it comes.
