@@ -1,0 +1,217 @@
+import type { Tree } from "./tree.ts";
+
+/** A part of the code, and what it may know of. */
+export interface Room {
+  /** The path of a module, or of a folder with a slash at the end. */
+  readonly path: string;
+  /** Its purpose, and the reason for its limits where they are not plain. */
+  readonly why: string;
+  /** The rooms whose modules its own may import, besides each other. */
+  readonly may: readonly string[];
+}
+
+const SSE = "src/sse/";
+const FETCH = "src/fetch/";
+const MODEL = "src/model/";
+const PROBLEM = "relay/problem.ts";
+const TOPICS = "relay/topics/";
+const STORES = "relay/stores/";
+const DELIVERY = "relay/delivery/";
+const RIGHTS = "relay/rights/";
+const LIMITS = "relay/limits/";
+const METRICS = "relay/metrics/";
+const LOGS = "relay/logs/";
+const TRACES = "relay/traces/";
+const SOURCES = "relay/sources/";
+const GATEWAY = "relay/gateway/";
+const DOORS = "relay/doors/";
+const OPTIONS = "relay/options.ts";
+const CONFIG = "relay/config/";
+const RELAY = "relay/relay.ts";
+
+/**
+ * The rooms of the package, from the lowest up. A module belongs to the room with
+ * the longest path that it is below; each has to belong to one.
+ */
+export const ROOMS: readonly Room[] = [
+  { path: SSE, why: "text to events and back, without I/O", may: [] },
+  { path: FETCH, why: "requests that answer with events", may: [SSE] },
+  { path: MODEL, why: "language models over fetch", may: [FETCH, SSE] },
+  {
+    path: "src/testing/",
+    why: "doubles for tests of users: they stand in for what fetch reaches",
+    may: [FETCH, SSE],
+  },
+  { path: "mod.ts", why: "the core's API", may: [FETCH, SSE] },
+  {
+    path: "relay/client/",
+    why: "the subscriber's library: it runs in browsers, without the relay",
+    may: [FETCH, SSE],
+  },
+  { path: PROBLEM, why: "a refusal, as HTTP has it", may: [] },
+  {
+    path: TOPICS,
+    why: "topics and their logs: they know nobody that fills or reads them",
+    may: [FETCH, SSE],
+  },
+  {
+    path: STORES,
+    why: "where topics live, behind the interfaces of topics/",
+    may: [TOPICS, FETCH, SSE],
+  },
+  {
+    path: DELIVERY,
+    why: "the engine: it knows topics, and neither rights, limits nor doors",
+    may: [TOPICS, MODEL, FETCH, SSE],
+  },
+  { path: RIGHTS, why: "tokens, and what they allow", may: [PROBLEM, FETCH] },
+  {
+    path: LIMITS,
+    why: "what a client may cost",
+    may: [PROBLEM, FETCH, SSE],
+  },
+  { path: LOGS, why: "lines for the operator", may: [FETCH] },
+  { path: TRACES, why: "spans for the operator", may: [FETCH] },
+  {
+    path: METRICS,
+    why: "numbers for Prometheus, and the sets of words that they are told by",
+    may: [DELIVERY, TOPICS, FETCH],
+  },
+  {
+    path: SOURCES,
+    why: "what fills topics from outside",
+    may: [TOPICS, LIMITS, METRICS, LOGS, TRACES, PROBLEM, FETCH, SSE],
+  },
+  {
+    path: GATEWAY,
+    why: "a caller, a provider, a topic",
+    may: [
+      SOURCES,
+      TOPICS,
+      RIGHTS,
+      LIMITS,
+      METRICS,
+      LOGS,
+      TRACES,
+      PROBLEM,
+      MODEL,
+      FETCH,
+      SSE,
+    ],
+  },
+  {
+    path: DOORS,
+    why: "the ways in: HTTP, WebSocket, SSE",
+    may: [
+      GATEWAY,
+      SOURCES,
+      DELIVERY,
+      TOPICS,
+      RIGHTS,
+      LIMITS,
+      METRICS,
+      LOGS,
+      TRACES,
+      PROBLEM,
+      MODEL,
+      FETCH,
+      SSE,
+    ],
+  },
+  {
+    path: OPTIONS,
+    why: "the options of a relay: each room says what a valid one is",
+    may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, LIMITS, FETCH, SSE],
+  },
+  {
+    path: RELAY,
+    why: "wires the rooms to each other",
+    may: [
+      OPTIONS,
+      DOORS,
+      GATEWAY,
+      SOURCES,
+      DELIVERY,
+      STORES,
+      TOPICS,
+      RIGHTS,
+      LIMITS,
+      METRICS,
+      LOGS,
+      TRACES,
+      PROBLEM,
+      FETCH,
+      SSE,
+    ],
+  },
+  {
+    path: "relay/mod.ts",
+    why: "the API for embedding",
+    may: [RELAY, OPTIONS, SOURCES, TOPICS, FETCH, SSE],
+  },
+  {
+    path: CONFIG,
+    why: "options from flags, variables and files",
+    may: [OPTIONS, GATEWAY, LOGS, FETCH],
+  },
+  {
+    path: "relay/banner.ts",
+    why: "the first lines that an operator sees",
+    may: [RELAY, CONFIG],
+  },
+  {
+    path: "relay/main.ts",
+    why: "the command line",
+    may: [RELAY, CONFIG, "relay/banner.ts", LOGS, FETCH],
+  },
+  {
+    path: "relay/token.ts",
+    why: "the command that makes tokens",
+    may: [CONFIG, RIGHTS, FETCH],
+  },
+  {
+    path: "relay/replay.ts",
+    why: "the command that prints recordings",
+    may: [CONFIG, GATEWAY, SOURCES, MODEL, FETCH, SSE],
+  },
+];
+
+/** Whether the table of rooms holds for a module: bench and tests may import anything. */
+function isRuled(path: string): boolean {
+  return /^(?:mod\.ts$|src\/|relay\/)/.test(path);
+}
+
+/**
+ * Finds imports that a room may not have, and modules that are in no room.
+ *
+ * @param tree The modules.
+ * @param rooms The rooms.
+ * @returns A failure for each, with its file and line.
+ */
+export function findWrongArrows(
+  { modules, arrows }: Tree,
+  rooms: readonly Room[] = ROOMS,
+): string[] {
+  const failures: string[] = [];
+  for (const path of modules.keys()) {
+    if (!isRuled(path)) continue;
+    const room = roomOf(path, rooms);
+    if (!room) {
+      failures.push(`${path}:1: is in no room of .ci/structure/rooms.ts`);
+      continue;
+    }
+    for (const { line, to } of arrows.get(path) ?? []) {
+      const other = roomOf(to, rooms);
+      if (other === room || other && room.may.includes(other.path)) continue;
+      failures.push(`${path}:${line}: ${room.path} may not import ${to}`);
+    }
+  }
+  return failures;
+}
+
+function roomOf(path: string, rooms: readonly Room[]): Room | undefined {
+  const around = rooms.filter((room) =>
+    room.path.endsWith("/") ? path.startsWith(room.path) : path === room.path
+  );
+  return around.sort((a, b) => b.path.length - a.path.length)[0];
+}
