@@ -1,30 +1,140 @@
-import { AnthropicJudge } from "./judges/anthropic.ts";
-import { ChatJudge } from "./judges/chat.ts";
-import type { Judge, Redact } from "./judges/judge.ts";
-import { PlainJudge } from "./judges/plain.ts";
-import { ResponsesJudge } from "./judges/responses.ts";
+import type { BodyEnd, Ending } from "../../src/model/wires/ending.ts";
+import type { EndingReader } from "../../src/model/wires/ending.ts";
+import { readFailure } from "../../src/model/wires/failure.ts";
+import { endingReader, formatOf } from "../../src/model/wires/format.ts";
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { TopicEnd } from "../topics/topic.ts";
 
-export type { Judge, Redact, Verdict } from "./judges/judge.ts";
+/** The end of a topic, as the ending of its stream has it. */
+export type Verdict = TopicEnd;
+
+/** Takes the secrets out of a text. */
+export type Redact = (text: string) => string;
+
+/** The longest reason of an end, in UTF-16 code units. */
+const LONGEST = 1_000;
 
 /**
- * Finds who can judge a provider's stream.
+ * Makes the judge of a provider's stream.
  *
- * @param path Where the stream comes from, below the provider's base URL; what is
- * in front of its last names does not matter, nor does a query.
- * @param redact Takes the secrets out of what the provider says. Default: as it is.
+ * @param path The path of the request, below the provider's base URL; it tells the
+ * format.
+ * @param redact Takes the secrets out of the provider's words. Default: leaves them
+ * as they are.
  * @returns A judge for one stream.
  */
 export function judgeFor(
   path: string,
   redact: Redact = (text) => text,
 ): Judge {
-  const names = path.replace(/[?#].*$/s, "").split("/").filter(Boolean);
-  const name = names.at(-1);
-  // A response may also be asked for by its id.
-  if (name === "responses" || names.at(-2) === "responses") {
-    return new ResponsesJudge(redact);
+  return new Judge(endingReader(formatOf(path)), redact);
+}
+
+/**
+ * Makes verdicts of the endings of a stream, as its format has them. There, a
+ * response that is cut off has ended; here, its topic is complete, with a reason.
+ */
+export class Judge {
+  readonly #reader: EndingReader;
+  readonly #redact: Redact;
+  #verdict: Verdict | undefined;
+  /** The ending that `#verdict` was made of. */
+  #judged: Ending | undefined;
+
+  /** Begins with a stream that has said nothing yet. */
+  constructor(reader: EndingReader, redact: Redact) {
+    this.#reader = reader;
+    this.#redact = redact;
   }
-  if (name === "completions") return new ChatJudge(redact);
-  if (name === "messages") return new AnthropicJudge(redact);
-  return new PlainJudge(redact);
+
+  /**
+   * The verdict on the events so far; `undefined` while they have told no ending.
+   * In Chat, later events may still change it.
+   */
+  get verdict(): Verdict | undefined {
+    const { ending } = this.#reader;
+    if (ending !== this.#judged) {
+      this.#judged = ending;
+      this.#verdict = ending && this.#judge(ending);
+    }
+    return this.#verdict;
+  }
+
+  /**
+   * Whether nothing more is to come: the stream may be closed at once. Where this
+   * is false and there is a verdict, more may follow for a while, such as the usage,
+   * or `[DONE]`.
+   */
+  get isOver(): boolean {
+    return this.#reader.isOver;
+  }
+
+  /** The id of a response that can be asked for by it; `undefined` elsewhere, and before it was told. */
+  get responseId(): string | undefined {
+    return this.#reader.responseId;
+  }
+
+  /** The number of the last event that has one; found out when it is asked for. */
+  get sequenceNumber(): number | undefined {
+    return this.#reader.sequenceNumber;
+  }
+
+  /** Whether the response says that the provider goes on with it when nobody reads it. */
+  get background(): boolean {
+    return this.#reader.background ?? false;
+  }
+
+  /** Takes the next event in, whatever it is; never throws. */
+  take(event: ServerSentEvent): void {
+    this.#reader.take(event);
+  }
+
+  /**
+   * Returns the verdict on a stream whose connection is over.
+   *
+   * @param how How the body was over.
+   * @param error The error that broke it.
+   */
+  end(how: BodyEnd, error?: unknown): Verdict {
+    return this.verdict ?? this.#judge(this.#reader.close(how), how, error);
+  }
+
+  #judge(ending: Ending, how?: BodyEnd, error?: unknown): Verdict {
+    switch (ending.kind) {
+      case "completed":
+        return { status: "complete" };
+      case "incomplete":
+        return { status: "complete", reason: this.#reason(ending.said) };
+      case "cancelled":
+        return { status: "cancelled" };
+      case "failed":
+        return { status: "failed", reason: this.#failure(ending.details) };
+      case "truncated": {
+        const what = how === "broken" ? "connection lost" : "stream closed";
+        const why = error instanceof Error && error.message !== ""
+          ? `: ${error.message}`
+          : "";
+        return {
+          status: "truncated",
+          reason: this.#reason(`${what} before ${ending.missing}${why}`),
+        };
+      }
+    }
+  }
+
+  #failure(details: unknown): string {
+    const { providerCode = "", providerMessage } = readFailure(details);
+    const said = [providerCode, providerMessage].filter((part) => part !== "");
+    return this.#reason(said.join(": ") || "the provider gives no reason");
+  }
+
+  /** Makes a reason of a text. The secrets go first, as half of one would not be found. */
+  #reason(text: string): string {
+    const clean = this.#redact(text);
+    const cut = clean.length > LONGEST
+      ? `${clean.slice(0, LONGEST - 1)}…`
+      : clean;
+    // The cut, or the provider, may have left half of a character.
+    return cut.toWellFormed();
+  }
 }

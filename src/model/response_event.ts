@@ -147,9 +147,9 @@ export interface IncompleteEvent extends NumberedEvent {
   /** Which event it is. */
   readonly type: "incomplete";
   /**
-   * Why: `"max_output_tokens"`, `"content_filter"`, `"tool_call_arguments"` if a
-   * call's arguments are not JSON, or else what the provider says; `"unknown"`
-   * if it does not.
+   * The reason: `"max_output_tokens"`, `"content_filter"`, `"cancelled"` if somebody
+   * has cancelled the response, `"tool_call_arguments"` if a call's arguments are
+   * not JSON, or else the provider's own; `"unknown"` if it gives none.
    */
   readonly reason: string;
   /** The id of the response; `""` if the provider gives none. */

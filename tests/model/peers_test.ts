@@ -16,7 +16,7 @@ import { type Ending, ENDINGS } from "./endings.ts";
 import { type Outcome, runEnding } from "./run_ending.ts";
 
 /** What a client says of an ending. */
-interface Verdict {
+interface PeerReport {
   /** Of the response: that it is whole; that it is not, in whatever way; or nothing. */
   readonly says: "whole" | "not whole" | "nothing";
   /** Whether it waits on and on. */
@@ -28,7 +28,7 @@ interface Verdict {
 /** What is seen of a peer while it runs. */
 interface Sightings {
   /** What it says of how the response ended; `undefined` if nothing. */
-  end?: Pick<Verdict, "says" | "words">;
+  end?: Pick<PeerReport, "says" | "words">;
   /** What it says of usage: all tokens. */
   tokens?: number | undefined;
   /** How many events it gave. */
@@ -36,7 +36,7 @@ interface Sightings {
 }
 
 /** What a reason to finish says; "other" and the like say nothing. */
-function saidBy(reason: string): Verdict["says"] {
+function saidBy(reason: string): PeerReport["says"] {
   if (/^(?:stop|tool.calls)$/.test(reason)) return "whole";
   return /^(?:other|unknown)$/.test(reason) ? "nothing" : "not whole";
 }
@@ -160,7 +160,7 @@ function show(error: unknown): string {
     : JSON.stringify(error) ?? String(error);
 }
 
-async function runPeer(peer: Peer, ending: Ending): Promise<Verdict> {
+async function runPeer(peer: Peer, ending: Ending): Promise<PeerReport> {
   const { server: script = [], wire, abort } = ending;
   await using server = await EndingServer.start(script);
   const controller = new AbortController();
@@ -181,7 +181,7 @@ async function runPeer(peer: Peer, ending: Ending): Promise<Verdict> {
   const abortNow = () => controller.abort(new Error("enough"));
   if (abort === "before") abortNow();
   if (abort === "headers") server.requested(1).then(abortNow);
-  let thrown: Pick<Verdict, "says" | "words"> | undefined;
+  let thrown: Pick<PeerReport, "says" | "words"> | undefined;
   try {
     await peer(`${server.origin}/v1`, wire, controller.signal, seen, () => {
       if (typeof abort === "object") abortNow();
@@ -201,7 +201,7 @@ async function runPeer(peer: Peer, ending: Ending): Promise<Verdict> {
   };
 }
 
-function ours({ end }: Ending, { events, thrown }: Outcome): Verdict {
+function ours({ end }: Ending, { events, thrown }: Outcome): PeerReport {
   if (thrown) {
     const what = end === "aborted" ? "the signal's reason" : show(thrown.error);
     return { says: "not whole", hangs: false, words: `throws ${what}` };
@@ -229,7 +229,7 @@ function isShared(
 }
 
 /** How what a peer says goes with what is so. */
-function compare(peer: Verdict, right: Verdict): string {
+function compare(peer: PeerReport, right: PeerReport): string {
   const said = peer.says === right.says
     ? "right"
     : peer.says === "nothing"
@@ -240,8 +240,8 @@ function compare(peer: Verdict, right: Verdict): string {
 
 interface Row {
   readonly ending: Ending;
-  readonly right: Verdict;
-  readonly peers: ReadonlyMap<string, Verdict>;
+  readonly right: PeerReport;
+  readonly peers: ReadonlyMap<string, PeerReport>;
 }
 
 async function runRow(ending: Ending): Promise<Row> {
@@ -251,7 +251,7 @@ async function runRow(ending: Ending): Promise<Row> {
   const peers = await Promise.all(
     Object.entries(PEERS).map(async (
       [name, peer],
-    ): Promise<[string, Verdict]> => [name, await runPeer(peer, ending)]),
+    ): Promise<[string, PeerReport]> => [name, await runPeer(peer, ending)]),
   );
   return { ending, right: ours(ending, outcome), peers: new Map(peers) };
 }

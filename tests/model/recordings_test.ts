@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { ChatDecoder } from "../../src/model/wires/chat/decoder.ts";
 import type {
   ResponseDecoder,
-  Verdict,
+  ResponseOutcome,
 } from "../../src/model/wires/decoder.ts";
 import { ResponseFailedError } from "../../src/model/errors.ts";
 import type { ResponseItem } from "../../src/model/item.ts";
@@ -34,7 +34,7 @@ const APIS: Record<string, Api> = {
 
 interface Read {
   events: ResponseEvent[];
-  verdict: Verdict;
+  outcome: ResponseOutcome;
   usage: Usage | undefined;
   responseId: string;
 }
@@ -61,10 +61,10 @@ async function read(
     decoder.push(event, data, events);
     if (wasEnded) assertEquals(events.length, before);
   }
-  const verdict = decoder.end(events);
+  const outcome = decoder.end(events);
   return {
     events,
-    verdict,
+    outcome,
     usage: decoder.usage,
     responseId: decoder.responseId,
   };
@@ -88,27 +88,27 @@ function itemsOf(events: ResponseEvent[]): ResponseItem[] {
     .map(({ item }) => item);
 }
 
-function endingOf(verdict: Verdict): string {
-  if ("last" in verdict) {
-    const { last } = verdict;
+function endingOf(outcome: ResponseOutcome): string {
+  if ("last" in outcome) {
+    const { last } = outcome;
     return last.type === "completed"
       ? "completed"
       : `incomplete: ${last.reason}`;
   }
-  const { error } = verdict;
+  const { error } = outcome;
   return error instanceof ResponseFailedError
     ? `error: ${error.providerCode}: ${error.providerMessage}`
     : error.code;
 }
 
 /** What the events come to, in the same terms as the fold's. */
-function sumUp({ events, verdict, usage, responseId }: Read): Folded {
+function sumUp({ events, outcome, usage, responseId }: Read): Folded {
   const items = itemsOf(events);
   const sum: Folded = {
     text: "",
     reasoning: "",
     calls: [],
-    ending: endingOf(verdict),
+    ending: endingOf(outcome),
     usage: usage && [
       usage.inputTokens,
       usage.cachedInputTokens,
@@ -133,7 +133,7 @@ function sumUp({ events, verdict, usage, responseId }: Read): Folded {
 }
 
 /** What is the same in every response that was read well. */
-function check(name: string, { events, verdict, usage }: Read): void {
+function check(name: string, { events, outcome, usage }: Read): void {
   const types = events.map(({ type }) => type);
   for (const type of ["completed", "incomplete", "reset"] as const) {
     assert(!types.includes(type), `${name}: ${type} before the end`);
@@ -141,7 +141,7 @@ function check(name: string, { events, verdict, usage }: Read): void {
   const told = events.filter((event) => event.type === "usage").at(-1);
   assertEquals(told?.usage, usage, name);
   assertEquals(
-    "last" in verdict ? verdict.last.usage : verdict.error.usage,
+    "last" in outcome ? outcome.last.usage : outcome.error.usage,
     usage,
     name,
   );
@@ -174,12 +174,12 @@ function check(name: string, { events, verdict, usage }: Read): void {
 }
 
 /** An error, as what can be compared of it. */
-function comparable({ events, verdict, ...rest }: Read) {
+function comparable({ events, outcome, ...rest }: Read) {
   return {
     ...rest,
     events,
-    verdict: "last" in verdict ? verdict.last : { ...verdict.error },
-    ending: endingOf(verdict),
+    outcome: "last" in outcome ? outcome.last : { ...outcome.error },
+    ending: endingOf(outcome),
   };
 }
 
@@ -221,7 +221,7 @@ Deno.test({
       assertEquals(silentItems.slice(0, items.length), items, name);
       // What an error leaves unfinished was told in deltas, or is told now.
       const flushed = silentItems.slice(items.length);
-      if ("last" in whole.verdict) assertEquals(flushed, [], name);
+      if ("last" in whole.outcome) assertEquals(flushed, [], name);
       assertEquals(silentItems.map(textOf).join(""), sum.text, name);
       assert(
         flushed.every((item) =>

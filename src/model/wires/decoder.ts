@@ -1,14 +1,16 @@
 // This module is browser compatible.
-import type { ModelError } from "../errors.ts";
+import { type ModelError, StreamError } from "../errors.ts";
 import type {
   CompletedEvent,
   IncompleteEvent,
   ResponseEvent,
 } from "../response_event.ts";
 import type { Usage } from "../usage.ts";
+import type { Ending, FailedEnding, TruncatedEnding } from "./ending.ts";
+import { readFailure } from "./failure.ts";
 
-/** How a stream has ended: with a last event, or with an error. */
-export type Verdict =
+/** What a client makes of an ending: a last event, or an error. */
+export type ResponseOutcome =
   | { readonly last: CompletedEvent | IncompleteEvent }
   | { readonly error: ModelError };
 
@@ -50,11 +52,42 @@ export interface ResponseDecoder {
    * @returns How it has ended. That of a stream that is still open is an error
    * that says so.
    */
-  end(out: ResponseEvent[]): Verdict;
+  end(out: ResponseEvent[]): ResponseOutcome;
   /** The id of the response; `""` as long as it is unknown. */
   readonly responseId: string;
   /** The last number of an event; `undefined` if there was none. */
   readonly sequenceNumber: number | undefined;
   /** What the response has cost so far, as far as it was said. */
   readonly usage: Usage | undefined;
+}
+
+/**
+ * Makes the error that a client throws for an ending.
+ *
+ * @param ending The ending.
+ * @returns The error.
+ */
+export function errorOf(ending: FailedEnding | TruncatedEnding): ModelError {
+  return ending.kind === "failed"
+    ? readFailure(ending.details)
+    : new StreamError("truncated", `stream closed before ${ending.missing}`);
+}
+
+/**
+ * Returns the reason for which a response is incomplete to a client.
+ *
+ * @param ending The ending.
+ * @returns The reason; `undefined` if the model was done.
+ */
+export function incompleteReason(
+  ending: Exclude<Ending, FailedEnding | TruncatedEnding>,
+): string | undefined {
+  switch (ending.kind) {
+    case "completed":
+      return undefined;
+    case "incomplete":
+      return ending.reason;
+    case "cancelled":
+      return "cancelled";
+  }
 }

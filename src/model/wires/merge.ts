@@ -11,7 +11,7 @@
  * @module
  */
 
-import { type Fields, hasContent, isFields } from "./fields.ts";
+import { type Fields, hasContent, isFields } from "./event_data.ts";
 
 /** The deltas of the Responses API whose text is in `delta`. */
 const RESPONSES_DELTAS: ReadonlySet<string> = new Set([

@@ -16,7 +16,7 @@ function decode(decoder: ResponseDecoder, events: readonly Wire[]): unknown {
     decoder.push(name, data, out);
     return [decoder.state, decoder.sequenceNumber, decoder.usage];
   });
-  const verdict = decoder.end(out);
+  const outcome = decoder.end(out);
   return {
     // What is no JSON is passed on as it came, with the space that unlike() gives it.
     out: out.map((event) =>
@@ -25,10 +25,10 @@ function decode(decoder: ResponseDecoder, events: readonly Wire[]): unknown {
         : event
     ),
     states,
-    end: "last" in verdict ? verdict.last : [
-      verdict.error.code,
-      verdict.error.message.replace(/: +/g, ": "),
-      verdict.error.usage,
+    end: "last" in outcome ? outcome.last : [
+      outcome.error.code,
+      outcome.error.message.replace(/: +/g, ": "),
+      outcome.error.usage,
     ],
   };
 }

@@ -13,7 +13,8 @@ import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { propertyParameters } from "../../support/property.ts";
 import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";
 import { recordingsMissing } from "../../support/recordings/recordings.ts";
-import { eventsOf, SAMPLES } from "./judge_samples.ts";
+import { eventsOf } from "../../support/model/sent_events.ts";
+import { SAMPLES } from "./judge_samples.ts";
 
 const PATHS: Readonly<Record<string, string>> = {
   responses: "responses",
@@ -145,9 +146,14 @@ const DECODERS: Readonly<Record<string, () => ResponseDecoder>> = {
 };
 
 function statusOf(decoder: ResponseDecoder): Verdict["status"] {
-  const verdict = decoder.end([]);
-  if ("last" in verdict) return "complete";
-  return verdict.error instanceof ResponseFailedError ? "failed" : "truncated";
+  const outcome = decoder.end([]);
+  if ("last" in outcome) {
+    const { last } = outcome;
+    return last.type === "incomplete" && last.reason === "cancelled"
+      ? "cancelled"
+      : "complete";
+  }
+  return outcome.error instanceof ResponseFailedError ? "failed" : "truncated";
 }
 
 /** What the model client makes of the same events. */
@@ -199,8 +205,8 @@ Deno.test("a judge agrees with the model client on every sample that both can re
   for (const { name, path, stream } of SAMPLES) {
     const kind = path === "responses" ? path : "chat";
     const isBoth = path === "responses" || path === "chat/completions";
-    // The client knows of no cancelled response, and of one choice only.
-    if (!isBoth || /cancelled|choices/.test(name)) continue;
+    // The client asks for one choice only.
+    if (!isBoth || /choices/.test(name)) continue;
     const events = eventsOf(stream);
     const judge = judgeFor(path);
     for (const event of events) judge.take(event);
@@ -241,6 +247,7 @@ const STREAMS: Readonly<Record<string, fc.Arbitrary<ServerSentEvent>>> = {
       "response.completed",
       "response.failed",
       "response.incomplete",
+      "response.cancelled",
       "response.created",
     ),
     data: fc.oneof(
@@ -258,6 +265,7 @@ const STREAMS: Readonly<Record<string, fc.Arbitrary<ServerSentEvent>>> = {
             "response.completed",
             "response.failed",
             "response.incomplete",
+            "response.cancelled",
           ),
         ),
         sequence_number: fc.oneof(odd, fc.nat(9), fc.constant(-1.5)),
@@ -268,7 +276,13 @@ const STREAMS: Readonly<Record<string, fc.Arbitrary<ServerSentEvent>>> = {
             id: fc.oneof(odd, fc.constantFrom("a", "b")),
             status: fc.oneof(
               odd,
-              fc.constantFrom("completed", "failed", "incomplete"),
+              fc.constantFrom(
+                "completed",
+                "failed",
+                "incomplete",
+                "cancelled",
+                "in_progress",
+              ),
             ),
             error: odd,
             incomplete_details: odd,

@@ -3,11 +3,8 @@
  *
  * @module
  */
-import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { Verdict } from "../../../relay/gateway/judge.ts";
-
-/** Data of an event, or its name and data; what is no text is sent as JSON. */
-export type Sent = unknown | readonly [name: string, data: unknown];
+import type { Sent } from "../../support/model/sent_events.ts";
 
 /** One stream. */
 export interface Sample {
@@ -20,20 +17,6 @@ export interface Sample {
   readonly end?: Verdict;
   /** Whether nothing more is to come. Default: no. */
   readonly isOver?: boolean;
-}
-
-/** The events that were sent. */
-export function eventsOf(stream: readonly Sent[]): ServerSentEvent[] {
-  return stream.map((sent) => {
-    const [event, data]: readonly unknown[] = Array.isArray(sent)
-      ? sent
-      : ["message", sent];
-    return {
-      event: String(event),
-      data: typeof data === "string" ? data : JSON.stringify(data),
-      id: "",
-    };
-  });
 }
 
 const COMPLETE: Verdict = { status: "complete" };

@@ -1,14 +1,11 @@
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type Judge, judgeFor } from "../../../relay/gateway/judge.ts";
-import { AnthropicJudge } from "../../../relay/gateway/judges/anthropic.ts";
-import { ChatJudge } from "../../../relay/gateway/judges/chat.ts";
-import { PlainJudge } from "../../../relay/gateway/judges/plain.ts";
-import { ResponsesJudge } from "../../../relay/gateway/judges/responses.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { propertyParameters } from "../../support/property.ts";
 import { Random } from "../../support/random.ts";
-import { eventsOf, type Sample, SAMPLES, type Sent } from "./judge_samples.ts";
+import { eventsOf, type Sent } from "../../support/model/sent_events.ts";
+import { type Sample, SAMPLES } from "./judge_samples.ts";
 
 const PATHS = ["responses", "chat/completions", "messages", "other"] as const;
 
@@ -30,33 +27,6 @@ function factsOf(judge: Judge) {
     background: judge.background,
   };
 }
-
-Deno.test("judgeFor finds the judge by the last names of the path", () => {
-  // deno-fmt-ignore
-  const table: [path: string, kind: unknown][] = [
-    ["responses", ResponsesJudge],
-    ["/v1/responses/?stream=true", ResponsesJudge],
-    ["responses/resp_1", ResponsesJudge],
-    ["responses/resp_1?stream=true&starting_after=5", ResponsesJudge],
-    ["openai/v1/responses", ResponsesJudge],
-    ["responses/resp_1/cancel", PlainJudge],
-    ["chat/completions", ChatJudge],
-    ["completions", ChatJudge],
-    ["/chat//completions/", ChatJudge],
-    ["deployments/gpt/chat/completions?api-version=1", ChatJudge],
-    ["messages", AnthropicJudge],
-    ["v1/messages#x/responses", AnthropicJudge],
-    ["messages/count_tokens", PlainJudge],
-    ["models/gemini:streamGenerateContent?alt=sse", PlainJudge],
-    ["models?of=/responses", PlainJudge],
-    ["chat/completions2", PlainJudge],
-    ["", PlainJudge],
-    ["/".repeat(1e5), PlainJudge],
-  ];
-  for (const [path, kind] of table) {
-    assertStrictEquals(judgeFor(path).constructor, kind, path);
-  }
-});
 
 Deno.test("a judge says of each stream what its provider says", async (t) => {
   for (const sample of SAMPLES) {
@@ -123,57 +93,6 @@ Deno.test("a chat's verdict changes with a later finish_reason, a choice that be
     "busy",
     "busy",
   ]);
-});
-
-Deno.test("a chat has so many choices at most", () => {
-  const open = Array.from({ length: 3_000 }, (_, index) => ({ index }));
-  const finished = open.slice(0, 1_024)
-    .map((choice) => ({ ...choice, finish_reason: "stop" }));
-  const before = eventsOf([
-    { choices: open },
-    { choices: finished.slice(1) },
-  ]);
-  assertEquals(judge("completions", before).verdict, undefined);
-  const all = [...before, ...eventsOf([{ choices: [finished[0]] }])];
-  assertEquals(judge("completions", all).verdict, { status: "complete" });
-});
-
-Deno.test("ResponsesJudge knows what to ask for the rest with", () => {
-  const created = (response: unknown) => ({
-    type: "response.created",
-    sequence_number: 0,
-    response,
-  });
-  const delta = (sequence_number?: unknown) => ({
-    type: "response.output_text.delta",
-    delta: '"sequence_number":9',
-    sequence_number,
-  });
-  // deno-fmt-ignore
-  const table: [name: string, stream: Sent[], responseId: string | undefined, sequenceNumber: number | undefined, background: boolean][] = [
-    ["nothing", [], undefined, undefined, false],
-    ["a response", [created({ id: "r", background: false })], "r", 0, false],
-    ["one in the background", [created({ id: "r", background: true }), delta(1), delta(2)], "r", 2, true],
-    ["one that is queued", [{ type: "response.queued", sequence_number: 1, response: { id: "r", background: true } }], "r", 1, true],
-    ["one that goes on", [{ type: "response.in_progress", sequence_number: 2, response: { id: "r", background: true } }], "r", 2, true],
-    ["types in the names only", [["response.created", { response: { id: "r", background: true } }]], "r", undefined, true],
-    ["one that is told again", [created({ id: "r", background: true }), { type: "response.in_progress", response: { id: "" } }], "r", 0, true],
-    ["what is no response", [{ type: "response.other", response: { id: "r", background: true } }], undefined, undefined, false],
-    ["a response with an odd value", [created({ id: "r", background: 1, status: [] })], "r", 0, false],
-    ["odd values", [created({ id: 5, background: "true" }), delta("7")], undefined, 0, false],
-    ["events without numbers", [created({ id: "r" }), delta(5), delta(), "", "[DONE]", "{"], "r", 5, false],
-    ["a number further in", [created({ id: "r" }), delta(3), { type: "x", item: { sequence_numbers: 9 } }], "r", 3, false],
-    ["the number of the end", [delta(3), { type: "response.completed", response: { id: "r" }, sequence_number: 4 }], "r", 4, false],
-    ["what follows the end", [delta(3), { type: "error", sequence_number: 4 }, { type: "response.failed", response: { id: "r", background: true }, sequence_number: 5 }], undefined, 4, false],
-  ];
-  for (
-    const [name, stream, responseId, sequenceNumber, background] of table
-  ) {
-    const judged = judge("responses", eventsOf(stream));
-    assertEquals(judged.responseId, responseId, name);
-    assertEquals(judged.sequenceNumber, sequenceNumber, name);
-    assertEquals(judged.background, background, name);
-  }
 });
 
 Deno.test("a reason has no secret, not even half of one, and is not long", () => {

@@ -1,8 +1,12 @@
 // This module is browser compatible.
-import type { DecoderOptions, ResponseDecoder, Verdict } from "../decoder.ts";
+import {
+  type DecoderOptions,
+  errorOf,
+  incompleteReason,
+  type ResponseDecoder,
+  type ResponseOutcome,
+} from "../decoder.ts";
 import { DeltaShape, type DeltaValues } from "../delta_shape.ts";
-import { type ModelError, StreamError } from "../../errors.ts";
-import { readFailure } from "../failure.ts";
 import type { ResponseItem } from "../../item.ts";
 import type {
   CompletedEvent,
@@ -11,20 +15,17 @@ import type {
   ResponseEvent,
 } from "../../response_event.ts";
 import { parseUsage, type Usage } from "../../usage.ts";
-import { type Fields, hasContent, isFields, textOf } from "../fields.ts";
-import { saysDone } from "../stop_reason.ts";
+import {
+  errorIn,
+  type Fields,
+  hasContent,
+  isFields,
+  textOf,
+} from "../event_data.ts";
+import { ChatEnding, indexOf } from "./endings.ts";
 import { OpenMessage, OpenReasoning } from "./open_items.ts";
 import { shownIn } from "./reasoning_details.ts";
 import { type ToolCall, ToolCalls } from "./tool_calls.ts";
-
-/** What servers say when the model was not done, in the words of the Responses API. */
-const REASONS: ReadonlyMap<string, string> = new Map([
-  ["length", "max_output_tokens"],
-  ["max_tokens", "max_output_tokens"],
-  ["model_length", "max_output_tokens"],
-  ["content_filter", "content_filter"],
-  ["safety", "content_filter"],
-]);
 
 const NONE: readonly unknown[] = [];
 
@@ -54,15 +55,13 @@ export class ChatDecoder implements ResponseDecoder {
   readonly #deltas: boolean;
   #progress = 0;
   readonly #calls = new ToolCalls();
-  #state: "open" | "ending" | "ended" = "open";
+  /** Of the first choice, as the client asks for one. */
+  readonly #ending = new ChatEnding("first");
   #responseId = "";
   #usage: Usage | undefined;
   #isCreated = false;
   /** What came before the chunk that says the id, to be told after it. */
   #early: OtherEvent | undefined;
-  #hasChoice = false;
-  #finish = "";
-  #failure: ModelError | undefined;
   #nextIndex = 0;
   /** The item that text goes to: at most one of the two is open. */
   #message: OpenMessage | undefined;
@@ -83,7 +82,9 @@ export class ChatDecoder implements ResponseDecoder {
 
   /** Whether the stream has ended. */
   get state(): "open" | "ending" | "ended" {
-    return this.#state;
+    if (this.#ending.isOver) return "ended";
+    // The usage may follow.
+    return this.#ending.ending === undefined ? "open" : "ending";
   }
 
   /** How many chunks had a choice. */
@@ -114,8 +115,12 @@ export class ChatDecoder implements ResponseDecoder {
    * @param out Where the response's events go.
    */
   push(name: string, data: string, out: ResponseEvent[]): void {
-    if (this.#state === "ended") return;
-    if (name !== "error" && this.#shape.read(data)) {
+    if (this.#ending.isOver) return;
+    if (name === "error") {
+      this.#ending.fail(errorIn(data));
+      return;
+    }
+    if (this.#shape.read(data)) {
       this.#progress++;
       if (this.#shape.text !== "") {
         this.#addText(this.#shape.text, undefined, out);
@@ -126,15 +131,10 @@ export class ChatDecoder implements ResponseDecoder {
     try {
       event = JSON.parse(data);
     } catch {
-      this.#takeText(name, data.trim(), out);
+      this.#takeText(data.trim(), out);
       return;
     }
-    if (name === "error") {
-      const error = isFields(event) && hasContent(event.error)
-        ? event.error
-        : event;
-      this.#fail(error);
-    } else if (isFields(event)) {
+    if (isFields(event)) {
       const before = out.length;
       this.#takeChunk(event, out);
       if (
@@ -153,10 +153,10 @@ export class ChatDecoder implements ResponseDecoder {
    * @param out Where the items go that are whole now.
    * @returns How it has ended.
    */
-  end(out: ResponseEvent[]): Verdict {
+  end(out: ResponseEvent[]): ResponseOutcome {
     if (this.#early) this.#create("", out);
-    const error = this.#error();
-    if (error) {
+    const ending = this.#ending.close();
+    if (ending.kind === "failed" || ending.kind === "truncated") {
       for (const call of this.#calls.list) {
         this.#tellCall(call, call.takeRest(), out);
       }
@@ -164,34 +164,25 @@ export class ChatDecoder implements ResponseDecoder {
       // would say that it is whole.
       if (!this.#deltas && this.#message) this.#close("incomplete", out);
       return {
-        error: error.about({
+        error: errorOf(ending).about({
           responseId: this.#responseId,
           usage: this.#usage,
         }),
       };
     }
-    return { last: this.#last(out) };
+    return { last: this.#last(incompleteReason(ending), out) };
   }
 
-  #error(): ModelError | undefined {
-    if (this.#failure) return this.#failure;
-    const finish = this.#finish;
-    if (finish.toLowerCase() === "error") return readFailure({ code: finish });
-    // Some servers leave out the reason, and some leave out `[DONE]`; without
-    // either nothing tells an answer that is whole from one that was cut.
-    const isEnd = finish !== "" || this.#state === "ended" && this.#hasChoice;
-    return isEnd ? undefined : new StreamError(
-      "truncated",
-      "stream closed before [DONE] or a finish_reason",
-    );
-  }
-
-  #last(out: ResponseEvent[]): CompletedEvent | IncompleteEvent {
-    const reason = this.#incompleteReason();
+  /** Ends what is open, and makes the last event; `reason` says why it is incomplete. */
+  #last(
+    reason: string | undefined,
+    out: ResponseEvent[],
+  ): CompletedEvent | IncompleteEvent {
+    const hasFinish = this.#ending.firstFinish !== "";
     const unfinished: ResponseItem[] = [];
     for (const call of this.#calls.list) {
       if (!call.hasBegun) continue;
-      const isWhole = reason === undefined && call.settle(this.#finish !== "");
+      const isWhole = reason === undefined && call.settle(hasFinish);
       this.#tellCall(call, call.takeRest(), out);
       const item = call.item(
         this.#responseId,
@@ -217,28 +208,15 @@ export class ChatDecoder implements ResponseDecoder {
       };
   }
 
-  /** Why the model was not done; `undefined` if it was. */
-  #incompleteReason(): string | undefined {
-    const finish = this.#finish;
-    if (finish === "" || saysDone(finish)) return undefined;
-    return REASONS.get(finish.toLowerCase()) ?? finish;
-  }
-
-  /** Whatever is no JSON. */
-  #takeText(name: string, text: string, out: ResponseEvent[]): void {
-    if (name === "error") this.#fail(text);
-    else if (text === "[DONE]") this.#state = "ended";
+  /** Takes data in that is not JSON. */
+  #takeText(text: string, out: ResponseEvent[]): void {
+    if (text === "[DONE]") this.#ending.done();
     else if (text !== "") this.#tellOther(text, out);
-  }
-
-  #fail(details: unknown): void {
-    this.#failure ??= readFailure(details);
-    // Not "ended": the usage may follow.
-    this.#state = "ending";
   }
 
   #takeChunk(chunk: Fields, out: ResponseEvent[]): void {
     this.#hasOther = false;
+    this.#ending.takeChunk(chunk);
     const choices = Array.isArray(chunk.choices)
       ? chunk.choices as readonly unknown[] // Array.isArray makes it any[]
       : NONE;
@@ -246,10 +224,7 @@ export class ChatDecoder implements ResponseDecoder {
     if (count > 0) this.#progress++;
     if (this.#responseId === "") this.#responseId = textOf(chunk.id);
     const hasFailed = chunk.error != null && hasContent(chunk.error);
-    if (chunk.object === "error" && !hasFailed) {
-      this.#fail(chunk);
-      return;
-    }
+    if (chunk.object === "error" && !hasFailed) return;
     // Azure's first chunk has no id, and a failure is no beginning.
     if (
       !this.#isCreated &&
@@ -257,12 +232,11 @@ export class ChatDecoder implements ResponseDecoder {
     ) this.#create(textOf(chunk.model), out);
     for (let i = 0; i < count; i++) {
       const choice = choices[i];
-      if (isFields(choice) && (choice.index ?? i) === 0) {
+      if (isFields(choice) && indexOf(choice, i) === 0) {
         this.#takeChoice(choice, out);
       } else this.#hasOther = true;
     }
     let isKnown = count > 0 || hasFailed;
-    if (hasFailed) this.#fail(chunk.error);
     if (chunk.usage != null && this.#takeUsage(chunk.usage, out)) {
       isKnown = true;
     }
@@ -297,22 +271,18 @@ export class ChatDecoder implements ResponseDecoder {
   }
 
   #takeChoice(choice: Fields, out: ResponseEvent[]): void {
-    this.#hasChoice = true;
     const { delta, logprobs } = choice;
     const tokens = logprobs != null ? this.#tokensOf(logprobs) : undefined;
     if (isFields(delta)) this.#takeDelta(delta, tokens, out);
     else if (hasContent(delta)) this.#hasOther = true;
-    const finish = choice.finish_reason;
-    if (finish != null && typeof finish === "string" && finish !== "") {
-      this.#finish = finish;
-      this.#state = "ending";
-    }
     for (const field in choice) {
       switch (field) {
         case "index":
         case "delta":
         case "logprobs":
+        // Their ending is taken.
         case "finish_reason":
+        case "error":
         case "native_finish_reason":
         case "stop_reason":
         case "matched_stop":
@@ -326,9 +296,6 @@ export class ChatDecoder implements ResponseDecoder {
           break;
         case "usage":
           if (choice.usage != null) this.#takeUsage(choice.usage, out);
-          break;
-        case "error":
-          if (hasContent(choice.error)) this.#fail(choice.error);
           break;
         default:
           if (!this.#hasOther && hasContent(choice[field])) {
@@ -567,11 +534,7 @@ export class ChatDecoder implements ResponseDecoder {
       this.#hasOther = true;
       return false;
     }
-    let isKnown = false;
-    if (hasContent(value.error)) {
-      this.#fail(value.error);
-      isKnown = true;
-    }
+    let isKnown = hasContent(value.error);
     if (value.usage != null && this.#takeUsage(value.usage, out)) {
       isKnown = true;
     }

@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { type Fields, isFields, textOf } from "../fields.ts";
+import { type Fields, isFields, textOf } from "../event_data.ts";
 
 /** What is told in pieces; the other fields of a detail are told whole. */
 const IN_PIECES: ReadonlySet<string> = new Set(["text", "summary", "data"]);

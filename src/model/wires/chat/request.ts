@@ -5,7 +5,7 @@ import {
   type RequestFacts,
   type Tool,
 } from "../../prompt.ts";
-import { type Fields, hasContent, isFields, textOf } from "../fields.ts";
+import { type Fields, hasContent, isFields, textOf } from "../event_data.ts";
 import { ReasoningDetails } from "./reasoning_details.ts";
 
 /** What goes after a provider's `baseUrl`. */

@@ -39,7 +39,7 @@
  */
 
 import type { CustomToolCallItem, FunctionCallItem } from "../../item.ts";
-import { type Fields, hasContent, isFields, textOf } from "../fields.ts";
+import { type Fields, hasContent, isFields, textOf } from "../event_data.ts";
 
 const TAB = 9;
 const LF = 10;

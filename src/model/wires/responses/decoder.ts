@@ -1,8 +1,20 @@
 // This module is browser compatible.
-import type { DecoderOptions, ResponseDecoder, Verdict } from "../decoder.ts";
+import {
+  type DecoderOptions,
+  errorOf,
+  incompleteReason,
+  type ResponseDecoder,
+  type ResponseOutcome,
+} from "../decoder.ts";
 import { DeltaShape, type DeltaValues } from "../delta_shape.ts";
-import { StreamError } from "../../errors.ts";
-import { readFailure } from "../failure.ts";
+import type { SaidEnding } from "../ending.ts";
+import { parseData, typeOf } from "../event_data.ts";
+import {
+  isSilent,
+  oddResponseEnding,
+  RESPONSE_CUT,
+  responseEnding,
+} from "./endings.ts";
 import { parseItem, type ResponseItem } from "../../item.ts";
 import type {
   CompletedEvent,
@@ -40,11 +52,8 @@ interface WireEvent {
 interface WireResponse {
   readonly id?: unknown;
   readonly model?: unknown;
-  readonly status?: unknown;
   readonly usage?: unknown;
-  readonly error?: unknown;
   readonly end_turn?: unknown;
-  readonly incomplete_details?: unknown;
 }
 
 /** To be filled in, before it is given out. */
@@ -76,7 +85,7 @@ const EMPTY: WireResponse = {};
  */
 export class ResponsesDecoder implements ResponseDecoder {
   readonly #deltas: boolean;
-  #verdict: Verdict | undefined;
+  #outcome: ResponseOutcome | undefined;
   #responseId = "";
   #sequenceNumber: number | undefined;
   #usage: Usage | undefined;
@@ -107,7 +116,7 @@ export class ResponsesDecoder implements ResponseDecoder {
 
   /** Whether the stream has ended: at once with the event that says so. */
   get state(): "open" | "ended" {
-    return this.#verdict === undefined ? "open" : "ended";
+    return this.#outcome === undefined ? "open" : "ended";
   }
 
   /** Nothing follows the end of such a response, so there is nothing to count. */
@@ -140,7 +149,7 @@ export class ResponsesDecoder implements ResponseDecoder {
   push(name: string, data: string, out: ResponseEvent[]): void {
     // The first that says how it ends is right: OpenAI sends `error`, and then
     // `response.failed`, which knows no more.
-    if (this.#verdict !== undefined || this.#readDelta(data, out)) return;
+    if (this.#outcome !== undefined || this.#readDelta(data, out)) return;
     const wire = parseData(data);
     if (!isObject(wire)) {
       this.#pushOdd(name, data, wire, out);
@@ -149,7 +158,7 @@ export class ResponsesDecoder implements ResponseDecoder {
     const number = wire.sequence_number;
     if (typeof number === "number") this.#sequenceNumber = number;
     // The most frequent ones first: they are compared one after the other.
-    const type = typeof wire.type === "string" ? wire.type : typeOf(name, wire);
+    const type = typeOf(name, wire);
     switch (type) {
       case "response.output_text.delta":
         if (this.#deltas) this.#partDelta("output_text.delta", wire, out, data);
@@ -192,17 +201,11 @@ export class ResponsesDecoder implements ResponseDecoder {
           out.push(numbered({ type: "rate_limits", rateLimits: wire }, wire));
         }
         return;
-      case "response.completed":
-      case "response.incomplete":
-      case "response.failed":
-        this.#ended(type, wire, out);
-        return;
-      case "error":
-        // Nested, as OpenAI sends it, or flat, as OpenAI describes it.
-        this.#fail(wire.error ?? wire);
-        return;
-      default:
-        this.#other(wire, out);
+      default: {
+        const ending = responseEnding(type, wire);
+        if (ending === undefined) this.#other(wire, out);
+        else this.#end(ending, wire, out);
+      }
     }
   }
 
@@ -212,12 +215,9 @@ export class ResponsesDecoder implements ResponseDecoder {
    * @param _out Where the response's events would go.
    * @returns How it has ended: truncated, if no event has said how.
    */
-  end(_out: ResponseEvent[]): Verdict {
-    return this.#verdict ??= {
-      error: new StreamError(
-        "truncated",
-        "stream closed before response.completed",
-      ).about(this),
+  end(_out: ResponseEvent[]): ResponseOutcome {
+    return this.#outcome ??= {
+      error: errorOf(RESPONSE_CUT).about(this),
     };
   }
 
@@ -248,10 +248,9 @@ export class ResponsesDecoder implements ResponseDecoder {
     wire: unknown,
     out: ResponseEvent[],
   ): void {
-    const text = data.trim();
-    // OpenRouter sends this after the end, and others perhaps before it.
-    if (text === "" || text === "[DONE]") return;
-    if (name === "error") this.#fail(wire ?? data);
+    if (isSilent(data)) return;
+    const ending = oddResponseEnding(name, data, wire);
+    if (ending !== undefined) this.#end(ending, {}, out);
     else this.#other(wire === undefined ? data : wire, out);
   }
 
@@ -408,42 +407,33 @@ export class ResponsesDecoder implements ResponseDecoder {
     out.push(numbered(made, wire));
   }
 
-  /** Takes a response's end in, and what it says of usage. */
-  #ended(type: string, wire: WireEvent, out: ResponseEvent[]): void {
+  /** Ends the response; an event that does so may also tell its usage. */
+  #end(ending: SaidEnding, wire: WireEvent, out: ResponseEvent[]): void {
     const response = this.#responseOf(wire);
     const usage = parseUsage(response.usage);
     if (usage !== undefined) {
       this.#usage = usage;
       if (this.#deltas) out.push(numbered({ type: "usage", usage }, wire));
     }
-    // What the response says of itself counts for more than the event's name:
-    // gateways call every end of a response completed.
-    if (type === "response.failed" || response.status === "failed") {
-      this.#fail(response.error ?? null);
-    } else if (
-      type === "response.incomplete" || response.status === "incomplete"
-    ) {
-      const { incomplete_details: details } = response;
-      const reason = isObject(details) && "reason" in details
-        ? details.reason
-        : undefined;
-      this.#cutOff(
-        typeof reason === "string" && reason !== "" ? reason : "unknown",
-        wire,
-      );
-    } else if (this.#unfinished.size > 0) {
-      this.#cutOff("tool_call_arguments", wire);
-    } else {
-      const last: Draft<CompletedEvent> = {
-        type: "completed",
-        responseId: this.#responseId,
-        usage: this.#usage,
-      };
-      if (typeof response.end_turn === "boolean") {
-        last.endTurn = response.end_turn;
-      }
-      this.#verdict = { last: numbered(last, wire) };
+    if (ending.kind === "failed") {
+      this.#outcome = { error: errorOf(ending).about(this) };
+      return;
     }
+    const reason = incompleteReason(ending) ??
+      (this.#unfinished.size > 0 ? "tool_call_arguments" : undefined);
+    if (reason !== undefined) {
+      this.#cutOff(reason, wire);
+      return;
+    }
+    const last: Draft<CompletedEvent> = {
+      type: "completed",
+      responseId: this.#responseId,
+      usage: this.#usage,
+    };
+    if (typeof response.end_turn === "boolean") {
+      last.endTurn = response.end_turn;
+    }
+    this.#outcome = { last: numbered(last, wire) };
   }
 
   #cutOff(reason: string, wire: WireEvent): void {
@@ -460,19 +450,16 @@ export class ResponsesDecoder implements ResponseDecoder {
       last.unfinished = [...this.#unfinished]
         .sort(([a], [b]) => a - b).map(([, item]) => item);
     }
-    this.#verdict = { last: numbered(last, wire) };
-  }
-
-  #fail(details: unknown): void {
-    this.#verdict = { error: readFailure(details).about(this) };
+    this.#outcome = { last: numbered(last, wire) };
   }
 
   /** The response of an event, whose id is kept. */
   #responseOf({ response }: WireEvent): WireResponse {
     if (!isObject(response)) return EMPTY;
-    const { id } = response as WireResponse; // whose fields may be anything
+    const facts = response as WireResponse; // whose fields may be anything
+    const { id } = facts;
     if (typeof id === "string" && id !== "") this.#responseId = id;
-    return response;
+    return facts;
   }
 
   /** The place of an event's item; -1 if it is none. */
@@ -486,23 +473,9 @@ export class ResponsesDecoder implements ResponseDecoder {
   }
 }
 
-/** What the data is; `undefined` if it is not JSON. */
-function parseData(data: string): unknown {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Whether it is an object (or an array), whose fields may be anything. */
 function isObject(value: unknown): value is WireEvent {
   return typeof value === "object" && value !== null;
-}
-
-/** What an event is that does not say so: what its name says, or an error. */
-function typeOf(name: string, wire: WireEvent): string {
-  return wire.error != null ? "error" : name;
 }
 
 /** A place among others: the usual one if it is left out, -1 if it is none. */

@@ -1,8 +1,8 @@
 // This module is browser compatible.
-import { z } from "zod";
 import type { ServerSentEvent } from "../../../sse/event.ts";
 import { NotAStreamError, UnexpectedStatusError } from "../../errors.ts";
 import type { Opened, Requester } from "../../requester.ts";
+import { factsOf } from "./event_facts.ts";
 import { resumePath } from "./request.ts";
 import type { Upstream } from "../../upstream.ts";
 
@@ -91,7 +91,7 @@ class Rest implements Upstream {
       for (const [index, { data }] of batch.entries()) {
         // A ping, which has no place among the events.
         if (data.trim() === "") continue;
-        const { type, sequence_number: number } = factsOf(data);
+        const { type, sequenceNumber: number } = factsOf(data);
         if (number !== undefined && number <= this.#after) {
           last = number;
           continue;
@@ -114,19 +114,5 @@ class Rest implements Upstream {
 
   cancel(reason: unknown): Promise<void> {
     return this.#upstream.cancel(reason);
-  }
-}
-
-/** What of an event tells its place. */
-const facts = z.object({
-  type: z.string().optional().catch(undefined),
-  sequence_number: z.number().optional().catch(undefined),
-});
-
-function factsOf(data: string): z.infer<typeof facts> {
-  try {
-    return facts.safeParse(JSON.parse(data)).data ?? {};
-  } catch {
-    return {}; // not JSON: no event with a number
   }
 }

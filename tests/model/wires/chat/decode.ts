@@ -1,4 +1,4 @@
-import type { Verdict } from "../../../../src/model/wires/decoder.ts";
+import type { ResponseOutcome } from "../../../../src/model/wires/decoder.ts";
 import type { ResponseItem } from "../../../../src/model/item.ts";
 import type { ResponseEvent } from "../../../../src/model/response_event.ts";
 import { ChatDecoder } from "../../../../src/model/wires/chat/decoder.ts";
@@ -40,7 +40,7 @@ export function finish(reason: string): string {
 export interface Decoded {
   readonly events: readonly ResponseEvent[];
   readonly state: string;
-  readonly verdict: Verdict;
+  readonly outcome: ResponseOutcome;
 }
 
 /** Decodes data, or events of a name: `["error", data]`. */
@@ -55,20 +55,20 @@ export function decode(
     decoder.push(name, data, events);
   }
   const { state } = decoder;
-  const verdict = decoder.end(events);
-  return { events, state, verdict };
+  const outcome = decoder.end(events);
+  return { events, state, outcome };
 }
 
 /** The last event; throws what the stream would. */
-export function lastOf({ verdict }: Decoded) {
-  if ("error" in verdict) throw verdict.error;
-  return verdict.last;
+export function lastOf({ outcome }: Decoded) {
+  if ("error" in outcome) throw outcome.error;
+  return outcome.last;
 }
 
 /** The error; throws if there is none. */
-export function errorOf({ verdict }: Decoded) {
-  if ("error" in verdict) return verdict.error;
-  throw new Error(`ended with ${verdict.last.type}`);
+export function errorOf({ outcome }: Decoded) {
+  if ("error" in outcome) return outcome.error;
+  throw new Error(`ended with ${outcome.last.type}`);
 }
 
 /** The items that are done, in order. */

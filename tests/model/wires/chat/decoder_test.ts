@@ -78,7 +78,7 @@ Deno.test("ChatDecoder tells created, the item, its text, the usage, and the end
 });
 
 Deno.test("ChatDecoder tells items only, without deltas", () => {
-  const { events, verdict } = decode([
+  const { events, outcome } = decode([
     chunk({ choices: [], prompt_filter_results: [1] }),
     choice({ reasoning: "Hm" }),
     choice({ content: "Hi", annotations: [1] }),
@@ -93,7 +93,7 @@ Deno.test("ChatDecoder tells items only, without deltas", () => {
     { type: "output_item.done", item: reasoning("Hm"), outputIndex: 0 },
     { type: "output_item.done", item: message("Hi"), outputIndex: 1 },
   ]);
-  assertEquals<unknown>(verdict, {
+  assertEquals<unknown>(outcome, {
     last: { type: "completed", responseId: "c1", usage: COST },
   });
 });
@@ -120,7 +120,7 @@ interface Ending {
   readonly name: string;
   readonly stream: readonly (string | readonly [string, string])[];
   /** The type of the last event, its reason, or the error's name and code. */
-  readonly verdict: string;
+  readonly outcome: string;
   readonly message?: string;
   readonly usage?: boolean;
   readonly retryable?: boolean;
@@ -144,7 +144,7 @@ const ENDINGS: readonly Ending[] = [
   ].map((reason): Ending => ({
     name: `finish_reason "${reason}"`,
     stream: [HI, finish(reason)],
-    verdict: "completed",
+    outcome: "completed",
   })),
   ...([
     ["length", "max_output_tokens"],
@@ -155,49 +155,49 @@ const ENDINGS: readonly Ending[] = [
     ["SAFETY", "content_filter"],
     ["RECITATION", "RECITATION"],
     ["insufficient_system_resource", "insufficient_system_resource"],
-  ] as const).map(([reason, verdict]): Ending => ({
+  ] as const).map(([reason, outcome]): Ending => ({
     name: `finish_reason "${reason}"`,
     stream: [HI, finish(reason), DONE],
-    verdict: `incomplete ${verdict}`,
+    outcome: `incomplete ${outcome}`,
   })),
   {
     name: 'finish_reason "error"',
     stream: [HI, finish("error"), DONE],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (error): the provider gives no reason",
     retryable: true,
   },
   {
     name: "[DONE] without finish_reason",
     stream: [HI, DONE],
-    verdict: "completed",
+    outcome: "completed",
   },
   {
     name: "finish_reason without [DONE]",
     stream: [HI, finish("stop")],
-    verdict: "completed",
+    outcome: "completed",
   },
   {
     name: 'finish_reason "" in the middle',
     stream: [choice({ content: "Hi" }, ""), DONE],
-    verdict: "completed",
+    outcome: "completed",
   },
   {
     name: 'finish_reason "" and the end of the body',
     stream: [choice({ content: "Hi" }, "")],
-    verdict: "StreamError truncated",
+    outcome: "StreamError truncated",
     message: TRUNCATED,
     retryable: true,
   },
   {
     name: 'finish_reason "" after another',
     stream: [HI, finish("length"), choice({}, "")],
-    verdict: "incomplete max_output_tokens",
+    outcome: "incomplete max_output_tokens",
   },
   {
     name: "the end of the body with neither",
     stream: [HI, chunk({ choices: [], usage: USAGE })],
-    verdict: "StreamError truncated",
+    outcome: "StreamError truncated",
     message: TRUNCATED,
     usage: true,
     retryable: true,
@@ -205,11 +205,11 @@ const ENDINGS: readonly Ending[] = [
   {
     name: "[DONE] and no choice ever",
     stream: [chunk({ choices: [], usage: USAGE }), DONE],
-    verdict: "StreamError truncated",
+    outcome: "StreamError truncated",
     usage: true,
     retryable: true,
   },
-  { name: "nothing", stream: [], verdict: "StreamError truncated" },
+  { name: "nothing", stream: [], outcome: "StreamError truncated" },
   {
     name: "a finish_reason with every chunk: the last one counts (OpenRouter)",
     stream: [
@@ -217,12 +217,12 @@ const ENDINGS: readonly Ending[] = [
       choice({ content: "i" }, "stop"),
       choice({}),
     ],
-    verdict: "completed",
+    outcome: "completed",
   },
   {
     name: "the usage in a last chunk, without choices",
     stream: [HI, finish("stop"), chunk({ choices: [], usage: USAGE }), DONE],
-    verdict: "completed",
+    outcome: "completed",
     usage: true,
   },
   {
@@ -235,13 +235,13 @@ const ENDINGS: readonly Ending[] = [
       }),
       DONE,
     ],
-    verdict: "completed",
+    outcome: "completed",
     usage: true,
   },
   {
     name: "the usage within the choice (Moonshot)",
     stream: [HI, choice({}, "stop", { usage: USAGE }), DONE],
-    verdict: "completed",
+    outcome: "completed",
     usage: true,
   },
   {
@@ -254,7 +254,7 @@ const ENDINGS: readonly Ending[] = [
       }),
       DONE,
     ],
-    verdict: "incomplete max_output_tokens",
+    outcome: "incomplete max_output_tokens",
     usage: true,
   },
   {
@@ -268,7 +268,7 @@ const ENDINGS: readonly Ending[] = [
       }),
       DONE,
     ],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (400): Token limit reached",
     usage: true,
     retryable: false,
@@ -281,14 +281,14 @@ const ENDINGS: readonly Ending[] = [
       chunk({ choices: [], usage: USAGE }),
       DONE,
     ],
-    verdict: "ResponseFailedError server_is_overloaded",
+    outcome: "ResponseFailedError server_is_overloaded",
     usage: true,
     retryable: true,
   },
   {
     name: "an error after a finish_reason",
     stream: [HI, finish("stop"), chunk({ error: { message: "no" } })],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
   },
   {
     name: "two errors: the first counts",
@@ -297,31 +297,31 @@ const ENDINGS: readonly Ending[] = [
       chunk({ error: { message: "first" } }),
       chunk({ error: { message: "second" } }),
     ],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (response_failed): first",
   },
   {
     name: "an error that is a text (Hugging Face)",
     stream: [HI, `{"error":"the model is too busy"}`, DONE],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (response_failed): the model is too busy",
   },
   {
     name: "an error within a choice",
     stream: [HI, choice({}, null, { error: { code: 429, message: "slow" } })],
-    verdict: "ResponseFailedError rate_limit_exceeded",
+    outcome: "ResponseFailedError rate_limit_exceeded",
   },
   {
     name: "an error that is the chunk (vLLM)",
     stream: [HI, `{"object":"error","message":"too long","code":400}`, DONE],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (400): too long",
     retryable: false,
   },
   {
     name: "x_groq.error",
     stream: [HI, chunk({ choices: [], x_groq: { error: "over capacity" } })],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (response_failed): over capacity",
   },
   {
@@ -330,26 +330,26 @@ const ENDINGS: readonly Ending[] = [
       "error",
       `{"error":{"code":"tool_use_failed","type":"invalid_request_error","message":"no such tool"}}`,
     ]],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (tool_use_failed): no such tool",
     retryable: false,
   },
   {
     name: "event: error with the error itself (llama.cpp)",
     stream: [HI, ["error", `{"code":500,"message":"oops"}`]],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (500): oops",
   },
   {
     name: "event: error with a text",
     stream: [HI, ["error", "oops"]],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
     message: "the response has failed (response_failed): oops",
   },
   {
     name: "event: error with nothing",
     stream: [HI, ["error", ""], DONE],
-    verdict: "ResponseFailedError response_failed",
+    outcome: "ResponseFailedError response_failed",
   },
   {
     name: "an error that is none",
@@ -357,26 +357,26 @@ const ENDINGS: readonly Ending[] = [
       error: null,
       choices: [{ index: 0, delta: {}, finish_reason: "stop", error: {} }],
     })],
-    verdict: "completed",
+    outcome: "completed",
   },
 ];
 
-for (const { name, stream, verdict, message, usage, retryable } of ENDINGS) {
+for (const { name, stream, outcome, message, usage, retryable } of ENDINGS) {
   Deno.test(`ChatDecoder ends: ${name}`, () => {
     for (const deltas of [true, false]) {
       const decoded = decode(stream, deltas);
-      if ("last" in decoded.verdict) {
-        const { last } = decoded.verdict;
+      if ("last" in decoded.outcome) {
+        const { last } = decoded.outcome;
         assertEquals(
           last.type === "incomplete" ? `incomplete ${last.reason}` : last.type,
-          verdict,
+          outcome,
         );
         assertEquals<unknown>(last.usage, usage ? COST : undefined);
         assertEquals(last.responseId, "c1");
         continue;
       }
-      const { error } = decoded.verdict;
-      assertEquals(`${error.name} ${error.code}`, verdict);
+      const { error } = decoded.outcome;
+      assertEquals(`${error.name} ${error.code}`, outcome);
       if (message !== undefined) assertEquals(error.message, message);
       if (retryable !== undefined) assertEquals(error.retryable, retryable);
       assertEquals<unknown>(error.usage, usage ? COST : undefined);
@@ -940,12 +940,12 @@ Deno.test("ChatDecoder throws at nothing, and its deltas and items say the same"
       }
       // Without deltas there are the same items, and the same end.
       const silent = decode(stream, false);
-      const hasFailed = "error" in decoded.verdict;
+      const hasFailed = "error" in decoded.outcome;
       const items = itemsOf(silent).filter((item) =>
         !hasFailed || item.status !== "incomplete"
       );
       assertEquals<unknown>(items, itemsOf(decoded));
-      if (!hasFailed) assertEquals(silent.verdict, decoded.verdict);
+      if (!hasFailed) assertEquals(silent.outcome, decoded.outcome);
       assertEquals(silent.state, decoded.state);
     }),
     propertyParameters(1_000),

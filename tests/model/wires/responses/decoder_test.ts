@@ -28,9 +28,9 @@ function decode(inputs: readonly Input[], { deltas = true } = {}) {
     decoder.push(name, text, events);
   }
   const { state } = decoder;
-  const verdict = decoder.end(events);
-  const last = "last" in verdict ? verdict.last : undefined;
-  const error = "error" in verdict ? verdict.error : undefined;
+  const outcome = decoder.end(events);
+  const last = "last" in outcome ? outcome.last : undefined;
+  const error = "error" in outcome ? outcome.error : undefined;
   return { decoder, events, state, last, error };
 }
 

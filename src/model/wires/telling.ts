@@ -1,9 +1,14 @@
+// This module is browser compatible.
+
 /**
  * An escape of one of the characters that names of fields, types and statuses are
  * made of: lower case letters, `.` and `_`. No known encoder writes one, but JSON
  * allows it.
  */
 const ESCAPED = String.raw`\\u00(?:2[eE]|5[fF]|6[1-9a-fA-F]|7[0-9aA])`;
+
+/** Finds a field `error` with a value, at any depth. */
+export const ERROR_FIELD: string = String.raw`"error"(?!\s*:\s*null)`;
 
 /**
  * Makes the test that tells the few events that have to be parsed from the many
@@ -16,6 +21,7 @@ const ESCAPED = String.raw`\\u00(?:2[eE]|5[fF]|6[1-9a-fA-F]|7[0-9aA])`;
  *
  * @param patterns What to look for in the raw JSON: regular expressions that need
  * names only in lower case letters, `.` and `_`.
+ * @returns The test.
  */
 export function telling(...patterns: string[]): RegExp {
   return new RegExp([...patterns, ESCAPED].join("|"));

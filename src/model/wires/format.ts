@@ -1,0 +1,44 @@
+// This module is browser compatible.
+import { ChatEndingReader } from "./chat/endings.ts";
+import type { EndingReader } from "./ending.ts";
+import { MessagesEndingReader } from "./messages/endings.ts";
+import { PlainEndingReader } from "./plain/endings.ts";
+import { ResponsesEndingReader } from "./responses/endings.ts";
+
+/** A format of streams; `plain` is any that is not known. */
+export type WireFormat = "responses" | "chat" | "messages" | "plain";
+
+/**
+ * Returns the format of a provider's stream.
+ *
+ * @param path The path of the request. Only its last names count: neither what is
+ * in front of them, nor a query.
+ * @returns The format.
+ */
+export function formatOf(path: string): WireFormat {
+  const names = path.replace(/[?#].*$/s, "").split("/").filter(Boolean);
+  const name = names.at(-1);
+  // A response may also be asked for by its id.
+  if (name === "responses" || names.at(-2) === "responses") return "responses";
+  if (name === "completions") return "chat";
+  return name === "messages" ? name : "plain";
+}
+
+/**
+ * Makes the reader of a stream's ending.
+ *
+ * @param format The format of the stream.
+ * @returns A reader for one stream.
+ */
+export function endingReader(format: WireFormat): EndingReader {
+  switch (format) {
+    case "responses":
+      return new ResponsesEndingReader();
+    case "chat":
+      return new ChatEndingReader();
+    case "messages":
+      return new MessagesEndingReader();
+    case "plain":
+      return new PlainEndingReader();
+  }
+}
