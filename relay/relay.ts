@@ -14,6 +14,7 @@ import {
 import { drain } from "./doors/drain.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recorder.ts";
+import { CLOSINGS } from "./doors/websocket/close_codes.ts";
 import { Entrance } from "./doors/http/entrance.ts";
 import { Origins } from "./doors/http/origins/origins.ts";
 import { publishFrame } from "./doors/websocket/publish_frame.ts";
@@ -447,7 +448,7 @@ class RelayServer implements Relay {
       leave: (): void => {
         const left = Math.max(0, Math.ceil(end - clock.now()));
         connection.goodbye("drain", [left, left + Math.ceil(duration)]);
-        connection.close(1012, "The relay is being drained");
+        connection.close(CLOSINGS.draining);
       },
       closed: () => connection.closed(),
     }));
@@ -469,8 +470,8 @@ class RelayServer implements Relay {
     const { clock } = this.#options;
     const closed = this.#server.close();
     for (const connection of this.#upgrades.connections) {
-      connection.goodbye("The relay is shutting down", RECONNECT_IN);
-      connection.close(1012, "The relay is shutting down");
+      connection.goodbye(CLOSINGS.shuttingDown.text, RECONNECT_IN);
+      connection.close(CLOSINGS.shuttingDown);
     }
     for (const stream of this.#streams.connections) stream.close();
     const cancel = clock.setTimeout(

@@ -8,11 +8,12 @@
  */
 import { Buffer } from "node:buffer";
 import { parseArgs } from "node:util";
+import { CLOSE_CODES } from "../../relay/doors/websocket/close_codes.ts";
 import { Random } from "../support/random.ts";
 import { OPCODE, RawWebSocket } from "../support/subscribers/raw_websocket.ts";
 import { RelayProcess } from "../support/relay/relay_process.ts";
 import { until, within } from "../support/within.ts";
-import { CLOSE_CODES, FILLED, makeScript, type Script } from "./fuzz_script.ts";
+import { FILLED, makeScript, type Script } from "./fuzz_script.ts";
 
 /** How much is sent. */
 export interface FuzzOptions {

@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { CLOSE_CODES } from "../../relay/doors/websocket/close_codes.ts";
 import { closePayload, OPCODE } from "../support/subscribers/raw_websocket.ts";
 import type { Random } from "../support/random.ts";
 
@@ -11,12 +12,6 @@ const KIB = 1_024;
 
 /** The largest message that the relay takes. */
 const MAX_MESSAGE = 64 * KIB;
-
-/** Every code that the relay may close with (PROTOCOL.md, section 2). */
-export const CLOSE_CODES: readonly number[] = [
-  ...[1000, 1001, 1008, 1009, 1011, 1012, 1013],
-  ...[4401, 4408, 4412, 4429, 4500, 4501, 4503, 4505],
-];
 
 /** What has to come of a script. */
 export type Outcome =
@@ -599,7 +594,7 @@ class ScriptMaker {
           Buffer.concat([closePayload(code), Buffer.from(reason)]),
         );
         // The protocol's codes come back; a peer's complaint about frames is one.
-        if (CLOSE_CODES.includes(code)) return code;
+        if (CLOSE_CODES.has(code)) return code;
         return code === 1002 || code === 1007 ? 4500 : 1000;
       }
       default:

@@ -1,6 +1,8 @@
 // What clients should never send, and do: the relay refuses it, in the words of
 // its protocol, and goes on serving all others.
+import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { CLOSE_CODES } from "../../relay/doors/websocket/close_codes.ts";
 import { createRelay } from "../../relay/relay.ts";
 import {
   closePayload,
@@ -19,11 +21,8 @@ const MIB = KIB * KIB;
 const MAX_MESSAGE = 64 * KIB;
 const LIMIT = 10_000;
 
-/** Every code that the relay may close with (PROTOCOL.md, section 2). */
-const CLOSE_CODES = [
-  ...[1000, 1001, 1008, 1009, 1011, 1012, 1013],
-  ...[4401, 4408, 4412, 4429, 4500, 4501, 4503, 4505],
-];
+/** The most fragments of a message that `ws` puts together, by default. */
+const MAX_FRAGMENTS = 16 * KIB;
 
 type FrameArguments = [
   opcode: number,
@@ -110,6 +109,17 @@ Deno.test("Relay closes with the protocol's code on what is no message", async (
   );
 });
 
+Deno.test("Relay closes with 1008 on a message in too many fragments", async () => {
+  await using relay = createRelay({ port: 0 });
+  const { url } = await relay.listen();
+  await using socket = await RawWebSocket.open(url, "/ws");
+  await socket.send(OPCODE.text, "", half);
+  const fragment = makeFrame(OPCODE.continuation, "", half);
+  const fragments = Array.from({ length: MAX_FRAGMENTS }, () => fragment);
+  await socket.client.send(Buffer.concat(fragments));
+  assertEquals(await socket.closeCode(), 1008);
+});
+
 const REFUSED: [message: Record<string, unknown>, code: string][] = [
   [{ type: "dance" }, "unknown_type"],
   [{ type: "" }, "unknown_type"],
@@ -189,7 +199,7 @@ Deno.test("Relay answers a close with no code but the protocol's", async () => {
     await using socket = await RawWebSocket.open(url, "/ws");
     await socket.send(OPCODE.close, closePayload(code, "so long"));
     const answer = await socket.closeCode() ?? 0;
-    assert(CLOSE_CODES.includes(answer), `${code} was answered with ${answer}`);
+    assert(CLOSE_CODES.has(answer), `${code} was answered with ${answer}`);
   }
   await using socket = await RawWebSocket.open(url, "/ws");
   await socket.send(OPCODE.close, "");

@@ -17,7 +17,8 @@ import {
 } from "./client_message.ts";
 import type { FrameCache } from "../../delivery/frames.ts";
 import type { Pump } from "../../delivery/pump.ts";
-import type { CloseCode, RelayWebSocket } from "./relay_websocket.ts";
+import { type Closing, CLOSINGS } from "./close_codes.ts";
+import type { RelayWebSocket } from "./relay_websocket.ts";
 import { secondsSince } from "../../delivery/seconds_since.ts";
 import {
   type Sink,
@@ -236,9 +237,9 @@ export class WebSocketConnection
   }
 
   /** Closes the socket once what was said has gone out. */
-  close(code: CloseCode, reason: string): void {
+  close({ code, text }: Closing): void {
     this.#subscriber.close();
-    this.#ws.close(code, reason);
+    this.#ws.close(code, text);
   }
 
   /** Cuts the connection. */
@@ -256,7 +257,7 @@ export class WebSocketConnection
   onEnd({ topic }: Subscription): void {
     if (topic.name === this.#only) this.#onlyEnded = true;
     if (this.#onlyEnded && this.#subscriber.subscriptions.length === 0) {
-      this.close(1000, "The topic has ended");
+      this.close(CLOSINGS.topicEnded);
     }
   }
 
@@ -266,14 +267,14 @@ export class WebSocketConnection
       connection: this.#id,
       error,
     });
-    this.close(1011, "A log could not be read");
+    this.close(CLOSINGS.logUnreadable);
   }
 
   /** The peer is too slow to be kept. */
   onSlow(): void {
     if (!this.#isOpen) return this.#ws.terminate();
     this.#context.frames.counts.slowCloses++;
-    this.close(4408, "Nothing was read for too long");
+    this.close(CLOSINGS.slow);
   }
 
   /** All answers have been written. */
@@ -284,7 +285,7 @@ export class WebSocketConnection
   /** The token holds no longer. */
   onExpiry(): void {
     this.#context.refused("token_expired");
-    this.close(4401, "The token has expired");
+    this.close(CLOSINGS.tokenExpired);
   }
 
   /** Whether anything was written; takes note of what that says of the peer. */
@@ -330,7 +331,7 @@ export class WebSocketConnection
   /** Cuts the connection of a dead peer, and tells it where that can still be done. */
   #giveUp(): void {
     if (this.#isStuck || !this.#isOpen) return this.terminate();
-    this.close(4412, "No pong");
+    this.close(CLOSINGS.noPong);
     this.#socket.end(() => this.terminate());
   }
 
@@ -385,7 +386,7 @@ export class WebSocketConnection
   /** Closes on a peer that cannot be trusted any further. */
   #reject(reason: string): void {
     this.#context.refused("invalid_frame");
-    this.close(4500, reason);
+    this.close({ ...CLOSINGS.invalidFrame, text: reason });
   }
 
   /** Whether a message is not one too many, or too soon; closes otherwise. */
@@ -395,7 +396,7 @@ export class WebSocketConnection
     // What was under way when it was closed is not counted once more.
     if (this.#isOpen) {
       this.#context.refused("message_rate");
-      this.close(4429, "Too many messages, or bytes of them, in a second");
+      this.close(CLOSINGS.messageRate);
     }
     return false;
   }
@@ -477,7 +478,7 @@ export class WebSocketConnection
       if (this.#access.may("read", name)) continue;
       if (name === this.#only) {
         this.#context.refused("forbidden");
-        return this.close(4503, "The token has no right to read this topic");
+        return this.close(CLOSINGS.forbidden);
       }
       this.#subscriber.remove(subscription);
       this.#forbid("read", name);
