@@ -417,14 +417,3 @@ Deno.test("PROTOCOL.md has what a relay with a key answers as it is", async () =
   const token = await mintToken({ read: ["*"] });
   assertEquals(await play("## 5. Rights", new Reader(relay, token)), 3);
 });
-
-Deno.test("PROTOCOL.md has only links to its own sections that are there", () => {
-  const anchors = protocol.split("\n").filter((line) => /^#+ /.test(line))
-    .map((line) =>
-      line.replace(/^#+ /, "").toLowerCase().replaceAll(/[^\w -]/g, "")
-        .replaceAll(" ", "-")
-    );
-  const links = [...protocol.matchAll(/\]\(#([^)]+)\)/g)]
-    .map(([, anchor = ""]) => anchor);
-  assertEquals(links.filter((link) => !anchors.includes(link)), []);
-});

@@ -115,3 +115,12 @@ export function sectionOf(markdown: string, heading: string): string {
   });
   return lines.slice(start, end < 0 ? undefined : end).join("\n");
 }
+
+/** Returns the anchors of a Markdown file's headings, as GitHub makes them. */
+export function anchorsIn(markdown: string): string[] {
+  return markdown.split("\n").filter((line) => /^#+ /.test(line))
+    .map((line) =>
+      line.replace(/^#+ /, "").toLowerCase().replaceAll(/[^\w -]/g, "")
+        .replaceAll(" ", "-")
+    );
+}

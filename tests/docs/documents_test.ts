@@ -1,17 +1,12 @@
-// What the README promises holds: `deno test --doc`, which the test task runs,
-// executes its TypeScript; here its shell commands are held against what they
-// name, and it is made sure that no block escapes either.
+// What the documents promise holds: `deno test --doc`, which the test task runs,
+// executes their TypeScript; here their shell commands are held against what they
+// name, their links against what is there, and it is made sure that no block escapes.
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { USAGE as BENCH_FANOUT_USAGE } from "../../bench/fanout/options.ts";
+import { anchorsIn, type Block, blocksOf } from "../support/docs/markdown.ts";
+import { flagsIn, relayHelp } from "../support/docs/relay_help.ts";
 
 const root = new URL("../../", import.meta.url);
-
-interface Block {
-  /** Of the fence, counted from 1. */
-  line: number;
-  language: string;
-  attributes: string[];
-  text: string;
-}
 
 interface Configuration {
   exports: Record<string, string>;
@@ -28,28 +23,27 @@ async function readConfiguration(): Promise<Configuration> {
   return JSON.parse(await readText("deno.json"));
 }
 
-/** The fenced blocks of a Markdown file, those in lists and quotes included. */
-function blocksOf(markdown: string): Block[] {
-  const blocks: Block[] = [];
-  let open: { fence: string; block: Block } | undefined;
-  for (const [index, line] of markdown.split(/\r?\n/).entries()) {
-    const [, fence, info] = /^[\s>]*(`{3,}|~{3,})(.*)$/.exec(line) ?? [];
-    if (open && fence?.startsWith(open.fence) && info?.trim() === "") {
-      blocks.push(open.block);
-      open = undefined;
-    } else if (open) {
-      open.block.text += `${line.trim()}\n`;
-    } else if (fence !== undefined) {
-      const [language = "", ...attributes] = (info ?? "").trim().split(/\s+/);
-      open = {
-        fence,
-        block: { line: index + 1, language, attributes, text: "" },
-      };
-    }
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(new URL(path, root));
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
-  if (open) throw new Error(`line ${open.block.line}: the block has no end`);
-  return blocks;
 }
+
+/** Every Markdown file that people read, by its path in the repository. */
+const PAGES = [
+  "README.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  "PROTOCOL.md",
+  "fixtures/README.md",
+  ...[...Deno.readDirSync(new URL("docs/", root))]
+    .map(({ name }) => `docs/${name}`)
+    .filter((path) => path.endsWith(".md")).sort(),
+];
 
 // As Deno has them: its `--doc` runs blocks of these languages.
 const CODE = [
@@ -64,7 +58,7 @@ const CODE = [
 ];
 const SHELL = ["sh"];
 /** What is shown rather than run. */
-const OUTPUT = ["text", "json", "mermaid"];
+const OUTPUT = ["text", "json", "http", "yaml", "mermaid"];
 
 /** Says why a block would not be run, if so. */
 function whyNotRun({ language, attributes }: Block): string | undefined {
@@ -129,7 +123,7 @@ interface Form {
   check(rest: string[], facts: Facts): void | Promise<void>;
 }
 
-function checkTask(rest: string[], facts: Facts): void | Promise<void> {
+async function checkTask(rest: string[], facts: Facts): Promise<void> {
   const [name, ...others] = rest;
   const { tasks } = facts;
   if (name === undefined || !tasks.includes(name)) {
@@ -137,8 +131,27 @@ function checkTask(rest: string[], facts: Facts): void | Promise<void> {
       `deno.json has no task '${name}', but ${tasks.join(", ")}`,
     );
   }
-  if (name === "relay") return checkFlags(others, facts);
+  if (name === "relay") return await checkFlags(others, facts);
+  if (name === "test") return await checkTests(others);
+  if (name === "bench:fanout") return checkBench(others);
   if (others.length > 0) throw new Error(`'${others.join(" ")}' is too much`);
+}
+
+/** What is tested, and by which filter. */
+async function checkTests(words: string[]): Promise<void> {
+  const rest = [...words];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    if (word === "--filter") rest.shift();
+    else if (word.startsWith("-")) throw new Error(`'${word}' is too much`);
+    else if (!await exists(word)) throw new Error(`there is no '${word}'`);
+  }
+}
+
+function checkBench(words: string[]): void {
+  const known = flagsIn(BENCH_FANOUT_USAGE);
+  const unknown = flagsIn(words.join(" "))
+    .filter((flag) => !known.includes(flag));
+  if (unknown.length > 0) throw new Error(`'${unknown}' is too much`);
 }
 
 /** A request that is no more than its URL, or has headers and a body too. */
@@ -214,6 +227,12 @@ const FORMS: Form[] = [
     check: checkTask,
   },
   {
+    // Of the system: shown by nothing.
+    shape: "sysctl -w NAME=VALUE",
+    prefix: ["sysctl", "-w"],
+    check: () => {},
+  },
+  {
     shape: "curl -N URL [-H HEADER ...] [-d BODY]",
     prefix: ["curl", "-N"],
     check: checkCurl,
@@ -251,32 +270,21 @@ async function checkCommand(command: string, facts: Facts): Promise<void> {
   await form.check(words.slice(form.prefix.length), facts);
 }
 
-async function relayHelp(): Promise<string> {
-  const path = (await readConfiguration()).exports["./cli"];
-  if (path === undefined) throw new Error("deno.json exports no './cli'");
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", path, "--help"],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-  }).output();
-  const decoder = new TextDecoder();
-  if (!success) throw new Error(`--help failed: ${decoder.decode(stderr)}`);
-  return decoder.decode(stdout);
-}
-
-/** What `check` has to say about the README's blocks, each with its line. */
+/** What `check` has to say about the blocks of all pages, each with its line. */
 async function problemsOf(
   check: (block: Block) => Promise<string[]>,
 ): Promise<string[]> {
-  const blocks = blocksOf(await readText("README.md"));
-  const problems = await Promise.all(blocks.map(async (block) => {
-    const found = await check(block);
-    return found.map((problem) => `README.md:${block.line}: ${problem}`);
+  const problems = await Promise.all(PAGES.map(async (page) => {
+    const blocks = blocksOf(await readText(page));
+    const found = await Promise.all(blocks.map(check));
+    return found.flatMap((problems, index) =>
+      problems.map((problem) => `${page}:${blocks[index]?.line}: ${problem}`)
+    );
   }));
   return problems.flat();
 }
 
-Deno.test("README has only blocks that are run or are output", async () => {
+Deno.test("The documents have only blocks that are run or are output", async () => {
   const problems = await problemsOf((block) => {
     const problem = whyNotRun(block);
     return Promise.resolve(problem === undefined ? [] : [problem]);
@@ -284,28 +292,21 @@ Deno.test("README has only blocks that are run or are output", async () => {
   assertEquals(problems, []);
 });
 
-Deno.test("README has its code run by the test task", async () => {
+Deno.test("The documents have their code run by the test task", async () => {
   const { exclude = [], tasks, test } = await readConfiguration();
   const task = tasks["test"];
   const command = typeof task === "string" ? task : task?.command ?? "";
   assert(/^deno test\b.* --doc\b/.test(command), `'${command}' lacks --doc`);
   const paths = command.split(" ").slice(2).filter((w) => !w.startsWith("-"));
-  assert(
-    paths.length === 0 || paths.includes("README.md"),
-    `'${command}' leaves the README out`,
-  );
+  assertEquals(paths, [], `'${command}' leaves documents out`);
   assertEquals(test?.include, undefined);
   const excluded = [...exclude, ...test?.exclude ?? []];
-  assertEquals(excluded.filter((path) => path.endsWith(".md")), []);
+  assertEquals(excluded.filter((path) => /\.md$|^docs/.test(path)), []);
 });
 
-Deno.test("README has only shell commands that are known to work", async () => {
+Deno.test("The documents have only shell commands that are known to work", async () => {
   const { tasks } = await readConfiguration();
-  let help: Promise<string> | undefined;
-  const facts = {
-    tasks: Object.keys(tasks),
-    help: () => help ??= relayHelp(),
-  };
+  const facts = { tasks: Object.keys(tasks), help: relayHelp };
   const problems = await problemsOf(async ({ language, text }) => {
     if (!SHELL.includes(language)) return [];
     const found: string[] = [];
@@ -323,8 +324,38 @@ Deno.test("README has only shell commands that are known to work", async () => {
   assertEquals(problems, []);
 });
 
-// The checks above have little to bite on while the README is short: these show
-// that they bite.
+Deno.test("The documents name only tasks that there are", async () => {
+  const { tasks } = await readConfiguration();
+  const problems: string[] = [];
+  for (const page of PAGES) {
+    const text = (await readText(page)).replaceAll(/\s+/g, " ");
+    for (const [, name = ""] of text.matchAll(/deno task ([a-z:]+)(?!\.)\b/g)) {
+      if (!(name in tasks)) problems.push(`${page}: deno task ${name}`);
+    }
+  }
+  assertEquals(problems, []);
+});
+
+Deno.test("The documents have only links that lead somewhere", async () => {
+  const problems: string[] = [];
+  for (const page of PAGES) {
+    const text = await readText(page);
+    for (const [, link = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https:/.test(link)) continue;
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? page : new URL(path, new URL(page, root))
+        .href.slice(root.href.length);
+      if (!await exists(target)) problems.push(`${page}: ${link}`);
+      else if (
+        anchor !== undefined &&
+        !anchorsIn(await readText(target)).includes(anchor)
+      ) problems.push(`${page}: ${link} has no such heading`);
+    }
+  }
+  assertEquals(problems, []);
+});
+
+// The checks above may have little to bite on: these show that they bite.
 
 Deno.test("blocksOf finds fences in lists, and those of four ticks", () => {
   const markdown = [
@@ -344,7 +375,7 @@ Deno.test("blocksOf finds fences in lists, and those of four ticks", () => {
     blocksOf(markdown).map((
       { line, language, text },
     ) => [line, language, text]),
-    [[1, "ts", "a;\n"], [5, "sh", "b \\\nc\n"], [9, "text", "```\n"]],
+    [[1, "ts", "a;\n"], [5, "sh", "b \\\n  c\n"], [9, "text", "```\n"]],
   );
   assertThrows(() => blocksOf("\n```ts\na"), Error, "line 2");
 });
@@ -368,7 +399,7 @@ Deno.test("commandsOf drops comments and joins continued lines", () => {
 });
 
 const facts: Facts = {
-  tasks: ["check", "test", "relay"],
+  tasks: ["check", "test", "relay", "bench:fanout"],
   help: () =>
     Promise.resolve("  -p, --port N\n      --source NAME=URL\n  --no-page\n"),
 };
@@ -377,6 +408,8 @@ for (
   const command of [
     "npx --yes deno@2.9.6 task test",
     "deno task check",
+    "deno task test tests/sse --filter 'final CR'",
+    "deno task bench:fanout --servers ws",
     "deno task relay --source a=http://localhost:1/",
     "curl -N http://localhost:8787/topics/demo",
     "curl -N http://localhost:8787/v1/models -H 'A: b' -d '{}'",
@@ -397,9 +430,11 @@ for (
   const [command, reason] of [
     ["npm install rivulet", "no known form"],
     ["npx --yes deno@2.9.5 task test", "no known form"],
-    ["deno task tset", "no task 'tset', but check, test, relay"],
+    ["deno task tset", "no task 'tset', but check, test, relay, bench:fanout"],
     ["deno task", "no task 'undefined'"],
     ["deno task test --watch", "'--watch' is too much"],
+    ["deno task test tests/ssse", "there is no 'tests/ssse'"],
+    ["deno task bench:fanout --server ws", "'--server' is too much"],
     ["curl -N localhost:8787", "must begin with http:"],
     ["deno task relay --sauce a", "'--sauce'"],
     ["curl -N http://localhost:8787/ -o file", "'-o file' is too much"],
