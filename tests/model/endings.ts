@@ -342,6 +342,24 @@ const RESPONSES_ENDINGS: Row[] = [
       unfinished: [{ id: "fc_1", ...cutOffCall('{"city":"Ro') }],
     },
   },
+  ...["response.cancelled", "response.completed"].map((type): Row => ({
+    name: `${type} of a response that was cancelled`,
+    server: [{
+      body: wire(...START, {
+        type,
+        response: response("cancelled", { usage: USAGE }),
+      }),
+      then: "hold",
+    }],
+    delivered: [...SEEN_START, SEEN_USAGE],
+    end: {
+      type: "incomplete",
+      reason: "cancelled",
+      responseId: "resp_1",
+      usage: READ_USAGE,
+      sequenceNumber: 3,
+    },
+  })),
   ...([
     ["context_length_exceeded", "context_length_exceeded", false, "Too long."],
     ["insufficient_quota", "insufficient_quota", false, "No money left."],
