@@ -1,4 +1,4 @@
-import type { CommandOptions } from "./config/command_options.ts";
+import type { CommandOptions } from "./options/schema.ts";
 import type { RelayAddress } from "./relay.ts";
 
 const TOKEN_HEADER = "'Authorization: Bearer TOKEN'";
@@ -13,8 +13,8 @@ export function banner(
 ): string {
   const topics = [...options.sources, ...options.fixtures]
     .map(({ name }) => name);
-  const asksForTokens = options.jwtKey !== undefined ||
-    options.jwks !== undefined;
+  const { jwtKey, jwks, insecureOpen } = options.rights;
+  const asksForTokens = jwtKey !== undefined || jwks !== undefined;
   const [first] = topics;
   return [
     `Rivulet relay on ${url}`,
@@ -24,7 +24,7 @@ export function banner(
       : asksForTokens
       ? tryWithToken(url, first)
       : tryTopic(url, first),
-    ...options.providers.flatMap(({ name, key }, index) => [
+    ...options.gateway.providers.flatMap(({ name, key }, index) => [
       "",
       `provider ${name}`,
       `  base URL   ${url}/${name}/v1${index === 0 ? `, or ${url}/v1` : ""}`,
@@ -34,7 +34,7 @@ export function banner(
     "Ctrl-C stops it; a second one does so at once.",
     asksForTokens
       ? "Tokens are required."
-      : options.insecureOpen
+      : insecureOpen
       ? "Whoever reaches it may read and write every topic."
       : "Only this machine can reach it: no key is configured.",
   ].join("\n");

@@ -7,13 +7,13 @@ import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { messageOf } from "../src/fetch/message_of.ts";
 import { banner } from "./banner.ts";
-import type { CommandOptions } from "./config/command_options.ts";
-import { ConfigurationError } from "./config/configuration_error.ts";
-import { readConfiguration } from "./config/read_configuration.ts";
 import { escapeInvisible } from "./logs/escape_invisible.ts";
 import type { LogFormat } from "./logs/log_format.ts";
 import { startLogging } from "./logs/logging.ts";
 import { redact } from "./logs/redact.ts";
+import { ConfigurationError } from "./options/configuration_error.ts";
+import { readConfiguration } from "./options/read_configuration.ts";
+import type { CommandOptions } from "./options/schema.ts";
 import { createRelay } from "./relay.ts";
 
 /** The status for settings, or a surrounding, that it cannot start with. */
@@ -26,7 +26,7 @@ async function writeToStderr(bytes: Uint8Array): Promise<void> {
   }
 }
 
-function formatOf({ logFormat }: CommandOptions): LogFormat {
+function formatOf(logFormat: CommandOptions["logFormat"]): LogFormat {
   const isTerminal = Deno.stderr.isTerminal();
   return (logFormat ?? (isTerminal ? "text" : "json")) === "json"
     ? { kind: "json" }
@@ -34,10 +34,10 @@ function formatOf({ logFormat }: CommandOptions): LogFormat {
 }
 
 async function run(all: CommandOptions): Promise<void> {
-  const { drain, logLevel, logFormat: _, ...options } = all;
+  const { drain, logLevel, logFormat, jwtKeyFile: _, ...options } = all;
   await using _logging = await startLogging({
     level: logLevel,
-    format: formatOf(all),
+    format: formatOf(logFormat),
     write: writeToStderr,
   });
   const relay = createRelay(options);

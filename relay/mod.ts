@@ -5,7 +5,7 @@
  * @module
  */
 export * from "./relay.ts";
-export type { RelayOptions } from "./options.ts";
+export type * from "./options/relay_options.ts";
 export type { SourceReconnect } from "./sources/source_reconnect.ts";
 export * from "./topics/log.ts";
 export * from "./topics/registry.ts";

@@ -1,4 +1,3 @@
-import type { z } from "zod";
 import config from "../deno.json" with { type: "json" };
 import { messageOf } from "../src/fetch/message_of.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
@@ -25,7 +24,8 @@ import { UpgradeHandler } from "./doors/websocket/upgrade.ts";
 import { ClientAddresses } from "./limits/client_addresses.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";
-import { type RelayOptions, relayOptions } from "./options.ts";
+import type { RelayOptions } from "./options/relay_options.ts";
+import { type CompleteRelayOptions, relayOptions } from "./options/schema.ts";
 import { draining, type Problem } from "./problem.ts";
 import { createAuthority } from "./rights/create_authority.ts";
 import { Expiries } from "./rights/expiries.ts";
@@ -221,7 +221,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
 
 class RelayServer implements Relay {
   readonly topics: TopicRegistry;
-  readonly #options: z.output<typeof relayOptions>;
+  readonly #options: CompleteRelayOptions;
   readonly #pump = new Pump();
   readonly #heartbeat: Watch;
   readonly #slow: SlowReaders | undefined;
@@ -238,17 +238,18 @@ class RelayServer implements Relay {
   #drained: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: z.output<typeof relayOptions>) {
+  constructor(options: CompleteRelayOptions) {
     this.#options = options;
-    const { clock, awaitTopics } = options;
-    this.#heartbeat = new Watch(options.heartbeat, clock);
-    this.#slow = options.slowTimeout === Infinity ? undefined : {
-      watch: new Watch(options.slowTimeout, clock),
-      then: options.onSlow,
+    const { clock, rights, gateway, limits, retention, delivery } = options;
+    const { awaitTopics } = delivery;
+    this.#heartbeat = new Watch(delivery.heartbeat, clock);
+    this.#slow = delivery.slowTimeout === Infinity ? undefined : {
+      watch: new Watch(delivery.slowTimeout, clock),
+      then: delivery.onSlow,
     };
     const refusal = (): Problem | undefined => this.#refusal();
     const { signal } = this.#closing;
-    const authority = createAuthority({ ...options, signal });
+    const authority = createAuthority({ ...rights, clock, signal });
     this.#expiries = new Expiries(clock);
     const addresses = new ClientAddresses(options.trustedProxies);
     const metrics = this.#metrics = new Metrics({
@@ -263,15 +264,17 @@ class RelayServer implements Relay {
       runs: () => this.#gateway.size,
     }, { clock, version: config.version });
     this.topics = new TopicRegistry({
-      ...options,
-      retention: options,
+      ...limits,
+      ...retention,
+      retention,
+      clock,
       onEnd: metrics.topicEnded,
     });
     const entrance = new Entrance({
       authority,
-      allowQueryToken: options.allowQueryToken,
+      allowQueryToken: rights.allowQueryToken,
       origins: new Origins(options.origins, {
-        isLocal: authority === OPEN_AUTHORITY && !options.insecureOpen,
+        isLocal: authority === OPEN_AUTHORITY && !rights.insecureOpen,
       }),
       addresses,
       refused: metrics.refused,
@@ -284,14 +287,14 @@ class RelayServer implements Relay {
       slow: this.#slow,
       clock,
     });
-    const slots = new UpstreamSlots(options.maxUpstreams);
-    const sourcePolicy = new SourcePolicy(options.allowSources);
+    const slots = new UpstreamSlots(limits.maxUpstreams);
+    const sourcePolicy = new SourcePolicy(rights.allowSources);
     this.#sources = new Sources({
       clock,
-      maxEvent: options.maxEvent,
+      maxEvent: limits.maxEvent,
       guardedFetch: createGuardedFetch({
         sources: sourcePolicy,
-        addresses: new AddressPolicy(options.allowAddresses),
+        addresses: new AddressPolicy(rights.allowAddresses),
         clock,
       }),
       slots,
@@ -301,14 +304,14 @@ class RelayServer implements Relay {
       },
     });
     const bodyLimits = {
-      maxBytes: options.maxBody,
-      idleTimeout: options.bodyTimeout,
+      maxBytes: limits.maxBody,
+      idleTimeout: limits.bodyTimeout,
       clock,
     };
     const publisher = new Publisher({
       ...bodyLimits,
-      maxEvent: options.maxEvent,
-      maxRate: options.maxPublishRate,
+      maxEvent: limits.maxEvent,
+      maxRate: limits.maxPublishRate,
       counts: {
         http: metrics.published("http"),
         websocket: metrics.published("websocket"),
@@ -317,7 +320,9 @@ class RelayServer implements Relay {
     const counts = metrics.delivery("websocket");
     const refused = new RefusedSockets(clock);
     this.#upgrades = new UpgradeHandler({
-      ...options,
+      ...limits,
+      awaitTopics,
+      clock,
       topics: this.topics,
       pump: this.#pump,
       frames: new FrameCache(websocketFormat, counts),
@@ -334,14 +339,15 @@ class RelayServer implements Relay {
         publishFrame(request, this.topics, publisher, caller),
     });
     this.#gateway = new Gateway({
-      ...options,
+      ...gateway,
+      clock,
       topics: this.topics,
       bodyLimits,
       retry: PROVIDER_RETRY,
-      idleTimeout: options.providerTimeout,
-      recorder: options.record === undefined
+      idleTimeout: gateway.timeout,
+      recorder: gateway.record === undefined
         ? undefined
-        : new Recorder(options.record, clock),
+        : new Recorder(gateway.record, clock),
       refusal,
       slots,
       runEnded: metrics.runEnded,
@@ -358,7 +364,7 @@ class RelayServer implements Relay {
         awaitTopics,
         sourcePolicy,
         entrance,
-        publicMetrics: options.publicMetrics,
+        publicMetrics: rights.publicMetrics,
         metrics: async () =>
           new Response(await metrics.text(), {
             headers: {
@@ -372,7 +378,7 @@ class RelayServer implements Relay {
       }),
       upgrade: (...upgrade) => void this.#upgrades.handle(...upgrade),
       refused: (...refusal) => entrance.refusedUnread(...refusal),
-    }, { ...options, addresses, refused });
+    }, { ...limits, addresses, refused });
   }
 
   async listen(): Promise<RelayAddress> {

@@ -13,7 +13,7 @@ import { wait } from "../src/fetch/retry.ts";
 import type { ResponseEvent } from "../src/model/response_event.ts";
 import { type Wire, wires } from "../src/model/wires/wire.ts";
 import { type PacedEvents, parsePacedEvents } from "../src/sse/paced_events.ts";
-import { FlagError } from "./config/flag_error.ts";
+import { FlagError } from "./options/flag_error.ts";
 import { PacedWriter } from "./gateway/recording/paced_writer.ts";
 import { FixtureError } from "./sources/fixture.ts";
 

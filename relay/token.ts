@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
 import { type Clock, systemClock } from "../src/fetch/clock.ts";
 import { messageOf } from "../src/fetch/message_of.ts";
-import { FlagError } from "./config/flag_error.ts";
+import { FlagError } from "./options/flag_error.ts";
 import { claims } from "./rights/tokens/claims.ts";
 import { KeyError } from "./rights/keys/verification_key.ts";
 import {

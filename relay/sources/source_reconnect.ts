@@ -73,7 +73,9 @@ export interface SourceReconnect {
 
 /** Accepts `true` (the default), `false` for one connection only, and a policy. */
 export const sourceReconnect: z.ZodDefault<
-  z.ZodUnion<readonly [z.ZodBoolean, z.ZodType<SourceReconnect>]>
+  z.ZodUnion<
+    readonly [z.ZodBoolean, z.ZodType<SourceReconnect, SourceReconnect>]
+  >
 > = z.union([
   z.boolean(),
   z.strictObject({

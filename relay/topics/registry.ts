@@ -76,7 +76,7 @@ export class InvalidTopicNameError extends RangeError {
  * import { createRelay, TopicLimitError } from "@rivulet/rivulet/relay";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
- * await using relay = createRelay({ port: 0, maxTopics: 1 });
+ * await using relay = createRelay({ port: 0, limits: { maxTopics: 1 } });
  * relay.topics.create("a");
  * const error = assertThrows(() => relay.topics.create("b"), TopicLimitError);
  * assertEquals(error.code, "too_many_topics");

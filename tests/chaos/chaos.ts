@@ -297,12 +297,17 @@ class Chaos implements World {
   }
 
   async #start(): Promise<void> {
+    const { heartbeat, slowTimeout, onSlow, awaitTopics, ...retention } =
+      this.settings;
     this.#relay = createRelay({
-      ...this.settings,
       port: this.port,
+      retention,
+      delivery: { heartbeat, slowTimeout, onSlow, awaitTopics },
       // Much is said here in little of the time that this clock has.
-      maxMessageRate: 1e9,
-      maxMessageBytesRate: 1e9,
+      limits: {
+        maxMessageRate: 1e9,
+        maxMessageBytesRate: 1e9,
+      },
       clock: this.#clock,
     });
     ({ port: this.port } = await this.#relay.listen());

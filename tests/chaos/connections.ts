@@ -102,10 +102,14 @@ export async function openAndClose(
 ): Promise<ConnectionsResult> {
   await using relay = await RelayProcess.start({
     // Nobody here answers a ping.
-    heartbeat: 3_600_000,
+    delivery: {
+      heartbeat: 3_600_000,
+    },
     // All come from here, and those that ask how it goes.
-    maxConnections: connections + AT_ONCE,
-    maxConnectionsPerAddress: connections + AT_ONCE,
+    limits: {
+      maxConnections: connections + AT_ONCE,
+      maxConnectionsPerAddress: connections + AT_ONCE,
+    },
   });
   const port = Number(new URL(relay.url).port);
   const publish = async (): Promise<void> => {

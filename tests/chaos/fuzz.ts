@@ -211,12 +211,13 @@ export async function fuzz(
   { seed, frames, script: only, onProgress }: FuzzOptions,
 ): Promise<FuzzResult> {
   await using relay = await RelayProcess.start({
-    awaitedTtl: 1_000,
-    maxEvents: 5,
+    retention: { awaitedTtl: 1_000, maxEvents: 5 },
     // How fast it can be is what is asked here.
-    maxMessageRate: 1e9,
-    maxMessageBytesRate: 1e9,
-    maxPublishRate: 1e9,
+    limits: {
+      maxMessageRate: 1e9,
+      maxMessageBytesRate: 1e9,
+      maxPublishRate: 1e9,
+    },
   });
   await using bystander = await Bystander.open(relay);
   const ends: Record<string, number> = {};

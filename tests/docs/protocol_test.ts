@@ -413,7 +413,7 @@ Deno.test("PROTOCOL.md has requests and answers as they are", async () => {
 });
 
 Deno.test("PROTOCOL.md has what a relay with a key answers as it is", async () => {
-  await using relay = await startRelay({ jwtKey: JWT_KEY });
+  await using relay = await startRelay({ rights: { jwtKey: JWT_KEY } });
   const token = await mintToken({ read: ["*"] });
   assertEquals(await play("## 5. Rights", new Reader(relay, token)), 3);
 });

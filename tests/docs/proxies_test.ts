@@ -113,7 +113,10 @@ for (const kind of PROXIES) {
     name: `docs/${kind.file} passes on a WebSocket, which lives`,
     ignore,
     async fn() {
-      await using relay = await startRelay({ origins, heartbeat: 50 });
+      await using relay = await startRelay({
+        origins,
+        delivery: { heartbeat: 50 },
+      });
       const topic = relay.relay.topics.create("t");
       topic.open();
       await using proxy = await Proxy.start(kind, relay.port);
@@ -283,7 +286,7 @@ for (const kind of PROXIES) {
       await using relay = await startRelay({
         origins,
         trustedProxies: ["127.0.0.1"],
-        maxConnectionsPerAddress: 1,
+        limits: { maxConnectionsPerAddress: 1 },
       });
       relay.relay.topics.create("t").open();
       await using proxy = await Proxy.start(kind, relay.port);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { banner } from "../../relay/banner.ts";
-import { commandOptions } from "../../relay/config/command_options.ts";
+import { commandOptions } from "../../relay/options/schema.ts";
 
 const ADDRESS = {
   hostname: "127.0.0.1",
@@ -18,17 +18,20 @@ Deno.test("banner says who may do what", () => {
   const table: [object, string][] = [
     [{}, "Only this machine can reach it: no key is configured."],
     [
-      { insecureOpen: true, host: "0.0.0.0" },
+      { rights: { insecureOpen: true }, host: "0.0.0.0" },
       "Whoever reaches it may read and write every topic.",
     ],
     // A proxy on this machine may let others in.
     [
-      { insecureOpen: true },
+      { rights: { insecureOpen: true } },
       "Whoever reaches it may read and write every topic.",
     ],
-    [{ jwtKey: KEY }, "Tokens are required."],
-    [{ jwtKey: KEY, insecureOpen: true }, "Tokens are required."],
-    [{ jwks: "https://x/", host: "0.0.0.0" }, "Tokens are required."],
+    [{ rights: { jwtKey: KEY } }, "Tokens are required."],
+    [{ rights: { jwtKey: KEY, insecureOpen: true } }, "Tokens are required."],
+    [
+      { rights: { jwks: "https://x/" }, host: "0.0.0.0" },
+      "Tokens are required.",
+    ],
   ];
   for (const [options, expected] of table) {
     assertEquals(bannerOf(options).split("\n").at(-1), expected);
@@ -41,7 +44,7 @@ Deno.test("banner says how to follow the first topic, with a token where one is 
   assertStringIncludes(open, "\n  curl -N http://127.0.0.1:1/topics/demo\n");
   assertStringIncludes(open, 'new WebSocket("ws://127.0.0.1:1/topics/demo")');
   assertStringIncludes(open, "a page of the relay's own");
-  const closed = bannerOf({ fixtures, jwtKey: KEY });
+  const closed = bannerOf({ fixtures, rights: { jwtKey: KEY } });
   assertStringIncludes(
     closed,
     "\n  curl -N --header 'Authorization: Bearer TOKEN' http://127.0.0.1:1/topics/demo\n",
@@ -53,10 +56,12 @@ Deno.test("banner says how to follow the first topic, with a token where one is 
 
 Deno.test("banner says whose key a provider is told, and not the key", () => {
   const text = bannerOf({
-    providers: [
-      { name: "a", url: "http://x/v1", key: "sk-of-the-relay" },
-      { name: "b", url: "http://x/v1" },
-    ],
+    gateway: {
+      providers: [
+        { name: "a", url: "http://x/v1", key: "sk-of-the-relay" },
+        { name: "b", url: "http://x/v1" },
+      ],
+    },
   });
   assert(!text.includes("sk-of-the-relay"));
   const keys = [...text.matchAll(/^ {2}key +(.*)$/gm)].map(([, key]) => key);

@@ -461,10 +461,14 @@ Deno.test({
     await using relay = createRelay({
       port: 0,
       sources,
-      allowSources: [upstream.origin],
-      allowAddresses: ["127.0.0.0/8"],
+      rights: {
+        allowSources: [upstream.origin],
+        allowAddresses: ["127.0.0.0/8"],
+      },
       // Nothing may be given up here: gaps are another test's.
-      maxBytes: 64 * 1024 * 1024,
+      retention: {
+        maxBytes: 64 * 1024 * 1024,
+      },
     });
     const { url } = await relay.listen();
     const feeds = makeAll(url);

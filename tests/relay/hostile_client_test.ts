@@ -170,7 +170,7 @@ Deno.test("Relay refuses a wrong message with an error, and listens on", async (
 });
 
 Deno.test("Relay refuses more subscriptions than it allows", async () => {
-  await using relay = createRelay({ port: 0, maxSubscriptions: 3 });
+  await using relay = createRelay({ port: 0, limits: { maxSubscriptions: 3 } });
   const { url } = await relay.listen();
   await using socket = await RawWebSocket.open(url, "/ws");
   const { limits } = await socket.message("welcome");
@@ -234,8 +234,7 @@ for (const [what, frames] of FLOODS) {
   Deno.test(`Relay keeps little for a peer that sends ${what} and does not read`, async () => {
     // What it keeps for as long as it listens.
     await using relay = await RelayProcess.start({
-      maxMessageRate: 1e9,
-      maxMessageBytesRate: 1e9,
+      limits: { maxMessageRate: 1e9, maxMessageBytesRate: 1e9 },
     });
     await using bystander = await RawWebSocket.open(relay.url, "/ws");
     await bystander.message("welcome");

@@ -42,14 +42,14 @@ async function startWorld(): Promise<World> {
     },
   );
   const relay = await startRelay({
-    jwtKey: JWT_KEY,
-    jwtAudience: AUDIENCE,
-    jwtIssuer: ISSUER,
-    providers: [{
-      name: "plain",
-      url: `http://127.0.0.1:${provider.addr.port}/v1`,
-      key: KEY_OF_PROVIDER,
-    }],
+    rights: { jwtKey: JWT_KEY, jwtAudience: AUDIENCE, jwtIssuer: ISSUER },
+    gateway: {
+      providers: [{
+        name: "plain",
+        url: `http://127.0.0.1:${provider.addr.port}/v1`,
+        key: KEY_OF_PROVIDER,
+      }],
+    },
   });
   return {
     ...relay,

@@ -154,11 +154,12 @@ for (
   Deno.test(`Relay pays little for ${stalled} ${door} subscribers that do not read`, async () => {
     const retained = 4 * MIB;
     await using relay = await RelayProcess.start({
-      maxBytes: retained,
+      retention: { maxBytes: retained },
       // They stay: who answers no ping would be cut off after three of these.
-      heartbeat: 3_600_000,
-      maxConnectionsPerAddress: 2_000,
-      maxPublishRate: 1_000_000,
+      delivery: {
+        heartbeat: 3_600_000,
+      },
+      limits: { maxConnectionsPerAddress: 2_000, maxPublishRate: 1_000_000 },
     });
     const topic = new Topic(relay);
     // What the relay keeps in any case, its log and its joined frames, comes first.

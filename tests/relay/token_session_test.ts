@@ -1,7 +1,7 @@
 // What becomes of those who are in when their token expires, or is another.
 import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { RelayOptions } from "../../relay/options.ts";
+import type { RelayOptions } from "../../relay/options/relay_options.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { passTime } from "../support/pass_time.ts";
 import {
@@ -30,7 +30,11 @@ async function startTimed(
   options: RelayOptions = {},
 ): Promise<TestRelay & { clock: FakeClock }> {
   const clock = new FakeClock(START);
-  const relay = await startRelay({ jwtKey: JWT_KEY, clock, ...options });
+  const relay = await startRelay({
+    clock,
+    ...options,
+    rights: { jwtKey: JWT_KEY, ...options.rights },
+  });
   for (const name of ["a", "b"]) {
     relay.relay.topics.create(name).append([
       { event: "message", data: `secret of ${name}`, id: "" },
@@ -65,7 +69,9 @@ async function followA(
 
 for (const target of ["/topics/a", "/ws"]) {
   Deno.test(`A WebSocket of ${target} is closed with 4401 when its token expires, and no sooner`, async () => {
-    await using relay = await startTimed({ heartbeat: 3_600_000 });
+    await using relay = await startTimed({
+      delivery: { heartbeat: 3_600_000 },
+    });
     const { clock } = relay;
     await using socket = await open(
       relay,
@@ -83,7 +89,7 @@ for (const target of ["/topics/a", "/ws"]) {
 }
 
 Deno.test("An event stream ends when its token expires, and is not begun again with that", async () => {
-  await using relay = await startTimed({ heartbeat: 3_600_000 });
+  await using relay = await startTimed({ delivery: { heartbeat: 3_600_000 } });
   const { clock } = relay;
   const headers = {
     Accept: "text/event-stream",
@@ -112,7 +118,7 @@ Deno.test("A token of years is no reason to close at once, nor its timer one to 
 });
 
 Deno.test("The frame auth brings a new token, before the old one expires", async () => {
-  await using relay = await startTimed({ heartbeat: 3_600_000 });
+  await using relay = await startTimed({ delivery: { heartbeat: 3_600_000 } });
   const { clock } = relay;
   await using socket = await followA(relay);
   await socket.say({
@@ -131,7 +137,7 @@ Deno.test("The frame auth brings a new token, before the old one expires", async
 });
 
 Deno.test("The frame auth with a bad token changes nothing", async () => {
-  await using relay = await startTimed({ heartbeat: 3_600_000 });
+  await using relay = await startTimed({ delivery: { heartbeat: 3_600_000 } });
   const { clock } = relay;
   await using socket = await followA(relay);
   for (
@@ -297,7 +303,7 @@ Deno.test("To wait for a topic that is not there takes the right to read it", as
 });
 
 Deno.test("A topic that somebody waits for counts as one of that token", async () => {
-  await using relay = await startTimed({ maxTopicsPerToken: 1 });
+  await using relay = await startTimed({ limits: { maxTopicsPerToken: 1 } });
   const token = await lasting(600, { read: ["*"], sub: "one" });
   await using first = await open(relay, "/topics/new", token);
   await first.message("subscribed");
@@ -330,7 +336,7 @@ Deno.test("A browser's token comes as a subprotocol, and is not echoed", async (
 Deno.test("A token in a URL is good only where that is allowed", async () => {
   const token = await lasting(600, { read: ["a"] });
   for (const allowQueryToken of [false, true]) {
-    await using relay = await startTimed({ allowQueryToken });
+    await using relay = await startTimed({ rights: { allowQueryToken } });
     const { status, body } = await relay.request(
       `/topics/a?access_token=${token}`,
       { headers: { Accept: "application/json" } },

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, type KeyObject, verify } from "node:crypto";
-import { FlagError } from "../../relay/config/flag_error.ts";
+import { FlagError } from "../../relay/options/flag_error.ts";
 import { createAuthority } from "../../relay/rights/create_authority.ts";
 import { token } from "../../relay/token.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";

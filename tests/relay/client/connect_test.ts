@@ -237,7 +237,7 @@ Deno.test("connect refuses a second subscription to a topic, until the first is 
 });
 
 Deno.test("connect throws what is refused for one topic, and goes on with the others", async () => {
-  await using server = await startRelay({ awaitTopics: false });
+  await using server = await startRelay({ delivery: { awaitTopics: false } });
   const topic = server.relay.topics.create("t");
   topic.open();
   await using connection = connect(`${server.url}/ws`);

@@ -249,7 +249,7 @@ Deno.test("subscribe lets a message pass that is larger than the window", async 
 
 Deno.test("subscribe holds back a relay while its consumer is slow", async () => {
   const window = 4_096;
-  await using server = await startRelay({ maxEvents: 100_000 });
+  await using server = await startRelay({ retention: { maxEvents: 100_000 } });
   const topic = server.relay.topics.create("t");
   const data = "x".repeat(100);
   const count = 5_000;

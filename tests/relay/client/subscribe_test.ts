@@ -129,7 +129,7 @@ for (const [door, open] of DOORS) {
   });
 
   Deno.test(`subscribe tells of gaps: ${door}`, async () => {
-    await using server = await startRelay({ maxEvents: 2 });
+    await using server = await startRelay({ retention: { maxEvents: 2 } });
     const topic = server.relay.topics.create("t");
     add(topic, "a", "b", "c", "d");
     topic.end("complete");
@@ -483,7 +483,7 @@ Deno.test("subscribe leaves no listener on its signal", async () => {
 });
 
 Deno.test("subscribe throws what a relay refuses", async () => {
-  await using server = await startRelay({ awaitTopics: false });
+  await using server = await startRelay({ delivery: { awaitTopics: false } });
   await using subscription = subscribe(`${server.url}/ws`, { topic: "t" });
   const error = await assertRejects(
     () => subscription.next(),

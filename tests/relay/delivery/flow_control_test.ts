@@ -249,7 +249,7 @@ Deno.test("A closed window holds nothing up but events", async () => {
 });
 
 Deno.test("A reader with a closed window is told of all that it has missed at once", async () => {
-  await using relay = await startRelay({ maxEvents: 50 });
+  await using relay = await startRelay({ retention: { maxEvents: 50 } });
   const topic = record(relay.relay.topics.create("t"));
   await using reader = await DeliveryReader.open(relay.url, topic, {
     window: 300,

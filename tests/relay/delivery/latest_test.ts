@@ -17,7 +17,7 @@ const some = (from: number, to: number): ServerSentEvent[] =>
   }));
 
 Deno.test("Mode latest gives the newest of what is retained, and says what it has skipped", async () => {
-  await using relay = await startRelay({ maxEvents: 50 });
+  await using relay = await startRelay({ retention: { maxEvents: 50 } });
   const topic = record(relay.relay.topics.create("t"));
   publish(topic, some(1, 100));
   await using reader = await DeliveryReader.open(relay.url, topic, {

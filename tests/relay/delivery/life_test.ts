@@ -74,7 +74,10 @@ for (
 ) {
   Deno.test(`Relay pings a WebSocket each heartbeat, and keeps one that ${how}`, async () => {
     const clock = new FakeClock();
-    await using relay = await startRelay({ clock, heartbeat: HEARTBEAT });
+    await using relay = await startRelay({
+      clock,
+      delivery: { heartbeat: HEARTBEAT },
+    });
     await using socket = await RawWebSocket.open(relay.url, "/ws");
     await socket.message("welcome");
     for (let count = 0; count < 10; count++) {
@@ -88,7 +91,10 @@ for (
 
 Deno.test("Relay cuts off a WebSocket that answers no ping of two, with 4412", async () => {
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, heartbeat: HEARTBEAT });
+  await using relay = await startRelay({
+    clock,
+    delivery: { heartbeat: HEARTBEAT },
+  });
   await using socket = await RawWebSocket.open(relay.url, "/topics/t");
   await socket.message("subscribed");
   for (let count = 0; count < 2; count++) {
@@ -119,8 +125,8 @@ Deno.test("Relay cuts off a WebSocket that reads nothing", async () => {
   const clock = new FakeClock();
   await using relay = await startRelay({
     clock,
-    heartbeat: HEARTBEAT,
-    maxBytes: 64 * 1024 * 1024,
+    delivery: { heartbeat: HEARTBEAT },
+    retention: { maxBytes: 64 * 1024 * 1024 },
   });
   await using socket = await RawWebSocket.open(relay.url, "/topics/t");
   await socket.message("subscribed");

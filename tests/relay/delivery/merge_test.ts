@@ -147,8 +147,7 @@ Deno.test({
   ignore: recordingsMissing("A reader that merges makes the same"),
   fn: async () => {
     await using relay = await startRelay({
-      maxMessageRate: 1e9,
-      maxMessageBytesRate: 1e12,
+      limits: { maxMessageRate: 1e9, maxMessageBytesRate: 1e12 },
     });
     const recordings = [...await readRecordedEvents()];
     let runs = 0;

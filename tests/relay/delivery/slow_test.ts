@@ -177,10 +177,12 @@ Deno.test("Relay closes a slow WebSocket with 4408 once it reads, and cuts it wh
       const clock = new FakeClock();
       await using relay = await startRelay({
         clock,
-        heartbeat: 1_000_000,
-        slowTimeout: TIMEOUT,
-        onSlow: "close",
-        maxBytes: 64 * 1024 * 1024,
+        delivery: {
+          heartbeat: 1_000_000,
+          slowTimeout: TIMEOUT,
+          onSlow: "close",
+        },
+        retention: { maxBytes: 64 * 1024 * 1024 },
       });
       const topic = relay.relay.topics.create("t");
       await using socket = await RawWebSocket.open(relay.url, "/topics/t");
@@ -226,10 +228,12 @@ Deno.test("Relay ends the response of a slow SSE reader, and cuts it where it do
       const clock = new FakeClock();
       await using relay = await startRelay({
         clock,
-        heartbeat: 1_000_000,
-        slowTimeout: TIMEOUT,
-        onSlow: "close",
-        maxBytes: 64 * 1024 * 1024,
+        delivery: {
+          heartbeat: 1_000_000,
+          slowTimeout: TIMEOUT,
+          onSlow: "close",
+        },
+        retention: { maxBytes: 64 * 1024 * 1024 },
       });
       const topic = relay.relay.topics.create("t");
       await using client = await RawClient.connect(relay.url);
@@ -270,9 +274,8 @@ Deno.test("Relay tells a slow reader what it has missed, through each door", asy
       const clock = new FakeClock();
       await using relay = await startRelay({
         clock,
-        heartbeat: 1_000_000,
-        slowTimeout: TIMEOUT,
-        maxBytes: 64 * 1024 * 1024,
+        delivery: { heartbeat: 1_000_000, slowTimeout: TIMEOUT },
+        retention: { maxBytes: 64 * 1024 * 1024 },
       });
       const topic = relay.relay.topics.create("t");
       await using client = await RawClient.connect(relay.url);

@@ -76,7 +76,7 @@ Deno.test("A snapshot has what is retained, folded, and replay goes on after it"
 });
 
 Deno.test("A snapshot takes the place of what comes before it, wherever a reader stands", async (t) => {
-  await using relay = await startRelay({ maxEvents: 10 });
+  await using relay = await startRelay({ retention: { maxEvents: 10 } });
   const topic = record(relay.relay.topics.create("t"));
   publish(topic, some(15)); // 6..15 are retained
   const { epoch } = topic.log;

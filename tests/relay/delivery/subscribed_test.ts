@@ -6,7 +6,7 @@ import { until } from "../../support/within.ts";
 
 for (const after of ["start", "now", "AAAAAAAAAAAA:7"]) {
   Deno.test(`Relay says of one moment where a reader after '${after}' stands`, async () => {
-    await using relay = createRelay({ port: 0, maxEvents: 10 });
+    await using relay = createRelay({ port: 0, retention: { maxEvents: 10 } });
     const { url } = await relay.listen();
     const event = { event: "message", data: "x", id: "" };
     const large = { ...event, data: "x".repeat(4_000_000) };

@@ -101,8 +101,10 @@ for (const [door, cancel] of DOORS) {
   Deno.test(`Cancelling by ${door} closes an upstream that has not answered yet`, async () => {
     using upstream = new RawServer();
     await using relay = await startRelay({
-      allowSources: [upstream.origin],
-      allowAddresses: ["127.0.0.0/8"],
+      rights: {
+        allowSources: [upstream.origin],
+        allowAddresses: ["127.0.0.0/8"],
+      },
     });
     const put = await relay.request("/topics/t", {
       method: "PUT",
@@ -210,8 +212,10 @@ for (const [door, cancel] of DOORS) {
   Deno.test(`Cancelling by ${door} ends a topic that is only waited for: what comes to fill it is refused`, async () => {
     using upstream = new RawServer();
     await using relay = await startRelay({
-      allowSources: [upstream.origin],
-      allowAddresses: ["127.0.0.0/8"],
+      rights: {
+        allowSources: [upstream.origin],
+        allowAddresses: ["127.0.0.0/8"],
+      },
     });
     await using follower = await RawWebSocket.open(relay.url, "/topics/t");
     assertEquals((await follower.message("subscribed"))["state"], "pending");

@@ -207,7 +207,10 @@ Deno.test("A subscription without a position begins where the operator has said"
 
 Deno.test("A quiet subscriber gets a heartbeat through each door", async () => {
   const clock = new FakeClock(1_000);
-  await using relay = await startRelay({ clock, heartbeat: 1_000 });
+  await using relay = await startRelay({
+    clock,
+    delivery: { heartbeat: 1_000 },
+  });
   const client = await connect(`${relay.url}/topics/t`);
   await client.next("subscribed");
   const response = await fetch(`${relay.url}/topics/t`);
@@ -272,7 +275,7 @@ Deno.test("The SSE door says what the protocol says, line by line", async () => 
 });
 
 Deno.test("The SSE door resumes by header and by query, and answers 204 after the end", async (t) => {
-  await using relay = await startRelay({ maxEvents: 3 });
+  await using relay = await startRelay({ retention: { maxEvents: 3 } });
   const topic = relay.relay.topics.create("t");
   const { epoch } = topic.log;
   topic.append(["1", "2", "3", "4", "5"].map(event)); // 3..5 are retained

@@ -56,7 +56,7 @@ class World implements AsyncDisposable {
     const server = stack.use(await startHostileServer({ clock, plan }));
     const relay = stack.use(
       await startRelay({
-        providers: [{ name: "hostile", url: `${server.url}/v1` }],
+        gateway: { providers: [{ name: "hostile", url: `${server.url}/v1` }] },
       }),
     );
     return new World(server, relay, clock, stack.move());

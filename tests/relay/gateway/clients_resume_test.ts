@@ -34,7 +34,9 @@ async function startWorld(stack: AsyncDisposableStack, key?: string) {
   server.provider.enqueue(HELD);
   const relay = stack.use(
     await startRelay({
-      providers: [{ name: "hostile", url: `${server.url}/v1`, key }],
+      gateway: {
+        providers: [{ name: "hostile", url: `${server.url}/v1`, key }],
+      },
     }),
   );
   const { provider } = server;

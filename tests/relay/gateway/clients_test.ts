@@ -159,7 +159,7 @@ async function ask(
   provider.enqueue(...plans);
   await using relay = via === "relay"
     ? await startRelay({
-      providers: [{ name: "hostile", url: `${server.url}/v1` }],
+      gateway: { providers: [{ name: "hostile", url: `${server.url}/v1` }] },
     })
     : undefined;
   const { url } = relay ?? server;

@@ -121,7 +121,10 @@ Deno.test("A body that comes when the relay is closed begins no run", async () =
 
 Deno.test("Closing leaves no timer of a run behind", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock, idleCancel: 60_000 });
+  await using world = await startGateway({
+    clock,
+    gateway: { idleCancel: 60_000 },
+  });
   const streaming = await world.begin({ headers: { "rivulet-topic": "a" } });
   await streaming.exchange.stream(start);
   await (await streaming.answer).see(start);

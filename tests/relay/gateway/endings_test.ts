@@ -127,7 +127,10 @@ for (const [name, format] of Object.entries(WIRE_FORMATS)) {
 
   Deno.test(`A ${name} stream that falls silent is truncated`, async () => {
     const clock = new FakeClock();
-    await using world = await startGateway({ clock, providerTimeout: 60_000 });
+    await using world = await startGateway({
+      clock,
+      gateway: { timeout: 60_000 },
+    });
     const run = await running(world, format);
     for (let i = 0; i < 3; i++) {
       await clock.advance(59_000);
@@ -202,7 +205,10 @@ Deno.test("Each event after the last word may be followed by another for 2 s", a
 
 Deno.test("A slow follower's time is not the provider's", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock, providerTimeout: 1_000 });
+  await using world = await startGateway({
+    clock,
+    gateway: { timeout: 1_000 },
+  });
   const run = await running(world, WIRE_FORMATS["Chat"]!);
   const { promise, resolve } = Promise.withResolvers<void>();
   let isWaited = false;

@@ -101,10 +101,12 @@ Deno.test("The first of several providers has /v1/, and each a path of its own",
   await using first = await RawProvider.start();
   await using second = await RawProvider.start();
   await using relay = await startRelay({
-    providers: [
-      { name: "first", url: `${first.url}/` },
-      { name: "second-2", url: second.url, key: "k2", keyHeader: "api-key" },
-    ],
+    gateway: {
+      providers: [
+        { name: "first", url: `${first.url}/` },
+        { name: "second-2", url: second.url, key: "k2", keyHeader: "api-key" },
+      ],
+    },
   });
   for (
     const [path, provider] of [
@@ -152,13 +154,16 @@ Deno.test("A provider takes no name of the relay's own paths, no bad URL, no key
     ]
   ) {
     assertThrows(
-      () => createRelay({ providers: [provider] }),
+      () => createRelay({ gateway: { providers: [provider] } }),
       RelayOptionsError,
       "providers",
     );
   }
   assertThrows(
-    () => createRelay({ providers: [{ name: "a", url }, { name: "a", url }] }),
+    () =>
+      createRelay({
+        gateway: { providers: [{ name: "a", url }, { name: "a", url }] },
+      }),
     RelayOptionsError,
     "two 'a'",
   );
@@ -550,7 +555,7 @@ Deno.test("An answer that breaks off is cut off, not ended", async () => {
 });
 
 Deno.test("A body of JSON that is too long is refused with 413, and not forwarded", async () => {
-  await using world = await startGateway({ maxBody: 1_000 });
+  await using world = await startGateway({ limits: { maxBody: 1_000 } });
   for (
     const [size, status] of [[1_000, 200], [1_001, 413], [
       300_000,
@@ -574,7 +579,7 @@ Deno.test("A body of JSON that is too long is refused with 413, and not forwarde
 });
 
 Deno.test("An upload that is too long is refused with 413, and the provider's connection closed", async () => {
-  await using world = await startGateway({ maxUpload: 100_000 });
+  await using world = await startGateway({ gateway: { maxUpload: 100_000 } });
   using caller = await RawCaller.open(world.port);
   caller.head("POST", "/v1/files", { "content-length": "100001" });
   caller.send(new Uint8Array(10));
@@ -590,7 +595,10 @@ Deno.test("An upload that is too long is refused with 413, and the provider's co
 for (const type of ["application/json", "application/octet-stream"]) {
   Deno.test(`A body that does not go on is refused with 408: ${type}`, async () => {
     const clock = new FakeClock();
-    await using world = await startGateway({ clock, bodyTimeout: 5_000 });
+    await using world = await startGateway({
+      clock,
+      limits: { bodyTimeout: 5_000 },
+    });
     using caller = await RawCaller.open(world.port);
     caller.head("POST", "/v1/files", {
       "content-type": type,
@@ -623,7 +631,10 @@ for (const type of ["application/json", "application/octet-stream"]) {
 
 Deno.test("A slow upload does not count as a provider's silence", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock, providerTimeout: 3_000 });
+  await using world = await startGateway({
+    clock,
+    gateway: { timeout: 3_000 },
+  });
   using caller = await RawCaller.open(world.port);
   caller.head("POST", "/v1/files", { "content-length": "10" });
   const exchange = await world.provider.next();

@@ -172,7 +172,7 @@ Deno.test("Nobody takes up a run that was cancelled before it was answered", asy
 });
 
 Deno.test("A run whose beginning is not retained any more cannot be joined", async () => {
-  await using world = await startGateway({ maxEvents: 2 });
+  await using world = await startGateway({ retention: { maxEvents: 2 } });
   const { exchange, answer } = await world.begin(keyed());
   await exchange.stream(start + delta("a") + delta("b"));
   await (await answer).see(delta("b"));

@@ -93,7 +93,10 @@ for (
 
   Deno.test(`A run that nobody follows is cancelled after a while, if its caller has left ${when}`, async () => {
     const clock = new FakeClock();
-    await using world = await startGateway({ clock, idleCancel: 5_000 });
+    await using world = await startGateway({
+      clock,
+      gateway: { idleCancel: 5_000 },
+    });
     const { exchange } = await left(world, when);
     assertEquals(await passTime(clock, world.ended("t")), {
       status: "cancelled",
@@ -108,8 +111,8 @@ Deno.test("A run that somebody follows goes on, until nobody has for long enough
   const clock = new FakeClock();
   await using world = await startGateway({
     clock,
-    idleCancel: 5_000,
-    heartbeat: 1_000_000,
+    gateway: { idleCancel: 5_000 },
+    delivery: { heartbeat: 1_000_000 },
   });
   const follower = await RawWebSocket.open(world.url, "/topics/t");
   await follower.message("subscribed");
@@ -146,7 +149,10 @@ Deno.test("A run that somebody follows goes on, until nobody has for long enough
 
 Deno.test("A run whose caller has stayed is not cancelled, however long nobody else follows", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock, idleCancel: 5_000 });
+  await using world = await startGateway({
+    clock,
+    gateway: { idleCancel: 5_000 },
+  });
   const { exchange, answer } = await world.begin({
     headers: { "rivulet-topic": "t", ...CANCEL },
   });
@@ -160,7 +166,10 @@ Deno.test("A run whose caller has stayed is not cancelled, however long nobody e
 
 Deno.test("A run ends as it does, though its caller has left and nobody follows", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock, idleCancel: 5_000 });
+  await using world = await startGateway({
+    clock,
+    gateway: { idleCancel: 5_000 },
+  });
   const { exchange } = await left(world, "after an event");
   await exchange.end(LAST);
   assertEquals(await world.ended("t"), { status: "complete" });
@@ -169,7 +178,9 @@ Deno.test("A run ends as it does, though its caller has left and nobody follows"
 });
 
 Deno.test("A caller that does not read is let go, and its run goes on", async () => {
-  await using world = await startGateway({ maxBytes: 1_000_000 });
+  await using world = await startGateway({
+    retention: { maxBytes: 1_000_000 },
+  });
   const { exchange, answer } = await world.begin({
     headers: { "rivulet-topic": "t" },
   });

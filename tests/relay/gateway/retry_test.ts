@@ -158,7 +158,9 @@ Deno.test("A provider that refuses connections is asked again, and says so in th
   await new Promise((resolve) => server.close(resolve));
   await using relay = await startRelay({
     clock,
-    providers: [{ name: "gone", url: `http://127.0.0.1:${port}/v1` }],
+    gateway: {
+      providers: [{ name: "gone", url: `http://127.0.0.1:${port}/v1` }],
+    },
   });
   const told = new Set<string>();
   relay.relay.topics.await("t").observe({
@@ -277,7 +279,7 @@ Deno.test("A wait for the next attempt ends when the run is cancelled", async ()
 
 Deno.test("A wait for the next attempt is not the provider's silence", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock, providerTimeout: 100 });
+  await using world = await startGateway({ clock, gateway: { timeout: 100 } });
   const { exchange, answer } = await world.begin();
   exchange.reset();
   const second = await passTime(clock, world.provider.next(), 20);
@@ -288,7 +290,10 @@ Deno.test("A wait for the next attempt is not the provider's silence", async () 
 
 Deno.test("A provider that says nothing at all is not asked again", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock, providerTimeout: 30_000 });
+  await using world = await startGateway({
+    clock,
+    gateway: { timeout: 30_000 },
+  });
   const { exchange, answer } = await world.begin();
   await clock.advance(30_000);
   const caller = await answer;

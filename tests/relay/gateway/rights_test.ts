@@ -41,7 +41,7 @@ for (
   })
 ) {
   Deno.test(`A token in ${name} lets a caller in, and the provider is told the relay's key alone`, async () => {
-    await using world = await startGateway({ jwtKey: JWT_KEY }, {
+    await using world = await startGateway({ rights: { jwtKey: JWT_KEY } }, {
       key: PROVIDER_KEY,
     });
     const token = await mintToken(ALL);
@@ -51,7 +51,7 @@ for (
   });
 
   Deno.test(`A token in ${name} is not passed on where the relay has no key`, async () => {
-    await using world = await startGateway({ jwtKey: JWT_KEY });
+    await using world = await startGateway({ rights: { jwtKey: JWT_KEY } });
     const token = await mintToken(ALL);
     const told = await run(world, headers(token));
     for (const [name, value] of told) assert(!value.includes(token), name);
@@ -59,7 +59,7 @@ for (
 }
 
 Deno.test("A token beside the caller's own key leaves that to the provider", async () => {
-  await using world = await startGateway({ jwtKey: JWT_KEY });
+  await using world = await startGateway({ rights: { jwtKey: JWT_KEY } });
   const token = await mintToken(ALL);
   const told = await run(world, {
     "rivulet-token": token,
@@ -72,7 +72,7 @@ Deno.test("A token beside the caller's own key leaves that to the provider", asy
 });
 
 Deno.test("A token that is said twice is not passed on once", async () => {
-  await using world = await startGateway({ jwtKey: JWT_KEY });
+  await using world = await startGateway({ rights: { jwtKey: JWT_KEY } });
   const token = await mintToken(ALL);
   const told = await run(world, {
     "rivulet-token": token,
@@ -84,8 +84,7 @@ Deno.test("A token that is said twice is not passed on once", async () => {
 
 Deno.test("A token in the URL is not passed on", async () => {
   await using world = await startGateway({
-    jwtKey: JWT_KEY,
-    allowQueryToken: true,
+    rights: { jwtKey: JWT_KEY, allowQueryToken: true },
   });
   const token = await mintToken(ALL);
   const told = await run(world, {}, `?access_token=${token}&a=%20b`);
@@ -93,7 +92,7 @@ Deno.test("A token in the URL is not passed on", async () => {
 });
 
 Deno.test("A run whose topic is not named takes the right to write to run-*", async () => {
-  await using world = await startGateway({ jwtKey: JWT_KEY });
+  await using world = await startGateway({ rights: { jwtKey: JWT_KEY } });
   const refused = await world.ask({
     headers: {
       authorization: `Bearer ${await mintToken({ write: ["chat-*"] })}`,
@@ -107,7 +106,7 @@ Deno.test("A run whose topic is not named takes the right to write to run-*", as
 });
 
 Deno.test("An Idempotency-Key joins the run of nobody but who has begun it", async () => {
-  await using world = await startGateway({ jwtKey: JWT_KEY }, {
+  await using world = await startGateway({ rights: { jwtKey: JWT_KEY } }, {
     key: PROVIDER_KEY,
   });
   const headersOf = async (sub: string) => ({
@@ -130,7 +129,7 @@ Deno.test("An Idempotency-Key joins the run of nobody but who has begun it", asy
 });
 
 Deno.test("A response is resumed only by who may read its topic", async () => {
-  await using world = await startGateway({ jwtKey: JWT_KEY }, {
+  await using world = await startGateway({ rights: { jwtKey: JWT_KEY } }, {
     key: PROVIDER_KEY,
   });
   const event = (type: string, number: number) =>
@@ -170,7 +169,7 @@ Deno.test("A response is resumed only by who may read its topic", async () => {
 });
 
 Deno.test("A token that may do nothing is told nothing of a topic that there is", async () => {
-  await using world = await startGateway({ jwtKey: JWT_KEY });
+  await using world = await startGateway({ rights: { jwtKey: JWT_KEY } });
   world.relay.topics.create("there").end("complete");
   const answers = await Promise.all(["there", "nowhere"].map(async (topic) => {
     const answer = await world.ask({

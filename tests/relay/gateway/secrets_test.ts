@@ -52,7 +52,10 @@ for (
     const folder = await Deno.makeTempDir();
     let said = "";
     {
-      await using world = await startGateway({ clock, record: folder }, keys);
+      await using world = await startGateway({
+        clock,
+        gateway: { record: folder },
+      }, keys);
       const ask = (name: string): Promise<CallerStream> =>
         world.request(`/v1/chat/completions${QUERY}`, {
           method: "POST",
@@ -164,11 +167,13 @@ Deno.test("A provider that cannot be reached is named without what was asked of 
   await new Promise((resolve) => server.close(resolve));
   await using relay = await startRelay({
     clock,
-    providers: [{
-      name: "gone",
-      url: `http://127.0.0.1:${port}/v1`,
-      key: SECRETS.relayKey,
-    }],
+    gateway: {
+      providers: [{
+        name: "gone",
+        url: `http://127.0.0.1:${port}/v1`,
+        key: SECRETS.relayKey,
+      }],
+    },
   });
   // Too short to be looked for everywhere, and yet a secret.
   const short = "k=s3";

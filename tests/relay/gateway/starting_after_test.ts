@@ -182,7 +182,7 @@ Deno.test("What the topic cannot answer is forwarded", async () => {
 });
 
 Deno.test("What is no longer retained is forwarded", async () => {
-  await using world = await startGateway({ maxEvents: 3 });
+  await using world = await startGateway({ retention: { maxEvents: 3 } });
   await run(world);
   // Of seven events those numbered 4 and 5 are left, and the last.
   for (const query of ["", "&starting_after=0", "&starting_after=3"]) {
@@ -219,10 +219,12 @@ Deno.test("Where the key is the relay's, a response is had by everybody", async 
 Deno.test("A response of another provider is not had by its id", async () => {
   await using world = await startGateway();
   await using other = await startGateway({
-    providers: [
-      { name: "raw", url: world.provider.url },
-      { name: "other", url: world.provider.url },
-    ],
+    gateway: {
+      providers: [
+        { name: "raw", url: world.provider.url },
+        { name: "other", url: world.provider.url },
+      ],
+    },
   });
   const begun = world.provider.next();
   const asked = other.request("/v1/responses", {

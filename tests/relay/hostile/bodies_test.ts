@@ -87,7 +87,10 @@ Deno.test("Relay takes no part of a body for the whole", async () => {
 
 Deno.test("Relay waits for no body longer than it should", async () => {
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, bodyTimeout: 3_000 });
+  await using relay = await startRelay({
+    clock,
+    limits: { bodyTimeout: 3_000 },
+  });
   const starts = {
     "a body": post("text/plain", "Content-Length: 100") + "abc",
     "a body of which nothing comes": post("text/plain", "Content-Length: 100"),
@@ -110,7 +113,7 @@ Deno.test("Relay waits for no body longer than it should", async () => {
 Deno.test("Relay answers nothing that comes where a body was given up", async () => {
   const smuggled =
     "PUT /topics/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
-  await using relay = await startRelay({ maxBody: 100 });
+  await using relay = await startRelay({ limits: { maxBody: 100 } });
   await using bystanders = await Bystanders.open(relay.url);
   for (const length of ["Content-Length: 1000", CHUNKED]) {
     await using caller = await RawHttp.open(relay.url);

@@ -40,7 +40,7 @@ const HEADS: Readonly<Record<string, readonly [string, ...number[]]>> = {
 };
 
 Deno.test("Relay refuses heads that are too large", async () => {
-  await using relay = await startRelay({ idleTimeout: 100 });
+  await using relay = await startRelay({ limits: { idleTimeout: 100 } });
   await using bystanders = await Bystanders.open(relay.url);
   for (const [what, [head, ...statuses]] of Object.entries(HEADS)) {
     await using caller = await RawHttp.open(relay.url);
@@ -70,7 +70,7 @@ Deno.test("Relay tells who sends a large head in time what is wrong with it", as
 });
 
 Deno.test("Relay gives no head more time for coming byte by byte", async () => {
-  await using relay = await startRelay({ headTimeout: 1_000 });
+  await using relay = await startRelay({ limits: { headTimeout: 1_000 } });
   await using bystanders = await Bystanders.open(relay.url);
   const starts = {
     "a request line": "G",

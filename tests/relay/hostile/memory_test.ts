@@ -80,11 +80,13 @@ const USES: readonly (readonly [what: string, count: number, use: Use])[] = [
 for (const [what, count, use] of USES) {
   Deno.test(`Relay keeps nothing of ${count} ${what}`, async () => {
     await using relay = await RelayProcess.start({
-      heartbeat: 600_000,
-      idleTimeout: 100,
-      awaitedTtl: 100,
-      maxConnections: 100_000,
-      maxConnectionsPerAddress: 100_000,
+      delivery: { heartbeat: 600_000 },
+      limits: {
+        idleTimeout: 100,
+        maxConnections: 100_000,
+        maxConnectionsPerAddress: 100_000,
+      },
+      retention: { awaitedTtl: 100 },
     });
     await using bystanders = await Bystanders.open(relay.url);
     // What the first ones leave behind is what the code itself takes.

@@ -289,7 +289,9 @@ Deno.test("A program that embeds the relay cannot break a stream by an event's n
 });
 
 Deno.test("Relay answers hostile messages in JSON, whatever is in them", async () => {
-  await using relay = await startRelay({ maxMessageRate: 1_000_000 });
+  await using relay = await startRelay({
+    limits: { maxMessageRate: 1_000_000 },
+  });
   relay.relay.topics.create("t");
   await using socket = await RawWebSocket.open(relay.url, "/ws");
   await socket.say({ type: "subscribe", topic: "t" });

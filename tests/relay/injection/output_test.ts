@@ -106,7 +106,7 @@ for (const format of ["text", "json"] as const) {
 }
 
 Deno.test("Metrics have the same labels, whatever was said", async () => {
-  await using relay = await startRelay({ publicMetrics: true });
+  await using relay = await startRelay({ rights: { publicMetrics: true } });
   const metrics = async (): Promise<Set<string>> => {
     const response = await relay.request("/metrics");
     assertEquals(response.status, 200);

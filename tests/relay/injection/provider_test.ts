@@ -106,7 +106,9 @@ Deno.test("A provider's message is a reason, whatever is in it", async () => {
 Deno.test("A topic's name becomes a header, a path and a file, or is refused", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    await using world = await startGateway({ record: join(folder, "runs") });
+    await using world = await startGateway({
+      gateway: { record: join(folder, "runs") },
+    });
     const names = [
       ...["..", "../x", "..\\x", "a/b", "a\\b", ".hidden", "%2e%2e", "a b"],
       ...["a\tb", "a;b", 'a"b', "a,b", "\xE9", "x".repeat(129)],

@@ -1,7 +1,7 @@
 // How many connections there may be, in all and of one address.
 import process from "node:process";
 import { assert, assertEquals } from "@std/assert";
-import type { RelayOptions } from "../../../relay/options.ts";
+import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { RawCaller } from "../../support/http/raw_caller.ts";
 import { readProblem } from "../../support/http/raw_answer.ts";
@@ -41,8 +41,8 @@ const OF_ADDRESS = { status: 429, code: "too_many_connections_of_address" };
 
 for (
   const [what, options, { status, code }] of [
-    ["in all", { maxConnections: 3 }, IN_ALL],
-    ["of one address", { maxConnectionsPerAddress: 3 }, OF_ADDRESS],
+    ["in all", { limits: { maxConnections: 3 } }, IN_ALL],
+    ["of one address", { limits: { maxConnectionsPerAddress: 3 } }, OF_ADDRESS],
   ] as const
 ) {
   Deno.test(`Relay takes as many connections ${what} as it may, and refuses another at once`, async () => {
@@ -71,7 +71,7 @@ Deno.test("Relay lets a refusal out to who is just writing, and answers nothing 
   const warnings: string[] = [];
   const warn = ({ message }: Error): void => void warnings.push(message);
   process.on("warning", warn);
-  await using relay = await startRelay({ maxConnections: 1 });
+  await using relay = await startRelay({ limits: { maxConnections: 1 } });
   using _first = await RawCaller.open(relay.port);
   using refused = await RawCaller.open(relay.port);
   refused.head("PUT", "/topics/t");
@@ -86,7 +86,10 @@ Deno.test("Relay lets a refusal out to who is just writing, and answers nothing 
 
 Deno.test("Relay cuts who was refused and does not go", async () => {
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, maxConnections: 1 });
+  await using relay = await startRelay({
+    clock,
+    limits: { maxConnections: 1 },
+  });
   using _first = await RawCaller.open(relay.port);
   // Half open: it does not close in its turn.
   const stays = await Deno.connect({ port: relay.port });
@@ -112,7 +115,10 @@ Deno.test("Relay cuts who was refused and does not go", async () => {
 
 Deno.test("Relay closes with who was refused still there", async () => {
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, maxConnections: 1 });
+  await using relay = await startRelay({
+    clock,
+    limits: { maxConnections: 1 },
+  });
   using _first = await RawCaller.open(relay.port);
   const stays = await Deno.connect({ port: relay.port });
   await stays.read(new Uint8Array(4_096));
@@ -123,7 +129,10 @@ Deno.test("Relay closes with who was refused still there", async () => {
 Deno.test("Relay answers so many of a crowd that it refuses, and cuts the others at once", async () => {
   // Whose time does not pass: who was answered stays as long as it likes.
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, maxConnections: 1 });
+  await using relay = await startRelay({
+    clock,
+    limits: { maxConnections: 1 },
+  });
   using first = await RawCaller.open(relay.port);
   const answers: string[] = [];
   const crowd: Deno.Conn[] = [];
@@ -148,7 +157,9 @@ const SAME = { "x-forwarded-for": "203.0.113.5" };
 const OTHER = { "x-forwarded-for": "203.0.113.6" };
 
 Deno.test("Relay counts what a client has under way behind a proxy, by any door", async () => {
-  await using relay = await behindProxy({ maxConnectionsPerAddress: 2 });
+  await using relay = await behindProxy({
+    limits: { maxConnectionsPerAddress: 2 },
+  });
   const stream = { accept: "text/event-stream" };
   using first = await RawCaller.open(relay.port);
   first.head("GET", "/topics/t", { ...stream, ...CLIENT });
@@ -182,7 +193,9 @@ Deno.test("Relay counts what a client has under way behind a proxy, by any door"
 });
 
 Deno.test("Relay does not count the connections of a proxy that are not used", async () => {
-  await using relay = await behindProxy({ maxConnectionsPerAddress: 1 });
+  await using relay = await behindProxy({
+    limits: { maxConnectionsPerAddress: 1 },
+  });
   using _first = await RawCaller.open(relay.port);
   using second = await RawCaller.open(relay.port);
   for (let i = 0; i < 3; i++) {
@@ -195,7 +208,7 @@ Deno.test("Relay does not count the connections of a proxy that are not used", a
 Deno.test("Relay believes what is forwarded by nobody else", async () => {
   await using relay = await startRelay({
     trustedProxies: ["127.0.0.2", "10.0.0.0/8"],
-    maxConnectionsPerAddress: 1,
+    limits: { maxConnectionsPerAddress: 1 },
   });
   using first = await RawCaller.open(relay.port);
   first.head("GET", "/healthz", SAME);
@@ -204,7 +217,9 @@ Deno.test("Relay believes what is forwarded by nobody else", async () => {
 });
 
 Deno.test("Relay counts every connection once, whatever becomes of it", async () => {
-  await using relay = await startRelay({ maxConnectionsPerAddress: 8 });
+  await using relay = await startRelay({
+    limits: { maxConnectionsPerAddress: 8 },
+  });
   const get = "GET /topics/t HTTP/1.1\r\nHost: localhost\r\n" +
     "Accept: text/event-stream\r\n\r\n";
   const ends: ((client: RawClient) => unknown)[] = [

@@ -1,6 +1,6 @@
 // Each limit of the relay, met over real sockets: what is told, and what is counted.
 import { assertEquals, assertMatch } from "@std/assert";
-import type { RelayOptions } from "../../../relay/options.ts";
+import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { Exposition } from "../../support/observing/exposition.ts";
 import { startGateway } from "../../support/gateway/gateway_world.ts";
@@ -60,7 +60,7 @@ async function raw(
 const CASES: Readonly<Record<string, Case>> = {
   "connections in all": {
     reason: "too_many_connections",
-    options: { maxConnections: 1 },
+    options: { limits: { maxConnections: 1 } },
     told: "503 too_many_connections",
     async meet(relay) {
       await using _first = await RawClient.connect(relay.url);
@@ -69,7 +69,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "connections of an address": {
     reason: "too_many_connections_of_address",
-    options: { maxConnectionsPerAddress: 1 },
+    options: { limits: { maxConnectionsPerAddress: 1 } },
     told: "429 too_many_connections_of_address",
     async meet(relay) {
       await using _first = await RawClient.connect(relay.url);
@@ -78,7 +78,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "subscriptions of a connection": {
     reason: "too_many_subscriptions",
-    options: { maxSubscriptions: 1 },
+    options: { limits: { maxSubscriptions: 1 } },
     told: "error too_many_subscriptions",
     async meet({ url }) {
       await using socket = await RawWebSocket.open(url, "/ws");
@@ -90,7 +90,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "the size of a message": {
     reason: "message_too_large",
-    options: { maxMessage: 100 },
+    options: { limits: { maxMessage: 100 } },
     told: "close 1009",
     async meet({ url }) {
       await using socket = await RawWebSocket.open(url, "/ws");
@@ -100,7 +100,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "messages in a second": {
     reason: "message_rate",
-    options: { maxMessageRate: 2, clock: new FakeClock() },
+    options: { limits: { maxMessageRate: 2 }, clock: new FakeClock() },
     told: "close 4429",
     async meet({ url }) {
       await using socket = await RawWebSocket.open(url, "/ws");
@@ -110,7 +110,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "pings in a second": {
     reason: "message_rate",
-    options: { maxMessageRate: 2, clock: new FakeClock() },
+    options: { limits: { maxMessageRate: 2 }, clock: new FakeClock() },
     told: "close 4429",
     async meet({ url }) {
       await using socket = await RawWebSocket.open(url, "/ws");
@@ -120,7 +120,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "bytes of messages in a second": {
     reason: "message_rate",
-    options: { maxMessageBytesRate: 100, clock: new FakeClock() },
+    options: { limits: { maxMessageBytesRate: 100 }, clock: new FakeClock() },
     told: "close 4429",
     async meet({ url }) {
       await using socket = await RawWebSocket.open(url, "/ws");
@@ -132,7 +132,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "the head of a request": {
     reason: "head_too_large",
-    options: { maxHead: 1_000 },
+    options: { limits: { maxHead: 1_000 } },
     told: "431 head_too_large",
     meet: (relay) =>
       raw(
@@ -142,19 +142,19 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "how long a head may take": {
     reason: "head_timeout",
-    options: { headTimeout: 100 },
+    options: { limits: { headTimeout: 100 } },
     told: "408 head_timeout",
     meet: (relay) => raw(relay, "GET / HTTP/1.1\r\n"),
   },
   "the body of a request": {
     reason: "body_too_large",
-    options: { maxBody: 10 },
+    options: { limits: { maxBody: 10 } },
     told: "413 body_too_large",
     meet: (relay) => told(post(relay, "t", "x".repeat(11))),
   },
   "how long a body may pause": {
     reason: "body_timeout",
-    options: { bodyTimeout: 10, clock: new FakeClock() },
+    options: { limits: { bodyTimeout: 10 }, clock: new FakeClock() },
     told: "408 body_timeout",
     async meet(relay) {
       const { clock } = this.options;
@@ -180,7 +180,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "topics": {
     reason: "too_many_topics",
-    options: { maxTopics: 1 },
+    options: { limits: { maxTopics: 1 } },
     told: "503 too_many_topics",
     async meet(relay) {
       await (await post(relay, "a", "x")).body?.cancel();
@@ -189,7 +189,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "topics of a token": {
     reason: "too_many_topics_of_token",
-    options: { maxTopicsPerToken: 1, jwtKey: JWT_KEY },
+    options: { limits: { maxTopicsPerToken: 1 }, rights: { jwtKey: JWT_KEY } },
     told: "429 too_many_topics_of_token",
     async meet(relay) {
       const token = await mintToken({ write: ["*"], sub: "a" });
@@ -200,13 +200,13 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "the size of an event": {
     reason: "event_too_large",
-    options: { maxEvent: 10 },
+    options: { limits: { maxEvent: 10 } },
     told: "413 event_too_large",
     meet: (relay) => told(post(relay, "t", "x".repeat(11))),
   },
   "events that are published in a second": {
     reason: "publish_rate",
-    options: { maxPublishRate: 1, clock: new FakeClock() },
+    options: { limits: { maxPublishRate: 1 }, clock: new FakeClock() },
     told: "429 publish_rate",
     async meet(relay) {
       await (await post(relay, "t", "x")).body?.cancel();
@@ -215,7 +215,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "upstreams": {
     reason: "too_many_upstreams",
-    options: { maxUpstreams: 1, allowSources: ["*"] },
+    options: { limits: { maxUpstreams: 1 }, rights: { allowSources: ["*"] } },
     told: "503 too_many_upstreams",
     async meet(relay) {
       // A name that no resolver has: it counts while it is looked up.
@@ -268,7 +268,7 @@ for (const [what, limit] of Object.entries(CASES)) {
 }
 
 Deno.test("A run more than there may be upstreams is refused, and the next one is not", async () => {
-  await using world = await startGateway({ maxUpstreams: 1 });
+  await using world = await startGateway({ limits: { maxUpstreams: 1 } });
   const first = await world.begin();
   const refused = await world.ask();
   assertEquals(refused.status, 503);
@@ -293,8 +293,8 @@ Deno.test("A run more than there may be upstreams is refused, and the next one i
 
 Deno.test("What one client publishes is not counted as another's", async () => {
   await using relay = await startRelay({
-    jwtKey: JWT_KEY,
-    maxPublishRate: 1,
+    rights: { jwtKey: JWT_KEY },
+    limits: { maxPublishRate: 1 },
     clock: new FakeClock(Date.now()),
   });
   const publish = async (sub: string): Promise<number> => {

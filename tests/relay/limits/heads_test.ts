@@ -24,7 +24,7 @@ function headOf(bytes: number): string {
 }
 
 Deno.test("Relay takes a head of the size that it may have, and refuses a larger one", async () => {
-  await using relay = await startRelay({ maxHead: 4_096 });
+  await using relay = await startRelay({ limits: { maxHead: 4_096 } });
   using good = await RawCaller.open(relay.port);
   // What is counted leaves out a few bytes, such as line ends.
   good.send(headOf(4_000));
@@ -78,7 +78,7 @@ Deno.test("Relay refuses too many headers, and does not leave any out", async ()
 });
 
 Deno.test("Relay waits as long for a head as it may take", async () => {
-  await using relay = await startRelay({ headTimeout: 200 });
+  await using relay = await startRelay({ limits: { headTimeout: 200 } });
   for (
     const start of [
       "",
@@ -95,8 +95,8 @@ Deno.test("Relay waits as long for a head as it may take", async () => {
 });
 
 Deno.test("Relay waits longer for a head that may take longer", async () => {
-  await using patient = await startRelay({ headTimeout: 60_000 });
-  await using relay = await startRelay({ headTimeout: 200 });
+  await using patient = await startRelay({ limits: { headTimeout: 60_000 } });
+  await using relay = await startRelay({ limits: { headTimeout: 200 } });
   using slow = await RawCaller.open(patient.port);
   slow.send("GET /healthz HTTP/1.1\r\n");
   using slower = await RawCaller.open(relay.port);
@@ -107,7 +107,7 @@ Deno.test("Relay waits longer for a head that may take longer", async () => {
 });
 
 Deno.test("Relay takes the rest of a head for no request that it has refused", async () => {
-  await using relay = await startRelay({ headTimeout: 200 });
+  await using relay = await startRelay({ limits: { headTimeout: 200 } });
   // It does not close in its turn.
   const stays = await Deno.connect({ port: relay.port });
   const write = (text: string): Promise<number> =>
@@ -127,7 +127,10 @@ Deno.test("Relay takes the rest of a head for no request that it has refused", a
 Deno.test("Relay notices without waiting that who was refused an upgrade has gone", async () => {
   // Whose time does not pass: nothing is closed by force.
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, maxConnections: 1 });
+  await using relay = await startRelay({
+    clock,
+    limits: { maxConnections: 1 },
+  });
   const upgrade = "GET /ws HTTP/1.1\r\nHost: localhost\r\n" +
     "Connection: Upgrade\r\nUpgrade: websocket\r\n";
   for (let i = 0; i < 3; i++) {
@@ -148,8 +151,7 @@ Deno.test("Relay notices without waiting that who was refused an upgrade has gon
 
 Deno.test("Relay waits for a second head no longer than for the first", async () => {
   await using relay = await startRelay({
-    headTimeout: 200,
-    idleTimeout: 60_000,
+    limits: { headTimeout: 200, idleTimeout: 60_000 },
   });
   using slow = await RawCaller.open(relay.port);
   slow.head("GET", "/healthz");
@@ -161,7 +163,7 @@ Deno.test("Relay waits for a second head no longer than for the first", async ()
 });
 
 Deno.test("Relay keeps a connection for a while on which nothing is asked", async () => {
-  await using relay = await startRelay({ idleTimeout: 100 });
+  await using relay = await startRelay({ limits: { idleTimeout: 100 } });
   using idle = await RawCaller.open(relay.port);
   idle.head("GET", "/healthz");
   await idle.see('"ok"}');

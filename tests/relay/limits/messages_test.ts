@@ -35,7 +35,10 @@ async function beatWith(socket: RawWebSocket, bytes: number): Promise<void> {
 
 Deno.test("Relay takes as many messages in a second as a client may send, and closes behind them", async () => {
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, maxMessageRate: 4 });
+  await using relay = await startRelay({
+    clock,
+    limits: { maxMessageRate: 4 },
+  });
   await using socket = await open(relay);
   await using other = await open(relay);
   for (let i = 0; i < 4; i++) await beat(socket);
@@ -58,7 +61,10 @@ Deno.test("Relay counts messages whatever they are", async () => {
     ]
   ) {
     const clock = new FakeClock();
-    await using relay = await startRelay({ clock, maxMessageRate: 3 });
+    await using relay = await startRelay({
+      clock,
+      limits: { maxMessageRate: 3 },
+    });
     await using socket = await open(relay);
     for (let i = 0; i < 3; i++) await socket.send(OPCODE.text, payload);
     await socket.say({ type: "heartbeat" });
@@ -68,7 +74,10 @@ Deno.test("Relay counts messages whatever they are", async () => {
 
 Deno.test("Relay takes as many bytes in a second as a client may send, and closes behind them", async () => {
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, maxMessageBytesRate: 1_000 });
+  await using relay = await startRelay({
+    clock,
+    limits: { maxMessageBytesRate: 1_000 },
+  });
   await using socket = await open(relay);
   await beatWith(socket, 900);
   await beatWith(socket, 100);
@@ -79,7 +88,7 @@ Deno.test("Relay takes as many bytes in a second as a client may send, and close
 });
 
 Deno.test("Relay takes a message of the size that it may have, and closes at a larger one", async () => {
-  await using relay = await startRelay({ maxMessage: 1_000 });
+  await using relay = await startRelay({ limits: { maxMessage: 1_000 } });
   await using socket = await open(relay);
   await beatWith(socket, 1_000);
   await socket.send(OPCODE.text, messageOf(1_001));
@@ -89,7 +98,7 @@ Deno.test("Relay takes a message of the size that it may have, and closes at a l
 });
 
 Deno.test("Relay takes as many subscriptions of a connection as it may have, and refuses another", async () => {
-  await using relay = await startRelay({ maxSubscriptions: 2 });
+  await using relay = await startRelay({ limits: { maxSubscriptions: 2 } });
   await using socket = await open(relay);
   for (const topic of ["a", "b"]) {
     await socket.say({ type: "subscribe", topic });
@@ -105,7 +114,10 @@ Deno.test("Relay takes as many subscriptions of a connection as it may have, and
 
 Deno.test("Relay waits for a body as long as it may bring nothing", async () => {
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, bodyTimeout: 3_000 });
+  await using relay = await startRelay({
+    clock,
+    limits: { bodyTimeout: 3_000 },
+  });
   const head = { "content-type": "text/plain", "content-length": "5" };
   using slow = await RawCaller.open(relay.port);
   slow.head("POST", "/topics/t", head);

@@ -267,7 +267,10 @@ async function post(
 
 Deno.test("Relay refuses who publishes too much with 429, and says when to come back", async () => {
   const clock = new FakeClock();
-  await using relay = await startRelay({ clock, maxPublishRate: 0.4 });
+  await using relay = await startRelay({
+    clock,
+    limits: { maxPublishRate: 0.4 },
+  });
   assertEquals(await post(relay, JSON_TYPE, '{"data":"a"}'), [
     200,
     undefined,
@@ -294,7 +297,9 @@ Deno.test("Relay refuses who publishes too much with 429, and says when to come 
 });
 
 Deno.test("Relay refuses events and bodies that are too large with 413", async () => {
-  await using relay = await startRelay({ maxEvent: 50, maxBody: 200 });
+  await using relay = await startRelay({
+    limits: { maxEvent: 50, maxBody: 200 },
+  });
   const large = "x".repeat(51);
   for (
     const [type, body] of [

@@ -333,7 +333,7 @@ Deno.test("TopicRegistry counts as a model does that counts anew each time", asy
 });
 
 Deno.test("Relay refuses a topic too many at each door, and has room again", async () => {
-  await using relay = await startRelay({ maxTopics: 2 });
+  await using relay = await startRelay({ limits: { maxTopics: 2 } });
   const { topics } = relay.relay;
   topics.create("a");
   topics.create("b");
@@ -365,8 +365,8 @@ Deno.test("Relay refuses a topic too many at each door, and has room again", asy
 
 Deno.test("Relay refuses a topic too many of a subject, whichever token it comes with", async () => {
   await using relay = await startRelay({
-    jwtKey: SECRET,
-    maxTopicsPerToken: 1,
+    rights: { jwtKey: SECRET },
+    limits: { maxTopicsPerToken: 1 },
   });
   let tokens = 0;
   const ask = async (

@@ -191,7 +191,7 @@ Deno.test("Metrics have what was published, through both doors", async () => {
 });
 
 Deno.test("Metrics have what was refused, by its code and by nothing that a client says", async () => {
-  await using relay = await startRelay({ maxSubscriptions: 1 });
+  await using relay = await startRelay({ limits: { maxSubscriptions: 1 } });
   const hostile = 'x"}\\n';
   const refused = async (path: string, init?: RequestInit): Promise<void> => {
     const response = await relay.request(path, init);
@@ -235,10 +235,8 @@ function startSlow(
 ): Promise<TestRelay> {
   return startRelay({
     clock,
-    slowTimeout: 1_000,
-    heartbeat: 3_600_000,
-    onSlow,
-    maxBytes: 1 << 30,
+    delivery: { slowTimeout: 1_000, heartbeat: 3_600_000, onSlow },
+    retention: { maxBytes: 1 << 30 },
   });
 }
 
@@ -407,7 +405,7 @@ Deno.test("Metrics have runs, by what became of them", async () => {
 });
 
 Deno.test("Metrics are told while 1,000 subscriptions are served", async () => {
-  await using relay = await startRelay({ maxSubscriptions: 1_000 });
+  await using relay = await startRelay({ limits: { maxSubscriptions: 1_000 } });
   const topics = Array.from(
     { length: 500 },
     (_, index) => relay.relay.topics.create(`t${index}`),

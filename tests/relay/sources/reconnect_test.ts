@@ -1,7 +1,7 @@
 // A source that survives, over real sockets: what its subscribers are told.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RelayStartError } from "../../../relay/relay.ts";
-import type { RelayOptions } from "../../../relay/options.ts";
+import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { readEvents } from "../../../src/sse/read_events.ts";
 import {
   letter,
@@ -362,8 +362,7 @@ Deno.test("PUT makes a topic whose source reconnects", async () => {
     (connection) => connection.refuse(503),
   );
   await using relay = await startRelay({
-    allowSources: [upstream.url],
-    allowAddresses: ["127.0.0.0/8"],
+    rights: { allowSources: [upstream.url], allowAddresses: ["127.0.0.0/8"] },
   });
   const put = async (topic: string) => {
     const source = {

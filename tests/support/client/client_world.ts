@@ -107,7 +107,7 @@ export class ClientWorld implements AsyncDisposable {
     const scripted = stack.use(await ScriptedRelay.start());
     const server = stack.use(
       await startRelay({
-        awaitTopics: false,
+        delivery: { awaitTopics: false },
         // Whose page asks both.
         origins: [scripted.url.replace("ws", "http")],
       }),

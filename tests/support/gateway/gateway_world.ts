@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { RelayOptions } from "../../../relay/options.ts";
+import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import type { Topic, TopicEnd } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { CallerStream } from "./caller_stream.ts";
@@ -60,8 +60,11 @@ export async function startGateway(
 ): Promise<GatewayWorld> {
   const provider = await RawProvider.start();
   const relay = await startRelay({
-    providers: [{ name: "raw", url: provider.url, ...keys }],
     ...options,
+    gateway: {
+      providers: [{ name: "raw", url: provider.url, ...keys }],
+      ...options.gateway,
+    },
   });
   const topic = (name: string): Topic => {
     const found = relay.relay.topics.get(name);

@@ -1,5 +1,5 @@
 import { createRelay, type Relay } from "../../../relay/relay.ts";
-import type { RelayOptions } from "../../../relay/options.ts";
+import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 
 /** A relay that listens on a free port until it is disposed of. */
 export interface TestRelay extends AsyncDisposable {

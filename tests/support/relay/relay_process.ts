@@ -5,7 +5,7 @@
  */
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { createRelay } from "../../../relay/relay.ts";
-import type { RelayOptions } from "../../../relay/options.ts";
+import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 
 /** A relay that runs elsewhere. */
 export class RelayProcess implements AsyncDisposable {

@@ -138,7 +138,9 @@ Deno.test("POST of an event stream shows events as they arrive", async () => {
 });
 
 Deno.test("POST refuses what it cannot append, and says so", async (t) => {
-  await using relay = await startRelay({ maxBody: 1_000, maxEvent: 900 });
+  await using relay = await startRelay({
+    limits: { maxBody: 1_000, maxEvent: 900 },
+  });
   // deno-fmt-ignore
   const table: [string, string | undefined, string, number, string][] = [
     ["no type", undefined, "x", 415, "unsupported_media_type"],
@@ -174,7 +176,7 @@ Deno.test("POST refuses what it cannot append, and says so", async (t) => {
 });
 
 Deno.test("POST tells what was appended before a stream broke a limit", async () => {
-  await using relay = await startRelay({ maxEvent: 1_000 });
+  await using relay = await startRelay({ limits: { maxEvent: 1_000 } });
   const response = await relay.request("/topics/t", {
     method: "POST",
     headers: { "Content-Type": "text/event-stream" },
@@ -203,7 +205,7 @@ Deno.test("POST with an Idempotency-Key appends once", async () => {
 });
 
 Deno.test("POST with an Idempotency-Key goes on with a stream that broke off", async () => {
-  await using relay = await startRelay({ maxEvent: 100 });
+  await using relay = await startRelay({ limits: { maxEvent: 100 } });
   const headers = {
     "Content-Type": "text/event-stream",
     "Idempotency-Key": "k",
@@ -257,7 +259,7 @@ Deno.test("POST with an Idempotency-Key that is in use is refused", async () => 
 });
 
 Deno.test("GET gives pages, up to the end", async () => {
-  await using relay = await startRelay({ maxEvents: 6 });
+  await using relay = await startRelay({ retention: { maxEvents: 6 } });
   const events = Array.from({ length: 10 }, (_, i) => ({ data: `${i + 1}` }));
   const { epoch } = await post(relay, "t", JSON.stringify(events));
   const first = await read(relay, "t", "?limit=4");
@@ -349,8 +351,10 @@ Deno.test("PUT makes a topic with a source that the operator has allowed", async
   );
   const origin = `http://127.0.0.1:${upstream.addr.port}`;
   await using relay = await startRelay({
-    allowSources: [`${origin}/allowed/*`],
-    allowAddresses: ["127.0.0.0/8"],
+    rights: {
+      allowSources: [`${origin}/allowed/*`],
+      allowAddresses: ["127.0.0.0/8"],
+    },
   });
   const put = (source: Record<string, unknown>, topic = "t") =>
     relay.request(`/topics/${topic}`, {
@@ -496,7 +500,7 @@ Deno.test("GET /topics lists the topics, GET /healthz answers", async () => {
 });
 
 Deno.test("The relay answers what it does not have with a problem", async (t) => {
-  await using relay = await startRelay({ awaitTopics: false });
+  await using relay = await startRelay({ delivery: { awaitTopics: false } });
   const table: [string, string, number, string][] = [
     ["GET", "/", 404, "not_found"],
     ["GET", "/topics/", 404, "not_found"],

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import type { RelayOptions } from "../../../../relay/options.ts";
+import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
 import { createRelay, RelayOptionsError } from "../../../../relay/relay.ts";
 import type { TopicEnd } from "../../../../relay/topics/topic.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
@@ -52,7 +52,7 @@ Deno.test("PUT makes no topic from an address of the relay's own network, unless
   ];
   await t.step("not allowed", async () => {
     await using log = await LogCapture.start();
-    await using relay = await startRelay({ allowSources: ["*"] });
+    await using relay = await startRelay({ rights: { allowSources: ["*"] } });
     for (const url of urls) {
       const { status, reason = "" } = await endOf(relay, url);
       assertEquals(status, "failed", url);
@@ -66,8 +66,10 @@ Deno.test("PUT makes no topic from an address of the relay's own network, unless
   });
   await t.step("allowed", async () => {
     await using relay = await startRelay({
-      allowSources: ["http://*:*"],
-      allowAddresses: ["127.0.0.0/8", "::1"],
+      rights: {
+        allowSources: ["http://*:*"],
+        allowAddresses: ["127.0.0.0/8", "::1"],
+      },
     });
     for (const url of urls) {
       assertEquals(await endOf(relay, url), { status: "complete" }, url);
@@ -84,8 +86,7 @@ Deno.test("A topic made by PUT is not redirected to where it may not be made fro
     "/scheme": redirect("file:///etc/passwd"),
   });
   await using relay = await startRelay({
-    allowSources: ["*"],
-    allowAddresses: ["127.0.0.1"],
+    rights: { allowSources: ["*"], allowAddresses: ["127.0.0.1"] },
   });
   for (
     const [path, why] of [
@@ -105,9 +106,8 @@ Deno.test("A topic made by PUT is not redirected to where it may not be made fro
 Deno.test("PUT is refused where there are as many upstreams as there may be, and leaves no topic", async () => {
   using server = new RawServer();
   await using relay = await startRelay({
-    allowSources: [server.origin],
-    allowAddresses: ["127.0.0.1"],
-    maxUpstreams: 1,
+    rights: { allowSources: [server.origin], allowAddresses: ["127.0.0.1"] },
+    limits: { maxUpstreams: 1 },
   });
   const streaming = server.stream();
   const first = await put(relay, "a", server.origin);
@@ -143,13 +143,22 @@ Deno.test("PUT is refused where there are as many upstreams as there may be, and
 
 Deno.test("A relay is not made with what is no pattern of URLs", () => {
   const table: [RelayOptions, string][] = [
-    [{ allowSources: ["example.com"] }, "allowSources.0: Expected the pattern"],
     [
-      { allowSources: ["*", "https://*example.com/"] },
+      { rights: { allowSources: ["example.com"] } },
+      "allowSources.0: Expected the pattern",
+    ],
+    [
+      { rights: { allowSources: ["*", "https://*example.com/"] } },
       "allowSources.1: Expected the pattern",
     ],
-    [{ allowAddresses: ["localhost"] }, "allowAddresses.0: Expected"],
-    [{ allowAddresses: ["10.0.0.0/33"] }, "allowAddresses.0: Expected"],
+    [
+      { rights: { allowAddresses: ["localhost"] } },
+      "allowAddresses.0: Expected",
+    ],
+    [
+      { rights: { allowAddresses: ["10.0.0.0/33"] } },
+      "allowAddresses.0: Expected",
+    ],
   ];
   for (const [options, message] of table) {
     assertThrows(() => createRelay(options), RelayOptionsError, message);

@@ -1,5 +1,5 @@
 import { BenchProcess } from "../../../../bench/fanout/process.ts";
-import type { RelayOptions } from "../../../../relay/options.ts";
+import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
 import { until } from "../../within.ts";
 import type { ClientCounts } from "./clients.ts";
 
@@ -80,13 +80,17 @@ export async function runGatewayLoad(
   await using provider = start("provider.ts", [rate, deltas]);
   const [providerPort] = await provider.hear(/^[0-9]+$/);
   const options: RelayOptions = {
-    endedTtl: ENDED_TTL,
+    retention: { endedTtl: ENDED_TTL },
     // As many as are asked for.
-    maxConnections: NO_LIMIT,
-    maxConnectionsPerAddress: NO_LIMIT,
-    maxTopics: NO_LIMIT,
-    maxUpstreams: NO_LIMIT,
-    providers: [{ name: "load", url: `http://127.0.0.1:${providerPort}/v1` }],
+    limits: {
+      maxConnections: NO_LIMIT,
+      maxConnectionsPerAddress: NO_LIMIT,
+      maxTopics: NO_LIMIT,
+      maxUpstreams: NO_LIMIT,
+    },
+    gateway: {
+      providers: [{ name: "load", url: `http://127.0.0.1:${providerPort}/v1` }],
+    },
   };
   await using relay = start(
     "../../relay/relay_process.ts",

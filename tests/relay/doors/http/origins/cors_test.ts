@@ -1,6 +1,6 @@
 // What pages of other origins are told at each door, and what their browsers are.
 import { assert, assertEquals } from "@std/assert";
-import type { RelayOptions } from "../../../../../relay/options.ts";
+import type { RelayOptions } from "../../../../../relay/options/relay_options.ts";
 import {
   LIMIT,
   startGateway,
@@ -247,8 +247,8 @@ Deno.test("A preflight allows the headers that it names, and only names", async 
 Deno.test("A page that may read reads every answer, whoever writes it", async (t) => {
   await using world = await startGateway({
     origins: [APP],
-    jwtKey: JWT_KEY,
-    maxTopicsPerToken: 2,
+    rights: { jwtKey: JWT_KEY },
+    limits: { maxTopicsPerToken: 2 },
   });
   const { relay, provider, request } = world;
   const claims = { sub: "s", read: ["*"], write: ["*"] };
@@ -313,7 +313,10 @@ Deno.test("A page that may read reads every answer, whoever writes it", async (t
 });
 
 Deno.test("A browser asks whether it may send a token before it sends one", async () => {
-  await using relay = await startRelay({ origins: [APP], jwtKey: JWT_KEY });
+  await using relay = await startRelay({
+    origins: [APP],
+    rights: { jwtKey: JWT_KEY },
+  });
   for (const path of ["/topics", "/topics/t", "/metrics", "/v1/responses"]) {
     const response = await relay.request(path, {
       method: "OPTIONS",
@@ -373,10 +376,15 @@ for (
       "relay.example",
       true,
     ],
-    ["a relay with a key", { jwtKey: JWT_KEY }, "evil.example:8787", true],
+    [
+      "a relay with a key",
+      { rights: { jwtKey: JWT_KEY } },
+      "evil.example:8787",
+      true,
+    ],
     [
       "a relay that is open on purpose",
-      { insecureOpen: true },
+      { rights: { insecureOpen: true } },
       "evil.example:8787",
       true,
     ],
@@ -395,7 +403,7 @@ for (
     }
     await using client = await RawClient.connect(relay.url);
     const { status } = await requestUpgrade(client, "/ws", { Host: host });
-    const answered = "jwtKey" in options ? 401 : 101;
+    const answered = name === "a relay with a key" ? 401 : 101;
     assertEquals(status, isAnswered ? answered : 421);
   });
 }

@@ -1,28 +1,30 @@
 import type { z } from "zod";
-import { describeOrigin, type Origin } from "./reading/origin.ts";
-import type { Reading } from "./reading/read_setting.ts";
-import type { Setting } from "./setting.ts";
-import { settings } from "./settings.ts";
+import { type Setting, valueAt } from "./option.ts";
+import { describeOrigin, type Origin, type Reading } from "./reading.ts";
+import { settings } from "./schema.ts";
 import { written } from "./written.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** Named in messages of the options' schema. */
-const NAMED = /`(\w+)`/g;
+/** Matches the options that a message of the schema names. */
+const NAMED = /`([\w.]+)`/g;
 
-function settingOf(key: string): Setting | undefined {
-  return Object.entries(settings).find(([name]) => name === key)?.[1];
+function settingOf(name: string): Setting | undefined {
+  return settings.find((setting) => setting.name === name);
 }
 
-/** The settings that an issue is about, the first one first. */
+/** Returns the names of the settings that an issue is about, the main one first. */
 export function settingsOfIssue({ path, message }: Issue): readonly string[] {
+  const place = settings.find((setting) =>
+    setting.path.every((part, index) => part === path[index])
+  );
   return [
-    String(path[0] ?? ""),
+    place?.name ?? path.join("."),
     ...Array.from(message.matchAll(NAMED), ([, name = ""]) => name),
   ];
 }
 
-/** Of what may be several things, what it comes closest to being. */
+/** Returns the issue of the alternative that the value comes closest to. */
 function closest(issue: Issue): Issue {
   if (issue.code !== "invalid_union") return issue;
   const [best] = issue.errors.flat()
@@ -32,15 +34,23 @@ function closest(issue: Issue): Issue {
     : issue;
 }
 
-/** What is expected, in words. */
-function expectedBy(issue: Issue, setting: Setting | undefined): string {
-  const { code, message, path } = issue;
+/**
+ * Says what is expected.
+ *
+ * @param depth The number of names and indexes below the setting.
+ */
+function expectedBy(
+  issue: Issue,
+  setting: Setting | undefined,
+  depth: number,
+): string {
+  const { code, message } = issue;
   if (code === "unrecognized_keys") {
     return `expected no key '${issue.keys.join("', '")}'`;
   }
   const kind = setting?.kind;
   if (code !== "custom" && kind) {
-    if (path.length === 1) {
+    if (depth === 0) {
       return `expected ${
         kind.takes === "value"
           ? kind.wanted
@@ -49,7 +59,7 @@ function expectedBy(issue: Issue, setting: Setting | undefined): string {
           : "a list"
       }`;
     }
-    if (path.length === 2 && kind.takes === "values") {
+    if (depth === 1 && kind.takes === "values") {
       return `expected ${kind.item.wanted}`;
     }
   }
@@ -59,40 +69,34 @@ function expectedBy(issue: Issue, setting: Setting | undefined): string {
     .replace(/, received .*$/, "");
 }
 
-/** Whether it is not said already what came, or is too much to be said. */
-function isToBeShown({ code, path }: Issue, expected: string): boolean {
+/** Whether the value that came should be shown: not if the message has it, or it is all of an option. */
+function isToBeShown(
+  { code }: Issue,
+  expected: string,
+  depth: number,
+): boolean {
   return expected.startsWith("expected ") && !/\bgot\b/.test(expected) &&
-    code !== "unrecognized_keys" && !(code === "custom" && path.length === 1);
-}
-
-function at(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (inner, key) =>
-      typeof inner === "object" && inner !== null && Object.hasOwn(inner, key)
-        ? Object.getOwnPropertyDescriptor(inner, key)?.value
-        : undefined,
-    value,
-  );
+    code !== "unrecognized_keys" && !(code === "custom" && depth === 0);
 }
 
 function cameFor(
-  { path }: Issue,
+  path: readonly PropertyKey[],
   { value, texts }: Reading,
   setting: Setting | undefined,
 ): string {
   if (setting?.secret || path.at(-1) === "key") return "";
-  const [, index] = path;
+  const [index] = path;
   const text = texts?.[typeof index === "number" ? index : 0];
-  return `, got ${written(text ?? at(value, path.slice(1)))}`;
+  return `, got ${written(text ?? valueAt(value, path))}`;
 }
 
 /**
- * Says what is wrong with a setting, where it comes from, what came and what is
- * wanted.
+ * Explains a mistake in a setting: the place that it comes from, the values that
+ * are accepted, and the value that came.
  *
- * @param found What the options' schema has found.
- * @param readings What was said of each setting.
- * @param keys Where the keys of providers came from, by their place.
+ * @param found The issue of the options' schema.
+ * @param readings The settings that were read, by name.
+ * @param keys The places that the keys of providers come from, by the provider's index.
  */
 export function problemOfIssue(
   found: Issue,
@@ -104,22 +108,24 @@ export function problemOfIssue(
   const name = names.find((name) => readings.has(name)) ?? names[0] ?? "";
   const reading = readings.get(name);
   const setting = settingOf(name);
-  const [, index, field] = issue.path;
-  const key = name === "providers" && field === "key" &&
+  // Below the setting that the issue is about, which need not be the named one.
+  const below = issue.path.slice(settingOf(names[0] ?? "")?.path.length ?? 1);
+  const [index, field] = below;
+  const key = name === "gateway.providers" && field === "key" &&
       typeof index === "number"
     ? keys.get(index)
     : undefined;
   const place = key ?? reading?.origin;
-  const within = reading && !reading.texts && issue.path.length > 1 &&
+  const within = reading && !reading.texts && below.length > 0 &&
       place === reading.origin
-    ? pathOf(issue.path.slice(1))
+    ? pathOf(below)
     : "";
-  const expected = expectedBy(issue, setting).replaceAll(
+  const expected = expectedBy(issue, setting, below.length).replaceAll(
     NAMED,
     (all, other: string) => nameOf(other, name, readings) ?? all,
   );
-  const came = reading && isToBeShown(issue, expected)
-    ? cameFor(issue, reading, setting)
+  const came = reading && isToBeShown(issue, expected, below.length)
+    ? cameFor(below, reading, setting)
     : "";
   return `${place ? describeOrigin(place) : name}${within}: ${expected}${came}`;
 }
@@ -130,7 +136,7 @@ function pathOf(path: readonly PropertyKey[]): string {
   ).join("");
 }
 
-/** Names another setting: its flag, and where it was set if that was not by the flag. */
+/** Names another setting by its flag, and by its place if it was not set by the flag. */
 function nameOf(
   key: string,
   first: string,

@@ -1,39 +1,47 @@
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { keyEnvOf, knownProviders } from "../gateway/provider.ts";
-import { type CommandOptions, commandOptions } from "./command_options.ts";
 import { ConfigurationError } from "./configuration_error.ts";
 import { help } from "./help.ts";
-import { describeOrigin, type Origin } from "./reading/origin.ts";
 import { printConfiguration } from "./print_configuration.ts";
 import { problemOfIssue, settingsOfIssue } from "./problem_of_issue.ts";
-import { type ConfigurationFile, readFile } from "./reading/read_file.ts";
-import { readFlags } from "./reading/read_flags.ts";
-import { type Reading, readSetting } from "./reading/read_setting.ts";
-import { settings } from "./settings.ts";
+import { type ConfigurationFile, readFile } from "./read_file.ts";
+import { readFlags } from "./read_flags.ts";
+import {
+  describeOrigin,
+  type Origin,
+  type Reading,
+  readSetting,
+} from "./reading.ts";
+import { type CommandOptions, commandOptions, settings } from "./schema.ts";
 import { written } from "./written.ts";
 
-/** What the command line asks for. */
+/** The request of a command line. */
 export type Command =
   | { readonly kind: "print"; readonly text: string }
   | { readonly kind: "run"; readonly options: CommandOptions };
 
-/** What surrounds a command line. */
+/** The surroundings of a command line. */
 export interface Surroundings {
   /** Returns a variable of the environment, if it is set. */
   environment(name: string): string | undefined;
-  /** Reads a file; rejects where it cannot. */
+  /** Reads a file; rejects if it cannot. */
   readText(path: string): Promise<string>;
 }
 
 const CONFIG_VARIABLE = "RIVULET_CONFIG";
 
+const KEY = "rights.jwtKey";
+
+const PROVIDERS = "gateway.providers";
+
 /**
- * Reads flags, the environment and the file that one of these names; what comes
- * first in this order holds.
+ * Reads options from flags, from the environment, and from the configuration file
+ * that one of these names. The first place in this order that has an option
+ * decides.
  *
- * @param args What comes after the program.
- * @returns What there is to do. Rejects with a {@linkcode ConfigurationError}
- * that tells all that is wrong.
+ * @param args The arguments after the program's name.
+ * @returns The request. Rejects with a {@linkcode ConfigurationError} that lists
+ * every mistake.
  */
 export async function readConfiguration(
   args: readonly string[],
@@ -51,27 +59,24 @@ export async function readConfiguration(
   const places = { flags: flags.given, environment, file: file.given, path };
   const readings = new Map<string, Reading>();
   const wrong = new Set<string>();
-  for (const [key, setting] of Object.entries(settings)) {
-    const outcome = readSetting(key, setting, places);
-    if (outcome.kind === "read") readings.set(key, outcome.reading);
+  for (const setting of settings) {
+    const { name } = setting;
+    const outcome = readSetting(setting, places);
+    if (outcome.kind === "read") readings.set(name, outcome.reading);
     if (outcome.kind !== "wrong") continue;
     problems.push(outcome.problem);
-    wrong.add(key);
+    wrong.add(name);
   }
   const keyProblem = await readKeyFile(readings, readText);
   if (keyProblem !== undefined) {
     problems.push(keyProblem);
-    wrong.add("jwtKey");
+    wrong.add(KEY).add("jwtKeyFile");
   }
   const keys = findKeys(readings, environment);
 
-  const values = Object.fromEntries(
-    Array.from(readings, ([key, { value }]) => [key, value]),
-  );
-  delete values["jwtKeyFile"]; // it is `jwtKey` by now
-  const parsed = commandOptions.safeParse(values);
+  const parsed = commandOptions.safeParse(optionsOf(readings));
   for (const issue of parsed.error?.issues ?? []) {
-    // Whether it would be wrong without what is wrong elsewhere is not known.
+    // Nobody knows whether it remains when the others are mended.
     if (settingsOfIssue(issue).some((key) => wrong.has(key))) continue;
     problems.push(problemOfIssue(issue, readings, keys));
   }
@@ -88,6 +93,19 @@ export async function readConfiguration(
 
 function isOn(said: readonly (string | boolean)[] | undefined): boolean {
   return said?.at(-1) === true;
+}
+
+/** Puts the settings that were read where the options have them. */
+function optionsOf(readings: ReadonlyMap<string, Reading>): object {
+  const options: Record<string, unknown> = {};
+  const groups: Record<string, Record<string, unknown>> = {};
+  for (const { name, path: [first = "", second] } of settings) {
+    const reading = readings.get(name);
+    if (!reading) continue;
+    if (second === undefined) options[first] = reading.value;
+    else (groups[first] ??= {})[second] = reading.value;
+  }
+  return { ...options, ...groups };
 }
 
 async function findFile(
@@ -114,7 +132,7 @@ async function findFile(
   }
 }
 
-/** Puts the key that is in a file where the options have it. */
+/** Reads the key of `--jwt-key-file` as if it were that of `--jwt-key`. */
 async function readKeyFile(
   readings: Map<string, Reading>,
   readText: Surroundings["readText"],
@@ -123,7 +141,7 @@ async function readKeyFile(
   if (!file) return undefined;
   const { value, origin } = file;
   const place = describeOrigin(origin);
-  const direct = readings.get("jwtKey");
+  const direct = readings.get(KEY);
   if (direct) {
     return `${place}: expected a key or a file with one, got both: there is ${
       describeOrigin(direct.origin)
@@ -139,7 +157,7 @@ async function readKeyFile(
         written(value)
       }, which is empty`;
     }
-    readings.set("jwtKey", { value: key, origin });
+    readings.set(KEY, { value: key, origin });
     return undefined;
   } catch (error) {
     return `${place}: expected a file that can be read, got ${
@@ -148,13 +166,13 @@ async function readKeyFile(
   }
 }
 
-/** Gives providers their keys from the environment, and says where each came from. */
+/** Gives providers their keys from the environment, and returns the place of each key. */
 function findKeys(
   readings: Map<string, Reading>,
   environment: Surroundings["environment"],
 ): ReadonlyMap<number, Origin> {
   const keys = new Map<number, Origin>();
-  const providers = readings.get("providers");
+  const providers = readings.get(PROVIDERS);
   if (!providers || !Array.isArray(providers.value)) return keys;
   const value = providers.value.map((provider: unknown, index) => {
     if (typeof provider !== "object" || provider === null) return provider;
@@ -175,6 +193,6 @@ function findKeys(
     keys.set(index, { kind: "environment", variable });
     return { ...provider, key };
   });
-  readings.set("providers", { ...providers, value });
+  readings.set(PROVIDERS, { ...providers, value });
   return keys;
 }

@@ -1,18 +1,16 @@
-import type { CommandOptions } from "./command_options.ts";
 import { hideCredentials } from "../logs/hide_credentials.ts";
-import { describeOrigin, type Origin } from "./reading/origin.ts";
-import type { Reading } from "./reading/read_setting.ts";
-import type { Setting } from "./setting.ts";
-import { settings } from "./settings.ts";
+import { type Setting, valueAt } from "./option.ts";
+import { describeOrigin, type Origin, type Reading } from "./reading.ts";
+import { type CommandOptions, settings } from "./schema.ts";
 
 /**
- * Writes what holds, as JSON: `config`, which is what a configuration file may
- * be, `from`, where each came from, and `hidden`, where what is left out or
- * starred in `config` came from.
+ * Writes the options in force as JSON: `config` is a valid configuration file,
+ * `from` has the place that each option comes from, and `hidden` the places of
+ * the secrets that `config` leaves out or stars.
  *
- * @param options What holds.
- * @param readings What was said of each setting.
- * @param keys Where the keys of providers came from, by their place.
+ * @param options The options in force.
+ * @param readings The settings that were read, by name.
+ * @param keys The places that the keys of providers come from, by the provider's index.
  */
 export function printConfiguration(
   options: CommandOptions,
@@ -22,22 +20,24 @@ export function printConfiguration(
   const config: Record<string, unknown> = {};
   const from: Record<string, string> = {};
   const hidden: Record<string, string> = {};
-  const values: ReadonlyMap<string, unknown> = new Map(
-    Object.entries({
-      ...options,
-      jwtKeyFile: readings.get("jwtKeyFile")?.value,
-      providers: options.providers.map(({ key: _key, ...provider }) =>
+  const { gateway, jwtKeyFile } = options;
+  const values = {
+    ...options,
+    gateway: {
+      ...gateway,
+      providers: gateway.providers.map(({ key: _key, ...provider }) =>
         provider
       ),
-    }),
-  );
-  for (const [key, setting] of Object.entries<Setting>(settings)) {
-    const value = values.get(key);
+    },
+  };
+  for (const setting of settings) {
+    const { name, path, file: key } = setting;
+    const value = valueAt(values, path);
     if (value === undefined) continue;
-    const reading = readings.get(key);
+    const reading = readings.get(name);
     const origin = describeOrigin(reading?.origin ?? { kind: "default" });
     if (setting.secret) {
-      if (!values.get("jwtKeyFile")) hidden[key] = origin;
+      if (!jwtKeyFile) hidden[key] = origin;
       continue;
     }
     from[key] = origin;
@@ -64,7 +64,7 @@ function toJson(value: unknown, { kind }: Setting): unknown {
   }
 }
 
-/** Hides credentials in every text of a value, and says where there were any. */
+/** Hides credentials in every text of a value, and reports their places. */
 function starred(
   value: unknown,
   place: string,

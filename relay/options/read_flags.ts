@@ -1,19 +1,18 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { nearest } from "./nearest.ts";
-import type { Setting } from "../setting.ts";
-import { settings } from "../settings.ts";
+import { settings } from "./schema.ts";
 
-/** What a command line says. */
+/** The flags of a command line. */
 export interface Flags {
-  /** What is said by each flag that is there, in order. */
+  /** The values of each flag, in order. */
   readonly given: ReadonlyMap<string, readonly (string | boolean)[]>;
-  /** What is wrong with it. */
+  /** The mistakes in it. */
   readonly problems: readonly string[];
 }
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
-/** Those that set nothing, or name the file: it has no key for them. */
+/** The flags that set no option. */
 const COMMANDS: Options = {
   config: { type: "string" },
   "print-config": { type: "boolean" },
@@ -22,13 +21,13 @@ const COMMANDS: Options = {
 
 const OPTIONS: Options = Object.fromEntries([
   ...Object.entries(COMMANDS),
-  ...Object.values(settings).map(({ flag, kind }: Setting) => [
+  ...settings.map(({ flag, kind }) => [
     flag,
     { type: kind.takes === "nothing" ? "boolean" : "string" },
   ]),
 ]);
 
-/** What a word of the command line that begins with a dash stands for. */
+/** The meaning of a word of the command line that begins with a dash. */
 type Meaning =
   | { readonly kind: "value"; readonly flag: string }
   | { readonly kind: "toggle"; readonly flag: string; readonly on: boolean }

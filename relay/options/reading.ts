@@ -1,32 +1,51 @@
-import type { ListKind, ToggleKind, ValueKind } from "../kinds/kind.ts";
-import { describeOrigin, type Origin } from "./origin.ts";
-import type { Setting } from "../setting.ts";
-import { variableOf } from "../setting.ts";
-import { written } from "../written.ts";
+import type { ListKind, ToggleKind, ValueKind } from "./kinds.ts";
+import type { Setting } from "./option.ts";
+import { written } from "./written.ts";
 
-/** Where settings are looked for. */
+/** The place that a setting comes from. */
+export type Origin =
+  | { readonly kind: "flag"; readonly flag: string }
+  | { readonly kind: "environment"; readonly variable: string }
+  | { readonly kind: "file"; readonly path: string; readonly key: string }
+  | { readonly kind: "default" };
+
+/** Names the place that a setting comes from: `environment RIVULET_PORT`. */
+export function describeOrigin(origin: Origin): string {
+  switch (origin.kind) {
+    case "flag":
+      return `flag --${origin.flag}`;
+    case "environment":
+      return `environment ${origin.variable}`;
+    case "file":
+      return `file ${origin.path}, key ${origin.key}`;
+    case "default":
+      return "default";
+  }
+}
+
+/** The places that settings are looked for in. */
 export interface Places {
-  /** What flags say, by their names. */
+  /** The values of flags, by the flags' names. */
   readonly flags: ReadonlyMap<string, readonly (string | boolean)[]>;
   /** Returns a variable of the environment, if it is set. */
   readonly environment: (variable: string) => string | undefined;
-  /** What the file says, by its keys. */
+  /** The values of the file, by its keys. */
   readonly file: ReadonlyMap<string, unknown>;
-  /** What the file is called. */
+  /** The file's name in messages. */
   readonly path: string;
 }
 
-/** What was said of a setting. */
+/** A setting as it was read. */
 export interface Reading {
-  /** What the options' schema is to judge. */
+  /** The value, for the options' schema to judge. */
   readonly value: unknown;
-  /** Where it comes from. */
+  /** The place that it comes from. */
   readonly origin: Origin;
-  /** How each value was written, unless that was in JSON. */
+  /** The text of each value, unless it was JSON. */
   readonly texts?: readonly string[];
 }
 
-/** What became of a setting. */
+/** The result of looking for a setting. */
 export type Outcome =
   | { readonly kind: "unset" }
   | { readonly kind: "read"; readonly reading: Reading }
@@ -44,11 +63,10 @@ const LIST = /^\s*\[/;
 
 /** Looks for a setting: flags come before the environment, and that before the file. */
 export function readSetting(
-  key: string,
   setting: Setting,
   { flags, environment, file, path }: Places,
 ): Outcome {
-  const { flag, kind } = setting;
+  const { flag, variable, file: key, kind } = setting;
   const said = flags.get(flag);
   if (said) {
     const origin: Origin = { kind: "flag", flag };
@@ -56,7 +74,6 @@ export function readSetting(
       ? read((said.at(-1) === true) !== kind.negated, origin)
       : readTexts(kind, said.map(String), origin, setting);
   }
-  const variable = variableOf(setting);
   // An empty one is how a unit or a compose file leaves a setting out.
   const text = environment(variable) || undefined;
   if (text !== undefined) {

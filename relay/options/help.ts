@@ -1,6 +1,6 @@
-import { type CommandOptions, commandOptions } from "./command_options.ts";
-import type { Group, Setting } from "./setting.ts";
-import { settings } from "./settings.ts";
+import type { HelpTopic, Setting } from "./option.ts";
+import { valueAt } from "./option.ts";
+import { commandOptions, settings } from "./schema.ts";
 
 const WIDTH = 79;
 
@@ -25,7 +25,7 @@ const FILE = [
 ];
 
 const GROUPS: readonly {
-  readonly group: Group;
+  readonly group: HelpTopic;
   readonly title: string;
   readonly after?: string;
 }[] = [
@@ -61,14 +61,14 @@ A DURATION is a number with ms, s, m or h: 500ms, 30s, 10m, 1h. BYTES are a numb
 
 /** Writes what the command line offers. */
 export function help(): string {
-  const defaults: ReadonlyMap<string, unknown> = new Map(
-    Object.entries<unknown>(commandOptions.parse({}) satisfies CommandOptions),
-  );
+  const defaults = commandOptions.parse({});
   const groups = GROUPS.map(({ group, title, after }) => {
-    const entries = Object.entries<Setting>(settings)
-      .filter(([, setting]) => setting.group === group)
-      .map(([key, setting]) =>
-        entry(usageOf(setting), paragraphsOf(setting, defaults.get(key)))
+    const entries = settings.filter(({ topic }) => topic === group)
+      .map((setting) =>
+        entry(
+          usageOf(setting),
+          paragraphsOf(setting, valueAt(defaults, setting.path)),
+        )
       );
     if (group === "file") {
       entries.push(...FILE.map(({ usage, help }) => entry(usage, help)));

@@ -6,13 +6,21 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import fc from "fast-check";
-import type { CommandOptions } from "../../../relay/config/command_options.ts";
-import { ConfigurationError } from "../../../relay/config/configuration_error.ts";
-import { readConfiguration } from "../../../relay/config/read_configuration.ts";
-import { wholeNumber } from "../../../relay/config/kinds/number.ts";
-import { readSetting } from "../../../relay/config/reading/read_setting.ts";
-import { type Setting, variableOf } from "../../../relay/config/setting.ts";
-import { settings } from "../../../relay/config/settings.ts";
+import { ConfigurationError } from "../../../relay/options/configuration_error.ts";
+import { count } from "../../../relay/options/kinds.ts";
+import {
+  option,
+  type Setting,
+  settingsOf,
+  valueAt,
+} from "../../../relay/options/option.ts";
+import { relayRows } from "../../../relay/options/options.ts";
+import { readConfiguration } from "../../../relay/options/read_configuration.ts";
+import { readSetting } from "../../../relay/options/reading.ts";
+import {
+  type CommandOptions,
+  settings,
+} from "../../../relay/options/schema.ts";
 import { propertyParameters } from "../../support/property.ts";
 
 /** What there is besides flags. */
@@ -80,13 +88,31 @@ async function printed(
   return { ...JSON.parse(command.text), text: command.text };
 }
 
+/** The setting that has a key in the file. */
+function settingOf(key: string): Setting {
+  const setting = settings.find(({ file }) => file === key);
+  assert(setting, key);
+  return setting;
+}
+
+/** The same options, but for one value. */
+function withValue(
+  options: object,
+  [name = "", inner]: readonly string[],
+  value: unknown,
+): object {
+  const group: unknown = Object.entries(options)
+    .find(([key]) => key === name)?.[1];
+  return {
+    ...options,
+    [name]: inner === undefined || typeof group !== "object"
+      ? value
+      : { ...group, [inner]: value },
+  };
+}
+
 /** A value of each setting, other than its default: as text, and as an option. */
-const VALUES: Readonly<
-  Record<
-    Exclude<keyof typeof settings, "jwtKeyFile">,
-    readonly [string, unknown]
-  >
-> = {
+const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   sources: ["news=http://x/?a=1,2,from=now,once", [
     {
       name: "news",
@@ -154,27 +180,33 @@ const VALUES: Readonly<
 };
 
 Deno.test("readConfiguration takes every setting from a flag, the environment and the file", async (t) => {
-  const defaults: Record<string, unknown> = { ...await optionsOf([]) };
+  const keys = settings.map(({ file }) => file)
+    .filter((key) => key !== "jwtKeyFile");
+  assertEquals(Object.keys(VALUES).sort(), keys.toSorted());
+  const defaults = await optionsOf([]);
   for (const [key, [text, value]] of Object.entries(VALUES)) {
     await t.step(key, async () => {
-      const setting = Object.entries<Setting>(settings)
-        .find(([name]) => name === key)?.[1];
-      assert(setting);
+      const setting = settingOf(key);
+      const { path } = setting;
       const flag = `--${setting.flag}`;
       const args = setting.kind.takes === "nothing" ? [flag] : [flag, text];
       const ways: readonly (readonly [string, CommandOptions])[] = [
         ["flag", await optionsOf(args)],
         [
           "environment",
-          await optionsOf([], { env: { [variableOf(setting)]: text } }),
+          await optionsOf([], { env: { [setting.variable]: text } }),
         ],
         ["file", await fromFile({ [key]: value })],
       ];
-      assert(JSON.stringify(defaults[key]) !== JSON.stringify(value), "other");
+      const otherwise = valueAt(defaults, path);
+      assert(JSON.stringify(otherwise) !== JSON.stringify(value), "other");
       for (const [way, options] of ways) {
-        const values: Record<string, unknown> = { ...options };
-        assertEquals(values[key], value, way);
-        assertEquals({ ...values, [key]: 0 }, { ...defaults, [key]: 0 }, way);
+        assertEquals(valueAt(options, path), value, way);
+        assertEquals(
+          withValue(options, path, 0),
+          withValue(defaults, path, 0),
+          way,
+        );
       }
     });
   }
@@ -234,15 +266,16 @@ Deno.test("readConfiguration turns toggles on and off", async () => {
     const env = variable === undefined
       ? {}
       : { RIVULET_INSECURE_OPEN: variable };
-    const { insecureOpen } = await optionsOf(args, { env });
-    assertEquals(insecureOpen, expected, `${args} ${variable}`);
+    const { rights } = await optionsOf(args, { env });
+    assertEquals(rights.insecureOpen, expected, `${args} ${variable}`);
   }
   const negated = await optionsOf(["--no-known-topics-only"], {
     files: { "c.json": '{"awaitTopics": false}' },
     env: { RIVULET_CONFIG: "c.json" },
   });
-  assertEquals(negated.awaitTopics, true);
-  assertEquals((await fromFile({ awaitTopics: false })).awaitTopics, false);
+  assertEquals(negated.delivery.awaitTopics, true);
+  const { delivery } = await fromFile({ awaitTopics: false });
+  assertEquals(delivery.awaitTopics, false);
 });
 
 Deno.test("readConfiguration takes lists with spaces, as JSON, of texts and of objects", async () => {
@@ -276,13 +309,17 @@ Deno.test("readConfiguration takes durations and sizes in the file as numbers, a
     maxBody: "1KiB",
   });
   const counted = await fromFile({ endedTtl: 600_000, maxBody: 1_024 });
-  for (const { endedTtl, maxAge, maxBody } of [written, counted]) {
-    assertEquals([endedTtl, maxAge, maxBody], [600_000, Infinity, 1_024]);
+  for (const { retention, limits } of [written, counted]) {
+    const { endedTtl, maxAge } = retention;
+    assertEquals(
+      [endedTtl, maxAge, limits.maxBody],
+      [600_000, Infinity, 1_024],
+    );
   }
-  const { maxAge } = await optionsOf(["--max-age", "never"], {
+  const { retention } = await optionsOf(["--max-age", "never"], {
     env: { RIVULET_MAX_AGE: "1h" },
   });
-  assertEquals(maxAge, Infinity);
+  assertEquals(retention.maxAge, Infinity);
 });
 
 Deno.test("readConfiguration finds the keys of the providers that are named, and of no others", async () => {
@@ -302,12 +339,12 @@ Deno.test("readConfiguration finds the keys of the providers that are named, and
     },
   );
   assert(command.kind === "run");
-  assertEquals(command.options.providers.map(({ key }) => key), [
+  assertEquals(command.options.gateway.providers.map(({ key }) => key), [
     "sk-openai",
     "sk-own",
   ]);
   assertEquals(asked, ["OPENAI_API_KEY", "MY_OWN_API_KEY"]);
-  const { providers } = await optionsOf([], {
+  const { gateway } = await optionsOf([], {
     env: { ...keys, RIVULET_CONFIG: "c.json" },
     files: {
       "c.json": JSON.stringify({
@@ -318,7 +355,7 @@ Deno.test("readConfiguration finds the keys of the providers that are named, and
       }),
     },
   });
-  assertEquals(providers, [
+  assertEquals(gateway.providers, [
     {
       name: "openai",
       url: "https://api.openai.com/v1",
@@ -331,8 +368,8 @@ Deno.test("readConfiguration finds the keys of the providers that are named, and
 
 Deno.test("readConfiguration reads a key from its file", async () => {
   const files = { "key.txt": `${SECRET}\n`, "empty": "\n" };
-  const { jwtKey } = await optionsOf(["--jwt-key-file", "key.txt"], { files });
-  assertEquals(jwtKey?.trim(), SECRET);
+  const { rights } = await optionsOf(["--jwt-key-file", "key.txt"], { files });
+  assertEquals(rights.jwtKey?.trim(), SECRET);
   const open = ["--host", "0.0.0.0", "--jwt-key-file"];
   assertEquals(await problemsOf([...open, "nowhere"], { files }), [
     "flag --jwt-key-file: expected a file that can be read, got 'nowhere': there is none",
@@ -615,14 +652,16 @@ Deno.test("readConfiguration takes a file that begins with a byte order mark", a
 });
 
 Deno.test("readSetting never shows what is secret", () => {
-  const setting: Setting = {
-    flag: "pin",
-    kind: wholeNumber("a whole number"),
-    group: "rights",
-    help: [],
-    secret: true,
-  };
-  const outcome = readSetting("pin", setting, {
+  const [setting] = settingsOf({
+    pin: option(count, {
+      flag: "pin",
+      topic: "rights",
+      help: [],
+      secret: true,
+    }),
+  });
+  assert(setting);
+  const outcome = readSetting(setting, {
     flags: new Map([["pin", ["s3cr3t"]]]),
     environment: () => undefined,
     file: new Map(),
@@ -630,7 +669,7 @@ Deno.test("readSetting never shows what is secret", () => {
   });
   assertEquals(outcome, {
     kind: "wrong",
-    problem: "flag --pin: expected a whole number",
+    problem: "flag --pin: expected a whole number, 1 at least",
   });
 });
 
@@ -800,9 +839,7 @@ Deno.test("What --print-config prints is a file from which the same holds", asyn
   await fc.assert(
     fc.asyncProperty(parts, fc.nat(), async (chosen, ttl) => {
       const args = chosen.flatMap(([key, [text]]) => {
-        const setting = Object.entries<Setting>(settings)
-          .find(([name]) => name === key)?.[1];
-        assert(setting);
+        const setting = settingOf(key);
         return setting.kind.takes === "nothing"
           ? [`--${setting.flag}`]
           : [`--${setting.flag}`, text];
@@ -821,7 +858,8 @@ Deno.test("What --print-config prints is a file from which the same holds", asyn
 });
 
 Deno.test("Durations and sizes are written so that they are read as the same", () => {
-  const { endedTtl, maxBody } = settings;
+  const { endedTtl } = relayRows.retention;
+  const { maxBody } = relayRows.limits;
   fc.assert(
     fc.property(
       fc.constantFrom(endedTtl.kind, maxBody.kind),

@@ -1,11 +1,11 @@
 import { nearest } from "./nearest.ts";
-import { settings } from "../settings.ts";
+import { settings } from "./schema.ts";
 
-/** What a configuration file says. */
+/** The contents of a configuration file. */
 export interface ConfigurationFile {
-  /** What is said by each key that is there. */
+  /** The values, by key. */
   readonly given: ReadonlyMap<string, unknown>;
-  /** What is wrong with it. */
+  /** The mistakes in it. */
   readonly problems: readonly string[];
 }
 
@@ -25,8 +25,8 @@ function placeOf(error: unknown): string {
 /**
  * Reads a configuration file.
  *
- * @param path What it is called in messages.
- * @param text What is in it.
+ * @param path The file's name in messages.
+ * @param text The contents.
  */
 export function readFile(path: string, text: string): ConfigurationFile {
   let json: unknown;
@@ -44,14 +44,15 @@ export function readFile(path: string, text: string): ConfigurationFile {
       }`,
     );
   }
+  const keys = settings.map(({ file }) => file);
   const given = new Map<string, unknown>();
   const problems: string[] = [];
   for (const [key, value] of Object.entries(json)) {
-    if (Object.hasOwn(settings, key)) {
+    if (keys.includes(key)) {
       given.set(key, value);
       continue;
     }
-    const meant = nearest(key, Object.keys(settings));
+    const meant = nearest(key, keys);
     problems.push(
       `file ${path}, key ${key}: there is no such key${
         meant === undefined ? "" : `; did you mean ${meant}?`

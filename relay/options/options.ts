@@ -1,0 +1,396 @@
+import { parseOriginPattern } from "../doors/http/origins/origin_pattern.ts";
+import { knownProviders } from "../gateway/provider.ts";
+import { parseKeys } from "../rights/keys/parse_keys.ts";
+import { sourcePattern } from "../sources/guard/source_pattern.ts";
+import {
+  addressRange,
+  bytes,
+  choice,
+  count,
+  duration,
+  list,
+  negatedToggle,
+  port,
+  rate,
+  readable,
+  text,
+  toggle,
+  url,
+} from "./kinds.ts";
+import { option, type OptionTree } from "./option.ts";
+import { fixture, provider, source } from "./upstream_kinds.ts";
+
+/** The options of a relay, but its clock. */
+export const relayRows = {
+  host: option(text("ADDRESS", "an address or a name of this machine"), {
+    default: "127.0.0.1",
+    flag: "host",
+    topic: "listening",
+    help: [
+      "the address to listen on; any other than loopback requires a key or --insecure-open",
+    ],
+  }),
+  port: option(port, {
+    default: 8_787,
+    flag: "port",
+    topic: "listening",
+    help: ["the port to listen on; 0 takes any that is free"],
+  }),
+  trustedProxies: option(list(addressRange), {
+    default: [],
+    flag: "trusted-proxy",
+    topic: "listening",
+    help: [
+      "trusts the X-Forwarded-For of proxies at this address or in this range",
+    ],
+  }),
+  sources: option(list(source), {
+    default: [],
+    flag: "source",
+    topic: "topics",
+    help: [
+      "fills a topic from the SSE stream at URL. Options:",
+      "from=now: subscriptions begin with new events",
+      "once: ends the topic with the first connection",
+      "drop-repeats: drops events whose ids were there before, as a server sends them that starts over",
+    ],
+  }),
+  fixtures: option(list(fixture), {
+    default: [],
+    flag: "fixture",
+    topic: "topics",
+    help: [
+      "fills a topic from a recorded stream, at the pace of its comments such as ': +37ms'; 'loop' starts over at the end",
+    ],
+  }),
+  origins: option(
+    list(text("ORIGIN", "an origin", readable(parseOriginPattern))),
+    {
+      default: [],
+      flag: "origin",
+      topic: "rights",
+      help: [
+        "lets pages of this origin use the relay: https://app.example.com, 'https://*.example.com', null, or '*' for all",
+      ],
+    },
+  ),
+  rights: {
+    jwtKey: option(
+      text(
+        "KEY",
+        "a secret of 32 bytes or more, or a public key",
+        readable(parseKeys),
+      ),
+      {
+        flag: "jwt-key",
+        topic: "rights",
+        secret: true,
+        help: [
+          "requires tokens, and verifies them with this key: a secret of 32 bytes or more, or a public key as PEM, JWK or JWK set. Other users of the machine can see a command line: use RIVULET_JWT_KEY, or",
+        ],
+      },
+    ),
+    jwks: option(url, {
+      flag: "jwks",
+      topic: "rights",
+      help: ["requires tokens, and verifies them with the JWK set at URL"],
+    }),
+    jwtAudience: option(text("NAME", "a name"), {
+      flag: "jwt-audience",
+      topic: "rights",
+      help: ["the 'aud' that a token must contain"],
+      without: "any",
+    }),
+    jwtIssuer: option(text("NAME", "a name"), {
+      flag: "jwt-issuer",
+      topic: "rights",
+      help: ["the 'iss' that a token must have"],
+      without: "any",
+    }),
+    allowQueryToken: option(toggle, {
+      default: false,
+      flag: "allow-query-token",
+      topic: "rights",
+      help: [
+        "accepts tokens in URLs too (?access_token=), where proxies, logs and histories see them",
+      ],
+    }),
+    insecureOpen: option(toggle, {
+      default: false,
+      flag: "insecure-open",
+      topic: "rights",
+      help: [
+        "listens without a key on an address that others can reach: everybody can read and write every topic",
+      ],
+    }),
+    publicMetrics: option(toggle, {
+      default: false,
+      flag: "public-metrics",
+      topic: "rights",
+      help: ["answers GET /metrics without a token"],
+    }),
+    allowSources: option(
+      list(text("PATTERN", "a pattern of URLs", sourcePattern)),
+      {
+        default: [],
+        flag: "allow-source",
+        topic: "topics",
+        help: [
+          "lets PUT /topics/NAME make topics from these URLs: 'https://*.example.com/events/*'",
+        ],
+      },
+    ),
+    allowAddresses: option(list(addressRange), {
+      default: [],
+      flag: "allow-address",
+      topic: "topics",
+      help: [
+        "lets such URLs lead to an address, or a range such as 10.0.0.0/8, that is not public",
+      ],
+    }),
+  },
+  gateway: {
+    providers: option(list(provider), {
+      default: [],
+      flag: "provider",
+      topic: "models",
+      help: [
+        "forwards /NAME/v1/ to a provider of language models, and /v1/ to the first one: point an SDK's base URL there. Each stream fills a topic. Known names:",
+        `${Object.keys(knownProviders).join(", ")}.`,
+        "The key is NAME_API_KEY of the environment, or else the caller's",
+      ],
+    }),
+    timeout: option(duration(), {
+      default: 600_000,
+      flag: "provider-timeout",
+      file: "providerTimeout",
+      topic: "models",
+      help: ["the longest silence of a provider"],
+    }),
+    idleCancel: option(duration({ never: true, seconds: true }), {
+      default: Infinity,
+      flag: "idle-cancel",
+      topic: "models",
+      help: [
+        "cancels a run that has had neither its caller nor a subscriber for this long; a plain number is in seconds",
+      ],
+      without: "never",
+    }),
+    record: option(text("DIR", "a path"), {
+      flag: "record",
+      topic: "models",
+      help: ["writes each run to a file in DIR that --fixture plays"],
+    }),
+    maxUpload: option(bytes, {
+      default: 512 * 1024 * 1024,
+      flag: "max-upload",
+      topic: "models",
+      help: ["the largest request for a provider that is not JSON"],
+    }),
+  },
+  limits: {
+    maxConnections: option(count, {
+      default: 16_384,
+      flag: "max-connections",
+      topic: "limits",
+      help: ["connections"],
+    }),
+    maxConnectionsPerAddress: option(count, {
+      default: 1_024,
+      flag: "max-connections-per-address",
+      topic: "limits",
+      help: ["connections of one address"],
+    }),
+    maxSubscriptions: option(count, {
+      default: 100,
+      flag: "max-subscriptions",
+      topic: "limits",
+      help: ["subscriptions of one WebSocket"],
+    }),
+    maxMessage: option(bytes, {
+      default: 64 * 1024,
+      flag: "max-message",
+      topic: "limits",
+      help: ["size of a message of a WebSocket client"],
+    }),
+    maxMessageRate: option(rate, {
+      default: 1_000,
+      flag: "max-message-rate",
+      topic: "limits",
+      help: ["messages of a WebSocket client in a second"],
+    }),
+    maxMessageBytesRate: option(bytes, {
+      default: 4 * 1024 * 1024,
+      flag: "max-message-bytes-rate",
+      topic: "limits",
+      help: ["bytes of such messages in a second"],
+    }),
+    maxHead: option(bytes, {
+      default: 16 * 1024,
+      flag: "max-head",
+      topic: "limits",
+      help: ["size of the head of a request"],
+    }),
+    headTimeout: option(duration(), {
+      default: 8_000,
+      flag: "head-timeout",
+      topic: "limits",
+      help: ["time for the head of a request"],
+    }),
+    maxBody: option(bytes, {
+      default: 16 * 1024 * 1024,
+      flag: "max-body",
+      topic: "limits",
+      help: ["size of a body of JSON or of a published event"],
+    }),
+    bodyTimeout: option(duration(), {
+      default: 8_000,
+      flag: "body-timeout",
+      topic: "limits",
+      help: ["silence within the body of a request"],
+    }),
+    idleTimeout: option(duration(), {
+      default: 5_000,
+      flag: "idle-timeout",
+      topic: "limits",
+      help: ["time that a connection is kept without a request"],
+    }),
+    maxTopics: option(count, {
+      default: 10_000,
+      flag: "max-topics",
+      topic: "limits",
+      help: ["topics"],
+    }),
+    maxTopicsPerToken: option(count, {
+      default: 1_000,
+      flag: "max-topics-per-token",
+      topic: "limits",
+      help: ["topics made with tokens of one subject"],
+    }),
+    maxEvent: option(bytes, {
+      default: 16 * 1024 * 1024,
+      flag: "max-event",
+      topic: "limits",
+      help: ["size of an event"],
+    }),
+    maxPublishRate: option(rate, {
+      default: 10_000,
+      flag: "max-publish-rate",
+      topic: "limits",
+      help: ["events that one client publishes in a second"],
+    }),
+    maxUpstreams: option(count, {
+      default: 1_000,
+      flag: "max-upstreams",
+      topic: "limits",
+      help: ["upstreams that requests ask for: of providers, and of PUT"],
+    }),
+  },
+  retention: {
+    maxEvents: option(count, {
+      default: 10_000,
+      flag: "max-events",
+      topic: "retention",
+      help: ["events that a topic keeps"],
+    }),
+    maxBytes: option(bytes, {
+      default: 16 * 1024 * 1024,
+      flag: "max-bytes",
+      topic: "retention",
+      help: ["bytes of encoded events that a topic keeps"],
+    }),
+    maxAge: option(duration({ never: true }), {
+      default: Infinity,
+      flag: "max-age",
+      topic: "retention",
+      help: ["how long a topic keeps an event"],
+      without: "as long as the topic exists",
+    }),
+    endedTtl: option(duration(), {
+      default: 600_000,
+      flag: "ttl",
+      topic: "retention",
+      help: ["how long an ended topic can be read"],
+    }),
+    awaitedTtl: option(duration(), {
+      default: 60_000,
+      flag: "awaited-ttl",
+      topic: "retention",
+      help: [
+        "how long a topic is kept that was only asked for and has no subscriber",
+      ],
+    }),
+  },
+  delivery: {
+    heartbeat: option(duration(), {
+      default: 15_000,
+      flag: "heartbeat",
+      topic: "subscribers",
+      help: [
+        "sends a sign of life after this long without anything else, and closes a WebSocket that misses two pings in a row",
+      ],
+    }),
+    slowTimeout: option(duration({ never: true }), {
+      default: Infinity,
+      flag: "slow-timeout",
+      topic: "subscribers",
+      help: [
+        "a subscriber is slow if it has unread events and reads none of them for this long",
+      ],
+      without: "never",
+    }),
+    onSlow: option(choice(["gap", "close"]), {
+      default: "gap",
+      flag: "on-slow",
+      topic: "subscribers",
+      help: [
+        "gap: a slow subscriber loses the events that it missed; close: it loses its connection",
+      ],
+    }),
+    awaitTopics: option(negatedToggle, {
+      default: true,
+      flag: "known-topics-only",
+      topic: "subscribers",
+      help: [
+        "rejects subscriptions of topics that do not exist; otherwise they wait for the topic",
+      ],
+    }),
+  },
+} as const satisfies OptionTree;
+
+/** The weights from which on log lines are written. */
+export const logLevels = ["debug", "info", "warning", "error"] as const;
+
+/** The formats of log lines. */
+export const logFormats = ["text", "json"] as const;
+
+/** The options that only the command line has. */
+export const commandRows = {
+  jwtKeyFile: option(text("FILE", "a path"), {
+    flag: "jwt-key-file",
+    topic: "rights",
+    help: ["reads the key of --jwt-key from a file"],
+  }),
+  drain: option(duration({ zero: true }), {
+    default: 10_000,
+    flag: "drain",
+    topic: "subscribers",
+    help: [
+      "how long a relay that is stopped takes to close its subscribers, one by one; 0s closes them at once",
+    ],
+  }),
+  logLevel: option(choice(logLevels, "LEVEL"), {
+    default: "info",
+    flag: "log-level",
+    topic: "telling",
+    help: [
+      "logs lines of this level and worse, on stderr: debug, info, warning or error",
+    ],
+  }),
+  logFormat: option(choice(logFormats), {
+    flag: "log-format",
+    topic: "telling",
+    help: ["the format of log lines"],
+    without: "text on a terminal, otherwise json",
+  }),
+} as const satisfies OptionTree;

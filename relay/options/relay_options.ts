@@ -1,0 +1,416 @@
+import type { Clock } from "../../src/fetch/clock.ts";
+import type { SourceReconnect } from "../sources/source_reconnect.ts";
+
+/**
+ * Options of a relay; each may be left out.
+ *
+ * @example Keep few events, and ended topics for a minute
+ * ```ts
+ * import { createRelay, type RelayOptions } from "@rivulet/rivulet/relay";
+ *
+ * const options: RelayOptions = {
+ *   port: 0,
+ *   retention: { maxEvents: 100, endedTtl: 60_000 },
+ * };
+ * await using _relay = createRelay(options);
+ * ```
+ */
+export interface RelayOptions {
+  /**
+   * The address to listen on. Any address other than loopback requires a key
+   * (`rights.jwtKey`, `rights.jwks`) or `rights.insecureOpen`.
+   *
+   * @default {"127.0.0.1"}
+   */
+  host?: string | undefined;
+  /**
+   * The port to listen on; 0 takes any that is free.
+   *
+   * @default {8787}
+   */
+  port?: number | undefined;
+  /**
+   * Addresses of proxies whose `X-Forwarded-For` is trusted, and ranges of them
+   * (`10.0.0.0/8`).
+   *
+   * @default {[]}
+   */
+  trustedProxies?: readonly string[] | undefined;
+  /**
+   * SSE upstreams: each fills the topic of its name. A subscription that names
+   * no position begins at the first event that is kept, or with new events if
+   * `from` is `"now"`.
+   *
+   * A source that was connected once is connected again (`reconnect`), after the
+   * id of its last event, and its topic stays open meanwhile; `false` ends the
+   * topic with the first connection. Events that a server repeats when it
+   * resumes are dropped. A server that starts over sends other events under ids
+   * that were there before: they are kept unless `repeats` is `"drop"`, which
+   * drops events whose id is among the last 10,000. Use that only for upstreams
+   * whose ids never name two events.
+   *
+   * @default {[]}
+   */
+  sources?:
+    | readonly {
+      readonly name: string;
+      readonly url: string;
+      readonly from?: "start" | "now";
+      readonly reconnect?: boolean | SourceReconnect;
+      readonly repeats?: "keep" | "drop";
+    }[]
+    | undefined;
+  /**
+   * Recorded streams: each fills the topic of its name, at the pace of its
+   * comments. `loop` starts over at the end.
+   *
+   * @default {[]}
+   */
+  fixtures?:
+    | readonly {
+      readonly name: string;
+      readonly path: string;
+      readonly loop?: boolean;
+    }[]
+    | undefined;
+  /**
+   * Origins of web pages that may use the relay besides its own:
+   * `https://app.example.com`, `https://*.example.com`, `null`, or `*` for all.
+   *
+   * @default {[]}
+   */
+  origins?: readonly string[] | undefined;
+  /** Tokens, and the rights of callers. */
+  rights?: RelayRights | undefined;
+  /** Providers of language models behind the relay. */
+  gateway?: RelayGateway | undefined;
+  /** Bounds of what clients may use. */
+  limits?: RelayLimits | undefined;
+  /** The events that topics keep, and how long topics are kept. */
+  retention?: RelayRetention | undefined;
+  /** The relay's conduct toward subscribers. */
+  delivery?: RelayDelivery | undefined;
+  /** The source of time. Default: the machine's clock. */
+  clock?: Clock | undefined;
+}
+
+/**
+ * Options for tokens and the rights of callers.
+ *
+ * @example Require tokens
+ * ```ts
+ * import { createRelay, type RelayRights } from "@rivulet/rivulet/relay";
+ *
+ * const rights: RelayRights = { jwtKey: crypto.randomUUID(), jwtAudience: "relay" };
+ * await using _relay = createRelay({ port: 0, rights });
+ * ```
+ */
+export interface RelayRights {
+  /**
+   * The key that verifies tokens: a secret of 32 bytes or more (HS256), or a
+   * public key as PEM, JWK or JWK set. Default: no tokens are required unless
+   * there is `jwks`. Not to be combined with `jwks`.
+   */
+  jwtKey?: string | undefined;
+  /** The URL of a JWK set that verifies tokens. */
+  jwks?: string | undefined;
+  /** The audience that the `aud` of a token must contain. Default: any. */
+  jwtAudience?: string | undefined;
+  /** The issuer that the `iss` of a token must name. Default: any. */
+  jwtIssuer?: string | undefined;
+  /**
+   * Whether a token may come in a URL (`?access_token=`), where proxies, logs
+   * and histories see it.
+   *
+   * @default {false}
+   */
+  allowQueryToken?: boolean | undefined;
+  /**
+   * Whether to listen, without a key, on an address that others can reach.
+   * Everybody who reaches it can read and write every topic.
+   *
+   * @default {false}
+   */
+  insecureOpen?: boolean | undefined;
+  /**
+   * Whether `GET /metrics` is answered without a token.
+   *
+   * @default {false}
+   */
+  publicMetrics?: boolean | undefined;
+  /**
+   * Patterns of the URLs that `PUT /topics/{topic}` may name as a source, as
+   * `URLPattern` has them: `https://*.example.com/events/*`. A pattern without a
+   * path allows every path of the host. Every query is allowed. `*` alone allows
+   * every URL.
+   *
+   * @default {[]}
+   */
+  allowSources?: readonly string[] | undefined;
+  /**
+   * Addresses, and ranges of them (`10.0.0.0/8`), that such a source may have
+   * although they are loopback, link-local, private, or otherwise not public.
+   *
+   * @default {[]}
+   */
+  allowAddresses?: readonly string[] | undefined;
+}
+
+/**
+ * Options for providers of language models behind the relay.
+ *
+ * @example Stand in front of a provider, with the callers' keys
+ * ```ts
+ * import { createRelay, type RelayGateway } from "@rivulet/rivulet/relay";
+ *
+ * const gateway: RelayGateway = {
+ *   providers: [{ name: "openai", url: "https://api.openai.com/v1" }],
+ *   timeout: 60_000,
+ * };
+ * await using _relay = createRelay({ port: 0, gateway });
+ * ```
+ */
+export interface RelayGateway {
+  /**
+   * Providers: each is reached under `/{name}/v1/`, and the first one under
+   * `/v1/` too. `url` takes the place of `/v1`. The relay sends a provider its
+   * `key` in the header `keyHeader` (default: `authorization`), whatever the
+   * caller sends. Without a `key` it passes on the caller's.
+   *
+   * @default {[]}
+   */
+  providers?:
+    | readonly {
+      readonly name: string;
+      readonly url: string;
+      readonly key?: string | undefined;
+      readonly keyHeader?: "authorization" | "x-api-key" | "api-key";
+    }[]
+    | undefined;
+  /**
+   * The longest silence of a provider, in milliseconds. Its response is truncated
+   * after that.
+   *
+   * @default {600_000}
+   */
+  timeout?: number | undefined;
+  /**
+   * The time after which a run is cancelled that has neither its caller nor a
+   * subscriber, in milliseconds.
+   *
+   * @default {Infinity}
+   */
+  idleCancel?: number | undefined;
+  /** The folder that runs are recorded in. Default: runs are not recorded. */
+  record?: string | undefined;
+  /**
+   * The largest request body for a provider that is not JSON, in bytes. The limit
+   * of JSON is `limits.maxBody`.
+   *
+   * @default {536_870_912}
+   */
+  maxUpload?: number | undefined;
+}
+
+/**
+ * Bounds of what clients may use.
+ *
+ * @example A relay for a few clients
+ * ```ts
+ * import { createRelay, type RelayLimits } from "@rivulet/rivulet/relay";
+ *
+ * const limits: RelayLimits = { maxConnections: 100, maxTopics: 10 };
+ * await using _relay = createRelay({ port: 0, limits });
+ * ```
+ */
+export interface RelayLimits {
+  /**
+   * The most connections.
+   *
+   * @default {16_384}
+   */
+  maxConnections?: number | undefined;
+  /**
+   * The most connections of one address.
+   *
+   * @default {1_024}
+   */
+  maxConnectionsPerAddress?: number | undefined;
+  /**
+   * The most subscriptions of one WebSocket.
+   *
+   * @default {100}
+   */
+  maxSubscriptions?: number | undefined;
+  /**
+   * The largest message of a WebSocket client, in bytes.
+   *
+   * @default {65_536}
+   */
+  maxMessage?: number | undefined;
+  /**
+   * The most messages of a WebSocket client in a second, on average.
+   *
+   * @default {1_000}
+   */
+  maxMessageRate?: number | undefined;
+  /**
+   * The most bytes of messages of a WebSocket client in a second, on average.
+   *
+   * @default {4_194_304}
+   */
+  maxMessageBytesRate?: number | undefined;
+  /**
+   * The largest head of a request, in bytes: its URL, names and values count.
+   *
+   * @default {16_384}
+   */
+  maxHead?: number | undefined;
+  /**
+   * The longest time for the head of a request, in milliseconds; up to a second
+   * more.
+   *
+   * @default {8_000}
+   */
+  headTimeout?: number | undefined;
+  /**
+   * The largest body of a request, in bytes. A published event stream may be
+   * longer.
+   *
+   * @default {16_777_216}
+   */
+  maxBody?: number | undefined;
+  /**
+   * The longest silence within the body of a request, in milliseconds. A
+   * published event stream may pause for any time.
+   *
+   * @default {8_000}
+   */
+  bodyTimeout?: number | undefined;
+  /**
+   * The time that a connection is kept without a request, in milliseconds.
+   *
+   * @default {5_000}
+   */
+  idleTimeout?: number | undefined;
+  /**
+   * The most topics.
+   *
+   * @default {10_000}
+   */
+  maxTopics?: number | undefined;
+  /**
+   * The most topics that were made with tokens of one subject.
+   *
+   * @default {1_000}
+   */
+  maxTopicsPerToken?: number | undefined;
+  /**
+   * The largest event, in bytes; of upstreams, in UTF-16 code units.
+   *
+   * @default {16_777_216}
+   */
+  maxEvent?: number | undefined;
+  /**
+   * The most events that one client may publish in a second, on average. Streams
+   * are read no faster than that.
+   *
+   * @default {10_000}
+   */
+  maxPublishRate?: number | undefined;
+  /**
+   * The most upstreams that requests have asked for: sources made by `PUT`, and
+   * requests to providers.
+   *
+   * @default {1_000}
+   */
+  maxUpstreams?: number | undefined;
+}
+
+/**
+ * The events that topics keep, and how long topics are kept.
+ *
+ * @example Half an hour
+ * ```ts
+ * import { createRelay, type RelayRetention } from "@rivulet/rivulet/relay";
+ *
+ * const retention: RelayRetention = { maxAge: 1_800_000 };
+ * await using _relay = createRelay({ port: 0, retention });
+ * ```
+ */
+export interface RelayRetention {
+  /**
+   * The most events that a topic keeps.
+   *
+   * @default {10_000}
+   */
+  maxEvents?: number | undefined;
+  /**
+   * The most bytes of encoded events that a topic keeps.
+   *
+   * @default {16_777_216}
+   */
+  maxBytes?: number | undefined;
+  /**
+   * The time that a topic keeps an event, in milliseconds.
+   *
+   * @default {Infinity}
+   */
+  maxAge?: number | undefined;
+  /**
+   * The time that an ended topic can be read, in milliseconds.
+   *
+   * @default {600_000}
+   */
+  endedTtl?: number | undefined;
+  /**
+   * The time that a topic is kept that was only asked for and has no subscriber,
+   * in milliseconds.
+   *
+   * @default {60_000}
+   */
+  awaitedTtl?: number | undefined;
+}
+
+/**
+ * The relay's conduct toward subscribers.
+ *
+ * @example Disconnect subscribers that read nothing for half a minute
+ * ```ts
+ * import { createRelay, type RelayDelivery } from "@rivulet/rivulet/relay";
+ *
+ * const delivery: RelayDelivery = { slowTimeout: 30_000, onSlow: "close" };
+ * await using _relay = createRelay({ port: 0, delivery });
+ * ```
+ */
+export interface RelayDelivery {
+  /**
+   * The time without anything else after which a subscriber is sent a sign of
+   * life, in milliseconds, and the interval of a WebSocket's pings. A WebSocket
+   * that answers none of two pings is closed.
+   *
+   * @default {15_000}
+   */
+  heartbeat?: number | undefined;
+  /**
+   * The time after which a subscriber is slow that has unread events and reads
+   * none of them, in milliseconds; up to a quarter more.
+   *
+   * @default {Infinity}
+   */
+  slowTimeout?: number | undefined;
+  /**
+   * The treatment of a slow subscriber. `"gap"`: when it reads again, it is told
+   * how many events it missed, and continues with new ones. `"close"`: its
+   * connection is closed (4408), and it may come back and resume.
+   *
+   * @default {"gap"}
+   */
+  onSlow?: "gap" | "close" | undefined;
+  /**
+   * Whether a topic can be subscribed to before it exists.
+   *
+   * @default {true}
+   */
+  awaitTopics?: boolean | undefined;
+}

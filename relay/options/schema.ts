@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+import { schemaOf, type Setting, settingsOf } from "./option.ts";
+import { commandRows, relayRows } from "./options.ts";
+
+const LOOPBACK = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/;
+
+/** Applies a rule on several options only where each of them is right by itself. */
+function where(...options: readonly string[]): {
+  when(payload: z.core.ParsePayload): boolean;
+} {
+  return {
+    when: ({ value, issues }) =>
+      typeof value === "object" && value !== null &&
+      !issues.some(({ code, path = [] }) =>
+        code !== "unrecognized_keys" && options.some((option) => {
+          const place = path.join(".");
+          return `${place}.`.startsWith(`${option}.`) ||
+            `${option}.`.startsWith(`${place}.`);
+        })
+      ),
+  };
+}
+
+function firstTwice(names: readonly string[]): string | undefined {
+  return names.find((name, index) => names.indexOf(name) !== index);
+}
+
+/** Accepts `RelayOptions`, and fills in the defaults. */
+export const relayOptions = schemaOf(relayRows).extend({
+  clock: z.custom<Clock>().default(systemClock),
+}).superRefine(({ host, rights }, context) => {
+  const { jwtKey, jwks, insecureOpen } = rights;
+  if (LOOPBACK.test(host) || insecureOpen || jwtKey || jwks) return;
+  context.addIssue({
+    code: "custom",
+    path: ["host"],
+    message:
+      `Expected a loopback address, as everybody who reaches another could read and write: set \`rights.jwtKey\` or \`rights.jwks\` to require tokens, or \`rights.insecureOpen\` to allow it; got '${host}'`,
+  });
+}, where("host", "rights.insecureOpen", "rights.jwtKey", "rights.jwks"))
+  .superRefine(({ rights: { jwtKey, jwks } }, context) => {
+    if (jwtKey === undefined || jwks === undefined) return;
+    context.addIssue({
+      code: "custom",
+      path: ["rights", "jwks"],
+      message: "Expected one of `rights.jwtKey` and `rights.jwks`, got both",
+    });
+  }, where("rights.jwtKey", "rights.jwks"))
+  .superRefine(({ sources, fixtures }, context) => {
+    const twice = firstTwice([...sources, ...fixtures].map(({ name }) => name));
+    if (twice === undefined) return;
+    context.addIssue({
+      code: "custom",
+      path: ["sources"],
+      message:
+        `Expected one of \`sources\` and \`fixtures\` for each topic: '${twice}' has two`,
+    });
+  }, where("sources", "fixtures"))
+  .superRefine(({ gateway: { providers } }, context) => {
+    const twice = firstTwice(providers.map(({ name }) => name));
+    if (twice === undefined) return;
+    context.addIssue({
+      code: "custom",
+      path: ["gateway", "providers"],
+      message: `Expected one provider of each name: there are two '${twice}'`,
+    });
+  }, where("gateway.providers"));
+
+/** The options of a relay, complete. */
+export type CompleteRelayOptions = z.output<typeof relayOptions>;
+
+/** Accepts the options of a relay, and those that only its command line has. */
+export const commandOptions = relayOptions.safeExtend(
+  schemaOf(commandRows).shape,
+);
+
+/** The options of the command line, complete. */
+export type CommandOptions = z.output<typeof commandOptions>;
+
+/** Every option of the command line. A clock is for tests only. */
+export const settings: readonly Setting[] = settingsOf({
+  ...relayRows,
+  ...commandRows,
+});
