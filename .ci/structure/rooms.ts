@@ -29,6 +29,12 @@ const OPTIONS = "relay/options.ts";
 const CONFIG = "relay/config/";
 const RELAY = "relay/relay.ts";
 
+/** What any code over fetch may import. */
+const CORE = [FETCH, SSE];
+
+/** What any code that a client's requests reach may import. */
+const COMMON = [RIGHTS, LIMITS, METRICS, LOGS, TRACES, PROBLEM];
+
 /**
  * The rooms of the package, from the lowest up. A module belongs to the room with
  * the longest path that it is below; each has to belong to one.
@@ -36,39 +42,39 @@ const RELAY = "relay/relay.ts";
 export const ROOMS: readonly Room[] = [
   { path: SSE, why: "text to events and back, without I/O", may: [] },
   { path: FETCH, why: "requests that answer with events", may: [SSE] },
-  { path: MODEL, why: "language models over fetch", may: [FETCH, SSE] },
+  { path: MODEL, why: "language models over fetch", may: CORE },
   {
     path: "src/testing/",
     why: "doubles for tests of users: they stand in for what fetch reaches",
-    may: [FETCH, SSE],
+    may: CORE,
   },
-  { path: "mod.ts", why: "the core's API", may: [FETCH, SSE] },
+  { path: "mod.ts", why: "the core's API", may: CORE },
   {
     path: "relay/client/",
     why: "the subscriber's library: it runs in browsers, without the relay",
-    may: [FETCH, SSE],
+    may: CORE,
   },
   { path: PROBLEM, why: "a refusal, as HTTP has it", may: [] },
   {
     path: TOPICS,
     why: "topics and their logs: they know nobody that fills or reads them",
-    may: [FETCH, SSE],
+    may: CORE,
   },
   {
     path: STORES,
     why: "where topics live, behind the interfaces of topics/",
-    may: [TOPICS, FETCH, SSE],
+    may: [TOPICS, ...CORE],
   },
   {
     path: DELIVERY,
     why: "the engine: it knows topics, and neither rights, limits nor doors",
-    may: [TOPICS, MODEL, FETCH, SSE],
+    may: [TOPICS, MODEL, ...CORE],
   },
   { path: RIGHTS, why: "tokens, and what they allow", may: [PROBLEM, FETCH] },
   {
     path: LIMITS,
     why: "what a client may cost",
-    may: [PROBLEM, FETCH, SSE],
+    may: [PROBLEM, ...CORE],
   },
   { path: LOGS, why: "lines for the operator", may: [FETCH] },
   { path: TRACES, why: "spans for the operator", may: [FETCH] },
@@ -80,48 +86,22 @@ export const ROOMS: readonly Room[] = [
   {
     path: SOURCES,
     why: "what fills topics from outside",
-    may: [TOPICS, LIMITS, METRICS, LOGS, TRACES, PROBLEM, FETCH, SSE],
+    may: [TOPICS, LIMITS, METRICS, TRACES, ...CORE],
   },
   {
     path: GATEWAY,
     why: "a caller, a provider, a topic",
-    may: [
-      SOURCES,
-      TOPICS,
-      RIGHTS,
-      LIMITS,
-      METRICS,
-      LOGS,
-      TRACES,
-      PROBLEM,
-      MODEL,
-      FETCH,
-      SSE,
-    ],
+    may: [SOURCES, TOPICS, ...COMMON, MODEL, ...CORE],
   },
   {
     path: DOORS,
     why: "the ways in: HTTP, WebSocket, SSE",
-    may: [
-      GATEWAY,
-      SOURCES,
-      DELIVERY,
-      TOPICS,
-      RIGHTS,
-      LIMITS,
-      METRICS,
-      LOGS,
-      TRACES,
-      PROBLEM,
-      MODEL,
-      FETCH,
-      SSE,
-    ],
+    may: [GATEWAY, SOURCES, DELIVERY, TOPICS, ...COMMON, ...CORE],
   },
   {
     path: OPTIONS,
     why: "the options of a relay: each room says what a valid one is",
-    may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, LIMITS, FETCH, SSE],
+    may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, LIMITS, ...CORE],
   },
   {
     path: RELAY,
@@ -134,20 +114,14 @@ export const ROOMS: readonly Room[] = [
       DELIVERY,
       STORES,
       TOPICS,
-      RIGHTS,
-      LIMITS,
-      METRICS,
-      LOGS,
-      TRACES,
-      PROBLEM,
-      FETCH,
-      SSE,
+      ...COMMON,
+      ...CORE,
     ],
   },
   {
     path: "relay/mod.ts",
     why: "the API for embedding",
-    may: [RELAY, OPTIONS, SOURCES, TOPICS, FETCH, SSE],
+    may: [RELAY, OPTIONS, SOURCES, TOPICS, ...CORE],
   },
   {
     path: CONFIG,
@@ -172,7 +146,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: "relay/replay.ts",
     why: "the command that prints recordings",
-    may: [CONFIG, GATEWAY, SOURCES, MODEL, FETCH, SSE],
+    may: [CONFIG, GATEWAY, SOURCES, MODEL, ...CORE],
   },
 ];
 
@@ -185,23 +159,19 @@ function isRuled(path: string): boolean {
  * Finds imports that a room may not have, and modules that are in no room.
  *
  * @param tree The modules.
- * @param rooms The rooms.
  * @returns A failure for each, with its file and line.
  */
-export function findWrongArrows(
-  { modules, arrows }: Tree,
-  rooms: readonly Room[] = ROOMS,
-): string[] {
+export function findWrongArrows({ modules, arrows }: Tree): string[] {
   const failures: string[] = [];
   for (const path of modules.keys()) {
     if (!isRuled(path)) continue;
-    const room = roomOf(path, rooms);
+    const room = roomOf(path);
     if (!room) {
       failures.push(`${path}:1: is in no room of .ci/structure/rooms.ts`);
       continue;
     }
     for (const { line, to } of arrows.get(path) ?? []) {
-      const other = roomOf(to, rooms);
+      const other = roomOf(to);
       if (other === room || other && room.may.includes(other.path)) continue;
       failures.push(`${path}:${line}: ${room.path} may not import ${to}`);
     }
@@ -209,8 +179,8 @@ export function findWrongArrows(
   return failures;
 }
 
-function roomOf(path: string, rooms: readonly Room[]): Room | undefined {
-  const around = rooms.filter((room) =>
+function roomOf(path: string): Room | undefined {
+  const around = ROOMS.filter((room) =>
     room.path.endsWith("/") ? path.startsWith(room.path) : path === room.path
   );
   return around.sort((a, b) => b.path.length - a.path.length)[0];

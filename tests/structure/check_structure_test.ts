@@ -147,13 +147,17 @@ export interface ReadOptions {
   readonly inner: Inner;
 }
 export interface Forgotten {}
+export const DEFAULT = 1;
 /** Takes no Forgotten. */
-export function read(options: ReadOptions): void {}
+export function read(options: ReadOptions, more = DEFAULT): void {}
 `,
       }),
       [],
     ),
-    ["relay/b.ts:5: nothing imports the export 'Forgotten'"],
+    [
+      "relay/b.ts:5: nothing imports the export 'Forgotten'",
+      "relay/b.ts:6: nothing imports the export 'DEFAULT'",
+    ],
   );
 });
 
