@@ -7,13 +7,13 @@ import {
   HttpStatusError,
   UnexpectedResponseError,
 } from "../../src/fetch/errors.ts";
-import { streamEvents } from "../../src/fetch/event_stream.ts";
+import type { EventStream } from "../../src/fetch/event_stream.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import type {
   ReconnectContext,
   ReconnectDecision,
 } from "../../src/fetch/reconnect.ts";
-import type { EventStream } from "../../src/fetch/reconnecting_stream.ts";
+import { streamEvents } from "../../src/fetch/stream_events.ts";
 import type { RetryNotice } from "../../src/fetch/stream_options.ts";
 import type { EndStatus, Topic } from "../topics/topic.ts";
 import type { GuardedFetch } from "./guard/guarded_fetch.ts";

@@ -3,13 +3,13 @@ import type { ServerSentEvent } from "../sse/event.ts";
 import type { EventReader } from "../sse/event_reader.ts";
 import { readEvents } from "../sse/read_events.ts";
 import { HttpStatusError } from "./errors.ts";
-import { streamEvents } from "./event_stream.ts";
+import type { EventStream } from "./event_stream.ts";
 import type {
   ReconnectContext,
   ReconnectDecision,
   ReconnectPolicy,
 } from "./reconnect.ts";
-import type { EventStream } from "./reconnecting_stream.ts";
+import { streamEvents } from "./stream_events.ts";
 import type { StreamEventsOptions } from "./stream_options.ts";
 
 /** What a {@linkcode FetchEventSource} may be given beside its URL. */

@@ -1,184 +1,119 @@
 // This module is browser compatible.
-import {
-  type EventStream,
-  ReconnectingEventStream,
-} from "./reconnecting_stream.ts";
-import type {
-  StreamEventsOptions,
-  TypedStreamEventsOptions,
-  Varying,
-} from "./stream_options.ts";
-import type { EventSchemas, InvalidEvent, ValidEvent } from "./typed_event.ts";
+import type { ServerSentEvent } from "../sse/event.ts";
+import type { StreamResponse } from "./connection.ts";
+import type { StreamCounters } from "./stream_options.ts";
 
 /**
- * Requests an event stream whose events are JSON, each type with its schema; an
- * event that is not valid is yielded as what it is.
+ * The events of one stream, as {@linkcode streamEvents} returns them, over as
+ * many connections as it takes.
  *
- * @typeParam Schemas The schemas, by type of event.
- * @param input The URL to ask, or a request for it.
- * @param options The schemas, and everything else.
- * @returns The events, to be iterated: a union by `ok`, and then by type.
+ * The stream is pulled, by one consumer: it connects when it is first asked for
+ * something, and reads on only when every event that has come was taken, so a
+ * consumer that is slow slows the server down. Leaving a `for await` loop,
+ * {@linkcode EventStream.cancel} and `await using` close the connection.
  *
- * @example Pass over what is not valid
+ * It ends once. At the end of the body, or when it is cancelled, every further
+ * call is answered with `done`; after an error, every further call throws that
+ * same error, so that no failure can pass for an end.
+ *
+ * @typeParam T The events: {@linkcode ServerSentEvent} unless there are schemas.
+ *
+ * @example Look at the answer first
  * ```ts
  * import { streamEvents } from "@rivulet/rivulet/fetch";
  * import { assertEquals } from "@std/assert";
- * import { z } from "zod";
  *
- * const events = streamEvents("https://example.com/", {
- *   schemas: { tick: z.number() },
- *   onInvalid: "yield",
+ * await using events = streamEvents("https://example.com/events", {
+ *   fetch: () =>
+ *     Promise.resolve(
+ *       new Response("id: 1\ndata: a\n\ndata: b\n\n", {
+ *         headers: { "Content-Type": "text/event-stream", "X-Request-Id": "r1" },
+ *       }),
+ *     ),
  *   reconnect: false,
- *   fetch: () =>
- *     Promise.resolve(
- *       new Response("event: tick\ndata: x\n\nevent: tick\ndata: 2\n\n", {
- *         headers: { "Content-Type": "text/event-stream" },
- *       }),
- *     ),
  * });
- * const ticks: number[] = [];
- * for await (const event of events) if (event.ok) ticks.push(event.data);
- * assertEquals(ticks, [2]);
+ * assertEquals(events.state, "idle");
+ * const { headers } = await events.open();
+ * assertEquals(events.state, "open");
+ * assertEquals(headers.get("X-Request-Id"), "r1");
+ *
+ * assertEquals((await events.next()).value?.data, "a");
+ * assertEquals(events.lastEventId, "1");
+ * assertEquals((await events.nextBatch())?.length, 1);
+ * assertEquals(await events.nextBatch(), undefined);
+ * assertEquals(events.state, "closed");
  * ```
  */
-export function streamEvents<Schemas extends EventSchemas>(
-  input: Varying<string | URL | Request>,
-  options: TypedStreamEventsOptions<Schemas> & { onInvalid: "yield" },
-): EventStream<ValidEvent<Schemas> | InvalidEvent>;
-/**
- * Requests an event stream whose events are JSON, each type with its schema; an
- * event that is not valid ends the stream with an
- * {@linkcode EventValidationError}.
- *
- * @typeParam Schemas The schemas, by type of event.
- * @param input The URL to ask, or a request for it.
- * @param options The schemas, and everything else.
- * @returns The events, to be iterated: a union by type.
- *
- * @example A union by type of event
- * ```ts
- * import { streamEvents } from "@rivulet/rivulet/fetch";
- * import { assertEquals } from "@std/assert";
- * import { z } from "zod";
- *
- * const events = streamEvents("https://example.com/", {
- *   schemas: {
- *     progress: z.object({ done: z.number() }),
- *     result: z.string(),
- *   },
- *   sentinel: "[DONE]",
- *   fetch: () =>
- *     Promise.resolve(
- *       new Response(
- *         'event: progress\ndata: {"done":0.5}\n\nevent: result\ndata: "ok"\n\ndata: [DONE]\n\n',
- *         { headers: { "Content-Type": "text/event-stream" } },
- *       ),
- *     ),
- * });
- * const seen: string[] = [];
- * for await (const event of events) {
- *   if (event.event === "progress") seen.push(event.data.done.toFixed(2));
- *   else seen.push(event.data);
- * }
- * assertEquals(seen, ["0.50", "ok"]);
- * ```
- */
-export function streamEvents<Schemas extends EventSchemas>(
-  input: Varying<string | URL | Request>,
-  options: TypedStreamEventsOptions<Schemas> & {
-    onInvalid?: "throw" | undefined;
-  },
-): EventStream<ValidEvent<Schemas>>;
-/**
- * Requests an event stream whose events are JSON, each type with its schema;
- * what is done with an event that is not valid is known when the program runs.
- *
- * @typeParam Schemas The schemas, by type of event.
- * @param input The URL to ask, or a request for it.
- * @param options The schemas, and everything else.
- * @returns The events, to be iterated: a union by `ok`, and then by type.
- */
-export function streamEvents<Schemas extends EventSchemas>(
-  input: Varying<string | URL | Request>,
-  options: TypedStreamEventsOptions<Schemas>,
-): EventStream<ValidEvent<Schemas> | InvalidEvent>;
-/**
- * Requests an event stream, and connects again where it breaks off.
- *
- * Nothing is sent before the first call to `next`, `nextBatch` or `open`. The
- * answer is an event stream if its status is 200 and its type
- * `text/event-stream`; any other is an error that shows what it was.
- *
- * A GET without a body is made again, as its {@linkcode ReconnectPolicy} says,
- * when the connection breaks or the server ends it, on 408, 425, 429 and 5xx,
- * and where the server is silent for too long: after the last event id, not
- * sooner than the server asked for, and never sooner than `minTimeout`. Status
- * 204 ends the stream; any other status, another type, an event that is too
- * large or not valid, and whatever a callback throws, end it with that error.
- *
- * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#the-eventsource-interface | HTML Standard, section 9.2.2}
- *
- * @param input The URL to ask, or a request for it.
- * @param options The rest of the request, limits, callbacks.
- * @returns The events, to be iterated.
- * @throws {TypeError} If the URL, the method, a header or `onTooLarge` is
- * invalid, or a body is given with the method GET.
- * @throws {RangeError} If a timeout is negative or no number, or `maxEventSize`
- * is not a positive integer.
- *
- * @example Iterate over events
- * ```ts
- * import { streamEvents } from "@rivulet/rivulet/fetch";
- * import { assertEquals } from "@std/assert";
- *
- * await using server = Deno.serve({ port: 0, onListen() {} }, () =>
- *   new Response("data: hello\n\nevent: bye\ndata: 1\n\n", {
- *     headers: { "Content-Type": "text/event-stream" },
- *   }));
- *
- * const events = [];
- * for await (
- *   const event of streamEvents(`http://localhost:${server.addr.port}/`)
- * ) {
- *   events.push(event);
- *   if (event.event === "bye") break;
- * }
- * assertEquals(events, [
- *   { event: "message", data: "hello", id: "" },
- *   { event: "bye", data: "1", id: "" },
- * ]);
- * ```
- *
- * @example Post a question, and give up when nothing comes for a minute
- * ```ts
- * import { streamEvents } from "@rivulet/rivulet/fetch";
- * import { assertEquals } from "@std/assert";
- *
- * const events = streamEvents("https://example.com/ask", {
- *   method: "POST",
- *   headers: { "Content-Type": "application/json" },
- *   body: JSON.stringify({ question: "Why is the sky blue?" }),
- *   idleTimeout: 60_000,
- *   fetch: () =>
- *     Promise.resolve(
- *       new Response("data: Rayleigh\n\n", {
- *         headers: { "Content-Type": "text/event-stream" },
- *       }),
- *     ),
- * });
- * assertEquals((await events.next()).value?.data, "Rayleigh");
- * assertEquals((await events.next()).done, true);
- * ```
- */
-export function streamEvents(
-  input: Varying<string | URL | Request>,
-  options?: StreamEventsOptions & { schemas?: never },
-): EventStream;
-export function streamEvents(
-  input: Varying<string | URL | Request>,
-  options:
-    & StreamEventsOptions
-    & Partial<TypedStreamEventsOptions<EventSchemas>> = {},
-): EventStream<unknown> {
-  return new ReconnectingEventStream(input, options);
+export interface EventStream<T = ServerSentEvent>
+  extends AsyncIterableIterator<T, undefined, undefined> {
+  /**
+   * How far the stream is: `"idle"` until it is asked for something,
+   * `"connecting"` until an event stream was accepted, `"waiting"` before
+   * another request, `"closed"` once it has ended, whyever.
+   */
+  readonly state: "idle" | "connecting" | "open" | "waiting" | "closed";
+  /** How much has come; it counts on. */
+  readonly counters: StreamCounters;
+  /**
+   * The last event id as of the events that were taken: what a request that
+   * goes on from there sends as `Last-Event-ID`, `""` for none.
+   */
+  readonly lastEventId: string;
+  /**
+   * The reconnection time that the stream has asked for last, in milliseconds
+   * from 0 to 2^31-1; `undefined` if it never has.
+   */
+  readonly reconnectionTime: number | undefined;
+  /**
+   * Connects, if that has not been done; again and again, as the policy has it.
+   *
+   * @returns The first answer that turned out to be an event stream.
+   * @throws {EventStreamError} If there was no answer, or another.
+   * @throws {unknown} The reason of the signal, or of `cancel`, if it came first.
+   */
+  open(): Promise<StreamResponse>;
+  /**
+   * Takes the next event, connecting first if need be.
+   *
+   * @returns The event, or `done` at the end.
+   * @throws {EventStreamError} If there was no answer, or another, or the
+   * stream broke off or fell silent.
+   * @throws {EventTooLargeError} If an event is over `maxEventSize`.
+   * @throws {EventValidationError} If the data of an event is not valid.
+   * @throws {OneShotBodyError} If the body would have to be sent once more.
+   * @throws {unknown} The signal's reason, or what a callback threw.
+   */
+  next(): Promise<IteratorResult<T, undefined>>;
+  /**
+   * Takes every event that has come, waiting until there is at least one.
+   *
+   * For whoever handles many events at once, this saves a promise for each. It
+   * throws what {@linkcode EventStream.next} does.
+   *
+   * @returns One event or more, or `undefined` at the end.
+   */
+  nextBatch(): Promise<T[] | undefined>;
+  /**
+   * Ends the stream, and closes the connection. Calls that are waiting for an
+   * event are answered with `done`; a call to {@linkcode EventStream.open} that
+   * is waiting throws the reason. Does nothing once the stream has ended.
+   *
+   * @param reason Why. Default: an `AbortError`.
+   * @returns Resolves when nothing of the stream is left.
+   */
+  cancel(reason?: unknown): Promise<void>;
+  /**
+   * Ends the stream, as {@linkcode EventStream.cancel} does.
+   *
+   * @returns `done`.
+   */
+  return(): Promise<IteratorReturnResult<undefined>>;
+  /** Ends the stream, as {@linkcode EventStream.cancel} does. */
+  [Symbol.asyncDispose](): Promise<void>;
+  /**
+   * For `for await`.
+   *
+   * @returns This stream.
+   */
+  [Symbol.asyncIterator](): EventStream<T>;
 }

@@ -8,7 +8,6 @@ export * from "./errors.ts";
 export type { StreamResponse } from "./connection.ts";
 export * from "./event_source.ts";
 export * from "./event_stream.ts";
-export type { EventStream } from "./reconnecting_stream.ts";
 export type {
   DisconnectReason,
   ReconnectContext,
@@ -17,6 +16,7 @@ export type {
 } from "./reconnect.ts";
 export type { RetryPolicy } from "./retry.ts";
 export * from "./standard_schema.ts";
+export * from "./stream_events.ts";
 export * from "./stream_options.ts";
 export {
   type EventSchemas,

@@ -6,6 +6,7 @@ import { abortable } from "./abortable.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Connection, type StreamResponse } from "./connection.ts";
 import { OneShotBodyError } from "./errors.ts";
+import type { EventStream } from "./event_stream.ts";
 import { AdaptiveTimeout } from "./heartbeat.ts";
 import {
   type CompleteReconnectPolicy,
@@ -17,10 +18,8 @@ import {
 import { wait } from "./retry.ts";
 import type {
   RequestContext,
-  StreamCounters,
   StreamEventsOptions,
   TypedStreamEventsOptions,
-  Varying,
 } from "./stream_options.ts";
 import {
   type EventSchemas,
@@ -30,120 +29,8 @@ import {
   type ValidEvent,
 } from "./typed_event.ts";
 
-/**
- * The events of one stream, as {@linkcode streamEvents} returns them, over as
- * many connections as it takes.
- *
- * The stream is pulled, by one consumer: it connects when it is first asked for
- * something, and reads on only when every event that has come was taken, so a
- * consumer that is slow slows the server down. Leaving a `for await` loop,
- * {@linkcode EventStream.cancel} and `await using` close the connection.
- *
- * It ends once. At the end of the body, or when it is cancelled, every further
- * call is answered with `done`; after an error, every further call throws that
- * same error, so that no failure can pass for an end.
- *
- * @typeParam T The events: {@linkcode ServerSentEvent} unless there are schemas.
- *
- * @example Look at the answer first
- * ```ts
- * import { streamEvents } from "@rivulet/rivulet/fetch";
- * import { assertEquals } from "@std/assert";
- *
- * await using events = streamEvents("https://example.com/events", {
- *   fetch: () =>
- *     Promise.resolve(
- *       new Response("id: 1\ndata: a\n\ndata: b\n\n", {
- *         headers: { "Content-Type": "text/event-stream", "X-Request-Id": "r1" },
- *       }),
- *     ),
- *   reconnect: false,
- * });
- * assertEquals(events.state, "idle");
- * const { headers } = await events.open();
- * assertEquals(events.state, "open");
- * assertEquals(headers.get("X-Request-Id"), "r1");
- *
- * assertEquals((await events.next()).value?.data, "a");
- * assertEquals(events.lastEventId, "1");
- * assertEquals((await events.nextBatch())?.length, 1);
- * assertEquals(await events.nextBatch(), undefined);
- * assertEquals(events.state, "closed");
- * ```
- */
-export interface EventStream<T = ServerSentEvent>
-  extends AsyncIterableIterator<T, undefined, undefined> {
-  /**
-   * How far the stream is: `"idle"` until it is asked for something,
-   * `"connecting"` until an event stream was accepted, `"waiting"` before
-   * another request, `"closed"` once it has ended, whyever.
-   */
-  readonly state: "idle" | "connecting" | "open" | "waiting" | "closed";
-  /** How much has come; it counts on. */
-  readonly counters: StreamCounters;
-  /**
-   * The last event id as of the events that were taken: what a request that
-   * goes on from there sends as `Last-Event-ID`, `""` for none.
-   */
-  readonly lastEventId: string;
-  /**
-   * The reconnection time that the stream has asked for last, in milliseconds
-   * from 0 to 2^31-1; `undefined` if it never has.
-   */
-  readonly reconnectionTime: number | undefined;
-  /**
-   * Connects, if that has not been done; again and again, as the policy has it.
-   *
-   * @returns The first answer that turned out to be an event stream.
-   * @throws {EventStreamError} If there was no answer, or another.
-   * @throws {unknown} The reason of the signal, or of `cancel`, if it came first.
-   */
-  open(): Promise<StreamResponse>;
-  /**
-   * Takes the next event, connecting first if need be.
-   *
-   * @returns The event, or `done` at the end.
-   * @throws {EventStreamError} If there was no answer, or another, or the
-   * stream broke off or fell silent.
-   * @throws {EventTooLargeError} If an event is over `maxEventSize`.
-   * @throws {EventValidationError} If the data of an event is not valid.
-   * @throws {OneShotBodyError} If the body would have to be sent once more.
-   * @throws {unknown} The signal's reason, or what a callback threw.
-   */
-  next(): Promise<IteratorResult<T, undefined>>;
-  /**
-   * Takes every event that has come, waiting until there is at least one.
-   *
-   * For whoever handles many events at once, this saves a promise for each. It
-   * throws what {@linkcode EventStream.next} does.
-   *
-   * @returns One event or more, or `undefined` at the end.
-   */
-  nextBatch(): Promise<T[] | undefined>;
-  /**
-   * Ends the stream, and closes the connection. Calls that are waiting for an
-   * event are answered with `done`; a call to {@linkcode EventStream.open} that
-   * is waiting throws the reason. Does nothing once the stream has ended.
-   *
-   * @param reason Why. Default: an `AbortError`.
-   * @returns Resolves when nothing of the stream is left.
-   */
-  cancel(reason?: unknown): Promise<void>;
-  /**
-   * Ends the stream, as {@linkcode EventStream.cancel} does.
-   *
-   * @returns `done`.
-   */
-  return(): Promise<IteratorReturnResult<undefined>>;
-  /** Ends the stream, as {@linkcode EventStream.cancel} does. */
-  [Symbol.asyncDispose](): Promise<void>;
-  /**
-   * For `for await`.
-   *
-   * @returns This stream.
-   */
-  [Symbol.asyncIterator](): EventStream<T>;
-}
+/** Something, or a function that makes it anew for every request. */
+type Varying<T> = T | ((context: RequestContext) => T | Promise<T>);
 
 /** How a stream has ended: well, or with an error. */
 type End = { readonly ok: true } | {

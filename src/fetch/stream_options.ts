@@ -25,26 +25,6 @@ export interface RequestContext {
 }
 
 /**
- * Something, or a function that makes it anew for every request.
- *
- * @typeParam T What it is.
- *
- * @example A fresh token for every request
- * ```ts
- * import { streamEvents, type Varying } from "@rivulet/rivulet/fetch";
- *
- * const newToken = () => Promise.resolve("secret");
- * const headers: Varying<HeadersInit> = async () => ({
- *   Authorization: `Bearer ${await newToken()}`,
- * });
- * streamEvents("https://example.com/", { headers });
- * ```
- */
-export type Varying<T> =
-  | T
-  | ((context: RequestContext) => T | Promise<T>);
-
-/**
  * What a stream is about to do, and why.
  *
  * @example One line for a log
@@ -111,7 +91,12 @@ export interface StreamEventsOptions {
    *
    * @default {undefined}
    */
-  headers?: Varying<HeadersInit | undefined>;
+  headers?:
+    | HeadersInit
+    | ((
+      context: RequestContext,
+    ) => HeadersInit | undefined | Promise<HeadersInit | undefined>)
+    | undefined;
   /**
    * The body of the request, in place of that of a `Request`.
    *
@@ -125,7 +110,13 @@ export interface StreamEventsOptions {
    *
    * @default {undefined}
    */
-  body?: Varying<BodyInit | null | undefined>;
+  body?:
+    | BodyInit
+    | ((
+      context: RequestContext,
+    ) => BodyInit | null | undefined | Promise<BodyInit | null | undefined>)
+    | null
+    | undefined;
   /**
    * Ends the stream: whatever is waiting for it, or else the next call, throws
    * the signal's reason. So does the signal of a `Request`, unless a function

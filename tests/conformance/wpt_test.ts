@@ -34,7 +34,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { FetchEventSource } from "../../src/fetch/event_source.ts";
-import { streamEvents } from "../../src/fetch/event_stream.ts";
+import { streamEvents } from "../../src/fetch/stream_events.ts";
 import type { ReconnectPolicy } from "../../src/fetch/reconnect.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import {

@@ -5,7 +5,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { WebSocket as WsWebSocket } from "ws";
 import { z } from "zod";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { streamEvents } from "../../../src/fetch/event_stream.ts";
+import { streamEvents } from "../../../src/fetch/stream_events.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 
 const event = (data: string) => ({ event: "message", data, id: "" });

@@ -9,7 +9,6 @@ import {
   type ServerSentEvent,
   streamEvents,
   type StreamEventsOptions,
-  type Varying,
 } from "../../../src/fetch/mod.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import {
@@ -28,7 +27,7 @@ export interface ScriptedStreamOptions
   extends Omit<StreamEventsOptions, "reconnect"> {
   /** Without chance, unless it says otherwise. */
   readonly reconnect?: boolean | ReconnectPolicy | undefined;
-  readonly input?: Varying<string | URL | Request>;
+  readonly input?: Parameters<typeof streamEvents>[0];
   readonly afterLast?: "throw" | "repeat";
   /** What the clock shows at first. */
   readonly now?: number;
