@@ -2,7 +2,7 @@
 // else, and a relay answers its examples as they are written.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { STATUS_CODE } from "@std/http/status";
-import { CLOSE_CODES } from "../../relay/doors/websocket/close_codes.ts";
+import { CLOSINGS } from "../../relay/doors/websocket/close_codes.ts";
 import { REFUSAL_REASONS } from "../../relay/metrics/refusal_reason.ts";
 import {
   type Block,
@@ -98,8 +98,11 @@ Deno.test("PROTOCOL.md has the status of each error code", async () => {
 });
 
 Deno.test("PROTOCOL.md has each close code of the code, and no other", () => {
-  const codes = [...CLOSE_CODES].map(String).sort();
-  assertEquals(firstColumn(sections.websocket, "code"), codes);
+  const inCode = Object.values(CLOSINGS)
+    .map(({ code, reconnect }) => `${code} ${reconnect ? "yes" : "no"}`);
+  const inPage = tableOf(sections.websocket, "code")
+    .map((row) => `${codeIn(row["code"])} ${row["resume"]}`);
+  assertEquals(inPage.sort(), [...new Set(inCode)].sort());
 });
 
 Deno.test("PROTOCOL.md has each message of the code, and no other", async () => {
