@@ -1,6 +1,36 @@
 /**
- * A relay to embed: topics that are filled from SSE upstreams, files and
- * requests, and followed over WebSocket and SSE.
+ * The relay, to embed in a program: a server that turns event streams into topics
+ * which any number of subscribers follow.
+ *
+ * {@linkcode createRelay} makes one. SSE upstreams (`sources`), recorded streams
+ * (`fixtures`), model providers (`providers`) and requests fill its topics. So does
+ * the program itself, by `relay.topics`. Subscribers follow a topic over WebSocket
+ * or SSE from any position that is retained, and learn how it ended. PROTOCOL.md
+ * in the repository describes the protocol, and `./client` has the subscriber's
+ * side.
+ *
+ * Without a key, a relay listens on loopback only. It keeps topics in memory.
+ * To run a relay without a program of your own, use `./cli`.
+ *
+ * @example Fill a topic and read it
+ * ```ts
+ * import { subscribe } from "@rivulet/rivulet/client";
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const { url } = await relay.listen();
+ *
+ * const topic = relay.topics.create("builds");
+ * topic.append([{ event: "step", data: "lint", id: "" }]);
+ * topic.end("complete");
+ *
+ * const seen: string[] = [];
+ * for await (const message of subscribe(`${url}/topics/builds`)) {
+ *   if (message.type === "event") seen.push(message.data);
+ * }
+ * assertEquals(seen, ["lint"]);
+ * ```
  *
  * @module
  */

@@ -1,7 +1,45 @@
 // This module is browser compatible.
 /**
- * The subscriber's side of a relay: follow topics over a WebSocket that
- * reconnects, resumes where the consumer stands, and never runs ahead of it.
+ * The library for subscribers of a relay, for browsers, Deno, Node and Bun.
+ *
+ * {@linkcode subscribe} follows one topic and {@linkcode connect} many topics over
+ * one WebSocket. A subscription is read with `for await`. It reconnects by itself
+ * and resumes after the last message that you took, so that each event comes once
+ * and in order. Where events are missing, it yields a `gap`. The relay sends at
+ * most a window ahead of you (256 KiB), so that a slow consumer costs no memory.
+ *
+ * The loop ends when the topic ends. It throws a {@linkcode SubscriptionError} if
+ * the topic has `failed` or was `truncated`, if the relay refuses the
+ * subscription, or if no further attempt may be made. Leaving the loop closes the
+ * subscription; `cancel()` stops the topic itself, for everybody.
+ *
+ * A browser needs no proxy for this: the token travels as a WebSocket subprotocol.
+ * The relay has to be started with `--origin` for pages of another host.
+ *
+ * @example Follow a topic and come back for the rest
+ * ```ts
+ * import { subscribe } from "@rivulet/rivulet/client";
+ * import { createRelay } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const { url } = await relay.listen();
+ * const topic = relay.topics.create("news");
+ * topic.append(["a", "b"].map((data) => ({ event: "message", data, id: "" })));
+ * topic.end("complete");
+ *
+ * let position: string | undefined;
+ * for await (const message of subscribe(`${url}/topics/news`)) {
+ *   if (message.type !== "event") continue;
+ *   position = message.position; // "<epoch>:1"
+ *   break;
+ * }
+ * const rest = subscribe(`${url}/topics/news`, { after: position });
+ * const { value } = await rest.next();
+ * assertEquals(value?.type === "event" && value.data, "b");
+ * assertEquals((await rest.next()).done, true);
+ * assertEquals(rest.end, { status: "complete" });
+ * ```
  *
  * @module
  */

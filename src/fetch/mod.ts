@@ -1,5 +1,41 @@
 /**
- * Event streams over `fetch`, connected to again where they break off.
+ * Event streams over `fetch`: one request, or as many as it takes.
+ *
+ * {@linkcode streamEvents} makes a request and yields its events. A GET without a
+ * body reconnects: after a broken connection, after the server has ended the
+ * stream, and on 408, 425, 429 and 5xx, from the last event id and with jitter. A
+ * POST is made once, unless you give a policy. Timeouts watch the connection, the
+ * bytes and the events. With `schemas`, events are typed by their name.
+ *
+ * {@linkcode FetchEventSource} has the interface of `EventSource` on top of it.
+ *
+ * Each failure is a subclass of {@linkcode EventStreamError} with a `code`, and
+ * with the status, headers and beginning of the body where there are any. Keys are
+ * removed. Everything that waits takes a {@linkcode Clock}, so that tests need not
+ * wait: see `./testing`.
+ *
+ * @example Tell a refusal from a broken connection
+ * ```ts
+ * import { HttpStatusError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { ScriptedFetch } from "@rivulet/rivulet/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const script = new ScriptedFetch([{ status: 404 }]);
+ * let status: number | undefined;
+ * try {
+ *   for await (
+ *     const event of streamEvents("https://example.com/events", {
+ *       headers: { Authorization: "Bearer secret" },
+ *       idleTimeout: 60_000,
+ *       fetch: script.fetch,
+ *     })
+ *   ) console.log(event.event, event.data);
+ * } catch (error) {
+ *   if (!(error instanceof HttpStatusError)) throw error;
+ *   status = error.status;
+ * }
+ * assertEquals(status, 404);
+ * ```
  *
  * @module
  */

@@ -1,6 +1,41 @@
 /**
- * Language models, streamed: one client for the providers that speak OpenAI's
+ * Language models, streamed: one client for providers that speak OpenAI's
  * Responses or Chat Completions API.
+ *
+ * {@linkcode ModelClient} sends a {@linkcode Prompt} and yields the same
+ * {@linkcode ResponseEvent}s for both APIs. Every stream ends exactly once, at
+ * once, and says how: with `completed`, with `incomplete` and its reason, or with
+ * a {@linkcode ModelError} whose `code` and `retryable` tell what to do. A stream
+ * that merely stops is an error (`truncated`), not an answer.
+ *
+ * {@linkcode aggregate} turns the events into whole items, and
+ * {@linkcode snapshot} tells what has come so far. {@linkcode providers} has the
+ * URL and the key's environment variable of known providers. With `fixture`, or
+ * `RIVULET_SSE_FIXTURE` in the environment, answers come from a file.
+ *
+ * @example Ask a model
+ * ```ts
+ * import { ModelClient, providers, user } from "@rivulet/rivulet/model";
+ * import { HostileProvider } from "@rivulet/rivulet/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const provider = new HostileProvider(); // stands for the real one here
+ * const client = new ModelClient({
+ *   model: "gpt-5",
+ *   provider: { ...providers.openai, apiKey: "a key" },
+ *   fetch: (...request) => provider.fetch(new Request(...request)),
+ * });
+ *
+ * let text = "";
+ * let ending = "";
+ * for await (
+ *   const event of await client.stream({ input: [user("Why is the sky blue?")] })
+ * ) {
+ *   if (event.type === "output_text.delta") text += event.delta;
+ *   if (event.type === "completed") ending = event.type;
+ * }
+ * assertEquals([text !== "", ending], [true, "completed"]);
+ * ```
  *
  * @module
  */

@@ -1,6 +1,34 @@
 /**
- * What tests of code on top of Rivulet need: time that obeys, a network that
- * follows a script, and a provider of models that is as bad as it is told to be.
+ * Tools for tests of code on top of Rivulet: no network, no waiting, no luck.
+ *
+ * - {@linkcode FakeClock} is a clock that a test moves. Pass it as `clock`.
+ * - {@linkcode ScriptedFetch} is a `fetch` that follows a script: chunks, silence,
+ *   a dropped connection, a status. Pass its `fetch`.
+ * - {@linkcode HostileProvider} is a provider of language models that fails as it
+ *   is told to: it cuts streams, sends errors in the middle, or says nothing. It
+ *   speaks the formats of OpenAI and Anthropic, as a `fetch` or as a server.
+ *
+ * @example Test a reconnect that takes thirty seconds, at once
+ * ```ts
+ * import { streamEvents } from "@rivulet/rivulet";
+ * import { FakeClock, ScriptedFetch } from "@rivulet/rivulet/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const clock = new FakeClock();
+ * const script = new ScriptedFetch([
+ *   { status: 503, headers: { "Retry-After": "30" } },
+ *   { chunks: ["data: hello\n\n"] },
+ *   { status: 204 },
+ * ], { clock });
+ *
+ * const start = clock.now();
+ * const events = await clock.run(Array.fromAsync(
+ *   streamEvents("https://example.com/events", { fetch: script.fetch, clock }),
+ * ));
+ * assertEquals(events.map(({ data }) => data), ["hello"]);
+ * assertEquals(script.requests.length, 3);
+ * assertEquals(clock.now() - start >= 30_000, true);
+ * ```
  *
  * @module
  */
