@@ -45,7 +45,26 @@ export {
   type ModelClientOptions,
   type StreamOptions,
 } from "./client.ts";
-export * from "./errors.ts";
+export {
+  AnswerError,
+  ConnectionFailedError,
+  EnvironmentError,
+  type FailureCode,
+  FixtureError,
+  MissingKeyError,
+  ModelError,
+  type ModelErrorCode,
+  NotAStreamError,
+  type ProviderAnswer,
+  type ProviderFailure,
+  type ResponseFacts,
+  ResponseFailedError,
+  RetryAfterError,
+  RetryLimitError,
+  StreamError,
+  type StreamErrorCode,
+  UnexpectedStatusError,
+} from "./errors.ts";
 export type { Fixture } from "./fixture.ts";
 export {
   type ContentPart,
@@ -72,7 +91,23 @@ export type { Prompt, Reasoning, Tool } from "./prompt.ts";
 export { type ModelProvider, providers, type WireApi } from "./provider.ts";
 export type { RateLimit, RateLimits } from "./rate_limits.ts";
 export type { ModelResponse } from "./requester.ts";
-export * from "./response_event.ts";
+export type {
+  CompletedEvent,
+  CreatedEvent,
+  IncompleteEvent,
+  OtherEvent,
+  OutputItemAddedEvent,
+  OutputItemDoneEvent,
+  OutputTextDeltaEvent,
+  RateLimitsEvent,
+  ReasoningDeltaEvent,
+  ReasoningSummaryDeltaEvent,
+  RefusalDeltaEvent,
+  ResetEvent,
+  ResponseEvent,
+  ToolCallDeltaEvent,
+  UsageEvent,
+} from "./response_event.ts";
 export { type FinalResponse, ResponseStream } from "./response_stream.ts";
 export * from "./snapshot.ts";
 export type { Usage } from "./usage.ts";

@@ -2,14 +2,46 @@
 import type { ResponseItem } from "./item.ts";
 import type { Usage } from "./usage.ts";
 
-/** What every event that comes from the wire may say. */
-export interface NumberedEvent {
+/** The provider has begun to answer. */
+export interface CreatedEvent {
+  /** Which event it is. */
+  readonly type: "created";
+  /** The id of the response; `""` if the provider gives none. */
+  readonly responseId: string;
+  /** The model that answers, where the provider says so. */
+  readonly model?: string;
   /** The number that the provider gave the event, from 0; Chat has none. */
   readonly sequenceNumber?: number;
 }
 
-/** What every delta says: where it belongs. */
-export interface ItemDeltaEvent extends NumberedEvent {
+/** An item of the output has begun. */
+export interface OutputItemAddedEvent {
+  /** Which event it is. */
+  readonly type: "output_item.added";
+  /** The item as it is at its start, in the wire's own shape. */
+  readonly item: ResponseItem;
+  /** Its place in the output, from 0. */
+  readonly outputIndex: number;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
+}
+
+/** An item of the output is whole. */
+export interface OutputItemDoneEvent {
+  /** Which event it is. */
+  readonly type: "output_item.done";
+  /** The item, in the wire's own shape: fit to be sent back. */
+  readonly item: ResponseItem;
+  /** Its place in the output, from 0. */
+  readonly outputIndex: number;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
+}
+
+/** A piece of the answer's text. */
+export interface OutputTextDeltaEvent {
+  /** Which event it is. */
+  readonly type: "output_text.delta";
   /**
    * The item's id; some providers leave it out, and some change it on the way.
    * For Chat it is made up, and only good within the response.
@@ -17,106 +49,118 @@ export interface ItemDeltaEvent extends NumberedEvent {
   readonly itemId?: string;
   /** The item's place in the output, from 0: this is what tells items apart. */
   readonly outputIndex: number;
-}
-
-/** What every delta of a part of an item says. */
-export interface PartDeltaEvent extends ItemDeltaEvent {
   /** The place of the part within the item's `content`, from 0. */
   readonly contentIndex: number;
   /** The text, to be put after what came before. */
   readonly delta: string;
-}
-
-/** The provider has begun to answer. */
-export interface CreatedEvent extends NumberedEvent {
-  /** Which event it is. */
-  readonly type: "created";
-  /** The id of the response; `""` if the provider gives none. */
-  readonly responseId: string;
-  /** The model that answers, where the provider says so. */
-  readonly model?: string;
-}
-
-/** An item of the output has begun. */
-export interface OutputItemAddedEvent extends NumberedEvent {
-  /** Which event it is. */
-  readonly type: "output_item.added";
-  /** The item as it is at its start, in the wire's own shape. */
-  readonly item: ResponseItem;
-  /** Its place in the output, from 0. */
-  readonly outputIndex: number;
-}
-
-/** An item of the output is whole. */
-export interface OutputItemDoneEvent extends NumberedEvent {
-  /** Which event it is. */
-  readonly type: "output_item.done";
-  /** The item, in the wire's own shape: fit to be sent back. */
-  readonly item: ResponseItem;
-  /** Its place in the output, from 0. */
-  readonly outputIndex: number;
-}
-
-/** A piece of the answer's text. */
-export interface OutputTextDeltaEvent extends PartDeltaEvent {
-  /** Which event it is. */
-  readonly type: "output_text.delta";
   /** How likely its tokens were, where that was asked for, as the wire has it. */
   readonly logprobs?: readonly unknown[];
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /** A piece of the text with which the model refuses. */
-export interface RefusalDeltaEvent extends PartDeltaEvent {
+export interface RefusalDeltaEvent {
   /** Which event it is. */
   readonly type: "refusal.delta";
+  /**
+   * The item's id; some providers leave it out, and some change it on the way.
+   * For Chat it is made up, and only good within the response.
+   */
+  readonly itemId?: string;
+  /** The item's place in the output, from 0: this is what tells items apart. */
+  readonly outputIndex: number;
+  /** The place of the part within the item's `content`, from 0. */
+  readonly contentIndex: number;
+  /** The text, to be put after what came before. */
+  readonly delta: string;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /** A piece of a summary of the model's reasoning. */
-export interface ReasoningSummaryDeltaEvent extends ItemDeltaEvent {
+export interface ReasoningSummaryDeltaEvent {
   /** Which event it is. */
   readonly type: "reasoning_summary.delta";
+  /**
+   * The item's id; some providers leave it out, and some change it on the way.
+   * For Chat it is made up, and only good within the response.
+   */
+  readonly itemId?: string;
+  /** The item's place in the output, from 0: this is what tells items apart. */
+  readonly outputIndex: number;
   /** The place of the part within the item's `summary`, from 0. */
   readonly summaryIndex: number;
   /** The text, to be put after what came before. */
   readonly delta: string;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /** A piece of the model's reasoning. */
-export interface ReasoningDeltaEvent extends PartDeltaEvent {
+export interface ReasoningDeltaEvent {
   /** Which event it is. */
   readonly type: "reasoning.delta";
+  /**
+   * The item's id; some providers leave it out, and some change it on the way.
+   * For Chat it is made up, and only good within the response.
+   */
+  readonly itemId?: string;
+  /** The item's place in the output, from 0: this is what tells items apart. */
+  readonly outputIndex: number;
+  /** The place of the part within the item's `content`, from 0. */
+  readonly contentIndex: number;
+  /** The text, to be put after what came before. */
+  readonly delta: string;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /** A piece of what a tool is called with. */
-export interface ToolCallDeltaEvent extends ItemDeltaEvent {
+export interface ToolCallDeltaEvent {
   /** Which event it is. */
   readonly type: "tool_call.delta";
+  /**
+   * The item's id; some providers leave it out, and some change it on the way.
+   * For Chat it is made up, and only good within the response.
+   */
+  readonly itemId?: string;
+  /** The item's place in the output, from 0: this is what tells items apart. */
+  readonly outputIndex: number;
   /** A piece of the arguments, or of the input of a custom tool. */
   readonly delta: string;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /** The provider says how much may still be asked of it. */
-export interface RateLimitsEvent extends NumberedEvent {
+export interface RateLimitsEvent {
   /** Which event it is. */
   readonly type: "rate_limits";
   /** What it says, as the wire has it. */
   readonly rateLimits: unknown;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /** What the response has cost so far; a later one takes the place of it. */
-export interface UsageEvent extends NumberedEvent {
+export interface UsageEvent {
   /** Which event it is. */
   readonly type: "usage";
   /** What it has cost. */
   readonly usage: Usage;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /** Something that this library has no event for. */
-export interface OtherEvent extends NumberedEvent {
+export interface OtherEvent {
   /** Which event it is. */
   readonly type: "other";
   /** What came: parsed, or the text itself if it is not JSON. */
   readonly event: unknown;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /**
@@ -131,7 +175,7 @@ export interface ResetEvent {
 }
 
 /** The response is whole. The last event. */
-export interface CompletedEvent extends NumberedEvent {
+export interface CompletedEvent {
   /** Which event it is. */
   readonly type: "completed";
   /** The id of the response; `""` if the provider gives none. */
@@ -140,10 +184,12 @@ export interface CompletedEvent extends NumberedEvent {
   readonly usage: Usage | undefined;
   /** Whether the model is done with its turn, where the provider says so. */
   readonly endTurn?: boolean;
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /** The provider has ended the response before the model had. The last event. */
-export interface IncompleteEvent extends NumberedEvent {
+export interface IncompleteEvent {
   /** Which event it is. */
   readonly type: "incomplete";
   /**
@@ -158,6 +204,8 @@ export interface IncompleteEvent extends NumberedEvent {
   readonly usage?: Usage;
   /** The calls that were cut off, as far as they came: not to be run. */
   readonly unfinished?: readonly ResponseItem[];
+  /** The number that the provider gave the event, from 0; Chat has none. */
+  readonly sequenceNumber?: number;
 }
 
 /**
