@@ -1,26 +1,19 @@
 import config from "../deno.json" with { type: "json" };
 import { messageOf } from "../src/fetch/message_of.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
-import { EventStreams } from "./doors/sse/event_streams.ts";
-import { FrameCache } from "./delivery/frames.ts";
+import { EventStreamDoor } from "./doors/sse/door.ts";
 import { Pump } from "./delivery/pump.ts";
 import type { SlowReaders } from "./delivery/subscriber.ts";
 import { Watch } from "./delivery/watch.ts";
-import {
-  mergedWebsocketFormat,
-  websocketFormat,
-} from "./doors/websocket/format.ts";
-import { drain } from "./doors/drain.ts";
+import { drain, type Guest } from "./doors/guests.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recorder.ts";
-import { CLOSINGS } from "./doors/websocket/close_codes.ts";
 import { Entrance } from "./doors/http/entrance.ts";
 import { Origins } from "./doors/http/origins/origins.ts";
-import { publishFrame } from "./doors/websocket/publish_frame.ts";
 import { RefusedSockets } from "./doors/http/refused_sockets.ts";
 import { createRequestHandler } from "./doors/http/routes.ts";
 import { HttpServer } from "./doors/http/server.ts";
-import { UpgradeHandler } from "./doors/websocket/upgrade.ts";
+import { WebSocketDoor } from "./doors/websocket/door.ts";
 import { ClientAddresses } from "./limits/client_addresses.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";
@@ -156,9 +149,6 @@ const PROVIDER_RETRY = completeRetryPolicy({
   maxElapsed: 30_000,
 }, "ask a provider again");
 
-/** When those who are sent away should come back, in milliseconds. */
-const RECONNECT_IN = [100, 5_000] as const;
-
 /**
  * Options that no relay can be made from.
  *
@@ -226,8 +216,8 @@ class RelayServer implements Relay {
   readonly #heartbeat: Watch;
   readonly #slow: SlowReaders | undefined;
   readonly #sources: Sources;
-  readonly #upgrades: UpgradeHandler;
-  readonly #streams: EventStreams;
+  readonly #sockets: WebSocketDoor;
+  readonly #streams: EventStreamDoor;
   readonly #gateway: Gateway;
   readonly #server: HttpServer;
   readonly #metrics: Metrics;
@@ -254,8 +244,8 @@ class RelayServer implements Relay {
     const addresses = new ClientAddresses(options.trustedProxies);
     const metrics = this.#metrics = new Metrics({
       connections: () => ({
-        websocket: this.#upgrades.connections,
-        sse: this.#streams.connections,
+        websocket: this.#sockets.sessions,
+        sse: this.#streams.sessions,
       }),
       tcpConnections: () => this.#server.connections,
       topics: () => this.topics,
@@ -279,7 +269,7 @@ class RelayServer implements Relay {
       addresses,
       refused: metrics.refused,
     });
-    this.#streams = new EventStreams({
+    this.#streams = new EventStreamDoor({
       counts: metrics.delivery("sse"),
       expiries: this.#expiries,
       pump: this.#pump,
@@ -317,16 +307,14 @@ class RelayServer implements Relay {
         websocket: metrics.published("websocket"),
       },
     });
-    const counts = metrics.delivery("websocket");
     const refused = new RefusedSockets(clock);
-    this.#upgrades = new UpgradeHandler({
+    this.#sockets = new WebSocketDoor({
       ...limits,
       awaitTopics,
       clock,
       topics: this.topics,
       pump: this.#pump,
-      frames: new FrameCache(websocketFormat, counts),
-      mergedFrames: new FrameCache(mergedWebsocketFormat, counts),
+      counts: metrics.delivery("websocket"),
       refused: metrics.refused,
       refusedSockets: refused,
       expiries: this.#expiries,
@@ -335,8 +323,7 @@ class RelayServer implements Relay {
       refusal,
       entrance,
       authority,
-      publish: (request, caller) =>
-        publishFrame(request, this.topics, publisher, caller),
+      publisher,
     });
     this.#gateway = new Gateway({
       ...gateway,
@@ -376,7 +363,7 @@ class RelayServer implements Relay {
         refusal,
         stream: (request) => this.#streams.open(request),
       }),
-      upgrade: (...upgrade) => void this.#upgrades.handle(...upgrade),
+      upgrade: (...upgrade) => void this.#sockets.handle(...upgrade),
       refused: (...refusal) => entrance.refusedUnread(...refusal),
     }, { ...limits, addresses, refused });
   }
@@ -445,29 +432,15 @@ class RelayServer implements Relay {
       : draining(this.#drainEnd - this.#options.clock.now());
   }
 
+  get #guests(): Guest[] {
+    return [...this.#sockets.sessions, ...this.#streams.sessions];
+  }
+
   async #drain(duration: number): Promise<void> {
     const { clock } = this.#options;
-    const start = clock.now();
-    const end = start + duration;
-    this.#drainEnd = end;
-    const connections = [...this.#upgrades.connections].map((connection) => ({
-      leave: (): void => {
-        const left = Math.max(0, Math.ceil(end - clock.now()));
-        connection.goodbye("drain", [left, left + Math.ceil(duration)]);
-        connection.close(CLOSINGS.draining);
-      },
-      closed: () => connection.closed(),
-    }));
-    const streams = [...this.#streams.connections].map((stream) => ({
-      leave: (): void => {
-        // They left over as long: they come back one by one, when all have gone.
-        stream.goodbye(duration);
-        stream.close();
-      },
-      closed: () => stream.closed(),
-    }));
+    this.#drainEnd = clock.now() + duration;
     const { signal } = this.#closing;
-    await drain([...connections, ...streams], { duration, clock, signal });
+    await drain(this.#guests, { duration, clock, signal });
     await this.close();
   }
 
@@ -475,11 +448,7 @@ class RelayServer implements Relay {
     this.#closing.abort();
     const { clock } = this.#options;
     const closed = this.#server.close();
-    for (const connection of this.#upgrades.connections) {
-      connection.goodbye(CLOSINGS.shuttingDown.text, RECONNECT_IN);
-      connection.close(CLOSINGS.shuttingDown);
-    }
-    for (const stream of this.#streams.connections) stream.close();
+    for (const guest of this.#guests) guest.stop();
     const cancel = clock.setTimeout(
       () => this.#server.terminate(),
       CLOSE_GRACE,

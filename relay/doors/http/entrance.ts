@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getLogger } from "@logtape/logtape";
-import type { WebSocketCaller } from "../websocket/connection.ts";
+import type { WebSocketCaller } from "../websocket/peer.ts";
 import type {
   ClientAddress,
   ClientAddresses,

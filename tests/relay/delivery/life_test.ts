@@ -5,11 +5,12 @@ import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { Pump } from "../../../relay/delivery/pump.ts";
 import type { RelayWebSocket } from "../../../relay/doors/websocket/relay_websocket.ts";
 import { Watch } from "../../../relay/delivery/watch.ts";
-import { WebSocketConnection } from "../../../relay/doors/websocket/connection.ts";
+import { WebSocketSession } from "../../../relay/doors/websocket/session.ts";
 import {
   mergedWebsocketFormat,
   websocketFormat,
 } from "../../../relay/doors/websocket/format.ts";
+import { Publisher } from "../../../relay/sources/publish.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { FULL_ACCESS, OPEN_AUTHORITY } from "../../../relay/rights/access.ts";
@@ -221,7 +222,7 @@ class Line implements Disposable {
       RelayWebSocket,
       Duplex,
     ];
-    const connection = new WebSocketConnection(ws, socket, {
+    const connection = new WebSocketSession(ws, socket, {
       topics: this.topics,
       pump: this.pump,
       frames: new FrameCache(websocketFormat),
@@ -236,9 +237,13 @@ class Line implements Disposable {
       refused: () => {},
       authority: OPEN_AUTHORITY,
       expiries: new Expiries(this.clock),
-      publish: () => {
-        throw new Error("Nobody publishes");
-      },
+      publisher: new Publisher({
+        maxBytes: 1_000,
+        idleTimeout: 1_000,
+        clock: this.clock,
+        maxEvent: 1_000,
+        maxRate: 1_000,
+      }),
     }, { access: FULL_ACCESS, address: "", network: "" });
     connection.follow({ topic: "t", after: "start" });
   }
@@ -250,7 +255,7 @@ class Line implements Disposable {
   }
 }
 
-Deno.test("WebSocketConnection pings past what waits, and beats though it pings", async () => {
+Deno.test("WebSocketSession pings past what waits, and beats though it pings", async () => {
   using line = new Line();
   const { clock, wire, topic, peer } = line;
   topic.append(messages(1, 1));
@@ -274,7 +279,7 @@ Deno.test("WebSocketConnection pings past what waits, and beats though it pings"
   assertEquals(wire.kinds(), ["ping"], "a write is under way");
 });
 
-Deno.test("WebSocketConnection keeps a peer that reads slowly, and answers no ping", async () => {
+Deno.test("WebSocketSession keeps a peer that reads slowly, and answers no ping", async () => {
   using line = new Line();
   const { clock, wire, topic, peer } = line;
   await turns();
@@ -294,7 +299,7 @@ Deno.test("WebSocketConnection keeps a peer that reads slowly, and answers no pi
   assertEquals(topic.followers, 0);
 });
 
-Deno.test("WebSocketConnection does not take a write for a sign of life that found room", async () => {
+Deno.test("WebSocketSession does not take a write for a sign of life that found room", async () => {
   using line = new Line();
   const { clock, topic, peer } = line;
   for (let step = 1; step <= 11; step++) {

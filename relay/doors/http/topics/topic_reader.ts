@@ -3,7 +3,7 @@ import { accepts } from "@std/http/negotiation";
 import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { afterText } from "../../websocket/client_message.ts";
-import type { StreamRequest } from "../../sse/event_streams.ts";
+import type { StreamRequest } from "../../sse/session.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { ReadBudget } from "../../../topics/log.ts";
 import { parseAfter } from "../../../topics/position.ts";

@@ -9,12 +9,12 @@ import {
   deliveryMode,
   type SubscribeRequest,
 } from "./client_message.ts";
+import { mergedWebsocketFormat, websocketFormat } from "./format.ts";
+import type { SessionContext, WebSocketCaller } from "./peer.ts";
 import { RelayWebSocket } from "./relay_websocket.ts";
-import {
-  type WebSocketCaller,
-  WebSocketConnection,
-  type WebSocketContext,
-} from "./connection.ts";
+import { WebSocketSession } from "./session.ts";
+import type { DeliveryCounts } from "../../delivery/delivery_counts.ts";
+import { FrameCache } from "../../delivery/frames.ts";
 import { Problem, unknownTopic } from "../../problem.ts";
 import { assertMay } from "../../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../../topics/topic_name.ts";
@@ -26,8 +26,8 @@ const SUBPROTOCOL = "rivulet.v1";
 
 const TOPIC_PATH = /^\/topics\/([^/]+)$/;
 
-/** What an upgrade asks for. */
-type Door =
+/** What an upgrade asks for: topics that messages will name, or one. */
+type Target =
   | { readonly kind: "many" }
   | { readonly kind: "one"; readonly request: SubscribeRequest };
 
@@ -75,7 +75,7 @@ function badRequest(code: string, detail: string): Problem {
   return new Problem(STATUS_CODE.BadRequest, code, detail);
 }
 
-function doorOf(request: IncomingMessage): Door {
+function targetOf(request: IncomingMessage): Target {
   // The host is of no interest here, and may be anything.
   const base = "http://relay";
   const { pathname, searchParams } = new URL(request.url ?? "/", base);
@@ -109,11 +109,14 @@ function doorOf(request: IncomingMessage): Door {
   };
 }
 
-/** One for all connections. */
+/** One for all sockets. */
 function ignore(): void {}
 
-/** What upgrades need. */
-export interface UpgradeContext extends WebSocketContext {
+/** What the door of WebSockets works with. */
+export interface WebSocketDoorContext
+  extends Omit<SessionContext, "frames" | "mergedFrames"> {
+  /** What is delivered through this door. */
+  readonly counts: DeliveryCounts;
   /** Says who asks. */
   readonly entrance: Entrance;
   /** Where connections are left that are to go. */
@@ -122,37 +125,40 @@ export interface UpgradeContext extends WebSocketContext {
   refusal(): Problem | undefined;
 }
 
-/** Answers requests for an upgrade to a WebSocket (PROTOCOL.md, section 2). */
-export class UpgradeHandler {
-  /** The connections that are open. */
-  readonly connections: Set<WebSocketConnection> = new Set();
-  readonly #context: WebSocketContext;
-  readonly #entrance: Entrance;
-  readonly #refused: RefusedSockets;
-  readonly #refusal: UpgradeContext["refusal"];
+/** The door of WebSockets: answers requests for an upgrade (PROTOCOL.md, section 2). */
+export class WebSocketDoor {
+  /** The sessions that are open. */
+  readonly sessions: Set<WebSocketSession> = new Set();
+  readonly #context: WebSocketDoorContext;
+  readonly #shared: SessionContext;
   readonly #server: WebSocketServer;
 
-  /** Makes a handler without connections. */
-  constructor(context: UpgradeContext) {
+  /** Makes a door that nobody has come through yet. */
+  constructor(context: WebSocketDoorContext) {
+    const { counts, maxMessage } = context;
     this.#context = context;
-    this.#entrance = context.entrance;
-    this.#refused = context.refusedSockets;
-    this.#refusal = context.refusal;
+    this.#shared = {
+      ...context,
+      frames: new FrameCache(websocketFormat, counts),
+      mergedFrames: new FrameCache(mergedWebsocketFormat, counts),
+    };
     this.#server = new WebSocketServer({
       noServer: true,
       WebSocket: RelayWebSocket,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: context.maxMessage,
-      // Both are answered in `WebSocketConnection`.
+      maxPayload: maxMessage,
+      // Both are answered in `WebSocketSession`.
       autoPong: false,
       skipUTF8Validation: true,
       handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
     });
     this.#server.on("wsClientError", (error, socket, request) => {
-      const problem = badRequest("invalid_upgrade", error.message);
-      this.#entrance.refused(problem, request);
-      this.#refused.refuse(socket, problem);
+      this.#refuse(
+        badRequest("invalid_upgrade", error.message),
+        request,
+        socket,
+      );
     });
   }
 
@@ -164,26 +170,32 @@ export class UpgradeHandler {
   ): Promise<void> {
     // A peer that is gone is noticed by `close`; without a listener it would be fatal.
     socket.on("error", ignore);
-    let door: Door;
+    const { entrance, refusal } = this.#context;
+    let target: Target;
     let caller: WebSocketCaller;
     try {
-      const refusal = this.#refusal();
-      if (refusal) throw refusal;
-      door = doorOf(request);
-      caller = await this.#entrance.admitUpgrade(request);
-      if (door.kind === "one") this.#check(door.request, caller);
+      const problem = refusal();
+      if (problem) throw problem;
+      target = targetOf(request);
+      caller = await entrance.admitUpgrade(request);
+      if (target.kind === "one") this.#check(target.request, caller);
     } catch (error) {
       const problem = problemOf(error) ??
         badRequest("invalid_request", "Expected a URL");
-      this.#entrance.refused(problem, request);
-      return this.#refused.refuse(socket, problem);
+      return this.#refuse(problem, request, socket);
     }
     // `ws` takes a Buffer, and the event gives one.
     const buffer = head as Parameters<WebSocketServer["handleUpgrade"]>[2];
     this.#server.handleUpgrade(request, socket, buffer, (upgraded) => {
       // made by the class that is named above
-      this.#connect(upgraded as RelayWebSocket, socket, door, caller);
+      this.#open(upgraded as RelayWebSocket, socket, target, caller);
     });
+  }
+
+  #refuse(problem: Problem, request: IncomingMessage, socket: Duplex): void {
+    const { entrance, refusedSockets } = this.#context;
+    entrance.refused(problem, request);
+    refusedSockets.refuse(socket, problem);
   }
 
   #check({ topic }: SubscribeRequest, { access }: WebSocketCaller): void {
@@ -194,20 +206,15 @@ export class UpgradeHandler {
   }
 
   // By itself, so that the listener does not keep the request.
-  #connect(
+  #open(
     ws: RelayWebSocket,
     socket: Duplex,
-    door: Door,
+    target: Target,
     caller: WebSocketCaller,
   ): void {
-    const connection = new WebSocketConnection(
-      ws,
-      socket,
-      this.#context,
-      caller,
-    );
-    this.connections.add(connection);
-    ws.on("close", () => this.connections.delete(connection));
-    if (door.kind === "one") connection.follow(door.request);
+    const session = new WebSocketSession(ws, socket, this.#shared, caller);
+    this.sessions.add(session);
+    ws.on("close", () => this.sessions.delete(session));
+    if (target.kind === "one") session.follow(target.request);
   }
 }

@@ -1,11 +1,28 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 
-/** A connection that can be sent away. */
+/** A subscriber's connection, whichever door it came through. */
 export interface Guest {
-  /** Asks it to go. */
-  leave(): void;
-  /** Resolves when it has gone. */
+  /**
+   * Says when to come back, and closes: the relay is drained.
+   *
+   * @param left How long that takes from now, in milliseconds.
+   * @param duration How long it takes in all, in milliseconds.
+   */
+  leave(left: number, duration: number): void;
+  /** Closes: the relay stops. */
+  stop(): void;
+  /** Resolves when the connection is closed. */
   closed(): Promise<void>;
+}
+
+/**
+ * Returns how long ago something was, for logs: in seconds, to the millisecond.
+ *
+ * @param start When it was, in milliseconds since the epoch.
+ * @param clock Where time comes from.
+ */
+export function secondsSince(start: number, clock: Clock): number {
+  return Math.round(clock.now() - start) / 1_000;
 }
 
 /** How guests are sent away. */
@@ -25,7 +42,7 @@ export interface DrainOptions {
  * @returns Resolves when all have gone, or the time is over.
  */
 export async function drain(
-  guests: readonly Guest[],
+  guests: readonly Omit<Guest, "stop">[],
   { duration, clock, signal }: DrainOptions,
 ): Promise<void> {
   if (signal.aborted) return;
@@ -34,7 +51,8 @@ export async function drain(
   let gone = 0;
   let cancelNext = (): void => {};
   const leave = (count: number): void => {
-    while (gone < count) guests[gone++]?.leave();
+    const left = Math.max(0, Math.ceil(start + duration - clock.now()));
+    while (gone < count) guests[gone++]?.leave(left, duration);
   };
   const next = (): void => {
     const elapsed = clock.now() - start;

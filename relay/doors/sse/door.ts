@@ -1,0 +1,55 @@
+import type { DeliveryCounts } from "../../delivery/delivery_counts.ts";
+import { FrameCache } from "../../delivery/frames.ts";
+import { rawSseFormat, sseFormat } from "./format.ts";
+import {
+  EventStreamSession,
+  type StreamContext,
+  type StreamRequest,
+} from "./session.ts";
+
+/** What the door of event streams works with. */
+export interface EventStreamDoorContext extends StreamContext {
+  /** What is delivered through this door. */
+  readonly counts: DeliveryCounts;
+}
+
+/** Whether a reader has everything already, so that there is nothing to answer with. */
+function isAtEnd(
+  { topic: { state, log }, after, raw }: StreamRequest,
+): boolean {
+  if (state.kind !== "ended") return false;
+  if (after === "now") return raw;
+  if (after === "start") return false;
+  // Without the relay's own events, the last that a reader sees is the last event.
+  const last = raw ? log.next - 1 : log.next;
+  return after.epoch === log.epoch && after.offset === last;
+}
+
+/** The door of readers of event streams, of all topics. */
+export class EventStreamDoor {
+  /** The sessions that are open. */
+  readonly sessions: Set<EventStreamSession> = new Set();
+  readonly #context: EventStreamDoorContext;
+  readonly #frames: FrameCache;
+  readonly #rawFrames: FrameCache;
+
+  /** Makes a door that nobody has come through yet. */
+  constructor(context: EventStreamDoorContext) {
+    this.#context = context;
+    this.#frames = new FrameCache(sseFormat, context.counts);
+    this.#rawFrames = new FrameCache(rawSseFormat, context.counts);
+  }
+
+  /** Answers a request; leaves it unanswered if its reader has everything already. */
+  open(request: StreamRequest): "streaming" | "at end" {
+    if (isAtEnd(request)) return "at end";
+    const session = new EventStreamSession(
+      request,
+      request.raw ? this.#rawFrames : this.#frames,
+      this.#context,
+    );
+    this.sessions.add(session);
+    request.response.on("close", () => this.sessions.delete(session));
+    return "streaming";
+  }
+}

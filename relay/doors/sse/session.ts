@@ -1,0 +1,181 @@
+import { Buffer } from "node:buffer";
+import type { ServerResponse } from "node:http";
+import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../../../src/fetch/clock.ts";
+import type { FrameCache } from "../../delivery/frames.ts";
+import type { Pump } from "../../delivery/pump.ts";
+import {
+  type Sink,
+  type SlowReaders,
+  Subscriber,
+  type SubscriberEvents,
+} from "../../delivery/subscriber.ts";
+import { Subscription } from "../../delivery/subscription.ts";
+import type { Watch, Watched } from "../../delivery/watch.ts";
+import type { Expiries, Expiring } from "../../rights/expiries.ts";
+import type { After } from "../../topics/position.ts";
+import type { Topic } from "../../topics/topic.ts";
+import { type Guest, secondsSince } from "../guests.ts";
+import { rawSseFormat, sseFormat } from "./format.ts";
+
+/** A reader that is to be answered with a topic's events. */
+export interface StreamRequest {
+  /** The response to write to: it has not begun. */
+  readonly response: ServerResponse;
+  /** The topic that is read. */
+  readonly topic: Topic;
+  /** The position after which it is read. */
+  readonly after: After;
+  /** Whether to leave out the relay's own events. */
+  readonly raw: boolean;
+  /** The address of the reader. */
+  readonly address: string;
+  /** The time when the reader's token expires, in milliseconds since the epoch. */
+  readonly expires: number;
+}
+
+/** What every event stream shares. */
+export interface StreamContext {
+  /** Wakes subscriptions that wait. */
+  readonly pump: Pump;
+  /** Signs of life. */
+  readonly heartbeat: Watch;
+  /** What becomes of slow subscribers. Default: nothing. */
+  readonly slow?: SlowReaders | undefined;
+  /** Ends streams whose tokens expire. */
+  readonly expiries: Expiries;
+  /** Where time comes from. */
+  readonly clock: Clock;
+}
+
+const HEADERS = {
+  "Content-Type": "text/event-stream; charset=utf-8",
+  "Cache-Control": "no-cache, no-transform",
+  "X-Accel-Buffering": "no",
+};
+
+const logger = getLogger(["rivulet", "relay", "sse"]);
+
+/** One SSE reader of one topic (PROTOCOL.md, section 3). */
+export class EventStreamSession
+  implements Guest, Sink, SubscriberEvents, Watched, Expiring {
+  readonly #response: ServerResponse;
+  readonly #context: StreamContext;
+  readonly #frames: FrameCache;
+  readonly #subscriber: Subscriber;
+  readonly #topic: string;
+
+  /**
+   * Answers a request with a topic's events.
+   *
+   * @param request The reader, and what it reads.
+   * @param frames The events in the format of the request.
+   * @param context What every event stream shares.
+   */
+  constructor(
+    { response, topic, after, raw, address, expires }: StreamRequest,
+    frames: FrameCache,
+    context: StreamContext,
+  ) {
+    const { pump, heartbeat, slow, expiries, clock } = context;
+    this.#response = response;
+    this.#context = context;
+    this.#frames = frames;
+    this.#subscriber = new Subscriber(this, pump, this, slow);
+    const { name } = topic;
+    this.#topic = name;
+    const start = clock.now();
+    response.on("error", (error) => logger.debug("{error}", { error }));
+    response.on("close", () => {
+      heartbeat.delete(this);
+      expiries.delete(expires, this);
+      this.#subscriber[Symbol.dispose]();
+      logger.info(
+        "The event stream of {topic} to {address} closed after {seconds} s",
+        { topic: name, address, seconds: secondsSince(start, clock) },
+      );
+    });
+    response.writeHead(200, {
+      ...HEADERS,
+      "Rivulet-Epoch": topic.log.epoch,
+    });
+    // The reader learns at once that it is connected, on a quiet topic too.
+    response.flushHeaders();
+    heartbeat.add(this);
+    expiries.add(expires, this);
+    frames.counts.opened++;
+    const format = raw ? rawSseFormat : sseFormat;
+    this.#subscriber.add(new Subscription(topic, after, format, frames));
+  }
+
+  /** The subscription of the stream, until it has ended. */
+  get subscriptions(): readonly Subscription[] {
+    return this.#subscriber.subscriptions;
+  }
+
+  /** Resolves when the connection is closed. */
+  closed(): Promise<void> {
+    const response = this.#response;
+    return new Promise((resolve) => {
+      if (response.closed) resolve();
+      else response.once("close", resolve);
+    });
+  }
+
+  /** Says when to come back, and ends the response. */
+  leave(_left: number, duration: number): void {
+    // The wait is as long for all: they come back one by one, when all have gone.
+    const retry = `retry: ${Math.ceil(duration)}\n\n`;
+    this.#subscriber.answer(Buffer.from(retry));
+    this.stop();
+  }
+
+  /** Ends the response between two events. */
+  stop(): void {
+    this.#subscriber.close();
+    this.#response.end();
+  }
+
+  /** Writes events. */
+  write(bytes: Uint8Array, done: () => void): void {
+    if (this.#response.writable) this.#response.write(bytes, done);
+  }
+
+  /** The end of the topic has been written. */
+  onEnd(): void {
+    this.#response.end();
+  }
+
+  /** The log cannot be read. */
+  onError(error: unknown): void {
+    logger.error("Cannot read the log of {topic}: {error}", {
+      topic: this.#topic,
+      error,
+    });
+    // Not an end: the client sees a broken stream, and comes back.
+    this.#response.destroy();
+  }
+
+  /** The reader is too slow to be kept. */
+  onSlow(): void {
+    if (this.#response.writableEnded) return void this.#response.destroy();
+    this.#frames.counts.slowCloses++;
+    this.stop();
+  }
+
+  /** The token has expired: a reader that comes back is asked for a new one. */
+  onExpiry(): void {
+    this.stop();
+  }
+
+  /** Whether anything was written. */
+  takeSign(): boolean {
+    return this.#subscriber.takeWrote();
+  }
+
+  /** Sends a sign of life, as nothing else was sent. */
+  onQuiet(): void {
+    const { clock } = this.#context;
+    this.#subscriber.answer(sseFormat.heartbeat(clock.now()));
+  }
+}

@@ -1,0 +1,127 @@
+import { Subscription } from "../../delivery/subscription.ts";
+import { TopicLimitError } from "../../topics/registry.ts";
+import type { Topic } from "../../topics/topic.ts";
+import type { SubscribeRequest } from "./client_message.ts";
+import { websocketFormat } from "./format.ts";
+import { forbid, type WebSocketPeer } from "./peer.ts";
+
+function subscriptionTo(
+  { subscriber }: WebSocketPeer,
+  name: string,
+): Subscription | undefined {
+  return subscriber.subscriptions.find(({ topic }) => topic.name === name);
+}
+
+/** Subscribes a peer to a topic (the message `subscribe`). */
+export function subscribe(
+  peer: WebSocketPeer,
+  { topic: name, after, mode, window, snapshot }: SubscribeRequest,
+): void {
+  const { access, context, subscriber } = peer;
+  if (!access.may("read", name)) return forbid(peer, "read", name);
+  if (subscriptionTo(peer, name)) {
+    return peer.refuse(
+      "already_subscribed",
+      "There is a subscription to this topic already: unsubscribe first",
+      name,
+    );
+  }
+  const { maxSubscriptions, frames, mergedFrames } = context;
+  if (subscriber.subscriptions.length >= maxSubscriptions) {
+    return peer.refuse(
+      "too_many_subscriptions",
+      `Expected at most ${maxSubscriptions} subscriptions on one connection`,
+      name,
+    );
+  }
+  const topic = findTopic(peer, name);
+  if (!topic) return;
+  const subscription = new Subscription(
+    topic,
+    after ?? topic.from,
+    websocketFormat,
+    mode === "merge" ? mergedFrames : frames,
+    {
+      latest: mode === "latest",
+      ...(window !== undefined && { window }),
+      ...(snapshot !== undefined && { snapshot }),
+    },
+  );
+  subscriber.add(subscription);
+}
+
+/** Finds the topic that a peer wants to read; refuses a topic that it cannot have. */
+function findTopic(peer: WebSocketPeer, name: string): Topic | undefined {
+  const { access, context: { topics, awaitTopics } } = peer;
+  try {
+    const topic = awaitTopics
+      ? topics.await(name, access.identity)
+      : topics.get(name);
+    if (topic) return topic;
+    refuseUnknown(peer, name);
+  } catch (error) {
+    if (!(error instanceof TopicLimitError)) throw error;
+    peer.refuse(error.code, error.message, name, { retryable: true });
+  }
+  return undefined;
+}
+
+function refuseUnknown(peer: WebSocketPeer, name: string): void {
+  peer.refuse("unknown_topic", "There is no such topic", name);
+}
+
+/** Ends a peer's subscription to a topic (the message `unsubscribe`). */
+export function unsubscribe(peer: WebSocketPeer, name: string): void {
+  const subscription = subscriptionTo(peer, name);
+  if (subscription) return peer.subscriber.remove(subscription);
+  peer.refuse(
+    "not_subscribed",
+    "There is no subscription to this topic",
+    name,
+  );
+}
+
+/** Takes note of what a peer has taken (the message `ack`). */
+export function acknowledge(
+  peer: WebSocketPeer,
+  name: string,
+  offset: number,
+): void {
+  const subscription = subscriptionTo(peer, name);
+  // An ack that has crossed an end on its way is nobody's mistake.
+  if (!subscription) return;
+  const { blocked } = subscription;
+  if (!subscription.ack(offset)) {
+    return peer.refuse(
+      "invalid_ack",
+      `Event ${offset} was not sent yet: acknowledge what was taken`,
+      name,
+    );
+  }
+  // Nobody gets more turns than others by acknowledging more often.
+  if (blocked && !subscription.blocked) peer.subscriber.wake(subscription);
+}
+
+/** Stops what fills a topic (the message `cancel`). */
+export function cancel(
+  peer: WebSocketPeer,
+  name: string,
+  reason: string | undefined,
+): void {
+  if (!peer.access.may("cancel", name)) return forbid(peer, "cancel", name);
+  // The topic that this peer follows, though it may have been deleted since: a
+  // newer topic of that name is not meant.
+  const topic = subscriptionTo(peer, name)?.topic ??
+    peer.context.topics.get(name);
+  if (!topic) return refuseUnknown(peer, name);
+  topic.end("cancelled", reason);
+  const { state } = topic;
+  // To repeat a verdict is no error.
+  if (state.kind === "ended" && state.end.status !== "cancelled") {
+    peer.refuse(
+      "topic_ended",
+      `The topic has ended already: ${state.end.status}`,
+      name,
+    );
+  }
+}

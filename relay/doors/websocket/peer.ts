@@ -1,0 +1,96 @@
+import type { FrameCache } from "../../delivery/frames.ts";
+import type { Pump } from "../../delivery/pump.ts";
+import type { SlowReaders, Subscriber } from "../../delivery/subscriber.ts";
+import type { Watch } from "../../delivery/watch.ts";
+import type { MessageRatesOptions } from "../../limits/rate_limit.ts";
+import type { Access, Authority, Right } from "../../rights/access.ts";
+import type { Expiries } from "../../rights/expiries.ts";
+import type { Publisher } from "../../sources/publish.ts";
+import type { TopicRegistry } from "../../topics/registry.ts";
+import type { Closing } from "./close_codes.ts";
+
+/** What every WebSocket session shares. */
+export interface SessionContext extends MessageRatesOptions {
+  /** The topics. */
+  readonly topics: TopicRegistry;
+  /** Wakes subscriptions that wait. */
+  readonly pump: Pump;
+  /** Joined frames. */
+  readonly frames: FrameCache;
+  /** Joined frames of mode `merge`. */
+  readonly mergedFrames: FrameCache;
+  /** Signs of life, to the peers and of them. */
+  readonly heartbeat: Watch;
+  /** What becomes of slow subscribers. Default: nothing. */
+  readonly slow?: SlowReaders | undefined;
+  /** The most subscriptions of one session. */
+  readonly maxSubscriptions: number;
+  /** The largest message of a client, in bytes. */
+  readonly maxMessage: number;
+  /** Whether an unknown topic can be waited for. */
+  readonly awaitTopics: boolean;
+  /** Counts a refusal, by its code. */
+  refused(code: string): void;
+  /** Tells sessions whose tokens expire. */
+  readonly expiries: Expiries;
+  /** Says what the holder of a new token may do. */
+  readonly authority: Authority;
+  /** Adds what peers publish. */
+  readonly publisher: Publisher;
+}
+
+/** The caller at the other end of a WebSocket. */
+export interface WebSocketCaller {
+  /** What the caller may do. */
+  readonly access: Access;
+  /** The address of the caller. */
+  readonly address: string;
+  /** The name under which limits count the caller, where its token has none. */
+  readonly network: string;
+}
+
+/** What else an `error` message says. */
+export interface RefusalFacts {
+  /** The id of the publication that is refused. */
+  readonly id?: string | undefined;
+  /** Whether the same might be taken later. Default: `false`. */
+  readonly retryable?: boolean;
+}
+
+/** A WebSocket session, as the modules that serve its messages see it. */
+export interface WebSocketPeer extends WebSocketCaller {
+  /** What every session shares. */
+  readonly context: SessionContext;
+  /** What the peer follows. */
+  readonly subscriber: Subscriber;
+  /** The topic in the URL of the socket: the session ends with it. */
+  readonly ownTopic: string | undefined;
+  /** Whether the peer can still be told anything. */
+  readonly isOpen: boolean;
+  /** Sends a message before any further events. */
+  answer(message: Readonly<Record<string, unknown>>): void;
+  /** Sends `error`, and counts the refusal. */
+  refuse(
+    code: string,
+    message: string,
+    topic?: string,
+    facts?: RefusalFacts,
+  ): void;
+  /** Lets the peer do what a new token allows, and nothing else. */
+  grant(access: Access): void;
+  /** Closes the socket once the answers so far have gone out. */
+  close(closing: Closing): void;
+  /** Reads nothing more from the socket until {@linkcode release}; may be nested. */
+  hold(): void;
+  /** Takes one {@linkcode hold} back. */
+  release(): void;
+}
+
+/** Refuses what the peer's token gives no right to. */
+export function forbid(peer: WebSocketPeer, right: Right, topic: string): void {
+  peer.refuse(
+    "forbidden",
+    `Expected a token with the right to ${right} this topic`,
+    topic,
+  );
+}

@@ -1,0 +1,72 @@
+import { getLogger } from "@logtape/logtape";
+import { type Published, PublishError } from "../../sources/publish.ts";
+import { TopicLimitError } from "../../topics/registry.ts";
+import { type Topic, TopicEndedError } from "../../topics/topic.ts";
+import type { PublishRequest } from "./client_message.ts";
+import { forbid, type RefusalFacts, type WebSocketPeer } from "./peer.ts";
+
+const logger = getLogger(["rivulet", "relay", "websocket"]);
+
+/** Why a publication was refused, in the words of an `error` message. */
+interface Refusal extends Pick<RefusalFacts, "retryable"> {
+  readonly code: string;
+  readonly message: string;
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof TopicEndedError) return error;
+  if (error instanceof TopicLimitError) {
+    const { code, message } = error;
+    return { code, message, retryable: true };
+  }
+  if (error instanceof PublishError) {
+    const { message } = error;
+    // What is the body of a request is a part of the message here.
+    const code = error.code === "invalid_body" ? "invalid_message" : error.code;
+    const retryable = error.code === "key_in_use" ||
+      error.code === "publish_rate";
+    return { code, message, retryable };
+  }
+  logger.error("Cannot publish: {error}", { error });
+  return {
+    code: "internal",
+    message: "Something went wrong in the relay; its log says what",
+  };
+}
+
+/**
+ * Publishes the events of a peer (the message `publish`), as `POST` does with a
+ * body: the topic is made if there is none.
+ */
+export function publish(peer: WebSocketPeer, request: PublishRequest): void {
+  const { topic: name, events, id } = request;
+  const { access, network, context: { topics, publisher } } = peer;
+  if (!access.may("write", name)) return forbid(peer, "write", name);
+  const published = (result: Published): void => {
+    peer.answer({ type: "published", topic: name, ...result, id });
+  };
+  const refused = (error: unknown): void => {
+    const { code, message, retryable = false } = refusalOf(error);
+    peer.refuse(code, message, name, { id, retryable });
+  };
+  const before = topics.get(name);
+  const isNew = !before || topics.isAwaited(before);
+  let topic: Topic;
+  try {
+    topic = topics.create(name, access.identity);
+  } catch (error) {
+    return refused(error);
+  }
+  let result: Published | Promise<Published>;
+  try {
+    const client = access.identity || network;
+    result = publisher.add(topic, events, { key: id, client });
+  } catch (error) {
+    if (isNew) topics.release(topic);
+    return refused(error);
+  }
+  if (!(result instanceof Promise)) return published(result);
+  // Publishers cannot outrun subscribers: the peer is not read meanwhile.
+  peer.hold();
+  void result.then(published, refused).then(() => peer.release());
+}

@@ -1,0 +1,399 @@
+import type { Duplex } from "node:stream";
+import { getLogger } from "@logtape/logtape";
+import {
+  type Sink,
+  Subscriber,
+  type SubscriberEvents,
+} from "../../delivery/subscriber.ts";
+import type { Subscription } from "../../delivery/subscription.ts";
+import type { Watched } from "../../delivery/watch.ts";
+import { MessageRates } from "../../limits/rate_limit.ts";
+import type { Access } from "../../rights/access.ts";
+import type { Expiring } from "../../rights/expiries.ts";
+import { type Guest, secondsSince } from "../guests.ts";
+import { authorize } from "./authorization.ts";
+import {
+  type ClientMessage,
+  parseClientMessage,
+  type SubscribeRequest,
+} from "./client_message.ts";
+import { type Closing, CLOSINGS } from "./close_codes.ts";
+import { acknowledge, cancel, subscribe, unsubscribe } from "./commands.ts";
+import { textFrame, websocketFormat } from "./format.ts";
+import type {
+  RefusalFacts,
+  SessionContext,
+  WebSocketCaller,
+  WebSocketPeer,
+} from "./peer.ts";
+import { publish } from "./publishing.ts";
+import type { RelayWebSocket } from "./relay_websocket.ts";
+
+/** The most answers that may wait before the peer is no longer read. */
+const MAX_BACKLOG = 64;
+
+/** The number of pings without a sign of life after which a peer is dead. */
+const MAX_MISSED = 2;
+
+/** The code of `ws` for a message that is larger than `maxPayload`. */
+const MESSAGE_TOO_LARGE = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+
+/** When peers of a relay that stops should connect again, in milliseconds. */
+const RECONNECT_IN = [100, 5_000] as const;
+
+const PING = Uint8Array.of(0x89, 0);
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** A pong is left out where this much is waiting to be sent: a flood of pings must not pile up. */
+const PONG_BACKLOG = 16 * 1024;
+
+const logger = getLogger(["rivulet", "relay", "websocket"]);
+
+/**
+ * One WebSocket peer (PROTOCOL.md, section 2): its socket, and whether it lives.
+ *
+ * What its messages do stands in modules of functions, and the session is itself
+ * what its subscriber writes to and tells, and what is watched: an object with
+ * functions of its own for each would cost an idle connection 1 KB.
+ */
+export class WebSocketSession
+  implements WebSocketPeer, Guest, Sink, SubscriberEvents, Watched, Expiring {
+  readonly context: SessionContext;
+  readonly subscriber: Subscriber;
+  readonly address: string;
+  readonly network: string;
+  readonly #id = crypto.randomUUID();
+  readonly #ws: RelayWebSocket;
+  readonly #socket: Duplex;
+  /** When it was opened, in milliseconds since the epoch. */
+  readonly #start: number;
+  #ownTopic: string | undefined;
+  #ownTopicEnded = false;
+  /** The number of pings since the last sign of life. */
+  #missed = 0;
+  /** The write that was under way at the last look; 0 if there was none. */
+  #stuck = 0;
+  /** The number of reasons not to read the socket. */
+  #holds = 0;
+  #access: Access;
+  /** Counts messages; most peers send none, and need none. */
+  #rates: MessageRates | undefined;
+  /** Messages that came after a token that is being read: they may need its rights. */
+  #unread: (() => void)[] | undefined;
+
+  /**
+   * Takes over an upgraded socket.
+   *
+   * @param ws The WebSocket, for the peer's messages and for closing.
+   * @param socket The connection under it: frames are written to it whole.
+   * @param context What every session shares.
+   * @param caller The caller at the other end.
+   */
+  constructor(
+    ws: RelayWebSocket,
+    socket: Duplex,
+    context: SessionContext,
+    { access, address, network }: WebSocketCaller,
+  ) {
+    this.#ws = ws;
+    this.#socket = socket;
+    this.context = context;
+    this.address = address;
+    this.network = network;
+    this.#start = context.clock.now();
+    this.#access = access;
+    context.expiries.add(access.expires, this);
+    this.subscriber = new Subscriber(this, context.pump, this, context.slow);
+    ws.on("message", (data, isBinary) => {
+      this.#missed = 0;
+      this.#onMessage(data, isBinary);
+    });
+    ws.on("pong", () => this.#missed = 0);
+    ws.on("ping", (data) => {
+      if (!this.#takesMore(data.byteLength)) return;
+      if (socket.writableLength < PONG_BACKLOG) ws.pong(data);
+    });
+    // Each is followed by `close`, which is where a session is given up.
+    ws.on("error", (error: Error & { code?: string }) => {
+      logger.debug("{connection}: {error}", { connection: this.#id, error });
+      const { code } = error;
+      if (code === MESSAGE_TOO_LARGE) context.refused("message_too_large");
+      else if (code?.startsWith("WS_ERR_")) context.refused("invalid_frame");
+    });
+    ws.on("close", (code) => {
+      context.heartbeat.delete(this);
+      context.expiries.delete(this.#access.expires, this);
+      this.subscriber[Symbol.dispose]();
+      logger.info(
+        "WebSocket {connection} of {address} closed after {seconds} s: {code}",
+        {
+          connection: this.#id,
+          address,
+          seconds: secondsSince(this.#start, context.clock),
+          code,
+        },
+      );
+    });
+    context.heartbeat.add(this);
+    context.frames.counts.opened++;
+    this.answer({
+      type: "welcome",
+      connection: this.#id,
+      heartbeat: context.heartbeat.interval,
+      limits: {
+        subscriptions: context.maxSubscriptions,
+        message: context.maxMessage,
+      },
+    });
+  }
+
+  get access(): Access {
+    return this.#access;
+  }
+
+  get ownTopic(): string | undefined {
+    return this.#ownTopic;
+  }
+
+  get isOpen(): boolean {
+    return this.#ws.readyState === this.#ws.OPEN;
+  }
+
+  /** The subscriptions that have not ended. */
+  get subscriptions(): readonly Subscription[] {
+    return this.subscriber.subscriptions;
+  }
+
+  /** Follows the topic that the socket was opened for. */
+  follow(request: SubscribeRequest): void {
+    this.#ownTopic = request.topic;
+    subscribe(this, request);
+  }
+
+  /** Resolves when the connection is closed. */
+  closed(): Promise<void> {
+    const ws = this.#ws;
+    return new Promise((resolve) => {
+      if (ws.readyState === ws.CLOSED) resolve();
+      else ws.on("close", () => resolve());
+    });
+  }
+
+  /** Says that the relay is drained, and closes: others have as long to leave. */
+  leave(left: number, duration: number): void {
+    this.#goodbye("drain", [left, left + Math.ceil(duration)]);
+    this.close(CLOSINGS.draining);
+  }
+
+  /** Says that the relay stops, and closes. */
+  stop(): void {
+    this.#goodbye(CLOSINGS.shuttingDown.text, RECONNECT_IN);
+    this.close(CLOSINGS.shuttingDown);
+  }
+
+  close({ code, text }: Closing): void {
+    this.subscriber.close();
+    this.#ws.close(code, text);
+  }
+
+  /** Writes a frame, or several that are joined. */
+  write(bytes: Uint8Array, done: () => void): void {
+    // After its close frame a socket may carry nothing more.
+    if (this.isOpen) this.#socket.write(bytes, done);
+  }
+
+  answer(message: Readonly<Record<string, unknown>>): void {
+    this.#send(textFrame(JSON.stringify(message)));
+  }
+
+  refuse(
+    code: string,
+    message: string,
+    topic?: string,
+    { id, retryable = false }: RefusalFacts = {},
+  ): void {
+    this.context.refused(code);
+    this.answer({ type: "error", code, message, topic, id, retryable });
+  }
+
+  grant(access: Access): void {
+    const { expiries } = this.context;
+    expiries.delete(this.#access.expires, this);
+    this.#access = access;
+    expiries.add(access.expires, this);
+  }
+
+  hold(): void {
+    this.#holds++;
+    this.#ws.pause();
+  }
+
+  release(): void {
+    this.#holds--;
+    if (this.subscriber.backlog <= MAX_BACKLOG) this.#resume();
+  }
+
+  /** The end of a subscription has been written. */
+  onEnd({ topic }: Subscription): void {
+    if (topic.name === this.#ownTopic) this.#ownTopicEnded = true;
+    if (this.#ownTopicEnded && this.subscriptions.length === 0) {
+      this.close(CLOSINGS.topicEnded);
+    }
+  }
+
+  /** Something cannot be read from a log. */
+  onError(error: unknown): void {
+    logger.error("Cannot read a log for {connection}: {error}", {
+      connection: this.#id,
+      error,
+    });
+    this.close(CLOSINGS.logUnreadable);
+  }
+
+  /** The peer is too slow to be kept. */
+  onSlow(): void {
+    if (!this.isOpen) return this.#ws.terminate();
+    this.context.frames.counts.slowCloses++;
+    this.close(CLOSINGS.slow);
+  }
+
+  /** All answers have been written. */
+  onDrain(): void {
+    this.#resume();
+  }
+
+  /** The token has expired. */
+  onExpiry(): void {
+    this.context.refused("token_expired");
+    this.close(CLOSINGS.tokenExpired);
+  }
+
+  /** Whether anything was written; takes note of what that says of the peer. */
+  takeSign(): boolean {
+    const { subscriber } = this;
+    // The kernel takes at once what finds room: only a write that had to wait
+    // tells of the peer. Then a pong may be long in coming, behind all that
+    // is on its way.
+    if (this.#stuck > 0 && subscriber.finished >= this.#stuck) this.#missed = 0;
+    this.#stuck = this.#isStuck ? subscriber.begun : 0;
+    return subscriber.takeWrote();
+  }
+
+  /** Sends a sign of life, as nothing else was sent. */
+  onQuiet(): void {
+    this.subscriber.answer(this.#heartbeat());
+  }
+
+  /** Asks the peer for a sign of life. */
+  onInterval(): void {
+    if (this.#missed >= MAX_MISSED) return this.#giveUp();
+    this.#missed++;
+    // Behind the write that is under way at most: an answer would be next to go.
+    if (this.isOpen) this.#socket.write(PING);
+  }
+
+  get #isStuck(): boolean {
+    return this.subscriber.begun > this.subscriber.finished;
+  }
+
+  #heartbeat(): Uint8Array {
+    return websocketFormat.heartbeat(this.context.clock.now());
+  }
+
+  /** Cuts the connection of a dead peer, and tells it where that can still be done. */
+  #giveUp(): void {
+    if (this.#isStuck || !this.isOpen) return this.#ws.terminate();
+    this.close(CLOSINGS.noPong);
+    this.#socket.end(() => this.#ws.terminate());
+  }
+
+  #goodbye(reason: string, reconnectIn: readonly [number, number]): void {
+    this.answer({ type: "goodbye", reason, reconnectIn });
+  }
+
+  #send(frame: Uint8Array): void {
+    this.subscriber.answer(frame);
+    // A peer that asks and does not read is no longer listened to.
+    if (this.subscriber.backlog > MAX_BACKLOG) this.#ws.pause();
+  }
+
+  #resume(): void {
+    if (this.#holds === 0 && this.#ws.isPaused) this.#ws.resume();
+  }
+
+  #onMessage(data: unknown, isBinary: boolean): void {
+    // What was under way when the socket was closed asks for nothing any more.
+    if (!this.isOpen) return;
+    if (this.#unread) {
+      return void this.#unread.push(() => this.#onMessage(data, isBinary));
+    }
+    if (isBinary || !(data instanceof Uint8Array)) {
+      return this.#reject("Expected a text frame, got a binary one");
+    }
+    if (!this.#takesMore(data.byteLength)) return;
+    let text: string;
+    try {
+      text = utf8.decode(data);
+    } catch {
+      return this.#reject("Expected UTF-8");
+    }
+    const result = parseClientMessage(text);
+    switch (result.kind) {
+      case "message":
+        return this.#handle(result.message);
+      case "refused":
+        return this.refuse(result.code, result.reason, result.topic);
+      case "malformed":
+        return this.#reject(result.reason);
+    }
+  }
+
+  /** Closes on a peer that cannot be trusted any further. */
+  #reject(reason: string): void {
+    this.context.refused("invalid_frame");
+    this.close({ ...CLOSINGS.invalidFrame, text: reason });
+  }
+
+  /** Whether a message is not one too many, or too soon; closes otherwise. */
+  #takesMore(size: number): boolean {
+    this.#rates ??= new MessageRates(this.context);
+    if (this.#rates.take(size)) return true;
+    // What was under way when it was closed is not counted once more.
+    if (this.isOpen) {
+      this.context.refused("message_rate");
+      this.close(CLOSINGS.messageRate);
+    }
+    return false;
+  }
+
+  #handle(message: ClientMessage): void {
+    switch (message.type) {
+      case "subscribe":
+        return subscribe(this, message);
+      case "unsubscribe":
+        return unsubscribe(this, message.topic);
+      case "heartbeat":
+        return this.#send(this.#heartbeat());
+      case "ack":
+        return acknowledge(this, message.topic, message.offset);
+      case "cancel":
+        return cancel(this, message.topic, message.reason);
+      case "publish":
+        return publish(this, message);
+      case "auth":
+        return void this.#readAfter(authorize(this, message.token));
+    }
+  }
+
+  /** Lets messages wait, those too that have arrived, until work of an earlier one is done. */
+  async #readAfter(work: Promise<void>): Promise<void> {
+    const unread: (() => void)[] = this.#unread = [];
+    this.hold();
+    await work;
+    this.#unread = undefined;
+    // Another token may be among them: what is behind it waits again.
+    for (const read of unread) read();
+    this.release();
+  }
+}
