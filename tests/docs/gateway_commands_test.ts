@@ -1,20 +1,19 @@
-// The README's commands that show the gateway offline are run as they stand there,
+// The commands that show the gateway offline are run as they stand in the documents,
 // but for the ports.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { SseParser } from "../../src/sse/parser.ts";
+import { blocksOf, sectionOf } from "../support/docs/markdown.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** The commands of the section, as words; quotes are those of the README. */
-async function commands(): Promise<string[][]> {
-  const readme = await Deno.readTextFile(new URL("README.md", root));
-  const section = readme.split(/^## /m)
-    .find((section) => section.startsWith("Make any model stream"));
-  assert(section !== undefined, "the section is there");
-  return [...section.matchAll(/^```sh\n(.*?)^```/gms)]
-    .flatMap(([, block = ""]) => block.trim().split("\n"))
+/** The commands of a section, as words; quotes are those of the page. */
+async function commands(path: string, heading: string): Promise<string[][]> {
+  const page = await Deno.readTextFile(new URL(path, root));
+  return blocksOf(sectionOf(page, heading))
+    .filter(({ language }) => language === "sh")
+    .flatMap(({ text }) => text.trim().split("\n"))
     .map((line) =>
       (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replace(/'/g, ""))
     );
@@ -77,9 +76,9 @@ function withPort(command: readonly string[], from: string, to: string) {
   return command.map((word) => word.replace(`:${from}`, `:${to}`));
 }
 
-Deno.test("The README's commands make a model's stream one that others follow", async () => {
-  const [hostile, relay, call, watch] = await commands();
-  assert(hostile && relay && call && watch);
+async function follow(path: string, heading: string): Promise<void> {
+  const [hostile, relay, call, watch, ...more] = await commands(path, heading);
+  assert(hostile && relay && call && watch && more.length === 0);
   assertStringIncludes(watch.join(" "), "/topics/");
 
   await using provider = new Program(hostile, ["--port", "0"]);
@@ -104,4 +103,14 @@ Deno.test("The README's commands make a model's stream one that others follow", 
       .map(({ event, data }) => [event, data]);
     assertEquals(provided, told.map(({ event, data }) => [event, data]));
   }
-});
+}
+
+for (
+  const [path, heading] of [
+    ["README.md", "## Share and resume a model's answer"],
+    ["docs/gateway.md", "## Try it without a provider"],
+  ] as const
+) {
+  Deno.test(`${path} makes a model's stream one that others follow`, () =>
+    follow(path, heading));
+}

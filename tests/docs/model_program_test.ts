@@ -1,12 +1,12 @@
-// The program in the README that asks a model runs against any server: here it
+// The program in docs/model.md that asks a model runs against any server: here it
 // does, with nothing changed but the line that says so.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 
 const root = new URL("../../", import.meta.url);
 
-Deno.test("The README's program asks the provider that the environment names", async () => {
-  const readme = await Deno.readTextFile(new URL("README.md", root));
-  const program = readme.split("```ts\n").map((rest) => rest.split("```")[0]!)
+Deno.test("The program in docs/model.md asks the provider that the environment names", async () => {
+  const page = await Deno.readTextFile(new URL("docs/model.md", root));
+  const program = page.split("```ts\n").map((rest) => rest.split("```")[0]!)
     .find((block) => block.includes("without this line it asks the provider"));
   assert(program !== undefined);
   const lines = program.split("\n").filter((line) =>

@@ -1,4 +1,4 @@
-// The relay runs with the smallest set of permissions that the README names: with
+// The relay runs with the smallest set of permissions that docs/production.md names: with
 // these it complains of nothing, and with any of them less it does not work.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Door, doors } from "../support/relay/doors.ts";
@@ -319,13 +319,13 @@ Deno.test("A relay needs all of the permissions of its form", async (t) => {
   });
 });
 
-Deno.test("README names the permissions that every relay needs", async () => {
-  const readme = await Deno.readTextFile(
-    new URL("../../README.md", import.meta.url),
+Deno.test("docs/production.md names the permissions that every relay needs", async () => {
+  const page = await Deno.readTextFile(
+    new URL("../../docs/production.md", import.meta.url),
   );
   const needed = `--allow-env='${ENVIRONMENT.join()}'`;
   assert(
-    readme.includes(
+    page.includes(
       `deno run --allow-net=127.0.0.1:8787 ${needed} jsr:@rivulet/rivulet/cli\n`,
     ),
     needed,
