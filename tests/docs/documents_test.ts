@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { USAGE as BENCH_FANOUT_USAGE } from "../../bench/fanout/options.ts";
 import { anchorsIn, type Block, blocksOf } from "../support/docs/markdown.ts";
-import { flagsIn, relayHelp } from "../support/docs/relay_help.ts";
+import { flagsIn, OTHER_FLAGS, relayHelp } from "../support/docs/relay_help.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -331,6 +331,18 @@ Deno.test("The documents name only tasks that there are", async () => {
     const text = (await readText(page)).replaceAll(/\s+/g, " ");
     for (const [, name = ""] of text.matchAll(/deno task ([a-z:]+)(?!\.)\b/g)) {
       if (!(name in tasks)) problems.push(`${page}: deno task ${name}`);
+    }
+  }
+  assertEquals(problems, []);
+});
+
+Deno.test("The documents name only options that there are", async () => {
+  const known = new Set(flagsIn(await relayHelp()));
+  const problems: string[] = [];
+  for (const page of PAGES) {
+    for (const flag of flagsIn(await readText(page))) {
+      if (known.has(flag) || OTHER_FLAGS.has(flag)) continue;
+      problems.push(`${page}: ${flag}`);
     }
   }
   assertEquals(problems, []);

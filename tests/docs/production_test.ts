@@ -2,7 +2,7 @@
 // program has them.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { z } from "zod";
-import { flagsIn, relayHelp } from "../support/docs/relay_help.ts";
+import { flagsIn, OTHER_FLAGS, relayHelp } from "../support/docs/relay_help.ts";
 import { isMissing } from "../support/tools.ts";
 import { within } from "../support/within.ts";
 
@@ -15,17 +15,9 @@ function readDoc(name: string): Promise<string> {
   return Deno.readTextFile(new URL(`docs/${name}`, root));
 }
 
-/** Flags of others than the relay. */
-const OTHERS = new Set([
-  ...["--v8-flags", "--max-semi-space-size", "--max-old-space-size"],
-  ...["--single-threaded-gc", "--ulimit", "--new-key", "--read"],
-  ...["--cached-only", "--no-prompt", "--allow-net", "--allow-env"],
-  ...["--allow-read", "--allow-write", "--allow-sys"],
-]);
-
+// Markdown files: documents_test.ts.
 for (
   const name of [
-    "production.md",
     "nginx.conf",
     "Caddyfile",
     "rivulet.service",
@@ -34,7 +26,7 @@ for (
   Deno.test(`docs/${name} names only options that there are`, async () => {
     const known = new Set(flagsIn(await relayHelp()));
     const unknown = flagsIn(await readDoc(name))
-      .filter((flag) => !known.has(flag) && !OTHERS.has(flag));
+      .filter((flag) => !known.has(flag) && !OTHER_FLAGS.has(flag));
     assertEquals(unknown, []);
   });
 }

@@ -12,7 +12,7 @@ import {
   tableOf,
   tablesOf,
 } from "../support/docs/markdown.ts";
-import { flagsIn, relayHelp } from "../support/docs/relay_help.ts";
+import { relayHelp } from "../support/docs/relay_help.ts";
 import { startRelay, type TestRelay } from "../support/relay/relay.ts";
 import { JWT_KEY, mintToken } from "../support/rights/token.ts";
 import { OPCODE, RawWebSocket } from "../support/subscribers/raw_websocket.ts";
@@ -146,14 +146,6 @@ Deno.test("PROTOCOL.md has each route of the code, with its methods", async () =
   ).map((path) => path.replace(":topic", "{topic}"));
   assert(inCode.length > 5, "the code says where routes are");
   assertEquals(inCode.filter((path) => !routes.has(path)), []);
-});
-
-Deno.test("PROTOCOL.md names only options that the relay has", async () => {
-  const known = flagsIn(await relayHelp());
-  assertEquals(
-    flagsIn(protocol).filter((flag) => !known.includes(flag)),
-    [],
-  );
 });
 
 Deno.test("PROTOCOL.md has the default of each limit", async () => {

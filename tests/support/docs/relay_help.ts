@@ -5,6 +5,16 @@
  */
 const root = new URL("../../../", import.meta.url);
 
+/** Flags of other programs that the documents name. */
+export const OTHER_FLAGS: ReadonlySet<string> = new Set([
+  ...["--v8-flags", "--max-semi-space-size", "--max-old-space-size"], // of V8
+  ...["--single-threaded-gc", "--cached-only", "--no-prompt"],
+  ...["--allow-net", "--allow-env", "--allow-read", "--allow-write"], // of Deno
+  ...["--allow-sys", "--filter", "--yes", "--ulimit"],
+  ...["--new-key", "--read", "--write", "--ttl"], // of the command for tokens
+  ...["--servers", "--rates", "--relay", "--seconds"], // of benches and tests
+]);
+
 let help: Promise<string> | undefined;
 
 async function readHelp(): Promise<string> {
