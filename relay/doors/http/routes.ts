@@ -4,6 +4,7 @@ import { type Route, route } from "@std/http/unstable-route";
 import type { Gateway } from "../../gateway/gateway.ts";
 import { Problem } from "../../problem.ts";
 import { assertAdmin, assertMay, type Right } from "../../rights/access.ts";
+import { decodeName } from "../subscription_request.ts";
 import type { Call } from "./call.ts";
 import type { Entrance } from "./entrance.ts";
 import { problemOf } from "./problem_of.ts";
@@ -40,12 +41,7 @@ interface Endpoint {
 }
 
 function topicOf(match: URLPatternResult): string {
-  const name = match.pathname.groups["topic"] ?? "";
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name; // refused as it is
-  }
+  return decodeName(match.pathname.groups["topic"] ?? "");
 }
 
 /** Makes the relay's HTTP interface (PROTOCOL.md, sections 3 and 4). */

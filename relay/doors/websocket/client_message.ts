@@ -1,22 +1,6 @@
 import { z } from "zod";
-import { parseAfter } from "../../topics/position.ts";
 import { topicName } from "../../topics/topic_name.ts";
-
-/** Accepts a position, `start` or `now`. */
-export const afterText = z.string().transform((text, context) => {
-  const after = parseAfter(text);
-  if (after !== undefined) return after;
-  context.addIssue({
-    code: "custom",
-    message: `Expected <epoch>:<offset>, 'start' or 'now': got ${
-      JSON.stringify(text.slice(0, 100))
-    }`,
-  });
-  return z.NEVER;
-});
-
-/** Accepts how a reader that is behind is treated (PROTOCOL.md, section 2). */
-export const deliveryMode = z.enum(["all", "merge", "latest"]);
+import { explainField, subscriptionFields } from "../subscription_request.ts";
 
 /** Accepts why a topic ends, in words. */
 export const endReason: z.ZodString = z.string().max(1_000);
@@ -24,10 +8,7 @@ export const endReason: z.ZodString = z.string().max(1_000);
 const subscribeMessage = z.object({
   type: z.literal("subscribe"),
   topic: topicName,
-  after: afterText.optional(),
-  mode: deliveryMode.optional(),
-  window: z.int().positive().optional(),
-  snapshot: z.boolean().optional(),
+  ...subscriptionFields,
 });
 
 const publishMessage = z.object({
@@ -58,9 +39,6 @@ const clientMessage = z.discriminatedUnion("type", [
 
 /** What a subscriber may say (PROTOCOL.md, section 2). */
 export type ClientMessage = z.infer<typeof clientMessage>;
-
-/** What a subscriber asks for, whichever door it came through. */
-export type SubscribeRequest = Omit<z.infer<typeof subscribeMessage>, "type">;
 
 /** What a client wants to add to a topic. */
 export type PublishRequest = Omit<z.infer<typeof publishMessage>, "type">;
@@ -110,10 +88,12 @@ export function parseClientMessage(text: string): ClientMessageResult {
   const parsed = clientMessage.safeParse(value);
   if (parsed.success) return { kind: "message", message: parsed.data };
   const [issue] = parsed.error.issues;
+  const field = String(issue?.path[0]);
   return {
     kind: "refused",
-    code: issue?.path[0] === "topic" ? "invalid_topic" : "invalid_message",
-    reason: `${issue?.path.join(".")}: ${issue?.message}`,
+    code: field === "topic" ? "invalid_topic" : "invalid_message",
+    reason: explainField(field, named.data[field]) ??
+      `${issue?.path.join(".")}: ${issue?.message}`,
     ...concerning,
   };
 }

@@ -1,7 +1,7 @@
 import { Subscription } from "../../delivery/subscription.ts";
 import { TopicLimitError } from "../../topics/registry.ts";
 import type { Topic } from "../../topics/topic.ts";
-import type { SubscribeRequest } from "./client_message.ts";
+import type { SubscribeRequest } from "../subscription_request.ts";
 import { websocketFormat } from "./format.ts";
 import { forbid, type WebSocketPeer } from "./peer.ts";
 

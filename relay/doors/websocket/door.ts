@@ -3,12 +3,11 @@ import type { Duplex } from "node:stream";
 import { STATUS_CODE } from "@std/http/status";
 // @ts-types="./ws.d.ts"
 import { WebSocketServer } from "ws";
-import { z } from "zod";
 import {
-  afterText,
-  deliveryMode,
+  decodeName,
+  readQuery,
   type SubscribeRequest,
-} from "./client_message.ts";
+} from "../subscription_request.ts";
 import { mergedWebsocketFormat, websocketFormat } from "./format.ts";
 import type { SessionContext, WebSocketCaller } from "./peer.ts";
 import { RelayWebSocket } from "./relay_websocket.ts";
@@ -31,46 +30,6 @@ type Target =
   | { readonly kind: "many" }
   | { readonly kind: "one"; readonly request: SubscribeRequest };
 
-/** What a URL says of a subscription: each field with what is expected of it. */
-const QUERY = {
-  after: {
-    schema: afterText,
-    code: "invalid_position",
-    expected: "<epoch>:<offset>, 'start' or 'now'",
-  },
-  mode: {
-    schema: deliveryMode,
-    code: "invalid_mode",
-    expected: "'all', 'merge' or 'latest'",
-  },
-  window: {
-    schema: z.string().regex(/^[0-9]{1,16}$/).transform(Number)
-      .pipe(z.int().positive()),
-    code: "invalid_window",
-    expected: "a number of bytes, 1 at least",
-  },
-  snapshot: {
-    schema: z.enum(["", "true", "false"]).transform((text) => text !== "false"),
-    code: "invalid_snapshot",
-    expected: "'true' or 'false'",
-  },
-} as const;
-
-function read<Name extends keyof typeof QUERY>(
-  query: URLSearchParams,
-  name: Name,
-): z.output<typeof QUERY[Name]["schema"]> | undefined {
-  const text = query.get(name);
-  if (text === null) return undefined;
-  const { schema, code, expected } = QUERY[name];
-  const parsed = schema.safeParse(text);
-  if (!parsed.success) {
-    throw badRequest(code, `Expected ${name} to be ${expected}`);
-  }
-  // TypeScript does not see that the schema is the one of this name.
-  return parsed.data as z.output<typeof QUERY[Name]["schema"]>;
-}
-
 function badRequest(code: string, detail: string): Problem {
   return new Problem(STATUS_CODE.BadRequest, code, detail);
 }
@@ -88,24 +47,13 @@ function targetOf(request: IncomingMessage): Target {
       "Expected an upgrade of /ws or /topics/{topic}",
     );
   }
-  let topic = encoded;
-  try {
-    topic = decodeURIComponent(encoded);
-  } catch {
-    // refused below: a topic's name has no percent sign
-  }
+  const topic = decodeName(encoded);
   if (!topicName.safeParse(topic).success) {
     throw badRequest("invalid_topic", `Expected ${TOPIC_NAME_RULE}`);
   }
   return {
     kind: "one",
-    request: {
-      topic,
-      after: read(searchParams, "after"),
-      mode: read(searchParams, "mode"),
-      window: read(searchParams, "window"),
-      snapshot: read(searchParams, "snapshot"),
-    },
+    request: { topic, ...readQuery("websocket", searchParams) },
   };
 }
 

@@ -11,12 +11,9 @@ import { MessageRates } from "../../limits/rate_limit.ts";
 import type { Access } from "../../rights/access.ts";
 import type { Expiring } from "../../rights/expiries.ts";
 import { type Guest, secondsSince } from "../guests.ts";
+import type { SubscribeRequest } from "../subscription_request.ts";
 import { authorize } from "./authorization.ts";
-import {
-  type ClientMessage,
-  parseClientMessage,
-  type SubscribeRequest,
-} from "./client_message.ts";
+import { type ClientMessage, parseClientMessage } from "./client_message.ts";
 import { type Closing, CLOSINGS } from "./close_codes.ts";
 import { acknowledge, cancel, subscribe, unsubscribe } from "./commands.ts";
 import { textFrame, websocketFormat } from "./format.ts";

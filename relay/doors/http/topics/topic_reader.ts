@@ -1,17 +1,14 @@
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { accepts } from "@std/http/negotiation";
 import { STATUS_CODE } from "@std/http/status";
-import { z } from "zod";
-import { afterText } from "../../websocket/client_message.ts";
 import type { StreamRequest } from "../../sse/session.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { ReadBudget } from "../../../topics/log.ts";
-import { parseAfter } from "../../../topics/position.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
 import type { Topic } from "../../../topics/topic.ts";
+import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
 import type { Call } from "../call.ts";
 import { describeTopic } from "./describe_topic.ts";
-import { parseWith } from "./parse_with.ts";
 
 /** What reading topics takes. */
 export interface TopicReaderContext {
@@ -25,14 +22,7 @@ export interface TopicReaderContext {
   stream(request: StreamRequest): "streaming" | "at end";
 }
 
-const PAGE: ReadBudget = { events: 1_000, bytes: 1024 * 1024 };
-
-const streamQuery = z.object({ after: afterText.optional() });
-
-const pageQuery = z.object({
-  after: afterText.optional(),
-  limit: z.coerce.number().int().min(1).max(PAGE.events).optional(),
-});
+const PAGE: ReadBudget = { events: MAX_PAGE, bytes: 1024 * 1024 };
 
 /** Answers those who want to know of topics, and of what is in them (PROTOCOL.md, sections 3 and 4). */
 export class TopicReader {
@@ -96,37 +86,19 @@ export class TopicReader {
     const { topics, awaitTopics } = this.#context;
     const refusal = this.#context.refusal();
     if (refusal) throw refusal;
-    const { searchParams } = url;
-    const query = parseWith(
-      streamQuery,
-      Object.fromEntries(searchParams),
-      "invalid_position",
+    const { after, raw = false } = readQuery(
+      "stream",
+      url.searchParams,
+      request.headers,
     );
-    if (
-      (searchParams.get("mode") ?? "all") !== "all" ||
-      searchParams.has("window") || searchParams.has("snapshot")
-    ) {
-      throw new Problem(
-        STATUS_CODE.BadRequest,
-        "unsupported",
-        "An event stream is delivered in mode 'all', without 'window' and 'snapshot': use a WebSocket for these",
-      );
-    }
     const topic = awaitTopics
       ? topics.await(name, access.identity)
       : this.#known(name);
-    // A reconnecting EventSource repeats its URL: what it has read since is in the header.
-    const lastEventId = request.headers.get("last-event-id");
-    const after = lastEventId
-      // An id that no relay gave is a position of another log.
-      ? parseAfter(lastEventId) ?? { epoch: "", offset: 1 }
-      : query.after ?? topic.from;
-    const raw = searchParams.has("raw");
     const { expires } = access;
     const outcome = this.#context.stream({
       response,
       topic,
-      after,
+      after: after ?? topic.from,
       raw,
       address,
       expires,
@@ -138,10 +110,9 @@ export class TopicReader {
 
   async #page({ url }: Call, name: string): Promise<Response> {
     const { log, state } = this.#known(name);
-    const { after = "start", limit = PAGE.events } = parseWith(
-      pageQuery,
-      Object.fromEntries(url.searchParams),
-      "invalid_query",
+    const { after = "start", limit = PAGE.events } = readQuery(
+      "page",
+      url.searchParams,
     );
     const { epoch, first, next } = log;
     let from = first;

@@ -15,8 +15,7 @@ import {
 import type { Call } from "../call.ts";
 import { checkSource, putBody } from "./check_source.ts";
 import { describeTopic } from "./describe_topic.ts";
-import { parseWith } from "./parse_with.ts";
-import { readJson } from "./read_json.ts";
+import { readJsonBody } from "./request_body.ts";
 
 /** What changing topics takes. */
 export interface TopicWriterContext {
@@ -58,11 +57,7 @@ export class TopicWriter {
   /** Makes a topic, with a source or without. */
   async put({ request, access }: Call, name: string): Promise<Response> {
     const { topics, sources, bodyLimits, sourcePolicy } = this.#context;
-    const { source } = parseWith(
-      putBody,
-      await readJson(request, bodyLimits),
-      "invalid_body",
-    );
+    const { source } = await readJsonBody(request, putBody, bodyLimits);
     const spec = source && checkSource(source, sourcePolicy);
     const before = topics.get(name);
     if (before && !topics.isAwaited(before)) {
@@ -125,20 +120,20 @@ export class TopicWriter {
 
   /** Ends a topic as its source would. */
   async end({ request }: Call, name: string): Promise<Response> {
-    const { status, reason } = parseWith(
+    const { status, reason } = await readJsonBody(
+      request,
       endBody,
-      await readJson(request, this.#context.bodyLimits),
-      "invalid_body",
+      this.#context.bodyLimits,
     );
     return await this.#conclude(name, status, reason);
   }
 
   /** Stops what fills a topic. */
   async cancel({ request }: Call, name: string): Promise<Response> {
-    const { reason } = parseWith(
+    const { reason } = await readJsonBody(
+      request,
       cancelBody,
-      await readJson(request, this.#context.bodyLimits),
-      "invalid_body",
+      this.#context.bodyLimits,
     );
     return await this.#conclude(name, "cancelled", reason);
   }

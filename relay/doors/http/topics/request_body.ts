@@ -1,0 +1,35 @@
+import { STATUS_CODE } from "@std/http/status";
+import { z } from "zod";
+import { Problem } from "../../../problem.ts";
+import { type BodyLimits, readBody } from "../../../sources/bounded_body.ts";
+
+/**
+ * Reads the body of a request, which is JSON; an empty one stands for an empty
+ * object.
+ *
+ * @param request The request.
+ * @param schema Accepts the body.
+ * @param limits How much of it is taken, and how fast it has to come.
+ * @throws {Problem} 400 `invalid_body` If it is not JSON, or not accepted.
+ * @throws {BodyLimitError} If it is longer or slower than it may be.
+ */
+export async function readJsonBody<T>(
+  { body }: Request,
+  schema: z.ZodType<T>,
+  limits: BodyLimits,
+): Promise<T> {
+  const text = await readBody(body, limits);
+  let value: unknown;
+  try {
+    value = text === "" ? {} : JSON.parse(text);
+  } catch {
+    throw invalid("Expected a body of JSON");
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw invalid(z.prettifyError(parsed.error));
+}
+
+function invalid(detail: string): Problem {
+  return new Problem(STATUS_CODE.BadRequest, "invalid_body", detail);
+}

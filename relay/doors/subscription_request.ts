@@ -1,0 +1,231 @@
+import { STATUS_CODE } from "@std/http/status";
+import { z } from "zod";
+import { Problem } from "../problem.ts";
+import { type After, parseAfter } from "../topics/position.ts";
+
+/** A way in which a topic is read. */
+export type ReadingDoor = "websocket" | "stream" | "page";
+
+/** The most events of a page. */
+export const MAX_PAGE = 1_000;
+
+/** One parameter of a subscription. */
+interface Parameter {
+  /** Accepts the value in a message's JSON. */
+  readonly schema: z.ZodType;
+  /** Turns the text in a query into such a value; text that is none stays text. */
+  readonly fromText: (text: string) => unknown;
+  /** What is expected, in words. */
+  readonly expected: string;
+  /** The code of a refusal; in a message every refusal is `invalid_message`. */
+  readonly code: string;
+  /** The doors that take it. */
+  readonly takenBy: readonly ReadingDoor[];
+  /** The doors that refuse it by its name; others ignore it. */
+  readonly refusedBy?: readonly ReadingDoor[];
+  /** The text that is not refused: it asks for what these doors do anyway. */
+  readonly harmless?: string;
+  /** A header that goes before the query. */
+  readonly header?: {
+    readonly name: string;
+    readonly readBy: readonly ReadingDoor[];
+    read(text: string): unknown;
+  };
+}
+
+/** Accepts a position, `start` or `now`. */
+const position = z.string().transform((text, context): After => {
+  const after = parseAfter(text);
+  if (after !== undefined) return after;
+  context.addIssue({ code: "custom" });
+  return z.NEVER;
+});
+
+/** An id that no relay gave is a position of another log. */
+const FOREIGN: After = { epoch: "", offset: 1 };
+
+function asIs(text: string): string {
+  return text;
+}
+
+function asNumber(text: string): unknown {
+  return /^[0-9]{1,16}$/.test(text) ? Number(text) : text;
+}
+
+function asFlag(text: string): unknown {
+  if (text === "" || text === "true") return true;
+  return text === "false" ? false : text;
+}
+
+/** Every parameter, once: a new one is a row. */
+const PARAMETERS = {
+  after: {
+    schema: position,
+    fromText: asIs,
+    expected: "<epoch>:<offset>, 'start' or 'now'",
+    code: "invalid_position",
+    takenBy: ["websocket", "stream", "page"],
+    // A reconnecting EventSource repeats its URL: the header has what it has read since.
+    header: {
+      name: "last-event-id",
+      readBy: ["stream"],
+      read: (text) => parseAfter(text) ?? FOREIGN,
+    },
+  },
+  mode: {
+    schema: z.enum(["all", "merge", "latest"]),
+    fromText: asIs,
+    expected: "'all', 'merge' or 'latest'",
+    code: "invalid_mode",
+    takenBy: ["websocket"],
+    refusedBy: ["stream"],
+    harmless: "all",
+  },
+  window: {
+    schema: z.int().positive(),
+    fromText: asNumber,
+    expected: "a number of bytes, 1 at least",
+    code: "invalid_window",
+    takenBy: ["websocket"],
+    refusedBy: ["stream"],
+  },
+  snapshot: {
+    schema: z.boolean(),
+    fromText: asFlag,
+    expected: "true or false",
+    code: "invalid_snapshot",
+    takenBy: ["websocket"],
+    refusedBy: ["stream"],
+  },
+  raw: {
+    schema: z.boolean(),
+    fromText: () => true, // whatever stands behind it
+    expected: "there or not",
+    code: "invalid_query",
+    takenBy: ["stream"],
+  },
+  limit: {
+    schema: z.int().min(1).max(MAX_PAGE),
+    fromText: asNumber,
+    expected: `a number of events from 1 to ${MAX_PAGE}`,
+    code: "invalid_query",
+    takenBy: ["page"],
+  },
+} as const satisfies Readonly<Record<string, Parameter>>;
+
+type Parameters = typeof PARAMETERS;
+
+type ParameterName = keyof Parameters;
+
+/** The parameters that a door takes. */
+type TakenBy<Door extends ReadingDoor> = {
+  [Name in ParameterName]: Door extends Parameters[Name]["takenBy"][number]
+    ? Name
+    : never;
+}[ParameterName];
+
+/** The parameters of a subscription, as a door takes them. */
+export type SubscriptionParameters<Door extends ReadingDoor> = {
+  readonly [Name in TakenBy<Door>]?:
+    | z.output<Parameters[Name]["schema"]>
+    | undefined;
+};
+
+/** A subscription through a WebSocket, whether a message or a URL asks for it. */
+export interface SubscribeRequest extends SubscriptionParameters<"websocket"> {
+  /** The name of the topic. */
+  readonly topic: string;
+}
+
+const ROWS: readonly (readonly [string, Parameter])[] = Object.entries(
+  PARAMETERS,
+);
+
+/** The longest part of a wrong value that a refusal quotes, in UTF-16 code units. */
+const QUOTED = 100;
+
+function isTaken(row: Parameter, door: ReadingDoor): boolean {
+  return row.takenBy.includes(door);
+}
+
+function expectation(name: string, { expected }: Parameter, value: unknown) {
+  const got = JSON.stringify(value)?.slice(0, QUOTED);
+  return `Expected ${name} to be ${expected}: got ${got}`;
+}
+
+function refuse(code: string, detail: string): never {
+  throw new Problem(STATUS_CODE.BadRequest, code, detail);
+}
+
+/**
+ * Reads the parameters of a subscription from a request.
+ *
+ * @param door The door that the request is at.
+ * @param query The query of its URL; of a parameter that is there twice the first counts.
+ * @param headers Its headers, for a door that reads one of them.
+ * @throws {Problem} 400 If a parameter is wrong, or this door refuses it.
+ */
+export function readQuery<Door extends ReadingDoor>(
+  door: Door,
+  query: URLSearchParams,
+  headers?: Headers,
+): SubscriptionParameters<Door> {
+  const values: Record<string, unknown> = {};
+  for (const [name, row] of ROWS) {
+    const text = query.get(name);
+    if (isTaken(row, door)) {
+      if (text !== null) values[name] = readText(name, row, text);
+      const said = row.header?.readBy.includes(door) &&
+        headers?.get(row.header.name);
+      if (said) values[name] = row.header?.read(said);
+    } else if (
+      text !== null && row.refusedBy?.includes(door) && text !== row.harmless
+    ) {
+      refuse(
+        "unsupported",
+        `Expected no ${name} of an event stream: use a WebSocket for it`,
+      );
+    }
+  }
+  // Each value comes from the schema of its name.
+  return values as SubscriptionParameters<Door>;
+}
+
+function readText(name: string, row: Parameter, text: string): unknown {
+  const parsed = row.schema.safeParse(row.fromText(text));
+  if (parsed.success) return parsed.data;
+  return refuse(row.code, expectation(name, row, text));
+}
+
+/** The fields of the message `subscribe`, beside its topic. */
+export const subscriptionFields = Object.fromEntries(
+  ROWS.filter(([, row]) => isTaken(row, "websocket"))
+    .map(([name, { schema }]) => [name, schema.optional()]),
+  // The rows are those of the table, which the type is made from.
+) as {
+  [Name in TakenBy<"websocket">]: z.ZodOptional<Parameters[Name]["schema"]>;
+};
+
+/**
+ * Says what is wrong with a field of the message `subscribe`.
+ *
+ * @param name The name of the field.
+ * @param value Its value.
+ * @returns `undefined` if it is not a parameter of a subscription.
+ */
+export function explainField(
+  name: unknown,
+  value: unknown,
+): string | undefined {
+  const row = ROWS.find(([known]) => known === name);
+  return row && expectation(...row, value);
+}
+
+/** Returns the name in a path; a name that cannot be decoded is no topic's, and stays as it is. */
+export function decodeName(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return encoded;
+  }
+}
