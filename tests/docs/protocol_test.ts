@@ -120,6 +120,55 @@ Deno.test("PROTOCOL.md has each message of the code, and no other", async () => 
   ]);
 });
 
+Deno.test("PROTOCOL.md has an example of each message, with the fields of its table", () => {
+  const [relay = [], client = []] = tablesOf(sections.websocket)
+    .filter(([row]) => row?.["type"] !== undefined);
+  const examples = blocksOf(protocol).filter(({ language }) =>
+    language === "text"
+  ).flatMap(({ text }) => text.split("\n"));
+  for (const [rows, mark] of [[relay, "< {"], [client, "> {"]] as const) {
+    const messages: Record<string, unknown>[] = examples
+      .filter((line) => line.startsWith(mark))
+      .map((line) => JSON.parse(line.slice(2)));
+    for (const row of rows) {
+      const [type = ""] = codeIn(row["type"]);
+      // `limits: {...}` is the field `limits`, and `reason?` one that may be left out.
+      const fields = codeIn(row["fields"]).map((code) => code.split(":")[0]!);
+      const required = fields.filter((field) => !field.endsWith("?"));
+      const known = fields.map((field) => field.replace("?", ""));
+      const found = messages.filter((message) => message["type"] === type);
+      assert(found.length > 0, `there is no example of '${type}'`);
+      for (const { type: _type, ...message } of found) {
+        const names = Object.keys(message);
+        assertEquals(names.filter((name) => !known.includes(name)), [], type);
+        assertEquals(
+          required.filter((name) => !names.includes(name)),
+          [],
+          type,
+        );
+      }
+    }
+  }
+});
+
+Deno.test("PROTOCOL.md has the sections that comments cite", async () => {
+  const sources = await Promise.all(
+    ["src/", "relay/", "tests/", "bench/"].map(sourceBelow),
+  );
+  const cited = sources.join("\n")
+    .matchAll(/protocol(\.md)?,? \(?sections? (\d)(?: and (\d))?/gi);
+  let count = 0;
+  for (const [text, extension, ...numbers] of cited) {
+    assert(extension, `'${text}' names no file`);
+    for (const number of numbers) {
+      if (number === undefined) continue;
+      assertMatch(protocol, new RegExp(`^## ${number}\\. `, "m"), text);
+      count++;
+    }
+  }
+  assert(count > 20, "comments cite PROTOCOL.md");
+});
+
 Deno.test("PROTOCOL.md has each route of the code, with its methods", async () => {
   const routes = new Map<string, string[]>();
   for (const row of tableOf(sections.http, "request")) {
