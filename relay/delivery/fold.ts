@@ -2,8 +2,8 @@ import {
   isSameItem,
   mergeDeltas,
   readDelta,
-  type WireDelta,
 } from "../../src/model/wires/merge.ts";
+import type { WireDelta } from "../../src/model/wires/wire_delta.ts";
 import type { LogEntry, LogRange } from "../topics/log.ts";
 
 /** An event of a log, or adjacent deltas of one item that have become one. */

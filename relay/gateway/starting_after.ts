@@ -1,7 +1,5 @@
-import { z } from "zod";
+import { factsOf } from "../../src/model/wires/responses/event_facts.ts";
 import type { Log } from "../topics/log.ts";
-
-const numbered = z.looseObject({ sequence_number: z.int().nonnegative() });
 
 /** The number that a provider has given an event; those after the last one have none. */
 async function sequenceNumberAt(log: Log, offset: number): Promise<number> {
@@ -10,11 +8,7 @@ async function sequenceNumberAt(log: Log, offset: number): Promise<number> {
     events: 1,
     bytes: Infinity,
   });
-  try {
-    return numbered.parse(JSON.parse(entry?.event.data ?? "")).sequence_number;
-  } catch {
-    return Infinity;
-  }
+  return factsOf(entry?.event.data ?? "").sequenceNumber ?? Infinity;
 }
 
 /**

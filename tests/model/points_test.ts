@@ -370,7 +370,7 @@ const POINTS: readonly Point[] = [
     what: "usage: all of it or an error",
     tests: [
       ["wires/responses/decoder_test.ts", "completes with odd usage"],
-      ["usage_test.ts", "an odd total"],
+      ["wires/usage_test.ts", "an odd total"],
     ],
     differs:
       "usage that is odd is no usage, and no error: the response is whole without it",

@@ -4,8 +4,8 @@ import {
   isSameItem,
   mergeDeltas,
   readDelta,
-  type WireDelta,
 } from "../../../src/model/wires/merge.ts";
+import type { WireDelta } from "../../../src/model/wires/wire_delta.ts";
 import { foldWire, type Wire } from "../../support/model/fold_wire.ts";
 import { propertyParameters } from "../../support/property.ts";
 import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";

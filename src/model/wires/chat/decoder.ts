@@ -6,7 +6,7 @@ import {
   type ResponseDecoder,
   type ResponseOutcome,
 } from "../decoder.ts";
-import { DeltaShape, type DeltaValues } from "../delta_shape.ts";
+import { DeltaShape } from "../delta_shape.ts";
 import type { ResponseItem } from "../../item.ts";
 import type {
   CompletedEvent,
@@ -14,35 +14,24 @@ import type {
   OtherEvent,
   ResponseEvent,
 } from "../../response_event.ts";
-import { parseUsage, type Usage } from "../../usage.ts";
+import type { Usage } from "../../usage.ts";
+import { isSameUsage, parseUsage } from "../usage.ts";
 import {
   errorIn,
   type Fields,
   hasContent,
+  isDone,
   isFields,
+  parseData,
   textOf,
 } from "../event_data.ts";
 import { ChatEnding, indexOf } from "./endings.ts";
 import { OpenMessage, OpenReasoning } from "./open_items.ts";
-import { shownIn } from "./reasoning_details.ts";
+import { shownIn, thoughtIn } from "./reasoning_details.ts";
+import { textValuesOf } from "./text_values.ts";
 import { type ToolCall, ToolCalls } from "./tool_calls.ts";
 
 const NONE: readonly unknown[] = [];
-
-/** Fields of a chunk that tell nothing of what is in it. */
-const ENVELOPE: ReadonlySet<string> = new Set([
-  "id",
-  "object",
-  "created",
-  "model",
-  "choices",
-  "system_fingerprint",
-  "service_tier",
-  "provider",
-  "obfuscation",
-]);
-
-const NO_VALUES: DeltaValues = { text: undefined };
 
 /**
  * Reads the chunks of the Chat Completions API.
@@ -67,7 +56,7 @@ export class ChatDecoder implements ResponseDecoder {
   #message: OpenMessage | undefined;
   #reasoning: OpenReasoning | undefined;
   /** The chunks that have nothing but text. */
-  readonly #shape = new DeltaShape("content", valuesOf);
+  readonly #shape = new DeltaShape("content", textValuesOf);
   /** Whether the chunk has something that no event tells of. */
   #hasOther = false;
 
@@ -127,11 +116,11 @@ export class ChatDecoder implements ResponseDecoder {
       }
       return;
     }
-    let event: unknown;
-    try {
-      event = JSON.parse(data);
-    } catch {
-      this.#takeText(data.trim(), out);
+    const event = parseData(data);
+    if (event === undefined) {
+      const text = data.trim();
+      if (isDone(data)) this.#ending.done();
+      else if (text !== "") this.#tellOther(text, out);
       return;
     }
     if (isFields(event)) {
@@ -206,12 +195,6 @@ export class ChatDecoder implements ResponseDecoder {
         ...(usage ? { usage } : {}),
         ...(unfinished.length > 0 ? { unfinished } : {}),
       };
-  }
-
-  /** Takes data in that is not JSON. */
-  #takeText(text: string, out: ResponseEvent[]): void {
-    if (text === "[DONE]") this.#ending.done();
-    else if (text !== "") this.#tellOther(text, out);
   }
 
   #takeChunk(chunk: Fields, out: ResponseEvent[]): void {
@@ -520,7 +503,7 @@ export class ChatDecoder implements ResponseDecoder {
       return false;
     }
     // Some tell it with every chunk.
-    if (isSame(usage, this.#usage)) return true;
+    if (isSameUsage(usage, this.#usage)) return true;
     this.#usage = usage;
     if (!this.#deltas) return true;
     if (!this.#isCreated) this.#create("", out);
@@ -613,49 +596,4 @@ export class ChatDecoder implements ResponseDecoder {
     if (!this.#isCreated) this.#create("", out);
     out.push(other);
   }
-}
-
-/**
- * What is different from one chunk to the next: nothing, if it has anything but
- * text, as that may be told only once, or be kept without an event.
- */
-function valuesOf(chunk: unknown): DeltaValues {
-  if (!isFields(chunk)) return NO_VALUES;
-  for (const field in chunk) {
-    if (!ENVELOPE.has(field) && hasContent(chunk[field])) return NO_VALUES;
-  }
-  const { choices } = chunk;
-  if (!Array.isArray(choices) || choices.length !== 1) return NO_VALUES;
-  const choice: unknown = choices[0];
-  if (!isFields(choice)) return NO_VALUES;
-  for (const field in choice) {
-    if (field !== "delta" && hasContent(choice[field])) return NO_VALUES;
-  }
-  const { delta } = choice;
-  if (!isFields(delta)) return NO_VALUES;
-  for (const field in delta) {
-    if (field !== "content" && field !== "role" && hasContent(delta[field])) {
-      return NO_VALUES;
-    }
-  }
-  return { text: delta.content };
-}
-
-/** The text of a thought: some servers send it as an object, or in parts. */
-function thoughtIn(value: unknown): string {
-  if (typeof value === "string") return value;
-  if (Array.isArray(value)) {
-    return (value as readonly unknown[]) // Array.isArray makes it any[].
-      .map(thoughtIn).join("");
-  }
-  if (!isFields(value)) return "";
-  return textOf(value.text) || textOf(value.content);
-}
-
-function isSame(a: Usage, b: Usage | undefined): boolean {
-  return b !== undefined && a.inputTokens === b.inputTokens &&
-    a.cachedInputTokens === b.cachedInputTokens &&
-    a.outputTokens === b.outputTokens &&
-    a.reasoningOutputTokens === b.reasoningOutputTokens &&
-    a.totalTokens === b.totalTokens;
 }

@@ -64,3 +64,19 @@ export function shownIn(pieces: readonly unknown[]): string {
   }
   return text;
 }
+
+/**
+ * Returns the text of a thought: some servers send it as an object, or in parts.
+ *
+ * @param value The value of the field.
+ * @returns The text; `""` if there is none.
+ */
+export function thoughtIn(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (Array.isArray(value)) {
+    return (value as readonly unknown[]) // Array.isArray makes it any[].
+      .map(thoughtIn).join("");
+  }
+  if (!isFields(value)) return "";
+  return textOf(value.text) || textOf(value.content);
+}

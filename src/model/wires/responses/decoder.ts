@@ -29,7 +29,8 @@ import type {
   ResponseEvent,
   ToolCallDeltaEvent,
 } from "../../response_event.ts";
-import { parseUsage, type Usage } from "../../usage.ts";
+import type { Usage } from "../../usage.ts";
+import { parseUsage } from "../usage.ts";
 
 /** An event of the wire: an object, whose fields may be anything. */
 interface WireEvent {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { parseUsage, type Usage } from "../../src/model/usage.ts";
+import type { Usage } from "../../../src/model/usage.ts";
+import { parseUsage } from "../../../src/model/wires/usage.ts";
 
 // Point 28, less its all or nothing.
 const CASES: [what: string, value: unknown, expected: Usage | undefined][] = [

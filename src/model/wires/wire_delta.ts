@@ -1,0 +1,19 @@
+// This module is browser compatible.
+
+/** An event of the wire that adds text to one place, taken apart. */
+export interface WireDelta {
+  /** The event's name. */
+  readonly name: string;
+  /** Which field has the text. */
+  readonly field: string;
+  /** The event's data as JSON without what may differ between deltas that merge. */
+  readonly rest: string;
+  /** What it adds. */
+  readonly text: string;
+  /** The number of the event, where it has one. */
+  readonly sequenceNumber?: number;
+  /** When the chunk was made, where it says so. */
+  readonly created?: number;
+  /** The log probabilities of its tokens, where it has such. */
+  readonly logprobs?: readonly unknown[];
+}
