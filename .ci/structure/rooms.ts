@@ -25,8 +25,7 @@ const TRACES = "relay/traces/";
 const SOURCES = "relay/sources/";
 const GATEWAY = "relay/gateway/";
 const DOORS = "relay/doors/";
-const OPTIONS = "relay/options.ts";
-const CONFIG = "relay/config/";
+const OPTIONS = "relay/options/";
 const RELAY = "relay/relay.ts";
 
 /** What any code over fetch may import. */
@@ -100,8 +99,8 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: OPTIONS,
-    why: "the options of a relay: each room says what a valid one is",
-    may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, LIMITS, ...CORE],
+    why: "the options of a relay: their rooms say what a valid one is",
+    may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, LOGS, FETCH],
   },
   {
     path: RELAY,
@@ -124,29 +123,24 @@ export const ROOMS: readonly Room[] = [
     may: [RELAY, OPTIONS, SOURCES, TOPICS, ...CORE],
   },
   {
-    path: CONFIG,
-    why: "options from flags, variables and files",
-    may: [OPTIONS, GATEWAY, LOGS, FETCH],
-  },
-  {
     path: "relay/banner.ts",
     why: "the first lines that an operator sees",
-    may: [RELAY, CONFIG],
+    may: [RELAY, OPTIONS],
   },
   {
     path: "relay/main.ts",
     why: "the command line",
-    may: [RELAY, CONFIG, "relay/banner.ts", LOGS, FETCH],
+    may: [RELAY, OPTIONS, "relay/banner.ts", LOGS, FETCH],
   },
   {
     path: "relay/token.ts",
     why: "the command that makes tokens",
-    may: [CONFIG, RIGHTS, FETCH],
+    may: [OPTIONS, RIGHTS, FETCH],
   },
   {
     path: "relay/replay.ts",
     why: "the command that prints recordings",
-    may: [CONFIG, GATEWAY, SOURCES, MODEL, ...CORE],
+    may: [OPTIONS, GATEWAY, SOURCES, MODEL, ...CORE],
   },
 ];
 

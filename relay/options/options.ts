@@ -359,10 +359,10 @@ export const relayRows = {
 } as const satisfies OptionTree;
 
 /** The weights from which on log lines are written. */
-export const logLevels = ["debug", "info", "warning", "error"] as const;
+const logLevels = ["debug", "info", "warning", "error"] as const;
 
 /** The formats of log lines. */
-export const logFormats = ["text", "json"] as const;
+const logFormats = ["text", "json"] as const;
 
 /** The options that only the command line has. */
 export const commandRows = {
