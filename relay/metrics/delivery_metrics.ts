@@ -1,6 +1,6 @@
 import { Gauge, Histogram, type Registry } from "prom-client";
 import type { Clock } from "../../src/fetch/clock.ts";
-import { copiedCounter, type Observer } from "./instruments.ts";
+import { copiedCounter, DELAY_BUCKETS, type Observer } from "./instruments.ts";
 import { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import type { LagDoor, Reader } from "./lag_sampler.ts";
 
@@ -15,22 +15,7 @@ export type OpenConnections = Readonly<
 const DOORS: readonly DeliveryDoor[] = ["websocket", "sse"];
 
 /** Most are written within a turn of the pump; up to where a client would have been cut off. */
-const LATENCY_BUCKETS = [
-  0.001,
-  0.0025,
-  0.005,
-  0.01,
-  0.025,
-  0.05,
-  0.1,
-  0.25,
-  0.5,
-  1,
-  2.5,
-  5,
-  10,
-  30,
-];
+const LATENCY_BUCKETS = [...DELAY_BUCKETS, 10, 30];
 
 /** Up to as many events as a topic keeps by default, and ten times that. */
 const LAG_BUCKETS = [0, 1, 10, 100, 512, 1_000, 5_000, 10_000, 100_000];

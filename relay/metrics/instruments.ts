@@ -1,5 +1,21 @@
 import { Counter, type Registry } from "prom-client";
 
+/** Buckets, in seconds, for delays that are to be short. */
+export const DELAY_BUCKETS: readonly number[] = [
+  0.001,
+  0.0025,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  5,
+];
+
 /** Takes what was measured. */
 export interface Observer {
   /** Takes one value. */

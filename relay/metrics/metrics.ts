@@ -6,6 +6,7 @@ import {
   DeliveryMetrics,
   type OpenConnections,
 } from "./delivery_metrics.ts";
+import { DELAY_BUCKETS } from "./instruments.ts";
 import { LagSampler } from "./lag_sampler.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { registerProcessMetrics } from "./process_metrics.ts";
@@ -45,22 +46,6 @@ export interface MetricsOptions {
   /** The version of the program. */
   readonly version: string;
 }
-
-/** The delay of the loop is the longest that anybody waits for anything. */
-const DELAY_BUCKETS = [
-  0.001,
-  0.0025,
-  0.005,
-  0.01,
-  0.025,
-  0.05,
-  0.1,
-  0.25,
-  0.5,
-  1,
-  2.5,
-  5,
-];
 
 /**
  * What a relay tells Prometheus of itself.
@@ -125,7 +110,7 @@ export class Metrics implements Disposable {
       name: "rivulet_event_loop_delay_seconds",
       help:
         "How late the event loop comes to what is due, looked at every 50 ms.",
-      buckets: DELAY_BUCKETS,
+      buckets: [...DELAY_BUCKETS],
       registers,
     });
     registerProcessMetrics(registry);

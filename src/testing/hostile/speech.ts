@@ -1,5 +1,6 @@
 // This module is browser compatible.
 import { z } from "zod";
+import type { HostilePlan } from "./plan.ts";
 import { sample } from "./sample.ts";
 
 /** A tool that may be called. */
@@ -61,10 +62,14 @@ export const content = z.union([
  * Says the last text again, word by word; or calls tools, if there are any that
  * have not answered yet: those that the text names, else the first.
  *
- * @param deltas In how many deltas it is to be said.
+ * @param answer What is planned: in how many deltas it is to be said.
  */
-export function speak(question: Question, deltas?: number): Speech {
+export function speak(
+  question: Question,
+  answer: HostilePlan["answer"],
+): Speech {
   const { text, isToolResult, tools, limit } = question;
+  const deltas = answer?.kind === "run" ? answer.deltas : undefined;
   const words = text.match(WORDS) ?? ["Hello."];
   const [first] = tools;
   if (first && !isToolResult) {

@@ -31,11 +31,7 @@ type ChatRequest = z.infer<typeof request>;
 /** `POST /v1/chat/completions` */
 export function chat(asked: Asked): Reply {
   const read = readJson(asked, request);
-  const { answer } = asked.plan;
-  const speech = speak(
-    questionOf(read),
-    answer?.kind === "run" ? answer.deltas : undefined,
-  );
+  const speech = speak(questionOf(read), asked.plan.answer);
   const id = digest(asked.body);
   if (!read.stream) return jsonReply(completionOf(id, read, speech));
   return streamReply({

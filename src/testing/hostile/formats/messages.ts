@@ -41,11 +41,7 @@ const PING: WireEvent = typed({ type: "ping" });
 /** `POST /v1/messages` */
 export function messages(asked: Asked): Reply {
   const read = readJson(asked, request);
-  const { answer } = asked.plan;
-  const speech = speak(
-    questionOf(read),
-    answer?.kind === "run" ? answer.deltas : undefined,
-  );
+  const speech = speak(questionOf(read), asked.plan.answer);
   const id = digest(asked.body);
   if (!read.stream) return jsonReply(messageOf(id, read, speech));
   return streamReply({

@@ -31,10 +31,7 @@ export class Responses {
     const run = new ResponseRun({
       id: this.#idOf(asked.body, request.background === true),
       request,
-      speech: speak(
-        questionOf(request),
-        answer?.kind === "run" ? answer.deltas : undefined,
-      ),
+      speech: speak(questionOf(request), answer),
       start: asked.clock.now(),
       pace,
     });
