@@ -9,6 +9,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { upgradeRequest } from "../tests/support/http/upgrade_request.ts";
 import { stalledSockets } from "../tests/support/relay/stalled_sockets.ts";
 import type { Counts } from "./fanout/generator/main.ts";
 import { Setup } from "./fanout/load.ts";
@@ -22,16 +23,7 @@ const WARM_UP = 3_000;
 /** What the p99 with stuck ones may be of that without. */
 const TARGET = 1.2;
 
-const REQUEST = [
-  `GET /topics/${TOPIC} HTTP/1.1`,
-  "Host: localhost",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Version: 13",
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-  "",
-  "",
-].join("\r\n");
+const REQUEST = upgradeRequest(`/topics/${TOPIC}`);
 
 const { values } = parseArgs({
   options: {

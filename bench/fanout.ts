@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { messageOf } from "../src/fetch/message_of.ts";
+import { readOptions } from "./command_line.ts";
 import { compare } from "./fanout/comparison.ts";
 import { pinned } from "./fanout/load.ts";
 import { type Options, parseOptions, USAGE } from "./fanout/options.ts";
@@ -22,19 +22,6 @@ import { findServer } from "./fanout/servers/find.ts";
 import type { Server } from "./fanout/servers/server.ts";
 
 const RESULTS = new URL("./results/", import.meta.url);
-
-function readOptions(): Options {
-  try {
-    const options = parseOptions(Deno.args);
-    if (options) return options;
-    console.log(USAGE);
-    Deno.exit();
-  } catch (error) {
-    console.error(messageOf(error));
-    console.error(USAGE);
-    Deno.exit(2);
-  }
-}
 
 async function run(options: Options, folder: string): Promise<void> {
   const servers: Server[] = [];
@@ -74,7 +61,7 @@ async function run(options: Options, folder: string): Promise<void> {
   );
 }
 
-const options = readOptions();
+const options = readOptions(parseOptions, USAGE);
 const folder = await Deno.makeTempDir({ prefix: "rivulet-bench-" });
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => {

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { messageOf } from "../src/fetch/message_of.ts";
+import { readOptions } from "./command_line.ts";
 import { pinned } from "./fanout/load.ts";
 import { killAll } from "./fanout/process.ts";
 import { machine } from "./fanout/report/machine.ts";
@@ -16,19 +16,6 @@ import { compare } from "./gateway/comparison.ts";
 import { type Options, parseOptions, USAGE } from "./gateway/options.ts";
 import { Setup } from "./gateway/setup.ts";
 import { table } from "./gateway/table.ts";
-
-function readOptions(): Options {
-  try {
-    const options = parseOptions(Deno.args);
-    if (options) return options;
-    console.log(USAGE);
-    Deno.exit();
-  } catch (error) {
-    console.error(messageOf(error));
-    console.error(USAGE);
-    Deno.exit(2);
-  }
-}
 
 async function run(options: Options): Promise<void> {
   const { rate, rounds, seconds, v8Flags } = options;
@@ -47,7 +34,7 @@ async function run(options: Options): Promise<void> {
   ].join("\n\n"));
 }
 
-const options = readOptions();
+const options = readOptions(parseOptions, USAGE);
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => {
     killAll();

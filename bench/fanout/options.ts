@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { number, numbers } from "../command_line.ts";
 import { LEAST_SIZE } from "./event.ts";
 import { SERVER_NAMES, type ServerName } from "./servers/names.ts";
 import { V8_FLAGS } from "./servers/relay.ts";
@@ -43,24 +44,6 @@ export const USAGE =
                       ${V8_FLAGS}
   --save              writes bench/results/fanout-DATE.md and .svg
 `;
-
-function numbers(list: string, least: number): number[] {
-  return list.split(",").map((text) => {
-    const number = Number(text);
-    if (text !== "" && Number.isInteger(number) && number >= least) {
-      return number;
-    }
-    throw new RangeError(
-      `Expected whole numbers, ${least} at least, with commas between them: got '${list}'`,
-    );
-  });
-}
-
-function number(text: string, least: number): number {
-  const [first = NaN, ...others] = numbers(text, least);
-  if (others.length > 0) throw new RangeError(`Expected a number: got ${text}`);
-  return first;
-}
 
 function isServerName(name: string): name is ServerName {
   return SERVER_NAMES.some((known) => known === name);

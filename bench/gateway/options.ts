@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { number, numbers } from "../command_line.ts";
 import { V8_FLAGS } from "../fanout/servers/relay.ts";
 
 /** What is measured, and how. */
@@ -30,18 +31,6 @@ export const USAGE =
                     ${V8_FLAGS}
   --help            this text
 `;
-
-function number(text: string, least: number): number {
-  const number = Number(text);
-  if (text !== "" && Number.isInteger(number) && number >= least) return number;
-  throw new RangeError(
-    `Expected a whole number, ${least} at least: got '${text}'`,
-  );
-}
-
-function numbers(list: string, least: number): number[] {
-  return list.split(",").map((text) => number(text, least));
-}
 
 /**
  * Reads the command line.

@@ -12,6 +12,7 @@ import {
   makeFrame,
   OPCODE,
 } from "../support/subscribers/raw_websocket.ts";
+import { upgradeRequest } from "../support/http/upgrade_request.ts";
 import { RelayProcess } from "../support/relay/relay_process.ts";
 import { until, within } from "../support/within.ts";
 
@@ -39,17 +40,18 @@ const LIMIT = 60_000;
 /** How many are opened at a time: the system keeps no longer a queue than this. */
 const AT_ONCE = 100;
 
-const WEBSOCKET = "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
-  "Sec-WebSocket-Version: 13\r\n" +
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-/** Every door, and every mode, in turn. */
-const REQUESTS: readonly (readonly [path: string, headers: string])[] = [
-  ["/topics/news", WEBSOCKET],
-  ["/topics/news?mode=merge&window=1000", WEBSOCKET],
-  ["/topics/news?mode=latest&snapshot=true", WEBSOCKET],
-  ["/ws", WEBSOCKET],
-  ["/topics/news", "Accept: text/event-stream\r\n\r\n"],
+/** A request at every door, and in every mode, in turn. */
+const REQUESTS: readonly (readonly [path: string, request: string])[] = [
+  ...[
+    "/topics/news",
+    "/topics/news?mode=merge&window=1000",
+    "/topics/news?mode=latest&snapshot=true",
+    "/ws",
+  ].map((path) => [path, upgradeRequest(path)] as const),
+  [
+    "/topics/news",
+    "GET /topics/news HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
+  ],
 ];
 
 /** What the door to many is told. */
@@ -60,12 +62,12 @@ const SUBSCRIBE = makeFrame(
 
 /** Opens one; resolves once something has come. */
 async function open(port: number, index: number): Promise<Socket> {
-  const [path, headers] = REQUESTS[index % REQUESTS.length]!; // there are some
+  const [path, request] = REQUESTS[index % REQUESTS.length]!; // there are some
   const socket = connect(port, "127.0.0.1");
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   socket.on("error", reject);
   socket.once("connect", () => {
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}`);
+    socket.write(request);
   });
   socket.once("data", (data: Uint8Array) => {
     const status = new TextDecoder().decode(data.subarray(9, 12));

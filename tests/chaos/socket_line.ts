@@ -10,6 +10,7 @@ import {
   makeFrame,
   OPCODE,
 } from "../support/subscribers/raw_websocket.ts";
+import { upgradeRequest } from "../support/http/upgrade_request.ts";
 import type { Closing, Line, LineEvents } from "./line.ts";
 
 const CONTINUE = 0x80;
@@ -127,9 +128,7 @@ export class WebSocketLine extends SocketLine {
   constructor(port: number, path: string, events: LineEvents) {
     super(
       port,
-      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n` +
-        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+      upgradeRequest(path),
       events,
     );
   }

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 // @ts-types="../../relay/doors/websocket/ws.d.ts"
 import { WebSocket } from "ws";
+import { upgradeRequest } from "../support/http/upgrade_request.ts";
 import { RelayProcess } from "../support/relay/relay_process.ts";
 import { stalledSockets } from "../support/relay/stalled_sockets.ts";
 import { until, within } from "../support/within.ts";
@@ -128,21 +129,10 @@ async function followers(relay: RelayProcess): Promise<number> {
 }
 
 function requestOf(door: "WebSocket" | "SSE", after: string): string {
-  const lines = door === "WebSocket"
-    ? [
-      "Connection: Upgrade",
-      "Upgrade: websocket",
-      "Sec-WebSocket-Version: 13",
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    ]
-    : ["Accept: text/event-stream"];
-  return [
-    `GET /topics/news?after=${after} HTTP/1.1`,
-    "Host: localhost",
-    ...lines,
-    "",
-    "",
-  ].join("\r\n");
+  const target = `/topics/news?after=${after}`;
+  return door === "WebSocket"
+    ? upgradeRequest(target)
+    : `GET ${target} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`;
 }
 
 for (

@@ -45,7 +45,6 @@ const tally = new Tally();
 const readers = new Map<number, MessageReader>();
 /** What has come of the answers that are not there yet, by the socket. */
 const answers = new Map<number, string>();
-let input = "";
 
 function open(): number {
   const fd = sockets.connect(Number(port));
@@ -140,12 +139,4 @@ function obey(line: string): void {
   }
 }
 
-for (const bytes = new Uint8Array(4096);;) {
-  if (!sockets.poll(TIMEOUT, onRead)) continue;
-  const length = Deno.stdin.readSync(bytes);
-  if (length === null) Deno.exit();
-  const lines = (input + new TextDecoder().decode(bytes.subarray(0, length)))
-    .split("\n");
-  input = lines.pop() ?? "";
-  lines.forEach(obey);
-}
+sockets.serve(TIMEOUT, onRead, obey);

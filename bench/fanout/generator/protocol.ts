@@ -1,3 +1,4 @@
+import { upgradeRequest } from "../../../tests/support/http/upgrade_request.ts";
 import { TOPIC } from "../event.ts";
 import type { MessageReader } from "./message_reader.ts";
 import { RedisReader } from "./redis_reader.ts";
@@ -19,14 +20,11 @@ export interface Protocol {
 
 const encoder = new TextEncoder();
 
-function upgrade(headers = ""): Pick<Protocol, "request" | "answer"> {
+function upgrade(
+  headers: Readonly<Record<string, string>> = {},
+): Pick<Protocol, "request" | "answer"> {
   return {
-    request: encoder.encode(
-      `GET /topics/${TOPIC} HTTP/1.1\r\nHost: localhost\r\n` +
-        "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
-        "Sec-WebSocket-Version: 13\r\n" +
-        `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${headers}\r\n`,
-    ),
+    request: encoder.encode(upgradeRequest(`/topics/${TOPIC}`, headers)),
     answer: { begin: "HTTP/1.1 101 ", end: "\r\n\r\n" },
   };
 }
@@ -38,9 +36,10 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
     makeReader: (tally, size) => new RelayReader(tally, size),
   },
   secured: {
-    ...upgrade(
-      `Authorization: Bearer ${TOKEN}\r\nOrigin: https://app.example.com\r\n`,
-    ),
+    ...upgrade({
+      Authorization: `Bearer ${TOKEN}`,
+      Origin: "https://app.example.com",
+    }),
     makeReader: (tally, size) => new RelayReader(tally, size),
   },
   text: {

@@ -132,6 +132,31 @@ export class Sockets {
     return hasInput;
   }
 
+  /**
+   * Reads, and obeys each line of the input; exits when that ends.
+   *
+   * @param timeout As {@linkcode Sockets.poll} has it.
+   * @param onRead As {@linkcode Sockets.poll} has it.
+   * @param obey Called for each line.
+   */
+  serve(
+    timeout: number,
+    onRead: (fd: number, length: number) => void,
+    obey: (line: string) => void,
+  ): never {
+    const decoder = new TextDecoder();
+    let input = "";
+    for (const bytes = new Uint8Array(4096);;) {
+      if (!this.poll(timeout, onRead)) continue;
+      const length = Deno.stdin.readSync(bytes);
+      if (length === null) Deno.exit();
+      const lines = (input + decoder.decode(bytes.subarray(0, length)))
+        .split("\n");
+      input = lines.pop() ?? "";
+      lines.forEach(obey);
+    }
+  }
+
   #add(fd: number): void {
     const event = new Uint32Array(EVENT);
     event[0] = IN;

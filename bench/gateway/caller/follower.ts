@@ -1,3 +1,4 @@
+import { upgradeRequest } from "../../../tests/support/http/upgrade_request.ts";
 import type { Tally } from "../../fanout/generator/tally.ts";
 import { WebSocketReader } from "../../fanout/generator/websocket_reader.ts";
 import { readContent } from "../event.ts";
@@ -20,10 +21,7 @@ export class Follower extends WebSocketReader {
 
   /** What is sent first. */
   static readonly request: Uint8Array<ArrayBuffer> = encoder.encode(
-    "GET /ws HTTP/1.1\r\nHost: localhost\r\n" +
-      "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
-      "Sec-WebSocket-Version: 13\r\n" +
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    upgradeRequest("/ws"),
   );
 
   /** Makes one that follows nothing yet. */

@@ -45,7 +45,6 @@ const events = new Tally();
 const followed = new Tally();
 const heads = new Tally();
 let waiting = 0;
-let input = "";
 
 // One character a byte, so that places in the text are places in the bytes.
 const decoder = new TextDecoder("latin1");
@@ -148,12 +147,4 @@ function obey(line: string): void {
   }
 }
 
-for (const bytes = new Uint8Array(4096);;) {
-  if (!sockets.poll(TIMEOUT, onRead)) continue;
-  const length = Deno.stdin.readSync(bytes);
-  if (length === null) Deno.exit();
-  const lines = (input + new TextDecoder().decode(bytes.subarray(0, length)))
-    .split("\n");
-  input = lines.pop() ?? "";
-  lines.forEach(obey);
-}
+sockets.serve(TIMEOUT, onRead, obey);

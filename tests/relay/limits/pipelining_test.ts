@@ -1,6 +1,7 @@
 // Requests that come before those in front of them are answered.
 import { assert, assertEquals } from "@std/assert";
 import { RawCaller } from "../../support/http/raw_caller.ts";
+import { UPGRADE_HEADERS } from "../../support/http/upgrade_request.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { until } from "../../support/within.ts";
 
@@ -107,12 +108,7 @@ Deno.test("Relay does not upgrade a connection that waits for an answer", async 
   using caller = await RawCaller.open(relay.port);
   caller.head("GET", "/topics/t", { accept: "text/event-stream" });
   await caller.see("Rivulet-Epoch");
-  caller.head("GET", "/ws", {
-    connection: "Upgrade",
-    upgrade: "websocket",
-    "sec-websocket-version": "13",
-    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-  });
+  caller.head("GET", "/ws", UPGRADE_HEADERS);
   const text = await caller.closed();
   assert(!text.includes(" 101 "), text);
 });

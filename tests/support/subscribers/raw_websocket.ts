@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
+import { upgradeRequest } from "../http/upgrade_request.ts";
 import { within } from "../within.ts";
 
 const LIMIT = 10_000;
@@ -187,18 +188,7 @@ export async function requestUpgrade(
   headers: Readonly<Record<string, string>> = {},
   method = "GET",
 ): Promise<UpgradeAnswer> {
-  const all = {
-    Host: "localhost",
-    Connection: "Upgrade",
-    Upgrade: "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    ...headers,
-  };
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-  await client.send(
-    [`${method} ${target} HTTP/1.1`, ...lines, "", ""].join("\r\n"),
-  );
+  await client.send(upgradeRequest(target, headers, method));
   const head = await client.take(headLength, `an answer to ${target}`);
   const [first = "", ...fields] = Buffer.from(head ?? []).toString()
     .split("\r\n");

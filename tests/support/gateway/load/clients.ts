@@ -10,6 +10,7 @@
 import { wallClock } from "../../../../bench/fanout/event.ts";
 import { Sockets } from "../../../../bench/fanout/generator/sockets.ts";
 import { Latencies } from "../../../../bench/fanout/generator/tally.ts";
+import { upgradeRequest } from "../../http/upgrade_request.ts";
 import { CallerReader } from "./caller_reader.ts";
 import { LoadRun } from "./load_run.ts";
 import type { Counts, Reader } from "./reader.ts";
@@ -88,9 +89,9 @@ const callers = new Side(errors);
 const subscribers = new Side(errors);
 const end = performance.now() + limit;
 
-function connect(side: Side, reader: Reader, request: readonly string[]): void {
+function connect(side: Side, reader: Reader, request: string): void {
   const fd = sockets.connect(port);
-  sockets.send(fd, encoder.encode(request.join("\r\n")));
+  sockets.send(fd, encoder.encode(request));
   side.readers.push(reader);
   readers.set(fd, reader);
 }
@@ -131,16 +132,7 @@ for (let run = 0; run < runs; run++) {
       events,
       subscribers.counts,
     );
-    connect(subscribers, reader, [
-      `GET /topics/${topic} HTTP/1.1`,
-      "Host: localhost",
-      "Connection: Upgrade",
-      "Upgrade: websocket",
-      "Sec-WebSocket-Version: 13",
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-      "",
-      "",
-    ]);
+    connect(subscribers, reader, upgradeRequest(`/topics/${topic}`));
     waiting.push(reader);
     if (waiting.length === CONNECTING) {
       pollUntil(() => waiting.every(({ isOpen }) => isOpen));
@@ -164,15 +156,19 @@ for (let run = 0; run < runs; run++) {
     new LoadRun(topic, deltas),
     callers.counts,
   );
-  connect(callers, reader, [
-    "POST /v1/chat/completions HTTP/1.1",
-    "Host: localhost",
-    "Content-Type: application/json",
-    `Content-Length: ${body.length}`,
-    `Rivulet-Topic: ${topic}`,
-    "",
-    body,
-  ]);
+  connect(
+    callers,
+    reader,
+    [
+      "POST /v1/chat/completions HTTP/1.1",
+      "Host: localhost",
+      "Content-Type: application/json",
+      `Content-Length: ${body.length}`,
+      `Rivulet-Topic: ${topic}`,
+      "",
+      body,
+    ].join("\r\n"),
+  );
 }
 pollUntil(() => readers.size === 0);
 const { length } = new LoadRun("", deltas);
