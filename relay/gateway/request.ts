@@ -1,16 +1,55 @@
 import { createHash } from "node:crypto";
+import type { ServerResponse } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { Problem } from "../problem.ts";
+import type { Access } from "../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
+import type { GatewayProvider } from "./provider.ts";
+
+/** A request to the gateway, and its caller. */
+export interface GatewayCall {
+  /** The request. */
+  readonly request: Request;
+  /** The URL of the request, without a token of the relay's. */
+  readonly url: URL;
+  /** The headers of the request, without a token of the relay's. */
+  readonly headers: Headers;
+  /** The response to the caller. */
+  readonly response: ServerResponse;
+  /** The rights of the caller. */
+  readonly access: Access;
+  /** The address of the caller. */
+  readonly address: string;
+}
+
+/** The place that a request goes to. */
+export interface Target {
+  /** The provider. */
+  readonly provider: GatewayProvider;
+  /** The path below the provider's URL, without query. */
+  readonly path: string;
+  /** The URL at the provider. */
+  readonly url: URL;
+}
+
+/** A request that is being answered. */
+export interface Asked extends GatewayCall {
+  /** The place that the request goes to. */
+  readonly target: Target;
+  /** What the caller asks of the relay. */
+  readonly options: RunOptions;
+  /** The name of the topic, if the request comes to have one. */
+  readonly topicName: string;
+}
 
 /** What a caller asks of the relay besides what it asks of the provider. */
 export interface RunOptions {
-  /** What the topic is to be called. */
+  /** The name of the topic. */
   readonly topic: string | undefined;
-  /** What becomes of the run when the caller leaves. */
+  /** What happens to the run when the caller leaves. */
   readonly onDisconnect: "continue" | "cancel";
-  /** Under which a request is the same as an earlier one. */
+  /** The key under which a request is the same as an earlier one. */
   readonly idempotencyKey: string | undefined;
 }
 

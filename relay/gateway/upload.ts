@@ -1,3 +1,5 @@
+import { STATUS_CODE } from "@std/http/status";
+import { Problem } from "../problem.ts";
 import {
   BodyLimitError,
   type BodyLimits,
@@ -16,16 +18,21 @@ export class Upload {
     this.#limits = limits;
   }
 
-  /** The limit that it has met: `fetch` says only that it has failed. */
-  get failure(): BodyLimitError | undefined {
-    return this.#failure;
+  /** The problem of a body that was too long, or too slow: `fetch` says only that it has failed. */
+  get problem(): Problem | undefined {
+    if (!this.#failure) return undefined;
+    const { code, message } = this.#failure;
+    const status = code === "body_timeout"
+      ? STATUS_CODE.RequestTimeout
+      : STATUS_CODE.ContentTooLarge;
+    return new Problem(status, code, message);
   }
 
   /**
-   * Returns it, to be sent.
+   * Returns the body, to be sent.
    *
-   * @param onPart Called for each part of it: a sign of life.
-   * @param signal Says that no more of it is wanted.
+   * @param onPart Called for each part: a sign of life.
+   * @param signal Aborted when no more of the body is wanted.
    */
   stream(onPart: () => void, signal: AbortSignal): ReadableStream<Uint8Array> {
     return ReadableStream.from(this.#parts(onPart, signal));
@@ -35,7 +42,7 @@ export class Upload {
     onPart: () => void,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void> {
-    // A part that is being waited for cannot be taken back otherwise.
+    // Nothing else takes back a read that waits for a part.
     const body = this.#body.pipeThrough(new TransformStream(), { signal });
     try {
       for await (const part of boundedBody(body, this.#limits)) {

@@ -592,6 +592,26 @@ Deno.test("An upload that is too long is refused with 413, and the provider's co
   assertEquals(world.provider.count, 1);
 });
 
+Deno.test("An upload that becomes too long while its answer streams ends the topic, and cuts the caller", async () => {
+  await using world = await startGateway({ gateway: { maxUpload: 100_000 } });
+  using caller = await RawCaller.open(world.port);
+  caller.head("POST", "/v1/audio/transcriptions", {
+    "content-length": "100001",
+    "rivulet-topic": "t",
+  });
+  caller.send(new Uint8Array(10));
+  const exchange = await world.provider.next();
+  await exchange.stream("data: a\n\n");
+  await caller.see("data: a\n\n");
+  caller.send(new Uint8Array(99_991));
+  const { status, reason } = await world.ended("t");
+  assertEquals(status, "truncated");
+  assert(reason?.startsWith("Expected a body of at most"), reason);
+  await within(exchange.closed, LIMIT, "the provider's connection to close");
+  await caller.closed();
+  assert(!caller.text.includes("\r\n0\r\n"), caller.text);
+});
+
 for (const type of ["application/json", "application/octet-stream"]) {
   Deno.test(`A body that does not go on is refused with 408: ${type}`, async () => {
     const clock = new FakeClock();

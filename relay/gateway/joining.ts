@@ -1,0 +1,206 @@
+import type { ServerResponse } from "node:http";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { STATUS_CODE } from "@std/http/status";
+import { Problem } from "../problem.ts";
+import { assertMay } from "../rights/access.ts";
+import type { After } from "../topics/position.ts";
+import type { TopicRegistry } from "../topics/registry.ts";
+import type { Topic } from "../topics/topic.ts";
+import { type Asked, digest, identityOf } from "./request.ts";
+import {
+  cancelledProblem,
+  type RunFate,
+  type RunTopic,
+  topicHeaders,
+} from "./run_topic.ts";
+import { offsetAfter } from "./starting_after.ts";
+import { TopicIndex } from "./topic_index.ts";
+
+/** A caller that is to be answered with the events of a run that began before. */
+export interface RunReplay {
+  /** The response to write to: it has not begun. */
+  readonly response: ServerResponse;
+  /** The topic of the run. */
+  readonly topic: Topic;
+  /** The position after which the caller reads. */
+  readonly after: After;
+  /** Whether to leave out the relay's own events: the caller gets only the provider's. */
+  readonly raw: true;
+  /** The address of the caller. */
+  readonly address: string;
+  /** The time when the caller's token expires, in milliseconds since the epoch. */
+  readonly expires: number;
+}
+
+/** A run that callers join who ask for the same with the same Idempotency-Key. */
+export interface JoinableRun {
+  /** The topic that the run fills. */
+  readonly topic: Topic;
+  /** A digest of the body that the run was asked for with. */
+  readonly fingerprint: string;
+  /** What has become of the run first. */
+  readonly fate: Promise<RunFate>;
+}
+
+const RESPONSE_PATH = /^responses\/([^/]+)$/;
+
+/** The runs that can be had once more: by Idempotency-Key, or by the id of the response. */
+export class Joining {
+  readonly #byKey: TopicIndex<JoinableRun>;
+  readonly #byResponse: TopicIndex<{ readonly topic: Topic }>;
+  readonly #replay: (replay: RunReplay) => "streaming" | "at end";
+
+  /**
+   * Makes an index without runs.
+   *
+   * @param topics All topics: a run is known as long as its topic is there.
+   * @param replay Answers a caller with a run's events, unless it has all of them
+   * already.
+   */
+  constructor(
+    topics: TopicRegistry,
+    replay: (replay: RunReplay) => "streaming" | "at end",
+  ) {
+    this.#byKey = new TopicIndex(topics);
+    this.#byResponse = new TopicIndex(topics);
+    this.#replay = replay;
+  }
+
+  /** Returns the run that has this {@linkcode joinKey}, if there is one. */
+  find(key: string): JoinableRun | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** Lets callers join a run by a {@linkcode joinKey}, until it is refused or cancelled before its stream began. */
+  add(key: string, { topic, fate }: RunTopic, fingerprint: string): void {
+    if (!topic) return;
+    const run = { topic, fingerprint, fate };
+    this.#byKey.set(key, run);
+    void fate.then((fate) => {
+      if (fate !== "streaming") this.#byKey.delete(key, run);
+    });
+  }
+
+  /** Lets callers resume a run by the id of its response. */
+  addResponse(asked: Asked, id: string, { topic }: RunTopic): void {
+    if (topic) this.#byResponse.set(responseKey(asked, id), { topic });
+  }
+
+  /**
+   * Answers a caller with a run that was begun before.
+   *
+   * @param asked The request.
+   * @param run The run that has its key.
+   * @param fingerprint A digest of the request's body.
+   * @returns Whether the caller is answered: if not, the run was refused.
+   * @throws {Problem} If the run is another, was cancelled, or is not retained.
+   */
+  async join(
+    asked: Asked,
+    run: JoinableRun,
+    fingerprint: string,
+  ): Promise<boolean> {
+    if (run.fingerprint !== fingerprint) {
+      throw new Problem(
+        STATUS_CODE.UnprocessableEntity,
+        "idempotency_mismatch",
+        "Expected the request that this Idempotency-Key was used for before, and got another: use a key of its own",
+      );
+    }
+    const fate = await run.fate;
+    const { response } = asked;
+    const { topic } = run;
+    if (response.destroyed) return true; // the caller has left
+    if (fate === "refused") return false;
+    // Whoever stopped the run did not mean that another should take its place.
+    if (fate === "cancelled") throw cancelledProblem(topic.name);
+    if (topic.log.first > 1) {
+      throw new Problem(
+        STATUS_CODE.Gone,
+        "run_not_retained",
+        `The beginning of this run is not retained any more: what is left is at /topics/${topic.name}`,
+      );
+    }
+    setTopicHeaders(response, topic);
+    response.setHeader("Idempotent-Replayed", "true");
+    this.#stream(asked, topic, "start");
+    return true;
+  }
+
+  /**
+   * Answers a request for the rest of a response from its topic.
+   *
+   * @returns `undefined` if it asks for nothing that a topic retains: then the
+   * provider may have it.
+   * @throws {Problem} If the caller may not read the topic.
+   */
+  async resume(asked: Asked): Promise<Response | undefined> {
+    const { request, response, target, access } = asked;
+    const { path, url: { searchParams } } = target;
+    const [, id] = RESPONSE_PATH.exec(path) ?? [];
+    if (request.method !== "GET" || id === undefined) return undefined;
+    if (searchParams.get("stream") !== "true") return undefined;
+    const startingAfter = searchParams.get("starting_after") ?? "-1";
+    if (!/^(?:-1|[0-9]{1,15})$/.test(startingAfter)) return undefined;
+    const topic = this.#byResponse.get(responseKey(asked, id))?.topic;
+    if (!topic) return undefined;
+    assertMay(access, "read", topic.name);
+    const offset = await offsetAfter(topic.log, Number(startingAfter));
+    if (offset === undefined || offset < topic.log.first) return undefined;
+    if (response.destroyed) return RESPONSE_ALREADY_SENT;
+    setTopicHeaders(response, topic);
+    const after = { epoch: topic.log.epoch, offset: offset - 1 };
+    const from = after.offset === 0 ? "start" : after;
+    if (this.#stream(asked, topic, from) === "streaming") {
+      return RESPONSE_ALREADY_SENT;
+    }
+    // The caller has everything: a stream without events, as the provider would send.
+    const headers = {
+      ...topicHeaders(topic),
+      "Content-Type": "text/event-stream",
+    };
+    return new Response("", { headers });
+  }
+
+  #stream(
+    { response, address, access: { expires } }: Asked,
+    topic: Topic,
+    after: After,
+  ): "streaming" | "at end" {
+    return this.#replay({
+      response,
+      topic,
+      after,
+      raw: true,
+      address,
+      expires,
+    });
+  }
+}
+
+/**
+ * Returns the key under which the same request of the same caller joins a run;
+ * `undefined` if the caller gives no Idempotency-Key.
+ */
+export function joinKey(
+  { access, headers, target, options: { idempotencyKey } }: Asked,
+): string | undefined {
+  return idempotencyKey && digest(JSON.stringify([
+    target.provider.name,
+    target.path,
+    JSON.stringify([access.identity, identityOf(headers)]),
+    idempotencyKey,
+  ]));
+}
+
+/** Returns the key of a response's id: every caller with the same key of the provider may use it. */
+function responseKey({ target, headers }: Asked, id: string): string {
+  const { name, key } = target.provider;
+  return JSON.stringify([name, key ? "" : identityOf(headers), id]);
+}
+
+function setTopicHeaders(response: ServerResponse, topic: Topic): void {
+  for (const [name, value] of Object.entries(topicHeaders(topic))) {
+    response.setHeader(name, value);
+  }
+}

@@ -1,0 +1,66 @@
+import { z } from "zod";
+import type { Watchdog } from "../../src/fetch/watchdog.ts";
+import type { Caller } from "./caller.ts";
+import { responseHeaders } from "./headers.ts";
+
+/** What an answer came to that is no event stream. */
+export interface PlainAnswer {
+  /** Whether the caller has all of it. */
+  readonly isWhole: boolean;
+  /** The message of the error that it says, if it says one. */
+  readonly message: string;
+}
+
+/** How much of an error's body is read for its message, in UTF-16 code units. */
+const MAX_ERROR_BODY = 16 * 1024;
+
+/**
+ * Passes an answer on that is no event stream. An answer that breaks off is cut
+ * off for the caller too.
+ *
+ * @param response The provider's answer.
+ * @param caller The caller.
+ * @param watchdog Watches over the provider's silence.
+ */
+export async function passPlainAnswer(
+  response: Response,
+  caller: Caller,
+  watchdog: Watchdog,
+): Promise<PlainAnswer> {
+  const { status, statusText, headers } = response;
+  caller.head(status, statusText, responseHeaders(headers));
+  let error = "";
+  let isWhole = false;
+  const decoder = new TextDecoder();
+  try {
+    watchdog.start();
+    for await (const bytes of response.body ?? []) {
+      watchdog.stop();
+      if (!response.ok && error.length < MAX_ERROR_BODY) {
+        error += decoder.decode(bytes, { stream: true });
+      }
+      caller.write(bytes);
+      await caller.drained();
+      watchdog.start();
+    }
+    caller.end();
+    isWhole = true;
+  } catch {
+    caller.cut(); // it must not take a part for the whole
+  }
+  return { isWhole, message: errorMessage(error) };
+}
+
+const errorBody = z.object({
+  error: z.union([z.string(), z.looseObject({ message: z.string() })]),
+});
+
+/** Returns the message of an error's body, if it has one where providers put it. */
+function errorMessage(body: string): string {
+  try {
+    const { error } = errorBody.parse(JSON.parse(body));
+    return typeof error === "string" ? error : error.message;
+  } catch {
+    return ""; // its status has to do
+  }
+}

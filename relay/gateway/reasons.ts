@@ -1,0 +1,41 @@
+import { Redactor } from "../../src/fetch/redact.ts";
+import type { ProviderRequest } from "./provider_request.ts";
+
+/** The longest reason, in UTF-16 code units. */
+const MAX_REASON = 1_000;
+
+/** Makes reasons that may be shown: without the secrets of a request, and of bounded length. */
+export class Reasons {
+  readonly #redactor: Redactor;
+
+  /** Learns the secrets of a request. */
+  constructor({ url, headers }: ProviderRequest) {
+    this.#redactor = new Redactor(url, headers);
+  }
+
+  /** Returns a text without secrets, as long as it is. */
+  redact(text: string): string {
+    return this.#redactor.text(text);
+  }
+
+  /** Returns a copy of a thrown value without secrets. */
+  redactThrown(error: unknown): unknown {
+    return this.#redactor.thrown(error);
+  }
+
+  /** Makes a reason of a text. */
+  ofText(text: string): string {
+    return this.redact(text).slice(0, MAX_REASON);
+  }
+
+  /** Makes a reason of a thrown value. */
+  ofThrown(error: unknown): string {
+    const clean = this.redactThrown(error);
+    if (!(clean instanceof Error)) return this.ofText(String(clean));
+    const { message, cause } = clean;
+    // `fetch` itself says only that it has failed.
+    return this.ofText(
+      cause instanceof Error ? `${message}: ${cause.message}` : message,
+    );
+  }
+}

@@ -1,0 +1,72 @@
+import { parseRetryAfter } from "../../src/fetch/retry.ts";
+import type { RunOutcome } from "../metrics/upstream_metrics.ts";
+
+/** The reason why there is no event stream. */
+export interface Refusal {
+  /** The status that the provider has answered with, if it has answered. */
+  readonly status: number | undefined;
+  /** The reason in words, without secrets. */
+  readonly reason: string;
+  /** How long the provider asks to be left alone, in milliseconds, if it says so. */
+  readonly retryAfter: number | undefined;
+}
+
+/** After these statuses a client asks again by itself, so that the run may yet begin. */
+const RETRYABLE: ReadonlySet<number> = new Set([408, 409, 425, 429]);
+
+/** How long a client waits before it asks again if no time is given, in milliseconds. */
+const USUAL_RETRY = 8_000;
+
+/** The longest time that clients let a provider have them wait, in milliseconds. */
+const LONGEST_RETRY = 60_000;
+
+/** How much longer the relay waits for a client, in milliseconds. */
+const RETRY_GRACE = 10_000;
+
+/**
+ * Makes a refusal of an answer that is no event stream.
+ *
+ * @param response The answer.
+ * @param reason The reason in words, without secrets.
+ * @param now The time, in milliseconds since the epoch.
+ */
+export function refusalOf(
+  { status, headers }: Response,
+  reason: string,
+  now: number,
+): Refusal {
+  return { status, reason, retryAfter: parseRetryAfter(headers, now) };
+}
+
+/** Says in words what an answer is that is no event stream. */
+export function describeAnswer(
+  { status, statusText, headers }: Response,
+  message = "",
+): string {
+  const type = [headers.get("content-encoding"), headers.get("content-type")]
+    .filter(Boolean).join(" ") || "nothing";
+  if (status < 400) {
+    return `Expected an event stream, and the provider has answered ${status} with ${type}`;
+  }
+  return `The provider has answered ${status} ${statusText}`.trim() +
+    (message && `: ${message}`);
+}
+
+/** The outcome that a refused run counts as. */
+export function outcomeOf({ status }: Refusal): RunOutcome {
+  if (status === undefined) return "unreachable";
+  return status < 400 ? "answered" : "refused";
+}
+
+/**
+ * Returns how long to wait for the client of a refused run to ask again, in
+ * milliseconds; `undefined` if clients do not ask again after such an answer.
+ */
+export function patienceFor(
+  { status, retryAfter }: Refusal,
+): number | undefined {
+  const mayComeBack = status === undefined || status >= 500 ||
+    RETRYABLE.has(status);
+  if (!mayComeBack) return undefined;
+  return Math.min(retryAfter ?? USUAL_RETRY, LONGEST_RETRY) + RETRY_GRACE;
+}

@@ -1,0 +1,219 @@
+import type { Watchdog } from "../../src/fetch/watchdog.ts";
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { RunTrace } from "../traces/run_trace.ts";
+import type { Caller } from "./caller.ts";
+import { EventBody } from "./event_body.ts";
+import { EventGate } from "./event_gate.ts";
+import { EventScrubber } from "./event_scrubber.ts";
+import { keysIn, streamHeaders } from "./headers.ts";
+import { type Judge, judgeFor, type Verdict } from "./judge.ts";
+import type { ProviderRequest } from "./provider_request.ts";
+import type { Reasons } from "./reasons.ts";
+import type { Recording } from "./recorder.ts";
+import { type RunTopic, topicHeaders } from "./run_topic.ts";
+
+/** What a stream works with. */
+export interface RunStreamContext {
+  /** The request that the stream answers. */
+  readonly request: ProviderRequest;
+  /** The caller, which gets the bytes. */
+  readonly caller: Caller;
+  /** The topic, which gets the events. */
+  readonly topic: RunTopic;
+  /** The span of the run. */
+  readonly trace: RunTrace;
+  /** Watches over the provider's silence. */
+  readonly watchdog: Watchdog;
+  /** Makes reasons that may be shown. */
+  readonly reasons: Reasons;
+  /** Begins a recording, if runs are recorded. */
+  record(topic: string): Recording | undefined;
+  /** Called once the response has an id by which it can be asked for. */
+  onResponseId(id: string): void;
+}
+
+/** The death of an answer: it was over before its provider had said how it ended. */
+export interface Death {
+  /** Whether the body ended as bodies do. */
+  readonly how: "clean" | "broken";
+  /** The reason, which may be shown. */
+  readonly reason: string;
+}
+
+/** The longest event, in UTF-16 code units. */
+const MAX_EVENT_SIZE = 64 * 1024 * 1024;
+
+/**
+ * The event stream that a run passes on: one stream to its caller and its topic,
+ * of however many answers of the provider it is made.
+ */
+export class RunStream {
+  readonly #context: RunStreamContext;
+  readonly #judge: Judge;
+  readonly #scrubber: EventScrubber;
+  readonly #gate = new EventGate();
+  #recording: Recording | undefined;
+  #delivered = 0;
+  #hasResponseId = false;
+
+  /** Makes a stream that has not begun. */
+  constructor(context: RunStreamContext) {
+    const { request, reasons } = context;
+    this.#context = context;
+    this.#judge = judgeFor(request.path, (text) => reasons.redact(text));
+    this.#scrubber = new EventScrubber(keysIn(request.headers, request.url));
+  }
+
+  /** The number of events so far. */
+  get delivered(): number {
+    return this.#delivered;
+  }
+
+  /** The id of the response, if the provider has told one. */
+  get responseId(): string | undefined {
+    return this.#judge.responseId;
+  }
+
+  /** What the provider has said of the end, or left unsaid for good. */
+  get said(): Verdict | undefined {
+    const judge = this.#judge;
+    return judge.verdict ?? (judge.isOver ? judge.end("clean") : undefined);
+  }
+
+  /**
+   * The URL of the rest of a background response; `undefined` if the provider does
+   * not go on with the response when nobody reads it.
+   */
+  get rest(): string | undefined {
+    const { responseId, sequenceNumber, background } = this.#judge;
+    if (!background || !responseId || sequenceNumber === undefined) {
+      return undefined;
+    }
+    // The caller may have half an event, which no other answer goes on with.
+    if (this.#gate.isOpen) return undefined;
+    const url = new URL(this.#context.request.url);
+    // If the response was asked for by its id, the path has it already.
+    url.pathname = url.pathname.replace(
+      /\/responses$/,
+      () => `/responses/${encodeURIComponent(responseId)}`,
+    );
+    url.searchParams.set("stream", "true");
+    url.searchParams.set("starting_after", String(sequenceNumber));
+    return url.href;
+  }
+
+  /**
+   * Passes an answer on: a first one, or one that goes on where another has died.
+   *
+   * @returns How the answer died, if the stream may be gone on with; `undefined` if
+   * it has ended.
+   * @throws {Problem} If no topic may be made for it.
+   */
+  async follow(response: Response): Promise<Death | undefined> {
+    this.#begin(response);
+    const { caller, watchdog, reasons } = this.#context;
+    const isResumed = this.#delivered > 0;
+    await using body = new EventBody(response.body!, { // the run has looked
+      maxEventSize: MAX_EVENT_SIZE,
+      // Only the provider's own silence counts. The wait for the end of the body
+      // started when the verdict arrived, in `#take`.
+      onWait: () => {
+        if (!this.said) watchdog.start();
+      },
+      onBytes: (bytes) => caller.write(this.#gate.push(bytes)),
+    });
+    let death: Death = {
+      how: "clean",
+      reason: "The stream has ended without a last word",
+    };
+    try {
+      for (let isFirst = true;; isFirst = false) {
+        const events = await body.nextBatch();
+        if (!events) break;
+        if (isFirst && isResumed && !this.#goesOn(events[0])) {
+          death = {
+            how: "broken",
+            reason: "The provider did not go on where its stream broke off",
+          };
+          break;
+        }
+        await this.#take(events);
+      }
+    } catch (error) {
+      death = { how: "broken", reason: reasons.ofThrown(error) };
+    }
+    // Once the provider has said how it ends, nothing that follows changes that.
+    const verdict = this.said ?? this.#judge.end(death.how, death.reason);
+    if (!this.said && verdict.status === "truncated") return death;
+    this.finish(verdict);
+    return undefined;
+  }
+
+  /** Ends as the provider's answer has ended, which the caller gets whole. */
+  finish(verdict: Verdict): void {
+    const { caller } = this.#context;
+    this.#end(verdict);
+    caller.write(this.#gate.open());
+    caller.end();
+  }
+
+  #begin({ status, statusText, headers }: Response): void {
+    const { caller, topic, trace, record } = this.#context;
+    if (topic.isStreaming) {
+      this.#gate.reset();
+      topic.open();
+      return;
+    }
+    const opened = topic.open();
+    trace.streaming(opened.name);
+    const recording = record(opened.name);
+    this.#recording = recording;
+    recording?.response(status, headers);
+    void opened.ended.then(({ status, reason }) =>
+      recording?.end(status, reason)
+    );
+    caller.head(
+      status,
+      statusText,
+      streamHeaders(headers, topicHeaders(opened)),
+    );
+  }
+
+  /** Whether an answer begins with the event after the last one. */
+  #goesOn(event: ServerSentEvent | undefined): boolean {
+    const before = this.#judge.sequenceNumber;
+    if (!event || before === undefined) return false;
+    const judge = judgeFor(this.#context.request.path);
+    judge.take(event);
+    return judge.sequenceNumber === before + 1;
+  }
+
+  async #take(events: ServerSentEvent[]): Promise<void> {
+    const { caller, topic, watchdog, onResponseId } = this.#context;
+    const judge = this.#judge;
+    if (!judge.isOver) watchdog.stop();
+    for (const event of events) judge.take(event);
+    this.#delivered += events.length;
+    // The rest of a background response may come with another answer.
+    caller.write(judge.background ? this.#gate.release() : this.#gate.open());
+    if (topic.isEnded) return;
+    this.#recording?.events(events);
+    await topic.append(this.#scrubber.scrub(events));
+    const { responseId } = judge;
+    if (!this.#hasResponseId && responseId) {
+      this.#hasResponseId = true;
+      onResponseId(responseId);
+    }
+    const verdict = this.said;
+    if (!verdict) return;
+    watchdog.start();
+    // Followers need not wait for the provider to close.
+    if (judge.isOver) this.#end(verdict);
+  }
+
+  #end(verdict: Verdict): void {
+    const { topic, trace } = this.#context;
+    trace.verdict({ status: verdict.status });
+    topic.end(verdict);
+  }
+}

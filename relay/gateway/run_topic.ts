@@ -1,0 +1,285 @@
+import { STATUS_CODE } from "@std/http/status";
+import type { Clock } from "../../src/fetch/clock.ts";
+import { wait } from "../../src/fetch/retry.ts";
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { RunOutcome } from "../metrics/upstream_metrics.ts";
+import { Problem } from "../problem.ts";
+import type { TopicRegistry } from "../topics/registry.ts";
+import type { Topic, TopicEnd, UpstreamState } from "../topics/topic.ts";
+import type { HeldTopics } from "./held_topics.ts";
+import { outcomeOf, patienceFor, type Refusal } from "./refusal.ts";
+
+/** What the topics of all runs share. */
+export interface RunTopicContext {
+  /** All topics. */
+  readonly topics: TopicRegistry;
+  /** The topics of refused runs. */
+  readonly held: HeldTopics;
+  /** How long nobody may follow a run whose caller has left, in milliseconds. */
+  readonly idleCancel: number;
+  /** Where time comes from. */
+  readonly clock: Clock;
+  /** Aborted when the relay closes. */
+  readonly closing: AbortSignal;
+}
+
+/** The topic that a run is to fill. */
+export interface RunTopicPlan {
+  /** The name of the topic. */
+  readonly name: string;
+  /** Whether the caller has chosen the name, so that others may know it. */
+  readonly isNamed: boolean;
+  /** The owner of the topic: the subject of the caller's token. */
+  readonly owner: string | undefined;
+  /** The words that say what fills the topic. */
+  readonly source: string;
+  /** What happens to the run when its caller leaves. */
+  readonly onDisconnect: "continue" | "cancel";
+}
+
+/**
+ * What callers who ask for the same as a run need to know of it first: whether
+ * there is something to follow, or why there is not.
+ */
+export type RunFate = "streaming" | "refused" | "cancelled";
+
+/**
+ * The topic of one run, from its name to its end.
+ *
+ * It is the only part of the gateway that makes the topic, ends it, or hears that
+ * somebody else has ended it. A topic ends as the run says ({@linkcode end},
+ * {@linkcode refuse}) or by a cancel from any side: then the run is told, and
+ * stops. Whichever comes first is the end.
+ */
+export class RunTopic {
+  readonly #plan: RunTopicPlan;
+  readonly #context: RunTopicContext;
+  readonly #fate = Promise.withResolvers<RunFate>();
+  /** Aborted once the topic's end is decided, or another run's business. */
+  readonly #decided = new AbortController();
+  #topic: Topic | undefined;
+  #isStreaming = false;
+  #refusal: Refusal | undefined;
+  #onCancelled: () => void = () => {};
+
+  /** Plans a topic, and makes none. */
+  constructor(plan: RunTopicPlan, context: RunTopicContext) {
+    this.#plan = plan;
+    this.#context = context;
+  }
+
+  /** The topic, once it is made. */
+  get topic(): Topic | undefined {
+    return this.#topic;
+  }
+
+  /** Resolves with what has become of the run first. */
+  get fate(): Promise<RunFate> {
+    return this.#fate.promise;
+  }
+
+  /** Whether an event stream of the provider's fills it, or has filled it. */
+  get isStreaming(): boolean {
+    return this.#isStreaming;
+  }
+
+  /** Whether it has ended. */
+  get isEnded(): boolean {
+    return this.#topic?.state.kind === "ended";
+  }
+
+  /** The outcome that the run counts as when it is over. */
+  get outcome(): RunOutcome {
+    if (this.#refusal) return outcomeOf(this.#refusal);
+    const state = this.#topic?.state;
+    return this.#isStreaming && state?.kind === "ended"
+      ? state.end.status
+      : "cancelled";
+  }
+
+  /** Calls a listener, once, when somebody else than the run has ended the topic. */
+  onCancelled(listener: () => void): void {
+    this.#onCancelled = listener;
+  }
+
+  /**
+   * Makes the topic, pending, before the provider is asked.
+   *
+   * @throws {Problem} If another run fills the topic, or has filled it, or it was
+   * cancelled.
+   * @throws {TopicLimitError} If there are too many topics.
+   */
+  reserve(): Topic {
+    const topic = this.#create();
+    this.#topic = topic;
+    void topic.ended.then(() => {
+      if (!this.#decide()) return;
+      this.#onCancelled();
+    });
+    return topic;
+  }
+
+  /**
+   * Opens the topic: the provider's event stream has begun, or begun again. Makes
+   * the topic if it was not reserved, and throws then as {@linkcode reserve} does.
+   */
+  open(): Topic {
+    const topic = this.#topic ?? this.reserve();
+    this.#isStreaming = true;
+    this.#fate.resolve("streaming");
+    topic.open();
+    // A topic says of its upstream only what has changed.
+    if (topic.upstream) topic.setUpstream({ state: "open" });
+    return topic;
+  }
+
+  /** Tells followers how the provider is. */
+  setUpstream(upstream: UpstreamState): void {
+    this.#topic?.setUpstream(upstream);
+  }
+
+  /** Adds events; drops them if the topic has ended. */
+  async append(events: readonly ServerSentEvent[]): Promise<void> {
+    if (!this.isEnded) await this.#topic?.append(events);
+  }
+
+  /** Ends the topic, if it has not ended. */
+  end({ status, reason }: TopicEnd): void {
+    this.#decide();
+    this.#topic?.end(status, reason);
+  }
+
+  /**
+   * Lets go of the topic of a run that gets no event stream: it fails, waits for the
+   * next run, or is gone if nobody knows its name.
+   */
+  refuse(refusal: Refusal): void {
+    this.#refusal = refusal;
+    this.#decide();
+    this.#fate.resolve("refused");
+    const topic = this.#topic;
+    if (topic?.state.kind !== "pending") return;
+    const { topics, held, closing } = this.#context;
+    if (!this.#plan.isNamed) return void topics.delete(topic.name);
+    const { status, reason, retryAfter } = refusal;
+    const patience = patienceFor(refusal);
+    if (patience === undefined || closing.aborted) {
+      return void topic.end("failed", reason);
+    }
+    topic.setUpstream({
+      state: "retrying",
+      ...(status !== undefined && { status }),
+      ...(retryAfter !== undefined && { retryIn: Math.ceil(retryAfter) }),
+    });
+    held.hold(topic, patience, reason);
+  }
+
+  /**
+   * The caller has left: the run is cancelled, now or when nobody has followed it
+   * for long enough.
+   *
+   * @returns Whether there is a topic: without one, nobody else can have the answer.
+   */
+  leave(): boolean {
+    const topic = this.#topic;
+    if (!topic) return false;
+    // A topic that is held for the next run is no longer this one's.
+    if (this.#decided.signal.aborted) return true;
+    if (this.#plan.onDisconnect === "cancel") {
+      topic.end("cancelled", "The caller has left");
+    } else void this.#cancelWhenIdle(topic);
+    return true;
+  }
+
+  /** The run is over. */
+  close(): void {
+    this.#decide();
+    this.#fate.resolve("cancelled"); // unless it was decided before
+    this.#onCancelled = () => {};
+  }
+
+  /** Returns whether the end was open. */
+  #decide(): boolean {
+    if (this.#decided.signal.aborted) return false;
+    this.#decided.abort();
+    return true;
+  }
+
+  #create(): Topic {
+    const { topics, held } = this.#context;
+    const { name, owner, source } = this.#plan;
+    const before = topics.get(name);
+    // A subscriber may have waited for a topic, and then cancelled it.
+    if (
+      before && (!topics.isAwaited(before) || before.state.kind === "ended")
+    ) {
+      this.#replace(before);
+    }
+    const topic = topics.create(name, owner);
+    held.take(topic);
+    topic.source = source;
+    // The state that the refused run before has left no longer holds.
+    if (topic.upstream) topic.setUpstream({ state: "connecting" });
+    return topic;
+  }
+
+  /** Takes a topic away that another run has left without an event. */
+  #replace({ name, state, log }: Topic): void {
+    if (state.kind !== "ended") {
+      throw new Problem(
+        STATUS_CODE.Conflict,
+        "topic_exists",
+        `There is a topic '${name}' that is being filled: give each run a topic of its own, or an Idempotency-Key to join the one that there is`,
+      );
+    }
+    const { end } = state;
+    if (end.status === "cancelled") throw cancelledProblem(name, { end });
+    if (end.status !== "failed" || log.next > 1) {
+      throw new Problem(
+        STATUS_CODE.Conflict,
+        "topic_ended",
+        `The topic '${name}' has ended: give each run a topic of its own`,
+        { end },
+      );
+    }
+    this.#context.topics.delete(name);
+  }
+
+  async #cancelWhenIdle(topic: Topic): Promise<void> {
+    const { idleCancel, clock, closing } = this.#context;
+    if (idleCancel === Infinity) return;
+    const signal = AbortSignal.any([this.#decided.signal, closing]);
+    for (let idle = 0; idle < idleCancel;) {
+      try {
+        await wait(idleCancel - idle, clock, signal);
+      } catch {
+        return; // its end is decided
+      }
+      const since = topic.idleSince;
+      idle = since === undefined ? 0 : clock.now() - since;
+    }
+    topic.end("cancelled", `Nobody has followed for ${idleCancel} ms`);
+  }
+}
+
+/** Returns the problem of a caller that asks for a run which was cancelled. */
+export function cancelledProblem(
+  name: string,
+  facts?: Readonly<Record<string, unknown>>,
+): Problem {
+  return new Problem(
+    STATUS_CODE.Gone,
+    "cancelled",
+    `The run of topic '${name}' was cancelled: give a new one a topic of its own`,
+    facts,
+  );
+}
+
+/** Returns the headers that tell a caller which topic has its answer. */
+export function topicHeaders({ name, log }: Topic): Record<string, string> {
+  return {
+    "Rivulet-Topic": name,
+    "Rivulet-Epoch": log.epoch,
+    Link: `</topics/${name}>; rel="events"`,
+  };
+}
