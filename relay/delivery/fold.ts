@@ -84,7 +84,7 @@ export class Folder {
     return this.#next;
   }
 
-  /** About how much it has come to, in UTF-16 code units. */
+  /** About how many bytes it has come to. */
   get size(): number {
     return this.#size;
   }
@@ -95,7 +95,7 @@ export class Folder {
     const [first] = this.#run;
     if (!delta || !first || !isSameItem(first, delta)) {
       this.#flush();
-      this.#size += entry.json.length;
+      this.#size += entry.size;
     } else {
       this.#size += delta.text.length;
     }

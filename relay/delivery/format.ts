@@ -47,10 +47,29 @@ export interface Snapshot {
   readonly events: readonly FoldedEvent[];
 }
 
+/** The first of some events, as many as a reader has room for. */
+export interface FittingEvents {
+  /** How many they are: one at least. */
+  readonly count: number;
+  /** What they are written as. */
+  readonly bytes: Uint8Array;
+}
+
 /** How a door writes what its subscribers get. */
 export interface Format {
   /** Writes consecutive events: the same bytes for every subscriber. */
   events(topic: Topic, range: LogRange): Uint8Array;
+  /**
+   * Writes as many of consecutive events, from the first on, as fit into some
+   * bytes. Without it their number is guessed, until it is right.
+   *
+   * @returns `undefined` if the first event does not fit.
+   */
+  eventsWithin?(
+    topic: Topic,
+    range: LogRange,
+    room: number,
+  ): FittingEvents | undefined;
   /**
    * Writes the fold of all events that are retained, up to an offset; not there
    * where this door has none.

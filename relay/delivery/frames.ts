@@ -97,6 +97,9 @@ export class FrameCache {
       ? BUDGET.events
       : BUDGET.events - ((from - 1) % BUDGET.events);
     const fit = (range: LogRange): Frame | undefined => {
+      if (room < Infinity && this.#format.eventsWithin) {
+        return this.#fit(topic, range, room, always, place);
+      }
       const frame = shared ?? this.#join(topic, range, place);
       return frame.bytes.byteLength <= room
         ? frame
@@ -153,34 +156,42 @@ export class FrameCache {
   }
 
   #join(topic: Topic, range: LogRange, place: Map<number, Frame>): Frame {
-    const to = range.offset + range.entries.length;
-    // What retention has given up is asked for no more; the oldest are first.
-    for (const old of place.values()) {
-      if (old.to > topic.log.first) break;
-      this.#drop(old);
+    return this.#share(topic, range, place, this.#format.events(topic, range));
+  }
+
+  /** As much of a range as there is room for: for all, if that is all of it. */
+  #fit(
+    topic: Topic,
+    range: LogRange,
+    room: number,
+    always: boolean,
+    place: Map<number, Frame>,
+  ): Frame | undefined {
+    const { offset, entries } = range;
+    const fitting = this.#format.eventsWithin?.(topic, range, room);
+    if (fitting?.count === entries.length) {
+      return this.#share(topic, range, place, fitting.bytes);
     }
-    return this.#keep(place, range.offset, {
-      to,
-      bytes: this.#format.events(topic, range),
-      full: to < topic.log.next,
-      time: timeOf(range),
-    });
+    if (!fitting && !always) return undefined;
+    const { count, bytes } = fitting ?? {
+      count: 1,
+      bytes: this.#format.events(topic, firstOf(range, 1)),
+    };
+    return { to: offset + count, bytes, full: true, time: timeOf(range) };
   }
 
   /** The longest frame that there is room for; `whole` has none. */
   #cut(
     topic: Topic,
-    { offset, entries }: LogRange,
+    range: LogRange,
     whole: Frame,
     room: number,
     always: boolean,
   ): Frame | undefined {
+    const { offset, entries } = range;
     const make = (count: number): Frame => ({
       to: offset + count,
-      bytes: this.#format.events(topic, {
-        offset,
-        entries: entries.slice(0, count),
-      }),
+      bytes: this.#format.events(topic, firstOf(range, count)),
       full: true,
       time: whole.time,
     });
@@ -214,6 +225,27 @@ export class FrameCache {
     return longest ?? (always ? make(1) : undefined);
   }
 
+  /** Keeps what a range was written as for the readers to come. */
+  #share(
+    topic: Topic,
+    range: LogRange,
+    place: Map<number, Frame>,
+    bytes: Uint8Array,
+  ): Frame {
+    const to = range.offset + range.entries.length;
+    // What retention has given up is asked for no more; the oldest are first.
+    for (const old of place.values()) {
+      if (old.to > topic.log.first) break;
+      this.#drop(old);
+    }
+    return this.#keep(place, range.offset, {
+      to,
+      bytes,
+      full: to < topic.log.next,
+      time: timeOf(range),
+    });
+  }
+
   #keep(
     place: Map<number, Frame>,
     from: number,
@@ -245,6 +277,10 @@ export class FrameCache {
     this.#frames.delete(frame);
     this.#bytes -= costOf(frame);
   }
+}
+
+function firstOf({ offset, entries }: LogRange, count: number): LogRange {
+  return { offset, entries: entries.slice(0, count) };
 }
 
 function timeOf({ entries }: LogRange): number {

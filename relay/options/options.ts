@@ -297,7 +297,7 @@ export const relayRows = {
       default: 16 * 1024 * 1024,
       flag: "max-bytes",
       topic: "retention",
-      help: ["bytes of encoded events that a topic keeps"],
+      help: ["bytes of events that a topic keeps"],
     }),
     maxAge: option(duration({ never: true }), {
       default: Infinity,

@@ -346,7 +346,8 @@ export interface RelayRetention {
    */
   maxEvents?: number | undefined;
   /**
-   * The most bytes of encoded events that a topic keeps.
+   * The most bytes of events that a topic keeps: of their names, data and ids
+   * as UTF-8.
    *
    * @default {16_777_216}
    */

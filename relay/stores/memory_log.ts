@@ -1,18 +1,17 @@
-import { Buffer } from "node:buffer";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { createEpoch } from "../topics/position.ts";
-import type { Log, LogEntry, LogRange, ReadBudget } from "../topics/log.ts";
+import {
+  type Log,
+  type LogEntry,
+  type LogRange,
+  type ReadBudget,
+  sizeOf,
+} from "../topics/log.ts";
 import type { Retention } from "../topics/retention.ts";
 
 /** What is given up is removed from the array in steps of at least this many. */
 const COMPACT_AT = 1_024;
-
-function encode({ event, data, id }: ServerSentEvent): string {
-  const type = event === "message" ? "" : `"event":${JSON.stringify(event)},`;
-  const last = id === "" ? "" : `,"id":${JSON.stringify(id)}`;
-  return `{${type}"data":${JSON.stringify(data)}${last}}`;
-}
 
 /** A {@linkcode Log} with nothing behind it: what leaves its window is gone. */
 export class MemoryLog implements Log {
@@ -47,10 +46,9 @@ export class MemoryLog implements Log {
     const first = this.next;
     const time = this.#clock.now();
     for (const event of events) {
-      const json = encode(event);
-      const size = Buffer.byteLength(json);
+      const size = sizeOf(event);
       this.#bytes += size;
-      this.#entries.push({ event, json, size, time });
+      this.#entries.push({ event, size, time });
     }
     this.trim();
     return first;

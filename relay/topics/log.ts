@@ -1,9 +1,10 @@
+import { Buffer } from "node:buffer";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 
 /**
  * An event as a log holds it.
  *
- * @example What subscribers get of an event
+ * @example The size of an event
  * ```ts
  * import { createRelay } from "@rivulet/rivulet/relay";
  * import { assertEquals } from "@std/assert";
@@ -12,19 +13,26 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
  * const { log } = relay.topics.create("t");
  * log.append([{ event: "message", data: "a", id: "" }]);
  * const { entries } = await log.read(1, { events: 10, bytes: 1_000 });
- * assertEquals(entries[0]?.json, '{"data":"a"}');
- * assertEquals(entries[0]?.size, 12);
+ * assertEquals(entries[0]?.event.data, "a");
+ * assertEquals(entries[0]?.size, "message".length + "a".length);
  * ```
  */
 export interface LogEntry {
   /** The event as it came. */
   readonly event: ServerSentEvent;
-  /** `{event?, data, id?}` as subscribers get it: encoded once, when appended. */
-  readonly json: string;
-  /** The length of {@linkcode json} in UTF-8 bytes: what retention counts. */
+  /**
+   * The length of the event's name, data and id in UTF-8 bytes. Retention and
+   * read budgets count it. Every way to write the event adds something to it.
+   */
   readonly size: number;
   /** When it was appended, in milliseconds since the epoch. */
   readonly time: number;
+}
+
+/** Returns the {@linkcode LogEntry.size} of an event: the same in every store. */
+export function sizeOf({ event, data, id }: ServerSentEvent): number {
+  return Buffer.byteLength(event) + Buffer.byteLength(data) +
+    Buffer.byteLength(id);
 }
 
 /**

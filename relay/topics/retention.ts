@@ -11,7 +11,7 @@
 export interface Retention {
   /** The most events. Default: 10,000. */
   readonly maxEvents: number;
-  /** The most bytes of encoded events. Default: 16 MiB. */
+  /** The most bytes, as `LogEntry.size` counts them. Default: 16 MiB. */
   readonly maxBytes: number;
   /** The age after which an event is given up, in milliseconds. Default: none (`Infinity`). */
   readonly maxAge: number;

@@ -6,7 +6,9 @@ import {
   foldRange,
   mayBeDelta,
 } from "../../delivery/fold.ts";
+import { entryJson, eventFields, eventJson } from "../event_json.ts";
 import type {
+  FittingEvents,
   Format,
   Snapshot,
   SubscriptionMessage,
@@ -15,6 +17,10 @@ import type {
 const FIN_TEXT = 0x81;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
+
+function headerLength(payload: number): number {
+  return payload < LENGTH_16 ? 2 : payload < 2 ** 16 ? 4 : 10;
+}
 
 /**
  * Puts text into one whole unmasked WebSocket frame (RFC 6455, section 5.2).
@@ -25,7 +31,7 @@ const LENGTH_64 = 127;
  */
 export function textFrame(text: string): Uint8Array {
   const length = Buffer.byteLength(text);
-  const header = length < LENGTH_16 ? 2 : length < 2 ** 16 ? 4 : 10;
+  const header = headerLength(length);
   const frame = Buffer.allocUnsafe(header + length);
   frame[0] = FIN_TEXT;
   if (header === 2) {
@@ -41,46 +47,79 @@ export function textFrame(text: string): Uint8Array {
   return frame;
 }
 
-/** An `events` frame around events that are JSON already. */
+/** The beginning of an `events` message, up to its first event. */
+function eventsHead(topic: Topic, offset: number): string {
+  return `{"type":"events","topic":"${topic.name}","offset":${offset},"events":[`;
+}
+
+const EVENTS_TAIL = "]}";
+
 function eventsFrame(
   topic: Topic,
   offset: number,
-  events: Iterable<string>,
+  events: readonly string[],
 ): Uint8Array {
-  let text =
-    `{"type":"events","topic":"${topic.name}","offset":${offset},"events":[`;
-  let separator = "";
-  for (const json of events) {
-    text += separator + json;
-    separator = ",";
+  return textFrame(eventsHead(topic, offset) + events.join() + EVENTS_TAIL);
+}
+
+/** Adds one event after the other: of those that do not fit, one alone is encoded. */
+function eventsWithin(
+  topic: Topic,
+  { offset, entries }: LogRange,
+  room: number,
+): FittingEvents | undefined {
+  const head = eventsHead(topic, offset);
+  let payload = head.length + EVENTS_TAIL.length; // names of topics are ASCII
+  const events: string[] = [];
+  for (const entry of entries) {
+    const json = entryJson(entry);
+    payload += Buffer.byteLength(json) + (events.length > 0 ? 1 : 0);
+    if (headerLength(payload) + payload > room) break;
+    events.push(json);
   }
-  return textFrame(text + "]}");
+  const count = events.length;
+  return count > 0
+    ? { count, bytes: eventsFrame(topic, offset, events) }
+    : undefined;
 }
 
-/** The fields of an event that are left out where they say nothing. */
-function fieldsOf(event: string, data: string, id: string): string {
-  const type = event === "message" ? "" : `"event":${JSON.stringify(event)},`;
-  const last = id === "" ? "" : `,"id":${JSON.stringify(id)}`;
-  return `${type}"data":${JSON.stringify(data)}${last}`;
-}
-
-function* jsonOf(events: readonly FoldedEvent[]): Iterable<string> {
-  for (const event of events) {
-    yield event.kind === "event"
-      ? event.entry.json
-      : `{${fieldsOf(event.event, event.data, event.id)}}`;
+/** Writes the fold of events: frames one after the other. */
+function mergedFrames(topic: Topic, range: LogRange): Uint8Array {
+  const frames: Uint8Array[] = [];
+  let plain: string[] = [];
+  let from = range.offset;
+  const flush = (): void => {
+    if (plain.length > 0) frames.push(eventsFrame(topic, from, plain));
+    plain = [];
+  };
+  for (const folded of foldRange(range)) {
+    if (folded.kind === "event") {
+      if (plain.length === 0) from = folded.offset;
+      plain.push(entryJson(folded.entry));
+      continue;
+    }
+    flush();
+    const { offset, to, event, data } = folded;
+    frames.push(textFrame(
+      `{"type":"merged","topic":"${topic.name}","offset":${offset},` +
+        `"to":${to},${eventFields({ event, data, id: "" })}}`,
+    ));
   }
+  flush();
+  return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
 }
 
-/** PROTOCOL.md, section 2: JSON objects in text frames. */
-export const websocketFormat: Format = {
-  events(topic: Topic, { offset, entries }: LogRange): Uint8Array {
-    return eventsFrame(topic, offset, entries.map(({ json }) => json));
-  },
+function foldedJson(events: readonly FoldedEvent[]): string {
+  return events.map((event) =>
+    event.kind === "event" ? entryJson(event.entry) : eventJson(event)
+  ).join();
+}
+
+const withoutEvents = {
   snapshot(topic: Topic, { first, offset, events }: Snapshot): Uint8Array {
     return textFrame(
       `{"type":"snapshot","topic":"${topic.name}","offset":${offset},` +
-        `"value":{"first":${first},"events":[${[...jsonOf(events)]}]}}`,
+        `"value":{"first":${first},"events":[${foldedJson(events)}]}}`,
     );
   },
   message(message: SubscriptionMessage): Uint8Array {
@@ -91,37 +130,24 @@ export const websocketFormat: Format = {
   },
 };
 
+/** PROTOCOL.md, section 2: JSON objects in text frames. */
+export const websocketFormat: Format = {
+  events(topic: Topic, { offset, entries }: LogRange): Uint8Array {
+    return eventsFrame(topic, offset, entries.map(entryJson));
+  },
+  eventsWithin,
+  ...withoutEvents,
+};
+
 /**
  * The same for mode `merge`: adjacent deltas of one item are one message, and what
  * is between them is as ever, in order, in frames one after the other.
  */
 export const mergedWebsocketFormat: Format = {
-  ...websocketFormat,
   events(topic: Topic, range: LogRange): Uint8Array {
-    if (!range.entries.some(mayBeDelta)) {
-      return websocketFormat.events(topic, range);
-    }
-    const frames: Uint8Array[] = [];
-    let plain: string[] = [];
-    let from = range.offset;
-    const flush = (): void => {
-      if (plain.length > 0) frames.push(eventsFrame(topic, from, plain));
-      plain = [];
-    };
-    for (const folded of foldRange(range)) {
-      if (folded.kind === "event") {
-        if (plain.length === 0) from = folded.offset;
-        plain.push(folded.entry.json);
-        continue;
-      }
-      flush();
-      const { offset, to, event, data } = folded;
-      frames.push(textFrame(
-        `{"type":"merged","topic":"${topic.name}","offset":${offset},` +
-          `"to":${to},${fieldsOf(event, data, "")}}`,
-      ));
-    }
-    flush();
-    return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+    return range.entries.some(mayBeDelta)
+      ? mergedFrames(topic, range)
+      : websocketFormat.events(topic, range);
   },
+  ...withoutEvents,
 };

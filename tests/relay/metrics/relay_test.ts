@@ -98,7 +98,7 @@ Deno.test("Metrics have exactly what was delivered through both doors", async ()
   assertEquals(open.value("rivulet_log_events"), 40);
   assertEquals(
     open.value("rivulet_log_bytes"),
-    9 * '{"data":"1"}'.length + 31 * '{"data":"10"}'.length,
+    9 * "message1".length + 31 * "message10".length,
   );
 
   topic.append(messages(41, 50));

@@ -2,6 +2,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { accepts } from "@std/http/negotiation";
 import { STATUS_CODE } from "@std/http/status";
 import type { StreamRequest } from "../../sse/session.ts";
+import { entryJson } from "../../event_json.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { ReadBudget } from "../../../topics/log.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
@@ -140,7 +141,7 @@ export class TopicReader {
       state: state.kind,
       end,
     });
-    const events = entries.map(({ json }) => json).join(",");
+    const events = entries.map(entryJson).join();
     return new Response(`${facts.slice(0, -1)},"events":[${events}]}`, {
       headers: {
         "Content-Type": "application/json",

@@ -1,0 +1,48 @@
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { LogEntry } from "../topics/log.ts";
+
+/** How much JSON is remembered before the older half is forgotten, in UTF-16 code units. */
+const GENERATION_SIZE = 4 * 1024 * 1024;
+
+/** What it costs to remember the JSON of an event besides its length, about. */
+const ENTRY_COST = 128;
+
+let recent = new Map<LogEntry, string>();
+let older = new Map<LogEntry, string>();
+let recentSize = 0;
+
+/**
+ * Writes the fields of an event as members of a JSON object, without the braces
+ * around them. A name of `message` and an empty id are left out.
+ */
+export function eventFields({ event, data, id }: ServerSentEvent): string {
+  const name = event === "message" ? "" : `"event":${JSON.stringify(event)},`;
+  const last = id === "" ? "" : `,"id":${JSON.stringify(id)}`;
+  return `${name}"data":${JSON.stringify(data)}${last}`;
+}
+
+/** Writes an event as JSON, `{event?, data, id?}` (PROTOCOL.md, section 2). */
+export function eventJson(event: ServerSentEvent): string {
+  return `{${eventFields(event)}}`;
+}
+
+/**
+ * Writes an event of a log as {@linkcode eventJson} does. The JSON of recent
+ * events is remembered: readers with windows share no frames, and would have each
+ * event encoded for each of them.
+ *
+ * To keep the JSON of all events that are retained would double their memory.
+ */
+export function entryJson(entry: LogEntry): string {
+  const known = recent.get(entry);
+  if (known !== undefined) return known;
+  const json = older.get(entry) ?? eventJson(entry.event);
+  recent.set(entry, json);
+  recentSize += json.length + ENTRY_COST;
+  if (recentSize > GENERATION_SIZE) {
+    older = recent;
+    recent = new Map();
+    recentSize = 0;
+  }
+  return json;
+}
