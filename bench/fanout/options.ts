@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { number, numbers } from "../command_line.ts";
 import { LEAST_SIZE } from "./event.ts";
-import { SERVER_NAMES, type ServerName } from "./servers/names.ts";
+import { SERVER_NAMES, type ServerName } from "./servers/server.ts";
 import { V8_FLAGS } from "./servers/relay.ts";
 
 /** What is measured, and how. */

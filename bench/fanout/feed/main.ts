@@ -10,8 +10,7 @@
 import { eventData, wallClock } from "../event.ts";
 import { lines } from "../lines.ts";
 import type { Outlet } from "./outlet.ts";
-import { PipelinedOutlet } from "./pipelined_outlet.ts";
-import { POSTS, PUBLISHES } from "./requests.ts";
+import { PipelinedOutlet, POSTS, PUBLISHES } from "./pipelined_outlet.ts";
 import { SseOutlet } from "./sse_outlet.ts";
 
 /** A write that took longer was held up by the server, in milliseconds. */

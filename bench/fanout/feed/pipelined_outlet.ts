@@ -1,4 +1,5 @@
 import { type Outlet, writeText } from "./outlet.ts";
+import { TOPIC } from "../event.ts";
 
 /** How each event is asked for, and answered. */
 export interface Requests {
@@ -65,3 +66,21 @@ export class PipelinedOutlet implements Outlet {
     }
   }
 }
+
+/** A `POST` for each event, over one connection that is kept. */
+export const POSTS: Requests = {
+  request: (data) =>
+    `POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n` +
+    `Content-Length: ${data.length}\r\n\r\n${data}`,
+  met: "HTTP/1.1 20",
+  failed: /HTTP\/1\.1 [^2]/,
+};
+
+/** A `PUBLISH` for each event. */
+export const PUBLISHES: Requests = {
+  request: (data) =>
+    `*3\r\n$7\r\nPUBLISH\r\n$${TOPIC.length}\r\n${TOPIC}\r\n` +
+    `$${data.length}\r\n${data}\r\n`,
+  met: "\n",
+  failed: /^-/,
+};

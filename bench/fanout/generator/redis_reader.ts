@@ -1,7 +1,6 @@
 import { readSent, readSequence, TOPIC } from "../event.ts";
 import { MessageReader } from "./message_reader.ts";
-import { Sequence } from "./sequence.ts";
-import type { Tally } from "./tally.ts";
+import { Sequence, type Tally } from "./tally.ts";
 
 /** What `PUBLISH` brings to who has subscribed (RESP 2), one event a message. */
 export class RedisReader extends MessageReader {

@@ -1,6 +1,5 @@
 import { readSent, readSequence } from "../event.ts";
-import { Sequence } from "./sequence.ts";
-import type { Tally } from "./tally.ts";
+import { Sequence, type Tally } from "./tally.ts";
 import { WebSocketReader } from "./websocket_reader.ts";
 
 /** One event in a message, and nothing else, as peers send them. */

@@ -3,8 +3,7 @@ import { nchan } from "./nchan.ts";
 import type { Options } from "../options.ts";
 import { redis } from "./redis.ts";
 import { relay, securedRelay } from "./relay.ts";
-import type { ServerName } from "./names.ts";
-import type { Missing, Server } from "./server.ts";
+import type { Missing, Server, ServerName } from "./server.ts";
 
 /**
  * Looks for a server, and makes it ready to be started.

@@ -1,6 +1,20 @@
 import type { ProtocolName } from "../generator/protocol.ts";
 import type { BenchProcess } from "../process.ts";
 
+/** The names of the servers that can be compared. */
+export const SERVER_NAMES = [
+  "relay",
+  "secured",
+  "ws",
+  "deno",
+  "bun",
+  "nchan",
+  "redis",
+] as const;
+
+/** The name of a server. */
+export type ServerName = typeof SERVER_NAMES[number];
+
 /** A server that runs. */
 export interface RunningServer extends AsyncDisposable {
   readonly process: BenchProcess;
