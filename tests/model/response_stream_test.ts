@@ -27,19 +27,10 @@ import {
   textOf,
   USAGE,
   WHOLE,
+  WHOLE_TYPES,
 } from "../support/model/scripted_model.ts";
 
 const WIRE = responseOf("Hello there");
-
-const ALL = [
-  "created",
-  "output_item.added",
-  "output_text.delta",
-  "output_text.delta",
-  "output_item.done",
-  "usage",
-  "completed",
-];
 
 /** Each event in a chunk of its own, a second apart. */
 const SLOW: ScriptedConnection = {
@@ -113,7 +104,7 @@ Deno.test("ResponseStream.final() has the same without deltas", async () => {
 
 Deno.test("ResponseStream.final() is there after the iteration", async () => {
   const { stream, clock } = await open([SLOW]);
-  assertEquals(typesOf(await clock.run(collect(stream))), ALL);
+  assertEquals(typesOf(await clock.run(collect(stream))), WHOLE_TYPES);
   assertEquals((await stream.final()).outputText, "Hello there");
 });
 
@@ -124,7 +115,7 @@ Deno.test("ResponseStream.final() waits for an iteration, and takes nothing from
     if (first === "final") final = stream.final();
     const iteration = collect(stream);
     final ??= stream.final();
-    assertEquals(typesOf(await clock.run(iteration)), ALL);
+    assertEquals(typesOf(await clock.run(iteration)), WHOLE_TYPES);
     assertEquals((await final).outputText, "Hello there");
   }
 });
@@ -134,7 +125,10 @@ Deno.test("ResponseStream.final() waits for an iteration that began in the same 
   const final = stream.final();
   const first = stream.next();
   assertEquals((await clock.run(first)).value?.type, "created");
-  assertEquals((await clock.run(collect(stream))).length, ALL.length - 1);
+  assertEquals(
+    (await clock.run(collect(stream))).length,
+    WHOLE_TYPES.length - 1,
+  );
   assertEquals((await final).outputText, "Hello there");
 });
 
@@ -217,14 +211,20 @@ Deno.test("ResponseStream.final() rejects when the response is left, cancelled o
 Deno.test("ResponseStream answers calls that overlap in their order", async () => {
   for (const connection of [WHOLE, SLOW]) {
     const { stream, clock } = await open([connection]);
-    const calls = Array.from({ length: ALL.length + 2 }, () => stream.next());
+    const calls = Array.from(
+      { length: WHOLE_TYPES.length + 2 },
+      () => stream.next(),
+    );
     const results = await clock.run(Promise.all(calls));
     assertEquals(results.map(({ value }) => value?.type), [
-      ...ALL,
+      ...WHOLE_TYPES,
       undefined,
       undefined,
     ]);
-    assertEquals(results.map(({ done }) => done).indexOf(true), ALL.length);
+    assertEquals(
+      results.map(({ done }) => done).indexOf(true),
+      WHOLE_TYPES.length,
+    );
   }
 });
 
@@ -243,13 +243,13 @@ Deno.test("ResponseStream gives the events that came before it broke off", async
   await assertRejects(async () => {
     for await (const { type } of stream) types.push(type);
   }, StreamError);
-  assertEquals(types, ALL.slice(0, 3));
+  assertEquals(types, WHOLE_TYPES.slice(0, 3));
 });
 
 Deno.test("ResponseStream goes on where an iteration was, and ends once", async () => {
   const { stream } = await open();
   await stream.next();
-  assertEquals(typesOf(await collect(stream)), ALL.slice(1));
+  assertEquals(typesOf(await collect(stream)), WHOLE_TYPES.slice(1));
   assertEquals(await collect(stream), []);
   assertStrictEquals(stream[Symbol.asyncIterator](), stream);
 });
@@ -391,7 +391,7 @@ Deno.test("ResponseStream does not mind an abort after the end", async () => {
   const { stream, abort } = await open();
   const events = await collect(stream);
   abort.abort(new Error("too late"));
-  assertEquals(typesOf(events), ALL);
+  assertEquals(typesOf(events), WHOLE_TYPES);
   assertEquals((await stream.final()).outputText, "Hello there");
   assertEquals(await stream.next(), { done: true, value: undefined });
 });
@@ -402,7 +402,7 @@ Deno.test("ResponseStream closes a connection that is held open after the last e
   const { stream, clock, assertClosed } = await open([
     { chunks: [sse(...WIRE)], end: "stall" },
   ]);
-  assertEquals(typesOf(await collect(stream)), ALL);
+  assertEquals(typesOf(await collect(stream)), WHOLE_TYPES);
   assertEquals(clock.now(), 0);
   assertClosed();
 });
@@ -452,7 +452,7 @@ Deno.test("ResponseStream does not count the time that its consumer takes", asyn
   }], { provider: { idleTimeout: 1_000 } });
   await stream.next();
   await clock.advance(3_600_000);
-  assertEquals(typesOf(await collect(stream)), ALL.slice(1));
+  assertEquals(typesOf(await collect(stream)), WHOLE_TYPES.slice(1));
 });
 
 Deno.test("ResponseStream.response is that of the request that brought the stream", async () => {

@@ -29,6 +29,7 @@ import {
   USAGE,
   WHOLE,
   WHOLE_CHAT,
+  WHOLE_TYPES,
 } from "../support/model/scripted_model.ts";
 
 const BUSY: ScriptedConnection = { status: 503 };
@@ -48,16 +49,6 @@ interface Row {
   /** The types of the events that came. */
   readonly types?: readonly string[];
 }
-
-const ALL = [
-  "created",
-  "output_item.added",
-  "output_text.delta",
-  "output_text.delta",
-  "output_item.done",
-  "usage",
-  "completed",
-];
 
 const ROWS: Row[] = [
   // Before the first event
@@ -249,7 +240,7 @@ const ROWS: Row[] = [
     connections: [{ ...WHOLE, end: "drop" } as ScriptedConnection],
     options: { retryMidStream: true },
     times: [0],
-    types: ALL,
+    types: WHOLE_TYPES,
   },
 
   // retryMidStream
@@ -258,7 +249,7 @@ const ROWS: Row[] = [
     connections: [cutAfter(3, "drop"), WHOLE],
     options: { retryMidStream: true },
     times: [0, 200],
-    types: [...ALL.slice(0, 3), "reset", ...ALL],
+    types: [...WHOLE_TYPES.slice(0, 3), "reset", ...WHOLE_TYPES],
   },
   {
     name: "begins anew again and again, within its budget",
@@ -277,7 +268,7 @@ const ROWS: Row[] = [
     connections: [cutAfter(1), EMPTY, WHOLE],
     options: { retryMidStream: true },
     times: [0, 200, 600],
-    types: ["created", "reset", ...ALL],
+    types: ["created", "reset", ...WHOLE_TYPES],
   },
   {
     name: "resets once for each stream that had brought something",
@@ -287,9 +278,9 @@ const ROWS: Row[] = [
     types: [
       "created",
       "reset",
-      ...ALL.slice(0, 2),
+      ...WHOLE_TYPES.slice(0, 2),
       "reset",
-      ...ALL,
+      ...WHOLE_TYPES,
     ],
   },
   {
@@ -350,7 +341,7 @@ for (const row of ROWS) {
     const model = scriptedModel(row.connections, row.options);
     const { events, error } = await model.ask();
     assertEquals(model.times, row.times);
-    assertEquals(events.map(({ type }) => type), row.types ?? ALL);
+    assertEquals(events.map(({ type }) => type), row.types ?? WHOLE_TYPES);
     assertEquals(model.clock.pending, 0);
     if (!row.error) return assertEquals(error, undefined);
     assertInstanceOf(error, row.error);

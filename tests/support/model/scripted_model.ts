@@ -91,6 +91,17 @@ export const WHOLE_CHUNKS = [sse(...responseOf("Hello there"))];
 /** An answer that is whole. */
 export const WHOLE: ScriptedConnection = { chunks: WHOLE_CHUNKS };
 
+/** The types of the events that come of it. */
+export const WHOLE_TYPES = [
+  "created",
+  "output_item.added",
+  "output_text.delta",
+  "output_text.delta",
+  "output_item.done",
+  "usage",
+  "completed",
+];
+
 /** The same by Chat. */
 export const WHOLE_CHAT: ScriptedConnection = {
   chunks: [

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { KeyError } from "../../../../relay/rights/keys/verification_key.ts";
 import { parseKeys } from "../../../../relay/rights/keys/parse_keys.ts";
+import { jwk, pem } from "../../../support/rights/keys.ts";
+import { SECRET } from "../../../support/rights/signed_token.ts";
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
 const weakRsa = generateKeyPairSync("rsa", { modulusLength: 1_024 });
@@ -22,20 +24,6 @@ rhAq3BSSrDAfBgNVHSMEGDAWgBQbOwN0CAuEMsk2f67frhAq3BSSrDAPBgNVHRMB
 Af8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIGmi5vMFxwm8U6F/fvCh4I1p2FxR
 bJmrg7ZFFil/qb19AiBOkLtOGqvz5u+z/hffp9UZCNy67IMMOIdg49CF4VehZA==
 -----END CERTIFICATE-----`;
-
-const SECRET = "0123456789abcdef0123456789abcdef";
-
-function pem(key: KeyObject): string {
-  return key.export(
-    key.type === "public"
-      ? { type: "spki", format: "pem" }
-      : { type: "pkcs8", format: "pem" },
-  ).toString();
-}
-
-function jwk(key: KeyObject, facts: Record<string, unknown> = {}): string {
-  return JSON.stringify({ ...key.export({ format: "jwk" }), ...facts });
-}
 
 function oct(bytes: number, facts: Record<string, unknown> = {}): string {
   const k = Buffer.from("x".repeat(bytes)).toString("base64url");

@@ -19,6 +19,7 @@ import {
   type TokenAuthorityOptions,
 } from "../../../../relay/rights/tokens/token_authority.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
+import { pem } from "../../../support/rights/keys.ts";
 import { SECRET, signToken } from "../../../support/rights/signed_token.ts";
 
 /** In seconds since the epoch. */
@@ -32,10 +33,6 @@ const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
 const otherRsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const ed = generateKeyPairSync("ed25519");
-
-function pem(key: KeyObject): string {
-  return key.export({ type: "spki", format: "pem" }).toString();
-}
 
 function jwk(key: KeyObject, facts: Record<string, unknown>): unknown {
   return { ...key.export({ format: "jwk" }), ...facts };
