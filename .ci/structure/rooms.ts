@@ -13,6 +13,8 @@ export interface Room {
 const SSE = "src/sse/";
 const FETCH = "src/fetch/";
 const MODEL = "src/model/";
+const TESTING = "src/testing/";
+const VERSION = "src/version.ts";
 const PROBLEM = "relay/problem.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
@@ -27,6 +29,7 @@ const GATEWAY = "relay/gateway/";
 const DOORS = "relay/doors/";
 const OPTIONS = "relay/options/";
 const RELAY = "relay/relay.ts";
+const COMMANDS = "relay/commands/";
 
 /** What any code over fetch may import. */
 const CORE = [FETCH, SSE];
@@ -43,10 +46,11 @@ export const ROOMS: readonly Room[] = [
   { path: FETCH, why: "requests that answer with events", may: [SSE] },
   { path: MODEL, why: "language models over fetch", may: CORE },
   {
-    path: "src/testing/",
+    path: TESTING,
     why: "doubles for tests of users: they stand in for what fetch reaches",
     may: CORE,
   },
+  { path: VERSION, why: "the version of the package", may: [] },
   { path: "mod.ts", why: "the core's API", may: CORE },
   {
     path: "relay/client/",
@@ -114,6 +118,7 @@ export const ROOMS: readonly Room[] = [
       STORES,
       TOPICS,
       ...COMMON,
+      VERSION,
       ...CORE,
     ],
   },
@@ -123,6 +128,23 @@ export const ROOMS: readonly Room[] = [
     may: [RELAY, OPTIONS, SOURCES, TOPICS, ...CORE],
   },
   {
+    path: COMMANDS,
+    why: "the commands of the command line, one a file",
+    may: [
+      RELAY,
+      OPTIONS,
+      GATEWAY,
+      SOURCES,
+      TOPICS,
+      RIGHTS,
+      LOGS,
+      VERSION,
+      TESTING,
+      MODEL,
+      ...CORE,
+    ],
+  },
+  {
     path: "relay/banner.ts",
     why: "the first lines that an operator sees",
     may: [RELAY, OPTIONS],
@@ -130,7 +152,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: "relay/main.ts",
     why: "the command line",
-    may: [RELAY, OPTIONS, "relay/banner.ts", LOGS, FETCH],
+    may: [COMMANDS, RELAY, OPTIONS, "relay/banner.ts", LOGS, FETCH],
   },
   {
     path: "relay/token.ts",

@@ -102,7 +102,7 @@ export const WHOLE_TYPES = [
   "completed",
 ];
 
-/** The same by Chat. */
+/** An answer by Chat that is whole. */
 export const WHOLE_CHAT: ScriptedConnection = {
   chunks: [
     sse({
