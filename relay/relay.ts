@@ -28,6 +28,7 @@ import { createGuardedFetch } from "./sources/guard/guarded_fetch.ts";
 import { SourcePolicy } from "./sources/guard/source_policy.ts";
 import { Publisher } from "./sources/publish.ts";
 import { Sources } from "./sources/sources.ts";
+import { MemoryLog } from "./stores/memory_log.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 
 /**
@@ -256,7 +257,7 @@ class RelayServer implements Relay {
     this.topics = new TopicRegistry({
       ...limits,
       ...retention,
-      retention,
+      createLog: () => new MemoryLog(retention, clock),
       clock,
       onEnd: metrics.topicEnded,
     });

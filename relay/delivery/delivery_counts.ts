@@ -1,12 +1,11 @@
 import type { Clock } from "../../src/fetch/clock.ts";
-import type { Observer } from "../metrics/instruments.ts";
 
 /** Where the age of events goes that were just written. */
 export interface LatencyMeasure {
   /** As logs have it that give events their time. */
   readonly clock: Clock;
-  /** Takes seconds. */
-  readonly latency: Observer;
+  /** Takes the age of an event in seconds. */
+  readonly latency: { observe(seconds: number): void };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { DeliveryCounts } from "./delivery_counts.ts";
 import type { After } from "../topics/position.ts";
+import { findStart, type Start } from "../topics/start.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Format, GapReason, SubscriptionMessage } from "./format.ts";
 import type { Frame, FrameCache } from "./frames.ts";
@@ -22,14 +23,6 @@ export interface Delivery {
 /** What is written where a read has brought nothing that there is room for. */
 const NOTHING = new Uint8Array();
 
-/** Where a subscription begins, and what it has to be told of that. */
-interface Start {
-  readonly cursor: number;
-  readonly recovered: boolean;
-  /** Whether its position is of another log than this. */
-  readonly foreign: boolean;
-}
-
 /** A {@linkcode Start}, and how the topic was then: what it is told has to be of one moment. */
 interface Announced extends Start {
   readonly first: number;
@@ -39,23 +32,7 @@ interface Announced extends Start {
 
 function announce(topic: Topic, after: After): Announced {
   const { log: { first, next }, state } = topic;
-  return { ...resolveStart(topic, after), first, next, state: state.kind };
-}
-
-function resolveStart({ log, state }: Topic, after: After): Start {
-  if (after === "start") {
-    return { cursor: log.first, recovered: true, foreign: false };
-  }
-  if (after === "now") {
-    return { cursor: log.next, recovered: true, foreign: false };
-  }
-  // The end has an offset of its own: after it is a place in an ended log.
-  const last = state.kind === "ended" ? log.next : log.next - 1;
-  if (after.epoch !== log.epoch || after.offset > last) {
-    return { cursor: log.first, recovered: false, foreign: true };
-  }
-  const cursor = Math.min(after.offset + 1, log.next);
-  return { cursor, recovered: cursor >= log.first, foreign: false };
+  return { ...findStart(topic, after), first, next, state: state.kind };
 }
 
 /**

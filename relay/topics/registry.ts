@@ -1,32 +1,13 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
-import type { Retention } from "./retention.ts";
-import { MemoryLog } from "../stores/memory_log.ts";
+import type { Log } from "./log.ts";
 import { type EndStatus, Topic, type TopicEnd } from "./topic.ts";
 import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
 
-/**
- * How long topics are kept, and what of them.
- *
- * @example The relay's defaults
- * ```ts
- * import { systemClock } from "@rivulet/rivulet/fetch";
- * import {
- *   DEFAULT_RETENTION,
- *   type TopicRegistryOptions,
- * } from "@rivulet/rivulet/relay";
- *
- * const options: TopicRegistryOptions = {
- *   retention: DEFAULT_RETENTION,
- *   endedTtl: 600_000,
- *   awaitedTtl: 60_000,
- *   clock: systemClock,
- * };
- * ```
- */
+/** The limits of topics, and the tools of their registry. */
 export interface TopicRegistryOptions {
-  /** How much of each topic is kept. */
-  readonly retention: Retention;
+  /** Makes the log of a new topic. */
+  readonly createLog: () => Log;
   /** How long an ended topic can still be read, in milliseconds. */
   readonly endedTtl: number;
   /** How long a topic that was only asked for is kept while nobody follows it, in milliseconds. */
@@ -219,7 +200,7 @@ export class TopicRegistry implements Iterable<Topic>, Disposable {
     if (!topicName.safeParse(name).success) {
       throw new InvalidTopicNameError(name);
     }
-    const { retention, clock, maxTopics = Infinity } = this.#options;
+    const { createLog, clock, maxTopics = Infinity } = this.#options;
     this.#makeRoomOf(owner);
     if (this.#topics.size >= maxTopics && !this.#evict(() => true)) {
       throw new TopicLimitError(
@@ -227,7 +208,7 @@ export class TopicRegistry implements Iterable<Topic>, Disposable {
         `Expected at most ${maxTopics} topics: delete some, or try again later`,
       );
     }
-    const topic = new Topic(name, new MemoryLog(retention, clock), clock);
+    const topic = new Topic(name, createLog(), clock);
     void topic.ended.then((end) => this.#onEnd(topic, end));
     this.#topics.set(name, topic);
     this.#own(topic, owner);

@@ -1,5 +1,6 @@
 import type { DeliveryCounts } from "../../delivery/delivery_counts.ts";
 import { FrameCache } from "../../delivery/frames.ts";
+import { findStart } from "../../topics/start.ts";
 import { rawSseFormat, sseFormat } from "./format.ts";
 import {
   EventStreamSession,
@@ -14,15 +15,11 @@ export interface EventStreamDoorContext extends StreamContext {
 }
 
 /** Whether a reader has everything already, so that there is nothing to answer with. */
-function isAtEnd(
-  { topic: { state, log }, after, raw }: StreamRequest,
-): boolean {
-  if (state.kind !== "ended") return false;
-  if (after === "now") return raw;
-  if (after === "start") return false;
+function isAtEnd({ topic, after, raw }: StreamRequest): boolean {
+  if (topic.state.kind !== "ended" || after === "start") return false;
+  const { cursor, recovered, afterEnd } = findStart(topic, after);
   // Without the relay's own events, the last that a reader sees is the last event.
-  const last = raw ? log.next - 1 : log.next;
-  return after.epoch === log.epoch && after.offset === last;
+  return afterEnd || raw && recovered && cursor === topic.log.next;
 }
 
 /** The door of readers of event streams, of all topics. */

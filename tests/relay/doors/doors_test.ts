@@ -308,6 +308,7 @@ Deno.test("The SSE door resumes by header and by query, and answers 204 after th
     ["?raw", `${epoch}:1`, 200, "3 4 5"],
     ["?raw", `${epoch}:4`, 200, "5"],
     ["?raw", `${epoch}:5`, 204, ""],
+    ["?raw", `${epoch}:6`, 204, ""],
   ];
   for (const [query, lastEventId, status, words] of table) {
     await t.step(`${query} ${lastEventId ?? ""}`, async () => {

@@ -1,16 +1,18 @@
 import { assertEquals } from "@std/assert";
 import { TopicIndex } from "../../../relay/gateway/topic_index.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import type { Topic } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
 function registry(): TopicRegistry {
+  const clock = new FakeClock();
   return new TopicRegistry({
-    retention: DEFAULT_RETENTION,
+    createLog: () => new MemoryLog(DEFAULT_RETENTION, clock),
     endedTtl: 1_000,
     awaitedTtl: 1_000,
-    clock: new FakeClock(),
+    clock,
   });
 }
 

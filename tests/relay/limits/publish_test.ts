@@ -6,6 +6,7 @@ import {
   PublishError,
 } from "../../../relay/sources/publish.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { type Topic, TopicEndedError } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
@@ -19,7 +20,7 @@ const JSON_TYPE = "application/json";
 class World implements Disposable {
   readonly clock = new FakeClock();
   readonly topics = new TopicRegistry({
-    retention: DEFAULT_RETENTION,
+    createLog: () => new MemoryLog(DEFAULT_RETENTION, this.clock),
     endedTtl: 1e9,
     awaitedTtl: 1e9,
     clock: this.clock,

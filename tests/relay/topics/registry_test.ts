@@ -4,6 +4,7 @@ import {
   InvalidTopicNameError,
   TopicRegistry,
 } from "../../../relay/topics/registry.ts";
+import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { TopicEndedError } from "../../../relay/topics/topic.ts";
 
@@ -14,7 +15,7 @@ function make(clock = new FakeClock()): {
   topics: TopicRegistry;
 } {
   const topics = new TopicRegistry({
-    retention: DEFAULT_RETENTION,
+    createLog: () => new MemoryLog(DEFAULT_RETENTION, clock),
     endedTtl: 600_000,
     awaitedTtl: 60_000,
     clock,

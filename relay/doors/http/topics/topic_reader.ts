@@ -5,6 +5,7 @@ import type { StreamRequest } from "../../sse/session.ts";
 import { entryJson } from "../../event_json.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { ReadBudget } from "../../../topics/log.ts";
+import { findStart } from "../../../topics/start.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
 import type { Topic } from "../../../topics/topic.ts";
 import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
@@ -110,22 +111,15 @@ export class TopicReader {
   }
 
   async #page({ url }: Call, name: string): Promise<Response> {
-    const { log, state } = this.#known(name);
+    const topic = this.#known(name);
+    const { log, state } = topic;
     const { after = "start", limit = PAGE.events } = readQuery(
       "page",
       url.searchParams,
     );
     const { epoch, first, next } = log;
-    let from = first;
-    let recovered = true;
-    if (after === "now") {
-      from = next;
-    } else if (after !== "start") {
-      const last = state.kind === "ended" ? next : next - 1;
-      recovered = after.epoch === epoch && after.offset + 1 >= first &&
-        after.offset <= last;
-      if (recovered) from = Math.min(after.offset + 1, next);
-    }
+    const { cursor, recovered } = findStart(topic, after);
+    const from = Math.max(cursor, first);
     const entries = from < next
       ? (await log.read(from, { ...PAGE, events: limit })).entries
       : [];
