@@ -6,7 +6,7 @@ import type { Topic, UpstreamState } from "../topics/topic.ts";
 export type GapReason = "evicted" | "epoch" | "slow" | "skipped";
 
 /** What a subscription says beside its events (PROTOCOL.md, section 2). */
-export type SubscriptionMessage =
+export type SubscriptionNotice =
   | {
     readonly type: "subscribed";
     readonly topic: string;
@@ -76,7 +76,7 @@ export interface Format {
    */
   snapshot?(topic: Topic, snapshot: Snapshot): Uint8Array;
   /** Writes what is not an event; `undefined` where this door does not say it. */
-  message(message: SubscriptionMessage, topic: Topic): Uint8Array | undefined;
+  message(message: SubscriptionNotice, topic: Topic): Uint8Array | undefined;
   /** What is sent where nothing else was for a while. */
   heartbeat(time: number): Uint8Array;
 }

@@ -3,7 +3,7 @@ import type { DeliveryCounts } from "./delivery_counts.ts";
 import type { After } from "../topics/position.ts";
 import { findStart, type Start } from "../topics/start.ts";
 import type { Topic } from "../topics/topic.ts";
-import type { Format, GapReason, SubscriptionMessage } from "./format.ts";
+import type { Format, GapReason, SubscriptionNotice } from "./format.ts";
 import type { Frame, FrameCache } from "./frames.ts";
 import { Window } from "./window.ts";
 
@@ -219,12 +219,12 @@ export class Subscription {
     return bytes;
   }
 
-  #gap(from: number, to: number, reason: GapReason): SubscriptionMessage {
+  #gap(from: number, to: number, reason: GapReason): SubscriptionNotice {
     this.counts.gaps[reason]++;
     return { type: "gap", topic: this.topic.name, from, to, reason };
   }
 
-  #nextMessage(): SubscriptionMessage | undefined {
+  #nextMessage(): SubscriptionNotice | undefined {
     const { name, log, state, upstream, upstreamVersion } = this.topic;
     if (this.#start) {
       const { cursor, recovered, first, next, state } = this.#start;

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { LogRange } from "../../topics/log.ts";
 import { formatPosition } from "../../topics/position.ts";
 import type { Topic } from "../../topics/topic.ts";
-import type { Format, SubscriptionMessage } from "../../delivery/format.ts";
+import type { Format, SubscriptionNotice } from "../../delivery/format.ts";
 
 /** How the names begin that are the relay's own. */
 const OWN = "rivulet.";
@@ -30,7 +30,7 @@ function nameOfOther(event: string): string {
 }
 
 /** The id that resumes after this message; `undefined` where it does not move the reader. */
-function positionAfter(message: SubscriptionMessage): number | undefined {
+function positionAfter(message: SubscriptionNotice): number | undefined {
   switch (message.type) {
     case "gap":
       return message.to > 0 ? message.to : undefined;
@@ -44,7 +44,7 @@ function positionAfter(message: SubscriptionMessage): number | undefined {
 /** PROTOCOL.md, section 3: upstream events, and the relay's own as `rivulet.*`. */
 export const sseFormat: Format = {
   events: (topic, range) => written(topic, range, nameOfOther),
-  message(message: SubscriptionMessage, topic: Topic): Uint8Array | undefined {
+  message(message: SubscriptionNotice, topic: Topic): Uint8Array | undefined {
     if (message.type === "subscribed") return undefined;
     const offset = positionAfter(message);
     const id = offset === undefined

@@ -11,7 +11,7 @@ import type {
   FittingEvents,
   Format,
   Snapshot,
-  SubscriptionMessage,
+  SubscriptionNotice,
 } from "../../delivery/format.ts";
 
 const FIN_TEXT = 0x81;
@@ -122,7 +122,7 @@ const withoutEvents = {
         `"value":{"first":${first},"events":[${foldedJson(events)}]}}`,
     );
   },
-  message(message: SubscriptionMessage): Uint8Array {
+  message(message: SubscriptionNotice): Uint8Array {
     return textFrame(JSON.stringify(message));
   },
   heartbeat(time: number): Uint8Array {
