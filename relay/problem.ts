@@ -72,3 +72,12 @@ export function draining(left: number): Problem {
     { "Retry-After": `${seconds}` },
   );
 }
+
+/** A refusal because of a mistake of the relay's own: nobody else is told what it is. */
+export function internalProblem(): Problem {
+  return new Problem(
+    STATUS_CODE.InternalServerError,
+    "internal",
+    "Something went wrong in the relay; its log says what",
+  );
+}

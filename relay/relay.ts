@@ -1,28 +1,15 @@
 import config from "../deno.json" with { type: "json" };
 import { messageOf } from "../src/fetch/message_of.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
-import { EventStreamDoor } from "./doors/sse/door.ts";
-import { Pump } from "./delivery/pump.ts";
-import type { SlowReaders } from "./delivery/subscriber.ts";
-import { Watch } from "./delivery/watch.ts";
-import { drain, type Guest } from "./doors/guests.ts";
+import { Doors } from "./doors/doors.ts";
+import { Draining } from "./doors/guests.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recorder.ts";
-import { Entrance } from "./doors/http/entrance.ts";
-import { Origins } from "./doors/http/origins/origins.ts";
-import { RefusedSockets } from "./doors/http/refused_sockets.ts";
-import { createRequestHandler } from "./doors/http/routes.ts";
-import { HttpServer } from "./doors/http/server.ts";
-import { WebSocketDoor } from "./doors/websocket/door.ts";
-import { ClientAddresses } from "./limits/client_addresses.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import type { RelayOptions } from "./options/relay_options.ts";
 import { type CompleteRelayOptions, relayOptions } from "./options/schema.ts";
-import { draining, type Problem } from "./problem.ts";
 import { createAuthority } from "./rights/create_authority.ts";
-import { Expiries } from "./rights/expiries.ts";
-import { OPEN_AUTHORITY } from "./rights/access.ts";
 import { AddressPolicy } from "./sources/guard/address_policy.ts";
 import { createGuardedFetch } from "./sources/guard/guarded_fetch.ts";
 import { SourcePolicy } from "./sources/guard/source_policy.ts";
@@ -138,9 +125,6 @@ export class RelayStartError extends Error {
   }
 }
 
-/** How long peers have to close in their turn, in milliseconds. */
-const CLOSE_GRACE = 2_000;
-
 /** When a provider is asked again whose answer died before its first event. */
 const PROVIDER_RETRY = completeRetryPolicy({
   minTimeout: 200,
@@ -210,45 +194,51 @@ export function createRelay(options: RelayOptions = {}): Relay {
   return new RelayServer(parsed.data);
 }
 
+/** The sources of a relay, and what decides which ones requests may make. */
+function createSources(
+  { rights, limits, clock }: CompleteRelayOptions,
+  slots: UpstreamSlots,
+  metrics: Metrics,
+): { sources: Sources; sourcePolicy: SourcePolicy } {
+  const sourcePolicy = new SourcePolicy(rights.allowSources);
+  const sources = new Sources({
+    clock,
+    maxEvent: limits.maxEvent,
+    guardedFetch: createGuardedFetch({
+      sources: sourcePolicy,
+      addresses: new AddressPolicy(rights.allowAddresses),
+      clock,
+    }),
+    slots,
+    counts: {
+      attempted: metrics.upstreamAttempted,
+      refused: metrics.refused,
+    },
+  });
+  return { sources, sourcePolicy };
+}
+
 class RelayServer implements Relay {
   readonly topics: TopicRegistry;
   readonly #options: CompleteRelayOptions;
-  readonly #pump = new Pump();
-  readonly #heartbeat: Watch;
-  readonly #slow: SlowReaders | undefined;
   readonly #sources: Sources;
-  readonly #sockets: WebSocketDoor;
-  readonly #streams: EventStreamDoor;
   readonly #gateway: Gateway;
-  readonly #server: HttpServer;
+  readonly #doors: Doors;
   readonly #metrics: Metrics;
-  readonly #expiries: Expiries;
   readonly #closing = new AbortController();
-  /** Until when subscribers are sent away, in milliseconds since the epoch. */
-  #drainEnd: number | undefined;
   #drained: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(options: CompleteRelayOptions) {
     this.#options = options;
-    const { clock, rights, gateway, limits, retention, delivery } = options;
-    const { awaitTopics } = delivery;
-    this.#heartbeat = new Watch(delivery.heartbeat, clock);
-    this.#slow = delivery.slowTimeout === Infinity ? undefined : {
-      watch: new Watch(delivery.slowTimeout, clock),
-      then: delivery.onSlow,
-    };
-    const refusal = (): Problem | undefined => this.#refusal();
+    const { clock, rights, gateway, limits, retention } = options;
     const { signal } = this.#closing;
-    const authority = createAuthority({ ...rights, clock, signal });
-    this.#expiries = new Expiries(clock);
-    const addresses = new ClientAddresses(options.trustedProxies);
     const metrics = this.#metrics = new Metrics({
       connections: () => ({
-        websocket: this.#sockets.sessions,
-        sse: this.#streams.sessions,
+        websocket: this.#doors.sockets.sessions,
+        sse: this.#doors.streams.sessions,
       }),
-      tcpConnections: () => this.#server.connections,
+      tcpConnections: () => this.#doors.tcpConnections,
       topics: () => this.topics,
       upstreams: () =>
         [...this.topics].filter((topic) => this.#sources.isUpstream(topic)),
@@ -261,71 +251,15 @@ class RelayServer implements Relay {
       clock,
       onEnd: metrics.topicEnded,
     });
-    const entrance = new Entrance({
-      authority,
-      allowQueryToken: rights.allowQueryToken,
-      origins: new Origins(options.origins, {
-        isLocal: authority === OPEN_AUTHORITY && !rights.insecureOpen,
-      }),
-      addresses,
-      refused: metrics.refused,
-    });
-    this.#streams = new EventStreamDoor({
-      counts: metrics.delivery("sse"),
-      expiries: this.#expiries,
-      pump: this.#pump,
-      heartbeat: this.#heartbeat,
-      slow: this.#slow,
-      clock,
-    });
     const slots = new UpstreamSlots(limits.maxUpstreams);
-    const sourcePolicy = new SourcePolicy(rights.allowSources);
-    this.#sources = new Sources({
-      clock,
-      maxEvent: limits.maxEvent,
-      guardedFetch: createGuardedFetch({
-        sources: sourcePolicy,
-        addresses: new AddressPolicy(rights.allowAddresses),
-        clock,
-      }),
-      slots,
-      counts: {
-        attempted: metrics.upstreamAttempted,
-        refused: metrics.refused,
-      },
-    });
+    const { sources, sourcePolicy } = createSources(options, slots, metrics);
+    this.#sources = sources;
     const bodyLimits = {
       maxBytes: limits.maxBody,
       idleTimeout: limits.bodyTimeout,
       clock,
     };
-    const publisher = new Publisher({
-      ...bodyLimits,
-      maxEvent: limits.maxEvent,
-      maxRate: limits.maxPublishRate,
-      counts: {
-        http: metrics.published("http"),
-        websocket: metrics.published("websocket"),
-      },
-    });
-    const refused = new RefusedSockets(clock);
-    this.#sockets = new WebSocketDoor({
-      ...limits,
-      awaitTopics,
-      clock,
-      topics: this.topics,
-      pump: this.#pump,
-      counts: metrics.delivery("websocket"),
-      refused: metrics.refused,
-      refusedSockets: refused,
-      expiries: this.#expiries,
-      heartbeat: this.#heartbeat,
-      slow: this.#slow,
-      refusal,
-      entrance,
-      authority,
-      publisher,
-    });
+    const draining = new Draining(clock);
     this.#gateway = new Gateway({
       ...gateway,
       clock,
@@ -336,37 +270,32 @@ class RelayServer implements Relay {
       recorder: gateway.record === undefined
         ? undefined
         : new Recorder(gateway.record, clock),
-      refusal,
+      draining,
       slots,
       runEnded: metrics.runEnded,
       providerAsked: metrics.providerAsked,
-      refused: (...refusal) => entrance.refused(...refusal),
-      stream: (request) => this.#streams.open(request),
+      refused: (...refusal) => this.#doors.refused(...refusal),
+      stream: (replay) => this.#doors.stream(replay),
     });
-    this.#server = new HttpServer({
-      request: createRequestHandler({
-        topics: this.topics,
-        sources: this.#sources,
-        publisher,
-        bodyLimits,
-        awaitTopics,
-        sourcePolicy,
-        entrance,
-        publicMetrics: rights.publicMetrics,
-        metrics: async () =>
-          new Response(await metrics.text(), {
-            headers: {
-              "Content-Type": metrics.contentType,
-              "Cache-Control": "no-store",
-            },
-          }),
-        gateway: this.#gateway,
-        refusal,
-        stream: (request) => this.#streams.open(request),
+    this.#doors = new Doors({
+      topics: this.topics,
+      sources,
+      sourcePolicy,
+      publisher: new Publisher({
+        ...bodyLimits,
+        maxEvent: limits.maxEvent,
+        maxRate: limits.maxPublishRate,
+        counts: {
+          http: metrics.published("http"),
+          websocket: metrics.published("websocket"),
+        },
       }),
-      upgrade: (...upgrade) => void this.#sockets.handle(...upgrade),
-      refused: (...refusal) => entrance.refusedUnread(...refusal),
-    }, { ...limits, addresses, refused });
+      bodyLimits,
+      authority: createAuthority({ ...rights, clock, signal }),
+      gateway: this.#gateway,
+      draining,
+      metrics,
+    }, options);
   }
 
   async listen(): Promise<RelayAddress> {
@@ -392,7 +321,7 @@ class RelayServer implements Relay {
         throw new RelayStartError("source_failed", messageOf(cause), { cause });
       }
       try {
-        const address = await this.#server.listen(host, port);
+        const address = await this.#doors.listen(host, port);
         const { hostname } = address;
         const named = hostname.includes(":") ? `[${hostname}]` : hostname;
         return { ...address, url: `http://${named}:${address.port}` };
@@ -426,45 +355,20 @@ class RelayServer implements Relay {
     return this.close();
   }
 
-  /** What a new subscriber is told instead of events. */
-  #refusal(): Problem | undefined {
-    return this.#drainEnd === undefined
-      ? undefined
-      : draining(this.#drainEnd - this.#options.clock.now());
-  }
-
-  get #guests(): Guest[] {
-    return [...this.#sockets.sessions, ...this.#streams.sessions];
-  }
-
   async #drain(duration: number): Promise<void> {
-    const { clock } = this.#options;
-    this.#drainEnd = clock.now() + duration;
-    const { signal } = this.#closing;
-    await drain(this.#guests, { duration, clock, signal });
+    await this.#doors.drain(duration, this.#closing.signal);
     await this.close();
   }
 
   async #close(): Promise<void> {
     this.#closing.abort();
-    const { clock } = this.#options;
-    const closed = this.#server.close();
-    for (const guest of this.#guests) guest.stop();
-    const cancel = clock.setTimeout(
-      () => this.#server.terminate(),
-      CLOSE_GRACE,
-    );
     await Promise.all([
-      closed,
+      this.#doors.close(),
       this.#sources[Symbol.asyncDispose](),
       this.#gateway[Symbol.asyncDispose](),
     ]);
-    cancel();
-    this.#pump[Symbol.dispose]();
-    this.#heartbeat[Symbol.dispose]();
-    this.#slow?.watch[Symbol.dispose]();
+    this.#doors[Symbol.dispose]();
     this.#metrics[Symbol.dispose]();
-    this.#expiries[Symbol.dispose]();
     this.topics[Symbol.dispose]();
   }
 }

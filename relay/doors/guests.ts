@@ -1,4 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
+import { draining } from "../problem.ts";
 
 /** A subscriber's connection, whichever door it came through. */
 export interface Guest {
@@ -23,6 +24,32 @@ export interface Guest {
  */
 export function secondsSince(start: number, clock: Clock): number {
   return Math.round(clock.now() - start) / 1_000;
+}
+
+/** Whether the relay is drained: then it takes no new subscribers. */
+export class Draining {
+  readonly #clock: Clock;
+  /** When it will be over, in milliseconds since the epoch. */
+  #end: number | undefined;
+
+  /** Makes it for a relay that is not drained. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Begins, for this many milliseconds. */
+  begin(duration: number): void {
+    this.#end = this.#clock.now() + duration;
+  }
+
+  /**
+   * Refuses new subscribers, once it has begun.
+   *
+   * @throws {Problem} 503 `draining`.
+   */
+  assertOpen(): void {
+    if (this.#end !== undefined) throw draining(this.#end - this.#clock.now());
+  }
 }
 
 /** How guests are sent away. */

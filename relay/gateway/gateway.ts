@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
-import { draining, type Problem } from "../problem.ts";
+import { draining } from "../problem.ts";
 import { assertMay } from "../rights/access.ts";
 import { type BodyLimits, boundedBody } from "../sources/bounded_body.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
@@ -41,8 +41,8 @@ export interface GatewayContext extends RunContext {
   readonly slots: UpstreamSlots;
   /** Is told the outcome of each run. */
   runEnded(outcome: RunOutcome): void;
-  /** Returns why new requests are refused, if they are. */
-  refusal(): Problem | undefined;
+  /** Refuses new requests while the relay is drained, by throwing a {@linkcode Problem}. */
+  readonly draining: { assertOpen(): void };
   /** Answers a caller with a run's events, unless it has all of them already. */
   stream(replay: RunReplay): "streaming" | "at end";
 }
@@ -99,8 +99,7 @@ export class Gateway implements AsyncDisposable {
    * @throws {BodyLimitError} If its body is too long, or too slow.
    */
   async handle(call: GatewayCall): Promise<Response> {
-    const refusal = this.#context.refusal();
-    if (refusal) throw refusal;
+    this.#context.draining.assertOpen();
     const target = this.#target(call);
     const options = readRunOptions(call.headers);
     const { topic: topicName = `run-${crypto.randomUUID()}` } = options;

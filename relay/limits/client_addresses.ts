@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import ipaddr from "ipaddr.js";
 
 /** Whose address a request is. */
@@ -108,6 +109,16 @@ export class ClientAddresses {
       }
     }
     return describe(address);
+  }
+
+  /** As {@linkcode of}, of a request of `node:http`. */
+  ofRequest({ headers, socket }: IncomingMessage): ClientAddress {
+    const forwarded = headers["x-forwarded-for"];
+    return this.of(
+      socket.remoteAddress,
+      // `node:http` joins the lines of this one; its types do not say so.
+      typeof forwarded === "string" ? forwarded : forwarded?.join(","),
+    );
   }
 
   #isTrusted(address: Address): boolean {

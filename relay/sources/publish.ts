@@ -4,7 +4,6 @@ import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { readEvents } from "../../src/sse/read_events.ts";
 import { ClientRates } from "../limits/client_rates.ts";
-import { isTooLarge } from "../limits/is_too_large.ts";
 import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { type BodyLimits, readBody } from "./bounded_body.ts";
@@ -79,6 +78,11 @@ export class PublishError extends Error {
     this.retryIn = options.retryIn;
   }
 }
+
+/** The most bytes of UTF-8 that a UTF-16 code unit takes. */
+const BYTES_PER_UNIT = 3;
+
+const encoder = new TextEncoder();
 
 const LINE_END = /\r\n?/g;
 
@@ -384,4 +388,16 @@ function sizeError(
     `Expected events of at most ${maxEvent} bytes each`,
     options,
   );
+}
+
+/** Whether an event is larger than so many bytes of UTF-8: its name, unless that is `message`, its data and its id count. */
+function isTooLarge(
+  { event, data, id }: ServerSentEvent,
+  maxBytes: number,
+): boolean {
+  const name = event === "message" ? "" : event;
+  const units = name.length + data.length + id.length;
+  // Nearly always: to encode each event only to measure it would cost more than all else.
+  if (units * BYTES_PER_UNIT <= maxBytes) return false;
+  return encoder.encode(name + data + id).length > maxBytes;
 }

@@ -19,8 +19,6 @@ import {
   withoutToken,
 } from "../../rights/credential.ts";
 import { applyCors } from "./origins/apply_cors.ts";
-import type { Call } from "./call.ts";
-import { forwardedFor } from "./forwarded_for.ts";
 import type { Origins } from "./origins/origins.ts";
 
 /** What letting callers in takes. */
@@ -35,6 +33,24 @@ export interface EntranceContext {
   readonly addresses: ClientAddresses;
   /** Counts a refusal, by its code. */
   refused(code: string): void;
+}
+
+/** A request that may be answered, and the caller that has made it. */
+export interface Call {
+  /** The request. */
+  readonly request: Request;
+  /** The URL of the request, without a token of the relay's. */
+  readonly url: URL;
+  /** The headers of the request, without a token of the relay's. */
+  readonly headers: Headers;
+  /** The response, for an answer that is written as it comes. */
+  readonly response: ServerResponse;
+  /** What the caller may do. */
+  readonly access: Access;
+  /** The address of the caller. */
+  readonly address: string;
+  /** The name under which limits count the caller. */
+  readonly client: string;
 }
 
 /** Where a call goes: to the relay itself, or to a provider behind it. */
@@ -158,8 +174,7 @@ export class Entrance {
   }
 
   #addressOf(incoming: IncomingMessage): ClientAddress {
-    const { remoteAddress } = incoming.socket;
-    return this.#context.addresses.of(remoteAddress, forwardedFor(incoming));
+    return this.#context.addresses.ofRequest(incoming);
   }
 }
 

@@ -4,24 +4,30 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { type AddressInfo, Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
-import type { ClientAddresses } from "../../limits/client_addresses.ts";
-import { ConnectionLimits } from "../../limits/connection_limits.ts";
-import { Problem } from "../../problem.ts";
-import { ambiguityOf } from "./ambiguity_of.ts";
-import { forwardedFor } from "./forwarded_for.ts";
+import { internalProblem, Problem } from "../../problem.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
-import { RequestQueue } from "./request_queue.ts";
-import type { RequestHandler } from "./routes.ts";
+import {
+  type HeadLimits,
+  invalidRequest,
+  isWebSocketUpgrade,
+  problemOfHead,
+  refuseAmbiguous,
+  refuseManyHeaders,
+} from "./request_head.ts";
+import {
+  TcpConnections,
+  type TcpConnectionsOptions,
+} from "./tcp_connections.ts";
 
 /** What the server hands requests to. */
 export interface HttpServerHandlers {
-  /** Answers a request. */
-  readonly request: RequestHandler;
+  /** Answers one request; `response` is for an answer that is written as it comes. */
+  request(request: Request, response: ServerResponse): Promise<Response>;
   /** Takes over a connection. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void;
   /**
@@ -34,19 +40,9 @@ export interface HttpServerHandlers {
 }
 
 /** What the server takes of its peers, and says whose they are. */
-export interface HttpServerOptions {
-  /** The largest head of a request, in bytes. */
-  readonly maxHead: number;
-  /** How long the head of a request may take, in milliseconds; up to a second more. */
-  readonly headTimeout: number;
+export interface HttpServerOptions extends HeadLimits, TcpConnectionsOptions {
   /** How long a connection is kept on which nothing is asked, in milliseconds; up to a second more. */
   readonly idleTimeout: number;
-  /** The most connections. */
-  readonly maxConnections: number;
-  /** The most connections of one address. */
-  readonly maxConnectionsPerAddress: number;
-  /** Whose address a request is. */
-  readonly addresses: ClientAddresses;
   /** Where connections are left that are to go. */
   readonly refused: RefusedSockets;
 }
@@ -62,37 +58,7 @@ export interface Address {
 /** How often timeouts are looked after, in milliseconds: what they may take longer. */
 const CHECK_INTERVAL = 1_000;
 
-/** The most headers of a request: more are no program's that means well. */
-const MAX_HEADERS = 200;
-
 const logger = getLogger(["rivulet", "relay", "http"]);
-
-/** A connection that was taken, and what counts of it. */
-interface Connection {
-  /** Whose it is, where that counts for all that is asked on it. */
-  readonly network: string | undefined;
-  /** What was asked on it. */
-  readonly requests: RequestQueue;
-  /** Whether that was anything. */
-  isUsed: boolean;
-}
-
-function invalidRequest(detail: string): Problem {
-  return new Problem(STATUS_CODE.BadRequest, "invalid_request", detail);
-}
-
-function headTooLarge(detail: string): Problem {
-  return new Problem(
-    STATUS_CODE.RequestHeaderFieldsTooLarge,
-    "head_too_large",
-    detail,
-  );
-}
-
-/** An upgrade to anything else is an offer that may be ignored (RFC 9110, section 7.8). */
-function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === "websocket";
-}
 
 function answer(
   outgoing: ServerResponse,
@@ -111,15 +77,13 @@ export class HttpServer {
   readonly #server: Server;
   readonly #options: HttpServerOptions;
   readonly #handlers: HttpServerHandlers;
-  readonly #limits: ConnectionLimits;
-  readonly #connections = new Map<Duplex, Connection>();
+  readonly #connections: TcpConnections;
   readonly #refused: RefusedSockets;
 
   /** Makes a server that does not listen yet. */
   constructor(handlers: HttpServerHandlers, options: HttpServerOptions) {
     this.#handlers = handlers;
     this.#options = options;
-    this.#limits = new ConnectionLimits(options);
     this.#refused = options.refused;
     const listener = getRequestListener(
       (incoming, { outgoing }) =>
@@ -130,6 +94,9 @@ export class HttpServer {
         errorHandler: (error) => this.#errorResponse(error),
       },
     );
+    this.#connections = new TcpConnections(options, (incoming, outgoing) => {
+      if (this.#admits(incoming, outgoing)) void listener(incoming, outgoing);
+    });
     // Not written where it is used: the types do not know of all of these yet.
     const serverOptions = {
       maxHeaderSize: options.maxHead,
@@ -147,14 +114,9 @@ export class HttpServer {
     this.#server = createServer(serverOptions, (incoming, outgoing) => {
       this.#onRequest(incoming, outgoing);
     });
-    const answerRequest = (
-      incoming: IncomingMessage,
-      outgoing: ServerResponse,
-    ): void => {
-      if (this.#admits(incoming, outgoing)) void listener(incoming, outgoing);
-    };
     this.#server.on("connection", (socket: Socket) => {
-      this.#onConnection(socket, new RequestQueue(answerRequest));
+      const problem = this.#connections.add(socket);
+      if (problem) this.#refuse(socket, problem);
     });
     this.#server.on("upgrade", (incoming, socket, head) => {
       this.#onUpgrade(incoming, socket, head);
@@ -181,7 +143,7 @@ export class HttpServer {
     });
   }
 
-  /** How many connections there are. */
+  /** The number of open connections, whatever they are for. */
   get connections(): number {
     return this.#connections.size;
   }
@@ -194,31 +156,13 @@ export class HttpServer {
       this.#server.closeIdleConnections();
       this.#refused[Symbol.dispose]();
       // Those that clients keep in hand do not count as idle.
-      for (const [socket, { isUsed }] of this.#connections) {
-        if (!isUsed) socket.destroy();
-      }
+      this.#connections.cutUnused();
     });
   }
 
   /** Cuts every connection that is still open. */
   terminate(): void {
-    for (const socket of this.#connections.keys()) socket.destroy();
-  }
-
-  #onConnection(socket: Socket, requests: RequestQueue): void {
-    const { remoteAddress } = socket;
-    const { addresses } = this.#options;
-    // Behind a proxy it depends on the request whose it is.
-    const network = addresses.isProxy(remoteAddress)
-      ? undefined
-      : addresses.of(remoteAddress, undefined).network;
-    const problem = this.#limits.add(network);
-    if (problem) return this.#refuse(socket, problem);
-    this.#connections.set(socket, { network, requests, isUsed: false });
-    socket.on("close", () => {
-      this.#connections.delete(socket);
-      this.#limits.delete(network);
-    });
+    this.#connections.cut();
   }
 
   #onRequest(incoming: IncomingMessage, outgoing: ServerResponse): void {
@@ -227,24 +171,17 @@ export class HttpServer {
     // It was refused, and is asked for nothing any more.
     if (!connection || this.#refused.has(socket)) return;
     connection.isUsed = true;
-    const ambiguity = ambiguityOf(incoming);
-    if (ambiguity !== undefined) {
-      const problem = invalidRequest(ambiguity);
-      if (!connection.requests.isBusy) return this.#refuse(socket, problem);
-      // There are answers to come before this one: it cannot be given.
-      this.#tell(problem, this.#addressOf(incoming));
-      return void socket.destroy();
-    }
-    if (connection.requests.add(incoming, outgoing)) return;
-    this.#tell(
-      new Problem(
-        STATUS_CODE.TooManyRequests,
-        "too_many_requests",
-        "Expected fewer requests before the first is answered",
-      ),
-      this.#addressOf(incoming),
+    const { requests } = connection;
+    const ambiguous = refuseAmbiguous(incoming);
+    if (ambiguous && !requests.isBusy) return this.#refuse(socket, ambiguous);
+    if (!ambiguous && requests.add(incoming, outgoing)) return;
+    const problem = ambiguous ?? new Problem(
+      STATUS_CODE.TooManyRequests,
+      "too_many_requests",
+      "Expected fewer requests before the first is answered",
     );
     // There are answers to come before this one: it cannot be given.
+    this.#tell(problem, this.#connections.addressOf(incoming));
     socket.destroy();
   }
 
@@ -258,56 +195,41 @@ export class HttpServer {
     connection.isUsed = true;
     if (connection.requests.isBusy) {
       const detail = "Expected an upgrade after the answer to what was asked";
-      this.#tell(invalidRequest(detail), this.#addressOf(incoming));
+      this.#tell(
+        invalidRequest(detail),
+        this.#connections.addressOf(incoming),
+      );
       return void socket.destroy();
     }
     const problem = this.#check(incoming, socket);
-    if (problem) {
-      this.#tell(problem, this.#addressOf(incoming));
-      return this.#refused.refuse(socket, problem);
-    }
+    if (problem) return this.#refused.refuse(socket, problem);
     this.#handlers.upgrade(incoming, socket, head);
   }
 
   /** Whether a request may be answered; otherwise it is told why not. */
   #admits(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
     const problem = this.#check(incoming, outgoing);
-    if (!problem) return true;
-    this.#tell(problem, this.#addressOf(incoming));
-    answer(outgoing, problem);
-    return false;
+    if (problem) answer(outgoing, problem);
+    return !problem;
   }
 
-  /**
-   * Checks the head of a request, and counts it where the connection does not say
-   * whose it is.
-   *
-   * @param incoming The request.
-   * @param until It counts until this is closed.
-   */
+  /** Returns why a request cannot be taken, if it cannot; counts it until something is closed. */
   #check(
     incoming: IncomingMessage,
     until: Duplex | ServerResponse,
   ): Problem | undefined {
-    // A name and a value each.
-    if (incoming.rawHeaders.length / 2 > MAX_HEADERS) {
-      return headTooLarge(`Expected at most ${MAX_HEADERS} headers`);
-    }
-    const { addresses } = this.#options;
-    const { socket } = incoming;
-    if (!addresses.isProxy(socket.remoteAddress)) return undefined;
-    const { network } = addresses.of(
-      socket.remoteAddress,
-      forwardedFor(incoming),
-    );
-    const problem = this.#limits.addOf(network);
-    if (!problem) until.on("close", () => this.#limits.deleteOf(network));
+    const problem = refuseManyHeaders(incoming) ??
+      this.#connections.count(incoming, until);
+    if (problem) this.#tell(problem, this.#connections.addressOf(incoming));
     return problem;
   }
 
-  #onClientError(error: Error & { code?: string }, socket: Duplex): void {
+  #onClientError(
+    { code = "" }: Error & { code?: string },
+    socket: Duplex,
+  ): void {
     if (this.#refused.has(socket)) return;
-    const problem = this.#problemOf(error);
+    const problem = problemOfHead(code, this.#options);
     const connection = this.#connections.get(socket);
     // The peer has gone, or its network has.
     if (!problem || !connection) return void socket.destroy();
@@ -316,28 +238,8 @@ export class HttpServer {
     if (isLast) return;
     if (!isAnswering) return this.#refuse(socket, problem);
     // It would come in the middle of an answer.
-    this.#tell(problem, this.#peerOf(socket));
+    this.#tell(problem, this.#connections.peerOf(socket));
     socket.destroy();
-  }
-
-  #problemOf({ code = "" }: { code?: string }): Problem | undefined {
-    const { maxHead, headTimeout } = this.#options;
-    switch (code) {
-      case "ERR_HTTP_REQUEST_TIMEOUT":
-        return new Problem(
-          STATUS_CODE.RequestTimeout,
-          "head_timeout",
-          `Expected the head of a request within ${headTimeout} ms`,
-        );
-      case "HPE_HEADER_OVERFLOW":
-        return headTooLarge(
-          `Expected the head of a request to have at most ${maxHead} bytes`,
-        );
-      default:
-        return code.startsWith("HPE_")
-          ? invalidRequest("Expected a request as RFC 9112 has them")
-          : undefined;
-    }
   }
 
   #errorResponse(error: unknown): Response {
@@ -349,27 +251,11 @@ export class HttpServer {
       return problem.toResponse();
     }
     logger.error("A request failed: {error}", { error });
-    return new Problem(
-      STATUS_CODE.InternalServerError,
-      "internal",
-      "Something went wrong in the relay; its log says what",
-    ).toResponse();
-  }
-
-  #addressOf(incoming: IncomingMessage): string {
-    const { remoteAddress } = incoming.socket;
-    return this.#options.addresses.of(remoteAddress, forwardedFor(incoming))
-      .address;
-  }
-
-  /** Whose a connection is, as long as nothing was asked on it. */
-  #peerOf(socket: Duplex): string {
-    const peer = socket instanceof Socket ? socket.remoteAddress : undefined;
-    return this.#options.addresses.of(peer, undefined).address;
+    return internalProblem().toResponse();
   }
 
   #refuse(socket: Duplex, problem: Problem): void {
-    this.#tell(problem, this.#peerOf(socket));
+    this.#tell(problem, this.#connections.peerOf(socket));
     this.#refused.refuse(socket, problem);
   }
 

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { Problem } from "../../problem.ts";
+import { internalProblem, Problem } from "../../problem.ts";
 import { CLOSINGS } from "./close_codes.ts";
 import { forbid, type WebSocketPeer } from "./peer.ts";
 
@@ -36,10 +36,8 @@ function refuseToken(peer: WebSocketPeer, error: unknown): void {
     return peer.refuse(error.code, error.message, undefined, { retryable });
   }
   logger.error("Cannot read a token: {error}", { error });
-  peer.refuse(
-    "internal",
-    "Something went wrong in the relay; its log says what",
-  );
+  const { code, message } = internalProblem();
+  peer.refuse(code, message);
 }
 
 /** Ends the subscriptions that a new token has no right to. */

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { STATUS_CODE } from "@std/http/status";
 // @ts-types="./ws.d.ts"
 import { WebSocketServer } from "ws";
+import type { Draining } from "../guests.ts";
 import {
   decodeName,
   readQuery,
@@ -69,8 +70,8 @@ export interface WebSocketDoorContext
   readonly entrance: Entrance;
   /** Where connections are left that are to go. */
   readonly refusedSockets: RefusedSockets;
-  /** Why new subscribers are refused, if they are. */
-  refusal(): Problem | undefined;
+  /** Refuses new subscribers while the relay is drained. */
+  readonly draining: Draining;
 }
 
 /** The door of WebSockets: answers requests for an upgrade (PROTOCOL.md, section 2). */
@@ -118,12 +119,11 @@ export class WebSocketDoor {
   ): Promise<void> {
     // A peer that is gone is noticed by `close`; without a listener it would be fatal.
     socket.on("error", ignore);
-    const { entrance, refusal } = this.#context;
+    const { entrance, draining } = this.#context;
     let target: Target;
     let caller: WebSocketCaller;
     try {
-      const problem = refusal();
-      if (problem) throw problem;
+      draining.assertOpen();
       target = targetOf(request);
       caller = await entrance.admitUpgrade(request);
       if (target.kind === "one") this.#check(target.request, caller);

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { internalProblem } from "../../problem.ts";
 import { type Published, PublishError } from "../../sources/publish.ts";
 import { TopicLimitError } from "../../topics/registry.ts";
 import { type Topic, TopicEndedError } from "../../topics/topic.ts";
@@ -28,10 +29,8 @@ function refusalOf(error: unknown): Refusal {
     return { code, message, retryable };
   }
   logger.error("Cannot publish: {error}", { error });
-  return {
-    code: "internal",
-    message: "Something went wrong in the relay; its log says what",
-  };
+  const { code, message } = internalProblem();
+  return { code, message };
 }
 
 /**

@@ -8,8 +8,9 @@ import type { ReadBudget } from "../../../topics/log.ts";
 import { findStart } from "../../../topics/start.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
 import type { Topic } from "../../../topics/topic.ts";
+import type { Draining } from "../../guests.ts";
 import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
-import type { Call } from "../call.ts";
+import type { Call } from "../entrance.ts";
 import { describeTopic } from "./describe_topic.ts";
 
 /** What reading topics takes. */
@@ -18,8 +19,8 @@ export interface TopicReaderContext {
   readonly topics: TopicRegistry;
   /** Whether an unknown topic can be waited for. */
   readonly awaitTopics: boolean;
-  /** Why new subscribers are refused, if they are. */
-  refusal(): Problem | undefined;
+  /** Refuses new subscribers while the relay is drained. */
+  readonly draining: Draining;
   /** Answers with a topic's events. */
   stream(request: StreamRequest): "streaming" | "at end";
 }
@@ -86,8 +87,7 @@ export class TopicReader {
   #stream(call: Call, name: string): Response {
     const { request, url, response, access, address } = call;
     const { topics, awaitTopics } = this.#context;
-    const refusal = this.#context.refusal();
-    if (refusal) throw refusal;
+    this.#context.draining.assertOpen();
     const { after, raw = false } = readQuery(
       "stream",
       url.searchParams,

@@ -12,7 +12,7 @@ import {
   type Topic,
   TopicEndedError,
 } from "../../../topics/topic.ts";
-import type { Call } from "../call.ts";
+import type { Call } from "../entrance.ts";
 import { checkSource, putBody } from "./check_source.ts";
 import { describeTopic } from "./describe_topic.ts";
 import { readJsonBody } from "./request_body.ts";

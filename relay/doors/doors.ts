@@ -1,0 +1,215 @@
+import type { IncomingMessage } from "node:http";
+import type { Clock } from "../../src/fetch/clock.ts";
+import type { DeliveryCounts } from "../delivery/delivery_counts.ts";
+import { Pump } from "../delivery/pump.ts";
+import type { SlowReaders } from "../delivery/subscriber.ts";
+import { Watch } from "../delivery/watch.ts";
+import { ClientAddresses } from "../limits/client_addresses.ts";
+import type { Problem } from "../problem.ts";
+import { type Authority, OPEN_AUTHORITY } from "../rights/access.ts";
+import { Expiries } from "../rights/expiries.ts";
+import { drain, type Draining, type Guest } from "./guests.ts";
+import type { EndpointContext } from "./http/endpoints.ts";
+import { Entrance } from "./http/entrance.ts";
+import { Origins } from "./http/origins/origins.ts";
+import { RefusedSockets } from "./http/refused_sockets.ts";
+import {
+  createRequestHandler,
+  type RequestHandlerContext,
+} from "./http/request_handler.ts";
+import {
+  type Address,
+  HttpServer,
+  type HttpServerOptions,
+} from "./http/server.ts";
+import { EventStreamDoor } from "./sse/door.ts";
+import type { StreamRequest } from "./sse/session.ts";
+import { WebSocketDoor, type WebSocketDoorContext } from "./websocket/door.ts";
+
+/** The options of a relay that its doors follow. */
+export interface DoorsOptions {
+  /** Origins of web pages that may use the relay. */
+  readonly origins: readonly string[];
+  /** Addresses of proxies whose `X-Forwarded-For` is trusted. */
+  readonly trustedProxies: readonly string[];
+  /** What callers may do, and how they say who they are. */
+  readonly rights: {
+    readonly allowQueryToken: boolean;
+    readonly insecureOpen: boolean;
+    readonly publicMetrics: boolean;
+  };
+  /** What a client may cost. */
+  readonly limits:
+    & Omit<HttpServerOptions, "addresses" | "refused">
+    & Pick<
+      WebSocketDoorContext,
+      | "maxSubscriptions"
+      | "maxMessage"
+      | "maxMessageRate"
+      | "maxMessageBytesRate"
+    >;
+  /** How subscribers are served. */
+  readonly delivery: {
+    readonly heartbeat: number;
+    readonly slowTimeout: number;
+    readonly onSlow: SlowReaders["then"];
+    readonly awaitTopics: boolean;
+  };
+  /** The source of time. */
+  readonly clock: Clock;
+}
+
+/** What the doors lead to. */
+export interface DoorsContext extends
+  Pick<
+    EndpointContext,
+    "topics" | "sources" | "sourcePolicy" | "publisher" | "bodyLimits"
+  >,
+  Pick<RequestHandlerContext, "gateway"> {
+  /** Says what the holder of a token may do. */
+  readonly authority: Authority;
+  /** Refuses new subscribers while the relay is drained. */
+  readonly draining: Draining;
+  /** Counts what goes through the doors, and tells it. */
+  readonly metrics: EndpointContext["metrics"] & {
+    /** Counts what is delivered through a door. */
+    delivery(door: "websocket" | "sse"): DeliveryCounts;
+    /** Counts a refusal, by its code. */
+    readonly refused: (code: string) => void;
+  };
+}
+
+/** How long peers have to close in their turn, in milliseconds. */
+const CLOSE_GRACE = 2_000;
+
+/** The ways into a relay: its HTTP server, and what stands behind that. */
+export class Doors implements Disposable {
+  /** The sessions of WebSockets. */
+  readonly sockets: WebSocketDoor;
+  /** The sessions of event streams. */
+  readonly streams: EventStreamDoor;
+  readonly #pump = new Pump();
+  readonly #heartbeat: Watch;
+  readonly #slow: SlowReaders | undefined;
+  readonly #expiries: Expiries;
+  readonly #entrance: Entrance;
+  readonly #server: HttpServer;
+  readonly #draining: Draining;
+  readonly #clock: Clock;
+
+  /** Makes doors that are shut. */
+  constructor(context: DoorsContext, options: DoorsOptions) {
+    const { authority, draining, metrics } = context;
+    const { rights, limits, delivery, clock } = options;
+    this.#clock = clock;
+    this.#draining = draining;
+    this.#heartbeat = new Watch(delivery.heartbeat, clock);
+    this.#slow = delivery.slowTimeout === Infinity ? undefined : {
+      watch: new Watch(delivery.slowTimeout, clock),
+      then: delivery.onSlow,
+    };
+    this.#expiries = new Expiries(clock);
+    const addresses = new ClientAddresses(options.trustedProxies);
+    this.#entrance = new Entrance({
+      authority,
+      allowQueryToken: rights.allowQueryToken,
+      origins: new Origins(options.origins, {
+        isLocal: authority === OPEN_AUTHORITY && !rights.insecureOpen,
+      }),
+      addresses,
+      refused: metrics.refused,
+    });
+    const subscribers = {
+      pump: this.#pump,
+      heartbeat: this.#heartbeat,
+      slow: this.#slow,
+      expiries: this.#expiries,
+      clock,
+    };
+    this.streams = new EventStreamDoor({
+      ...subscribers,
+      counts: metrics.delivery("sse"),
+    });
+    const refused = new RefusedSockets(clock);
+    this.sockets = new WebSocketDoor({
+      ...context,
+      ...limits,
+      ...subscribers,
+      awaitTopics: delivery.awaitTopics,
+      counts: metrics.delivery("websocket"),
+      refused: metrics.refused,
+      refusedSockets: refused,
+      entrance: this.#entrance,
+    });
+    this.#server = new HttpServer({
+      request: createRequestHandler({
+        ...context,
+        entrance: this.#entrance,
+        awaitTopics: delivery.awaitTopics,
+        publicMetrics: rights.publicMetrics,
+        stream: (request) => this.stream(request),
+      }),
+      upgrade: (...upgrade) => void this.sockets.handle(...upgrade),
+      refused: (...refusal) => this.#entrance.refusedUnread(...refusal),
+    }, { ...limits, addresses, refused });
+  }
+
+  /** The number of TCP connections, whatever they are for. */
+  get tcpConnections(): number {
+    return this.#server.connections;
+  }
+
+  /** Answers a request with a topic's events; leaves it unanswered if its reader has all of them. */
+  stream(request: StreamRequest): "streaming" | "at end" {
+    return this.streams.open(request);
+  }
+
+  /** Takes note of a request that was refused. */
+  refused(problem: Problem, incoming: IncomingMessage): void {
+    this.#entrance.refused(problem, incoming);
+  }
+
+  /**
+   * Opens the doors.
+   *
+   * @returns Rejects with the system's error where it cannot listen.
+   */
+  listen(host: string, port: number): Promise<Address> {
+    return this.#server.listen(host, port);
+  }
+
+  /**
+   * Sends all subscribers away, spread over some time, and takes no new ones.
+   *
+   * @param duration In milliseconds.
+   * @param signal Ends it early.
+   */
+  async drain(duration: number, signal: AbortSignal): Promise<void> {
+    this.#draining.begin(duration);
+    await drain(this.#guests(), { duration, clock: this.#clock, signal });
+  }
+
+  /** Says goodbye to all, and shuts the doors; resolves when the last connection is closed. */
+  async close(): Promise<void> {
+    const closed = this.#server.close();
+    for (const guest of this.#guests()) guest.stop();
+    const cancel = this.#clock.setTimeout(
+      () => this.#server.terminate(),
+      CLOSE_GRACE,
+    );
+    await closed;
+    cancel();
+  }
+
+  /** Stops what serves subscribers; to be called when the doors are shut. */
+  [Symbol.dispose](): void {
+    this.#pump[Symbol.dispose]();
+    this.#heartbeat[Symbol.dispose]();
+    this.#slow?.watch[Symbol.dispose]();
+    this.#expiries[Symbol.dispose]();
+  }
+
+  #guests(): Guest[] {
+    return [...this.sockets.sessions, ...this.streams.sessions];
+  }
+}

@@ -1,0 +1,123 @@
+import type { Right } from "../../rights/access.ts";
+import type { Call } from "./entrance.ts";
+import { TopicReader, type TopicReaderContext } from "./topics/topic_reader.ts";
+import { TopicWriter, type TopicWriterContext } from "./topics/topic_writer.ts";
+
+/** What the endpoints work on. */
+export interface EndpointContext
+  extends TopicReaderContext, TopicWriterContext {
+  /** Whether the relay's figures are for everybody. */
+  readonly publicMetrics: boolean;
+  /** The relay's figures. */
+  readonly metrics: {
+    /** The type of the text. */
+    readonly contentType: string;
+    /** Writes the figures as they are now. */
+    text(): Promise<string>;
+  };
+}
+
+/** What a caller has to have: a right, for the topic that the path names. */
+export type Needs = "nothing" | "token" | "admin" | Right;
+
+/** One verb at one path. */
+export interface Endpoint {
+  /** The path, as `URLPattern` has it. */
+  readonly path: string;
+  /** The method. */
+  readonly method: string;
+  /** What the caller has to have. */
+  readonly needs: Needs;
+  /** Answers a call that may be answered. */
+  answer(call: Call, topic: string): Response | Promise<Response>;
+}
+
+const TOPIC = "/topics/:topic";
+
+function ok(): Response {
+  return Response.json({ status: "ok" });
+}
+
+/** Lists what the relay answers by itself (PROTOCOL.md, sections 3 and 4). */
+export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
+  const { publicMetrics, metrics, draining } = context;
+  const reader = new TopicReader(context);
+  const writer = new TopicWriter(context);
+  return [
+    {
+      path: "/healthz",
+      method: "GET",
+      needs: "nothing",
+      answer: ok,
+    },
+    {
+      path: "/readyz",
+      method: "GET",
+      needs: "nothing",
+      answer: () => {
+        draining.assertOpen();
+        return ok();
+      },
+    },
+    {
+      path: "/metrics",
+      method: "GET",
+      needs: publicMetrics ? "nothing" : "admin",
+      answer: async () =>
+        new Response(await metrics.text(), {
+          headers: {
+            "Content-Type": metrics.contentType,
+            "Cache-Control": "no-store",
+          },
+        }),
+    },
+    {
+      path: "/topics",
+      method: "GET",
+      needs: "token",
+      answer: (call) => reader.list(call),
+    },
+    {
+      path: TOPIC,
+      method: "GET",
+      needs: "read",
+      answer: (call, topic) => reader.get(call, topic),
+    },
+    {
+      path: TOPIC,
+      method: "HEAD",
+      needs: "read",
+      answer: (call, topic) => reader.head(call, topic),
+    },
+    {
+      path: TOPIC,
+      method: "PUT",
+      needs: "write",
+      answer: (call, topic) => writer.put(call, topic),
+    },
+    {
+      path: TOPIC,
+      method: "POST",
+      needs: "write",
+      answer: (call, topic) => writer.post(call, topic),
+    },
+    {
+      path: TOPIC,
+      method: "DELETE",
+      needs: "write",
+      answer: (call, topic) => writer.remove(call, topic),
+    },
+    {
+      path: `${TOPIC}/end`,
+      method: "POST",
+      needs: "write",
+      answer: (call, topic) => writer.end(call, topic),
+    },
+    {
+      path: `${TOPIC}/cancel`,
+      method: "POST",
+      needs: "cancel",
+      answer: (call, topic) => writer.cancel(call, topic),
+    },
+  ];
+}

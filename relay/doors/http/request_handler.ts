@@ -1,0 +1,99 @@
+import type { ServerResponse } from "node:http";
+import { STATUS_CODE } from "@std/http/status";
+import { type Route, route } from "@std/http/unstable-route";
+import type { Gateway } from "../../gateway/gateway.ts";
+import { Problem } from "../../problem.ts";
+import { assertAdmin, assertMay } from "../../rights/access.ts";
+import { decodeName } from "../subscription_request.ts";
+import {
+  type Endpoint,
+  type EndpointContext,
+  listEndpoints,
+} from "./endpoints.ts";
+import type { Entrance } from "./entrance.ts";
+import { problemOf } from "./problem_of.ts";
+import type { HttpServerHandlers } from "./server.ts";
+
+/** What answering requests takes. */
+export interface RequestHandlerContext extends EndpointContext {
+  /** Says who has made a request. */
+  readonly entrance: Entrance;
+  /** Stands in front of the providers of models. */
+  readonly gateway: Pick<Gateway, "handles" | "handle">;
+}
+
+/** Makes what answers every request: an endpoint of the relay, or a provider. */
+export function createRequestHandler(
+  context: RequestHandlerContext,
+): HttpServerHandlers["request"] {
+  const { entrance, gateway } = context;
+  const responses = new WeakMap<Request, ServerResponse>();
+
+  async function answer(
+    { needs, answer }: Endpoint,
+    request: Request,
+    match: URLPatternResult,
+  ): Promise<Response> {
+    const response = responses.get(request)!; // put there for every request
+    const call = needs === "nothing"
+      ? entrance.open(request, response)
+      : await entrance.admit(request, response);
+    const topic = decodeName(match.pathname.groups["topic"] ?? "");
+    switch (needs) {
+      case "nothing":
+      case "token":
+        break;
+      case "admin":
+        assertAdmin(call.access);
+        break;
+      default:
+        assertMay(call.access, needs, topic);
+    }
+    return await answer(call, topic);
+  }
+
+  const routes: Route[] = listEndpoints(context).map((endpoint) => ({
+    pattern: new URLPattern({ pathname: endpoint.path }),
+    method: endpoint.method,
+    handler: (request, match) => answer(endpoint, request, match),
+  }));
+
+  function unrouted({ method, url }: Request): never {
+    const allowed = routes.filter(({ pattern }) => pattern.test(url))
+      .flatMap(({ method }) => method ?? []);
+    if (allowed.length > 0) {
+      throw new Problem(
+        STATUS_CODE.MethodNotAllowed,
+        "method_not_allowed",
+        `Expected ${allowed.join(", ")}: got ${method}`,
+        { allowed },
+        { Allow: allowed.join(", ") },
+      );
+    }
+    throw new Problem(
+      STATUS_CODE.NotFound,
+      "not_found",
+      `There is nothing at ${new URL(url).pathname}`,
+    );
+  }
+
+  const handle = route(routes, unrouted);
+  return async (request, response) => {
+    responses.set(request, response);
+    try {
+      const greeting = entrance.greet(response);
+      if (greeting) return greeting;
+      const { pathname } = new URL(request.url);
+      return gateway.handles(pathname)
+        ? await gateway.handle(
+          await entrance.admit(request, response, "gateway"),
+        )
+        : await handle(request);
+    } catch (error) {
+      const problem = problemOf(error);
+      if (!problem) throw error;
+      entrance.refused(problem, response.req);
+      return problem.toResponse();
+    }
+  };
+}

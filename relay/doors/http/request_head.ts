@@ -1,0 +1,90 @@
+import type { IncomingMessage } from "node:http";
+import { STATUS_CODE } from "@std/http/status";
+import { Problem } from "../../problem.ts";
+
+/** The most headers of a request: more are no program's that means well. */
+const MAX_HEADERS = 200;
+
+/** How much of a head is taken, and how fast it has to come. */
+export interface HeadLimits {
+  /** The largest head of a request, in bytes. */
+  readonly maxHead: number;
+  /** How long the head of a request may take, in milliseconds; up to a second more. */
+  readonly headTimeout: number;
+}
+
+/** A refusal of a request that is not HTTP, or comes at a wrong time. */
+export function invalidRequest(detail: string): Problem {
+  return new Problem(STATUS_CODE.BadRequest, "invalid_request", detail);
+}
+
+function headTooLarge(detail: string): Problem {
+  return new Problem(
+    STATUS_CODE.RequestHeaderFieldsTooLarge,
+    "head_too_large",
+    detail,
+  );
+}
+
+/** Whether a request asks for a WebSocket: an upgrade to anything else is an offer that may be ignored (RFC 9110, section 7.8). */
+export function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+/**
+ * Refuses a request of which it is uncertain where it ends, or whom it is for:
+ * a proxy may see that otherwise (RFC 9112, sections 3.2 and 6.3).
+ */
+export function refuseAmbiguous(
+  { headers, headersDistinct, httpVersion }: IncomingMessage,
+): Problem | undefined {
+  const coding = headers["transfer-encoding"];
+  if (coding !== undefined && coding.toLowerCase() !== "chunked") {
+    return invalidRequest(
+      "Expected a Transfer-Encoding of 'chunked', or none",
+    );
+  }
+  const hosts = headersDistinct["host"]?.length ?? 0;
+  return hosts > 1 || (hosts === 0 && httpVersion === "1.1")
+    ? invalidRequest("Expected one Host header")
+    : undefined;
+}
+
+/** Refuses a request with too many headers. */
+export function refuseManyHeaders(
+  { rawHeaders }: IncomingMessage,
+): Problem | undefined {
+  // A name and a value each.
+  return rawHeaders.length / 2 > MAX_HEADERS
+    ? headTooLarge(`Expected at most ${MAX_HEADERS} headers`)
+    : undefined;
+}
+
+/**
+ * Says what is wrong with a head that `node:http` could not read.
+ *
+ * @param code The code of its error.
+ * @param limits What it was told to take.
+ * @returns `undefined` if the peer has gone, or its network has.
+ */
+export function problemOfHead(
+  code: string,
+  { maxHead, headTimeout }: HeadLimits,
+): Problem | undefined {
+  switch (code) {
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new Problem(
+        STATUS_CODE.RequestTimeout,
+        "head_timeout",
+        `Expected the head of a request within ${headTimeout} ms`,
+      );
+    case "HPE_HEADER_OVERFLOW":
+      return headTooLarge(
+        `Expected the head of a request to have at most ${maxHead} bytes`,
+      );
+    default:
+      return code.startsWith("HPE_")
+        ? invalidRequest("Expected a request as RFC 9112 has them")
+        : undefined;
+  }
+}

@@ -1,0 +1,120 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ClientAddresses } from "../../limits/client_addresses.ts";
+import {
+  ConnectionLimits,
+  type ConnectionLimitsOptions,
+} from "../../limits/connection_limits.ts";
+import type { Problem } from "../../problem.ts";
+import { type AnswerRequest, RequestQueue } from "./request_queue.ts";
+
+/** A TCP connection that was taken. */
+export interface TcpConnection {
+  /** What was asked on it. */
+  readonly requests: RequestQueue;
+  /** Whether that was anything. */
+  isUsed: boolean;
+}
+
+/** How many connections are taken, and whose they are. */
+export interface TcpConnectionsOptions extends ConnectionLimitsOptions {
+  /** Says whose address a request is. */
+  readonly addresses: ClientAddresses;
+}
+
+/** The TCP connections of a server, counted for each client. */
+export class TcpConnections {
+  readonly #addresses: ClientAddresses;
+  readonly #limits: ConnectionLimits;
+  readonly #answer: AnswerRequest;
+  readonly #open = new Map<Duplex, TcpConnection>();
+
+  /**
+   * Makes it for no connections yet.
+   *
+   * @param options How many there may be.
+   * @param answer Answers a request when its turn comes.
+   */
+  constructor(options: TcpConnectionsOptions, answer: AnswerRequest) {
+    this.#addresses = options.addresses;
+    this.#limits = new ConnectionLimits(options);
+    this.#answer = answer;
+  }
+
+  /** The number of open connections. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Takes a connection.
+   *
+   * @returns Why it is one too many, if it is; then it is not taken.
+   */
+  add(socket: Socket): Problem | undefined {
+    const { remoteAddress } = socket;
+    // Behind a proxy it depends on the request whose it is.
+    const network = this.#addresses.isProxy(remoteAddress)
+      ? undefined
+      : this.#addresses.of(remoteAddress, undefined).network;
+    const problem = this.#limits.add(network);
+    if (problem) return problem;
+    const requests = new RequestQueue(this.#answer);
+    this.#open.set(socket, { requests, isUsed: false });
+    socket.on("close", () => {
+      this.#open.delete(socket);
+      this.#limits.delete(network);
+    });
+    return undefined;
+  }
+
+  /** Returns a connection that was taken, and not closed. */
+  get(socket: Duplex): TcpConnection | undefined {
+    return this.#open.get(socket);
+  }
+
+  /**
+   * Counts a request in place of its connection, which does not say whose it is
+   * if it is a proxy's.
+   *
+   * @param incoming The request.
+   * @param until It counts until this is closed.
+   * @returns Why it is one too many, if it is; then it does not count.
+   */
+  count(
+    incoming: IncomingMessage,
+    until: Duplex | ServerResponse,
+  ): Problem | undefined {
+    if (!this.#addresses.isProxy(incoming.socket.remoteAddress)) {
+      return undefined;
+    }
+    const { network } = this.#addresses.ofRequest(incoming);
+    const problem = this.#limits.addOf(network);
+    if (!problem) until.on("close", () => this.#limits.deleteOf(network));
+    return problem;
+  }
+
+  /** Returns the address of a request's client. */
+  addressOf(incoming: IncomingMessage): string {
+    return this.#addresses.ofRequest(incoming).address;
+  }
+
+  /** Returns the address of a connection's peer, as long as nothing was asked on it. */
+  peerOf(socket: Duplex): string {
+    const peer = socket instanceof Socket ? socket.remoteAddress : undefined;
+    return this.#addresses.of(peer, undefined).address;
+  }
+
+  /** Cuts connections on which nothing was asked: those that clients keep in hand. */
+  cutUnused(): void {
+    for (const [socket, { isUsed }] of this.#open) {
+      if (!isUsed) socket.destroy();
+    }
+  }
+
+  /** Cuts every connection. */
+  cut(): void {
+    for (const socket of this.#open.keys()) socket.destroy();
+  }
+}
