@@ -6,11 +6,11 @@
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { messageOf } from "../src/fetch/message_of.ts";
+import { redactText } from "../src/fetch/secrets/redactor.ts";
 import { banner } from "./banner.ts";
 import { escapeInvisible } from "./logs/escape_invisible.ts";
 import type { LogFormat } from "./logs/log_format.ts";
 import { startLogging } from "./logs/logging.ts";
-import { redact } from "./logs/redact.ts";
 import { ConfigurationError } from "./options/configuration_error.ts";
 import { readConfiguration } from "./options/read_configuration.ts";
 import type { CommandOptions } from "./options/schema.ts";
@@ -76,7 +76,7 @@ if (import.meta.main) {
     process.exit(0);
   } catch (error) {
     for (const complaint of complaintsOf(error)) {
-      console.error(`rivulet: ${escapeInvisible(redact(complaint))}`);
+      console.error(`rivulet: ${escapeInvisible(redactText(complaint))}`);
     }
     process.exit(CANNOT_START);
   }

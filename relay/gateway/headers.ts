@@ -24,8 +24,6 @@ const KEY_HEADERS: readonly KeyHeader[] = [
   "api-key",
 ];
 
-const KEY_FIELD = /key|secret|token/i;
-
 function named(header: string | null): ReadonlySet<string> {
   return new Set(
     (header ?? "").split(",").map((name) => name.trim().toLowerCase()),
@@ -58,17 +56,6 @@ export function requestHeaders(
     );
   }
   return forwarded;
-}
-
-/** The keys in what a provider is told, of which some take them in the query. */
-export function keysIn(headers: Headers, url: string): string[] {
-  const told = KEY_HEADERS.map((name) =>
-    (headers.get(name) ?? "").replace(/^bearer\s+/i, "")
-  );
-  for (const [name, value] of new URL(url).searchParams) {
-    if (KEY_FIELD.test(name)) told.push(value);
-  }
-  return told.filter((key) => key !== "");
 }
 
 /** What a provider says, as the caller is told it. */

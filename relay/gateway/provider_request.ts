@@ -1,3 +1,4 @@
+import type { RequestWithSecrets } from "../../src/fetch/secrets/request_secrets.ts";
 import { Upload } from "./upload.ts";
 
 /** A request to a provider. */
@@ -31,6 +32,22 @@ export interface SendOptions {
 /** `duplex` is in the Fetch Standard, and not in the types. */
 interface StreamingRequestInit extends RequestInit {
   duplex: "half";
+}
+
+/** Returns the parts of a request that may hold secrets; of an upload, nothing is kept. */
+export function partsWithSecrets(
+  { url, headers, body }: ProviderRequest,
+): RequestWithSecrets {
+  return {
+    url,
+    headers,
+    // Decoded when it is looked through: a long body is not kept as text too.
+    get body() {
+      return body instanceof Uint8Array
+        ? new TextDecoder().decode(body)
+        : undefined;
+    },
+  };
 }
 
 /** Whether a request can be sent again after no event of its answer has come. */

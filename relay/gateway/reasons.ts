@@ -1,5 +1,5 @@
-import { Redactor } from "../../src/fetch/redact.ts";
-import type { ProviderRequest } from "./provider_request.ts";
+import { Redactor } from "../../src/fetch/secrets/redactor.ts";
+import { partsWithSecrets, type ProviderRequest } from "./provider_request.ts";
 
 /** The longest reason, in UTF-16 code units. */
 const MAX_REASON = 1_000;
@@ -9,8 +9,8 @@ export class Reasons {
   readonly #redactor: Redactor;
 
   /** Learns the secrets of a request. */
-  constructor({ url, headers }: ProviderRequest) {
-    this.#redactor = new Redactor(url, headers);
+  constructor(request: ProviderRequest) {
+    this.#redactor = new Redactor(partsWithSecrets(request));
   }
 
   /** Returns a text without secrets, as long as it is. */

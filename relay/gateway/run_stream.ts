@@ -1,13 +1,14 @@
+import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
 import type { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
+import { EventScrubber } from "../secrets/event_scrubber.ts";
 import type { RunTrace } from "../traces/run_trace.ts";
 import type { Caller } from "./caller.ts";
 import { EventBody } from "./event_body.ts";
 import { EventGate } from "./event_gate.ts";
-import { EventScrubber } from "./event_scrubber.ts";
-import { keysIn, streamHeaders } from "./headers.ts";
+import { streamHeaders } from "./headers.ts";
 import { type Judge, judgeFor, type Verdict } from "./judge.ts";
-import type { ProviderRequest } from "./provider_request.ts";
+import { partsWithSecrets, type ProviderRequest } from "./provider_request.ts";
 import type { Reasons } from "./reasons.ts";
 import type { Recording } from "./recorder.ts";
 import { type RunTopic, topicHeaders } from "./run_topic.ts";
@@ -61,7 +62,7 @@ export class RunStream {
     const { request, reasons } = context;
     this.#context = context;
     this.#judge = judgeFor(request.path, (text) => reasons.redact(text));
-    this.#scrubber = new EventScrubber(keysIn(request.headers, request.url));
+    this.#scrubber = new EventScrubber(secretsOf(partsWithSecrets(request)));
   }
 
   /** The number of events so far. */

@@ -1,4 +1,5 @@
-import { redact } from "./redact.ts";
+import { isSecretName, REDACTED } from "../../src/fetch/secrets/definition.ts";
+import { redactText } from "../../src/fetch/secrets/redactor.ts";
 
 /** How deep a value is told of. */
 const DEPTH = 4;
@@ -6,9 +7,6 @@ const DEPTH = 4;
 /** Of how many items, and of how many characters. */
 const ITEMS = 50;
 const LENGTH = 4_096;
-
-/** Names of what is not to be told, whatever it looks like. */
-const SECRET = /authorization|cookie|secret|password|token|api[-_]?key|jwt/i;
 
 /** What JSON can say. */
 export type PlainValue =
@@ -27,7 +25,7 @@ export type PlainValue =
 export function plainValue(value: unknown, depth: number = DEPTH): PlainValue {
   switch (typeof value) {
     case "string":
-      return shorten(redact(value));
+      return shorten(redactText(value));
     case "number":
       return Number.isFinite(value) ? value : String(value);
     case "boolean":
@@ -37,7 +35,7 @@ export function plainValue(value: unknown, depth: number = DEPTH): PlainValue {
     case "object":
       return value === null ? null : plainObject(value, depth);
     default:
-      return shorten(redact(String(value)));
+      return shorten(redactText(String(value)));
   }
 }
 
@@ -49,7 +47,7 @@ function shorten(text: string): string {
 
 function plainObject(value: object, depth: number): PlainValue {
   if (value instanceof Error) return plainError(value, depth);
-  if (value instanceof URL) return shorten(redact(value.href));
+  if (value instanceof URL) return shorten(redactText(value.href));
   if (value instanceof Date) return String(value);
   if (depth === 0) return "…";
   if (Array.isArray(value)) {
@@ -58,8 +56,8 @@ function plainObject(value: object, depth: number): PlainValue {
   return Object.fromEntries(
     Object.entries(value).slice(0, ITEMS).map(([key, item]) => [
       shorten(key),
-      SECRET.test(key) && typeof item === "string"
-        ? "[redacted]"
+      isSecretName(key) && typeof item === "string"
+        ? REDACTED
         : plainValue(item, depth - 1),
     ]),
   );
@@ -72,10 +70,10 @@ function plainError(error: Error, depth: number): PlainValue {
   return {
     name: shorten(String(error.name)),
     ...(code !== undefined && { code: shorten(code) }),
-    message: shorten(redact(String(error.message))),
+    message: shorten(redactText(String(error.message))),
     // One with a code was foreseen; of another it matters where it comes from.
     ...(code === undefined && typeof error.stack === "string" &&
-      { stack: shorten(redact(framesOf(error.stack))) }),
+      { stack: shorten(redactText(framesOf(error.stack))) }),
     ...(error.cause !== undefined &&
       { cause: depth === 0 ? "…" : plainValue(error.cause, depth - 1) }),
   };

@@ -1,4 +1,4 @@
-import { hideCredentials } from "../logs/hide_credentials.ts";
+import { redactUrls } from "../../src/fetch/secrets/urls.ts";
 import { type Setting, valueAt } from "./option.ts";
 import { describeOrigin, type Origin, type Reading } from "./reading.ts";
 import { type CommandOptions, settings } from "./schema.ts";
@@ -71,7 +71,7 @@ function starred(
   found: (place: string) => void,
 ): unknown {
   if (typeof value === "string") {
-    const shown = hideCredentials(value);
+    const shown = redactUrls(value);
     if (shown !== value) found(place);
     return shown;
   }

@@ -1,5 +1,5 @@
 import { escapeInvisible } from "../logs/escape_invisible.ts";
-import { hideCredentials } from "../logs/hide_credentials.ts";
+import { redactUrls } from "../../src/fetch/secrets/urls.ts";
 
 /** How much of a value is shown, in characters. */
 const MOST = 100;
@@ -8,7 +8,7 @@ const MOST = 100;
 export function written(value: unknown): string {
   switch (typeof value) {
     case "string": {
-      const text = hideCredentials(value);
+      const text = redactUrls(value);
       return escapeInvisible(
         text.length > MOST ? `'${text.slice(0, MOST)}…'` : `'${text}'`,
       );

@@ -1,5 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
-import { redactUrl } from "../../src/fetch/redact.ts";
+import { redactUrl } from "../../src/fetch/secrets/urls.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { Topic } from "../topics/topic.ts";
 import { FixtureSource } from "./fixture.ts";

@@ -15,8 +15,10 @@ import {
 } from "./errors.ts";
 import type { AdaptiveTimeout } from "./heartbeat.ts";
 import { isEventStreamType } from "./media_type.ts";
-import { Redactor, redactUrl } from "./redact.ts";
 import { prepareRequest, type RequestOptions } from "./request.ts";
+import type { RequestWithSecrets } from "./secrets/request_secrets.ts";
+import { Redactor } from "./secrets/redactor.ts";
+import { redactUrl } from "./secrets/urls.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** The most that is read of the body of an answer that is not an event stream. */
@@ -100,7 +102,8 @@ export class Connection {
   readonly #fetch: ConnectionOptions["fetch"];
   readonly #isExpected: (status: number) => boolean;
   readonly #clock: Clock;
-  readonly #redactor: Redactor;
+  readonly #request: RequestWithSecrets;
+  #redactor: Redactor | undefined;
   readonly #readOptions: ReadEventsOptions;
   readonly #signal: AbortSignal;
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
@@ -139,7 +142,12 @@ export class Connection {
     this.#fetch = options.fetch;
     this.#isExpected = options.isExpected ?? ((status) => status === 200);
     this.#clock = clock;
-    this.#redactor = new Redactor(url, headers);
+    const { body } = options;
+    this.#request = {
+      url,
+      headers,
+      body: typeof body === "string" ? body : undefined,
+    };
     this.#url = url;
     this.#lastEventId = lastEventId;
     this.#signal = signal;
@@ -200,6 +208,11 @@ export class Connection {
   /** Connects, if that has not been done. */
   open(): Promise<StreamResponse> {
     return this.#opening ??= this.#open();
+  }
+
+  /** Made when there is an error to be shown: it looks through the body. */
+  get #redact(): Redactor {
+    return this.#redactor ??= new Redactor(this.#request);
   }
 
   /** Takes the next event; nothing at the end. */
@@ -270,7 +283,7 @@ export class Connection {
       });
     } catch (error) {
       signal.throwIfAborted();
-      const cause = this.#redactor.thrown(error);
+      const cause = this.#redact.thrown(error);
       const url = redactUrl(this.#url);
       throw this.#fail(new ConnectionError(url, "connect", cause));
     }
@@ -315,9 +328,9 @@ export class Connection {
       new Refusal({
         url: redactUrl(this.#url),
         status: response.status,
-        statusText: this.#redactor.text(response.statusText),
-        headers: this.#redactor.headers(response.headers),
-        body: this.#redactor.text(text),
+        statusText: this.#redact.text(response.statusText),
+        headers: this.#redact.headers(response.headers),
+        body: this.#redact.text(text),
         truncated,
       }),
     );
@@ -327,7 +340,7 @@ export class Connection {
   #explain(error: unknown): unknown {
     if (this.#thrown?.error === error) return error;
     if (error instanceof EventTooLargeError) return error;
-    const cause = this.#redactor.thrown(error);
+    const cause = this.#redact.thrown(error);
     return new ConnectionError(redactUrl(this.#url), "body", cause);
   }
 

@@ -8,13 +8,13 @@ import {
   HttpStatusError,
   NotAnEventStreamError,
 } from "../fetch/errors.ts";
-import { Redactor } from "../fetch/redact.ts";
 import {
   backoffDelay,
   type CompleteRetryPolicy,
   parseRetryAfter,
   wait,
 } from "../fetch/retry.ts";
+import { Redactor } from "../fetch/secrets/redactor.ts";
 import { readKey } from "./environment.ts";
 import {
   ConnectionFailedError,
@@ -126,6 +126,8 @@ export class Requester {
   #retries = 0;
   /** How long to wait before the next retry: known before it is allowed. */
   #delay: number | undefined;
+  /** The body that was sent last: the rest of its response may quote it. */
+  #body: string | undefined;
   /** Where the last answer says that the stream is: errors hide parts of it. */
   #location: string | null = null;
 
@@ -198,9 +200,12 @@ export class Requester {
       signal.throwIfAborted();
       const headers = await this.#headers(target.method);
       signal.throwIfAborted();
-      const redactor = new Redactor(target.url, headers);
-      const redact = (text: string) => redactor.text(text);
-      const connection = this.#connection(target, headers);
+      const body = target.method === "POST"
+        ? JSON.stringify(this.#options.body())
+        : undefined;
+      this.#body = body ?? this.#body;
+      const redact = this.#redactorOf(target.url, headers);
+      const connection = this.#connection(target, headers, body);
       this.#attempts++;
       try {
         const { status, headers } = await connection.open();
@@ -227,13 +232,26 @@ export class Requester {
     }
   }
 
-  #connection({ url, method }: Target, headers: Headers): Connection {
+  /** Makes what takes the secrets out of a text, once there is a text. */
+  #redactorOf(url: string, headers: Headers): Opened["redact"] {
+    let redactor: Redactor | undefined;
+    return (text) => {
+      redactor ??= new Redactor({ url, headers, body: this.#body });
+      return redactor.text(text);
+    };
+  }
+
+  #connection(
+    { url, method }: Target,
+    headers: Headers,
+    body: string | undefined,
+  ): Connection {
     const options = this.#options;
     const { signal } = options;
     return new Connection(url, {
       method,
       headers,
-      body: method === "POST" ? JSON.stringify(options.body()) : undefined,
+      body,
       // Followed here, so that the key goes to nobody else, and a POST stays one.
       redirect: "manual",
       isExpected: (status) => status >= 200 && status < 300,

@@ -5,11 +5,11 @@ import type { Clock } from "../../../src/fetch/clock.ts";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { encodeComment } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import { RecordingScrubber } from "../../secrets/recording_scrubber.ts";
 import type { EndStatus } from "../../topics/topic.ts";
 import { PacedWriter } from "./paced_writer.ts";
 import type { RecordedRun, Recording } from "./recording.ts";
 import { RecordingFiles } from "./recording_files.ts";
-import { Scrubber } from "./scrubber.ts";
 
 /** What the recordings of one folder share. */
 export interface RecordingContext {
@@ -36,7 +36,7 @@ interface CopiedRun extends Omit<RecordedRun, "headers"> {
 /** A run that can be written down. */
 interface Begun {
   readonly files: RecordingFiles;
-  readonly scrubber: Scrubber;
+  readonly scrubber: RecordingScrubber;
 }
 
 /**
@@ -159,14 +159,17 @@ export class RecordingFile implements Recording {
     await files.complete(this.#tail(scrubber));
   }
 
-  #name(scrubber: Scrubber): string {
+  #name(scrubber: RecordingScrubber): string {
     const stamp = new Date(this.#start).toISOString().replace(/[-:.]/g, "");
     // What is no topic's name may be no file's, and a colon is none on Windows.
     const topic = scrubber.text(this.#topic).replace(/[^\w.~-]/g, "_");
     return `${stamp}-${topic.slice(0, 128)}`;
   }
 
-  async #writeEvents(stream: FileHandle, scrubber: Scrubber): Promise<void> {
+  async #writeEvents(
+    stream: FileHandle,
+    scrubber: RecordingScrubber,
+  ): Promise<void> {
     const writer = new PacedWriter();
     let last = 0;
     for (let isOver = false; !isOver;) {
@@ -194,7 +197,7 @@ export class RecordingFile implements Recording {
   }
 
   /** How it ended, as comments that whoever plays the recording passes over. */
-  #lastWords(taken: number, scrubber: Scrubber): string {
+  #lastWords(taken: number, scrubber: RecordingScrubber): string {
     const missing = this.#events - this.#written - taken;
     const lost = missing > 0 ? encodeComment(`lost ${missing} events`) : "";
     if (!this.#end) return lost;
@@ -205,7 +208,7 @@ export class RecordingFile implements Recording {
     return `${lost}${encodeComment(`end ${line}`)}\n`;
   }
 
-  #tail(scrubber: Scrubber): Record<string, unknown> {
+  #tail(scrubber: RecordingScrubber): Record<string, unknown> {
     const { status, headers } = this.#response ?? {};
     const lost = this.#events - this.#written;
     return {
@@ -253,10 +256,10 @@ export class RecordingFile implements Recording {
 function describe(
   run: CopiedRun,
   start: number,
-): { readonly head: string; readonly scrubber: Scrubber } {
+): { readonly head: string; readonly scrubber: RecordingScrubber } {
   const { topic, provider, method, path, headers } = run;
   const withBody = (body: unknown) => {
-    const scrubber = new Scrubber({ ...run, body });
+    const scrubber = new RecordingScrubber({ ...run, body });
     const facts = {
       started: new Date(start).toISOString(),
       topic: scrubber.text(topic),
@@ -277,7 +280,7 @@ function describe(
 
 function scrubbed(
   events: readonly ServerSentEvent[],
-  scrubber: Scrubber,
+  scrubber: RecordingScrubber,
 ): ServerSentEvent[] {
   return events.map(({ event, data, id }) => ({
     event: scrubber.text(event),

@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
 import {
+  RecordingScrubber,
   type ScrubbedRequest,
-  Scrubber,
-} from "../../../../relay/gateway/recording/scrubber.ts";
+} from "../../../relay/secrets/recording_scrubber.ts";
 
-function scrubberOf(given: Partial<ScrubbedRequest> = {}): Scrubber {
-  return new Scrubber({
+function scrubberOf(given: Partial<ScrubbedRequest> = {}): RecordingScrubber {
+  return new RecordingScrubber({
     secrets: [],
     path: "/v1/responses",
     headers: [],
@@ -14,7 +14,7 @@ function scrubberOf(given: Partial<ScrubbedRequest> = {}): Scrubber {
   });
 }
 
-Deno.test("Scrubber hides the headers that hold a secret, and no others", () => {
+Deno.test("RecordingScrubber hides the headers that hold a secret, and no others", () => {
   const scrubber = scrubberOf();
   for (
     const name of [
@@ -56,7 +56,7 @@ Deno.test("Scrubber hides the headers that hold a secret, and no others", () => 
   );
 });
 
-Deno.test("Scrubber removes elsewhere what headers and queries hold", () => {
+Deno.test("RecordingScrubber removes elsewhere what headers and queries hold", () => {
   const scrubber = scrubberOf({
     path: "/v1/x?key=a%2Fb+c-1&access_token=%E9-token-2&model=gpt-5",
     headers: [
@@ -75,7 +75,7 @@ Deno.test("Scrubber removes elsewhere what headers and queries hold", () => {
   assertEquals(scrubber.text(innocent), innocent);
 });
 
-Deno.test("Scrubber removes a key in each form that it is written in", () => {
+Deno.test("RecordingScrubber removes a key in each form that it is written in", () => {
   const key = 'a/"b"\\c';
   const scrubber = scrubberOf({ secrets: [key, "lonely\ud800"] });
   for (
@@ -90,17 +90,17 @@ Deno.test("Scrubber removes a key in each form that it is written in", () => {
   }
 });
 
-Deno.test("Scrubber hides no part of a longer key", () => {
+Deno.test("RecordingScrubber hides no part of a longer key", () => {
   const scrubber = scrubberOf({ secrets: ["sk-123", "sk-123-456"] });
   assertEquals(scrubber.text("sk-123-456 sk-123"), "[redacted] [redacted]");
 });
 
-Deno.test("Scrubber leaves text alone where a key is too short to be one", () => {
+Deno.test("RecordingScrubber leaves text alone where a key is too short to be one", () => {
   const scrubber = scrubberOf({ secrets: ["", "a", "EMPTY"] });
   assertEquals(scrubber.text("an EMPTY text"), "an EMPTY text");
 });
 
-Deno.test("Scrubber hides the fields of a body that hold a secret, and no others", () => {
+Deno.test("RecordingScrubber hides the fields of a body that hold a secret, and no others", () => {
   const body = {
     model: "gpt-5",
     max_tokens: 100,
@@ -155,7 +155,7 @@ Deno.test("Scrubber hides the fields of a body that hold a secret, and no others
   );
 });
 
-Deno.test("Scrubber hides the values of a query that may be secrets", () => {
+Deno.test("RecordingScrubber hides the values of a query that may be secrets", () => {
   const scrubber = scrubberOf();
   for (
     const [path, expected] of [
