@@ -16,7 +16,6 @@ import {
 import type { AdaptiveTimeout } from "./heartbeat.ts";
 import { isEventStreamType } from "./media_type.ts";
 import { prepareRequest, type RequestOptions } from "./request.ts";
-import type { RequestWithSecrets } from "./secrets/request_secrets.ts";
 import { Redactor } from "./secrets/redactor.ts";
 import { redactUrl } from "./secrets/urls.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -72,6 +71,8 @@ export interface ConnectionOptions extends
   onBytes(bytes: number): void;
   /** Called for every reconnection time, in milliseconds. */
   readonly onRetryTime: ((reconnectionTime: number) => void) | undefined;
+  /** Takes the secrets out of errors. Default: those of this request. */
+  readonly redactor?: Redactor | undefined;
   /** What makes the request. */
   readonly fetch:
     | ((
@@ -102,8 +103,7 @@ export class Connection {
   readonly #fetch: ConnectionOptions["fetch"];
   readonly #isExpected: (status: number) => boolean;
   readonly #clock: Clock;
-  readonly #request: RequestWithSecrets;
-  #redactor: Redactor | undefined;
+  readonly #redactor: Redactor;
   readonly #readOptions: ReadEventsOptions;
   readonly #signal: AbortSignal;
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
@@ -143,11 +143,11 @@ export class Connection {
     this.#isExpected = options.isExpected ?? ((status) => status === 200);
     this.#clock = clock;
     const { body } = options;
-    this.#request = {
+    this.#redactor = options.redactor ?? new Redactor({
       url,
       headers,
       body: typeof body === "string" ? body : undefined,
-    };
+    });
     this.#url = url;
     this.#lastEventId = lastEventId;
     this.#signal = signal;
@@ -208,11 +208,6 @@ export class Connection {
   /** Connects, if that has not been done. */
   open(): Promise<StreamResponse> {
     return this.#opening ??= this.#open();
-  }
-
-  /** Made when there is an error to be shown: it looks through the body. */
-  get #redact(): Redactor {
-    return this.#redactor ??= new Redactor(this.#request);
   }
 
   /** Takes the next event; nothing at the end. */
@@ -283,7 +278,7 @@ export class Connection {
       });
     } catch (error) {
       signal.throwIfAborted();
-      const cause = this.#redact.thrown(error);
+      const cause = this.#redactor.thrown(error);
       const url = redactUrl(this.#url);
       throw this.#fail(new ConnectionError(url, "connect", cause));
     }
@@ -328,9 +323,9 @@ export class Connection {
       new Refusal({
         url: redactUrl(this.#url),
         status: response.status,
-        statusText: this.#redact.text(response.statusText),
-        headers: this.#redact.headers(response.headers),
-        body: this.#redact.text(text),
+        statusText: this.#redactor.text(response.statusText),
+        headers: this.#redactor.headers(response.headers),
+        body: this.#redactor.text(text),
         truncated,
       }),
     );
@@ -340,7 +335,7 @@ export class Connection {
   #explain(error: unknown): unknown {
     if (this.#thrown?.error === error) return error;
     if (error instanceof EventTooLargeError) return error;
-    const cause = this.#redact.thrown(error);
+    const cause = this.#redactor.thrown(error);
     return new ConnectionError(redactUrl(this.#url), "body", cause);
   }
 

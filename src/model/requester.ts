@@ -1,7 +1,7 @@
 // This module is browser compatible.
 import { abortable } from "../fetch/abortable.ts";
 import type { Clock } from "../fetch/clock.ts";
-import { Connection } from "../fetch/connection.ts";
+import { Connection, type ConnectionOptions } from "../fetch/connection.ts";
 import {
   ConnectionError,
   ConnectTimeoutError,
@@ -126,8 +126,11 @@ export class Requester {
   #retries = 0;
   /** How long to wait before the next retry: known before it is allowed. */
   #delay: number | undefined;
-  /** The body that was sent last: the rest of its response may quote it. */
-  #body: string | undefined;
+  /**
+   * The body that was sent last: the rest of its response may quote it. Not as
+   * JSON, which would take as much memory as the prompt once more.
+   */
+  #body: Record<string, unknown> | undefined;
   /** Where the last answer says that the stream is: errors hide parts of it. */
   #location: string | null = null;
 
@@ -200,12 +203,15 @@ export class Requester {
       signal.throwIfAborted();
       const headers = await this.#headers(target.method);
       signal.throwIfAborted();
-      const body = target.method === "POST"
-        ? JSON.stringify(this.#options.body())
-        : undefined;
-      this.#body = body ?? this.#body;
-      const redact = this.#redactorOf(target.url, headers);
-      const connection = this.#connection(target, headers, body);
+      let body: string | undefined;
+      if (target.method === "POST") {
+        this.#body = this.#options.body();
+        body = JSON.stringify(this.#body);
+      }
+      const { url } = target;
+      const redactor = new Redactor({ url, headers, body: this.#body });
+      const redact = (text: string) => redactor.text(text);
+      const connection = this.#connection(target, { headers, body, redactor });
       this.#attempts++;
       try {
         const { status, headers } = await connection.open();
@@ -232,26 +238,15 @@ export class Requester {
     }
   }
 
-  /** Makes what takes the secrets out of a text, once there is a text. */
-  #redactorOf(url: string, headers: Headers): Opened["redact"] {
-    let redactor: Redactor | undefined;
-    return (text) => {
-      redactor ??= new Redactor({ url, headers, body: this.#body });
-      return redactor.text(text);
-    };
-  }
-
   #connection(
     { url, method }: Target,
-    headers: Headers,
-    body: string | undefined,
+    request: Pick<ConnectionOptions, "headers" | "body" | "redactor">,
   ): Connection {
     const options = this.#options;
     const { signal } = options;
     return new Connection(url, {
+      ...request,
       method,
-      headers,
-      body,
       // Followed here, so that the key goes to nobody else, and a POST stays one.
       redirect: "manual",
       isExpected: (status) => status >= 200 && status < 300,

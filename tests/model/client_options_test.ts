@@ -221,6 +221,7 @@ const SECRETS = {
   key: "sk-proj-1234567890abcdef",
   header: "header-secret-9876543210",
   query: "query-secret-5555555555",
+  body: "body-secret-7777777777",
 };
 
 const SECRET_PROVIDER: Partial<ModelProvider> = {
@@ -229,6 +230,12 @@ const SECRET_PROVIDER: Partial<ModelProvider> = {
   query: { code: SECRETS.query },
   requestMaxRetries: 0,
   streamMaxRetries: 0,
+};
+
+const SECRET_PROMPT: Prompt = {
+  ...PROMPT,
+  background: true,
+  extra: { tools: [{ type: "mcp", authorization: SECRETS.body }] },
 };
 
 const QUOTE = `Incorrect key provided: ${
@@ -349,7 +356,7 @@ for (const [name, connections, options] of LEAKS) {
       ...options,
       provider: { ...SECRET_PROVIDER, ...options?.provider },
     });
-    const { error } = await model.ask({ ...PROMPT, background: true });
+    const { error } = await model.ask(SECRET_PROMPT);
     assertInstanceOf(error, ModelError);
     assertNoSecrets(error);
     assertEquals(model.times.length, connections.length);

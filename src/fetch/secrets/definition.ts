@@ -97,18 +97,19 @@ export interface SecretShape {
   readonly pattern: RegExp;
   /** The replacement, for `replaceAll`. */
   readonly shown: string;
-  /** Whether a field is a secret that has no other text; prompts may begin with a scheme. */
+  /** Whether a body's field of nothing else is a secret; a prompt may be two words. */
   readonly standsAlone: boolean;
 }
 
 /** The shapes of secrets, in the order in which they are looked for. */
 export const SECRET_SHAPES = [
   {
-    // Three parts of base64url; the first begins a JSON object. Its length has a
-    // limit: without one, a text of many beginnings takes quadratic time.
+    // Three parts of base64url; the first begins a JSON object. The dots are looked
+    // for first: else a text of many beginnings takes quadratic time.
     name: "JWT",
-    pattern: /\beyJ[\w-]{8,2000}\.[\w-]+\.[\w-]*/g,
-    shown: REDACTED,
+    pattern:
+      /(?<![\w-])(?=[\w-]+\.[\w-]+\.)((?:[\w-]*?-)?)eyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g,
+    shown: `$1${REDACTED}`,
     standsAlone: true,
   },
   {
@@ -141,6 +142,8 @@ export const SECRET_SHAPES = [
   },
 ] as const satisfies readonly SecretShape[];
 
+const FIELD_SHAPES = SECRET_SHAPES.filter(({ standsAlone }) => standsAlone);
+
 /** A longer text is none of these. */
 const MAX_SHAPE = 8 * 1024;
 
@@ -168,7 +171,7 @@ const QUERY_FIELD = new RegExp(
 const QUOTED_FIELD = new RegExp(
   `(?<![\\w-])([\\w-]{0,64}?(?:${FIELD_ENDS})|${FIELDS})(\\\\?["']?\\s*[:=]\\s*\\\\?["']?(?:(?:${
     SCHEMES.join("|")
-  })\\s+)?)(?=[^\\s"',;\\\\]{0,200}[\\d_+/=~-])[^\\s"',;\\\\]{${MIN_LENGTH},}`,
+  })\\s+)?)(?=[^\\s"',;&\\\\]{0,200}[\\d_+/=~-])[^\\s"',;&\\\\]{${MIN_LENGTH},}`,
   "gi",
 );
 
@@ -185,14 +188,14 @@ export function isSecretName(name: string): boolean {
 
 /** Whether a header is a secret, by its name or by its value. */
 export function isSecretHeader(name: string, value: string): boolean {
-  if (isSecretName(name)) return true;
-  return hasScheme(value) || isSecretShape(value);
+  return isSecretName(name) || hasScheme(value) || isSecretShape(value);
 }
 
 /** Whether a field of a JSON body is a secret, by its name or by its value. */
 export function isSecretField(name: string, value: unknown): value is string {
   return typeof value === "string" &&
-    (SECRET_FIELD.test(name) || BEARER.test(value) || isSecretShape(value));
+    (SECRET_FIELD.test(name) || BEARER.test(value) ||
+      hasShape(value, FIELD_SHAPES));
 }
 
 /** Whether a field of a JSON body holds a URL, whose query may hold secrets. */
@@ -207,11 +210,13 @@ export function isHeadersField(name: string): boolean {
 
 /** Whether the whole of a text has the shape of a secret. */
 export function isSecretShape(text: string): boolean {
+  return hasShape(text, SECRET_SHAPES);
+}
+
+function hasShape(text: string, shapes: readonly SecretShape[]): boolean {
   if (text.length > MAX_SHAPE) return false;
   const trimmed = text.trim();
-  return SECRET_SHAPES.some(({ pattern, standsAlone }) =>
-    standsAlone && trimmed.match(pattern)?.[0] === trimmed
-  );
+  return shapes.some(({ pattern }) => trimmed.match(pattern)?.[0] === trimmed);
 }
 
 /** Takes out of a text what has the shape of a secret. */

@@ -20,19 +20,25 @@ export function redactText(text: string): string {
  * the key that they refuse, and runtimes the URL that they asked for.
  */
 export class Redactor {
-  readonly #secrets: SecretReplacer;
+  readonly #request: RequestWithSecrets;
+  #found: SecretReplacer | undefined;
 
   /**
-   * Learns the secrets of a request.
+   * Makes a redactor, which looks for secrets once there is a text: most requests
+   * succeed, and a body may be long.
    *
    * @param request The request. Every part of the query of its URL counts as a
    * secret: any may be a key.
    */
   constructor(request: RequestWithSecrets) {
-    const [, query = ""] = /\?([^#]*)/s.exec(request.url) ?? [];
-    const parts = query.split(/[?&=]/).flatMap(decodedForms)
-      .filter(({ length }) => length >= MIN_LENGTH);
-    this.#secrets = new SecretReplacer([...secretsOf(request), ...parts]);
+    this.#request = request;
+  }
+
+  get #secrets(): SecretReplacer {
+    return this.#found ??= new SecretReplacer([
+      ...secretsOf(this.#request),
+      ...queryParts(this.#request.url),
+    ]);
   }
 
   /**
@@ -95,4 +101,10 @@ export class Redactor {
   #line(text: string): string {
     return this.text(redactUrls(text));
   }
+}
+
+function queryParts(url: string): string[] {
+  const [, query = ""] = /\?([^#]*)/s.exec(url) ?? [];
+  return query.split(/[?&=]/).flatMap(decodedForms)
+    .filter(({ length }) => length >= MIN_LENGTH);
 }

@@ -9,6 +9,11 @@ import { Redactor } from "../../../src/fetch/secrets/redactor.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { RawServer } from "../../support/http/raw_server.ts";
 import {
+  innocentRequest,
+  type QuotedRequest,
+  requestWithSecrets,
+} from "../../support/secrets/secret_cases.ts";
+import {
   answer,
   ScriptedBody,
   streamResponse,
@@ -133,6 +138,50 @@ Deno.test("HttpStatusError shows no secret, even if the server does", async () =
     error.message.includes("http://localhost/path?access_token=[redacted]"),
   );
   assert(!Deno.inspect(error).includes("new-cookie"));
+});
+
+/** The error for a server that refuses a request, and quotes all of its values. */
+async function quotedError(request: QuotedRequest): Promise<Error> {
+  using server = new RawServer();
+  const quote = JSON.stringify(request.values.map(({ value }) => value));
+  const events = streamOnce(`${server.origin}/path${request.query}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...request.headers },
+    body: JSON.stringify(request.body),
+  });
+  const failed = events.next().then(() => undefined, (error) => error);
+  const connection = await server.accept();
+  await connection.readHead();
+  await connection.write(
+    `HTTP/1.1 401 No\r\nContent-Length: ${quote.length}\r\n\r\n${quote}`,
+  );
+  const error = await failed;
+  assert(error instanceof Error, String(error));
+  return error;
+}
+
+Deno.test("HttpStatusError shows no secret of any name, shape or form", async () => {
+  const request = requestWithSecrets();
+  const error = await quotedError(request);
+  assertEquals(error.name, "HttpStatusError");
+  const shown = `${error.message}\n${Deno.inspect(error, { depth: 9 })}`;
+  assert(shown.includes("[redacted]"), shown);
+  for (const { part, name, value } of request.values) {
+    for (const form of [value, JSON.stringify(value).slice(1, -1)]) {
+      assert(!shown.includes(form), `The ${part} ${name} is in ${shown}`);
+    }
+  }
+});
+
+Deno.test("HttpStatusError shows what is no secret", async () => {
+  const request = innocentRequest();
+  const error = await quotedError(request);
+  assert("body" in error && typeof error.body === "string");
+  for (const { part, name, value } of request.values) {
+    // Any value of a query may be a key.
+    if (part === "query") continue;
+    assert(error.body.includes(value), `The ${part} ${name} is hidden`);
+  }
 });
 
 Deno.test("NotAnEventStreamError shows no secret", async () => {

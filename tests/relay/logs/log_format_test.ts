@@ -2,7 +2,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { LogRecord } from "@logtape/logtape";
 import fc from "fast-check";
 import { type LogFormat, logFormat } from "../../../relay/logs/log_format.ts";
+import {
+  SECRET_FIELD_ENDS,
+  SECRET_NAME_PARTS,
+  SECRET_NAMES,
+} from "../../../src/fetch/secrets/definition.ts";
 import { propertyParameters } from "../../support/property.ts";
+import { SHAPE_EXAMPLES } from "../../support/secrets/secret_cases.ts";
 
 const TEXT: LogFormat = { kind: "text", colors: false };
 const JSON_LINES: LogFormat = { kind: "json" };
@@ -185,6 +191,43 @@ Deno.test("A record tells no secret", async (t) => {
       }
     });
   }
+});
+
+Deno.test("A record tells no secret of any name or shape, and all else", () => {
+  const hidden = "hidden-0123456789";
+  const names = [...SECRET_NAME_PARTS, ...SECRET_NAMES, ...SECRET_FIELD_ENDS];
+  const values: unknown[] = names.flatMap((name) => [
+    { [name]: hidden },
+    { headers: [{ [name]: hidden }] },
+    `GET /topics/t?a=1&${name}=${hidden}`,
+    new URL(`https://example.com/?${name}=${hidden}`),
+    new Error(`refused: https://example.com/?${name}=${hidden}`),
+  ]);
+  for (const name of SECRET_FIELD_ENDS) {
+    values.push(`quoted: {"${name}":"${hidden}"}`, `quoted: ${name}=${hidden}`);
+  }
+  for (const example of Object.values(SHAPE_EXAMPLES)) {
+    values.push(example, new Error(`no ${example}`), { a: [`no ${example}`] });
+  }
+  const secrets = [
+    hidden,
+    ...Object.values(SHAPE_EXAMPLES).map((example) => example.slice(-10)),
+  ];
+  for (const value of values) {
+    for (const format of [TEXT, JSON_LINES]) {
+      const line = logFormat(format)(recordOf({ topic: value, error: value }));
+      for (const secret of secrets) assert(!line.includes(secret), line);
+      assert(line.includes("[redacted]"), line);
+    }
+  }
+  const innocent = {
+    "anthropic-ratelimit-tokens-limit": "told-1",
+    "idempotency-key": "told-2",
+    "max_tokens": "told-3",
+    "prompt_cache_key": "told-4",
+    "reason": "invalid token: expected told-5",
+  };
+  assertEquals(json({ topic: innocent }).properties["topic"], innocent);
 });
 
 Deno.test("A record is bounded, and ends although what it tells of does not", () => {
