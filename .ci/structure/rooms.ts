@@ -23,6 +23,7 @@ const RIGHTS = "relay/rights/";
 const LIMITS = "relay/limits/";
 const METRICS = "relay/metrics/";
 const LOGS = "relay/logs/";
+const SECRETS = "relay/secrets/";
 const TRACES = "relay/traces/";
 const SOURCES = "relay/sources/";
 const GATEWAY = "relay/gateway/";
@@ -80,6 +81,12 @@ export const ROOMS: readonly Room[] = [
     may: [PROBLEM, ...CORE],
   },
   { path: LOGS, why: "lines for the operator", may: [FETCH] },
+  {
+    path: SECRETS,
+    why:
+      "what the relay does with secrets: src/fetch/secrets/ says what they are",
+    may: CORE,
+  },
   { path: TRACES, why: "spans for the operator", may: [FETCH] },
   {
     path: METRICS,
@@ -94,7 +101,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: GATEWAY,
     why: "a caller, a provider, a topic",
-    may: [SOURCES, TOPICS, ...COMMON, MODEL, ...CORE],
+    may: [SOURCES, TOPICS, ...COMMON, SECRETS, MODEL, ...CORE],
   },
   {
     path: DOORS,

@@ -92,12 +92,7 @@ export interface RequesterOptions {
   /** The most that an event may have, in UTF-16 code units. */
   readonly maxEventSize: number | undefined;
   /** What makes the requests. */
-  readonly fetch:
-    | ((
-      input: string | URL | Request,
-      init?: RequestInit,
-    ) => Promise<Response>)
-    | undefined;
+  readonly fetch: ConnectionOptions["fetch"];
   /** Where time comes from. */
   readonly clock: Clock;
   /** Chance, from 0 to 1. */

@@ -39,7 +39,7 @@ async function quote(request: QuotedRequest): Promise<Said> {
     {
       await using world = await startGateway({
         clock: new FakeClock(),
-        record: folder,
+        gateway: { record: folder },
       });
       for (const [i, group] of groupsOf(request.values, GROUP).entries()) {
         const topic = `run-${i}`;
