@@ -258,10 +258,18 @@ export function formsOf(secret: string): string[] {
     secret,
     json,
     json.replaceAll("/", "\\/"),
-    encodeURIComponent(secret.toWellFormed()),
+    percentEncoded(secret),
   ];
 }
 
 function hasScheme(value: string): boolean {
   return SCHEME.test(value) && value.replace(SCHEME, "").trim() !== "";
+}
+
+function percentEncoded(text: string): string {
+  try {
+    return encodeURIComponent(text);
+  } catch {
+    return text; // half of a surrogate pair has no such form
+  }
 }

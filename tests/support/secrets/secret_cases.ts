@@ -10,7 +10,7 @@ import {
   SECRET_FIELDS,
   SECRET_NAME_PARTS,
   SECRET_NAMES,
-  SECRET_SHAPES,
+  type SECRET_SHAPES,
 } from "../../../src/fetch/secrets/definition.ts";
 
 /** A value in a request. */
