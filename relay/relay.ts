@@ -1,5 +1,5 @@
-import config from "../deno.json" with { type: "json" };
 import { messageOf } from "../src/fetch/message_of.ts";
+import { VERSION } from "../src/version.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
 import { Doors } from "./doors/doors.ts";
 import { Draining } from "./doors/guests.ts";
@@ -243,7 +243,7 @@ class RelayServer implements Relay {
       upstreams: () =>
         [...this.topics].filter((topic) => this.#sources.isUpstream(topic)),
       runs: () => this.#gateway.size,
-    }, { clock, version: config.version });
+    }, { clock, version: VERSION });
     this.topics = new TopicRegistry({
       ...limits,
       ...retention,

@@ -145,31 +145,16 @@ export const ROOMS: readonly Room[] = [
       TOPICS,
       RIGHTS,
       LOGS,
-      VERSION,
       TESTING,
       MODEL,
       ...CORE,
+      VERSION,
     ],
   },
   {
-    path: "relay/banner.ts",
-    why: "the first lines that an operator sees",
-    may: [RELAY, OPTIONS],
-  },
-  {
     path: "relay/main.ts",
-    why: "the command line",
-    may: [COMMANDS, RELAY, OPTIONS, "relay/banner.ts", LOGS, FETCH],
-  },
-  {
-    path: "relay/token.ts",
-    why: "the command that makes tokens",
-    may: [OPTIONS, RIGHTS, FETCH],
-  },
-  {
-    path: "relay/replay.ts",
-    why: "the command that prints recordings",
-    may: [OPTIONS, GATEWAY, SOURCES, MODEL, ...CORE],
+    why: "the command line's process",
+    may: [COMMANDS],
   },
 ];
 

@@ -4,79 +4,98 @@ import { commandOptions, settings } from "./schema.ts";
 
 const WIDTH = 79;
 
-/** Where what is said of a flag begins. */
+/** The column in which the text on a flag begins. */
 const INDENT = 29;
 
-/** What is set by none of the settings. */
+/** The flags that set no option. */
 const FILE = [
   {
     usage: "--config FILE",
     help: [
-      'a file in JSON with any of these settings, by the names that --print-config prints: {"port": 8787}. Durations and sizes are texts as of flags, or numbers of milliseconds and bytes; lists are lists, of such texts or of objects',
+      'reads settings from a JSON file: {"port": 8787}. The output of --print-config has the names of all. Durations and sizes are texts as of flags, or numbers of milliseconds and bytes; lists are lists of such texts or of objects',
     ],
   },
   {
     usage: "--print-config",
     help: [
-      'prints what holds, and where each setting came from, without keys; its "config" is such a file',
+      'prints the settings in force and their places, without keys; its "config" is such a file',
     ],
   },
-  { usage: "--help", help: ["this text"] },
 ];
 
-const GROUPS: readonly {
-  readonly group: HelpTopic;
-  readonly title: string;
-  readonly after?: string;
-}[] = [
-  {
-    group: "topics",
-    title: "What fills the topics (each may be given any number of times)",
-    after: "  (and everybody who may: POST /topics/NAME)",
+/** The parts of the help, in order. */
+const TOPICS: Readonly<
+  Record<HelpTopic, { readonly title: string; readonly after?: string }>
+> = {
+  topics: {
+    title: "Sources of topics (each flag any number of times)",
+    after: "  (callers with the right fill topics too: POST /topics/NAME)",
   },
-  {
-    group: "rights",
-    title: "Who may do what",
-    after: "  (deno task token mints tokens)",
+  models: { title: "Language models" },
+  listening: { title: "Listening" },
+  rights: {
+    title: "Rights",
+    after: "  (rivulet token makes tokens)",
   },
-  { group: "listening", title: "Where it listens" },
-  { group: "limits", title: "The most there may be" },
-  { group: "retention", title: "What is kept" },
-  { group: "subscribers", title: "Subscribers" },
-  { group: "models", title: "Language models" },
-  { group: "telling", title: "What it tells" },
-  { group: "file", title: "Where settings come from" },
-];
+  subscribers: { title: "Subscribers" },
+  retention: { title: "Retention" },
+  limits: { title: "Limits" },
+  logs: { title: "Logs" },
+  file: { title: "Settings from a file" },
+};
 
-const BEGIN = `Rivulet: one event stream in, any number of subscribers out.
+const BEGIN = `Runs the relay until it is interrupted.
 
-Usage: deno run -A jsr:@rivulet/rivulet/cli [FLAG ...]
+Usage: rivulet [serve] [FLAG ...]
 `;
 
 const END =
-  `Each flag but the last two has a variable of the environment too: --log-level is RIVULET_LOG_LEVEL. A flag comes before its variable, and that before the file. A flag that takes no value is turned off by --no-NAME, and on or off by a variable that is true or false. One that may be given several times has a variable with spaces between the values, or with a list in JSON; wherever such a setting is found first, that is all of it.
+  `Each flag but the last also has an environment variable: --log-level is RIVULET_LOG_LEVEL. A flag goes before its variable, and the variable before the file. --no-NAME turns off a flag that takes no value; its variable is true or false. The variable of a flag that can be given several times has spaces between the values, or is a list in JSON. The first place that has a setting decides all of it.
 
 A DURATION is a number with ms, s, m or h: 500ms, 30s, 10m, 1h. BYTES are a number, or one with KiB, MiB or GiB.
 `;
 
-/** Writes what the command line offers. */
-export function help(): string {
+const PERMISSIONS = `Permissions, instead of -A:
+  --allow-net=ADDRESS:PORT,...
+      where it listens, and the hosts of sources, providers and key sets
+  --allow-env='RIVULET_*,WS_NO_BUFFER_UTIL,...'
+      settings, and NAME_API_KEY of each provider
+  --allow-read=PATHS
+      for --fixture, --config, --jwt-key-file and --record
+  --allow-write=DIR
+      for --record
+`;
+
+/** The topics of the help, in its order. */
+export const helpTopics: readonly string[] = Object.keys(TOPICS);
+
+/** Whether there is help on a topic. */
+export function isHelpTopic(word: string): word is HelpTopic {
+  return Object.hasOwn(TOPICS, word);
+}
+
+/** Writes the help on one topic. */
+export function topicHelp(topic: HelpTopic): string {
   const defaults = commandOptions.parse({});
-  const groups = GROUPS.map(({ group, title, after }) => {
-    const entries = settings.filter(({ topic }) => topic === group)
-      .map((setting) =>
-        entry(
-          usageOf(setting),
-          paragraphsOf(setting, valueAt(defaults, setting.path)),
-        )
-      );
-    if (group === "file") {
-      entries.push(...FILE.map(({ usage, help }) => entry(usage, help)));
-    }
-    return [`${title}:`, ...entries, ...after ? [after] : []].join("\n");
-  });
-  const end = END.trimEnd().split("\n\n").map((text) => wrap(text, 0));
-  return [BEGIN, groups.join("\n\n"), "", end.join("\n\n")].join("\n");
+  const { title, after } = TOPICS[topic];
+  const entries = settings.filter((setting) => setting.topic === topic)
+    .map((setting) =>
+      entry(
+        usageOf(setting),
+        paragraphsOf(setting, valueAt(defaults, setting.path)),
+      )
+    );
+  if (topic === "file") {
+    entries.push(...FILE.map(({ usage, help }) => entry(usage, help)));
+  }
+  return [`${title}:`, ...entries, ...after ? [after] : [], ""].join("\n");
+}
+
+/** Writes the help on all flags. */
+export function help(): string {
+  const topics = helpTopics.filter(isHelpTopic).map(topicHelp);
+  const end = END.trimEnd().split("\n\n").map((text) => `${wrap(text, 0)}\n`);
+  return [BEGIN, ...topics, ...end, PERMISSIONS].join("\n");
 }
 
 function usageOf({ flag, kind }: Setting): string {
@@ -90,7 +109,7 @@ function usageOf({ flag, kind }: Setting): string {
   }
 }
 
-/** What is said of a setting, with what holds without it at the end. */
+/** Returns the text on a setting, with its default at the end. */
 function paragraphsOf(
   { kind, help, without }: Setting,
   value: unknown,

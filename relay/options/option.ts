@@ -10,7 +10,7 @@ export type HelpTopic =
   | "retention"
   | "subscribers"
   | "models"
-  | "telling"
+  | "logs"
   | "file";
 
 /** The columns of an option's row besides its kind and default. */

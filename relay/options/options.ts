@@ -86,7 +86,7 @@ export const relayRows = {
         topic: "rights",
         secret: true,
         help: [
-          "requires tokens, and verifies them with this key: a secret of 32 bytes or more, or a public key as PEM, JWK or JWK set. Other users of the machine can see a command line: use RIVULET_JWT_KEY, or",
+          "requires tokens, and verifies them with this key: a secret of 32 bytes or more, or a public key as PEM, JWK or JWK set. Other users can see a command line: use RIVULET_JWT_KEY or --jwt-key-file",
         ],
       },
     ),
@@ -382,14 +382,14 @@ export const commandRows = {
   logLevel: option(choice(logLevels, "LEVEL"), {
     default: "info",
     flag: "log-level",
-    topic: "telling",
+    topic: "logs",
     help: [
       "logs lines of this level and worse, on stderr: debug, info, warning or error",
     ],
   }),
   logFormat: option(choice(logFormats), {
     flag: "log-format",
-    topic: "telling",
+    topic: "logs",
     help: ["the format of log lines"],
     without: "text on a terminal, otherwise json",
   }),

@@ -1,7 +1,6 @@
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { keyEnvOf, knownProviders } from "../gateway/provider.ts";
 import { ConfigurationError } from "./configuration_error.ts";
-import { help } from "./help.ts";
 import { printConfiguration } from "./print_configuration.ts";
 import { problemOfIssue, settingsOfIssue } from "./problem_of_issue.ts";
 import { type ConfigurationFile, readFile } from "./read_file.ts";
@@ -48,7 +47,6 @@ export async function readConfiguration(
   { environment, readText }: Surroundings,
 ): Promise<Command> {
   const flags = readFlags(args);
-  if (isOn(flags.given.get("help"))) return { kind: "print", text: help() };
   const problems = [...flags.problems];
   const [path, file] = await findFile(flags.given.get("config"), {
     environment,

@@ -16,7 +16,6 @@ type Options = NonNullable<ParseArgsConfig["options"]>;
 const COMMANDS: Options = {
   config: { type: "string" },
   "print-config": { type: "boolean" },
-  help: { type: "boolean" },
 };
 
 const OPTIONS: Options = Object.fromEntries([

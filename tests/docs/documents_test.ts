@@ -3,6 +3,8 @@
 // name, their links against what is there, and it is made sure that no block escapes.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { USAGE as BENCH_FANOUT_USAGE } from "../../bench/fanout/options.ts";
+import { commands } from "../../relay/commands/commands.ts";
+import { helpOn } from "../../relay/commands/help.ts";
 import { anchorsIn, type Block, blocksOf } from "../support/docs/markdown.ts";
 import { flagsIn, OTHER_FLAGS, relayHelp } from "../support/docs/relay_help.ts";
 
@@ -180,16 +182,27 @@ async function checkFlags(rest: string[], { help }: Facts): Promise<void> {
     (await help()).match(/(?<![\w-])--?[A-Za-z][\w-]*/g) ?? [];
   for (const flag of flags) {
     if (!known.includes(flag)) {
-      throw new Error(`the relay's --help does not name '${flag}'`);
+      throw new Error(`the help does not name '${flag}'`);
     }
   }
+}
+
+/** A command of the command line, or the flags of the relay. */
+async function checkCli(rest: string[], facts: Facts): Promise<void> {
+  const [name = "", ...others] = rest;
+  if (name === "token") return await checkToken(others);
+  if (!Object.hasOwn(commands, name)) return await checkFlags(rest, facts);
+  if (name === "serve" || name === "demo") {
+    return await checkFlags(others, facts);
+  }
+  await checkFlags(others, { ...facts, help: () => helpOn(name) });
 }
 
 /** Throws where the command for tokens makes none. */
 async function checkToken(words: readonly string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-read", "--allow-env=RIVULET_JWT_KEY"]
-      .concat("relay/token.ts", words),
+      .concat("relay/main.ts", "token", words),
     cwd: root,
     env: { NO_COLOR: "1", RIVULET_JWT_KEY: "x".repeat(32) },
   }).output();
@@ -200,7 +213,7 @@ async function checkToken(words: readonly string[]): Promise<void> {
 // works.
 const FORMS: Form[] = [
   {
-    // Shown by tests/relay/permissions_test.ts.
+    // Shown by tests/relay/commands/permissions_test.ts.
     shape: "deno run PERMISSIONS jsr:@rivulet/rivulet/cli",
     prefix: [
       "deno",
@@ -210,11 +223,6 @@ const FORMS: Form[] = [
       "jsr:@rivulet/rivulet/cli",
     ],
     check: checkFlags,
-  },
-  {
-    shape: "deno task token FLAGS",
-    prefix: ["deno", "task", "token"],
-    check: checkToken,
   },
   {
     shape: "npx --yes deno@2.9.6 task NAME",
@@ -248,9 +256,9 @@ const FORMS: Form[] = [
     check: checkUrl("ws:"),
   },
   {
-    shape: "deno run -A jsr:@rivulet/rivulet/cli FLAGS",
+    shape: "deno run -A jsr:@rivulet/rivulet/cli [COMMAND] FLAGS",
     prefix: ["deno", "run", "-A", "jsr:@rivulet/rivulet/cli"],
-    check: checkFlags,
+    check: checkCli,
   },
 ];
 
@@ -431,6 +439,9 @@ for (
     "deno run -A jsr:@rivulet/rivulet/cli",
     "deno run -A jsr:@rivulet/rivulet/cli --source news=https://example.com/events -p 80",
     "deno run -A jsr:@rivulet/rivulet/cli --port=80 --no-page",
+    "deno run -A jsr:@rivulet/rivulet/cli serve --no-page",
+    "deno run -A jsr:@rivulet/rivulet/cli hostile --plan reset",
+    "deno run -A jsr:@rivulet/rivulet/cli token --new-key",
   ]
 ) {
   Deno.test(`checkCommand knows ${command}`, async () => {
@@ -458,6 +469,8 @@ for (
     ["websocat", "is not a URL"],
     ["deno run -A jsr:@rivulet/rivulet/cli --sauce a", "'--sauce'"],
     ["deno run -A jsr:@rivulet/rivulet/cli --por 1", "'--por'"],
+    ["deno run -A jsr:@rivulet/rivulet/cli hostile --plam", "'--plam'"],
+    ["deno run -A jsr:@rivulet/rivulet/cli token --ttl", "--ttl"],
   ] as const
 ) {
   Deno.test(`checkCommand refuses ${command}`, async () => {

@@ -29,7 +29,10 @@ class Program implements AsyncDisposable {
     this.#process = new Deno.Command(
       program === "deno" ? Deno.execPath() : program,
       {
-        args: [...rest, ...args],
+        args: [
+          ...rest.map((word) => word.replace(/^jsr:\S+/, "relay/main.ts")),
+          ...args,
+        ],
         cwd: root,
         env: { NO_COLOR: "1" },
         stdout: "piped",

@@ -12,7 +12,7 @@ import OpenAI from "openai";
 import {
   type HostileServer,
   startHostileServer,
-} from "../support/gateway/hostile_server.ts";
+} from "../../relay/commands/hostile_server.ts";
 
 const TEXT = "Wörter, one by one, 🌊 and the end.";
 

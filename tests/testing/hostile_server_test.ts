@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type HostileServer,
   startHostileServer,
-} from "../support/gateway/hostile_server.ts";
+} from "../../relay/commands/hostile_server.ts";
 import { until, within } from "../support/within.ts";
 
 const LIMIT = 10_000;
@@ -258,54 +258,4 @@ Deno.test("HostileServer serves 500 streams at once, and loses nothing", async (
   );
   assertEquals(new Set(events), new Set([48]));
   assert(server.provider.requests.every(({ outcome }) => outcome === "ended"));
-});
-
-Deno.test("hostile_main.ts serves what its flags say, until it is interrupted", async () => {
-  const main =
-    new URL("../support/gateway/hostile_main.ts", import.meta.url).pathname;
-  await using process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", main, "--port", "0", "--deltas", "3"],
-    // Where the imports are explained.
-    cwd: new URL("../../", import.meta.url),
-    stdout: "piped",
-  }).spawn();
-  const lines = process.stdout.pipeThrough(new TextDecoderStream());
-  let text = "";
-  let answer = "";
-  for await (const piece of lines) {
-    text += piece;
-    const [, url] = /on (http:\/\/\S+\/v1)\n.*stops it\.\n/s.exec(text) ?? [];
-    if (url === undefined || answer !== "") continue;
-    const response = await fetch(`${url}/responses`, {
-      method: "POST",
-      headers: { Authorization: "Bearer sk-of-the-test" },
-      body: '{"model":"m","input":"word","stream":true}',
-    });
-    answer = await response.text();
-    process.kill("SIGINT");
-  }
-  assertEquals((await process.status).code, 0);
-  assertEquals(answer.match(/output_text\.delta\n/g)?.length, 3);
-  assert(text.includes("POST /v1/responses"));
-  assert(!text.includes("sk-of"));
-});
-
-Deno.test("hostile_main.ts says what is wrong with its flags", async () => {
-  const main =
-    new URL("../support/gateway/hostile_main.ts", import.meta.url).pathname;
-  for (
-    const [args, message] of [
-      [["--port", "x"], "--port: expected a port, got 'x'"],
-      [["--plan", "x"], "'x' is no part of one"],
-      [["--nonsense"], "--nonsense"],
-    ] as const
-  ) {
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", main, ...args],
-      cwd: new URL("../../", import.meta.url),
-    }).output();
-    assertEquals(code, 2);
-    const text = new TextDecoder().decode(stderr);
-    assert(text.includes(message) && !text.includes("    at "), text);
-  }
 });

@@ -8,7 +8,7 @@ import { foldWire } from "../../support/model/fold_wire.ts";
 import {
   type HostileServer,
   startHostileServer,
-} from "../../support/gateway/hostile_server.ts";
+} from "../../../relay/commands/hostile_server.ts";
 import { ModelCaller } from "../../support/gateway/model_caller.ts";
 import {
   MODEL_CALLS,

@@ -6,7 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import OpenAI from "openai";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { FakeClock } from "../../../src/testing/mod.ts";
-import { startHostileServer } from "../../support/gateway/hostile_server.ts";
+import { startHostileServer } from "../../../relay/commands/hostile_server.ts";
 import { readReferenceBytes } from "../../support/recordings/reference_events.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { until, within } from "../../support/within.ts";

@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { HostileRequest } from "../../../src/testing/mod.ts";
 import { comparable } from "../../support/gateway/comparable.ts";
-import { startHostileServer } from "../../support/gateway/hostile_server.ts";
+import { startHostileServer } from "../../../relay/commands/hostile_server.ts";
 import {
   MODEL_CALLS,
   type ModelCall,

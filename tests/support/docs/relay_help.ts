@@ -17,20 +17,23 @@ export const OTHER_FLAGS: ReadonlySet<string> = new Set([
 
 let help: Promise<string> | undefined;
 
-async function readHelp(): Promise<string> {
+async function readHelp(...args: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "relay/main.ts", "--help"],
+    args: ["run", "-A", "relay/main.ts", ...args],
     cwd: root,
     env: { NO_COLOR: "1" },
   }).output();
   const decoder = new TextDecoder();
-  if (!success) throw new Error(`--help failed: ${decoder.decode(stderr)}`);
+  if (!success) {
+    throw new Error(`${args.join(" ")} failed: ${decoder.decode(stderr)}`);
+  }
   return decoder.decode(stdout);
 }
 
 /** Returns the help that describes every option of the relay. */
 export function relayHelp(): Promise<string> {
-  return help ??= readHelp();
+  return help ??= Promise.all([readHelp("--help"), readHelp("help", "all")])
+    .then((texts) => texts.join("\n"));
 }
 
 /** Returns the flags that a text names, each once. */

@@ -5,15 +5,15 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { replay } from "../../relay/replay.ts";
-import { parsePacedEvents } from "../../src/sse/paced_events.ts";
-import { FakeClock } from "../../src/testing/fake_clock.ts";
+import { replay } from "../../../relay/commands/replay.ts";
+import { parsePacedEvents } from "../../../src/sse/paced_events.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import {
   messages,
   recordedRun,
   RecordingWorld,
-} from "../support/gateway/recorded_run.ts";
-import { within } from "../support/within.ts";
+} from "../../support/gateway/recorded_run.ts";
+import { within } from "../../support/within.ts";
 
 const windows = Deno.build.os === "windows";
 
@@ -267,7 +267,10 @@ Deno.test("replay says what is wrong", async () => {
 /** The program, as its task starts it. */
 function program(...args: string[]): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-read", "--no-prompt", "relay/replay.ts", ...args],
+    args: [
+      ...["run", "--allow-read", "--no-prompt", "relay/main.ts", "replay"],
+      ...args,
+    ],
     env: { NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",
@@ -279,7 +282,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 Deno.test("replay's program explains itself, and may only read", async () => {
   const { code, stdout, stderr } = await program("--help").output();
   assertEquals([code, text(stderr)], [0, ""]);
-  for (const flag of ["--speed NUMBER", "--raw", "--text", "--help"]) {
+  for (const flag of ["--speed NUMBER", "--raw", "--text"]) {
     assertStringIncludes(text(stdout), flag);
   }
   for (const line of text(stdout).split("\n")) assert(line.length <= 80, line);
@@ -299,7 +302,7 @@ Deno.test("replay's program prints a stream whole", async () => {
 Deno.test("replay's program answers what goes wrong by one line and status 1", async () => {
   const { code, stdout, stderr } = await program("no\nwhere").output();
   assertEquals([code, text(stdout)], [1, ""]);
-  assertMatch(text(stderr), /^replay: [^\n]+\n$/);
+  assertMatch(text(stderr), /^rivulet replay: [^\n]+\n$/);
 });
 
 Deno.test("replay's program ends quietly when nobody reads any more", async () => {

@@ -14,7 +14,7 @@ import {
   HostileConnectionError,
   HostileProvider,
   type HostileProviderOptions,
-} from "../../../src/testing/mod.ts";
+} from "../../src/testing/mod.ts";
 
 /** What is provided, and where. */
 export interface HostileServerOptions extends HostileProviderOptions {

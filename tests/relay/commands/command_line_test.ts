@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { within } from "../support/within.ts";
+import { within } from "../../support/within.ts";
 
 /** The longest that anything is waited for, in milliseconds. */
 const LIMIT = 20_000;
@@ -21,14 +21,6 @@ async function run(
   };
 }
 
-Deno.test("main explains itself", async () => {
-  const { code, stdout, stderr } = await run("--help");
-  assertEquals([code, stderr], [0, ""]);
-  for (const flag of ["--source NAME=URL", "--fixture NAME=PATH", "--port"]) {
-    assert(stdout.includes(flag), flag);
-  }
-});
-
 Deno.test("main answers what it cannot start with by one clear line and status 2", async (t) => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr;
@@ -42,7 +34,10 @@ Deno.test("main answers what it cannot start with by one clear line and status 2
   const busy = `http://127.0.0.1:${upstream.addr.port}/`;
   const table: [string, string[], RegExp][] = [
     ["an unknown flag", ["--nope"], /--nope.*--help/],
-    ["an argument", ["nope"], /argument 1/],
+    ["a word that is no command", ["nope"], /argument 1/],
+    ["a word that is like a command", ["tokne"], /did you mean token\?/],
+    ["a topic of which there is no help", ["help", "limit"], /mean limits\?/],
+    ["an argument", ["serve", "nope"], /argument 1/],
     ["a flag without its value", ["--port"], /--port/],
     ["a port that is no number", ["--port", "x"], /--port.*'x'/],
     ["a port that is none", ["--port", "65536"], /port/],

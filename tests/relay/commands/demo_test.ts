@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { isMissing } from "../support/tools.ts";
+import { isMissing } from "../../support/tools.ts";
 
 const windows = Deno.build.os === "windows"; // has no signals to stop a process by
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { banner } from "../../relay/banner.ts";
-import { commandOptions } from "../../relay/options/schema.ts";
+import { banner } from "../../../relay/commands/banner.ts";
+import { commandOptions } from "../../../relay/options/schema.ts";
 
 const ADDRESS = {
   hostname: "127.0.0.1",
@@ -16,15 +16,15 @@ function bannerOf(options: object): string {
 
 Deno.test("banner says who may do what", () => {
   const table: [object, string][] = [
-    [{}, "Only this machine can reach it: no key is configured."],
+    [{}, "Only this machine can reach the relay, as no key is configured."],
     [
       { rights: { insecureOpen: true }, host: "0.0.0.0" },
-      "Whoever reaches it may read and write every topic.",
+      "Everybody who reaches the relay can read and write every topic.",
     ],
     // A proxy on this machine may let others in.
     [
       { rights: { insecureOpen: true } },
-      "Whoever reaches it may read and write every topic.",
+      "Everybody who reaches the relay can read and write every topic.",
     ],
     [{ rights: { jwtKey: KEY } }, "Tokens are required."],
     [{ rights: { jwtKey: KEY, insecureOpen: true } }, "Tokens are required."],
@@ -49,7 +49,10 @@ Deno.test("banner says how to follow the first topic, with a token where one is 
     closed,
     "\n  curl -N --header 'Authorization: Bearer TOKEN' http://127.0.0.1:1/topics/demo\n",
   );
-  assertStringIncludes(closed, "deno task token --read demo --ttl 1h");
+  assertStringIncludes(
+    closed,
+    "deno run -A jsr:@rivulet/rivulet/cli token --read demo --ttl 1h",
+  );
   assert(!closed.includes(KEY));
   assert(!closed.includes("new WebSocket"));
 });

@@ -1,10 +1,10 @@
 // The relay runs with the smallest set of permissions that docs/production.md names: with
 // these it complains of nothing, and with any of them less it does not work.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type Door, doors } from "../support/relay/doors.ts";
-import { RelayCommand } from "../support/relay/relay_command.ts";
-import { JWT_KEY, mintToken } from "../support/rights/token.ts";
-import { until, within } from "../support/within.ts";
+import { type Door, doors } from "../../support/relay/doors.ts";
+import { RelayCommand } from "../../support/relay/relay_command.ts";
+import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
+import { until, within } from "../../support/within.ts";
 
 const LIMIT = 20_000;
 
@@ -321,7 +321,7 @@ Deno.test("A relay needs all of the permissions of its form", async (t) => {
 
 Deno.test("docs/production.md names the permissions that every relay needs", async () => {
   const page = await Deno.readTextFile(
-    new URL("../../docs/production.md", import.meta.url),
+    new URL("../../../docs/production.md", import.meta.url),
   );
   const needed = `--allow-env='${ENVIRONMENT.join()}'`;
   assert(

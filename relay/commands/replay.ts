@@ -1,52 +1,46 @@
-/**
- * Prints a recorded stream, as fast as it was: `deno task replay --help`.
- *
- * @module
- */
 import { readFile } from "node:fs/promises";
-import process from "node:process";
-import { parseArgs } from "node:util";
 import { z } from "zod";
-import { type Clock, systemClock } from "../src/fetch/clock.ts";
-import { messageOf } from "../src/fetch/message_of.ts";
-import { wait } from "../src/fetch/retry.ts";
-import type { ResponseEvent } from "../src/model/response_event.ts";
-import { type Wire, wires } from "../src/model/wires/wire.ts";
-import { type PacedEvents, parsePacedEvents } from "../src/sse/paced_events.ts";
-import { FlagError } from "./options/flag_error.ts";
-import { PacedWriter } from "./gateway/recording/paced_writer.ts";
-import { FixtureError } from "./sources/fixture.ts";
+import type { Clock } from "../../src/fetch/clock.ts";
+import { messageOf } from "../../src/fetch/message_of.ts";
+import { wait } from "../../src/fetch/retry.ts";
+import type { ResponseEvent } from "../../src/model/response_event.ts";
+import { type Wire, wires } from "../../src/model/wires/wire.ts";
+import {
+  type PacedEvents,
+  parsePacedEvents,
+} from "../../src/sse/paced_events.ts";
+import { type Command, FlagError, parseFlags } from "./command.ts";
+import { PacedWriter } from "../gateway/recording/paced_writer.ts";
+import { FixtureError } from "../sources/fixture.ts";
 
-/** Where a recording is printed. */
+/** The place that a recording is printed to. */
 export interface ReplayOutput {
   /** Prints text; resolves when there is room for more. */
   write(text: string): Promise<void>;
-  /** Where time comes from. */
+  /** The source of time. */
   readonly clock: Clock;
-  /** Ends it, with its reason. */
+  /** Ends the printing, with its reason. */
   readonly signal: AbortSignal;
 }
 
-/** The status for all that goes wrong. */
-const FAILED = 1;
+const HELP = `Prints a recorded stream at its pace.
 
-const HELP = `Prints a recorded stream, as fast as it was.
-
-Usage: deno task replay FILE [FLAG ...]
+Usage: rivulet replay FILE [FLAG ...]
 
   --speed NUMBER   2 is twice as fast, 0.5 half as fast, 0 at once; default 1
-  --raw            only what the provider sent: without the comments that keep
-                   the pace, and say how it ended
-  --text           only the text of a model's answer, of the Responses or the
-                   Chat Completions API
-  --help           this text
+  --raw            prints only the provider's events, without the comments that
+                   keep the pace and say how the stream ended
+  --text           prints only the text of a model's answer, of the Responses
+                   or the Chat Completions API
+
+Permissions, instead of -A:
+  --allow-read=FILE
 `;
 
 const FLAGS = {
   speed: { type: "string", default: "1" },
   raw: { type: "boolean", default: false },
   text: { type: "boolean", default: false },
-  help: { type: "boolean", default: false },
 } as const;
 
 /** What becomes of a recording when it is printed. */
@@ -57,9 +51,17 @@ interface Printer {
   end(): { readonly text: string; readonly error?: Error };
 }
 
+/** The command that prints a recording. */
+export const replayCommand: Command = {
+  help: HELP,
+  run: (args, { write, clock, outputClosed }) =>
+    replay(args, { write, clock, signal: outputClosed }),
+};
+
 /**
- * Does what a command line asks for.
+ * Prints a recording.
  *
+ * @param args The arguments after the command's name.
  * @throws {FlagError} If it asks for nothing that there is.
  * @throws {FixtureError} If the recording cannot be read, or is none.
  * @throws {ModelError} If the text of an answer was asked for that is not whole.
@@ -68,8 +70,10 @@ export async function replay(
   args: readonly string[],
   { write, clock, signal }: ReplayOutput,
 ): Promise<void> {
-  const { values: { speed, raw, text, help }, positionals } = parse(args);
-  if (help) return await write(HELP);
+  const { values: { speed, raw, text }, positionals } = parseFlags(args, {
+    options: FLAGS,
+    allowPositionals: true,
+  });
   const [path, ...others] = positionals;
   if (path === undefined || others.length > 0) {
     throw new FlagError(
@@ -104,21 +108,6 @@ export async function replay(
   const end = printer.end();
   if (end.text !== "") await write(end.text);
   if (end.error) throw end.error;
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: FLAGS,
-      allowPositionals: true,
-    });
-  } catch (cause) {
-    // The first sentence says what is wrong, the others how to quote arguments.
-    const [message] = messageOf(cause)
-      .split(". ");
-    throw new FlagError(`${message}: --help lists the flags`, { cause });
-  }
 }
 
 async function read(path: string, signal: AbortSignal): Promise<string> {
@@ -216,31 +205,4 @@ function wireOf(path: string, [first]: readonly PacedEvents[]): Wire {
     path,
     "expected a stream of the Responses or the Chat Completions API for --text",
   );
-}
-
-function isClosedPipe(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EPIPE";
-}
-
-if (import.meta.main) {
-  const { stdout } = process;
-  const closed = new AbortController();
-  stdout.on("error", (error) => closed.abort(error));
-  try {
-    await replay(process.argv.slice(2), {
-      write: (text) =>
-        new Promise((resolve, reject) => {
-          stdout.write(text, (error) => error ? reject(error) : resolve());
-        }),
-      clock: systemClock,
-      signal: closed.signal,
-    });
-    process.exit(0);
-  } catch (error) {
-    // Whoever was reading has seen enough.
-    if (isClosedPipe(error)) process.exit(0);
-    const message = messageOf(error);
-    console.error(`replay: ${message.replaceAll(/\s*\n\s*/g, " ")}`);
-    process.exit(FAILED);
-  }
 }

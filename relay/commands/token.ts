@@ -1,64 +1,57 @@
-/**
- * Makes a token for a relay: `deno task token --help`.
- *
- * @module
- */
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import process from "node:process";
-import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
-import { type Clock, systemClock } from "../src/fetch/clock.ts";
-import { messageOf } from "../src/fetch/message_of.ts";
-import { FlagError } from "./options/flag_error.ts";
-import { claims } from "./rights/tokens/claims.ts";
-import { KeyError } from "./rights/keys/verification_key.ts";
+import type { Clock } from "../../src/fetch/clock.ts";
+import { messageOf } from "../../src/fetch/message_of.ts";
+import { claims } from "../rights/tokens/claims.ts";
+import { KeyError } from "../rights/keys/verification_key.ts";
 import {
   parseSigningKey,
   type SigningKey,
-} from "./rights/keys/parse_signing_key.ts";
-import { MAX_TOKEN } from "./rights/tokens/token_authority.ts";
+} from "../rights/keys/parse_signing_key.ts";
+import { type Command, FlagError, parseFlags } from "./command.ts";
+import { MAX_TOKEN } from "../rights/tokens/token_authority.ts";
 
-/** What making a token takes besides what is asked for. */
+/** The surroundings of making a token. */
 export interface TokenContext {
   /** Returns a variable of the environment, if it is set. */
   environment(name: string): string | undefined;
-  /** Where time comes from. */
+  /** The source of time. */
   readonly clock: Clock;
 }
 
-/** The status for all that goes wrong. */
-const FAILED = 2;
-
 const KEY_VARIABLE = "RIVULET_JWT_KEY";
 
-const HELP = `Prints a token for a relay: who sends it may do what it says.
+const HELP = `Prints a token for a relay: its holder may do what it says.
 
-Usage: deno task token RIGHT ... [FLAG ...]
-       deno task token --new-key
+Usage: rivulet token RIGHT ... [FLAG ...]
+       rivulet token --new-key
 
-Rights, of topics by their names, in which * stands for any characters (one is
-needed, and each may be given any number of times):
-  --read PATTERN     to follow, and to read
-  --write PATTERN    to make, fill, end and delete; and to ask providers:
-                     --write 'run-*' where the relay names the topics
-  --cancel PATTERN   to cancel
-  --admin            to do everything, and to see /metrics
+Rights, of topics by their names, in which * stands for any characters. One is
+required, and each may be given any number of times:
+  --read PATTERN     subscribe to topics, and read them
+  --write PATTERN    create, fill, end and delete topics, and send requests to
+                     providers: --write 'run-*' if the relay names the topics
+  --cancel PATTERN   cancel topics
+  --admin            everything, and read /metrics
 
-What it is signed with:
-  --key SECRET       as the relay's --jwt-key; other users of the machine can
-                     see it here
-  --key-file FILE    a secret, or a private key (RSA, P-256 or Ed25519) as PEM
-                     or JWK, of which the relay has the public one
-  ${KEY_VARIABLE}    of the environment, where neither is given
+The key that signs it, which is one of:
+  --key SECRET       the secret of the relay's --jwt-key; other users of the
+                     machine can see a command line
+  --key-file FILE    a file with a secret, or with a private key (RSA, P-256 or
+                     Ed25519) as PEM or JWK whose public key the relay has
+  ${KEY_VARIABLE}    the environment variable, if there is neither flag
 
-And:
-  --ttl DURATION     how long it holds: 90s, 15m, 1h (default) or 30d
-  --sub NAME         who holds it: limits per token count all tokens of a name
-  --aud NAME         whom it is for, as the relay's --jwt-audience
-  --iss NAME         whom it is of, as the relay's --jwt-issuer
+Others:
+  --ttl DURATION     how long it is valid: 90s, 15m, 1h (default) or 30d
+  --sub NAME         its holder; limits per token count all tokens of a holder
+  --aud NAME         the relay's --jwt-audience
+  --iss NAME         the relay's --jwt-issuer
   --new-key          prints a new secret instead
-  --help             this text
+
+Permissions, instead of -A:
+  --allow-env=${KEY_VARIABLE}    unless there is --key, --key-file or --new-key
+  --allow-read=FILE              for --key-file
 `;
 
 const FLAGS = {
@@ -73,29 +66,33 @@ const FLAGS = {
   aud: { type: "string" },
   iss: { type: "string" },
   "new-key": { type: "boolean" },
-  help: { type: "boolean" },
 } as const;
 
-type Flags = ReturnType<typeof parse>;
+type Flags = ReturnType<typeof parseFlags<{ options: typeof FLAGS }>>["values"];
 
 const UNITS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
 
 /** In bytes. */
 const NEW_KEY = 32;
 
+/** The command that prints a token. */
+export const tokenCommand: Command = {
+  help: HELP,
+  run: async (args, system) => await system.write(await token(args, system)),
+};
+
 /**
- * Does what a command line asks for.
+ * Makes a token, or a key.
  *
- * @param args What comes after the program.
- * @returns What is to be printed.
+ * @param args The arguments after the command's name.
+ * @returns The text to print.
  * @throws {FlagError} If there can be no such token.
  */
 export async function token(
   args: readonly string[],
   { environment, clock }: TokenContext,
 ): Promise<string> {
-  const flags = parse(args);
-  if (flags.help) return HELP;
+  const { values: flags } = parseFlags(args, { options: FLAGS });
   if (flags["new-key"]) {
     // Without a dash, which could pass for the beginning of a flag.
     return `${randomBytes(NEW_KEY).toString("hex")}\n`;
@@ -121,17 +118,6 @@ export async function token(
     );
   }
   return `${made}\n`;
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: FLAGS }).values;
-  } catch (cause) {
-    // The first sentence says what is wrong, the others how to quote arguments.
-    const [message] = messageOf(cause)
-      .split(". ");
-    throw new FlagError(`${message}: --help lists the flags`, { cause });
-  }
 }
 
 function rightsOf({ read, write, cancel, admin }: Flags, exp: number): unknown {
@@ -192,19 +178,5 @@ async function read(path: string): Promise<string> {
   } catch (cause) {
     const reason = messageOf(cause);
     throw new FlagError(`--key-file: ${reason}`, { cause });
-  }
-}
-
-if (import.meta.main) {
-  try {
-    const text = await token(process.argv.slice(2), {
-      environment: (name) => process.env[name],
-      clock: systemClock,
-    });
-    process.stdout.write(text);
-  } catch (error) {
-    const message = messageOf(error);
-    console.error(`token: ${message.replaceAll(/\s*\n\s*/g, " ")}`);
-    process.exit(FAILED);
   }
 }

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, type KeyObject, verify } from "node:crypto";
-import { FlagError } from "../../relay/options/flag_error.ts";
-import { createAuthority } from "../../relay/rights/create_authority.ts";
-import { token } from "../../relay/token.ts";
-import { FakeClock } from "../../src/testing/fake_clock.ts";
-import { SECRET } from "../support/rights/signed_token.ts";
+import { FlagError } from "../../../relay/commands/command.ts";
+import { createAuthority } from "../../../relay/rights/create_authority.ts";
+import { token } from "../../../relay/commands/token.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { SECRET } from "../../support/rights/signed_token.ts";
 
 /** In seconds since the epoch. */
 const NOW = 1_700_000_000;
@@ -217,7 +217,7 @@ async function run(
   const output = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--no-prompt", "--allow-read"],
-      ...["--allow-env=RIVULET_JWT_KEY", "relay/token.ts", ...args],
+      ...["--allow-env=RIVULET_JWT_KEY", "relay/main.ts", "token", ...args],
     ],
     env: { NO_COLOR: "1", ...env },
   }).output();
@@ -256,6 +256,6 @@ Deno.test("token takes its key from the environment, and explains itself", async
 Deno.test("token says in one line what is wrong, with status 2", async () => {
   const { code, stdout, stderr } = await run(["--admin", "--key", "s3cret"]);
   assertEquals([code, stdout], [2, ""]);
-  assertMatch(stderr, /^token: --key: [^\n]+\n$/);
+  assertMatch(stderr, /^rivulet token: --key: [^\n]+\n$/);
   assert(!stderr.includes("s3cret"));
 });

@@ -1,18 +1,24 @@
-import type { CommandOptions } from "./options/schema.ts";
-import type { RelayAddress } from "./relay.ts";
+import type { CommandOptions } from "../options/schema.ts";
+import type { RelayAddress } from "../relay.ts";
+
+const CLI = "deno run -A jsr:@rivulet/rivulet/cli";
 
 const TOKEN_HEADER = "'Authorization: Bearer TOKEN'";
 
 /**
- * What the command line says when the relay listens: where its topics are, how
- * to try them, and who may.
+ * Writes the text that the command line prints when the relay listens: the URLs of
+ * its topics, commands to try them, and whether tokens are required.
+ *
+ * @param own A topic that is in no option.
  */
 export function banner(
   { url }: RelayAddress,
   options: CommandOptions,
+  own?: string,
 ): string {
   const topics = [...options.sources, ...options.fixtures]
     .map(({ name }) => name);
+  if (own !== undefined) topics.unshift(own);
   const { jwtKey, jwks, insecureOpen } = options.rights;
   const asksForTokens = jwtKey !== undefined || jwks !== undefined;
   const [first] = topics;
@@ -31,12 +37,12 @@ export function banner(
       `  key        ${key === undefined ? "the caller's" : "the relay's"}`,
     ]),
     "",
-    "Ctrl-C stops it; a second one does so at once.",
+    "Ctrl-C stops it; a second one stops it at once.",
     asksForTokens
       ? "Tokens are required."
       : insecureOpen
-      ? "Whoever reaches it may read and write every topic."
-      : "Only this machine can reach it: no key is configured.",
+      ? "Everybody who reaches the relay can read and write every topic."
+      : "Only this machine can reach the relay, as no key is configured.",
   ].join("\n");
 }
 
@@ -71,7 +77,7 @@ function tryWithToken(url: string, topic: string): readonly string[] {
   return [
     "",
     "Make a TOKEN, and try one of these:",
-    `  deno task token --read ${topic} --ttl 1h`,
+    `  ${CLI} token --read ${topic} --ttl 1h`,
     `  npx --yes wscat@6.1.0 --header ${TOKEN_HEADER} -c ${ws}/topics/${topic}`,
     `  websocat --header ${TOKEN_HEADER} ${ws}/topics/${topic}`,
     `  curl -N --header ${TOKEN_HEADER} ${url}/topics/${topic}`,

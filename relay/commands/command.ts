@@ -1,0 +1,47 @@
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { messageOf } from "../../src/fetch/message_of.ts";
+import type { System } from "./system.ts";
+
+/** A command of the command line, as its module has it. */
+export interface Command {
+  /** The text of `help COMMAND`. */
+  readonly help: string;
+  /**
+   * Runs the command to its end.
+   *
+   * @param args The arguments after the command's name.
+   */
+  run(args: readonly string[], system: System): Promise<void>;
+}
+
+/** A mistake in the flags of a command. */
+export class FlagError extends Error {
+  /** What happened, for programs. */
+  readonly code = "invalid_flag";
+
+  /** Names the flag, and what was expected. */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "FlagError";
+  }
+}
+
+/**
+ * Parses the arguments of a command.
+ *
+ * @param args The arguments after the command's name.
+ * @param config The flags, and whether there are arguments besides them.
+ * @throws {FlagError} If there is an unknown flag, or one lacks its value.
+ */
+export function parseFlags<const T extends ParseArgsConfig>(
+  args: readonly string[],
+  config: T,
+): ReturnType<typeof parseArgs<T & { args: string[] }>> {
+  try {
+    return parseArgs({ ...config, args: [...args] });
+  } catch (cause) {
+    // The first sentence says what is wrong, the others how to quote arguments.
+    const [message] = messageOf(cause).split(". ");
+    throw new FlagError(`${message}: --help lists the flags`, { cause });
+  }
+}

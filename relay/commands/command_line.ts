@@ -1,0 +1,106 @@
+import { messageOf } from "../../src/fetch/message_of.ts";
+import { redactText } from "../../src/fetch/secrets/redactor.ts";
+import { VERSION } from "../../src/version.ts";
+import { escapeInvisible } from "../logs/escape_invisible.ts";
+import { ConfigurationError } from "../options/configuration_error.ts";
+import { FlagError } from "./command.ts";
+import { commands, DEFAULT_COMMAND, findCommand } from "./commands.ts";
+import { helpOn, suggestion } from "./help.ts";
+import type { System } from "./system.ts";
+
+/** The status of a command line with a mistake, or of a relay that cannot start. */
+const CANNOT_START = 2;
+
+/** The status of any other failure. */
+const FAILED = 1;
+
+const HELP_FLAGS = ["--help", "-h"];
+
+/** The request of a command line. */
+type Request =
+  | { readonly kind: "help"; readonly word?: string }
+  | { readonly kind: "version" }
+  | {
+    readonly kind: "run";
+    readonly name: string;
+    readonly args: readonly string[];
+  };
+
+function read(args: readonly string[]): Request {
+  const [first] = args;
+  const isFlag = first?.startsWith("-") ?? true;
+  const help = args.findIndex((arg) => HELP_FLAGS.includes(arg));
+  if (help >= 0 || first === "help") {
+    const [word] = isFlag || first === "help"
+      ? args.slice(Math.max(help, 0) + 1)
+      : [first];
+    return { kind: "help", ...(word !== undefined && { word }) };
+  }
+  if (first === "--version") return { kind: "version" };
+  return first === undefined || isFlag
+    ? { kind: "run", name: DEFAULT_COMMAND, args }
+    : { kind: "run", name: first, args: args.slice(1) };
+}
+
+async function run(request: Request, system: System): Promise<void> {
+  switch (request.kind) {
+    case "help":
+      return await system.write(await helpOn(request.word));
+    case "version":
+      return await system.write(`rivulet ${VERSION}\n`);
+    case "run": {
+      const { name, args } = request;
+      const command = findCommand(name);
+      if (!command) {
+        throw new FlagError(
+          `argument 1: expected a command, or a flag such as --port 8787; ${
+            suggestion(name, [...Object.keys(commands), "help"])
+          }--help lists the commands`,
+        );
+      }
+      await (await command.load()).run(args, system);
+    }
+  }
+}
+
+/**
+ * Runs a command line to its end. Writes mistakes to stderr, a line each, without
+ * secrets.
+ *
+ * @param args The arguments after the program's name.
+ * @returns The status of the process: 0, 2 if the command could not start, or 1.
+ */
+export async function runCommandLine(
+  args: readonly string[],
+  system: System,
+): Promise<number> {
+  const request = read(args);
+  try {
+    await run(request, system);
+    return 0;
+  } catch (error) {
+    // Whoever was reading has seen enough.
+    if (isClosedPipe(error)) return 0;
+    const program =
+      request.kind === "run" && request.name !== DEFAULT_COMMAND &&
+        findCommand(request.name)
+        ? `rivulet ${request.name}`
+        : "rivulet";
+    const lines = problemsOf(error).map((problem) =>
+      `${program}: ${escapeInvisible(redactText(problem))}\n`
+    );
+    await system.writeError(new TextEncoder().encode(lines.join("")));
+    return error instanceof FlagError || error instanceof ConfigurationError
+      ? CANNOT_START
+      : FAILED;
+  }
+}
+
+function problemsOf(error: unknown): readonly string[] {
+  if (error instanceof ConfigurationError) return error.problems;
+  return [messageOf(error).replaceAll(/\s*\n\s*/g, " ")];
+}
+
+function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPIPE";
+}

@@ -1,0 +1,86 @@
+import { messageOf } from "../../src/fetch/message_of.ts";
+import type { LogFormat } from "../logs/log_format.ts";
+import { startLogging } from "../logs/logging.ts";
+import { ConfigurationError } from "../options/configuration_error.ts";
+import { help } from "../options/help.ts";
+import { readConfiguration } from "../options/read_configuration.ts";
+import type { CommandOptions } from "../options/schema.ts";
+import type { Relay, RelayAddress } from "../relay.ts";
+import type { Topic } from "../topics/topic.ts";
+import { banner } from "./banner.ts";
+import type { Command } from "./command.ts";
+import type { System } from "./system.ts";
+
+/** A topic that a command fills by itself. */
+export interface OwnTopic {
+  /** The topic's name. */
+  readonly name: string;
+  /** Fills the topic, until the signal aborts. */
+  fill(topic: Topic, signal: AbortSignal): Promise<void>;
+}
+
+/** The command that runs the relay. */
+export const serve: Command = {
+  help: help(),
+  run: (args, system) => runRelay(args, system),
+};
+
+/**
+ * Runs a relay until the process is told to stop.
+ *
+ * @param args The flags.
+ * @param own A topic that is filled besides those of the flags.
+ * @throws {ConfigurationError} If the relay cannot start.
+ */
+export async function runRelay(
+  args: readonly string[],
+  system: System,
+  own?: OwnTopic,
+): Promise<void> {
+  const command = await readConfiguration(args, system);
+  if (command.kind === "print") return await system.write(`${command.text}\n`);
+  const { drain, logLevel, logFormat, jwtKeyFile: _, ...options } =
+    command.options;
+  await using _logging = await startLogging({
+    level: logLevel,
+    format: formatOf(logFormat, system),
+    write: system.writeError,
+  });
+  // Loaded here: the help needs none of the permissions that a relay needs.
+  const { createRelay } = await import("../relay.ts");
+  const relay = createRelay(options);
+  const stopped = Promise.withResolvers<void>();
+  let signals = 0;
+  system.onStop(() => {
+    stopped.resolve();
+    if (++signals > 1) void relay.close();
+  });
+  const address = await listen(relay);
+  const filling = new AbortController();
+  const filled = own?.fill(relay.topics.create(own.name), filling.signal);
+  system.say(banner(address, command.options, own?.name));
+  await stopped.promise;
+  system.say("Stopping.");
+  await relay.drain(drain);
+  filling.abort();
+  await filled;
+}
+
+async function listen(relay: Relay): Promise<RelayAddress> {
+  try {
+    return await relay.listen();
+  } catch (cause) {
+    throw new ConfigurationError([
+      messageOf(cause).replaceAll(/\s*\n\s*/g, " "),
+    ], { cause });
+  }
+}
+
+function formatOf(
+  format: CommandOptions["logFormat"],
+  { isTerminal, hasColors }: System,
+): LogFormat {
+  return (format ?? (isTerminal ? "text" : "json")) === "json"
+    ? { kind: "json" }
+    : { kind: "text", colors: hasColors };
+}

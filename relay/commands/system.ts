@@ -1,0 +1,65 @@
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+
+/** The surroundings of a command. */
+export interface System {
+  /** The source of time. */
+  readonly clock: Clock;
+  /** Aborts when nobody reads stdout any more. */
+  readonly outputClosed: AbortSignal;
+  /** Whether stderr is a terminal. */
+  readonly isTerminal: boolean;
+  /** Whether stderr shows colors. */
+  readonly hasColors: boolean;
+  /** Returns a variable of the environment, if it is set. */
+  environment(name: string): string | undefined;
+  /** Reads a file; rejects if it cannot. */
+  readBytes(path: string): Promise<Uint8Array>;
+  /** Reads a text file; rejects if it cannot. */
+  readText(path: string): Promise<string>;
+  /** Writes to stdout; resolves when there is room for more, rejects if nobody reads. */
+  write(text: string): Promise<void>;
+  /** Writes a line to stdout, whether anybody reads it or not. */
+  say(line: string): void;
+  /** Writes to stderr; never blocks the process, however slowly stderr is read. */
+  writeError(bytes: Uint8Array): Promise<void>;
+  /** Calls a listener at each SIGINT and SIGTERM. */
+  onStop(listener: () => void): void;
+}
+
+/** `process.stderr` would block the process while nobody reads a pipe. */
+async function writeError(bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) {
+    rest = rest.subarray(await Deno.stderr.write(rest));
+  }
+}
+
+/** Returns the process as the surroundings; every use of `Deno` by the command line is here. */
+export function createSystem(): System {
+  const { stdout } = process;
+  const closed = new AbortController();
+  stdout.on("error", (error) => closed.abort(error));
+  const write = (text: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      stdout.write(text, (error) => error ? reject(error) : resolve());
+    });
+  const isTerminal = Deno.stderr.isTerminal();
+  return {
+    clock: systemClock,
+    outputClosed: closed.signal,
+    isTerminal,
+    hasColors: isTerminal && !Deno.noColor,
+    environment: (name) => process.env[name],
+    readBytes: (path) => readFile(path),
+    readText: (path) => readFile(path, "utf8"),
+    write,
+    say: (line) => void write(`${line}\n`).catch(() => {}),
+    writeError,
+    onStop(listener) {
+      for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        process.on(signal, listener);
+      }
+    },
+  };
+}
