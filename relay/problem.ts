@@ -1,12 +1,12 @@
 import { STATUS_CODE, STATUS_TEXT, type StatusCode } from "@std/http/status";
 
-/** A refusal, as it is told to whoever asked (RFC 9457). */
+/** A refusal, as the caller gets it (RFC 9457). */
 export class Problem extends Error {
   /** The HTTP status. */
   readonly status: StatusCode;
-  /** What is wrong, for programs. */
+  /** The code of the refusal, for programs. */
   readonly code: string;
-  /** What else there is to know. */
+  /** Further fields of the body. */
   readonly facts: Readonly<Record<string, unknown>>;
 
   /** The headers that say what a program needs of it. */

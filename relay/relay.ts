@@ -19,7 +19,7 @@ import { MemoryLog } from "./stores/memory_log.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 
 /**
- * Where a relay can be reached.
+ * The address of a relay that listens.
  *
  * @example The address of a port that was free
  * ```ts
@@ -110,7 +110,7 @@ export interface Relay extends AsyncDisposable {
  * ```
  */
 export class RelayStartError extends Error {
-  /** What cannot be had, for programs. */
+  /** The code of the error, for programs. */
   readonly code: "source_failed" | "listen_failed";
 
   /** Says what cannot be had, and why. */
@@ -146,7 +146,7 @@ const PROVIDER_RETRY = completeRetryPolicy({
  * ```
  */
 export class RelayOptionsError extends TypeError {
-  /** What happened, for programs. */
+  /** The code of the error, for programs. */
   readonly code = "invalid_options";
 
   /** Names each option that is wrong, and what was expected. */

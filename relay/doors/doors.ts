@@ -32,13 +32,13 @@ export interface DoorsOptions {
   readonly origins: readonly string[];
   /** Addresses of proxies whose `X-Forwarded-For` is trusted. */
   readonly trustedProxies: readonly string[];
-  /** What callers may do, and how they say who they are. */
+  /** Options of rights. */
   readonly rights: {
     readonly allowQueryToken: boolean;
     readonly insecureOpen: boolean;
     readonly publicMetrics: boolean;
   };
-  /** What a client may cost. */
+  /** Limits on what a client may cost. */
   readonly limits:
     & Omit<HttpServerOptions, "addresses" | "refused">
     & Pick<
@@ -48,7 +48,7 @@ export interface DoorsOptions {
       | "maxMessageRate"
       | "maxMessageBytesRate"
     >;
-  /** How subscribers are served. */
+  /** Options of delivery. */
   readonly delivery: {
     readonly heartbeat: number;
     readonly slowTimeout: number;
@@ -59,7 +59,7 @@ export interface DoorsOptions {
   readonly clock: Clock;
 }
 
-/** What the doors lead to. */
+/** The rooms that the doors lead to. */
 export interface DoorsContext extends
   Pick<
     EndpointContext,
@@ -79,7 +79,7 @@ export interface DoorsContext extends
   };
 }
 
-/** How long peers have to close in their turn, in milliseconds. */
+/** The time that peers have to close in their turn, in milliseconds. */
 const CLOSE_GRACE = 2_000;
 
 /** The ways into a relay: its HTTP server, and what stands behind that. */

@@ -20,7 +20,7 @@ export interface Guest {
  * Returns how long ago something was, for logs: in seconds, to the millisecond.
  *
  * @param start When it was, in milliseconds since the epoch.
- * @param clock Where time comes from.
+ * @param clock The source of time.
  */
 export function secondsSince(start: number, clock: Clock): number {
   return Math.round(clock.now() - start) / 1_000;
@@ -52,11 +52,11 @@ export class Draining {
   }
 }
 
-/** How guests are sent away. */
+/** Options of {@linkcode drain}. */
 export interface DrainOptions {
   /** Over how long, in milliseconds. */
   readonly duration: number;
-  /** Where time comes from. */
+  /** The source of time. */
   readonly clock: Clock;
   /** Ends it early. */
   readonly signal: AbortSignal;

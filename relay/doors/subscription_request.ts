@@ -15,7 +15,7 @@ interface Parameter {
   readonly schema: z.ZodType;
   /** Turns the text in a query into such a value; text that is none stays text. */
   readonly fromText: (text: string) => unknown;
-  /** What is expected, in words. */
+  /** The expected value, in words. */
   readonly expected: string;
   /** The code of a refusal; in a message every refusal is `invalid_message`. */
   readonly code: string;

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import ipaddr from "ipaddr.js";
 
-/** Whose address a request is. */
+/** The address of a client. */
 export interface ClientAddress {
   /** The address, in the one way there is to write it; empty if it is not known. */
   readonly address: string;
   /**
-   * What is counted as one client: the address, and of IPv6 the /64 that it is
+   * The name of the client for limits: the address, and of IPv6 the /64 that it is
    * in, as whoever has one of its addresses has them all.
    */
   readonly network: string;
@@ -17,7 +17,7 @@ type Range = [Address, number];
 
 const UNKNOWN: ClientAddress = { address: "", network: "" };
 
-/** What an IPv4 address has in front of it as an IPv6 address, in bits. */
+/** The bits before an IPv4 address that is written as an IPv6 address. */
 const MAPPED = 96;
 
 /** `1.2.3.4:5678`, as some proxies write it. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import { RateLimit } from "./rate_limit.ts";
 
-/** How often those are forgotten who have taken nothing for a while, in milliseconds. */
+/** The interval at which clients with a full bucket are forgotten, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
 
 /** A {@linkcode RateLimit} for each client that has taken something lately. */
@@ -23,7 +23,7 @@ export class ClientRates {
     this.#sweptAt = clock.now();
   }
 
-  /** How many clients are remembered. */
+  /** The number of clients that are remembered. */
   get size(): number {
     return this.#limits.size;
   }
@@ -44,7 +44,7 @@ export class ClientRates {
     return limit.take(count);
   }
 
-  /** Who has a full bucket again need not be remembered. */
+  /** Forgets clients whose bucket is full again. */
   #sweep(): void {
     const now = this.#clock.now();
     if (now - this.#sweptAt < SWEEP_INTERVAL) return;

@@ -1,7 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
 
-/** How many connections there may be. */
+/** Limits on the number of connections. */
 export interface ConnectionLimitsOptions {
   /** The most in all. */
   readonly maxConnections: number;
@@ -23,12 +23,12 @@ export class ConnectionLimits {
     this.#options = options;
   }
 
-  /** How many connections there are. */
+  /** The number of connections. */
   get all(): number {
     return this.#all;
   }
 
-  /** How many networks have one. */
+  /** The number of networks that have a connection. */
   get networks(): number {
     return this.#ofNetwork.size;
   }

@@ -4,8 +4,8 @@ import type { Clock } from "../../src/fetch/clock.ts";
 const EPSILON = 1e-6;
 
 /**
- * How much may be taken over time: a bucket that holds what may be taken in one
- * second, and is filled up at an even pace. It needs no timer.
+ * A limit on a rate: a bucket that holds what may be taken in one second, and is
+ * filled up at an even pace. It needs no timer.
  */
 export class RateLimit {
   readonly #rate: number;
@@ -17,7 +17,7 @@ export class RateLimit {
    * Makes a full bucket.
    *
    * @param rate How much may be taken in a second, on average.
-   * @param clock Where time comes from.
+   * @param clock The source of time.
    */
   constructor(rate: number, clock: Clock) {
     this.#rate = rate;
@@ -66,17 +66,17 @@ export class RateLimit {
   }
 }
 
-/** How much a client may say. */
+/** Limits on the messages of a client. */
 export interface MessageRatesOptions {
   /** The most messages in a second, on average. */
   readonly maxMessageRate: number;
   /** The most bytes of them. */
   readonly maxMessageBytesRate: number;
-  /** Where time comes from. */
+  /** The source of time. */
   readonly clock: Clock;
 }
 
-/** What one client says, counted by messages and by their bytes. */
+/** The rates of one client: of its messages, and of their bytes. */
 export class MessageRates {
   readonly #messages: RateLimit;
   readonly #bytes: RateLimit;

@@ -18,7 +18,7 @@ export class UpstreamSlots {
     this.#maximum = maximum;
   }
 
-  /** How many are taken. */
+  /** The number of slots that are taken. */
   get taken(): number {
     return this.#taken;
   }

@@ -3,7 +3,7 @@ import type { Call } from "./entrance.ts";
 import { TopicReader, type TopicReaderContext } from "./topics/topic_reader.ts";
 import { TopicWriter, type TopicWriterContext } from "./topics/topic_writer.ts";
 
-/** What the endpoints work on. */
+/** The context of the endpoints. */
 export interface EndpointContext
   extends TopicReaderContext, TopicWriterContext {
   /** Whether the relay's figures are for everybody. */
@@ -17,7 +17,7 @@ export interface EndpointContext
   };
 }
 
-/** What a caller has to have: a right, for the topic that the path names. */
+/** A requirement on the caller. A right is for the topic that the path names. */
 export type Needs = "nothing" | "token" | "admin" | Right;
 
 /** One verb at one path. */
@@ -26,7 +26,7 @@ export interface Endpoint {
   readonly path: string;
   /** The method. */
   readonly method: string;
-  /** What the caller has to have. */
+  /** The requirement on the caller. */
   readonly needs: Needs;
   /** Answers a call that may be answered. */
   answer(call: Call, topic: string): Response | Promise<Response>;

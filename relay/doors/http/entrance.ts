@@ -21,15 +21,15 @@ import {
 import { applyCors } from "./origins/apply_cors.ts";
 import type { Origins } from "./origins/origins.ts";
 
-/** What letting callers in takes. */
+/** The context of the entrance. */
 export interface EntranceContext {
-  /** Says what the holder of a token may do. */
+  /** Returns the rights of a token's holder. */
   readonly authority: Authority;
   /** Whether a token may come in a URL. */
   readonly allowQueryToken: boolean;
-  /** Which web pages may ask. */
+  /** Decides which web pages may use the relay. */
   readonly origins: Origins;
-  /** Whose address a request is. */
+  /** Finds the address of a request's client. */
   readonly addresses: ClientAddresses;
   /** Counts a refusal, by its code. */
   refused(code: string): void;
@@ -45,7 +45,7 @@ export interface Call {
   readonly headers: Headers;
   /** The response, for an answer that is written as it comes. */
   readonly response: ServerResponse;
-  /** What the caller may do. */
+  /** The rights of the caller. */
   readonly access: Access;
   /** The address of the caller. */
   readonly address: string;
@@ -53,12 +53,12 @@ export interface Call {
   readonly client: string;
 }
 
-/** Where a call goes: to the relay itself, or to a provider behind it. */
+/** The destination of a call: the relay itself, or a provider behind it. */
 export type CallDoor = "http" | "gateway";
 
 const logger = getLogger(["rivulet", "relay", "http"]);
 
-/** Says of each request who has made it, and lets pass who may. */
+/** Identifies the caller of each request, and lets in the callers that may use the relay. */
 export class Entrance {
   readonly #context: EntranceContext;
 
@@ -68,7 +68,7 @@ export class Entrance {
   }
 
   /**
-   * Looks at which page a request is of; to be called before all else.
+   * Checks the web page that sends a request; to be called before all else.
    *
    * @param response Not yet begun: what the browser has to be told is added to it.
    * @returns The whole answer, where a browser has only asked whether its page may ask.
@@ -78,13 +78,13 @@ export class Entrance {
     return applyCors(response, this.#context.origins);
   }
 
-  /** Lets a request pass for which nobody needs a token. */
+  /** Lets in a request that needs no token. */
   open(request: Request, response: ServerResponse): Call {
     return this.#call(request, response, FULL_ACCESS, undefined);
   }
 
   /**
-   * Lets pass who has a token, where one is needed.
+   * Lets in a caller with a token, if the relay asks for one.
    *
    * @throws {Problem} 400, 401 or 503 if there is none that is good; by rejecting.
    */

@@ -3,10 +3,10 @@ import { STATUS_TEXT } from "@std/http/status";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import type { Problem } from "../../problem.ts";
 
-/** How long a peer has to take its answer, in milliseconds. */
+/** The time that a peer has to read its answer, in milliseconds. */
 const LINGER = 1_000;
 
-/** How many peers at a time are given that: with more, it is no longer worth it. */
+/** The most peers that are given that time at once; more are cut. */
 const MAX_LINGERING = 256;
 
 const encoder = new TextEncoder();

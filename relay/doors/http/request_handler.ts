@@ -14,7 +14,7 @@ import type { Entrance } from "./entrance.ts";
 import { problemOf } from "./problem_of.ts";
 import type { HttpServerHandlers } from "./server.ts";
 
-/** What answering requests takes. */
+/** The context of the request handler. */
 export interface RequestHandlerContext extends EndpointContext {
   /** Says who has made a request. */
   readonly entrance: Entrance;

@@ -2,14 +2,14 @@ import type { IncomingMessage } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
 
-/** The most headers of a request: more are no program's that means well. */
+/** The most headers of a request: no well-behaved program sends more. */
 const MAX_HEADERS = 200;
 
-/** How much of a head is taken, and how fast it has to come. */
+/** Limits on the head of a request. */
 export interface HeadLimits {
   /** The largest head of a request, in bytes. */
   readonly maxHead: number;
-  /** How long the head of a request may take, in milliseconds; up to a second more. */
+  /** The longest time for the head of a request, in milliseconds; it may take up to a second more. */
   readonly headTimeout: number;
 }
 

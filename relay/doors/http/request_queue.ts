@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** How many requests may wait for the answers to those before them. */
+/** The most requests that may wait for the answers before them. */
 const MAX_WAITING = 32;
 
 /** Answers one request. */

@@ -24,7 +24,7 @@ import {
   type TcpConnectionsOptions,
 } from "./tcp_connections.ts";
 
-/** What the server hands requests to. */
+/** The handlers that the server calls. */
 export interface HttpServerHandlers {
   /** Answers one request; `response` is for an answer that is written as it comes. */
   request(request: Request, response: ServerResponse): Promise<Response>;
@@ -39,15 +39,15 @@ export interface HttpServerHandlers {
   refused?(problem: Problem, address: string): void;
 }
 
-/** What the server takes of its peers, and says whose they are. */
+/** The limits of the server, and what identifies its peers. */
 export interface HttpServerOptions extends HeadLimits, TcpConnectionsOptions {
-  /** How long a connection is kept on which nothing is asked, in milliseconds; up to a second more. */
+  /** The time for which an idle connection is kept, in milliseconds; it may be up to a second more. */
   readonly idleTimeout: number;
-  /** Where connections are left that are to go. */
+  /** Takes over connections that are refused. */
   readonly refused: RefusedSockets;
 }
 
-/** Where a server listens. */
+/** The address on which a server listens. */
 export interface Address {
   /** The address of the interface. */
   readonly hostname: string;
@@ -55,7 +55,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** How often timeouts are looked after, in milliseconds: what they may take longer. */
+/** The interval at which timeouts are checked, in milliseconds: they may take that much longer. */
 const CHECK_INTERVAL = 1_000;
 
 const logger = getLogger(["rivulet", "relay", "http"]);

@@ -11,15 +11,15 @@ import { type AnswerRequest, RequestQueue } from "./request_queue.ts";
 
 /** A TCP connection that was taken. */
 export interface TcpConnection {
-  /** What was asked on it. */
+  /** The requests on the connection. */
   readonly requests: RequestQueue;
-  /** Whether that was anything. */
+  /** Whether there was a request. */
   isUsed: boolean;
 }
 
-/** How many connections are taken, and whose they are. */
+/** The limits on connections, and what identifies their clients. */
 export interface TcpConnectionsOptions extends ConnectionLimitsOptions {
-  /** Says whose address a request is. */
+  /** Finds the address of a request's client. */
   readonly addresses: ClientAddresses;
 }
 

@@ -8,9 +8,9 @@ import {
   type StreamRequest,
 } from "./session.ts";
 
-/** What the door of event streams works with. */
+/** The context of the door of event streams. */
 export interface EventStreamDoorContext extends StreamContext {
-  /** What is delivered through this door. */
+  /** The counts of what is delivered through this door. */
   readonly counts: DeliveryCounts;
 }
 

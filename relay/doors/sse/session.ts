@@ -34,17 +34,17 @@ export interface StreamRequest {
   readonly expires: number;
 }
 
-/** What every event stream shares. */
+/** The context that every event stream shares. */
 export interface StreamContext {
   /** Wakes subscriptions that wait. */
   readonly pump: Pump;
   /** Signs of life. */
   readonly heartbeat: Watch;
-  /** What becomes of slow subscribers. Default: nothing. */
+  /** The treatment of slow subscribers. Default: none. */
   readonly slow?: SlowReaders | undefined;
   /** Ends streams whose tokens expire. */
   readonly expiries: Expiries;
-  /** Where time comes from. */
+  /** The source of time. */
   readonly clock: Clock;
 }
 
@@ -70,7 +70,7 @@ export class EventStreamSession
    *
    * @param request The reader, and what it reads.
    * @param frames The events in the format of the request.
-   * @param context What every event stream shares.
+   * @param context The context that every event stream shares.
    */
   constructor(
     { response, topic, after, raw, address, expires }: StreamRequest,

@@ -37,13 +37,13 @@ const clientMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("heartbeat"), time: z.number().optional() }),
 ]);
 
-/** What a subscriber may say (PROTOCOL.md, section 2). */
+/** A message of a client (PROTOCOL.md, section 2). */
 export type ClientMessage = z.infer<typeof clientMessage>;
 
-/** What a client wants to add to a topic. */
+/** A publication: events that a client adds to a topic. */
 export type PublishRequest = Omit<z.infer<typeof publishMessage>, "type">;
 
-/** What came of reading a client's message. */
+/** The result of reading a client's message. */
 export type ClientMessageResult =
   | { readonly kind: "message"; readonly message: ClientMessage }
   /** It is no message at all: the connection cannot be trusted any further. */

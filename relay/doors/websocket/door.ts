@@ -26,7 +26,7 @@ const SUBPROTOCOL = "rivulet.v1";
 
 const TOPIC_PATH = /^\/topics\/([^/]+)$/;
 
-/** What an upgrade asks for: topics that messages will name, or one. */
+/** The target of an upgrade: topics that messages will name, or one topic. */
 type Target =
   | { readonly kind: "many" }
   | { readonly kind: "one"; readonly request: SubscribeRequest };
@@ -61,14 +61,14 @@ function targetOf(request: IncomingMessage): Target {
 /** One for all sockets. */
 function ignore(): void {}
 
-/** What the door of WebSockets works with. */
+/** The context of the door of WebSockets. */
 export interface WebSocketDoorContext
   extends Omit<SessionContext, "frames" | "mergedFrames"> {
-  /** What is delivered through this door. */
+  /** The counts of what is delivered through this door. */
   readonly counts: DeliveryCounts;
-  /** Says who asks. */
+  /** Identifies callers. */
   readonly entrance: Entrance;
-  /** Where connections are left that are to go. */
+  /** Takes over connections that are refused. */
   readonly refusedSockets: RefusedSockets;
   /** Refuses new subscribers while the relay is drained. */
   readonly draining: Draining;

@@ -9,7 +9,7 @@ import type { Publisher } from "../../sources/publish.ts";
 import type { TopicRegistry } from "../../topics/registry.ts";
 import type { Closing } from "./close_codes.ts";
 
-/** What every WebSocket session shares. */
+/** The context that every WebSocket session shares. */
 export interface SessionContext extends MessageRatesOptions {
   /** The topics. */
   readonly topics: TopicRegistry;
@@ -21,7 +21,7 @@ export interface SessionContext extends MessageRatesOptions {
   readonly mergedFrames: FrameCache;
   /** Signs of life, to the peers and of them. */
   readonly heartbeat: Watch;
-  /** What becomes of slow subscribers. Default: nothing. */
+  /** The treatment of slow subscribers. Default: none. */
   readonly slow?: SlowReaders | undefined;
   /** The most subscriptions of one session. */
   readonly maxSubscriptions: number;
@@ -33,7 +33,7 @@ export interface SessionContext extends MessageRatesOptions {
   refused(code: string): void;
   /** Tells sessions whose tokens expire. */
   readonly expiries: Expiries;
-  /** Says what the holder of a new token may do. */
+  /** Returns the rights of a new token's holder. */
   readonly authority: Authority;
   /** Adds what peers publish. */
   readonly publisher: Publisher;
@@ -41,7 +41,7 @@ export interface SessionContext extends MessageRatesOptions {
 
 /** The caller at the other end of a WebSocket. */
 export interface WebSocketCaller {
-  /** What the caller may do. */
+  /** The rights of the caller. */
   readonly access: Access;
   /** The address of the caller. */
   readonly address: string;
@@ -49,7 +49,7 @@ export interface WebSocketCaller {
   readonly network: string;
 }
 
-/** What else an `error` message says. */
+/** Further fields of an `error` message. */
 export interface RefusalFacts {
   /** The id of the publication that is refused. */
   readonly id?: string | undefined;
@@ -59,9 +59,9 @@ export interface RefusalFacts {
 
 /** A WebSocket session, as the modules that serve its messages see it. */
 export interface WebSocketPeer extends WebSocketCaller {
-  /** What every session shares. */
+  /** The context that every session shares. */
   readonly context: SessionContext;
-  /** What the peer follows. */
+  /** The subscriptions of the peer. */
   readonly subscriber: Subscriber;
   /** The topic in the URL of the socket: the session ends with it. */
   readonly ownTopic: string | undefined;

@@ -50,9 +50,10 @@ const logger = getLogger(["rivulet", "relay", "websocket"]);
 /**
  * One WebSocket peer (PROTOCOL.md, section 2): its socket, and whether it lives.
  *
- * What its messages do stands in modules of functions, and the session is itself
- * what its subscriber writes to and tells, and what is watched: an object with
- * functions of its own for each would cost an idle connection 1 KB.
+ * Modules of functions do what its messages ask for. The session is itself the
+ * sink of its subscriber, the listener to its events, and what is watched:
+ * separate objects, with functions of their own, would cost an idle connection
+ * 1 KB.
  */
 export class WebSocketSession
   implements WebSocketPeer, Guest, Sink, SubscriberEvents, Watched, Expiring {

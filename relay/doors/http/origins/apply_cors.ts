@@ -5,7 +5,7 @@ import type { Origins } from "./origins.ts";
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
 /**
- * What a page may read of an answer. A star stands for all that a provider may
+ * The headers of an answer that a page may read. A star stands for all that a provider may
  * say, and for nothing where the page has sent credentials: those are told what
  * is the relay's own.
  */

@@ -11,7 +11,7 @@ export type OriginPattern =
 
 /** An entry that means no origin. */
 export class OriginPatternError extends TypeError {
-  /** What happened, for programs. */
+  /** The code of the error, for programs. */
   readonly code = "invalid_origin";
 
   /** Names the entry. */

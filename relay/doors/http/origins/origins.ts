@@ -3,19 +3,19 @@ import { Problem } from "../../../problem.ts";
 import { type OriginPattern, parseOriginPattern } from "./origin_pattern.ts";
 import { parseWebOrigin, type WebOrigin } from "./web_origin.ts";
 
-/** What a request says of the page that makes it. */
+/** The headers in which a request describes the page that makes it. */
 export interface OriginHeaders {
-  /** Where it goes. */
+  /** The host that the request is for. */
   readonly host?: string | undefined;
-  /** Where the page is from. Left out by other programs, and by pages that ask their own host for something. */
+  /** The origin of the page. Programs without a page leave it out, and pages may when they ask their own host. */
   readonly origin?: string | undefined;
-  /** What the browser thinks of the two (Fetch Metadata). */
+  /** The relation of the two, as the browser sees it (Fetch Metadata). */
   readonly "sec-fetch-site"?: string | string[] | undefined;
-  /** What the page wants it for. */
+  /** The use that the page has for the answer. */
   readonly "sec-fetch-dest"?: string | string[] | undefined;
 }
 
-/** Whose request may be answered, and what a browser has to be told for it. */
+/** The reason why a request may be answered: it decides the CORS headers. */
 export type OriginVerdict =
   /** Of no page of another origin. */
   | { readonly kind: "none" }
@@ -30,7 +30,7 @@ export type OriginVerdict =
   /** Of a page, as all of them may ask. */
   | { readonly kind: "any" };
 
-/** How requests are looked at. */
+/** The way in which requests are checked. */
 export interface OriginsOptions {
   /**
    * Whether anybody is answered who reaches the relay, which only this machine
@@ -66,7 +66,7 @@ export class Origins {
    *
    * @param allowed Origins besides the relay's own: `https://app.example.com`,
    * `https://*.example.com`, `null`, or `*` for all.
-   * @param options How requests are looked at.
+   * @param options The way in which requests are checked.
    * @throws {OriginPatternError} If an entry means no origin.
    */
   constructor(allowed: readonly string[], { isLocal }: OriginsOptions) {

@@ -1,4 +1,4 @@
-/** Where a page is from (RFC 6454), in the one way to write it. */
+/** The origin of a web page (RFC 6454), in its one normal form. */
 export interface WebOrigin {
   /** Mostly `http` or `https`; an application's pages may have another. */
   readonly scheme: string;
@@ -13,7 +13,7 @@ export interface WebOrigin {
 /** Nothing that a URL may have besides, nor what its parser would leave out or decode. */
 const FORM = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\%*]+$/;
 
-/** What URLs of no page begin with. */
+/** The schemes that no page is loaded from. */
 const NO_PAGE = /^(?:ftp|file|wss?):/;
 
 const ADDRESS = /^(?:\[.*\]|[0-9]+(?:\.[0-9]+){3})$/;

@@ -9,7 +9,7 @@ import {
 } from "../../../sources/source_reconnect.ts";
 import type { SourceSpec } from "../../../sources/sources.ts";
 
-/** Who may make a topic may still not have the relay beat on its upstream; in milliseconds. */
+/** The shortest `minTimeout` that a request may ask for, in milliseconds: it must not make the relay hammer an upstream. */
 const MIN_TIMEOUT = 100;
 
 /** Of a URL, in UTF-16 code units: as much as servers commonly take. */

@@ -5,27 +5,27 @@ import type {
   UpstreamState,
 } from "../../../topics/topic.ts";
 
-/** What is told of a topic. */
+/** A description of a topic. */
 export interface TopicDescription {
   /** Its name. */
   readonly name: string;
-  /** Where it is in its life. */
+  /** The state of the topic. */
   readonly state: TopicState["kind"];
   /** Its log. */
   readonly epoch: string;
   /** The offset that the next event will have. */
   readonly next: number;
-  /** How many subscriptions follow it. */
+  /** The number of subscriptions that follow the topic. */
   readonly subscribers: number;
-  /** What fills it, in words; `null` for nothing but requests. */
+  /** The source that fills the topic, in words; `null` if only requests do. */
   readonly source: string | null;
-  /** How its upstream is, while something is to come of one. */
+  /** The state of its upstream, while events may still come from one. */
   readonly upstream: UpstreamState | undefined;
-  /** How it ended, if it has. */
+  /** The end of the topic, if it has ended. */
   readonly end: TopicEnd | undefined;
 }
 
-/** How the upstream of a topic is; a source whose first connection held has told nothing else. */
+/** Returns the state of a topic's upstream. A source whose first connection holds has told none. */
 function upstreamOf(
   { source, state, upstream }: Topic,
 ): UpstreamState | undefined {

@@ -13,7 +13,7 @@ import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
 import type { Call } from "../entrance.ts";
 import { describeTopic } from "./describe_topic.ts";
 
-/** What reading topics takes. */
+/** The context of the topic reader. */
 export interface TopicReaderContext {
   /** The topics. */
   readonly topics: TopicRegistry;
@@ -27,11 +27,11 @@ export interface TopicReaderContext {
 
 const PAGE: ReadBudget = { events: MAX_PAGE, bytes: 1024 * 1024 };
 
-/** Answers those who want to know of topics, and of what is in them (PROTOCOL.md, sections 3 and 4). */
+/** Answers requests about topics and their events (PROTOCOL.md, sections 3 and 4). */
 export class TopicReader {
   readonly #context: TopicReaderContext;
 
-  /** Makes a reader of topics. */
+  /** Makes a topic reader. */
   constructor(context: TopicReaderContext) {
     this.#context = context;
   }
@@ -61,7 +61,7 @@ export class TopicReader {
     }
   }
 
-  /** Tells how a topic is, in headers. */
+  /** Describes a topic, in headers. */
   head(_call: Call, name: string): Response {
     const { epoch, next, state, upstream, end } = describeTopic(
       this.#known(name),

@@ -17,17 +17,17 @@ import { checkSource, putBody } from "./check_source.ts";
 import { describeTopic } from "./describe_topic.ts";
 import { readJsonBody } from "./request_body.ts";
 
-/** What changing topics takes. */
+/** The context of the topic writer. */
 export interface TopicWriterContext {
   /** The topics. */
   readonly topics: TopicRegistry;
-  /** What fills them from elsewhere. */
+  /** The sources that fill topics from elsewhere. */
   readonly sources: Sources;
-  /** What fills them by `POST`. */
+  /** The publisher that fills topics by `POST`. */
   readonly publisher: Publisher;
-  /** How much of a body is taken, and how fast it has to come. */
+  /** The limits on the size and the pace of a body. */
   readonly bodyLimits: BodyLimits;
-  /** From where topics may be filled that are made by request. */
+  /** The URLs that a requested source may have. */
   readonly sourcePolicy: SourcePolicy;
 }
 
@@ -45,11 +45,11 @@ const endBody = z.strictObject({
 
 const cancelBody = endBody.pick({ reason: true });
 
-/** Answers those who make, fill, end and delete topics (PROTOCOL.md, section 4). */
+/** Answers requests that make, fill, end and delete topics (PROTOCOL.md, section 4). */
 export class TopicWriter {
   readonly #context: TopicWriterContext;
 
-  /** Makes a writer of topics. */
+  /** Makes a topic writer. */
   constructor(context: TopicWriterContext) {
     this.#context = context;
   }
