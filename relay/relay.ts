@@ -4,7 +4,7 @@ import { completeRetryPolicy } from "../src/fetch/retry.ts";
 import { Doors } from "./doors/doors.ts";
 import { Draining } from "./doors/guests.ts";
 import { Gateway } from "./gateway/gateway.ts";
-import { Recorder } from "./gateway/recorder.ts";
+import { Recorder } from "./gateway/recording/recorder.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import type { RelayOptions } from "./options/relay_options.ts";

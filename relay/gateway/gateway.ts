@@ -10,7 +10,8 @@ import { requestHeaders } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
 import type { GatewayProvider } from "./provider.ts";
-import type { Recorder, Recording } from "./recorder.ts";
+import type { Recorder } from "./recording/recorder.ts";
+import type { Recording } from "./recording/recording.ts";
 import {
   type Asked,
   asksForStream,

@@ -22,9 +22,8 @@ import {
   sendRequest,
 } from "./provider_request.ts";
 import { Reasons } from "./reasons.ts";
-import type { Recording } from "./recorder.ts";
 import { describeAnswer, refusalOf } from "./refusal.ts";
-import { type Death, RunStream } from "./run_stream.ts";
+import { type Death, RunStream, type RunStreamContext } from "./run_stream.ts";
 import type { RunTopic } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
 
@@ -42,18 +41,14 @@ export interface RunContext {
   refused(problem: Problem, incoming: IncomingMessage): void;
 }
 
-/** One run. */
-export interface RunPlan {
-  /** The request to the provider. */
-  readonly request: ProviderRequest;
+/** What one run is made of. Its topic is reserved, or only planned. */
+export interface RunPlan extends
+  Pick<
+    RunStreamContext,
+    "request" | "topic" | "record" | "onResponseId"
+  > {
   /** The response to the caller. It has not begun. */
   readonly response: ServerResponse;
-  /** The topic, reserved or only planned. */
-  readonly topic: RunTopic;
-  /** Begins a recording, if runs are recorded. */
-  record(topic: string): Recording | undefined;
-  /** Called once the response has an id by which it can be asked for. */
-  onResponseId(id: string): void;
 }
 
 /** The end of a run that is stopped, unless its provider has said another. */

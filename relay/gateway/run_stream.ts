@@ -10,7 +10,7 @@ import { streamHeaders } from "./headers.ts";
 import { type Judge, judgeFor, type Verdict } from "./judge.ts";
 import { partsWithSecrets, type ProviderRequest } from "./provider_request.ts";
 import type { Reasons } from "./reasons.ts";
-import type { Recording } from "./recorder.ts";
+import type { Recording } from "./recording/recording.ts";
 import { type RunTopic, topicHeaders } from "./run_topic.ts";
 
 /** What a stream works with. */

@@ -7,10 +7,10 @@ import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { z } from "zod";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import {
-  type RecordedRun,
   Recorder,
   type RecorderOptions,
-} from "../../../relay/gateway/recorder.ts";
+} from "../../../relay/gateway/recording/recorder.ts";
+import type { RecordedRun } from "../../../relay/gateway/recording/recording.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { until } from "../within.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { configure } from "@logtape/logtape";
-import { Recorder } from "../../../relay/gateway/recorder.ts";
+import { Recorder } from "../../../relay/gateway/recording/recorder.ts";
 import { systemClock } from "../../../src/fetch/clock.ts";
 import { messages, recordedRun } from "./recorded_run.ts";
 

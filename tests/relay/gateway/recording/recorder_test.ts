@@ -5,27 +5,27 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import fc from "fast-check";
-import { Recorder } from "../../../relay/gateway/recorder.ts";
-import { FixtureSource } from "../../../relay/sources/fixture.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
-import { MemoryLog } from "../../../relay/stores/memory_log.ts";
-import { Topic } from "../../../relay/topics/topic.ts";
-import { openFixture } from "../../../src/model/fixture.ts";
-import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import { parsePacedEvents } from "../../../src/sse/paced_events.ts";
-import { SseParser } from "../../../src/sse/parser.ts";
-import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { propertyParameters } from "../../support/property.ts";
-import { readRecordedEvents } from "../../support/recordings/recorded_events.ts";
+import { Recorder } from "../../../../relay/gateway/recording/recorder.ts";
+import { FixtureSource } from "../../../../relay/sources/fixture.ts";
+import { DEFAULT_RETENTION } from "../../../../relay/topics/retention.ts";
+import { MemoryLog } from "../../../../relay/stores/memory_log.ts";
+import { Topic } from "../../../../relay/topics/topic.ts";
+import { openFixture } from "../../../../src/model/fixture.ts";
+import type { ServerSentEvent } from "../../../../src/sse/event.ts";
+import { parsePacedEvents } from "../../../../src/sse/paced_events.ts";
+import { SseParser } from "../../../../src/sse/parser.ts";
+import { FakeClock } from "../../../../src/testing/fake_clock.ts";
+import { propertyParameters } from "../../../support/property.ts";
+import { readRecordedEvents } from "../../../support/recordings/recorded_events.ts";
 import {
   messages,
   recordedFacts,
   recordedRun,
   RecordingWorld,
-} from "../../support/gateway/recorded_run.ts";
-import { recordingsMissing } from "../../support/recordings/recordings.ts";
-import { isMissing } from "../../support/tools.ts";
-import { until } from "../../support/within.ts";
+} from "../../../support/gateway/recorded_run.ts";
+import { recordingsMissing } from "../../../support/recordings/recordings.ts";
+import { isMissing } from "../../../support/tools.ts";
+import { until } from "../../../support/within.ts";
 
 const windows = Deno.build.os === "windows";
 
@@ -559,7 +559,7 @@ Deno.test({
     const root = await Deno.makeTempDir();
     try {
       const program = new URL(
-        "../../support/gateway/recording_program.ts",
+        "../../../support/gateway/recording_program.ts",
         import.meta.url,
       );
       // A file can have 128 KiB, and whoever writes more is told so.

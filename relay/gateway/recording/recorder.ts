@@ -1,8 +1,6 @@
-import type { Clock } from "../../src/fetch/clock.ts";
-import type { RecordedRun, Recording } from "./recording/recording.ts";
-import { RecordingFile } from "./recording/recording_file.ts";
-
-export type { RecordedRun, Recording } from "./recording/recording.ts";
+import type { Clock } from "../../../src/fetch/clock.ts";
+import type { RecordedRun, Recording } from "./recording.ts";
+import { RecordingFile } from "./recording_file.ts";
 
 /** The most text that waits for the disk, of all runs, in UTF-16 code units. */
 const MAX_WAITING = 64 * 1024 * 1024;
