@@ -36,7 +36,7 @@ const COMMANDS = "relay/commands/";
 const CORE = [FETCH, SSE];
 
 /** What any code that a client's requests reach may import. */
-const COMMON = [RIGHTS, LIMITS, METRICS, LOGS, TRACES, PROBLEM];
+const COMMON = [RIGHTS, LIMITS, PROBLEM];
 
 /**
  * The rooms of the package, from the lowest up. A module belongs to the room with
@@ -78,7 +78,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: LIMITS,
     why: "what a client may cost",
-    may: [PROBLEM, ...CORE],
+    may: [PROBLEM, FETCH],
   },
   { path: LOGS, why: "lines for the operator", may: [FETCH] },
   {
@@ -87,11 +87,11 @@ export const ROOMS: readonly Room[] = [
       "what the relay does with secrets: src/fetch/secrets/ says what they are",
     may: CORE,
   },
-  { path: TRACES, why: "spans for the operator", may: [FETCH] },
+  { path: TRACES, why: "spans for the operator", may: [] },
   {
     path: METRICS,
     why: "numbers for Prometheus, and the sets of words that they are told by",
-    may: [DELIVERY, TOPICS, FETCH],
+    may: [DELIVERY, FETCH],
   },
   {
     path: SOURCES,
@@ -101,7 +101,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: GATEWAY,
     why: "a caller, a provider, a topic",
-    may: [SOURCES, TOPICS, ...COMMON, SECRETS, MODEL, ...CORE],
+    may: [SOURCES, TOPICS, ...COMMON, METRICS, TRACES, SECRETS, MODEL, ...CORE],
   },
   {
     path: DOORS,
@@ -121,12 +121,13 @@ export const ROOMS: readonly Room[] = [
       DOORS,
       GATEWAY,
       SOURCES,
-      DELIVERY,
       STORES,
       TOPICS,
-      ...COMMON,
+      RIGHTS,
+      LIMITS,
+      METRICS,
       VERSION,
-      ...CORE,
+      FETCH,
     ],
   },
   {
