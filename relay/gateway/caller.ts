@@ -4,23 +4,25 @@ import { STATUS_TEXT } from "@std/http/status";
 import type { Problem } from "../problem.ts";
 
 /**
- * A caller that reads slower than its provider writes is let go from this many
- * bytes on: the run goes on, and it may come back for the rest.
+ * The most bytes that wait for a caller which reads slower than its provider
+ * writes. Beyond that its connection is closed; the run goes on, and the caller may
+ * come back for the rest.
  */
 const MAX_BEHIND = 16 * 1024 * 1024;
 
-/** Who has asked for something, and waits for the provider's answer. */
+/** A caller, which waits for the provider's answer. */
 export class Caller {
   readonly #response: ServerResponse;
   readonly #onRefusal: (problem: Problem) => void;
   #isDone = false;
 
   /**
-   * Takes over a response that is not begun.
+   * Takes over a response that has not begun.
    *
    * @param response The response.
-   * @param onLeave Called if it goes before its answer is whole.
-   * @param onRefusal Called if it is told a problem. Default: nobody is told.
+   * @param onLeave Called if the caller leaves before it has its whole answer.
+   * @param onRefusal Called if the caller is answered with a problem. Default: does
+   * nothing.
    */
   constructor(
     response: ServerResponse,
@@ -35,17 +37,17 @@ export class Caller {
       this.#isDone = true;
       onLeave();
     };
-    // It may have gone while its request was being read.
+    // The caller may have left while its request was being read.
     if (response.destroyed) queueMicrotask(onClose);
     else response.on("close", onClose);
   }
 
-  /** Whether it is not there any more, or has all it will get. */
+  /** Whether the caller has left, or has all that it will get. */
   get isGone(): boolean {
     return this.#isDone;
   }
 
-  /** Whether the answer has begun: it can be no other any more. */
+  /** Whether the answer has begun: then it cannot become another. */
   get isAnswered(): boolean {
     return this.#response.headersSent;
   }
@@ -57,21 +59,21 @@ export class Caller {
     headers: Headers,
   ): void {
     if (this.#isDone || this.isAnswered) return;
-    // What the relay's own part of the answer depends on: it would be replaced.
+    // `writeHead` would replace what the relay itself has set.
     const vary = this.#response.getHeader("vary");
     if (vary !== undefined) headers.append("vary", String(vary));
     this.#response.writeHead(status, statusText, Object.fromEntries(headers));
     this.#response.flushHeaders();
   }
 
-  /** Sends bytes on; cuts a caller that does not take them. */
+  /** Sends bytes; closes the connection of a caller that does not read them. */
   write(bytes: Uint8Array): void {
     if (this.#isDone || bytes.length === 0) return;
     this.#response.write(bytes);
     if (this.#response.writableLength > MAX_BEHIND) this.#response.destroy();
   }
 
-  /** Resolves when there is room for more, or nobody to have it. */
+  /** Resolves when there is room for more, or the caller has left. */
   drained(): Promise<void> {
     const response = this.#response;
     if (this.#isDone || !response.writableNeedDrain) return Promise.resolve();
@@ -86,14 +88,14 @@ export class Caller {
     });
   }
 
-  /** Ends the answer: it is whole. */
+  /** Ends the answer, which is whole. */
   end(): void {
     if (this.#isDone) return;
     this.#isDone = true;
     this.#response.end();
   }
 
-  /** Says why there is no answer; cuts the connection where one was begun. */
+  /** Answers with a problem; cuts the connection if an answer has begun. */
   refuse(problem: Problem): void {
     if (this.isAnswered) return this.cut();
     if (!this.#isDone) this.#onRefusal(problem);
@@ -107,8 +109,8 @@ export class Caller {
   }
 
   /**
-   * Cuts the connection, once what was written is sent: the answer is not whole,
-   * and must not look so.
+   * Cuts the connection once what was written is sent: the answer is not whole,
+   * and must not look whole.
    */
   cut(): void {
     if (this.#isDone) return;

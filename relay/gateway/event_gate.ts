@@ -4,46 +4,45 @@ const COLON = 58;
 
 const NOTHING = new Uint8Array();
 
-/** U+FEFF, which may stand before the first line. */
+/** U+FEFF, which may precede the first line. */
 const BOM: readonly number[] = [0xEF, 0xBB, 0xBF];
 
-/** `data`: a block is an event if it has such a line. */
+/** `data`: a block with such a line is an event. */
 const DATA: readonly number[] = [100, 97, 116, 97];
 
 /**
- * Holds back the bytes of an event until it is whole, so that nothing is lost of
- * an event stream that breaks off within one and is gone on with by another
- * answer.
+ * Holds back the bytes of an event until the event is whole. If the event stream
+ * breaks off within an event, another answer can then continue it without loss.
  *
- * Comments that stand by themselves go through as their lines end, and blocks
- * that are no events, since they have no data, as they end.
+ * Comments between blocks go through at the end of their line. Blocks without data,
+ * which are no events, go through at their end.
  */
 export class EventGate {
   #isOpen = false;
   #held: Uint8Array = NOTHING;
-  /** Where what is held is put together, once it is of more than one piece. */
+  /** The buffer of the held bytes, once they come from more than one piece. */
   #room = new ArrayBuffer(0);
-  /** How much of what is held has been looked at. */
+  /** The number of held bytes that were scanned. */
   #seen = 0;
-  /** Up to where it holds nothing but comments and whole blocks. */
+  /** The number of held bytes that are comments and whole blocks. */
   #whole = 0;
-  /** Whether one of these is an event. */
+  /** Whether one of these blocks is an event. */
   #hasEvents = false;
   #isInBlock = false;
   #hasData = false;
-  /** Where the line that is being looked at begins. */
+  /** The index at which the current line begins. */
   #line = 0;
   #isFirstLine = true;
   #wasCr = false;
 
-  /** Whether nothing is held back any more. */
+  /** Whether the gate holds nothing back any more. */
   get isOpen(): boolean {
     return this.#isOpen;
   }
 
   /**
-   * Takes bytes; returns those that may go on at once. From the end of an event
-   * on these are none: somebody has to look at it first, and then to call
+   * Takes bytes, and returns those that may go on at once. After the end of an event
+   * it returns none: the caller looks at the event first, and then calls
    * {@linkcode release} or {@linkcode open}.
    */
   push(bytes: Uint8Array): Uint8Array {
@@ -53,18 +52,18 @@ export class EventGate {
     return this.#hasEvents ? NOTHING : this.release();
   }
 
-  /** Returns what is held of whole events, and the comments around them. */
+  /** Returns the held bytes of whole events, and of the comments around them. */
   release(): Uint8Array {
     return this.#cut(this.#whole);
   }
 
-  /** Returns all that is held, and holds nothing back from now on. */
+  /** Returns all held bytes, and holds nothing back from now on. */
   open(): Uint8Array {
     this.#isOpen = true;
     return this.#cut(this.#held.length);
   }
 
-  /** Forgets what is held: the stream goes on with another answer. */
+  /** Forgets the held bytes: another answer continues the stream. */
   reset(): void {
     this.#held = NOTHING;
     this.#seen = 0;
@@ -88,12 +87,12 @@ export class EventGate {
     if (
       held.buffer !== this.#room || from + length > this.#room.byteLength
     ) {
-      // Twice as much: an event of many pieces is not to be copied for each.
+      // Twice as much, so that an event of many pieces is not copied for each piece.
       this.#room = new ArrayBuffer(2 * length);
       new Uint8Array(this.#room).set(held);
       from = 0;
     }
-    // What was returned before is in front of it, and stays as it is.
+    // Bytes that were returned before lie in front of these, and stay as they are.
     this.#held = new Uint8Array(this.#room, from, length);
     this.#held.set(bytes, held.length);
   }
@@ -105,7 +104,7 @@ export class EventGate {
       const isPair = byte === LF && this.#wasCr;
       this.#wasCr = byte === CR;
       if (isPair) {
-        // The second half of a line end that was seen already.
+        // The LF of a CRLF, whose CR has ended the line.
         this.#line = this.#seen + 1;
         if (!this.#isInBlock) this.#whole = this.#line;
       } else if (byte === LF || byte === CR) this.#endLine();

@@ -24,23 +24,23 @@ import { Run, type RunContext } from "./run.ts";
 import { RunTopic, type RunTopicContext } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
 
-/** What a gateway works with. */
+/** The parts and settings of a gateway. */
 export interface GatewayContext extends RunContext {
   /** The providers. The first one takes requests that name none. */
   readonly providers: readonly GatewayProvider[];
   /** The topics that event streams fill. */
   readonly topics: TopicRegistry;
-  /** How long a JSON body may be, and how slowly it may come. */
+  /** The limits of a JSON body. */
   readonly bodyLimits: BodyLimits;
   /** The most bytes of any other body. */
   readonly maxUpload: number;
-  /** How long nobody may follow a run whose caller has left, in milliseconds. */
+  /** The time after which a run is cancelled that nobody follows and whose caller has left, in milliseconds. */
   readonly idleCancel: number;
   /** Writes runs to files. */
   readonly recorder: Recorder | undefined;
   /** The upstreams that may be read from at a time. */
   readonly slots: UpstreamSlots;
-  /** Is told the outcome of each run. */
+  /** Counts the outcome of each run. */
   runEnded(outcome: RunOutcome): void;
   /** Refuses new requests while the relay is drained, by throwing a {@linkcode Problem}. */
   readonly draining: { assertOpen(): void };

@@ -1,20 +1,20 @@
 import type { GatewayProvider, KeyHeader } from "./provider.ts";
 
 /**
- * Headers that are between two neighbours only (RFC 9110, section 7.6.1), and
- * those that `fetch` and the server say themselves.
+ * Headers that hold for one connection only (RFC 9110, section 7.6.1), and headers
+ * that `fetch` and the server set themselves.
  */
 const HOP_BY_HOP =
   /^(connection|content-length|expect|host|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/;
 
 /**
- * What a caller has to say to the relay alone. Cookies are those of the relay's
- * own host; and what is not compressed can be read, and passed on as it is.
+ * Request headers that are for the relay alone. Cookies belong to the relay's own
+ * host. The relay asks for no compression, since it reads what it passes on.
  */
 const NOT_FORWARDED =
   /^(accept-encoding|access-control-.*|cookie|forwarded|origin|referer|rivulet-.*|sec-.*|x-forwarded-.*|x-real-ip)$/;
 
-/** What a provider says of its own host, and another relay of its own topics. */
+/** Response headers about a provider's own host, and about another relay's topics. */
 const NOT_RETURNED =
   /^(access-control-.*|alt-svc|rivulet-.*|set-cookie|strict-transport-security)$/;
 
@@ -39,8 +39,8 @@ function* passed(headers: Headers, kept: RegExp): Generator<[string, string]> {
 }
 
 /**
- * What a caller says, as the provider is told it: with the relay's key, where
- * it has one, and else with the caller's own.
+ * Returns a caller's headers as the provider gets them: with the relay's key, if it
+ * has one, and otherwise with the caller's own.
  */
 export function requestHeaders(
   headers: Headers,
@@ -58,21 +58,21 @@ export function requestHeaders(
   return forwarded;
 }
 
-/** What a provider says, as the caller is told it. */
+/** Returns a provider's headers as the caller gets them. */
 export function responseHeaders(headers: Headers): Headers {
   const returned = new Headers([...passed(headers, NOT_RETURNED)]);
-  // It still holds: what was packed is not unpacked, since `accept-encoding` was said.
+  // It still holds: since `accept-encoding` was sent, `fetch` does not decompress.
   const length = headers.get("content-length");
   if (length !== null) returned.set("content-length", length);
   return returned;
 }
 
 /**
- * What a provider says of an event stream, as the caller is told it.
+ * Returns a provider's headers of an event stream as the caller gets them.
  *
- * @param headers The provider's. How long its answer is does not matter: where
- * that dies early, another takes its place.
- * @param ours What the relay has to say.
+ * @param headers The provider's headers. The length goes: if the answer dies early,
+ * another continues it.
+ * @param ours The relay's own headers.
  */
 export function streamHeaders(
   headers: Headers,

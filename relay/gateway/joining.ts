@@ -38,7 +38,7 @@ export interface JoinableRun {
   readonly topic: Topic;
   /** A digest of the body that the run was asked for with. */
   readonly fingerprint: string;
-  /** What has become of the run first. */
+  /** The first thing that becomes of the run. */
   readonly fate: Promise<RunFate>;
 }
 

@@ -3,15 +3,15 @@ import type { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { Caller } from "./caller.ts";
 import { responseHeaders } from "./headers.ts";
 
-/** What an answer came to that is no event stream. */
+/** The result of passing on an answer that is no event stream. */
 export interface PlainAnswer {
   /** Whether the caller has all of it. */
   readonly isWhole: boolean;
-  /** The message of the error that it says, if it says one. */
+  /** The message in the body of an error, if there is one. */
   readonly message: string;
 }
 
-/** How much of an error's body is read for its message, in UTF-16 code units. */
+/** The most of an error's body that is read for its message, in UTF-16 code units. */
 const MAX_ERROR_BODY = 16 * 1024;
 
 /**

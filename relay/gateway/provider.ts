@@ -1,28 +1,28 @@
 import { z } from "zod";
 import { providers as known } from "../../src/model/provider.ts";
 
-/** Where a provider has its key, in a request. */
+/** The header in which a provider expects its key. */
 export type KeyHeader = "authorization" | "x-api-key" | "api-key";
 
 /** A provider that the relay stands in front of. */
 export interface GatewayProvider {
-  /** What it is called in paths: `/{name}/v1/...`. */
+  /** The name in paths: `/{name}/v1/...`. */
   readonly name: string;
-  /** What stands in place of `/v1`: `https://api.openai.com/v1`. */
+  /** The URL that takes the place of `/v1`: `https://api.openai.com/v1`. */
   readonly url: string;
-  /** Its key. Without one, what the caller sends is passed on. */
+  /** The key. Without one, the provider gets the caller's. */
   readonly key?: string | undefined;
-  /** Where the key goes. */
+  /** The header of the key. */
   readonly keyHeader: KeyHeader;
 }
 
-/** What a provider that is known by its name is, and where its key is found. */
+/** A provider that is known by its name. */
 export interface KnownProvider {
-  /** What stands in place of `/v1`. */
+  /** The URL that takes the place of `/v1`. */
   readonly url: string;
-  /** The environment variable that has its key. */
+  /** The environment variable of the key. */
   readonly keyEnv?: string | undefined;
-  /** Where the key goes. */
+  /** The header of the key. */
   readonly keyHeader: KeyHeader;
 }
 
@@ -37,7 +37,7 @@ const TAKEN: ReadonlySet<string> = new Set([
   "ws",
 ]);
 
-/** Accepts a provider, and fills in what is left out. */
+/** Accepts a provider, and fills in defaults. */
 export const providerOption = z.strictObject({
   name: z.string()
     .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, {
@@ -77,7 +77,7 @@ export const knownProviders: Readonly<Record<string, KnownProvider>> = {
   },
 };
 
-/** The environment variable that has the key of a provider which has no other. */
+/** Returns the environment variable of the key of a provider that is not known by its name. */
 export function keyEnvOf(name: string): string {
   return `${name.toUpperCase().replaceAll("-", "_")}_API_KEY`;
 }

@@ -7,20 +7,20 @@ export interface Refusal {
   readonly status: number | undefined;
   /** The reason in words, without secrets. */
   readonly reason: string;
-  /** How long the provider asks to be left alone, in milliseconds, if it says so. */
+  /** The time that the provider asks clients to wait, in milliseconds, if it names one. */
   readonly retryAfter: number | undefined;
 }
 
 /** After these statuses a client asks again by itself, so that the run may yet begin. */
 const RETRYABLE: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
-/** How long a client waits before it asks again if no time is given, in milliseconds. */
+/** The time after which a client asks again if the provider names none, in milliseconds. */
 const USUAL_RETRY = 8_000;
 
-/** The longest time that clients let a provider have them wait, in milliseconds. */
+/** The longest time that a client waits because a provider asks for it, in milliseconds. */
 const LONGEST_RETRY = 60_000;
 
-/** How much longer the relay waits for a client, in milliseconds. */
+/** The time that the relay waits for a client beyond that, in milliseconds. */
 const RETRY_GRACE = 10_000;
 
 /**
@@ -38,7 +38,7 @@ export function refusalOf(
   return { status, reason, retryAfter: parseRetryAfter(headers, now) };
 }
 
-/** Says in words what an answer is that is no event stream. */
+/** Describes an answer that is no event stream, in words. */
 export function describeAnswer(
   { status, statusText, headers }: Response,
   message = "",

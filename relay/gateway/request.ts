@@ -37,17 +37,17 @@ export interface Target {
 export interface Asked extends GatewayCall {
   /** The place that the request goes to. */
   readonly target: Target;
-  /** What the caller asks of the relay. */
+  /** The options that the caller gives the relay. */
   readonly options: RunOptions;
   /** The name of the topic, if the request comes to have one. */
   readonly topicName: string;
 }
 
-/** What a caller asks of the relay besides what it asks of the provider. */
+/** The options that a caller gives the relay, besides its request to the provider. */
 export interface RunOptions {
   /** The name of the topic. */
   readonly topic: string | undefined;
-  /** What happens to the run when the caller leaves. */
+  /** Whether the run goes on when the caller leaves. */
   readonly onDisconnect: "continue" | "cancel";
   /** The key under which a request is the same as an earlier one. */
   readonly idempotencyKey: string | undefined;
@@ -62,9 +62,9 @@ const options = z.object({
 });
 
 /**
- * Reads what a caller asks of the relay.
+ * Reads the options that a caller gives the relay.
  *
- * @throws {Problem} If it asks for nothing that there is.
+ * @throws {Problem} If an option has no valid value.
  */
 export function readRunOptions(headers: Headers): RunOptions {
   const { data, error } = options.safeParse(Object.fromEntries(headers));
@@ -102,14 +102,14 @@ export function asksForStream(body: Uint8Array): boolean {
   }
 }
 
-/** A name for who asks, from which its key cannot be had. */
+/** Returns a name for a caller that does not reveal its key. */
 export function identityOf(headers: Headers): string {
   const keys = ["authorization", "x-api-key", "api-key"]
     .map((name) => headers.get(name) ?? "");
   return digest(JSON.stringify(keys));
 }
 
-/** A short name for bytes or text that is as good as the whole. */
+/** Returns a digest of bytes or text: SHA-256 in base64url. */
 export function digest(data: Uint8Array | string): string {
   return createHash("sha256").update(data).digest("base64url");
 }

@@ -27,21 +27,21 @@ import { type Death, RunStream, type RunStreamContext } from "./run_stream.ts";
 import type { RunTopic } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
 
-/** What every run shares. */
+/** The parts and settings that all runs share. */
 export interface RunContext {
-  /** When a request is made again whose answer died before its first event. */
+  /** The policy for asking again after an answer that died before its first event. */
   readonly retry: CompleteRetryPolicy;
-  /** How long a provider may say nothing, in milliseconds. */
+  /** The longest silence of a provider, in milliseconds. */
   readonly idleTimeout: number;
-  /** Where time comes from. */
+  /** The clock. */
   readonly clock: Clock;
-  /** Is told the outcome of asking the provider once. */
+  /** Counts the outcome of asking a provider once. */
   providerAsked(outcome: ProviderOutcome): void;
-  /** Is told each problem that a caller is answered with. */
+  /** Logs and counts a problem that a caller is answered with. */
   refused(problem: Problem, incoming: IncomingMessage): void;
 }
 
-/** What one run is made of. Its topic is reserved, or only planned. */
+/** The parts of one run. Its topic is reserved, or only planned. */
 export interface RunPlan extends
   Pick<
     RunStreamContext,
@@ -59,7 +59,7 @@ interface Stop {
   readonly reason: string;
 }
 
-/** How long a provider may take to close after its last word, or to say what else there is, in milliseconds. */
+/** The longest time after the verdict for the provider to close, or to send more, in milliseconds. */
 const DRAIN_TIMEOUT = 2_000;
 
 const logger = getLogger(["rivulet", "relay", "gateway"]);
@@ -115,7 +115,7 @@ export class Run {
    * Starts a run: asks the provider, and answers the caller.
    *
    * @param plan The run.
-   * @param context What all runs share.
+   * @param context The parts and settings that all runs share.
    */
   static start(plan: RunPlan, context: RunContext): Run {
     const run = new Run(plan, context);

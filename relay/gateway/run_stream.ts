@@ -13,7 +13,7 @@ import type { Reasons } from "./reasons.ts";
 import type { Recording } from "./recording/recording.ts";
 import { type RunTopic, topicHeaders } from "./run_topic.ts";
 
-/** What a stream works with. */
+/** The parts of a stream. */
 export interface RunStreamContext {
   /** The request that the stream answers. */
   readonly request: ProviderRequest;
@@ -75,7 +75,7 @@ export class RunStream {
     return this.#judge.responseId;
   }
 
-  /** What the provider has said of the end, or left unsaid for good. */
+  /** The verdict, once the provider has said how the stream ends, or can no longer say it. */
   get said(): Verdict | undefined {
     const judge = this.#judge;
     return judge.verdict ?? (judge.isOver ? judge.end("clean") : undefined);

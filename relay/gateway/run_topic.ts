@@ -9,15 +9,15 @@ import type { Topic, TopicEnd, UpstreamState } from "../topics/topic.ts";
 import type { HeldTopics } from "./held_topics.ts";
 import { outcomeOf, patienceFor, type Refusal } from "./refusal.ts";
 
-/** What the topics of all runs share. */
+/** The parts and settings that the topics of all runs share. */
 export interface RunTopicContext {
   /** All topics. */
   readonly topics: TopicRegistry;
   /** The topics of refused runs. */
   readonly held: HeldTopics;
-  /** How long nobody may follow a run whose caller has left, in milliseconds. */
+  /** The time after which a run is cancelled that nobody follows and whose caller has left, in milliseconds. */
   readonly idleCancel: number;
-  /** Where time comes from. */
+  /** The clock. */
   readonly clock: Clock;
   /** Aborted when the relay closes. */
   readonly closing: AbortSignal;
@@ -33,13 +33,13 @@ export interface RunTopicPlan {
   readonly owner: string | undefined;
   /** The words that say what fills the topic. */
   readonly source: string;
-  /** What happens to the run when its caller leaves. */
+  /** Whether the run goes on when its caller leaves. */
   readonly onDisconnect: "continue" | "cancel";
 }
 
 /**
- * What callers who ask for the same as a run need to know of it first: whether
- * there is something to follow, or why there is not.
+ * The first thing that becomes of a run: a stream that others can follow, a refusal
+ * after which another run may begin, or a cancel after which none may.
  */
 export type RunFate = "streaming" | "refused" | "cancelled";
 
@@ -73,7 +73,7 @@ export class RunTopic {
     return this.#topic;
   }
 
-  /** Resolves with what has become of the run first. */
+  /** Resolves with the first thing that becomes of the run. */
   get fate(): Promise<RunFate> {
     return this.#fate.promise;
   }

@@ -1,7 +1,7 @@
 import { factsOf } from "../../src/model/wires/responses/event_facts.ts";
 import type { Log } from "../topics/log.ts";
 
-/** The number that a provider has given an event; those after the last one have none. */
+/** Returns the number that a provider has given an event: `Infinity` for an event without one. */
 async function sequenceNumberAt(log: Log, offset: number): Promise<number> {
   if (offset < log.first) return -1; // not retained any more
   const { entries: [entry] } = await log.read(offset, {
@@ -14,10 +14,10 @@ async function sequenceNumberAt(log: Log, offset: number): Promise<number> {
 /**
  * Returns the offset of the event after the one with a provider's number.
  *
- * @param log The events of one response: their numbers grow.
- * @param number The number, -1 for what is before the first event of all.
- * @returns `undefined` where no such event is retained, so that nobody can say
- * what comes after it.
+ * @param log The events of one response, whose numbers grow.
+ * @param number The number; -1 stands before the first event.
+ * @returns `undefined` if no event with the number is retained: then it is unknown
+ * which event comes after it.
  */
 export async function offsetAfter(
   log: Log,

@@ -1,10 +1,10 @@
 import type { Topic } from "../topics/topic.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 
-/** How many entries there may be before those are looked for that are over. */
+/** The number of entries above which entries of gone topics are looked for. */
 const MIN_SWEEP = 1_000;
 
-/** What is known of topics by something else than their names, for as long as they are there. */
+/** An index of topics by something else than their names. An entry lasts as long as its topic. */
 export class TopicIndex<Entry extends { readonly topic: Topic }> {
   readonly #topics: TopicRegistry;
   readonly #byKey = new Map<string, Entry>();
@@ -15,19 +15,19 @@ export class TopicIndex<Entry extends { readonly topic: Topic }> {
     this.#topics = topics;
   }
 
-  /** Returns what is known by this key, unless its topic is gone. */
+  /** Returns the entry of a key, unless its topic is gone. */
   get(key: string): Entry | undefined {
     const entry = this.#byKey.get(key);
     return entry && this.#isThere(entry) ? entry : undefined;
   }
 
-  /** Puts something in. */
+  /** Sets the entry of a key. */
   set(key: string, entry: Entry): void {
     if (this.#byKey.size >= this.#sweepAt) this.#sweep();
     this.#byKey.set(key, entry);
   }
 
-  /** Takes something out, if it is what this key stands for. */
+  /** Deletes an entry, if the key still stands for it. */
   delete(key: string, entry: Entry): void {
     if (this.#byKey.get(key) === entry) this.#byKey.delete(key);
   }

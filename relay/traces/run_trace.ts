@@ -13,17 +13,17 @@ import { endSpan, serverAttributes, type TracedEnd } from "./span.ts";
 
 /** A request to a provider that is traced. */
 export interface TracedRequest {
-  /** What the provider is called here. */
+  /** The name of the provider. */
   readonly provider: string;
-  /** Where. */
+  /** The URL. */
   readonly url: string;
   /** The path below the provider's URL, without query: `responses`. */
   readonly path: string;
   /** The method. */
   readonly method: string;
-  /** What the provider is told, with what the caller has said of its own trace. */
+  /** The headers, with those of the caller's own trace. */
   readonly headers: Headers;
-  /** What is sent; only bytes are looked at. */
+  /** The body. Only bytes are looked at. */
   readonly body: unknown;
 }
 
@@ -36,7 +36,7 @@ const OPERATIONS: Readonly<Record<string, string>> = {
   responses: "chat",
 };
 
-/** The providers that OpenTelemetry calls otherwise. */
+/** The providers that have another name in OpenTelemetry. */
 const PROVIDERS: Readonly<Record<string, string>> = {
   gemini: "gcp.gemini",
   mistral: "mistral_ai",
@@ -69,15 +69,15 @@ function own(names: Readonly<Record<string, string>>, name: string) {
 
 /**
  * The span of a run, named as OpenTelemetry names calls of language models, in
- * the trace of its caller. It costs nothing where nobody traces, and never has
- * a secret in it, nor what was asked or answered.
+ * the trace of the run's caller. It costs nothing if tracing is off. It never holds
+ * a secret, nor the content of the request or its answer.
  */
 export class RunTrace {
   readonly #span: Span;
   readonly #context: Context;
   #end: TracedEnd | undefined;
 
-  /** Begins. */
+  /** Begins the span. */
   constructor({ provider, url, path, method, headers, body }: TracedRequest) {
     const parent = propagation.extract(ROOT_CONTEXT, headers, CARRIER);
     const operation = method === "POST" ? own(OPERATIONS, path) : undefined;
@@ -102,34 +102,34 @@ export class RunTrace {
     this.#span.setAttribute("gen_ai.request.model", model);
   }
 
-  /** Makes a request whose own span is under this one. */
+  /** Makes a request, whose own span becomes a child of this one. */
   within<Made>(make: () => Made): Made {
     return context.with(this.#context, make);
   }
 
-  /** Leaves out what a request in {@linkcode within} says anew, which would be there twice. */
+  /** Returns headers without those that a request in {@linkcode within} sets anew. */
   headers(headers: Headers): Headers {
     const left = new Headers(headers);
     for (const name of propagation.fields()) left.delete(name);
     return left;
   }
 
-  /** The provider has answered. */
+  /** Records that the provider has answered. */
   answered(status: number): void {
     this.#span.setAttribute("http.response.status_code", status);
   }
 
-  /** What is answered is an event stream. */
+  /** Records that the answer is an event stream. */
   streaming(topic: string): void {
     this.#span.setAttribute("rivulet.topic", topic);
     this.#span.addEvent("rivulet.streaming");
   }
 
   /**
-   * The provider is asked again.
+   * Records that the provider is asked again.
    *
-   * @param attempt Counted from 1.
-   * @param delay When, in milliseconds.
+   * @param attempt The number of the attempt, from 1.
+   * @param delay The time until the attempt, in milliseconds.
    */
   retrying(attempt: number, delay: number): void {
     this.#span.addEvent("rivulet.retrying", {
@@ -138,16 +138,16 @@ export class RunTrace {
     });
   }
 
-  /** How it ends, which the first one says. */
+  /** Records how the run ends. The first call counts. */
   verdict(end: TracedEnd): void {
     this.#end ??= end;
   }
 
   /**
-   * Ends.
+   * Ends the span.
    *
-   * @param events How many events there were.
-   * @param responseId What the provider calls its response.
+   * @param events The number of events.
+   * @param responseId The id that the provider gave its response.
    */
   end(events: number, responseId: string | undefined): void {
     const attributes: Attributes = { "rivulet.events": events };

@@ -1,23 +1,23 @@
 import { encodeEvent } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 
-/** The longest delay that a reader of the pace takes, in milliseconds: 11 days. */
+/** The longest delay that a reader of the pace accepts, in milliseconds: 11 days. */
 const MAX_DELAY = 999_999_999;
 
 /**
- * Writes events as the text of a recorded stream, whose pace is kept in comments:
- * the other direction of `parsePacedEvents`.
+ * Writes events as the text of a recorded stream, with their pace in comments: the
+ * inverse of `parsePacedEvents`.
  *
- * What a parser gave comes back as it was. Data that no parser gives does not:
- * a CR in it comes back as LF.
+ * Events of a parser come back as they were. A CR in data, which no parser gives,
+ * comes back as LF.
  */
 export class PacedWriter {
   #lastEventId = "";
 
   /**
-   * Writes events that come at once.
+   * Writes events that came at once.
    *
-   * @param delay How long after those before they come, in whole milliseconds.
+   * @param delay The time since the events before, in whole milliseconds.
    * @param events The events.
    * @returns Their text.
    * @throws {TypeError} If an event has a type or an id that no parser gives.
@@ -29,7 +29,7 @@ export class PacedWriter {
   }
 
   #encode({ event, data, id }: ServerSentEvent): string {
-    // An id stays in force, and most streams have none: it is written where it changes.
+    // An id stays in force, and most streams have none: it is written when it changes.
     const change = id === this.#lastEventId ? undefined : id;
     // A stream may name a type with a NUL in it, which `encodeEvent` does not write.
     const text = /^[^\r\n]*\0[^\r\n]*$/.test(event)

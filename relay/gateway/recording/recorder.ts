@@ -5,7 +5,7 @@ import { RecordingFile } from "./recording_file.ts";
 /** The most text that waits for the disk, of all runs, in UTF-16 code units. */
 const MAX_WAITING = 64 * 1024 * 1024;
 
-/** How runs are recorded. */
+/** Options of a {@linkcode Recorder}. */
 export interface RecorderOptions {
   /**
    * The most text of events that may wait for the disk, of all runs together, in
@@ -19,9 +19,9 @@ export interface RecorderOptions {
  * Writes runs to a folder: each as a stream that can be played again, with its
  * pace, and the request beside it.
  *
- * A recording is the run without a gap, as far as it goes: where the disk is too
- * slow, or full, it stops, and says how many events are lost. Events are
- * gathered for 200 ms, which is what a crash may lose.
+ * A recording has no gap. If the disk is too slow, or full, the recording stops
+ * early and says how many events are lost. Events are gathered for 200 ms before
+ * they are written: a crash loses those.
  */
 export class Recorder implements AsyncDisposable {
   readonly #folder: string;
@@ -30,11 +30,11 @@ export class Recorder implements AsyncDisposable {
   readonly #open = new Set<RecordingFile>();
 
   /**
-   * Makes a recorder. Nothing is written, and no folder made, before the first run.
+   * Makes a recorder. It makes no folder before the first run.
    *
-   * @param folder Where the files go.
-   * @param clock Where time comes from.
-   * @param options How much may wait.
+   * @param folder The folder of the files.
+   * @param clock The clock.
+   * @param options The limits.
    */
   constructor(
     folder: string,
@@ -46,14 +46,14 @@ export class Recorder implements AsyncDisposable {
     this.#room = { free: maxWaiting };
   }
 
-  /** How many recordings are still to be written to. */
+  /** The number of recordings that are not finished. */
   get active(): number {
     return this.#open.size;
   }
 
   /**
-   * Begins a file for a run. Never throws: what cannot be written is logged once,
-   * and the run goes on.
+   * Begins the recording of a run. Never throws: if it cannot be written, that is
+   * logged once, and the run goes on.
    */
   begin(run: RecordedRun): Recording {
     const file = new RecordingFile(run, {
@@ -66,7 +66,7 @@ export class Recorder implements AsyncDisposable {
     return file;
   }
 
-  /** Writes what is still to be written; the runs that go on are recorded as far as they came. */
+  /** Writes what is left to write. Runs that go on are recorded up to here. */
   async [Symbol.asyncDispose](): Promise<void> {
     const open = [...this.#open];
     for (const file of open) file.stop();

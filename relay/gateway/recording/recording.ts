@@ -3,31 +3,31 @@ import type { EndStatus } from "../../topics/topic.ts";
 
 /** A run that is to be recorded. */
 export interface RecordedRun {
-  /** The topic that it fills. */
+  /** The topic that the run fills. */
   readonly topic: string;
-  /** Who is asked. */
+  /** The name of the provider. */
   readonly provider: string;
   /** The method of the request. */
   readonly method: string;
-  /** Its path, with its query. */
+  /** The path, with the query. */
   readonly path: string;
-  /** Its headers, as the caller sent them. */
+  /** The headers, as the caller sent them. */
   readonly headers: Headers;
-  /** Its body, if it is known. */
+  /** The body, if it was kept. */
   readonly body: string | undefined;
   /** The keys in use. */
   readonly secrets: readonly string[];
 }
 
 /**
- * Where a run is recorded. Nothing here throws or has to be waited for, and
- * what comes after the end is passed over.
+ * The recording of one run. No method throws or has to be waited for. Calls after
+ * the end are ignored.
  */
 export interface Recording {
-  /** Takes down what the provider has answered with. */
+  /** Records the head of the provider's answer. */
   response(status: number, headers: Headers): void;
-  /** Takes down events that came at once, which must not be changed afterwards. */
+  /** Records events that came at once. They must not be changed afterwards. */
   events(events: readonly ServerSentEvent[]): void;
-  /** Takes down how it ended. The first verdict stands. */
+  /** Records the end. The first one stands. */
   end(status: EndStatus, reason?: string): void;
 }

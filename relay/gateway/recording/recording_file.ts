@@ -11,24 +11,24 @@ import { PacedWriter } from "./paced_writer.ts";
 import type { RecordedRun, Recording } from "./recording.ts";
 import { RecordingFiles } from "./recording_files.ts";
 
-/** What the recordings of one folder share. */
+/** The parts that the recordings of one folder share. */
 export interface RecordingContext {
-  /** Where the files go. */
+  /** The folder of the files. */
   readonly folder: string;
-  /** Where time comes from. */
+  /** The clock. */
   readonly clock: Clock;
-  /** How much more may wait for the disk, in UTF-16 code units. */
+  /** The room for text that waits for the disk, in UTF-16 code units. */
   readonly room: { free: number };
 }
 
 /** Events that came at once. */
 interface Moment {
-  /** When, in whole milliseconds since the start. */
+  /** The time, in whole milliseconds since the start. */
   readonly at: number;
   readonly events: readonly ServerSentEvent[];
 }
 
-/** A run that is no longer the caller's, who may change its headers. */
+/** A run whose headers are copied, since the caller may change its own. */
 interface CopiedRun extends Omit<RecordedRun, "headers"> {
   readonly headers: readonly (readonly [string, string])[];
 }
@@ -40,18 +40,18 @@ interface Begun {
 }
 
 /**
- * How long events are gathered for one write, in milliseconds: with a write for
- * each, many runs would keep the machine busy with little else.
+ * The time that events are gathered for one write, in milliseconds: with a write for
+ * each event, many runs would keep the machine busy with little else.
  */
 const GATHER = 200;
 
-/** They are written sooner if there are so many, in UTF-16 code units. */
+/** The size from which gathered events are written at once, in UTF-16 code units. */
 const GATHER_SIZE = 64 * 1024;
 
-/** What an event takes besides its text, in UTF-16 code units. */
+/** The overhead of an event, in UTF-16 code units. */
 const EVENT_OVERHEAD = 64;
 
-/** Prompts and answers are nobody else's business. */
+/** The folder's mode: prompts and answers are for its owner only. */
 const FOLDER_MODE = 0o700;
 
 const logger = getLogger(["rivulet", "relay", "recorder"]);
@@ -59,27 +59,27 @@ const logger = getLogger(["rivulet", "relay", "recorder"]);
 /**
  * The recording of one run: NAME.sse, and NAME.json beside it.
  *
- * The first is written as the run goes on. The second is written when it
+ * The first is written while the run goes on. The second is written when the run
  * begins, and completed when it ends.
  */
 export class RecordingFile implements Recording {
-  /** Resolves when nothing is left to be written; never rejects. */
+  /** Resolves when nothing is left to write; never rejects. */
   readonly finished: Promise<void>;
   readonly #context: RecordingContext;
   readonly #topic: string;
   readonly #start: number;
 
-  /** What waits to be written, and its size. */
+  /** The events that wait to be written, and their size. */
   #moments: Moment[] = [];
   #size = 0;
-  /** Resolved when it is to be written. */
+  /** Resolved when they are to be written. */
   #due = Promise.withResolvers<void>();
   #cancelTimer: (() => void) | undefined;
 
-  /** How many events there were, and how many of them are in the file. */
+  /** The number of events, and the number of them that are in the file. */
   #events = 0;
   #written = 0;
-  /** It takes no more events down, as some are lost. */
+  /** Whether events are lost: then no more are recorded. */
   #isBroken = false;
   #response: { readonly status: number; readonly headers: Headers } | undefined;
   #end: { readonly status: EndStatus; readonly reason?: string } | undefined;
@@ -130,7 +130,7 @@ export class RecordingFile implements Recording {
     this.stop();
   }
 
-  /** Takes nothing more down, and leaves open how the run ended. */
+  /** Stops recording, and leaves open how the run ended. */
   stop(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -142,7 +142,7 @@ export class RecordingFile implements Recording {
   async #create(run: CopiedRun): Promise<Begun> {
     const { folder } = this.#context;
     await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-    // By now the run is under way: what takes long holds up nobody's request.
+    // By now the run is under way, so this delays no request.
     const { head, scrubber } = describe(run, this.#start);
     const name = join(folder, this.#name(scrubber));
     return { files: await RecordingFiles.create(name, head), scrubber };
@@ -161,7 +161,7 @@ export class RecordingFile implements Recording {
 
   #name(scrubber: RecordingScrubber): string {
     const stamp = new Date(this.#start).toISOString().replace(/[-:.]/g, "");
-    // What is no topic's name may be no file's, and a colon is none on Windows.
+    // Windows allows no colon in a file's name.
     const topic = scrubber.text(this.#topic).replace(/[^\w.~-]/g, "_");
     return `${stamp}-${topic.slice(0, 128)}`;
   }
@@ -196,14 +196,14 @@ export class RecordingFile implements Recording {
     }
   }
 
-  /** How it ended, as comments that whoever plays the recording passes over. */
+  /** Returns the end as comments, which a parser skips. */
   #lastWords(taken: number, scrubber: RecordingScrubber): string {
     const missing = this.#events - this.#written - taken;
     const lost = missing > 0 ? encodeComment(`lost ${missing} events`) : "";
     if (!this.#end) return lost;
     const { status, reason } = this.#end;
     const words = reason === undefined ? status : `${status}: ${reason}`;
-    // In one line: another one could be taken for a pace.
+    // In one line: a second one could be read as a pace.
     const line = scrubber.text(words).replace(/\s+/g, " ");
     return `${lost}${encodeComment(`end ${line}`)}\n`;
   }
@@ -222,7 +222,7 @@ export class RecordingFile implements Recording {
     };
   }
 
-  /** Takes no more events down, and gives up those that are not written. */
+  /** Stops recording events, and drops those that are not written. */
   #break(error: unknown): void {
     this.#tell(messageOf(error));
     this.#isBroken = true;
@@ -247,7 +247,7 @@ export class RecordingFile implements Recording {
   }
 
   #elapsed(): number {
-    // Each rounded from the start on, so that errors do not add up.
+    // Rounded from the start on, so that errors do not add up.
     return Math.round(this.#context.clock.now() - this.#start);
   }
 }

@@ -1,18 +1,18 @@
 import { Buffer } from "node:buffer";
 import { type FileHandle, open, unlink, writeFile } from "node:fs/promises";
 
-/** Nobody else may read or write them. */
+/** The files' mode: only their owner may read and write them. */
 const MODE = 0o600;
 
-/** How an object ends that was written in lines. */
+/** The end of an object that was written in lines. */
 const LAST_LINE = "\n}\n";
 
 /** The two files of a recording: NAME.sse, and NAME.json beside it. */
 export class RecordingFiles {
-  /** Takes the events; to be closed by who has it. */
+  /** The file of the events. The caller closes it. */
   readonly stream: FileHandle;
   readonly #facts: string;
-  /** How long that is, in bytes. */
+  /** The size of the facts, in bytes. */
   readonly #size: number;
 
   private constructor(stream: FileHandle, facts: string, size: number) {
@@ -22,10 +22,10 @@ export class RecordingFiles {
   }
 
   /**
-   * Makes the files, under a name that no others have.
+   * Makes the files, under a name that is not taken.
    *
-   * @param name Where, without an ending; a number is added where that is taken.
-   * @param facts What is known so far: an object as JSON, in lines, and a line end.
+   * @param name The path without an ending; a number is added if it is taken.
+   * @param facts The facts so far: an object as JSON, in lines, and a line end.
    */
   static async create(name: string, facts: string): Promise<RecordingFiles> {
     for (let n = 1;; n++) {
@@ -50,8 +50,8 @@ export class RecordingFiles {
   }
 
   /**
-   * Adds to the facts, over their closing brace: so what is there already, which
-   * may be a long prompt, need not be kept until then.
+   * Adds to the facts, over their closing brace: so the facts that are written, which
+   * may hold a long prompt, need not be kept in memory until the end.
    */
   async complete(facts: Record<string, unknown>): Promise<void> {
     const text = `,${JSON.stringify(facts, null, 2).slice(1)}\n`;
