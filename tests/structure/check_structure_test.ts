@@ -5,6 +5,7 @@ import { findCycles } from "../../.ci/structure/cycles.ts";
 import { findUnusedExports } from "../../.ci/structure/exports.ts";
 import { findWrongArrows, ROOMS } from "../../.ci/structure/rooms.ts";
 import { Tree } from "../../.ci/structure/tree.ts";
+import { type ProgramRun, runDeno } from "../support/run_deno.ts";
 
 type Files = Readonly<Record<string, string>>;
 
@@ -161,13 +162,7 @@ export function read(options: ReadOptions, more = DEFAULT): void {}
   );
 });
 
-interface Run {
-  readonly code: number;
-  readonly errors: string;
-  readonly output: string;
-}
-
-async function check(files: Files): Promise<Run> {
+async function check(files: Files): Promise<ProgramRun> {
   const folder = await Deno.makeTempDir();
   try {
     for (const [path, text] of Object.entries(files)) {
@@ -178,16 +173,7 @@ async function check(files: Files): Promise<Run> {
     const program = fromUrl(
       new URL("../../.ci/check_structure.ts", import.meta.url),
     );
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--allow-read", program, folder],
-      env: { NO_COLOR: "1" },
-    }).output();
-    const decoder = new TextDecoder();
-    return {
-      code,
-      errors: decoder.decode(stderr),
-      output: decoder.decode(stdout),
-    };
+    return await runDeno(["run", "--allow-read", program, folder]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -203,14 +189,14 @@ const CLEAN: Files = {
 Deno.test("check_structure passes a tree that is in order", async () => {
   assertEquals(await check(CLEAN), {
     code: 0,
-    errors: "",
-    output:
+    stderr: "",
+    stdout:
       "The 3 modules keep to their rooms, without cycles and unused exports\n",
   });
 });
 
 Deno.test("check_structure fails for a cycle, a wrong arrow and an unused export", async () => {
-  const { code, errors, output } = await check({
+  const { code, stderr, stdout } = await check({
     ...CLEAN,
     "src/sse/parser.ts": `import type { Clock } from "../fetch/clock.ts";
 export function parse() {}
@@ -222,16 +208,16 @@ export interface Clock {}
   });
   assertEquals(code, 1);
   assertMatch(
-    errors,
+    stderr,
     /^src\/fetch\/clock\.ts:1: imports go round in a cycle$/m,
   );
   assertMatch(
-    errors,
+    stderr,
     /^src\/sse\/parser\.ts:1: src\/sse\/ may not import src\/fetch\/clock\.ts$/m,
   );
   assertMatch(
-    errors,
+    stderr,
     /^src\/sse\/parser\.ts:3: nothing imports the export 'unused'$/m,
   );
-  assertEquals(output, "Not in order: 3 failures\n");
+  assertEquals(stdout, "Not in order: 3 failures\n");
 });

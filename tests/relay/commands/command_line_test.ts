@@ -1,24 +1,17 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { type ProgramRun, runDeno } from "../../support/run_deno.ts";
 import { within } from "../../support/within.ts";
 
 /** The longest that anything is waited for, in milliseconds. */
 const LIMIT = 20_000;
 
 /** The command line, run to its end. */
-async function run(
-  ...args: string[]
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "relay/main.ts", ...args],
+function run(...args: string[]): Promise<ProgramRun> {
+  return runDeno(
+    ["run", "-A", "relay/main.ts", ...args],
     // What goes wrong is logged as well: here it is of interest how it is told.
-    env: { NO_COLOR: "1", RIVULET_LOG_LEVEL: "error" },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return {
-    code: output.code,
-    stdout: text(output.stdout),
-    stderr: text(output.stderr),
-  };
+    { RIVULET_LOG_LEVEL: "error" },
+  );
 }
 
 Deno.test("main answers what it cannot start with by one clear line and status 2", async (t) => {

@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { generateKeyPairSync, type KeyObject, verify } from "node:crypto";
+import { generateKeyPairSync, verify } from "node:crypto";
 import { FlagError } from "../../../relay/commands/command.ts";
 import { createAuthority } from "../../../relay/rights/create_authority.ts";
 import { token } from "../../../relay/commands/token.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { jwk, pem } from "../../support/rights/keys.ts";
 import { SECRET } from "../../support/rights/signed_token.ts";
+import { type ProgramRun, runDeno } from "../../support/run_deno.ts";
 
 /** In seconds since the epoch. */
 const NOW = 1_700_000_000;
@@ -38,18 +40,6 @@ function file(text: string): { path: string } & Disposable {
   const path = Deno.makeTempFileSync();
   Deno.writeTextFileSync(path, text);
   return { path, [Symbol.dispose]: () => Deno.removeSync(path) };
-}
-
-function pem(key: KeyObject): string {
-  return key.export(
-    key.type === "public"
-      ? { type: "spki", format: "pem" }
-      : { type: "pkcs8", format: "pem" },
-  ).toString();
-}
-
-function jwk(key: KeyObject, facts: Record<string, unknown> = {}): string {
-  return JSON.stringify({ ...key.export({ format: "jwk" }), ...facts });
 }
 
 Deno.test("token says in a token what its flags say", async () => {
@@ -210,23 +200,14 @@ Deno.test("token names the flag that is wrong, what came and what is wanted", as
 });
 
 /** The command, run with the permissions that it has as a task. */
-async function run(
+function run(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--no-prompt", "--allow-read"],
-      ...["--allow-env=RIVULET_JWT_KEY", "relay/main.ts", "token", ...args],
-    ],
-    env: { NO_COLOR: "1", ...env },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return {
-    code: output.code,
-    stdout: text(output.stdout),
-    stderr: text(output.stderr),
-  };
+): Promise<ProgramRun> {
+  return runDeno([
+    ...["run", "--no-prompt", "--allow-read"],
+    ...["--allow-env=RIVULET_JWT_KEY", "relay/main.ts", "token", ...args],
+  ], env);
 }
 
 Deno.test("token prints a token, and nothing else", async () => {

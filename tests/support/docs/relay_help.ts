@@ -3,7 +3,7 @@
  *
  * @module
  */
-const root = new URL("../../../", import.meta.url);
+import { runDeno } from "../run_deno.ts";
 
 /** Flags of other programs that the documents name. */
 export const OTHER_FLAGS: ReadonlySet<string> = new Set([
@@ -18,16 +18,11 @@ export const OTHER_FLAGS: ReadonlySet<string> = new Set([
 let help: Promise<string> | undefined;
 
 async function readHelp(...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "relay/main.ts", ...args],
-    cwd: root,
-    env: { NO_COLOR: "1" },
-  }).output();
-  const decoder = new TextDecoder();
-  if (!success) {
-    throw new Error(`${args.join(" ")} failed: ${decoder.decode(stderr)}`);
-  }
-  return decoder.decode(stdout);
+  const { code, stdout, stderr } = await runDeno(
+    ["run", "-A", "relay/main.ts", ...args],
+  );
+  if (code !== 0) throw new Error(`${args.join(" ")} failed: ${stderr}`);
+  return stdout;
 }
 
 /** Returns the help that describes every option of the relay. */
