@@ -6,6 +6,7 @@ import { USAGE as BENCH_FANOUT_USAGE } from "../../bench/fanout/options.ts";
 import { commands } from "../../relay/commands/commands.ts";
 import { helpOn } from "../../relay/commands/help.ts";
 import { anchorsIn, type Block, blocksOf } from "../support/docs/markdown.ts";
+import { commandsOf, wordsOf } from "../support/docs/shell.ts";
 import { flagsIn, OTHER_FLAGS, relayHelp } from "../support/docs/relay_help.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -76,28 +77,6 @@ function whyNotRun({ language, attributes }: Block): string | undefined {
     : `'${language}' is not a language that is run: use ${
       ["ts", ...SHELL].join(" or ")
     }, or ${OUTPUT.join(", ")} for what is only shown`;
-}
-
-/** The commands of a shell block: comments gone, continued lines joined. */
-function commandsOf(text: string): string[] {
-  return text
-    .replaceAll(/\\\n/g, " ")
-    .split("\n")
-    .map((line) => line.replace(/(^|\s)#.*$/, "").trim())
-    .filter((line) => line !== "");
-}
-
-/** Splits a command into words; quotes hold, and what a shell would act on throws. */
-function wordsOf(command: string): string[] {
-  const words = command.match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
-  return words.map((word) => {
-    const bare = word.replaceAll(/'[^']*'|"[^"$`\\]*"/g, "");
-    const special = /[|&;<>()$`\\*?"'[\]{}!~]/.exec(bare)?.[0];
-    if (special !== undefined) {
-      throw new Error(`'${special}' means something to the shell: quote it`);
-    }
-    return word.replaceAll(/'([^']*)'|"([^"]*)"/g, "$1$2");
-  });
 }
 
 function assertLocal(url: string | undefined, schemes: string[]): void {
