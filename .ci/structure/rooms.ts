@@ -101,7 +101,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: GATEWAY,
     why: "a caller, a provider, a topic",
-    may: [SOURCES, TOPICS, ...COMMON, METRICS, TRACES, SECRETS, MODEL, ...CORE],
+    may: [TOPICS, ...COMMON, METRICS, TRACES, SECRETS, MODEL, ...CORE],
   },
   {
     path: DOORS,

@@ -4,7 +4,7 @@ import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { draining } from "../problem.ts";
 import { assertMay } from "../rights/access.ts";
-import { type BodyLimits, boundedBody } from "../sources/bounded_body.ts";
+import { type BodyLimits, boundedBody } from "../limits/bounded_body.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import { requestHeaders } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";

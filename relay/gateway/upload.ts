@@ -4,7 +4,7 @@ import {
   BodyLimitError,
   type BodyLimits,
   boundedBody,
-} from "../sources/bounded_body.ts";
+} from "../limits/bounded_body.ts";
 
 /** A body that is passed on to a provider as it comes, and so can be sent only once. */
 export class Upload {

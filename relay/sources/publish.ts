@@ -6,7 +6,7 @@ import { readEvents } from "../../src/sse/read_events.ts";
 import { ClientRates } from "../limits/client_rates.ts";
 import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
-import { type BodyLimits, readBody } from "./bounded_body.ts";
+import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
 
 /** Where what was published stands: `first`..`next - 1`. */

@@ -1,6 +1,6 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
-import { BodyLimitError } from "../../sources/bounded_body.ts";
+import { BodyLimitError } from "../../limits/bounded_body.ts";
 import { PublishError } from "../../sources/publish.ts";
 import {
   InvalidTopicNameError,

@@ -1,7 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { Problem } from "../../../problem.ts";
-import { type BodyLimits, readBody } from "../../../sources/bounded_body.ts";
+import { type BodyLimits, readBody } from "../../../limits/bounded_body.ts";
 
 /**
  * Reads the body of a request, which is JSON; an empty one stands for an empty

@@ -2,7 +2,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { endReason } from "../../websocket/client_message.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
-import type { BodyLimits } from "../../../sources/bounded_body.ts";
+import type { BodyLimits } from "../../../limits/bounded_body.ts";
 import type { SourcePolicy } from "../../../sources/guard/source_policy.ts";
 import type { Publisher, PublishType } from "../../../sources/publish.ts";
 import type { Sources } from "../../../sources/sources.ts";
