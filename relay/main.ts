@@ -1,7 +1,31 @@
 /**
- * The command line: `deno run -A jsr:@rivulet/rivulet/cli --help`. It runs the
- * relay, and makes what goes with one: tokens, a demonstration, a provider that
- * fails as it is told to.
+ * The command line of Rivulet. This module is for `deno run`; import `./relay` to
+ * embed a relay.
+ *
+ * - `serve` runs the relay. It is also what runs without a command.
+ * - `demo` runs the relay with a topic to look at.
+ * - `token` prints a token for a relay that requires tokens.
+ * - `replay` prints a recorded stream at its pace.
+ * - `hostile` runs a provider of language models that fails as it is told to.
+ *
+ * `help` gives an overview, `help COMMAND` the flags of a command with the
+ * permissions that it needs instead of `-A`, and `help all` every option of the
+ * relay. Each option is a flag, an environment variable (`RIVULET_MAX_TOPICS`) and
+ * a key of a JSON file (`--config`). The relay listens on 127.0.0.1:8787 until it
+ * gets SIGINT or SIGTERM; then it sends its subscribers away and exits with 0. It
+ * exits with 2 if it cannot start, and says why.
+ *
+ * @example Follow a stream that the relay reads
+ * ```sh
+ * deno run -A jsr:@rivulet/rivulet/cli --source news=https://example.com/events
+ * curl -N http://localhost:8787/topics/news
+ * ```
+ *
+ * @example Watch a demonstration
+ * ```sh
+ * deno run -A jsr:@rivulet/rivulet/cli demo
+ * curl -N http://localhost:8787/topics/demo
+ * ```
  *
  * @module
  */
