@@ -46,6 +46,7 @@ export class ChatDecoder implements ResponseDecoder {
   readonly #calls = new ToolCalls();
   /** Of the first choice, as the client asks for one. */
   readonly #ending = new ChatEnding("first");
+  #state: "open" | "ending" | "ended" = "open";
   #responseId = "";
   #usage: Usage | undefined;
   #isCreated = false;
@@ -71,9 +72,7 @@ export class ChatDecoder implements ResponseDecoder {
 
   /** Whether the stream has ended. */
   get state(): "open" | "ending" | "ended" {
-    if (this.#ending.isOver) return "ended";
-    // The usage may follow.
-    return this.#ending.ending === undefined ? "open" : "ending";
+    return this.#state;
   }
 
   /** How many chunks had a choice. */
@@ -104,26 +103,27 @@ export class ChatDecoder implements ResponseDecoder {
    * @param out Where the response's events go.
    */
   push(name: string, data: string, out: ResponseEvent[]): void {
-    if (this.#ending.isOver) return;
-    if (name === "error") {
-      this.#ending.fail(errorIn(data));
-      return;
-    }
-    if (this.#shape.read(data)) {
+    if (this.#state === "ended") return;
+    if (name !== "error" && this.#shape.read(data)) {
       this.#progress++;
       if (this.#shape.text !== "") {
         this.#addText(this.#shape.text, undefined, out);
       }
       return;
     }
+    if (name === "error") this.#ending.fail(errorIn(data));
+    else this.#take(data, out);
+    const { isOver, ending } = this.#ending;
+    this.#state = isOver ? "ended" : ending ? "ending" : "open";
+  }
+
+  #take(data: string, out: ResponseEvent[]): void {
     const event = parseData(data);
     if (event === undefined) {
       const text = data.trim();
       if (isDone(data)) this.#ending.done();
       else if (text !== "") this.#tellOther(text, out);
-      return;
-    }
-    if (isFields(event)) {
+    } else if (isFields(event)) {
       const before = out.length;
       this.#takeChunk(event, out);
       if (
