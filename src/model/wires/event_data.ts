@@ -39,10 +39,10 @@ export function isDone(data: string): boolean {
  */
 export function typeOf(
   name: string,
-  { type, error }: { readonly type?: unknown; readonly error?: unknown },
+  wire: { readonly type?: unknown; readonly error?: unknown },
 ): string {
-  if (typeof type === "string") return type;
-  return error == null ? name : "error";
+  if (typeof wire.type === "string") return wire.type;
+  return wire.error == null ? name : "error";
 }
 
 /**

@@ -151,8 +151,10 @@ export function isSilent(data: string): boolean {
   return data.trim() === "" || isDone(data);
 }
 
+const TERMINAL: ReadonlySet<string> = new Set(Object.keys(RESPONSE_ENDINGS));
+
 function isTerminal(type: string): type is TerminalType {
-  return Object.hasOwn(RESPONSE_ENDINGS, type);
+  return TERMINAL.has(type);
 }
 
 function isTerminalStatus(status: string): status is TerminalStatus {
