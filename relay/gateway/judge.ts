@@ -1,5 +1,8 @@
-import type { BodyEnd, Ending } from "../../src/model/wires/ending.ts";
-import type { EndingReader } from "../../src/model/wires/ending.ts";
+import type {
+  BodyEnd,
+  Ending,
+  EndingReader,
+} from "../../src/model/wires/ending.ts";
 import { readFailure } from "../../src/model/wires/failure.ts";
 import { endingReader, formatOf } from "../../src/model/wires/format.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";

@@ -1,5 +1,6 @@
 import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
 import type { Watchdog } from "../../src/fetch/watchdog.ts";
+import { resumePath } from "../../src/model/wires/responses/request.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { EventScrubber } from "../secrets/event_scrubber.ts";
 import type { RunTrace } from "../traces/run_trace.ts";
@@ -94,12 +95,11 @@ export class RunStream {
     if (this.#gate.isOpen) return undefined;
     const url = new URL(this.#context.request.url);
     // If the response was asked for by its id, the path has it already.
-    url.pathname = url.pathname.replace(
-      /\/responses$/,
-      () => `/responses/${encodeURIComponent(responseId)}`,
-    );
-    url.searchParams.set("stream", "true");
-    url.searchParams.set("starting_after", String(sequenceNumber));
+    const { path, query } = resumePath(responseId, sequenceNumber);
+    url.pathname = url.pathname.replace(/\/responses$/, () => path);
+    for (const [name, value] of Object.entries(query)) {
+      url.searchParams.set(name, value);
+    }
     return url.href;
   }
 
