@@ -4,9 +4,9 @@ import {
   setImmediate,
   setInterval,
 } from "node:timers";
+import type { Appended } from "../topics/log.ts";
 import type { Topic, TopicObserver } from "../topics/topic.ts";
 import { Lane } from "./lane.ts";
-import type { Subscriber } from "./subscriber.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** How many subscriptions of one topic are woken before it is another topic's turn. */
@@ -82,15 +82,15 @@ export class Pump implements TopicObserver, Disposable {
   }
 
   /** Wakes a subscription at its topic's next change. */
-  wait(subscription: Subscription, subscriber: Subscriber): void {
-    this.#lanes.get(subscription.topic)?.wait(subscription, subscriber);
+  wait(subscription: Subscription): void {
+    this.#lanes.get(subscription.topic)?.wait(subscription);
   }
 
   /** Wakes a subscription when it is its turn: it has more to say. */
-  goOn(subscription: Subscription, subscriber: Subscriber): void {
+  goOn(subscription: Subscription): void {
     const lane = this.#lanes.get(subscription.topic);
     if (!lane) return;
-    lane.goOn(subscription, subscriber);
+    lane.goOn(subscription);
     this.#ready.add(lane);
     this.#schedule();
   }
@@ -105,12 +105,12 @@ export class Pump implements TopicObserver, Disposable {
   }
 
   /** Takes a topic's news, for the next turn. */
-  changed(topic: Topic): void {
+  changed(topic: Topic, appended?: Appended): void {
     const lane = this.#lanes.get(topic);
     if (!lane) return;
     this.#quietRounds = 0;
     this.#changed.add(lane);
-    if (lane.count()) {
+    if (appended && lane.count(appended)) {
       this.#patience ??= setInterval(this.#giveUp, PATIENCE);
     }
     this.#schedule();
@@ -210,10 +210,10 @@ export class Pump implements TopicObserver, Disposable {
   #wakeSlice(lane: Lane): void {
     let left = Math.min(SLICE, TURN - this.#woken);
     const now = performance.now();
-    for (const [subscription, subscriber] of lane.ready) {
+    for (const subscription of lane.ready) {
       lane.take(subscription, now);
       this.#woken++;
-      subscriber.wake(subscription);
+      subscription.wake();
       if (--left === 0) return;
     }
   }

@@ -1,5 +1,5 @@
 import type { Pump } from "./pump.ts";
-import type { Subscription } from "./subscription.ts";
+import type { Subscription, Waker } from "./subscription.ts";
 import type { Watch, Watched } from "./watch.ts";
 
 /** Where a subscriber's bytes go. */
@@ -38,7 +38,7 @@ export interface SubscriberEvents {
  * for what comes next. A peer that stops reading costs the one write that does
  * not finish.
  */
-export class Subscriber implements Watched, Disposable {
+export class Subscriber implements Waker, Watched, Disposable {
   readonly #sink: Sink;
   readonly #pump: Pump;
   readonly #events: SubscriberEvents;
@@ -48,10 +48,8 @@ export class Subscriber implements Watched, Disposable {
   // A list, as most have one subscription: each map costs an idle connection 200
   // bytes of 8 KiB.
   readonly #subscriptions: Subscription[] = [];
-  /** Subscriptions that may have something to say, each once, in the order of their turns. */
-  readonly #ready = new Set<Subscription>();
-  /** Subscriptions that wait for the peer to take what was sent; most never do. */
-  #blocked: Map<Subscription, Watched> | undefined;
+  /** Subscriptions that may have something to say, each once, in the order of their writes. */
+  readonly #speakers = new Set<Subscription>();
   #begun = 0;
   #finished = 0;
   #told = 0;
@@ -99,7 +97,14 @@ export class Subscriber implements Watched, Disposable {
 
   /** The peer has taken nothing for as long as it may. */
   onQuiet(): void {
-    this.#onSlow(this.#subscriptions);
+    if (this.#slow?.then === "close") return this.#events.onSlow();
+    for (const subscription of this.#subscriptions) subscription.skip();
+  }
+
+  /** The peer has acknowledged nothing of a subscription for as long as it may. */
+  onBlocked(subscription: Subscription): void {
+    if (this.#slow?.then === "close") this.#events.onSlow();
+    else subscription.skip();
   }
 
   /** How many answers wait for an earlier write. */
@@ -136,6 +141,7 @@ export class Subscriber implements Watched, Disposable {
     subscription.topic.follow();
     subscription.counts.subscribed++;
     this.#subscriptions.push(subscription);
+    subscription.waker = this;
     this.#pump.join(subscription);
     this.wake(subscription);
   }
@@ -147,11 +153,25 @@ export class Subscriber implements Watched, Disposable {
     this.#work();
   }
 
+  /**
+   * Takes an ack. Nobody gets more turns than others by acknowledging more often.
+   *
+   * @param subscription One of its own.
+   * @param offset The last event that the peer has taken.
+   * @returns Whether it was sent that event, or does not need it.
+   */
+  ack(subscription: Subscription, offset: number): boolean {
+    const { blocked } = subscription;
+    if (!subscription.ack(offset)) return false;
+    if (!blocked || subscription.blocked) return true;
+    this.#slow?.watch.delete(subscription);
+    this.wake(subscription);
+    return true;
+  }
+
   /** Lets a subscription have its turn: it may have something to say. */
   wake(subscription: Subscription): void {
-    if (!this.#subscriptions.includes(subscription)) return;
-    if (!subscription.blocked) this.#unblock(subscription);
-    this.#ready.add(subscription);
+    this.#speakers.add(subscription);
     this.#work(true);
   }
 
@@ -177,10 +197,11 @@ export class Subscriber implements Watched, Disposable {
 
   #remove(subscription: Subscription): void {
     if (!takeOut(this.#subscriptions, subscription)) return;
-    this.#ready.delete(subscription);
+    this.#speakers.delete(subscription);
     subscription.topic.unfollow();
     subscription.counts.unsubscribed++;
-    this.#unblock(subscription);
+    subscription.waker = undefined;
+    this.#slow?.watch.delete(subscription);
     this.#pump.leave(subscription);
   }
 
@@ -203,27 +224,27 @@ export class Subscriber implements Watched, Disposable {
         if (this.#answers.length === 0) this.#events.onDrain?.();
         continue;
       }
-      const [subscription] = this.#ready;
+      const [subscription] = this.#speakers;
       if (!subscription) return;
       // A message about events is no turn: what retention takes meanwhile could
       // make it the only one that ever comes.
       if (!isTurn && subscription.saidEvents && subscription.hasNews) {
-        return this.#pump.goOn(subscription, this);
+        return this.#pump.goOn(subscription);
       }
       // Taken out and put in again: the next write is another subscription's turn.
-      this.#ready.delete(subscription);
+      this.#speakers.delete(subscription);
       const bytes = subscription.next();
       if (bytes instanceof Promise) {
         this.#writeLater(subscription, bytes);
       } else if (bytes) {
-        this.#ready.add(subscription);
+        this.#speakers.add(subscription);
         this.#write(bytes);
       } else if (subscription.ended) {
         this.#remove(subscription);
         this.#events.onEnd(subscription);
       } else {
-        if (subscription.blocked) this.#block(subscription);
-        this.#pump.wait(subscription, this);
+        if (subscription.blocked) this.#slow?.watch.add(subscription);
+        this.#pump.wait(subscription);
       }
     }
   }
@@ -238,40 +259,12 @@ export class Subscriber implements Watched, Disposable {
     read.then((bytes) => {
       this.#isReading = false;
       if (this.#closed) return;
-      if (!this.#subscriptions.includes(subscription)) return this.#work();
-      this.#ready.add(subscription);
+      if (subscription.waker !== this) return this.#work();
+      this.#speakers.add(subscription);
       this.#write(bytes);
     }, (error) => {
       if (!this.#closed) this.#events.onError(error);
     });
-  }
-
-  #onSlow(subscriptions: Iterable<Subscription>): void {
-    if (this.#slow?.then === "close") return this.#events.onSlow();
-    for (const subscription of subscriptions) subscription.skip();
-  }
-
-  #block(subscription: Subscription): void {
-    if (!this.#slow || this.#blocked?.has(subscription)) return;
-    let isNew = true;
-    const watched = {
-      takeSign: (): boolean => {
-        const before = isNew;
-        isNew = false;
-        return before;
-      },
-      onQuiet: (): void => this.#onSlow([subscription]),
-    };
-    this.#blocked ??= new Map();
-    this.#blocked.set(subscription, watched);
-    this.#slow.watch.add(watched);
-  }
-
-  #unblock(subscription: Subscription): void {
-    const watched = this.#blocked?.get(subscription);
-    if (!watched) return;
-    this.#blocked?.delete(subscription);
-    this.#slow?.watch.delete(watched);
   }
 }
 

@@ -5,7 +5,17 @@ import { findStart, type Start } from "../topics/start.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Format, GapReason, SubscriptionNotice } from "./format.ts";
 import type { Frame, FrameCache } from "./frames.ts";
+import { Turn } from "./turn.ts";
+import type { Watched } from "./watch.ts";
 import { Window } from "./window.ts";
+
+/** Whoever writes what a subscription says to its reader. */
+export interface Waker {
+  /** Lets a subscription have its turn: it may have something to say. */
+  wake(subscription: Subscription): void;
+  /** The reader has not acknowledged for as long as it may; called again while it does not. */
+  onBlocked(subscription: Subscription): void;
+}
 
 /** How a reader wants its events (PROTOCOL.md, section 2). */
 export interface Delivery {
@@ -50,9 +60,13 @@ function untoldUpstream({ state, upstream, upstreamVersion }: Topic): number {
  *
  * Replay and live are the same loop: whoever can write asks for the next piece.
  */
-export class Subscription {
+export class Subscription implements Watched {
   /** What is read. */
   readonly topic: Topic;
+  /** Its state with the lane of its topic. */
+  readonly turn: Turn = new Turn();
+  /** Whom it wakes; `undefined` before somebody writes it, and afterwards. */
+  waker: Waker | undefined;
   readonly #format: Format;
   readonly #frames: FrameCache;
   /** Until it has been told. */
@@ -65,8 +79,11 @@ export class Subscription {
   #foreign: boolean;
   #wantsSnapshot: boolean;
   #slow = false;
-  /** Whether what comes next has no room in the window until there is an ack. */
-  #blocked = false;
+  /**
+   * Whether what comes next has no room in the window until there is an ack, and
+   * whether that was seen by a watch.
+   */
+  #blocked: "no" | "unseen" | "seen" = "no";
   #live = false;
   #ended = false;
   #saidEvents = false;
@@ -117,7 +134,7 @@ export class Subscription {
 
   /** Whether there is something to read that has no room in the window until there is an ack. */
   get blocked(): boolean {
-    return this.#blocked;
+    return this.#blocked !== "no";
   }
 
   /** Whether what was written last are events, and not a message about them. */
@@ -140,8 +157,25 @@ export class Subscription {
    */
   ack(offset: number): boolean {
     if (offset >= this.#cursor) return false;
-    if (this.#window.ack(offset)) this.#blocked = false;
+    if (this.#window.ack(offset)) this.#blocked = "no";
     return true;
+  }
+
+  /** Lets it have its turn. */
+  wake(): void {
+    this.waker?.wake(this);
+  }
+
+  /** Whether it was blocked since this was last asked: its time begins then. */
+  takeSign(): boolean {
+    if (this.#blocked !== "unseen") return false;
+    this.#blocked = "seen";
+    return true;
+  }
+
+  /** There was no ack for as long as it may take. */
+  onQuiet(): void {
+    this.waker?.onBlocked(this);
   }
 
   /**
@@ -168,7 +202,7 @@ export class Subscription {
         return bytes;
       }
       const { log } = this.topic;
-      if (this.#blocked) return undefined;
+      if (this.blocked) return undefined;
       if (this.#wantsSnapshot) {
         this.#wantsSnapshot = false;
         if (log.first === log.next) continue;
@@ -190,7 +224,7 @@ export class Subscription {
 
   #takeEvents(from: number, frame: Frame | undefined): Uint8Array | undefined {
     if (!frame) {
-      this.#blocked = true;
+      this.#blocked = "unseen";
       return undefined;
     }
     const skipped = this.#cursor;
@@ -242,7 +276,7 @@ export class Subscription {
     }
     // Gaps wait with the events whose place they take, or there would be one for
     // each event that retention takes from a reader who stands still.
-    if (!this.#blocked) {
+    if (!this.blocked) {
       const from = this.#cursor;
       if (this.#foreign) {
         this.#foreign = false;

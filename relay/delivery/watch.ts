@@ -33,8 +33,9 @@ export class Watch implements Disposable {
     this.#clock = clock;
   }
 
-  /** Looks after somebody from now on. */
+  /** Looks after somebody from now on, or goes on with it. */
   add(watched: Watched): void {
+    if (this.#looks.has(watched)) return;
     this.#looks.set(watched, { quiet: 0, all: 0 });
     if (!this.#cancel) this.#schedule();
   }

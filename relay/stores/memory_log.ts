@@ -2,6 +2,7 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { createEpoch } from "../topics/position.ts";
 import {
+  type Appended,
   type Log,
   type LogEntry,
   type LogRange,
@@ -42,16 +43,18 @@ export class MemoryLog implements Log {
     return this.#bytes;
   }
 
-  append(events: readonly ServerSentEvent[]): number {
+  append(events: readonly ServerSentEvent[]): Appended {
     const first = this.next;
     const time = this.#clock.now();
+    let bytes = 0;
     for (const event of events) {
       const size = sizeOf(event);
-      this.#bytes += size;
+      bytes += size;
       this.#entries.push({ event, size, time });
     }
+    this.#bytes += bytes;
     this.trim();
-    return first;
+    return { first, count: events.length, bytes };
   }
 
   read(from: number, budget: ReadBudget): LogRange {

@@ -71,6 +71,16 @@ export interface LogRange {
   readonly entries: readonly LogEntry[];
 }
 
+/** The events that an append has added to a log. */
+export interface Appended {
+  /** The offset of the first of them. */
+  readonly first: number;
+  /** The number of them. */
+  readonly count: number;
+  /** The bytes of them, as {@linkcode LogEntry.size} counts them. */
+  readonly bytes: number;
+}
+
 /**
  * The events of one topic, in order, each with its offset: 1, 2, 3, ...
  *
@@ -100,12 +110,8 @@ export interface Log extends Disposable {
   readonly next: number;
   /** The bytes of what is retained, as {@linkcode LogEntry.size} counts them. */
   readonly bytes: number;
-  /**
-   * Adds events at the end, and gives up what retention no longer allows.
-   *
-   * @returns The offset of the first of them.
-   */
-  append(events: readonly ServerSentEvent[]): number | Promise<number>;
+  /** Adds events at the end, and gives up what retention no longer allows. */
+  append(events: readonly ServerSentEvent[]): Appended | Promise<Appended>;
   /**
    * Reads events from an offset on.
    *

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
-import type { Log } from "./log.ts";
+import type { Appended, Log } from "./log.ts";
 
 /**
  * How a topic may end (PROTOCOL.md, section 1): `complete`, the upstream said that
@@ -104,8 +104,11 @@ export interface UpstreamState {
  * ```
  */
 export interface TopicObserver {
-  /** Called after each append and each change of state, or of the upstream's; must not throw. */
-  changed(topic: Topic): void;
+  /**
+   * Called after each append, with what it has added, and after each change of
+   * state, or of the upstream's; must not throw.
+   */
+  changed(topic: Topic, appended?: Appended): void;
   /**
    * Called after each append: resolves once more should be added, for an observer
    * that cannot keep up; must not reject.
@@ -273,10 +276,10 @@ export class Topic {
       throw new TopicEndedError(this.name, this.#state.end);
     }
     for (const event of events) assertLines(event);
-    const first = this.log.append(events);
-    return first instanceof Promise
-      ? first.then((first) => this.#appended(first))
-      : this.#appended(first);
+    const appended = this.log.append(events);
+    return appended instanceof Promise
+      ? appended.then((appended) => this.#appended(appended))
+      : this.#appended(appended);
   }
 
   /**
@@ -314,9 +317,10 @@ export class Topic {
     return () => void this.#observers.delete(observer);
   }
 
-  #appended(first: number): number | Promise<number> {
+  #appended(appended: Appended): number | Promise<number> {
     if (this.#state.kind === "pending") this.#state = { kind: "open" };
-    this.#notify();
+    this.#notify(appended);
+    const { first } = appended;
     const waits: Promise<void>[] = [];
     for (const observer of this.#observers) {
       const wait = observer.caughtUp?.(this);
@@ -325,7 +329,7 @@ export class Topic {
     return waits.length > 0 ? Promise.all(waits).then(() => first) : first;
   }
 
-  #notify(): void {
-    for (const observer of this.#observers) observer.changed(this);
+  #notify(appended?: Appended): void {
+    for (const observer of this.#observers) observer.changed(this, appended);
   }
 }

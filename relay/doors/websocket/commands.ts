@@ -90,16 +90,12 @@ export function acknowledge(
   const subscription = subscriptionTo(peer, name);
   // An ack that has crossed an end on its way is nobody's mistake.
   if (!subscription) return;
-  const { blocked } = subscription;
-  if (!subscription.ack(offset)) {
-    return peer.refuse(
-      "invalid_ack",
-      `Event ${offset} was not sent yet: acknowledge what was taken`,
-      name,
-    );
-  }
-  // Nobody gets more turns than others by acknowledging more often.
-  if (blocked && !subscription.blocked) peer.subscriber.wake(subscription);
+  if (peer.subscriber.ack(subscription, offset)) return;
+  peer.refuse(
+    "invalid_ack",
+    `Event ${offset} was not sent yet: acknowledge what was taken`,
+    name,
+  );
 }
 
 /** Stops what fills a topic (the message `cancel`). */

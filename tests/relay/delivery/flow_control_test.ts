@@ -8,7 +8,12 @@ import {
   websocketFormat,
 } from "../../../relay/doors/websocket/format.ts";
 import { Window } from "../../../relay/delivery/window.ts";
-import type { Log, LogRange, ReadBudget } from "../../../relay/topics/log.ts";
+import type {
+  Appended,
+  Log,
+  LogRange,
+  ReadBudget,
+} from "../../../relay/topics/log.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
@@ -460,7 +465,7 @@ class FetchedLog implements Log {
   get bytes(): number {
     return this.#log.bytes;
   }
-  append(events: readonly ServerSentEvent[]): number {
+  append(events: readonly ServerSentEvent[]): Appended {
     return this.#log.append(events);
   }
   async read(from: number, budget: ReadBudget): Promise<LogRange> {

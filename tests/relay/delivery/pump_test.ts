@@ -269,6 +269,32 @@ Deno.test("Pump holds up nobody where each round takes what came in the one befo
   }
 });
 
+Deno.test("Pump counts what a topic says it has added, and reads nothing for that", async () => {
+  using world = new World();
+  const topic = world.topic();
+  topic.open();
+  const written = new Written();
+  written.follow(world, topic, 10);
+  await settle(written.order);
+  const { log } = topic;
+  const { read } = log;
+  let reads = 0;
+  log.read = (from, budget) => {
+    reads++;
+    return read.call(log, from, budget);
+  };
+  assertEquals(topic.append(messages(1, 10)), 1);
+  const held = topic.append([{
+    event: "message",
+    data: "x".repeat(64 * 1024),
+    id: "",
+  }]);
+  assert(held instanceof Promise, "its bytes are counted");
+  assertEquals(reads, 0);
+  assertEquals(await held, 11);
+  assert(reads > 0);
+});
+
 Deno.test("Pump lets events follow a gap, however fast retention goes on", async () => {
   using world = new World();
   const topic = world.topic("t", { maxEvents: 10 });

@@ -140,8 +140,7 @@ Deno.test("Subscription that waits for acks for the timeout is slow, and no othe
       let acked = 0;
       for (let step = 0; step < 4; step++) {
         await world.clock.advance(TIMEOUT / 2);
-        assert(second.ack(++acked));
-        subscriber.wake(second);
+        assert(subscriber.ack(second, ++acked));
         await turns();
       }
       if (then === "close") {
@@ -150,8 +149,7 @@ Deno.test("Subscription that waits for acks for the timeout is slow, and no othe
         return;
       }
       assertEquals(gapsOf(peer), []);
-      assert(first.ack(1));
-      subscriber.wake(first);
+      assert(subscriber.ack(first, 1));
       await turns();
       assertEquals(gapsOf(peer), [[2, 10, "slow"]]);
       assertEquals(

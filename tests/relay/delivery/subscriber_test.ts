@@ -2,7 +2,12 @@ import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { FakeClock } from "../../../src/testing/fake_clock.ts";
-import type { Log, LogRange, ReadBudget } from "../../../relay/topics/log.ts";
+import type {
+  Appended,
+  Log,
+  LogRange,
+  ReadBudget,
+} from "../../../relay/topics/log.ts";
 import type { After } from "../../../relay/topics/position.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
@@ -306,7 +311,7 @@ class FetchedLog implements Log {
   get bytes(): number {
     return this.#log.bytes;
   }
-  async append(events: readonly ServerSentEvent[]): Promise<number> {
+  async append(events: readonly ServerSentEvent[]): Promise<Appended> {
     await Promise.resolve();
     return this.#log.append(events);
   }

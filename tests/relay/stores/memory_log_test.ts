@@ -15,12 +15,15 @@ const ALL = { events: Infinity, bytes: Infinity };
 Deno.test("MemoryLog counts offsets from 1, without gaps", () => {
   using log = new MemoryLog(DEFAULT_RETENTION, new FakeClock());
   assertEquals([log.first, log.next], [1, 1]);
-  assertEquals(log.append([message("a"), message("b")]), 1);
-  assertEquals(log.append([message("c")]), 3);
+  assertEquals(
+    log.append([message("a"), message("bc")]),
+    { first: 1, count: 2, bytes: 2 * "message".length + 3 },
+  );
+  assertEquals(log.append([message("c")]).first, 3);
   assertEquals([log.first, log.next], [1, 4]);
   const { offset, entries } = log.read(2, ALL);
   assertEquals(offset, 2);
-  assertEquals(entries.map(({ event }) => event.data), ["b", "c"]);
+  assertEquals(entries.map(({ event }) => event.data), ["bc", "c"]);
 });
 
 Deno.test("MemoryLog keeps events as they came, and counts their names, data and ids", () => {
@@ -109,7 +112,7 @@ Deno.test("MemoryLog agrees with an array that is cut at its start", () => {
         for (const operation of operations) {
           if (operation.kind === "append") {
             assertEquals(
-              log.append(operation.texts.map(message)),
+              log.append(operation.texts.map(message)).first,
               all.length + 1,
             );
             all.push(...operation.texts);

@@ -1,0 +1,20 @@
+/**
+ * The place of a subscription with the lane of its topic:
+ * - `waiting`: it has said all there is;
+ * - `ready`: its turn is to come;
+ * - `out`: it has had its turn, and is expected back;
+ * - `away`: it is new, it was not expected back, or it was given up.
+ */
+export type Place = "waiting" | "ready" | "out" | "away";
+
+/** The state of a subscription with the lane of its topic, which alone changes it. */
+export class Turn {
+  /** Its place. A subscription stands in one line of its lane at most. */
+  place: Place = "away";
+  /** When it was woken, while it is out, in milliseconds. */
+  wokenAt = 0;
+  /** Whether it did not come back in time, and has not caught up since. */
+  isStuck = false;
+  /** The number of the hold that it has to come back for; 0 for none. */
+  owedTo = 0;
+}
