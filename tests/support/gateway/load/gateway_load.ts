@@ -80,6 +80,7 @@ export async function runGatewayLoad(
   await using provider = start("provider.ts", [rate, deltas]);
   const [providerPort] = await provider.hear(/^[0-9]+$/);
   const options: RelayOptions = {
+    port: 0,
     retention: { endedTtl: ENDED_TTL },
     // As many as are asked for.
     limits: {
