@@ -46,10 +46,11 @@ export type RunFate = "streaming" | "refused" | "cancelled";
 /**
  * The topic of one run, from its name to its end.
  *
- * It is the only part of the gateway that makes the topic, ends it, or hears that
+ * Only this object makes the topic, ends it while the run goes on, and hears that
  * somebody else has ended it. A topic ends as the run says ({@linkcode end},
- * {@linkcode refuse}) or by a cancel from any side: then the run is told, and
- * stops. Whichever comes first is the end.
+ * {@linkcode refuse}) or by a cancel from any side: then this object tells the run,
+ * which stops. Whichever comes first is the end. Between a refused run and the next
+ * one, {@linkcode HeldTopics} has the topic.
  */
 export class RunTopic {
   readonly #plan: RunTopicPlan;
