@@ -2,7 +2,7 @@ import { messageOf } from "../../src/fetch/message_of.ts";
 import { redactText } from "../../src/fetch/secrets/redactor.ts";
 import { VERSION } from "../../src/version.ts";
 import { escapeInvisible } from "../logs/escape_invisible.ts";
-import { ConfigurationError } from "../options/configuration_error.ts";
+import { ConfigurationError } from "../options/read_configuration.ts";
 import { FlagError } from "./command.ts";
 import { commands, DEFAULT_COMMAND, findCommand } from "./commands.ts";
 import { helpOn, suggestion } from "./help.ts";

@@ -1,9 +1,11 @@
 import { messageOf } from "../../src/fetch/message_of.ts";
 import type { LogFormat } from "../logs/log_format.ts";
 import { startLogging } from "../logs/logging.ts";
-import { ConfigurationError } from "../options/configuration_error.ts";
 import { help } from "../options/help.ts";
-import { readConfiguration } from "../options/read_configuration.ts";
+import {
+  ConfigurationError,
+  readConfiguration,
+} from "../options/read_configuration.ts";
 import type { CommandOptions } from "../options/schema.ts";
 import type { Relay, RelayAddress } from "../relay.ts";
 import type { Topic } from "../topics/topic.ts";

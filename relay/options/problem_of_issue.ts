@@ -1,8 +1,12 @@
 import type { z } from "zod";
 import { type Setting, valueAt } from "./option.ts";
-import { describeOrigin, type Origin, type Reading } from "./reading.ts";
+import {
+  describeOrigin,
+  type Origin,
+  type Reading,
+  written,
+} from "./reading.ts";
 import { settings } from "./schema.ts";
-import { written } from "./written.ts";
 
 type Issue = z.core.$ZodIssue;
 

@@ -1,6 +1,5 @@
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { keyEnvOf, knownProviders } from "../gateway/provider.ts";
-import { ConfigurationError } from "./configuration_error.ts";
 import { printConfiguration } from "./print_configuration.ts";
 import { problemOfIssue, settingsOfIssue } from "./problem_of_issue.ts";
 import { type ConfigurationFile, readFile } from "./read_file.ts";
@@ -10,9 +9,24 @@ import {
   type Origin,
   type Reading,
   readSetting,
+  written,
 } from "./reading.ts";
 import { type CommandOptions, commandOptions, settings } from "./schema.ts";
-import { written } from "./written.ts";
+
+/** The relay cannot start with its settings. */
+export class ConfigurationError extends Error {
+  /** What happened, for programs. */
+  readonly code = "invalid_configuration";
+  /** The mistakes: each names a setting, its place, the value, and what was expected. */
+  readonly problems: readonly string[];
+
+  /** Takes every mistake. */
+  constructor(problems: readonly string[], options?: ErrorOptions) {
+    super(problems.join("\n"), options);
+    this.name = "ConfigurationError";
+    this.problems = problems;
+  }
+}
 
 /** The request of a command line. */
 export type Command =

@@ -51,7 +51,7 @@ function complainOfUnknown(word: string): string {
   const meant = nearest(word.replace(/^-+(no-)?/, ""), Object.keys(OPTIONS));
   return `flag ${word}: there is no such flag; ${
     meant === undefined ? "" : `did you mean --${meant}? `
-  }--help lists them`;
+  }--help all lists them`;
 }
 
 /** Reads a command line. */

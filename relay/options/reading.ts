@@ -1,6 +1,7 @@
+import { redactUrls } from "../../src/fetch/secrets/urls.ts";
+import { escapeInvisible } from "../logs/escape_invisible.ts";
 import type { ListKind, ToggleKind, ValueKind } from "./kinds.ts";
 import type { Setting } from "./option.ts";
-import { written } from "./written.ts";
 
 /** The place that a setting comes from. */
 export type Origin =
@@ -20,6 +21,31 @@ export function describeOrigin(origin: Origin): string {
       return `file ${origin.path}, key ${origin.key}`;
     case "default":
       return "default";
+  }
+}
+
+/** The most characters of a value that are shown. */
+const MOST = 100;
+
+/** Writes a value for a message: short, on one line, without credentials. */
+export function written(value: unknown): string {
+  switch (typeof value) {
+    case "string": {
+      const text = redactUrls(value);
+      return escapeInvisible(
+        text.length > MOST ? `'${text.slice(0, MOST)}…'` : `'${text}'`,
+      );
+    }
+    case "undefined":
+      return "nothing";
+    case "object":
+      return value === null
+        ? "null"
+        : Array.isArray(value)
+        ? "a list"
+        : "an object";
+    default:
+      return String(value);
   }
 }
 

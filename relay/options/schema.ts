@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
 import { schemaOf, type Setting, settingsOf } from "./option.ts";
-import { commandRows, relayRows } from "./options.ts";
+import { commandRows, relayRows } from "./rows.ts";
 
 const LOOPBACK = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/;
 

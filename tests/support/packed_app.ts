@@ -60,7 +60,7 @@ async function publishedFiles(): Promise<string[]> {
 }
 
 /** A program of a packed application that runs until it is told to stop. */
-export class PackedProgram implements AsyncDisposable {
+class PackedProgram implements AsyncDisposable {
   /** The URL that the first line of its output names. */
   readonly url: string;
   readonly #process: Deno.ChildProcess;

@@ -6,7 +6,6 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import fc from "fast-check";
-import { ConfigurationError } from "../../../relay/options/configuration_error.ts";
 import { count } from "../../../relay/options/kinds.ts";
 import {
   option,
@@ -14,8 +13,11 @@ import {
   settingsOf,
   valueAt,
 } from "../../../relay/options/option.ts";
-import { relayRows } from "../../../relay/options/options.ts";
-import { readConfiguration } from "../../../relay/options/read_configuration.ts";
+import { relayRows } from "../../../relay/options/rows.ts";
+import {
+  ConfigurationError,
+  readConfiguration,
+} from "../../../relay/options/read_configuration.ts";
 import { readSetting } from "../../../relay/options/reading.ts";
 import {
   type CommandOptions,

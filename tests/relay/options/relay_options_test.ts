@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { z } from "zod";
 import { settingsOf, valueAt } from "../../../relay/options/option.ts";
-import { relayRows } from "../../../relay/options/options.ts";
+import { relayRows } from "../../../relay/options/rows.ts";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { relayOptions } from "../../../relay/options/schema.ts";
 
