@@ -1,8 +1,11 @@
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { LogEntry } from "../topics/log.ts";
 
-/** How much JSON is remembered before the older half is forgotten, in UTF-16 code units. */
-const GENERATION_SIZE = 4 * 1024 * 1024;
+/**
+ * How much JSON is remembered before the older half is forgotten, in UTF-16 code
+ * units: the last 1,000 events or so, which readers at the end of a log share.
+ */
+const GENERATION_SIZE = 256 * 1024;
 
 /** What it costs to remember the JSON of an event besides its length, about. */
 const ENTRY_COST = 128;
