@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { STATUS_CODE } from "@std/http/status";
 import { CLOSINGS } from "../../relay/doors/websocket/close_codes.ts";
 import { REFUSAL_REASONS } from "../../relay/metrics/refusal_reason.ts";
+import { FakeClock } from "../../src/testing/fake_clock.ts";
 import {
   type Block,
   blocksOf,
@@ -391,16 +392,18 @@ async function play(heading: string, reader: Reader): Promise<number> {
   return played;
 }
 
-/** An event stream that breaks off when it is told to, and is then refused. */
+/** An event stream that breaks off, and is then refused, each when it is told to. */
 class FragileSource implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #refusal: PromiseWithResolvers<void> = Promise.withResolvers();
   #body: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   constructor() {
     this.#server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      () => {
+      async () => {
         if (this.#body) {
+          await this.#refusal.promise;
           return new Response(null, {
             status: 503,
             headers: { "Retry-After": "30" },
@@ -427,23 +430,33 @@ class FragileSource implements AsyncDisposable {
     this.#body?.close();
   }
 
+  refuse(): void {
+    this.#refusal.resolve();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
+    this.refuse();
     return this.#server.shutdown();
   }
 }
 
 Deno.test("PROTOCOL.md has a WebSocket's transcripts as they are", async () => {
   await using source = new FragileSource();
+  // A subscriber is told the latest state of a source only: none may follow
+  // another before the transcript has it.
+  const clock = new FakeClock();
   await using relay = await startRelay({
     sources: [{
       name: "feed",
       url: source.url,
-      reconnect: { minTimeout: 1, jitter: 0 },
+      reconnect: { minTimeout: 412, jitter: 0 },
     }],
+    clock,
   });
   const reader = new Reader(relay, undefined, {
-    "The source's connection breaks off, and its server answers 503.": () =>
-      source.breakOff(),
+    "The source's connection breaks off.": () => source.breakOff(),
+    "The 412 ms are over.": () => clock.advance(412),
+    "The source's server answers 503.": () => source.refuse(),
     "The relay is stopped.": () => void relay.relay.close(),
   });
   assertEquals(await play("## 2. WebSocket", reader), 4);
