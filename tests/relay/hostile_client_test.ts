@@ -278,7 +278,7 @@ for (const [what, frames] of FLOODS) {
         grown = (live(await relay.memory()) - live(before)) / MIB;
         return grown < KEPT || undefined;
       },
-      3_000,
+      30_000,
       () => `the relay to keep less: it keeps ${grown.toFixed(1)} MiB`,
     );
     console.log(
