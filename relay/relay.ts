@@ -262,6 +262,7 @@ class RelayServer implements Relay {
     const draining = new Draining(clock);
     this.#gateway = new Gateway({
       ...gateway,
+      allowedPaths: rights.allowProviderPaths,
       clock,
       topics: this.topics,
       bodyLimits,

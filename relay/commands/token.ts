@@ -33,6 +33,10 @@ required, and each may be given any number of times:
   --write PATTERN    create, fill, end and delete topics, and send requests to
                      providers: --write 'run-*' if the relay names the topics
   --cancel PATTERN   cancel topics
+  --provider PATTERN
+                     make these requests to providers with the relay's key, and
+                     no others: 'openai:GET files/*'. Default: make runs, list
+                     models, read and cancel one's own responses
   --admin            everything, and read /metrics
 
 The key that signs it, which is one of:
@@ -58,6 +62,7 @@ const FLAGS = {
   read: { type: "string", multiple: true },
   write: { type: "string", multiple: true },
   cancel: { type: "string", multiple: true },
+  provider: { type: "string", multiple: true },
   admin: { type: "boolean" },
   key: { type: "string" },
   "key-file": { type: "string" },
@@ -120,9 +125,13 @@ export async function token(
   return `${made}\n`;
 }
 
-function rightsOf({ read, write, cancel, admin }: Flags, exp: number): unknown {
-  const rivulet = { read, write, cancel, admin };
-  if (Object.values(rivulet).every((right) => right === undefined)) {
+function rightsOf(
+  { read, write, cancel, provider, admin }: Flags,
+  exp: number,
+): unknown {
+  const topics = { read, write, cancel, admin };
+  const rivulet = { ...topics, provider };
+  if (Object.values(topics).every((right) => right === undefined)) {
     throw new FlagError(
       "--read, --write, --cancel, --admin: expected one of them, got none",
     );

@@ -8,18 +8,24 @@ import { type BodyLimits, boundedBody } from "../limits/bounded_body.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import { requestHeaders } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";
-import { Joining, joinKey, type RunReplay } from "./joining.ts";
+import {
+  Joining,
+  joinKey,
+  type KnownResponse,
+  type RunReplay,
+} from "./joining.ts";
 import type { GatewayProvider } from "./provider.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
   type Asked,
-  asksForStream,
   digest,
   type GatewayCall,
+  readRunBody,
   readRunOptions,
   type Target,
 } from "./request.ts";
+import { ProviderRights, responseIdIn } from "./provider_rights.ts";
 import { Run, type RunContext } from "./run.ts";
 import { RunTopic, type RunTopicContext } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
@@ -40,6 +46,8 @@ export interface GatewayContext extends RunContext {
   readonly recorder: Recorder | undefined;
   /** The upstreams that may be read from at a time. */
   readonly slots: UpstreamSlots;
+  /** The requests to providers that tokens allow by default, besides runs and models. */
+  readonly allowedPaths: readonly string[];
   /** Counts the outcome of each run. */
   runEnded(outcome: RunOutcome): void;
   /** Refuses new requests while the relay is drained, by throwing a {@linkcode Problem}. */
@@ -64,12 +72,14 @@ export class Gateway implements AsyncDisposable {
   readonly #joining: Joining;
   readonly #held: HeldTopics;
   readonly #topicContext: RunTopicContext;
+  readonly #rights: ProviderRights;
   readonly #closing = new AbortController();
 
   /** Makes a gateway without runs. */
   constructor(context: GatewayContext) {
     const { topics, clock, idleCancel } = context;
     this.#context = context;
+    this.#rights = new ProviderRights(context.allowedPaths);
     this.#joining = new Joining(topics, (replay) => context.stream(replay));
     this.#held = new HeldTopics(topics, clock);
     this.#topicContext = {
@@ -106,11 +116,16 @@ export class Gateway implements AsyncDisposable {
     const { topic: topicName = `run-${crypto.randomUUID()}` } = options;
     assertMay(call.access, "write", topicName);
     const asked: Asked = { ...call, target, options, topicName };
-    const resumed = await this.#joining.resume(asked);
+    const known = this.#responseIn(asked);
+    this.#rights.assertMayAsk(asked, known?.topic.name);
+    const resumed = known && await this.#joining.resume(asked, known.topic);
     if (resumed) return resumed;
     const body = await this.#readBody(asked);
-    const isRun = body instanceof Uint8Array &&
-      call.request.method === "POST" && asksForStream(body);
+    const facts = body instanceof Uint8Array && call.request.method === "POST"
+      ? readRunBody(body)
+      : undefined;
+    this.#assertMayContinue(asked, facts?.previousResponseId);
+    const isRun = body instanceof Uint8Array && facts?.stream === true;
     if (isRun) await this.#joinOrStart(asked, body);
     else {
       using _slot = this.#takeSlot();
@@ -143,6 +158,20 @@ export class Gateway implements AsyncDisposable {
   #target({ url: { pathname, search } }: GatewayCall): Target {
     const { provider, path } = this.#match(pathname)!; // asked with `handles`
     return { provider, path, url: new URL(`${provider.url}/${path}${search}`) };
+  }
+
+  #responseIn(asked: Asked): KnownResponse | undefined {
+    const id = responseIdIn(asked.target.path);
+    return id === undefined ? undefined : this.#joining.response(asked, id);
+  }
+
+  /** Refuses a run that goes on from a response that its caller neither made nor may read. */
+  #assertMayContinue(asked: Asked, id: string | undefined): void {
+    const known = id === undefined
+      ? undefined
+      : this.#joining.response(asked, id);
+    if (!known || known.owner === asked.access.identity) return;
+    assertMay(asked.access, "read", known.topic.name);
   }
 
   async #readBody(

@@ -2,7 +2,6 @@ import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
-import { assertMay } from "../rights/access.ts";
 import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
@@ -42,12 +41,20 @@ export interface JoinableRun {
   readonly fate: Promise<RunFate>;
 }
 
-const RESPONSE_PATH = /^responses\/([^/]+)$/;
+const RESPONSE_PATH = /^responses\/[^/]+$/;
+
+/** A response whose events a topic retains. */
+export interface KnownResponse {
+  /** The topic. */
+  readonly topic: Topic;
+  /** The identity of the caller that has made the run. */
+  readonly owner: string;
+}
 
 /** The runs that can be had once more: by Idempotency-Key, or by the id of the response. */
 export class Joining {
   readonly #byKey: TopicIndex<JoinableRun>;
-  readonly #byResponse: TopicIndex<{ readonly topic: Topic }>;
+  readonly #byResponse: TopicIndex<KnownResponse>;
   readonly #replay: (replay: RunReplay) => "streaming" | "at end";
 
   /**
@@ -83,7 +90,17 @@ export class Joining {
 
   /** Lets callers resume a run by the id of its response. */
   addResponse(asked: Asked, id: string, { topic }: RunTopic): void {
-    if (topic) this.#byResponse.set(responseKey(asked, id), { topic });
+    if (!topic) return;
+    const { identity: owner } = asked.access;
+    this.#byResponse.set(responseKey(asked, id), { topic, owner });
+  }
+
+  /** Returns what is known of a response, by its id. */
+  response(
+    asked: Pick<Asked, "target" | "headers">,
+    id: string,
+  ): KnownResponse | undefined {
+    return this.#byResponse.get(responseKey(asked, id));
   }
 
   /**
@@ -130,21 +147,18 @@ export class Joining {
   /**
    * Answers a request for the rest of a response from its topic.
    *
-   * @returns `undefined` if it asks for nothing that a topic retains: then the
+   * @param asked The request. Its caller may read the topic.
+   * @param topic The topic of the response that the path names.
+   * @returns `undefined` if it asks for nothing that the topic retains: then the
    * provider may have it.
-   * @throws {Problem} If the caller may not read the topic.
    */
-  async resume(asked: Asked): Promise<Response | undefined> {
-    const { request, response, target, access } = asked;
+  async resume(asked: Asked, topic: Topic): Promise<Response | undefined> {
+    const { request, response, target } = asked;
     const { path, url: { searchParams } } = target;
-    const [, id] = RESPONSE_PATH.exec(path) ?? [];
-    if (request.method !== "GET" || id === undefined) return undefined;
+    if (request.method !== "GET" || !RESPONSE_PATH.test(path)) return undefined;
     if (searchParams.get("stream") !== "true") return undefined;
     const startingAfter = searchParams.get("starting_after") ?? "-1";
     if (!/^(?:-1|[0-9]{1,15})$/.test(startingAfter)) return undefined;
-    const topic = this.#byResponse.get(responseKey(asked, id))?.topic;
-    if (!topic) return undefined;
-    assertMay(access, "read", topic.name);
     const offset = await offsetAfter(topic.log, Number(startingAfter));
     if (offset === undefined || offset < topic.log.first) return undefined;
     if (response.destroyed) return RESPONSE_ALREADY_SENT;
@@ -194,7 +208,10 @@ export function joinKey(
 }
 
 /** Returns the key of a response's id: every caller with the same key of the provider may use it. */
-function responseKey({ target, headers }: Asked, id: string): string {
+function responseKey(
+  { target, headers }: Pick<Asked, "target" | "headers">,
+  id: string,
+): string {
   const { name, key } = target.provider;
   return JSON.stringify([name, key ? "" : identityOf(headers), id]);
 }

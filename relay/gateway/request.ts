@@ -90,15 +90,28 @@ export function readRunOptions(headers: Headers): RunOptions {
     );
 }
 
-const streamingBody = z.looseObject({ stream: z.literal(true) });
+/** The facts of a run's body that the relay needs. */
+export interface RunBody {
+  /** Whether the body asks for a stream. */
+  readonly stream: boolean;
+  /** The id of the response that the run goes on from. */
+  readonly previousResponseId: string | undefined;
+}
 
-/** Whether a body of JSON asks for a stream. */
-export function asksForStream(body: Uint8Array): boolean {
+const runBody = z.object({
+  stream: z.literal(true).optional().catch(undefined),
+  previous_response_id: z.string().optional().catch(undefined),
+});
+
+/** Reads the facts of a JSON body; `undefined` for any other. */
+export function readRunBody(body: Uint8Array): RunBody | undefined {
   try {
-    const text = new TextDecoder().decode(body);
-    return streamingBody.safeParse(JSON.parse(text)).success;
+    const { stream = false, previous_response_id } = runBody.parse(
+      JSON.parse(new TextDecoder().decode(body)),
+    );
+    return { stream, previousResponseId: previous_response_id };
   } catch {
-    return false; // the provider will say what is wrong with it
+    return undefined; // the provider will say what is wrong with it
   }
 }
 

@@ -148,6 +148,15 @@ export interface RelayRights {
    */
   allowSources?: readonly string[] | undefined;
   /**
+   * Patterns of the requests that tokens without `rivulet.provider` may make to
+   * providers with the relay's keys, besides making runs, listing models and
+   * reading the caller's own responses: `PROVIDER:METHOD PATH`, with `*` for any
+   * characters and the path below `/v1/`, such as `openai:GET files/*`.
+   *
+   * @default {[]}
+   */
+  allowProviderPaths?: readonly string[] | undefined;
+  /**
    * Addresses, and ranges of them (`10.0.0.0/8`), that such a source may have
    * although they are loopback, link-local, private, or otherwise not public.
    *

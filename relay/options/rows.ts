@@ -1,6 +1,7 @@
 import { parseOriginPattern } from "../doors/http/origins/origin_pattern.ts";
 import { knownProviders } from "../gateway/provider.ts";
 import { parseKeys } from "../rights/keys/parse_keys.ts";
+import { providerPattern } from "../rights/provider_pattern.ts";
 import { sourcePattern } from "../sources/guard/source_pattern.ts";
 import {
   addressRange,
@@ -137,6 +138,17 @@ export const relayRows = {
         topic: "topics",
         help: [
           "lets PUT /topics/NAME make topics from these URLs: 'https://*.example.com/events/*'",
+        ],
+      },
+    ),
+    allowProviderPaths: option(
+      list(text("PATTERN", "a pattern of requests", providerPattern)),
+      {
+        default: [],
+        flag: "allow-provider-path",
+        topic: "models",
+        help: [
+          "lets tokens without 'rivulet.provider' make more requests to providers than runs and lists of models: PROVIDER:METHOD PATH, such as 'openai:GET files/*'",
         ],
       },
     ),

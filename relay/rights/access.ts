@@ -14,6 +14,13 @@ export interface Access {
   readonly isAdmin: boolean;
   /** Whether it may do something with a topic. */
   may(right: Right, topic: string): boolean;
+  /**
+   * Returns whether the caller may make a request to a provider with the relay's
+   * key: `undefined` if its token says nothing of providers.
+   *
+   * @param request The request: `openai:GET models`.
+   */
+  mayAsk(request: string): boolean | undefined;
 }
 
 /** What everybody may do who reaches a relay without a key. */
@@ -22,6 +29,7 @@ export const FULL_ACCESS: Access = {
   expires: Infinity,
   isAdmin: true,
   may: () => true,
+  mayAsk: () => true,
 };
 
 /** Says what the holder of a token may do. */
@@ -65,8 +73,8 @@ export function assertAdmin({ isAdmin }: Access): void {
   if (!isAdmin) throw forbidden("Expected a token of an administrator");
 }
 
-/** RFC 6750, section 3.1. */
-function forbidden(detail: string): Problem {
+/** Makes the refusal of a caller that lacks a right (RFC 6750, section 3.1). */
+export function forbidden(detail: string): Problem {
   return new Problem(STATUS_CODE.Forbidden, "forbidden", detail, {}, {
     "WWW-Authenticate": 'Bearer error="insufficient_scope"',
   });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { providerPattern } from "../provider_pattern.ts";
 
 /** The longest pattern, in characters: no topic has a longer name. */
 const MAX_PATTERN = 128;
@@ -17,10 +18,12 @@ const rivulet = z.object({
   read: patterns,
   write: patterns,
   cancel: patterns,
+  provider: z.array(providerPattern).optional(),
   admin: z.boolean().default(false),
 }).refine(
-  ({ read, write, cancel }) =>
-    read.length + write.length + cancel.length <= MAX_PATTERNS,
+  ({ read, write, cancel, provider = [] }) =>
+    read.length + write.length + cancel.length + provider.length <=
+      MAX_PATTERNS,
   { error: `Expected at most ${MAX_PATTERNS} patterns` },
 );
 

@@ -8,6 +8,7 @@ export class TokenAccess implements Access {
   readonly expires: number;
   readonly isAdmin: boolean;
   readonly #patterns: Readonly<Record<Right, readonly Pattern[]>>;
+  readonly #provider: readonly Pattern[] | undefined;
 
   /**
    * Reads what a token says.
@@ -25,11 +26,18 @@ export class TokenAccess implements Access {
       write: rivulet.write.map((text) => new Pattern(text)),
       cancel: rivulet.cancel.map((text) => new Pattern(text)),
     };
+    this.#provider = rivulet.provider?.map((text) => new Pattern(text));
   }
 
   /** Whether a pattern of the right is one of the topic. */
   may(right: Right, topic: string): boolean {
     return this.isAdmin ||
       this.#patterns[right].some((pattern) => pattern.matches(topic));
+  }
+
+  /** Returns whether a pattern of `rivulet.provider` is one of the request. */
+  mayAsk(request: string): boolean | undefined {
+    return this.isAdmin ||
+      this.#provider?.some((pattern) => pattern.matches(request));
   }
 }

@@ -129,6 +129,7 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
     "https://*.example.com/events/*",
   ]],
   allowAddresses: ["10.0.0.0/8", ["10.0.0.0/8"]],
+  allowProviderPaths: ["openai:*", ["openai:*"]],
   jwtKey: [SECRET, SECRET],
   jwks: ["https://keys.example/jwks", "https://keys.example/jwks"],
   jwtAudience: ["relay", "relay"],

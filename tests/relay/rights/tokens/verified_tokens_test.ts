@@ -4,7 +4,13 @@ import type { Keys } from "../../../../relay/rights/keys/key_source.ts";
 import { VerifiedTokens } from "../../../../relay/rights/tokens/verified_tokens.ts";
 
 function access(expires = Infinity): Access {
-  return { identity: "", expires, isAdmin: false, may: () => false };
+  return {
+    identity: "",
+    expires,
+    isAdmin: false,
+    may: () => false,
+    mayAsk: () => false,
+  };
 }
 
 Deno.test("VerifiedTokens forgets the token that was not asked for longest", () => {

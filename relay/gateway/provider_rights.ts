@@ -1,0 +1,91 @@
+import { type Access, assertMay, forbidden } from "../rights/access.ts";
+import { Pattern } from "../rights/tokens/pattern.ts";
+import type { Asked, Target } from "./request.ts";
+
+/**
+ * The requests that a token allows which says nothing of providers: making runs,
+ * counting their tokens beforehand, and listing models.
+ */
+const DEFAULT = [
+  "POST responses",
+  "POST responses/compact",
+  "POST responses/input_tokens",
+  "POST chat/completions",
+  "POST completions",
+  "POST messages",
+  "POST messages/count_tokens",
+  "GET models",
+  "GET models/*",
+].map((text) => new Pattern(text));
+
+/** The requests that concern one response; the id is the caller's if it may read its topic. */
+const OWN_RESPONSE =
+  /^(?:GET responses\/[^/]+(?:\/input_items)?|DELETE responses\/[^/]+|POST responses\/[^/]+\/cancel)$/;
+
+/** A response's id in a path, in every spelling that a provider may read as it. */
+const RESPONSE_PATH = /^\/*responses\/+([^/;]+)/i;
+
+/** Returns the id of the response that a path names, if it names one. */
+export function responseIdIn(path: string): string | undefined {
+  const [, id] = RESPONSE_PATH.exec(path) ?? [];
+  if (id === undefined) return undefined;
+  try {
+    return decodeURIComponent(id).trim();
+  } catch {
+    return id; // no provider can read it either
+  }
+}
+
+/** Decides which requests callers may make to providers with the relay's keys. */
+export class ProviderRights {
+  readonly #allowed: readonly Pattern[];
+
+  /**
+   * Makes the rights of a relay.
+   *
+   * @param allowed The patterns that tokens allow which say nothing of providers,
+   * besides the default: `openai:GET files`.
+   */
+  constructor(allowed: readonly string[]) {
+    this.#allowed = allowed.map((text) => new Pattern(text));
+  }
+
+  /**
+   * Refuses a request that its caller may not make.
+   *
+   * @param asked The request.
+   * @param topic The name of the topic of the response that the path names, if the
+   * relay knows one.
+   * @throws {Problem} 403 `forbidden`.
+   */
+  assertMayAsk(
+    { access, request, target }: Pick<Asked, "access" | "request" | "target">,
+    topic: string | undefined,
+  ): void {
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    if (topic !== undefined) {
+      assertMay(access, method === "GET" ? "read" : "cancel", topic);
+    }
+    // Without a key of the relay's, the provider judges by the caller's.
+    if (target.provider.key === undefined) return;
+    if (this.#mayAsk(access, method, target, topic)) return;
+    throw forbidden(
+      `Expected a token with the right for this ${method} at the provider '${target.provider.name}': in its 'rivulet.provider', or in --allow-provider-path`,
+    );
+  }
+
+  #mayAsk(
+    access: Access,
+    method: string,
+    { provider, path }: Target,
+    topic: string | undefined,
+  ): boolean {
+    const request = `${method} ${path}`;
+    const named = `${provider.name}:${request}`;
+    const said = access.mayAsk(named);
+    if (said !== undefined) return said;
+    return DEFAULT.some((pattern) => pattern.matches(request)) ||
+      this.#allowed.some((pattern) => pattern.matches(named)) ||
+      topic !== undefined && OWN_RESPONSE.test(request);
+  }
+}

@@ -1,0 +1,286 @@
+// What a token lets its holder do at a provider with the relay's key: rows B1 and
+// B2 of what users' reports break.
+import { assert, assertEquals } from "@std/assert";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import {
+  JWT_KEY,
+  mintToken,
+  type TokenClaims,
+} from "../../support/rights/token.ts";
+
+/** The stream of a response whose id is `resp_1`. */
+const RESPONSE = ["response.created", "response.completed"]
+  .map((type, sequence_number) =>
+    `event: ${type}\ndata: ${
+      JSON.stringify({ type, sequence_number, response: { id: "resp_1" } })
+    }\n\n`
+  ).join("");
+
+/** A relay, and the provider `raw` behind it, which answers everything. */
+interface World extends AsyncDisposable, Pick<TestRelay, "request"> {
+  /** The number of requests that have reached the provider. */
+  readonly asked: () => number;
+}
+
+async function start(
+  allowProviderPaths: readonly string[] = [],
+  key = "sk-of-the-provider-0123456789",
+): Promise<World> {
+  let count = 0;
+  const provider = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async (request) => {
+      count++;
+      const isRun = (await request.text()).includes('"stream":true');
+      return isRun
+        ? new Response(RESPONSE, {
+          headers: { "content-type": "text/event-stream" },
+        })
+        : new Response("{}");
+    },
+  );
+  const relay = await startRelay({
+    rights: { jwtKey: JWT_KEY, allowProviderPaths },
+    gateway: {
+      providers: [{
+        name: "raw",
+        url: `http://127.0.0.1:${provider.addr.port}/v1`,
+        ...(key !== "" && { key }),
+      }],
+    },
+  });
+  return {
+    request: relay.request,
+    asked: () => count,
+    async [Symbol.asyncDispose]() {
+      await relay[Symbol.asyncDispose]();
+      await provider.shutdown();
+    },
+  };
+}
+
+async function headersOf(claims: TokenClaims): Promise<Record<string, string>> {
+  return { authorization: `Bearer ${await mintToken(claims)}` };
+}
+
+/** Makes a request; returns the status of its answer. */
+async function statusOf(
+  world: World,
+  request: string,
+  claims: TokenClaims,
+  body?: unknown,
+): Promise<number> {
+  const [method = "", path = ""] = request.split(" ");
+  const before = world.asked();
+  const answer = await world.request(`/v1/${path}`, {
+    method,
+    headers: {
+      ...await headersOf(claims),
+      "rivulet-topic": "chat-7-in",
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  if (answer.status === 403) {
+    if (method !== "HEAD") assertEquals(JSON.parse(text).code, "forbidden");
+    assertEquals(world.asked(), before, "the provider is not asked");
+  }
+  return answer.status;
+}
+
+const PUBLISHER: TokenClaims = { write: ["chat-7-in"], sub: "publisher" };
+
+const BY_DEFAULT = [
+  "POST responses",
+  "POST chat/completions",
+  "POST messages",
+  "POST messages/count_tokens?beta=true",
+  "GET models",
+  "HEAD models",
+  "GET models/vendor/model-1",
+];
+
+const NEVER_BY_DEFAULT = [
+  "GET files",
+  "GET files?models",
+  "POST files",
+  "DELETE files/file-1",
+  "GET organization/projects",
+  "DELETE models/ft:1",
+  "GET chat/completions/chatcmpl-1",
+  "POST messages/batches",
+  "GET responses",
+  "GET responses/resp_unknown",
+  "GET responses/resp_unknown?stream=true&starting_after=0",
+  "GET responses/resp_unknown/input_items",
+  "DELETE responses/resp_unknown",
+  "POST responses/resp_unknown/cancel",
+  "GET /models",
+  "PUT responses",
+  "OPTIONS files",
+];
+
+Deno.test("A token makes runs and lists models, and does no more at a provider (B1)", async () => {
+  await using world = await start();
+  for (const request of BY_DEFAULT) {
+    assertEquals(await statusOf(world, request, PUBLISHER), 200, request);
+  }
+  for (const request of NEVER_BY_DEFAULT) {
+    assertEquals(await statusOf(world, request, PUBLISHER), 403, request);
+  }
+});
+
+Deno.test("A token with rivulet.provider does what its patterns say, and nothing else (B1)", async () => {
+  await using world = await start(["raw:GET batches"]);
+  const claims = { ...PUBLISHER, provider: ["raw:GET files*", "*:DELETE x/*"] };
+  for (
+    const [request, status] of [
+      ["GET files", 200],
+      ["GET files/f1/content", 200],
+      ["DELETE x/1", 200],
+      ["DELETE files/f1", 403],
+      ["POST files", 403],
+      // Neither the default nor the operator's patterns are added.
+      ["POST responses", 403],
+      ["GET models", 403],
+      ["GET batches", 403],
+    ] as const
+  ) assertEquals(await statusOf(world, request, claims), status, request);
+  const all = { ...PUBLISHER, provider: ["*:*"] };
+  assertEquals(await statusOf(world, "PATCH anything/at/all", all), 200);
+  const other = { ...PUBLISHER, provider: ["other:*"] };
+  assertEquals(await statusOf(world, "GET models", other), 403);
+  const none = { ...PUBLISHER, provider: [] };
+  assertEquals(await statusOf(world, "GET models", none), 403);
+  const admin = { admin: true };
+  assertEquals(await statusOf(world, "GET organization/x", admin), 200);
+});
+
+Deno.test("--allow-provider-path allows more to tokens that say nothing of providers (B1)", async () => {
+  await using world = await start(["raw:GET files/*", "other:GET batches"]);
+  assertEquals(await statusOf(world, "GET files/f1", PUBLISHER), 200);
+  assertEquals(await statusOf(world, "GET models", PUBLISHER), 200);
+  assertEquals(await statusOf(world, "GET files", PUBLISHER), 403);
+  assertEquals(await statusOf(world, "DELETE files/f1", PUBLISHER), 403);
+  assertEquals(await statusOf(world, "GET batches", PUBLISHER), 403);
+});
+
+Deno.test("A right at a provider takes the right to write the topic too (B1)", async () => {
+  await using world = await start();
+  const claims = { write: ["other"], provider: ["*:*"] };
+  assertEquals(await statusOf(world, "GET models", claims), 403);
+});
+
+Deno.test("A provider without the relay's key judges by the caller's own (B1)", async () => {
+  await using world = await start([], "");
+  assertEquals(await statusOf(world, "GET files", PUBLISHER), 200);
+});
+
+for (
+  const pattern of [
+    "GET files",
+    "openai:GET /files",
+    "openai:GET",
+    "openai:get files",
+    "openai:GET files?x",
+    "",
+    "*",
+  ]
+) {
+  Deno.test(`A token with the pattern '${pattern}' for providers is refused (B1)`, async () => {
+    await using world = await start();
+    const answer = await world.request("/topics", {
+      headers: await headersOf({ ...PUBLISHER, provider: [pattern] }),
+    });
+    assertEquals(answer.status, 401);
+    assertEquals((await answer.json()).reason, "claims");
+  });
+}
+
+/** Makes a run of tenant A whose response is `resp_1`. */
+async function makeResponse({ request }: World): Promise<void> {
+  const answer = await request("/v1/responses", {
+    method: "POST",
+    headers: {
+      ...await headersOf({ write: ["a-*"], sub: "a" }),
+      "content-type": "application/json",
+      "rivulet-topic": "a-run",
+    },
+    body: JSON.stringify({ stream: true }),
+  });
+  assertEquals(await answer.text(), RESPONSE);
+}
+
+const SPELLINGS = [
+  "GET responses/resp_1",
+  "HEAD responses/resp_1",
+  "GET responses/resp_1?stream=true&starting_after=0",
+  "GET responses/resp_1?stream=true&starting_after=0000",
+  "GET responses/resp_1?stream=True",
+  "GET responses/resp_1?stream=1",
+  "GET responses/resp_1?stream=false",
+  "GET responses/resp_1?stream=true&starting_after=9999999999999999",
+  "GET responses/resp_1?stream=false&stream=true",
+  "GET responses/resp%5F1",
+  "GET responses/resp_1/",
+  "GET responses//resp_1",
+  "GET responses/resp_1;x",
+  "GET Responses/resp_1",
+  "GET responses/resp_1%20",
+  "GET responses/resp_1/input_items",
+  "POST responses/resp_1/cancel",
+  "DELETE responses/resp_1",
+];
+
+Deno.test("Every spelling of a response's URL takes the right to read its topic (B2)", async () => {
+  await using world = await start(["raw:GET responses/*"]);
+  await makeResponse(world);
+  for (const provider of [undefined, ["*:*"]]) {
+    const other = {
+      read: ["b-*"],
+      cancel: ["b-*"],
+      write: ["*"],
+      sub: "b",
+      ...(provider && { provider }),
+    };
+    for (const request of SPELLINGS) {
+      assertEquals(await statusOf(world, request, other), 403, request);
+    }
+  }
+});
+
+Deno.test("A caller that may read a response's topic has the response (B2)", async () => {
+  await using world = await start();
+  await makeResponse(world);
+  const reader = { read: ["a-*"], write: ["*"] };
+  for (
+    const [request, status] of [
+      ["GET responses/resp_1", 200],
+      ["GET responses/resp_1?stream=true", 200],
+      ["GET responses/resp_1?stream=True", 200],
+      ["GET responses/resp_1/input_items", 200],
+      // What changes a response takes the right to cancel its topic.
+      ["DELETE responses/resp_1", 403],
+      ["POST responses/resp_1/cancel", 403],
+    ] as const
+  ) assertEquals(await statusOf(world, request, reader), status, request);
+  const owner = { ...reader, cancel: ["a-*"] };
+  assertEquals(
+    await statusOf(world, "POST responses/resp_1/cancel", owner),
+    200,
+  );
+  assertEquals(await statusOf(world, "DELETE responses/resp_1", owner), 200);
+});
+
+Deno.test("A run goes on only from a response that its caller made or may read (B2)", async () => {
+  await using world = await start();
+  await makeResponse(world);
+  const body = { previous_response_id: "resp_1" };
+  const ask = (claims: TokenClaims) =>
+    statusOf(world, "POST responses", { write: ["*"], ...claims }, body);
+  assertEquals(await ask({ sub: "b", read: ["b-*"] }), 403);
+  assertEquals(await ask({ sub: "a" }), 200);
+  assertEquals(await ask({ sub: "b", read: ["a-run"] }), 200);
+  assert(world.asked() > 0);
+});
