@@ -1,5 +1,15 @@
 import { STATUS_CODE, STATUS_TEXT, type StatusCode } from "@std/http/status";
 
+/** The longest words of a refusal, in UTF-16 code units: they may quote what a peer has sent. */
+const MAX_DETAIL = 2_000;
+
+/** Shortens the words of a refusal to what a peer is to be told of them. */
+export function boundedDetail(detail: string): string {
+  return detail.length > MAX_DETAIL
+    ? `${detail.slice(0, MAX_DETAIL - 1)}…`.toWellFormed()
+    : detail;
+}
+
 /** A refusal, as the caller gets it (RFC 9457). */
 export class Problem extends Error {
   /** The HTTP status. */
@@ -12,7 +22,7 @@ export class Problem extends Error {
   /** The headers that say what a program needs of it. */
   readonly headers: Readonly<Record<string, string>>;
 
-  /** Names a status, a code, and what is wrong in words. */
+  /** Names a status, a code, and what is wrong in words, of which only the start is told. */
   constructor(
     status: StatusCode,
     code: string,
@@ -20,7 +30,7 @@ export class Problem extends Error {
     facts: Readonly<Record<string, unknown>> = {},
     headers: Readonly<Record<string, string>> = {},
   ) {
-    super(detail);
+    super(boundedDetail(detail));
     this.name = "Problem";
     this.status = status;
     this.code = code;

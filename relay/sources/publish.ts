@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { wait } from "../../src/fetch/retry.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
@@ -8,16 +7,12 @@ import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
-
-/** Where what was published stands: `first`..`next - 1`. */
-export interface Published {
-  /** The log that it stands in. */
-  readonly epoch: string;
-  /** The offset of the first event that was added. */
-  readonly first: number;
-  /** The offset after the last one. */
-  readonly next: number;
-}
+import { type Published, PublishError } from "./publish_error.ts";
+import {
+  eventOfText,
+  eventsOfJson,
+  eventsOfValues,
+} from "./published_events.ts";
 
 /** The types of body that can be published. */
 export type PublishType =
@@ -47,90 +42,10 @@ export interface AddOptions {
   readonly client: string;
 }
 
-/** Something cannot be published; `added` tells what of it was. */
-export class PublishError extends Error {
-  /** What is wrong, for programs. */
-  readonly code:
-    | "invalid_body"
-    | "body_too_large"
-    | "body_incomplete"
-    | "event_too_large"
-    | "key_in_use"
-    | "publish_rate";
-  /** Where the events stand that were added before. */
-  readonly added: Published | undefined;
-  /** When it may be tried again, where waiting helps: in milliseconds from now. */
-  readonly retryIn: number | undefined;
-
-  /** Says what was expected, and what came. */
-  constructor(
-    code: PublishError["code"],
-    message: string,
-    options: ErrorOptions & {
-      added?: Published | undefined;
-      retryIn?: number;
-    } = {},
-  ) {
-    super(message, options);
-    this.name = "PublishError";
-    this.code = code;
-    this.added = options.added;
-    this.retryIn = options.retryIn;
-  }
-}
-
 /** The most bytes of UTF-8 that a UTF-16 code unit takes. */
 const BYTES_PER_UNIT = 3;
 
 const encoder = new TextEncoder();
-
-const LINE_END = /\r\n?/g;
-
-/** An event stream has no way to write a CR within data: subscribers of both doors get the same. */
-const dataText = z.string().transform((text) => text.replace(LINE_END, "\n"));
-
-const fieldText = z.string().regex(
-  /^[^\r\n\0]*$/,
-  "Expected text without CR, LF and NUL",
-);
-
-const publishedEvent = z.strictObject({
-  event: fieldText.optional(),
-  data: dataText,
-  id: fieldText.optional(),
-}).transform(({ event, data, id }): ServerSentEvent => ({
-  event: event || "message",
-  data,
-  id: id ?? "",
-}));
-
-const jsonBody = z.union([
-  z.array(publishedEvent).min(1),
-  publishedEvent.transform((event) => [event]),
-]);
-
-function parseJson(text: string): ServerSentEvent[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new PublishError("invalid_body", "Expected JSON", { cause });
-  }
-  return parseEvents(value);
-}
-
-function parseEvents(value: unknown): ServerSentEvent[] {
-  const parsed =
-    (Array.isArray(value) ? jsonBody.options[0] : jsonBody.options[1])
-      .safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new PublishError(
-    "invalid_body",
-    `Expected {event?, data, id?}, or an array of these: ${
-      z.prettifyError(parsed.error)
-    }`,
-  );
-}
 
 /** What was published under a key. */
 interface Keyed {
@@ -209,7 +124,7 @@ export class Publisher {
    * keep their order.
    *
    * @param topic The topic.
-   * @param events The events, as the JSON of a body has them.
+   * @param events The events, one at least, as the JSON of a body has them.
    * @param options Under what, and who.
    * @returns Where they stand; a promise where whoever publishes should wait.
    * @throws {PublishError} If they are wrong or too much, or their key is being used.
@@ -217,13 +132,14 @@ export class Publisher {
    */
   add(
     topic: Topic,
-    events: unknown,
+    events: readonly unknown[],
     { key, client }: AddOptions,
   ): Published | Promise<Published> {
-    const parsed = parseEvents(events);
-    this.#checkSizes(parsed);
     const keyed = key === undefined ? newKeyed() : this.#keyed(topic, key);
     if (keyed.published) return keyed.published;
+    this.#assertRate(client, events.length);
+    const parsed = eventsOfValues(events);
+    this.#checkSizes(parsed);
     this.#take(client, parsed.length);
     const added = (first: number): Published =>
       keyed.published = {
@@ -247,10 +163,11 @@ export class Publisher {
     if (type === "text/event-stream") {
       return await this.#addStream(topic, publication, keyed);
     }
+    this.#assertRate(client, 1);
     const text = await readBody(body, this.#options);
     const events = type === "application/json"
-      ? parseJson(text)
-      : [{ event: "message", data: dataText.parse(text), id: "" }];
+      ? await eventsOfJson(text)
+      : [eventOfText(text)];
     this.#checkSizes(events);
     this.#take(client, events.length);
     const appended = topic.append(events);
@@ -268,8 +185,7 @@ export class Publisher {
     const { epoch, next } = topic.log;
     let added: Published | undefined;
     if (!body) return { epoch, first: next, next };
-    const retryIn = this.#rates.wait(client, 1);
-    if (retryIn > 0) throw rateError(retryIn);
+    this.#assertRate(client, 1);
     let known = keyed.count;
     using ended = new EndedSignal(topic);
     const over = signal
@@ -332,6 +248,12 @@ export class Publisher {
       if (delay === 0) return;
       await wait(delay, this.#options.clock, signal);
     }
+  }
+
+  /** Refuses a client that may not publish so much now, before it costs more to look at it. */
+  #assertRate(client: string, count: number): void {
+    const retryIn = this.#rates.wait(client, count);
+    if (retryIn > 0) throw rateError(retryIn);
   }
 
   #take(client: string, count: number): void {

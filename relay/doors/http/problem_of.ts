@@ -1,7 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
 import { BodyLimitError } from "../../limits/bounded_body.ts";
-import { PublishError } from "../../sources/publish.ts";
+import { PublishError } from "../../sources/publish_error.ts";
 import {
   InvalidTopicNameError,
   TopicLimitError,

@@ -14,8 +14,12 @@ const subscribeMessage = z.object({
 const publishMessage = z.object({
   type: z.literal("publish"),
   topic: topicName,
-  // What an event has to be is for those to say who add it.
-  events: z.array(z.unknown()).min(1),
+  // What an event has to be is for those to say who add it. A schema of arrays
+  // would go through all of them.
+  events: z.custom<readonly unknown[]>(
+    (value) => Array.isArray(value) && value.length > 0,
+    "Expected an array of at least one event",
+  ),
   id: z.string().min(1).max(256).optional(),
 });
 

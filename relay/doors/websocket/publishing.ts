@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { internalProblem } from "../../problem.ts";
-import { type Published, PublishError } from "../../sources/publish.ts";
+import { type Published, PublishError } from "../../sources/publish_error.ts";
 import { TopicLimitError } from "../../topics/registry.ts";
 import { type Topic, TopicEndedError } from "../../topics/topic.ts";
 import type { PublishRequest } from "./client_message.ts";

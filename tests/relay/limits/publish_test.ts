@@ -1,10 +1,7 @@
 // How large events may be that are published, and how many a second.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import {
-  type Publication,
-  Publisher,
-  PublishError,
-} from "../../../relay/sources/publish.ts";
+import { type Publication, Publisher } from "../../../relay/sources/publish.ts";
+import { PublishError } from "../../../relay/sources/publish_error.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";

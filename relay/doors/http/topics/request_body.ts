@@ -4,6 +4,12 @@ import { Problem } from "../../../problem.ts";
 import { type BodyLimits, readBody } from "../../../limits/bounded_body.ts";
 
 /**
+ * The largest of these bodies, in bytes: the longest URL and headers of a source
+ * find room several times, and whatever else is in it is looked at in no time.
+ */
+const MAX_BYTES = 64 * 1024;
+
+/**
  * Reads the body of a request, which is JSON; an empty one stands for an empty
  * object.
  *
@@ -18,7 +24,8 @@ export async function readJsonBody<T>(
   schema: z.ZodType<T>,
   limits: BodyLimits,
 ): Promise<T> {
-  const text = await readBody(body, limits);
+  const maxBytes = Math.min(limits.maxBytes, MAX_BYTES);
+  const text = await readBody(body, { ...limits, maxBytes });
   let value: unknown;
   try {
     value = text === "" ? {} : JSON.parse(text);

@@ -1,0 +1,41 @@
+/** Where what was published stands: `first`..`next - 1`. */
+export interface Published {
+  /** The log that it stands in. */
+  readonly epoch: string;
+  /** The offset of the first event that was added. */
+  readonly first: number;
+  /** The offset after the last one. */
+  readonly next: number;
+}
+
+/** Something cannot be published; `added` tells what of it was. */
+export class PublishError extends Error {
+  /** What is wrong, for programs. */
+  readonly code:
+    | "invalid_body"
+    | "body_too_large"
+    | "body_incomplete"
+    | "event_too_large"
+    | "key_in_use"
+    | "publish_rate";
+  /** Where the events stand that were added before. */
+  readonly added: Published | undefined;
+  /** When it may be tried again, where waiting helps: in milliseconds from now. */
+  readonly retryIn: number | undefined;
+
+  /** Says what was expected, and what came. */
+  constructor(
+    code: PublishError["code"],
+    message: string,
+    options: ErrorOptions & {
+      added?: Published | undefined;
+      retryIn?: number;
+    } = {},
+  ) {
+    super(message, options);
+    this.name = "PublishError";
+    this.code = code;
+    this.added = options.added;
+    this.retryIn = options.retryIn;
+  }
+}
