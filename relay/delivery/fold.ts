@@ -97,7 +97,8 @@ export class Folder {
       this.#flush();
       this.#size += entry.size;
     } else {
-      this.#size += delta.text.length;
+      // Log probabilities are kept as they are: they are most of what there is.
+      this.#size += delta.logprobs ? entry.size : delta.text.length;
     }
     const offset = this.#next++;
     if (delta) {

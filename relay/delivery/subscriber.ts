@@ -23,7 +23,7 @@ export interface SlowReaders {
 export interface SubscriberEvents {
   /** The end of a subscription has been written; it says nothing more. */
   onEnd(subscription: Subscription): void;
-  /** Something cannot be read from a log: the subscriber cannot be served rightly. */
+  /** Something cannot be read from a log, or written: the subscriber cannot be served rightly. */
   onError(error: unknown): void;
   /** The peer is too slow to be kept; called again while it takes nothing. */
   onSlow(): void;
@@ -217,6 +217,15 @@ export class Subscriber implements Waker, Watched, Disposable {
    * have all others wait.
    */
   #work(isTurn = false): void {
+    try {
+      this.#writeNext(isTurn);
+    } catch (error) {
+      // Those who are woken after this one have no part in it.
+      this.#fail(error);
+    }
+  }
+
+  #writeNext(isTurn: boolean): void {
     while (!this.#isBusy && !this.#closed) {
       const answer = this.#answers.shift();
       if (answer) {
@@ -262,9 +271,11 @@ export class Subscriber implements Waker, Watched, Disposable {
       if (subscription.waker !== this) return this.#work();
       this.#speakers.add(subscription);
       this.#write(bytes);
-    }, (error) => {
-      if (!this.#closed) this.#events.onError(error);
-    });
+    }).catch((error) => this.#fail(error));
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#closed) this.#events.onError(error);
   }
 }
 

@@ -144,12 +144,20 @@ const ROWS: readonly (readonly [string, Parameter])[] = Object.entries(
 /** The longest part of a wrong value that a refusal quotes, in UTF-16 code units. */
 const QUOTED = 100;
 
+/** Returns the start of a value as JSON: of what is nested, its kind, as it may be nested without end. */
+function quote(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
+  const text = typeof value === "string" ? value.slice(0, QUOTED) : value;
+  return `${JSON.stringify(text)}`.slice(0, QUOTED);
+}
+
 function isTaken(row: Parameter, door: ReadingDoor): boolean {
   return row.takenBy.includes(door);
 }
 
 function expectation(name: string, { expected }: Parameter, value: unknown) {
-  const got = JSON.stringify(value)?.slice(0, QUOTED);
+  const got = quote(value);
   return `Expected ${name} to be ${expected}: got ${got}`;
 }
 

@@ -91,6 +91,8 @@ export class RunStream {
     if (!background || !responseId || sequenceNumber === undefined) {
       return undefined;
     }
+    // Half a character has no place in a URL.
+    if (!responseId.isWellFormed()) return undefined;
     // The caller may have half an event, which no other answer goes on with.
     if (this.#gate.isOpen) return undefined;
     const url = new URL(this.#context.request.url);

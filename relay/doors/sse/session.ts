@@ -146,9 +146,9 @@ export class EventStreamSession
     this.#response.end();
   }
 
-  /** The log cannot be read. */
+  /** The log cannot be read, or its events not be written. */
   onError(error: unknown): void {
-    logger.error("Cannot read the log of {topic}: {error}", {
+    logger.error("Cannot deliver {topic}: {error}", {
       topic: this.#topic,
       error,
     });

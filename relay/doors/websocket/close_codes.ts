@@ -31,6 +31,12 @@ export const CLOSINGS = {
     reconnect: true,
     text: "A log could not be read",
   },
+  /** The relay has made a mistake with what the peer has sent; its log says which. */
+  internal: {
+    code: 1011,
+    reconnect: true,
+    text: "Something went wrong in the relay",
+  },
   /** The relay is drained: `goodbye` has said when to connect again. */
   draining: { code: 1012, reconnect: true, text: "The relay is being drained" },
   /** The relay stops: `goodbye` has said when to connect again. */

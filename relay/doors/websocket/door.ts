@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
 // @ts-types="./ws.d.ts"
 import { WebSocketServer } from "ws";
@@ -58,6 +59,8 @@ function targetOf(request: IncomingMessage): Target {
   };
 }
 
+const logger = getLogger(["rivulet", "relay", "websocket"]);
+
 /** One for all sockets. */
 function ignore(): void {}
 
@@ -111,7 +114,7 @@ export class WebSocketDoor {
     });
   }
 
-  /** Upgrades a connection, or refuses to. */
+  /** Upgrades a connection, or refuses to; never rejects. */
   async handle(
     request: IncomingMessage,
     socket: Duplex,
@@ -119,6 +122,19 @@ export class WebSocketDoor {
   ): Promise<void> {
     // A peer that is gone is noticed by `close`; without a listener it would be fatal.
     socket.on("error", ignore);
+    try {
+      await this.#upgrade(request, socket, head);
+    } catch (error) {
+      logger.error("Cannot upgrade a connection: {error}", { error });
+      socket.destroy();
+    }
+  }
+
+  async #upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Uint8Array,
+  ): Promise<void> {
     const { entrance, draining } = this.#context;
     let target: Target;
     let caller: WebSocketCaller;

@@ -8,6 +8,7 @@ import {
 import type { Subscription } from "../../delivery/subscription.ts";
 import type { Watched } from "../../delivery/watch.ts";
 import { MessageRates } from "../../limits/rate_limit.ts";
+import { boundedDetail } from "../../problem.ts";
 import type { Access } from "../../rights/access.ts";
 import type { Expiring } from "../../rights/expiries.ts";
 import { type Guest, secondsSince } from "../guests.ts";
@@ -212,7 +213,14 @@ export class WebSocketSession
     { id, retryable = false }: RefusalFacts = {},
   ): void {
     this.context.refused(code);
-    this.answer({ type: "error", code, message, topic, id, retryable });
+    this.answer({
+      type: "error",
+      code,
+      message: boundedDetail(message),
+      topic,
+      id,
+      retryable,
+    });
   }
 
   grant(access: Access): void {
@@ -240,9 +248,9 @@ export class WebSocketSession
     }
   }
 
-  /** Something cannot be read from a log. */
+  /** Something cannot be read from a log, or written. */
   onError(error: unknown): void {
-    logger.error("Cannot read a log for {connection}: {error}", {
+    logger.error("Cannot deliver to {connection}: {error}", {
       connection: this.#id,
       error,
     });
@@ -320,7 +328,24 @@ export class WebSocketSession
     if (this.#holds === 0 && this.#ws.isPaused) this.#ws.resume();
   }
 
+  /** Takes a message; what goes wrong with it costs nobody but this peer. */
   #onMessage(data: unknown, isBinary: boolean): void {
+    try {
+      this.#read(data, isBinary);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    logger.error("Cannot answer a message of {connection}: {error}", {
+      connection: this.#id,
+      error,
+    });
+    this.close(CLOSINGS.internal);
+  }
+
+  #read(data: unknown, isBinary: boolean): void {
     // What was under way when the socket was closed asks for nothing any more.
     if (!this.isOpen) return;
     if (this.#unread) {
@@ -388,7 +413,11 @@ export class WebSocketSession
   async #readAfter(work: Promise<void>): Promise<void> {
     const unread: (() => void)[] = this.#unread = [];
     this.hold();
-    await work;
+    try {
+      await work;
+    } catch (error) {
+      this.#fail(error);
+    }
     this.#unread = undefined;
     // Another token may be among them: what is behind it waits again.
     for (const read of unread) read();

@@ -91,3 +91,20 @@ export function hasContent(value: unknown): boolean {
 export function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
+
+/**
+ * Whether a value of JSON is nested more deeply than so many levels. It looks no
+ * deeper than that: `JSON.parse` takes values that no other function can go through.
+ *
+ * @param value The value.
+ * @param levels The levels that it may have.
+ * @returns Whether it has more.
+ */
+export function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const field of Object.values(value)) {
+    if (isDeeper(field, levels - 1)) return true;
+  }
+  return false;
+}

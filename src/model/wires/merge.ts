@@ -12,13 +12,19 @@
  */
 
 import { type ChatRest, fillChatDelta, readChatDelta } from "./chat/delta.ts";
-import { isFields, parseData } from "./event_data.ts";
+import { isDeeper, isFields, parseData } from "./event_data.ts";
 import {
   fillResponsesDelta,
   readResponsesDelta,
   type ResponsesRest,
 } from "./responses/delta.ts";
 import type { WireDelta } from "./wire_delta.ts";
+
+/** The deepest nesting of a delta: `JSON.stringify` has no stack for some thousands of levels. */
+const MAX_DEPTH = 64;
+
+/** The fewest characters of a level: its brackets. */
+const LEVEL = "[]".length;
 
 /**
  * Takes an event apart.
@@ -32,6 +38,10 @@ export function readDelta(name: string, data: string): WireDelta | undefined {
   if (!data.includes('"delta"') || name === "error") return undefined;
   const wire = parseData(data);
   if (!isFields(wire) || wire.error != null || wire.object === "error") {
+    return undefined;
+  }
+  // Nearly all are too short to be nested too deeply.
+  if (data.length > MAX_DEPTH * LEVEL && isDeeper(wire, MAX_DEPTH)) {
     return undefined;
   }
   return "choices" in wire

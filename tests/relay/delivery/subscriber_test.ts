@@ -8,6 +8,9 @@ import type {
   LogRange,
   ReadBudget,
 } from "../../../relay/topics/log.ts";
+import type { Format } from "../../../relay/delivery/format.ts";
+import { FrameCache } from "../../../relay/delivery/frames.ts";
+import { Subscription } from "../../../relay/delivery/subscription.ts";
 import type { After } from "../../../relay/topics/position.ts";
 import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
@@ -446,4 +449,29 @@ Deno.test("Subscription tells that the upstream is lost before the end, and noth
   const late = world.follow(topic);
   await turns();
   assertEquals(late.types(), ["subscribed", "events", "end"]);
+});
+
+Deno.test("A1: Subscriber whose events cannot be written is told so, and the others go on", async () => {
+  using world = new World();
+  const topic = world.topic();
+  const failing = new Error("too deep");
+  const format: Format = {
+    events: () => {
+      throw failing;
+    },
+    message: () => undefined,
+    heartbeat: () => new Uint8Array(),
+  };
+  const before = world.follow(topic);
+  world.subscriber(new Peer()).add(
+    new Subscription(topic, "start", format, new FrameCache(format)),
+  );
+  const after = world.follow(topic);
+  topic.append(messages(1, 1));
+  await turns();
+  topic.append(messages(2, 2));
+  await turns();
+  assertEquals(world.errors[0], failing);
+  assertEquals(before.data(), numbers(1, 2));
+  assertEquals(after.data(), numbers(1, 2));
 });

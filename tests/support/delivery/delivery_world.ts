@@ -4,7 +4,7 @@
  * @module
  */
 import { setImmediate } from "node:timers/promises";
-import { assertEquals } from "@std/assert";
+import { assertEquals, AssertionError } from "@std/assert";
 import { z } from "zod";
 import type { Format } from "../../../relay/delivery/format.ts";
 import { FrameCache } from "../../../relay/delivery/frames.ts";
@@ -105,7 +105,11 @@ export class World implements Disposable {
   subscriber(sink: Sink, slow?: SlowReaders): Subscriber {
     return new Subscriber(sink, this.pump, {
       onEnd: ({ topic }) => this.ended.push(topic.name),
-      onError: (error) => this.errors.push(error),
+      onError: (error) => {
+        // What a peer of this world finds wrong is no error of delivery.
+        if (error instanceof AssertionError) throw error;
+        this.errors.push(error);
+      },
       onSlow: () => this.slow++,
     }, slow);
   }
