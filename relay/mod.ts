@@ -37,9 +37,15 @@
 export * from "./relay.ts";
 export type * from "./options/relay_options.ts";
 export type { SourceReconnect } from "./sources/source_reconnect.ts";
-export * from "./topics/log.ts";
-export * from "./topics/registry.ts";
-export * from "./topics/retention.ts";
-export * from "./topics/topic.ts";
+export type { LogEntry, LogRange, ReadBudget, TopicLog } from "./topics/log.ts";
+export { InvalidTopicNameError, TopicLimitError } from "./topics/registry.ts";
+export type { Topic, TopicRegistry } from "./topics/surface.ts";
+export { TopicEndedError } from "./topics/topic.ts";
+export type {
+  EndStatus,
+  TopicEnd,
+  TopicState,
+  UpstreamState,
+} from "./topics/topic.ts";
 export type { Clock } from "../src/fetch/clock.ts";
 export type { ServerSentEvent } from "../src/sse/event.ts";

@@ -17,6 +17,7 @@ import { Publisher } from "./sources/publish.ts";
 import { Sources } from "./sources/sources.ts";
 import { MemoryLog } from "./stores/memory_log.ts";
 import { TopicRegistry } from "./topics/registry.ts";
+import type * as surface from "./topics/surface.ts";
 
 /**
  * The address of a relay that listens.
@@ -57,7 +58,7 @@ export interface RelayAddress {
  */
 export interface Relay extends AsyncDisposable {
   /** The topics, to be read and filled by the program that embeds the relay. */
-  readonly topics: TopicRegistry;
+  readonly topics: surface.TopicRegistry;
   /**
    * Opens the sources, and then the doors.
    *

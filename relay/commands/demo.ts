@@ -2,7 +2,7 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import { wait } from "../../src/fetch/retry.ts";
 import { readEvents } from "../../src/sse/read_events.ts";
 import { HostileProvider } from "../../src/testing/hostile_provider.ts";
-import type { Topic } from "../topics/topic.ts";
+import type { Topic } from "../topics/surface.ts";
 import type { Command } from "./command.ts";
 import { runRelay } from "./serve.ts";
 

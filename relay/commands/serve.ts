@@ -8,7 +8,7 @@ import {
 } from "../options/read_configuration.ts";
 import type { CommandOptions } from "../options/schema.ts";
 import type { Relay, RelayAddress } from "../relay.ts";
-import type { Topic } from "../topics/topic.ts";
+import type { Topic } from "../topics/surface.ts";
 import { banner } from "./banner.ts";
 import type { Command } from "./command.ts";
 import type { System } from "./system.ts";

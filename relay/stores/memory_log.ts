@@ -7,9 +7,9 @@ import {
   type LogEntry,
   type LogRange,
   type ReadBudget,
+  type Retention,
   sizeOf,
 } from "../topics/log.ts";
-import type { Retention } from "../topics/retention.ts";
 
 /** What is given up is removed from the array in steps of at least this many. */
 const COMPACT_AT = 1_024;

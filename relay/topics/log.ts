@@ -10,9 +10,9 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
  * import { assertEquals } from "@std/assert";
  *
  * await using relay = createRelay({ port: 0 });
- * const { log } = relay.topics.create("t");
- * log.append([{ event: "message", data: "a", id: "" }]);
- * const { entries } = await log.read(1, { events: 10, bytes: 1_000 });
+ * const topic = relay.topics.create("t");
+ * topic.append([{ event: "message", data: "a", id: "" }]);
+ * const { entries } = await topic.log.read(1, { events: 10, bytes: 1_000 });
  * assertEquals(entries[0]?.event.data, "a");
  * assertEquals(entries[0]?.size, "message".length + "a".length);
  * ```
@@ -71,6 +71,16 @@ export interface LogRange {
   readonly entries: readonly LogEntry[];
 }
 
+/** How much of a log is kept for readers that come late. */
+export interface Retention {
+  /** The most events. */
+  readonly maxEvents: number;
+  /** The most bytes, as {@linkcode LogEntry.size} counts them. */
+  readonly maxBytes: number;
+  /** The age after which an event is given up, in milliseconds; `Infinity` for none. */
+  readonly maxAge: number;
+}
+
 /** The events that an append has added to a log. */
 export interface Appended {
   /** The offset of the first of them. */
@@ -84,41 +94,50 @@ export interface Appended {
 /**
  * The events of one topic, in order, each with its offset: 1, 2, 3, ...
  *
- * A store keeps its promise in `append`: a log that must survive resolves once
- * it will, and only then do {@linkcode Log.next} and readers know of the
- * events. What is in memory is returned as it is; a promise is for what has to
- * be fetched.
+ * What is in memory is returned as it is; a promise is for what has to be
+ * fetched.
  *
  * @example Read what was appended
  * ```ts
- * import { createRelay, type Log } from "@rivulet/rivulet/relay";
+ * import { createRelay, type TopicLog } from "@rivulet/rivulet/relay";
  * import { assertEquals } from "@std/assert";
  *
  * await using relay = createRelay({ port: 0 });
- * const log: Log = relay.topics.create("t").log;
- * await log.append([{ event: "message", data: "a", id: "" }]);
+ * const topic = relay.topics.create("t");
+ * topic.append([{ event: "message", data: "a", id: "" }]);
+ * const log: TopicLog = topic.log;
  * const { offset, entries } = await log.read(1, { events: 10, bytes: 1_000 });
  * assertEquals([offset, entries[0]?.event.data], [1, "a"]);
  * ```
  */
-export interface Log extends Disposable {
+export interface TopicLog {
   /** The name of this log: 8 to 22 characters of base64url. */
   readonly epoch: string;
-  /** The offset of the oldest event that is retained; {@linkcode Log.next} if none is. */
+  /** The offset of the oldest event that is retained; {@linkcode TopicLog.next} if none is. */
   readonly first: number;
   /** The offset that the next event will have. */
   readonly next: number;
   /** The bytes of what is retained, as {@linkcode LogEntry.size} counts them. */
   readonly bytes: number;
-  /** Adds events at the end, and gives up what retention no longer allows. */
-  append(events: readonly ServerSentEvent[]): Appended | Promise<Appended>;
   /**
    * Reads events from an offset on.
    *
-   * @param from At least {@linkcode Log.first}, less than {@linkcode Log.next}.
+   * @param from At least {@linkcode TopicLog.first}, less than {@linkcode TopicLog.next}.
    * @param budget How much at most.
    */
   read(from: number, budget: ReadBudget): LogRange | Promise<LogRange>;
+}
+
+/**
+ * A {@linkcode TopicLog} as a store gives it to a topic.
+ *
+ * A store keeps its promise in `append`: a log that must survive resolves once
+ * it will, and only then do {@linkcode TopicLog.next} and readers know of the
+ * events.
+ */
+export interface Log extends TopicLog, Disposable {
+  /** Adds events at the end, and gives up what retention no longer allows. */
+  append(events: readonly ServerSentEvent[]): Appended | Promise<Appended>;
   /** Gives up what has become too old. */
   trim(): void;
 }

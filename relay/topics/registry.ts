@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { Log } from "./log.ts";
+import type * as surface from "./surface.ts";
 import { type EndStatus, Topic, type TopicEnd } from "./topic.ts";
 import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
 
@@ -80,23 +81,8 @@ const logger = getLogger(["rivulet", "relay", "topic"]);
 /** How often it is looked for topics to forget, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
 
-/**
- * All topics of a relay, by name.
- *
- * @example Make, find and delete a topic
- * ```ts
- * import { createRelay } from "@rivulet/rivulet/relay";
- * import { assertEquals } from "@std/assert";
- *
- * await using relay = createRelay({ port: 0 });
- * const topic = relay.topics.create("t");
- * assertEquals(relay.topics.get("t"), topic);
- * assertEquals([...relay.topics], [topic]);
- * relay.topics.delete("t");
- * assertEquals((await topic.ended).status, "cancelled");
- * ```
- */
-export class TopicRegistry implements Iterable<Topic>, Disposable {
+/** All topics of a relay, by name: for the engine, the doors and the sources too. */
+export class TopicRegistry implements surface.TopicRegistry, Disposable {
   readonly #topics = new Map<string, Topic>();
   /** Topics that exist because somebody asked for them, and for no other reason: the oldest first. */
   readonly #awaited = new Set<Topic>();

@@ -85,24 +85,7 @@ export interface UpstreamState {
   readonly retryIn?: number;
 }
 
-/**
- * Somebody who wants to know that a topic has something new.
- *
- * @example Count changes
- * ```ts
- * import { createRelay, type TopicObserver } from "@rivulet/rivulet/relay";
- * import { assertEquals } from "@std/assert";
- *
- * await using relay = createRelay({ port: 0 });
- * let changes = 0;
- * const observer: TopicObserver = { changed: () => changes++ };
- * const topic = relay.topics.create("t");
- * const stop = topic.observe(observer);
- * topic.end("complete");
- * stop();
- * assertEquals(changes, 1);
- * ```
- */
+/** Somebody who wants to know that a topic has something new. */
 export interface TopicObserver {
   /**
    * Called after each append, with what it has added, and after each change of
@@ -172,23 +155,7 @@ function assertLines({ event, data, id }: ServerSentEvent): void {
   );
 }
 
-/**
- * A named log with a life: pending, open, ended with a verdict.
- *
- * @example From its first event to its end
- * ```ts
- * import { createRelay } from "@rivulet/rivulet/relay";
- * import { assertEquals } from "@std/assert";
- *
- * await using relay = createRelay({ port: 0 });
- * const topic = relay.topics.create("t");
- * assertEquals(topic.state.kind, "pending");
- * topic.append([{ event: "message", data: "a", id: "" }]);
- * assertEquals(topic.state.kind, "open");
- * topic.end("failed", "out of tokens");
- * assertEquals((await topic.ended).reason, "out of tokens");
- * ```
- */
+/** A named log with a life: for the engine, the doors and the sources too. */
 export class Topic {
   /** The name that subscribers ask for. */
   readonly name: string;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createRelay, type Relay } from "../../relay/relay.ts";
+import { createOpenRelay, type OpenRelay } from "../support/relay/relay.ts";
 import type { EndStatus, Topic } from "../../relay/topics/topic.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { Random } from "../support/random.ts";
@@ -115,7 +115,7 @@ class Feeder {
     this.#truth = truth;
   }
 
-  step(relay: Relay, tick: number, most: number): void {
+  step(relay: OpenRelay, tick: number, most: number): void {
     const [what, share, rate] = [
       this.#random.next(),
       this.#random.next(),
@@ -177,7 +177,7 @@ class Chaos implements World {
   readonly #feeders: readonly Feeder[];
   readonly #subscribers: readonly Subscriber[];
   readonly #started = performance.now();
-  #relay: Relay | undefined;
+  #relay: OpenRelay | undefined;
   #failure: { readonly error: unknown } | undefined;
   #restartedAt = 0;
   /** Where the relay is on its way out, and back. */
@@ -299,7 +299,7 @@ class Chaos implements World {
   async #start(): Promise<void> {
     const { heartbeat, slowTimeout, onSlow, awaitTopics, ...retention } =
       this.settings;
-    this.#relay = createRelay({
+    this.#relay = createOpenRelay({
       port: this.port,
       retention,
       delivery: { heartbeat, slowTimeout, onSlow, awaitTopics },

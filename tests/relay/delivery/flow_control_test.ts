@@ -14,7 +14,7 @@ import type {
   LogRange,
   ReadBudget,
 } from "../../../relay/topics/log.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";

@@ -13,7 +13,7 @@ import {
 import { Publisher } from "../../../relay/sources/publish.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { FULL_ACCESS, OPEN_AUTHORITY } from "../../../relay/rights/access.ts";
 import { Expiries } from "../../../relay/rights/expiries.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { websocketFormat } from "../../../relay/doors/websocket/format.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";

@@ -12,7 +12,7 @@ import type { Format } from "../../../relay/delivery/format.ts";
 import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { Subscription } from "../../../relay/delivery/subscription.ts";
 import type { After } from "../../../relay/topics/position.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import {

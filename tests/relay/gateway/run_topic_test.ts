@@ -9,7 +9,7 @@ import {
 import { Problem } from "../../../relay/problem.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
 const EVENT = { event: "message", data: "a", id: "" };

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { TopicIndex } from "../../../relay/gateway/topic_index.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import type { Topic } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

@@ -4,7 +4,7 @@ import { type Publication, Publisher } from "../../../relay/sources/publish.ts";
 import { PublishError } from "../../../relay/sources/publish_error.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { type Topic, TopicEndedError } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";

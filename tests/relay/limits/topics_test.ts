@@ -6,7 +6,7 @@ import {
   TopicRegistry,
 } from "../../../relay/topics/registry.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { propertyParameters } from "../../support/property.ts";
 import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";

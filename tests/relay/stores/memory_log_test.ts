@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { assert, assertEquals } from "@std/assert";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { propertyParameters } from "../../support/property.ts";
 

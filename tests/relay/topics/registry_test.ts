@@ -5,7 +5,7 @@ import {
   TopicRegistry,
 } from "../../../relay/topics/registry.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
-import { DEFAULT_RETENTION } from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { TopicEndedError } from "../../../relay/topics/topic.ts";
 
 const event = { event: "message", data: "x", id: "" };

@@ -20,10 +20,8 @@ import {
 } from "../../../relay/delivery/subscription.ts";
 import type { LogRange } from "../../../relay/topics/log.ts";
 import type { After } from "../../../relay/topics/position.ts";
-import {
-  DEFAULT_RETENTION,
-  type Retention,
-} from "../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../retention.ts";
+import type { Retention } from "../../../relay/topics/log.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";

@@ -1,9 +1,16 @@
+import { assert } from "@std/assert";
 import { createRelay, type Relay } from "../../../relay/relay.ts";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
+import { TopicRegistry } from "../../../relay/topics/registry.ts";
+
+/** A relay whose topics have the handles of the engine, too. */
+export interface OpenRelay extends Relay {
+  readonly topics: TopicRegistry;
+}
 
 /** A relay that listens on a free port until it is disposed of. */
 export interface TestRelay extends AsyncDisposable {
-  readonly relay: Relay;
+  readonly relay: OpenRelay;
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
   readonly port: number;
@@ -11,11 +18,22 @@ export interface TestRelay extends AsyncDisposable {
   request(path: string, init?: RequestInit): Promise<Response>;
 }
 
+function isOpen(relay: Relay): relay is OpenRelay {
+  return relay.topics instanceof TopicRegistry;
+}
+
+/** Makes a relay, and hands out what `Relay` hides from the program that embeds it. */
+export function createOpenRelay(options?: RelayOptions): OpenRelay {
+  const relay = createRelay(options);
+  assert(isOpen(relay));
+  return relay;
+}
+
 /** Starts a relay for a test. */
 export async function startRelay(
   options: RelayOptions = {},
 ): Promise<TestRelay> {
-  const relay = createRelay({ port: 0, ...options });
+  const relay = createOpenRelay({ port: 0, ...options });
   const { url, port } = await relay.listen();
   return {
     relay,

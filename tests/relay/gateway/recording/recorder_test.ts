@@ -7,7 +7,7 @@ import {
 import fc from "fast-check";
 import { Recorder } from "../../../../relay/gateway/recording/recorder.ts";
 import { FixtureSource } from "../../../../relay/sources/fixture.ts";
-import { DEFAULT_RETENTION } from "../../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../../support/retention.ts";
 import { MemoryLog } from "../../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../../relay/topics/topic.ts";
 import { openFixture } from "../../../../src/model/fixture.ts";

@@ -8,7 +8,7 @@ import { AddressPolicy } from "../../../../relay/sources/guard/address_policy.ts
 import { createGuardedFetch } from "../../../../relay/sources/guard/guarded_fetch.ts";
 import { SourcePolicy } from "../../../../relay/sources/guard/source_policy.ts";
 import { Sources, type SourceSpec } from "../../../../relay/sources/sources.ts";
-import { DEFAULT_RETENTION } from "../../../../relay/topics/retention.ts";
+import { DEFAULT_RETENTION } from "../../../support/retention.ts";
 import { MemoryLog } from "../../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../../relay/topics/topic.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";

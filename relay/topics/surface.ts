@@ -1,0 +1,101 @@
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { TopicLog } from "./log.ts";
+import type {
+  EndStatus,
+  TopicEnd,
+  TopicState,
+  UpstreamState,
+} from "./topic.ts";
+
+/**
+ * A named log with a life (pending, open, ended with a verdict), as the program
+ * that embeds the relay sees it.
+ *
+ * @example From its first event to its end
+ * ```ts
+ * import { createRelay, type Topic } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const topic: Topic = relay.topics.create("t");
+ * assertEquals(topic.state.kind, "pending");
+ * topic.append([{ event: "message", data: "a", id: "" }]);
+ * assertEquals(topic.state.kind, "open");
+ * topic.end("failed", "out of tokens");
+ * assertEquals((await topic.ended).reason, "out of tokens");
+ * ```
+ */
+export interface Topic {
+  /** The name that subscribers ask for. */
+  readonly name: string;
+  /** The events that are retained. */
+  readonly log: TopicLog;
+  /**
+   * The upstream that fills the topic, in words that are safe to show: a URL
+   * without its secrets, or the name of a file. `undefined` without one.
+   */
+  readonly source: string | undefined;
+  /** The number of subscriptions that follow the topic. */
+  readonly followers: number;
+  /** The stage of the topic's life. */
+  readonly state: TopicState;
+  /** The state of the upstream, if it has told one. */
+  readonly upstream: UpstreamState | undefined;
+  /** Resolves when the topic has ended. */
+  readonly ended: Promise<TopicEnd>;
+  /** Opens the topic before its first event. An open or ended topic stays as it is. */
+  open(): void;
+  /**
+   * Adds events, one at least. Resolves when the log holds them, and more can be
+   * added without outrunning the subscribers.
+   *
+   * @returns The offset of the first of them.
+   * @throws {TopicEndedError} If the topic has ended.
+   * @throws {TypeError} If a name or an id has a CR or an LF, or data a CR.
+   */
+  append(events: readonly ServerSentEvent[]): number | Promise<number>;
+  /**
+   * Ends the topic. The first verdict stands: a later one changes nothing.
+   *
+   * @returns Whether this call ended it.
+   */
+  end(status: EndStatus, reason?: string): boolean;
+}
+
+/**
+ * All topics of a relay by name, as the program that embeds the relay sees them.
+ * An iteration yields the oldest topic first.
+ *
+ * @example Make, find and delete a topic
+ * ```ts
+ * import { createRelay, type TopicRegistry } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const topics: TopicRegistry = relay.topics;
+ * const topic = topics.create("t");
+ * assertEquals(topics.get("t"), topic);
+ * assertEquals([...topics], [topic]);
+ * topics.delete("t");
+ * assertEquals((await topic.ended).status, "cancelled");
+ * ```
+ */
+export interface TopicRegistry extends Iterable<Topic> {
+  /** The number of topics. */
+  readonly size: number;
+  /** Returns the topic of this name, if there is one. */
+  get(name: string): Topic | undefined;
+  /**
+   * Returns the topic of this name, and makes it if there is none.
+   *
+   * @throws {InvalidTopicNameError} If no topic may have that name.
+   * @throws {TopicLimitError} If it would be one too many.
+   */
+  create(name: string): Topic;
+  /**
+   * Forgets a topic. If it has not ended, it ends as `cancelled`.
+   *
+   * @returns Whether there was one.
+   */
+  delete(name: string): boolean;
+}
