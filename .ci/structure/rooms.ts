@@ -16,6 +16,7 @@ const MODEL = "src/model/";
 const TESTING = "src/testing/";
 const VERSION = "src/version.ts";
 const PROBLEM = "relay/problem.ts";
+const CUT_ANSWER = "relay/cut_answer.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
 const DELIVERY = "relay/delivery/";
@@ -36,7 +37,7 @@ const COMMANDS = "relay/commands/";
 const CORE = [FETCH, SSE];
 
 /** What any code that a client's requests reach may import. */
-const COMMON = [RIGHTS, LIMITS, PROBLEM];
+const COMMON = [RIGHTS, LIMITS, PROBLEM, CUT_ANSWER];
 
 /**
  * The rooms of the package, from the lowest up. A module belongs to the room with
@@ -59,6 +60,11 @@ export const ROOMS: readonly Room[] = [
     may: CORE,
   },
   { path: PROBLEM, why: "a refusal, as HTTP has it", may: [] },
+  {
+    path: CUT_ANSWER,
+    why: "an answer that is not whole, as HTTP has it",
+    may: [],
+  },
   {
     path: TOPICS,
     why: "topics and their logs: they know nobody that fills or reads them",
