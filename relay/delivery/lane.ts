@@ -4,43 +4,43 @@ import type { Subscription } from "./subscription.ts";
 import type { Place } from "./turn.ts";
 
 /**
- * How much may be added to a topic for each time that its subscriptions are
- * woken: three quarters of what each is given then, as messages are cut where
- * others can share them.
+ * The most that can be added to a topic for each time that its subscriptions are
+ * woken. It is three quarters of a message: messages are cut where other
+ * subscriptions can share them.
  */
 const SHARE: ReadBudget = { events: 384, bytes: 24 * 1024 };
 
-/** From how much of a share on it is remembered who has yet to take it. */
+/** The part of a share from which the lane remembers the subscriptions that have yet to take it. */
 const WORTH_COUNTING = 0.5;
 
 /**
  * The subscriptions of one topic, in the order in which they are woken. Each
- * stands in one line at most, as its turn says.
+ * stands in one line at most: its turn says in which.
  *
- * It also counts what is added against what is taken, so that those can be held
- * up who fill a topic faster than it can be delivered. Who has been found not to
- * read is waited for no more until it has caught up.
+ * The lane counts what is added against what is taken. It holds up publishers and
+ * sources that fill the topic faster than it can be delivered. It no longer waits
+ * for a subscription whose reader does not read, until that has caught up.
  */
 export class Lane {
   readonly #topic: Topic;
   readonly #unobserve: () => void;
-  /** Those whose turn is to come, in order. */
+  /** The subscriptions whose turn is to come, in order. */
   #ready = new Set<Subscription>();
-  /** Those that have said all there is. */
+  /** The subscriptions that have said all there is. */
   #waiting = new Set<Subscription>();
-  /** Those that were woken, and are expected back. */
+  /** The subscriptions that were woken, and are expected back. */
   readonly #out = new Set<Subscription>();
   #followers = 0;
-  /** How many times all have to be woken for what was added. */
+  /** The number of times that all have to be woken for what was added. */
   #due = 0;
-  /** How many are still to be woken of those that were ready when the round began. */
+  /** The number still to be woken of those that were ready when the round began. */
   #roundLeft = 0;
-  /** What was due then. */
+  /** The value of `#due` then. */
   #roundDue = 0;
-  /** The number of the latest hold: no other is owed anything. */
+  /** The number of the latest hold: a turn with another number is awaited no more. */
   #hold = 1;
-  /** How many have to be back before that is once less. */
-  #owed = 0;
+  /** The number of subscriptions that the hold waits for, before one time less is due. */
+  #awaited = 0;
   #caughtUp: PromiseWithResolvers<void> | undefined;
 
   /**
@@ -54,22 +54,22 @@ export class Lane {
     this.#unobserve = unobserve;
   }
 
-  /** Those whose turn is to come, in order. */
+  /** The subscriptions whose turn is to come, in order. */
   get ready(): ReadonlySet<Subscription> {
     return this.#ready;
   }
 
-  /** Resolves when more can be added; `undefined` where it can be already. */
+  /** Resolves when more can be added; `undefined` if more can be added now. */
   get caughtUp(): Promise<void> | undefined {
     return this.#caughtUp?.promise;
   }
 
-  /** Whether those who add more are held up. */
+  /** Whether the lane holds up whatever fills the topic. */
   get isHeld(): boolean {
     return this.#caughtUp !== undefined;
   }
 
-  /** Takes up a follower. */
+  /** Counts a follower. */
   join(): void {
     this.#followers++;
   }
@@ -87,26 +87,26 @@ export class Lane {
     return true;
   }
 
-  /** Holds up nobody any more. */
+  /** Stops to observe the topic, and holds nothing up any more. */
   close(): void {
     this.#unobserve();
     this.#release();
   }
 
-  /** Takes one that has said all there is. */
+  /** Takes back a subscription that has said all there is. */
   wait(subscription: Subscription): void {
     this.#move(subscription, "waiting");
     subscription.turn.isStuck = false;
     this.#back(subscription);
   }
 
-  /** Takes one that has more to say. */
+  /** Takes back a subscription that has more to say. */
   goOn(subscription: Subscription): void {
     this.#move(subscription, "ready");
     this.#back(subscription);
   }
 
-  /** Lets those join who have waited. */
+  /** Makes the subscriptions ready that have waited. */
   admit(): void {
     for (const { turn } of this.#waiting) turn.place = "ready";
     if (this.#ready.size === 0) {
@@ -117,11 +117,15 @@ export class Lane {
     this.#waiting.clear();
   }
 
-  /** Takes one out of the line that is woken now, in milliseconds. */
+  /**
+   * Takes a subscription out of its line, to be woken.
+   *
+   * @param now The time, in milliseconds.
+   */
   take(subscription: Subscription, now: number): void {
     this.#move(subscription, "away");
     if (--this.#roundLeft <= 0) this.#beginRound();
-    // Where little is added, nobody will have to be waited for.
+    // Where little is added, nothing will be held up.
     if (this.#due < WORTH_COUNTING || subscription.turn.isStuck) return;
     subscription.turn.wokenAt = now;
     this.#move(subscription, "out");
@@ -130,11 +134,11 @@ export class Lane {
   /**
    * Counts what was added.
    *
-   * @returns Whether those who add more have to be held up.
+   * @returns Whether the lane holds up whatever fills the topic.
    */
   count({ count, bytes }: Appended): boolean {
     const { log } = this.#topic;
-    // What retention has given up again is not to be delivered.
+    // Retention can evict a part of an append at once: that is not delivered.
     const events = Math.min(count, log.next - log.first);
     this.#due += Math.max(
       events / SHARE.events,
@@ -143,16 +147,16 @@ export class Lane {
     if (this.#due < 1) return false;
     if (this.#caughtUp) return true;
     this.#caughtUp = Promise.withResolvers();
-    this.#oweAll();
-    for (const subscription of this.#waiting) this.#owe(subscription);
-    if (this.#owed > 0) return true;
+    this.#awaitAll();
+    for (const subscription of this.#waiting) this.#await(subscription);
+    if (this.#awaited > 0) return true;
     this.#release();
     return false;
   }
 
   /**
-   * Waits no longer for those that were woken before some time, and have not
-   * taken it yet.
+   * Waits no longer for subscriptions that were woken before some time, and are
+   * not back.
    */
   giveUp(before: number): void {
     if (!this.#caughtUp) return;
@@ -160,7 +164,7 @@ export class Lane {
       const { turn } = subscription;
       if (turn.wokenAt >= before) continue;
       this.#move(subscription, "away");
-      this.#pay(subscription);
+      this.#returned(subscription);
       turn.isStuck = true;
     }
     this.#settle();
@@ -179,7 +183,7 @@ export class Lane {
     }
   }
 
-  /** To the end of a line; who stands in it already keeps its place. */
+  /** Moves a subscription to the end of a line; in its own line it keeps its place. */
   #move(subscription: Subscription, place: Place): void {
     const { turn } = subscription;
     if (turn.place === place) return;
@@ -188,7 +192,7 @@ export class Lane {
     this.#line(place)?.add(subscription);
   }
 
-  /** All have been woken for what was due when the last one began: less than a share. */
+  /** Begins a round: all were woken for what was due when the last one began. */
   #beginRound(): void {
     if (!this.#caughtUp) this.#due = Math.max(this.#due - this.#roundDue, 0);
     this.#roundDue = this.#due;
@@ -196,7 +200,7 @@ export class Lane {
   }
 
   #back(subscription: Subscription): void {
-    if (this.#pay(subscription)) this.#settle();
+    if (this.#returned(subscription)) this.#settle();
     // All that was added is taken.
     if (this.#out.size === 0 && this.#ready.size === 0) {
       this.#due = 0;
@@ -205,39 +209,39 @@ export class Lane {
   }
 
   #settle(): void {
-    if (!this.#caughtUp || this.#owed > 0) return;
+    if (!this.#caughtUp || this.#awaited > 0) return;
     this.#due--;
-    if (this.#due >= 1) this.#oweAll();
-    if (this.#owed === 0) this.#release();
+    if (this.#due >= 1) this.#awaitAll();
+    if (this.#awaited === 0) this.#release();
   }
 
-  /** Everybody has to be woken once more who has not caught up, and reads. */
-  #oweAll(): void {
-    for (const subscription of this.#out) this.#owe(subscription);
+  /** Waits for every subscription that has not caught up, and whose reader reads. */
+  #awaitAll(): void {
+    for (const subscription of this.#out) this.#await(subscription);
     for (const subscription of this.#ready) {
-      if (!subscription.turn.isStuck) this.#owe(subscription);
+      if (!subscription.turn.isStuck) this.#await(subscription);
     }
   }
 
-  #owe({ turn }: Subscription): void {
-    if (turn.owedTo === this.#hold) return;
-    turn.owedTo = this.#hold;
-    this.#owed++;
+  #await({ turn }: Subscription): void {
+    if (turn.awaitedBy === this.#hold) return;
+    turn.awaitedBy = this.#hold;
+    this.#awaited++;
   }
 
-  /** Whether something was owed to it. */
-  #pay({ turn }: Subscription): boolean {
-    if (turn.owedTo !== this.#hold) return false;
-    turn.owedTo = 0;
-    this.#owed--;
+  /** Counts a subscription as back; returns whether the lane waited for it. */
+  #returned({ turn }: Subscription): boolean {
+    if (turn.awaitedBy !== this.#hold) return false;
+    turn.awaitedBy = 0;
+    this.#awaited--;
     return true;
   }
 
   #release(): void {
-    // Where as much was due still, nobody is left to take it.
+    // If a share is still due, no subscription is left to take it.
     if (this.#due >= 1) this.#due = 0;
     this.#hold++;
-    this.#owed = 0;
+    this.#awaited = 0;
     this.#caughtUp?.resolve();
     this.#caughtUp = undefined;
     this.#roundDue = this.#due;

@@ -9,7 +9,7 @@ import { Turn } from "./turn.ts";
 import type { Watched } from "./watch.ts";
 import { Window } from "./window.ts";
 
-/** Whoever writes what a subscription says to its reader. */
+/** The writer of subscriptions to one reader. */
 export interface Waker {
   /** Lets a subscription have its turn: it may have something to say. */
   wake(subscription: Subscription): void;
@@ -65,7 +65,7 @@ export class Subscription implements Watched {
   readonly topic: Topic;
   /** Its state with the lane of its topic. */
   readonly turn: Turn = new Turn();
-  /** Whom it wakes; `undefined` before somebody writes it, and afterwards. */
+  /** Its writer, which sets it; `undefined` before and afterwards. */
   waker: Waker | undefined;
   readonly #format: Format;
   readonly #frames: FrameCache;

@@ -15,6 +15,6 @@ export class Turn {
   wokenAt = 0;
   /** Whether it did not come back in time, and has not caught up since. */
   isStuck = false;
-  /** The number of the hold that it has to come back for; 0 for none. */
-  owedTo = 0;
+  /** The number of the lane's hold that waits for it; 0 for none. */
+  awaitedBy = 0;
 }

@@ -64,3 +64,15 @@ Deno.test("Watch counts intervals for each by itself, sign or not", async () => 
     second: [1_500, 2_500, 3_500],
   });
 });
+
+Deno.test("Watch goes on with somebody that is added again", async () => {
+  const clock = new FakeClock();
+  using watch = new Watch(1_000, clock);
+  let quiet = 0;
+  const watched = { takeSign: () => false, onQuiet: () => quiet++ };
+  for (let quarter = 0; quarter < 4; quarter++) {
+    watch.add(watched);
+    await clock.advance(250);
+  }
+  assertEquals(quiet, 1);
+});

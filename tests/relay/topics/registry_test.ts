@@ -6,7 +6,6 @@ import {
 } from "../../../relay/topics/registry.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
-import { TopicEndedError } from "../../../relay/topics/topic.ts";
 
 const event = { event: "message", data: "x", id: "" };
 
@@ -90,34 +89,4 @@ Deno.test("TopicRegistry leaves no timer behind", () => {
   const { clock, topics } = make();
   topics[Symbol.dispose]();
   assertEquals(clock.pending, 0);
-});
-
-Deno.test("Topic opens with its first event, and takes none after its end", () => {
-  using topics = make().topics;
-  const topic = topics.create("t");
-  assertEquals(topic.state.kind, "pending");
-  topic.append([event]);
-  assertEquals(topic.state.kind, "open");
-  assert(topic.end("failed", "why"));
-  assert(!topic.end("complete"), "the first verdict stands");
-  assertEquals(topic.state.kind === "ended" && topic.state.end, {
-    status: "failed",
-    reason: "why",
-  });
-  const error = assertThrows(() => topic.append([event]), TopicEndedError);
-  assertEquals(error.end.status, "failed");
-  topic.open();
-  assertEquals(topic.state.kind, "ended");
-});
-
-Deno.test("Topic tells its observers of every append and change of state", () => {
-  using topics = make().topics;
-  const topic = topics.create("t");
-  let changes = 0;
-  const stop = topic.observe({ changed: () => changes++ });
-  topic.open();
-  topic.append([event, event]);
-  topic.end("complete");
-  assertEquals(changes, 3);
-  stop();
 });
