@@ -2,6 +2,7 @@
 // else, and a relay answers its examples as they are written.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { STATUS_CODE } from "@std/http/status";
+import { subscriptionFields } from "../../relay/doors/subscription_request.ts";
 import { CLOSINGS } from "../../relay/doors/websocket/close_codes.ts";
 import { REFUSAL_REASONS } from "../../relay/metrics/refusal_reason.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
@@ -150,6 +151,13 @@ Deno.test("PROTOCOL.md has an example of each message, with the fields of its ta
       }
     }
   }
+});
+
+Deno.test("PROTOCOL.md has each field of the message subscribe, and no other", () => {
+  const rows = tablesOf(sections.websocket).flat();
+  const row = rows.find((row) => codeIn(row["type"])[0] === "subscribe");
+  const inCode = Object.keys(subscriptionFields).map((name) => `${name}?`);
+  assertEquals(codeIn(row?.["fields"]).sort(), ["topic", ...inCode].sort());
 });
 
 Deno.test("PROTOCOL.md has the sections that comments cite", async () => {

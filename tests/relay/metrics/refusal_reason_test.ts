@@ -31,7 +31,8 @@ Deno.test("refusalReason counts each code that is known by itself, and all other
 const CODE_PATTERNS = [
   /new Problem\(\s*[^,]+,\s*"(\w+)"/g,
   /badRequest\(\s*"(\w+)"/g,
-  /#refuse\(\s*"(\w+)"/g,
+  /\brefuse\(\s*"(\w+)"/g,
+  /\bcode: "(invalid_\w+)"/g,
 ];
 
 const RELAY = new URL("../../../relay/", import.meta.url);
