@@ -4,7 +4,10 @@ import type { Tree } from "./tree.ts";
 export interface Room {
   /** The path of a module, or of a folder with a slash at the end. */
   readonly path: string;
-  /** Its purpose, and the reason for its limits where they are not plain. */
+  /**
+   * Its purpose, and the reason for its limits where they are not plain. ARCHITECTURE.md
+   * has the same words.
+   */
   readonly why: string;
   /** The rooms whose modules its own may import, besides each other. */
   readonly may: readonly string[];
@@ -44,79 +47,96 @@ const COMMON = [RIGHTS, LIMITS, PROBLEM, CUT_ANSWER];
  * the longest path that it is below; each has to belong to one.
  */
 export const ROOMS: readonly Room[] = [
-  { path: SSE, why: "text to events and back, without I/O", may: [] },
-  { path: FETCH, why: "requests that answer with events", may: [SSE] },
-  { path: MODEL, why: "language models over fetch", may: CORE },
+  {
+    path: SSE,
+    why: "turns text into events and events into text, without I/O",
+    may: [],
+  },
+  {
+    path: FETCH,
+    why: "requests event streams, reconnects, and defines what a secret is",
+    may: [SSE],
+  },
+  {
+    path: MODEL,
+    why: "asks language models, and knows each provider format",
+    may: CORE,
+  },
   {
     path: TESTING,
-    why: "doubles for tests of users: they stand in for what fetch reaches",
+    why: "gives the tests of users a clock, a fetch and a provider",
     may: CORE,
   },
-  { path: VERSION, why: "the version of the package", may: [] },
-  { path: "mod.ts", why: "the core's API", may: CORE },
+  { path: VERSION, why: "has the version of the package", may: [] },
+  { path: "mod.ts", why: "exports the core's API", may: CORE },
   {
     path: "relay/client/",
-    why: "the subscriber's library: it runs in browsers, without the relay",
+    why: "is the subscriber's library: it runs in browsers, without the relay",
     may: CORE,
   },
-  { path: PROBLEM, why: "a refusal, as HTTP has it", may: [] },
+  { path: PROBLEM, why: "describes a refusal as HTTP does", may: [] },
   {
     path: CUT_ANSWER,
-    why: "an answer that is not whole, as HTTP has it",
+    why: "cuts off an answer that is not whole, as HTTP does",
     may: [],
   },
   {
     path: TOPICS,
-    why: "topics and their logs: they know nobody that fills or reads them",
+    why:
+      "has the topics, and the interface of their logs: it knows neither sources nor subscribers",
     may: CORE,
   },
   {
     path: STORES,
-    why: "where topics live, behind the interfaces of topics/",
+    why: "keeps the events of topics, behind the interface of topics/",
     may: [TOPICS, ...CORE],
   },
   {
     path: DELIVERY,
-    why: "the engine: it knows topics, and neither rights, limits nor doors",
+    why: "is the engine: it knows topics, and neither rights, limits nor doors",
     may: [TOPICS, MODEL, ...CORE],
   },
-  { path: RIGHTS, why: "tokens, and what they allow", may: [PROBLEM, FETCH] },
   {
-    path: LIMITS,
-    why: "what a client may cost",
+    path: RIGHTS,
+    why: "verifies tokens, and decides what they allow",
     may: [PROBLEM, FETCH],
   },
-  { path: LOGS, why: "lines for the operator", may: [FETCH] },
+  {
+    path: LIMITS,
+    why: "bounds what a client may cost",
+    may: [PROBLEM, FETCH],
+  },
+  { path: LOGS, why: "writes lines for the operator", may: [FETCH] },
   {
     path: SECRETS,
     why:
-      "what the relay does with secrets: src/fetch/secrets/ says what they are",
+      "takes secrets out of events and recordings: src/fetch/secrets/ defines them",
     may: CORE,
   },
-  { path: TRACES, why: "spans for the operator", may: [] },
+  { path: TRACES, why: "makes spans for the operator", may: [] },
   {
     path: METRICS,
-    why: "numbers for Prometheus, and the sets of words that they are told by",
+    why: "counts for Prometheus, with labels from closed sets",
     may: [DELIVERY, FETCH],
   },
   {
     path: SOURCES,
-    why: "what fills topics from outside",
+    why: "fills topics from outside",
     may: [TOPICS, LIMITS, METRICS, TRACES, ...CORE],
   },
   {
     path: GATEWAY,
-    why: "a caller, a provider, a topic",
+    why: "connects a caller, a provider and a topic",
     may: [TOPICS, ...COMMON, METRICS, TRACES, SECRETS, MODEL, ...CORE],
   },
   {
     path: DOORS,
-    why: "the ways in: HTTP, WebSocket, SSE",
+    why: "are the ways in: HTTP, WebSocket, SSE",
     may: [GATEWAY, SOURCES, DELIVERY, TOPICS, ...COMMON, ...CORE],
   },
   {
     path: OPTIONS,
-    why: "the options of a relay: their rooms say what a valid one is",
+    why: "has a row for each option: the other rooms say what a valid value is",
     may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, LOGS, FETCH],
   },
   {
@@ -138,12 +158,12 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: "relay/mod.ts",
-    why: "the API for embedding",
+    why: "exports the API for embedding",
     may: [RELAY, OPTIONS, SOURCES, TOPICS, ...CORE],
   },
   {
     path: COMMANDS,
-    why: "the commands of the command line, one a file",
+    why: "has the commands of the command line, one a file",
     may: [
       RELAY,
       OPTIONS,
@@ -160,7 +180,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: "relay/main.ts",
-    why: "the command line's process",
+    why: "starts the command line",
     may: [COMMANDS],
   },
 ];

@@ -39,6 +39,7 @@ async function exists(path: string): Promise<boolean> {
 /** Every Markdown file that people read, by its path in the repository. */
 const PAGES = [
   "README.md",
+  "ARCHITECTURE.md",
   "CHANGELOG.md",
   "CONTRIBUTING.md",
   "PROTOCOL.md",
@@ -351,6 +352,30 @@ Deno.test("The documents have only links that lead somewhere", async () => {
       ) problems.push(`${page}: ${link} has no such heading`);
     }
   }
+  assertEquals(problems, []);
+});
+
+/** A path from the root of the repository, to a file or a folder. */
+const PATH =
+  /^(?:\.ci|\.github|bench|docs|fixtures|links|relay|src|tests)\/[\w./-]*$|^(?:[A-Z]+\.md|mod\.ts|deno\.json)$/;
+
+Deno.test("The documents name only files and folders that there are", async () => {
+  const problems: string[] = [];
+  let count = 0;
+  for (const page of PAGES) {
+    if (page === "CHANGELOG.md") continue; // what was there then may be gone
+    // A code span may go over the end of a line.
+    const text = (await readText(page)).replaceAll(/^ *```.*?^ *```/gms, "")
+      .replaceAll(/\s+/g, " ");
+    for (const [, code = ""] of text.matchAll(/`([^`]+)`/g)) {
+      if (!PATH.test(code)) continue;
+      count++;
+      const isThere = await exists(code) ||
+        await exists(`${page.replace(/[^/]*$/, "")}${code}`);
+      if (!isThere) problems.push(`${page}: ${code}`);
+    }
+  }
+  assert(count > 100, `few paths: ${count}`);
   assertEquals(problems, []);
 });
 

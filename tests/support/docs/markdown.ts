@@ -92,6 +92,24 @@ export function tableOf(markdown: string, heading: string): Row[] {
   throw new Error(`Expected one table with '${heading}': got ${found.length}`);
 }
 
+/** Returns the items of the lists of a Markdown file, each in one line; code blocks and inner lists aside. */
+export function itemsOf(markdown: string): string[] {
+  const items: string[] = [];
+  let isCode = false;
+  let isItem = false;
+  for (const line of markdown.split(/\r?\n/)) {
+    if (/^\s*```/.test(line)) isCode = !isCode;
+    if (isCode) continue;
+    const [, text] = /^(?:\d+\.|[-*]) +(.*)$/.exec(line) ?? [];
+    if (text !== undefined) items.push(text);
+    else if (isItem && /^ +\S/.test(line)) {
+      items.push(`${items.pop()} ${line.trim()}`);
+    }
+    isItem = text !== undefined || isItem && line.trim() !== "";
+  }
+  return items;
+}
+
 /** Returns the code in a cell, without its backticks. */
 export function codeIn(cell: string | undefined): string[] {
   return [...(cell ?? "").matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
