@@ -45,6 +45,22 @@ Deno.test("findCycles finds a module that imports itself, and cycles apart", () 
   ]);
 });
 
+Deno.test("findCycles names the shortest of cycles that hang together", () => {
+  assertEquals(
+    findCycles(tree({
+      "src/a.ts": `import "./b.ts";`,
+      "src/b.ts": `import "./c.ts";`,
+      "src/c.ts": `import "./a.ts";\nimport "./d.ts";`,
+      "src/d.ts": `import "./c.ts";`,
+    })),
+    [
+      "src/c.ts:2: imports go round in a cycle\n" +
+      "  src/c.ts:2 imports src/d.ts\n" +
+      "  src/d.ts:1 imports src/c.ts",
+    ],
+  );
+});
+
 Deno.test("findCycles lets two ways lead to one module", () => {
   const failures = findCycles(tree({
     "src/a.ts": `import "./b.ts";\nimport "./c.ts";`,
