@@ -230,9 +230,11 @@ Deno.test("The right token opens each door, and no more than that", async (t) =>
       const topic = createTopic(world);
       const { needs } = door;
       const token = await mintToken(
-        needs === "admin"
-          ? { ...GOOD, admin: true }
-          : { ...GOOD, ...(needs in RIGHTS && RIGHTS[needs as "read"]) }, // it is in it
+        needs === "admin" ? { ...GOOD, admin: true } : {
+          ...GOOD,
+          ...(needs in RIGHTS && RIGHTS[needs as "read"]), // it is in it
+          ...(door.provider && { provider: door.provider }),
+        },
       );
       assertEquals(
         await door.knock(knockAt(world, topic, token)),

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Bystanders } from "../../support/relay/bystanders.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import { RelayProcess } from "../../support/relay/relay_process.ts";
 import {
   OPCODE,
   RawWebSocket,
@@ -43,16 +44,23 @@ function assertSame(actual: unknown, expected: unknown, what: string): void {
 }
 
 function post(
-  relay: TestRelay,
+  { url }: Pick<TestRelay, "url">,
   body: BodyInit,
   path = "/topics/t",
   method = "POST",
 ): Promise<Response> {
-  return relay.request(path, {
+  return fetch(url + path, {
     method,
     headers: { "Content-Type": "application/json" },
     body,
   });
+}
+
+/** Publishes, and tells the status of the answer. */
+async function statusOf(relay: TestRelay, body: string): Promise<number> {
+  const response = await post(relay, body);
+  await response.body?.cancel();
+  return response.status;
 }
 
 Deno.test("A1: Relay folds no delta that is nested too deeply, and delivers it as it is", async () => {
@@ -66,7 +74,7 @@ Deno.test("A1: Relay folds no delta that is nested too deeply, and delivers it a
     await merging.message("subscribed");
     // Two, which would be merged.
     const events = [{ data }, { data }];
-    assertEquals((await post(relay, JSON.stringify(events))).status, 200);
+    assertEquals(await statusOf(relay, JSON.stringify(events)), 200);
     // One message has no room for both.
     for (const event of events) {
       const { events: live } = await merging.message("events");
@@ -199,7 +207,9 @@ Deno.test("Relay publishes what JSON says, and refuses what is none", async () =
 });
 
 Deno.test("A2: Relay serves others while it reads a body of many events", async () => {
-  await using relay = await startRelay();
+  // In a process of its own: @hono/node-server has a timer while it lets go of a
+  // body that was not read.
+  await using relay = await RelayProcess.start({});
   await using bystanders = await Bystanders.open(relay.url);
   const event = `{"data":""}`;
   const most = `[${`${event},`.repeat(65_535)}${event}]`;
@@ -238,7 +248,9 @@ Deno.test("A2: Relay answers a frame of wrong events at the first of them", asyn
 });
 
 Deno.test("A2: Relay reads no more of a description than a description has", async () => {
-  await using relay = await startRelay();
+  // In a process of its own: @hono/node-server has a timer while it lets go of a
+  // body that was not read.
+  await using relay = await RelayProcess.start({});
   const names = Array.from({ length: MIB / 8 }, (_, index) => `"${index} ":0`);
   const put = await post(
     relay,
@@ -263,10 +275,9 @@ Deno.test("A2: Relay reads no more of a description than a description has", asy
 Deno.test("A2: Relay looks at no events of a client that may publish none now", async () => {
   await using relay = await startRelay({ limits: { maxPublishRate: 1 } });
   const many = JSON.stringify([{ data: "a" }, { data: "b" }]);
-  assertEquals((await post(relay, many)).status, 200);
+  assertEquals(await statusOf(relay, many), 200);
   // Wrong as it is, it is the rate that is told.
   for (const body of ["[0]", "{", "0"]) {
-    const { status } = await post(relay, body);
-    assertEquals(status, 429, body);
+    assertEquals(await statusOf(relay, body), 429, body);
   }
 });

@@ -32,6 +32,8 @@ export interface Door {
   readonly name: string;
   /** What it takes. */
   readonly needs: "nothing" | "token" | "read" | "write" | "cancel" | "admin";
+  /** The claim that it takes besides, where it is not to be had by default. */
+  readonly provider?: readonly string[];
   /** What comes of it where it may be had. */
   readonly allowed: string;
   /** Returns what came of it: `200`, `403 forbidden`, `frame subscribed`, `frame error forbidden`. */
@@ -326,6 +328,7 @@ export const doors: readonly Door[] = [
   {
     name: "a proxied call that is no run",
     needs: "write",
+    provider: ["*:POST embeddings"],
     allowed: "200",
     knock: (knock) =>
       http(knock, "/v1/embeddings", {
