@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { STATUS_TEXT } from "@std/http/status";
-import { cutAnswer, dropAnswer } from "../cut_answer.ts";
 import type { Problem } from "../problem.ts";
 
 /**
@@ -71,7 +70,7 @@ export class Caller {
   write(bytes: Uint8Array): void {
     if (this.#isDone || bytes.length === 0) return;
     this.#response.write(bytes);
-    if (this.#response.writableLength > MAX_BEHIND) dropAnswer(this.#response);
+    if (this.#response.writableLength > MAX_BEHIND) this.#response.destroy();
   }
 
   /** Resolves when there is room for more, or the caller has left. */
@@ -116,6 +115,8 @@ export class Caller {
   cut(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    cutAnswer(this.#response);
+    const { socket } = this.#response;
+    if (socket) socket.destroySoon();
+    else this.#response.destroy();
   }
 }

@@ -105,12 +105,9 @@ export class TopicReader {
       address,
       expires,
     });
-    if (outcome === "streaming") return RESPONSE_ALREADY_SENT;
-    const { end } = describeTopic(topic);
-    return new Response(null, {
-      status: STATUS_CODE.NoContent,
-      headers: { ...(end && { "Rivulet-End": end.status }) },
-    });
+    return outcome === "at end"
+      ? new Response(null, { status: STATUS_CODE.NoContent })
+      : RESPONSE_ALREADY_SENT;
   }
 
   async #page({ url }: Call, name: string): Promise<Response> {
