@@ -27,7 +27,7 @@ const DURATION = 10_000;
 const LIMIT = 20_000;
 
 /** What the caches of frames and of JSON may hold, and some. */
-const KEPT = 96 * MIB;
+const KEPT = 160 * MIB;
 
 /** What the sockets follow: each with its modes. */
 const SOCKETS = [
