@@ -37,11 +37,11 @@ export interface Passage extends Export {
 
 /** The imports and exports of a module. */
 export interface Module {
-  /** What it imports, with what it exports from elsewhere. */
+  /** The imports of the module, with its exports from elsewhere. */
   readonly imports: readonly Import[];
-  /** What it declares and exports. */
+  /** The exports that the module declares. */
   readonly exports: readonly Declaration[];
-  /** What it exports by name from elsewhere. */
+  /** The names that the module exports from elsewhere. */
   readonly passages: readonly Passage[];
   /** The specifiers of `export * from`. */
   readonly stars: readonly string[];

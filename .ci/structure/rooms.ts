@@ -35,10 +35,10 @@ const OPTIONS = "relay/options/";
 const RELAY = "relay/relay.ts";
 const COMMANDS = "relay/commands/";
 
-/** What any code over fetch may import. */
+/** The rooms that any code over fetch may import. */
 const CORE = [FETCH, SSE];
 
-/** What any code that a client's requests reach may import. */
+/** The rooms that any code may import if a client's requests reach it. */
 const COMMON = [RIGHTS, LIMITS, PROBLEM];
 
 /**

@@ -29,7 +29,7 @@ const ACK_DELAY = 200;
 /** The longest reason to stop a topic that a relay takes, in UTF-16 code units. */
 const MAX_REASON = 1_000;
 
-/** What a relay says of a topic (PROTOCOL.md, section 2). It is taken at its word but for offsets. */
+/** A message of the relay about a topic (PROTOCOL.md, section 2). The client checks its offsets only. */
 export type TopicMessage =
   | {
     readonly type: "subscribed";

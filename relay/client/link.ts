@@ -47,7 +47,7 @@ interface Refusal {
   readonly retryable: boolean;
 }
 
-/** What a relay says of the connection, or of a topic (PROTOCOL.md, section 2). */
+/** A message of the relay about the connection or about a topic (PROTOCOL.md, section 2). */
 type Message =
   | { readonly type: "welcome"; readonly heartbeat: number }
   | { readonly type: "heartbeat" }

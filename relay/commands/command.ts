@@ -16,7 +16,7 @@ export interface Command {
 
 /** A mistake in the flags of a command. */
 export class FlagError extends Error {
-  /** What happened, for programs. */
+  /** The code for programs. */
   readonly code = "invalid_flag";
 
   /** Names the flag, and what was expected. */

@@ -17,8 +17,8 @@ export interface LatencyMeasure {
 const SAMPLE = 31;
 
 /**
- * What has been delivered through a door, in plain numbers that are read when
- * somebody asks: a delivery costs a few additions.
+ * Counts the deliveries through a door. The counts are plain numbers that metrics
+ * read on request, so that a delivery costs a few additions.
  */
 export class DeliveryCounts {
   /** Connections that were opened. */

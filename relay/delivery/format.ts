@@ -5,7 +5,7 @@ import type { Topic, UpstreamState } from "../topics/topic.ts";
 /** Why events will not come (PROTOCOL.md, section 2, `gap`). */
 export type GapReason = "evicted" | "epoch" | "slow" | "skipped";
 
-/** What a subscription says beside its events (PROTOCOL.md, section 2). */
+/** A message of a subscription that is not an event (PROTOCOL.md, section 2). */
 export type SubscriptionNotice =
   | {
     readonly type: "subscribed";
@@ -49,9 +49,9 @@ export interface Snapshot {
 
 /** The first of some events, as many as a reader has room for. */
 export interface FittingEvents {
-  /** How many they are: one at least. */
+  /** The number of events: at least one. */
   readonly count: number;
-  /** What they are written as. */
+  /** The encoded events. */
   readonly bytes: Uint8Array;
 }
 

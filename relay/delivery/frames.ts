@@ -233,7 +233,7 @@ export class FrameCache {
     bytes: Uint8Array,
   ): Frame {
     const to = range.offset + range.entries.length;
-    // What retention has given up is asked for no more; the oldest are first.
+    // Nobody asks for frames that retention has passed; the oldest come first.
     for (const old of place.values()) {
       if (old.to > topic.log.first) break;
       this.#drop(old);

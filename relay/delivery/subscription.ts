@@ -17,7 +17,7 @@ export interface Waker {
   onBlocked(subscription: Subscription): void;
 }
 
-/** How a reader wants its events (PROTOCOL.md, section 2). */
+/** The delivery that a subscriber asked for (PROTOCOL.md, section 2). */
 export interface Delivery {
   /**
    * Whether a reader that is behind is given the newest event, and told that the

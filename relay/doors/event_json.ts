@@ -2,12 +2,12 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { LogEntry } from "../topics/log.ts";
 
 /**
- * How much JSON is remembered before the older half is forgotten, in UTF-16 code
- * units: the last 1,000 events or so, which readers at the end of a log share.
+ * The size of each of the two generations of cached JSON, in UTF-16 code units. It
+ * is enough for the last 1,000 events or so, which readers at the end of a log share.
  */
 const GENERATION_SIZE = 256 * 1024;
 
-/** What it costs to remember the JSON of an event besides its length, about. */
+/** The approximate cost of a cache entry besides the length of its JSON. */
 const ENTRY_COST = 128;
 
 let recent = new Map<LogEntry, string>();

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { Counter, Gauge, type Registry } from "prom-client";
 import { copiedCounter } from "./instruments.ts";
 
-/** How a topic may end (PROTOCOL.md, section 1). */
+/** The end statuses of a topic (PROTOCOL.md, section 1). */
 const END_STATUSES = [
   "complete",
   "failed",
@@ -132,7 +132,7 @@ export class TopicMetrics {
   }
 }
 
-/** What has been published through a door. */
+/** Counts the events published through a door. */
 export class PublishCounts {
   /** Events that were added to a topic. */
   events = 0;

@@ -15,7 +15,7 @@ import { type CommandOptions, commandOptions, settings } from "./schema.ts";
 
 /** The relay cannot start with its settings. */
 export class ConfigurationError extends Error {
-  /** What happened, for programs. */
+  /** The code for programs. */
   readonly code = "invalid_configuration";
   /** The mistakes: each names a setting, its place, the value, and what was expected. */
   readonly problems: readonly string[];

@@ -1,7 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
 
-/** What may be done with a topic (PROTOCOL.md, section 5). */
+/** A right to a topic (PROTOCOL.md, section 5). */
 export type Right = "read" | "write" | "cancel";
 
 /** What one caller may do. */

@@ -10,7 +10,7 @@ export interface Published {
 
 /** Something cannot be published; `added` tells what of it was. */
 export class PublishError extends Error {
-  /** What is wrong, for programs. */
+  /** The code for programs. */
   readonly code:
     | "invalid_body"
     | "body_too_large"

@@ -9,7 +9,7 @@ const MAX_EVENTS = 65_536;
 /** The most names and values of an event: it has three of each, and JSON may repeat them. */
 const MAX_STRINGS = 32;
 
-/** How long events are read before others have a turn, in milliseconds. */
+/** The time that parsing may take before it yields to other work, in milliseconds. */
 const SLICE = 5;
 
 /** After how many events it is looked how long that was. */

@@ -71,7 +71,7 @@ export interface LogRange {
   readonly entries: readonly LogEntry[];
 }
 
-/** How much of a log is kept for readers that come late. */
+/** The bounds of a retained log. */
 export interface Retention {
   /** The most events. */
   readonly maxEvents: number;
@@ -94,8 +94,8 @@ export interface Appended {
 /**
  * The events of one topic, in order, each with its offset: 1, 2, 3, ...
  *
- * What is in memory is returned as it is; a promise is for what has to be
- * fetched.
+ * A read of events in memory returns them at once. A read that has to fetch events
+ * returns a promise.
  *
  * @example Read what was appended
  * ```ts

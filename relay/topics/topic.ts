@@ -3,10 +3,10 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { Appended, Log } from "./log.ts";
 
 /**
- * How a topic may end (PROTOCOL.md, section 1): `complete`, the upstream said that
- * it was done; `failed`, it said that it was not, or could not be reached;
- * `truncated`, the connection died before it said anything; `cancelled`;
- * `expired`.
+ * The end status of a topic (PROTOCOL.md, section 1). `complete`: the upstream
+ * said that it was done. `failed`: the upstream said that it failed, or could not
+ * be reached. `truncated`: the connection died before the upstream said either.
+ * The others are `cancelled` and `expired`.
  *
  * @example One of five
  * ```ts
@@ -58,9 +58,9 @@ export type TopicState =
   | { readonly kind: "ended"; readonly end: TopicEnd; readonly at: number };
 
 /**
- * How the upstream of a topic is (PROTOCOL.md, section 2, `upstream`): `open`;
- * `retrying`, it waits before it connects again; `connecting`, it does so;
- * `lost`, it has given up, and the topic ends.
+ * The state of a topic's upstream (PROTOCOL.md, section 2, `upstream`). `open`: it
+ * is connected. `retrying`: it waits before it connects again. `connecting`: it
+ * connects again. `lost`: it has given up, and the topic ends.
  *
  * @example Attempt 2, in a second, after a status of 503
  * ```ts

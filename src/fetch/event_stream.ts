@@ -47,9 +47,9 @@ import type { StreamCounters } from "./stream_options.ts";
 export interface EventStream<T = ServerSentEvent>
   extends AsyncIterableIterator<T, undefined, undefined> {
   /**
-   * How far the stream is: `"idle"` until it is asked for something,
-   * `"connecting"` until an event stream was accepted, `"waiting"` before
-   * another request, `"closed"` once it has ended, whyever.
+   * The state of the stream: `"idle"` before the first read, `"connecting"` until
+   * a server answers with an event stream, `"open"` while events come, `"waiting"`
+   * before another request, `"closed"` after any end.
    */
   readonly state: "idle" | "connecting" | "open" | "waiting" | "closed";
   /** How much has come; it counts on. */

@@ -14,8 +14,8 @@ const subscribeMessage = z.object({
 const publishMessage = z.object({
   type: z.literal("publish"),
   topic: topicName,
-  // What an event has to be is for those to say who add it. A schema of arrays
-  // would go through all of them.
+  // The publisher validates the events one by one. A schema of arrays would report
+  // every wrong one.
   events: z.custom<readonly unknown[]>(
     (value) => Array.isArray(value) && value.length > 0,
     "Expected an array of at least one event",

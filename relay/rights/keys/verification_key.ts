@@ -3,8 +3,8 @@ import type { KeyObject } from "node:crypto";
 /** A key that no token can be verified, or made, with. Never says the key itself. */
 export class KeyError extends Error {
   /**
-   * What is wrong, for programs: it cannot be read, it is of another kind than
-   * is wanted, or it is not to be given away.
+   * The code for programs: the key cannot be read, is of the wrong kind, or is
+   * private.
    */
   readonly code: "malformed_key" | "unsupported_key" | "private_key";
 
@@ -20,7 +20,7 @@ export class KeyError extends Error {
   }
 }
 
-/** How tokens are signed (PROTOCOL.md, section 5). */
+/** The signature algorithms of tokens (PROTOCOL.md, section 5). */
 export type Algorithm = "HS256" | "RS256" | "ES256" | "EdDSA";
 
 /** In bytes: as long as what HS256 makes of it (RFC 7518, section 3.2). */

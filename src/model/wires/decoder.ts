@@ -9,7 +9,7 @@ import type { Usage } from "../usage.ts";
 import type { Ending, FailedEnding, TruncatedEnding } from "./ending.ts";
 import { readFailure } from "./failure.ts";
 
-/** What a client makes of an ending: a last event, or an error. */
+/** The result of an ending for the client: a last event, or an error. */
 export type ResponseOutcome =
   | { readonly last: CompletedEvent | IncompleteEvent }
   | { readonly error: ModelError };

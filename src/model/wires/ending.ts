@@ -67,7 +67,7 @@ export interface TruncatedEnding {
 /** An ending that the events of a stream tell; that it is truncated, only its body tells. */
 export type SaidEnding = Exclude<Ending, TruncatedEnding>;
 
-/** How a body was over: ended as bodies do, or broken off. */
+/** The end of a body: complete, or broken off. */
 export type BodyEnd = "clean" | "broken";
 
 /**

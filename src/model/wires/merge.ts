@@ -4,9 +4,9 @@
  * Makes one delta of several, before anything has decoded them: whoever reads
  * the events of a response puts the same response together, with fewer events.
  *
- * What merges is what only ever adds text to one place. Everything else in two
- * events has to be the same, so that it does not matter whether it is told once or
- * twice; what could add up as well, such as `reasoning_details`, has to be empty.
+ * Two events merge if each only adds text to the same place. All their other
+ * fields have to be equal, so that one copy says as much as two. Fields that could
+ * add up as well, such as `reasoning_details`, have to be empty.
  *
  * @module
  */

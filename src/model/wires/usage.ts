@@ -27,9 +27,9 @@ const schema = z.object({
 });
 
 /**
- * What a provider says a response has cost, in either wire API's names.
+ * Reads the usage that a provider reports, in the names of either wire API.
  *
- * @param value What came as `usage`.
+ * @param value The value of `usage`.
  * @returns The usage; `undefined` if it does not say what went in and what came out.
  */
 export function parseUsage(value: unknown): Usage | undefined {

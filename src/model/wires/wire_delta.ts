@@ -8,7 +8,7 @@ export interface WireDelta {
   readonly field: string;
   /** The event's data as JSON without what may differ between deltas that merge. */
   readonly rest: string;
-  /** What it adds. */
+  /** The text that the delta adds. */
   readonly text: string;
   /** The number of the event, where it has one. */
   readonly sequenceNumber?: number;

@@ -11,10 +11,10 @@ import {
 import { ERROR_FIELD, telling } from "../telling.ts";
 
 /**
- * How a stream ends whose format is not known. `[DONE]` completes it, and so does
- * the end of its body, as there may be no other sign; a body that breaks off does
- * not. An error before that means `failed`: an event with the name or the type
- * `error`, an object `error`, or a field `error`.
+ * The endings of a stream of unknown format. `[DONE]` completes the stream. The end
+ * of its body completes it too, as there may be no other sign, but a body that
+ * breaks off does not. An error before that means `failed`: an event with the name
+ * or the type `error`, an object `error`, or a field `error`.
  */
 export const PLAIN_ENDINGS = {
   done: { kind: "completed" },

@@ -26,8 +26,9 @@ export type TerminalStatus =
   | "cancelled";
 
 /**
- * How a response ends, by the type of the event and by the status of the response
- * in it; `other` is a status that is no end, such as `in_progress`, or none.
+ * The endings of a response, by the type of the event and by the status of the
+ * response in it. The status `other` stands for no end, such as `in_progress`, and
+ * for no status.
  *
  * The type and the status may differ: gateways call every end
  * `response.completed`, and copies of a response keep the status of its beginning.
