@@ -296,6 +296,7 @@ class RelayServer implements Relay {
       authority: createAuthority({ ...rights, clock, signal }),
       gateway: this.#gateway,
       draining,
+      readiness: [() => draining.refusal()],
       metrics,
     }, options);
   }

@@ -63,7 +63,12 @@ export interface DoorsOptions {
 export interface DoorsContext extends
   Pick<
     EndpointContext,
-    "topics" | "sources" | "sourcePolicy" | "publisher" | "bodyLimits"
+    | "topics"
+    | "sources"
+    | "sourcePolicy"
+    | "publisher"
+    | "bodyLimits"
+    | "readiness"
   >,
   Pick<RequestHandlerContext, "gateway"> {
   /** Says what the holder of a token may do. */

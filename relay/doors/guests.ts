@@ -1,5 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
-import { draining } from "../problem.ts";
+import { draining, type Problem } from "../problem.ts";
 
 /** A subscriber's connection, whichever door it came through. */
 export interface Guest {
@@ -48,7 +48,15 @@ export class Draining {
    * @throws {Problem} 503 `draining`.
    */
   assertOpen(): void {
-    if (this.#end !== undefined) throw draining(this.#end - this.#clock.now());
+    const problem = this.refusal();
+    if (problem) throw problem;
+  }
+
+  /** Returns why new subscribers are refused: 503 `draining`; `undefined` if they are not. */
+  refusal(): Problem | undefined {
+    return this.#end === undefined
+      ? undefined
+      : draining(this.#end - this.#clock.now());
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Problem } from "../../problem.ts";
 import type { Right } from "../../rights/access.ts";
 import type { Call } from "./entrance.ts";
 import { TopicReader, type TopicReaderContext } from "./topics/topic_reader.ts";
@@ -6,6 +7,11 @@ import { TopicWriter, type TopicWriterContext } from "./topics/topic_writer.ts";
 /** The context of the endpoints. */
 export interface EndpointContext
   extends TopicReaderContext, TopicWriterContext {
+  /**
+   * The reasons not to send the relay more requests: each returns its problem while
+   * there is one. `GET /readyz` answers with the first.
+   */
+  readonly readiness: readonly (() => Problem | undefined)[];
   /** Whether the relay's figures are for everybody. */
   readonly publicMetrics: boolean;
   /** The relay's figures. */
@@ -40,7 +46,7 @@ function ok(): Response {
 
 /** Lists what the relay answers by itself (PROTOCOL.md, sections 3 and 4). */
 export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
-  const { publicMetrics, metrics, draining } = context;
+  const { publicMetrics, metrics, readiness } = context;
   const reader = new TopicReader(context);
   const writer = new TopicWriter(context);
   return [
@@ -55,7 +61,10 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       method: "GET",
       needs: "nothing",
       answer: () => {
-        draining.assertOpen();
+        for (const check of readiness) {
+          const problem = check();
+          if (problem) throw problem;
+        }
         return ok();
       },
     },
