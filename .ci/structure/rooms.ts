@@ -19,6 +19,7 @@ const MODEL = "src/model/";
 const TESTING = "src/testing/";
 const VERSION = "src/version.ts";
 const PROBLEM = "relay/problem.ts";
+const CUT_ANSWER = "relay/cut_answer.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
 const DELIVERY = "relay/delivery/";
@@ -39,7 +40,7 @@ const COMMANDS = "relay/commands/";
 const CORE = [FETCH, SSE];
 
 /** The rooms that any code may import if a client's requests reach it. */
-const COMMON = [RIGHTS, LIMITS, PROBLEM];
+const COMMON = [RIGHTS, LIMITS, PROBLEM, CUT_ANSWER];
 
 /**
  * The rooms of the package, from the lowest up. A module belongs to the room with
@@ -74,6 +75,11 @@ export const ROOMS: readonly Room[] = [
     may: CORE,
   },
   { path: PROBLEM, why: "describes a refusal as HTTP does", may: [] },
+  {
+    path: CUT_ANSWER,
+    why: "cuts off an answer that is not whole, as HTTP does",
+    may: [],
+  },
   {
     path: TOPICS,
     why:

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { STATUS_TEXT } from "@std/http/status";
+import { cutAnswer, dropAnswer } from "../cut_answer.ts";
 import type { Problem } from "../problem.ts";
 
 /**
@@ -70,7 +71,7 @@ export class Caller {
   write(bytes: Uint8Array): void {
     if (this.#isDone || bytes.length === 0) return;
     this.#response.write(bytes);
-    if (this.#response.writableLength > MAX_BEHIND) this.#response.destroy();
+    if (this.#response.writableLength > MAX_BEHIND) dropAnswer(this.#response);
   }
 
   /** Resolves when there is room for more, or the caller has left. */
@@ -115,8 +116,6 @@ export class Caller {
   cut(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    const { socket } = this.#response;
-    if (socket) socket.destroySoon();
-    else this.#response.destroy();
+    cutAnswer(this.#response);
   }
 }

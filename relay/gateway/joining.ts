@@ -159,11 +159,15 @@ export class Joining {
     if (searchParams.get("stream") !== "true") return undefined;
     const startingAfter = searchParams.get("starting_after") ?? "-1";
     if (!/^(?:-1|[0-9]{1,15})$/.test(startingAfter)) return undefined;
-    const offset = await offsetAfter(topic.log, Number(startingAfter));
-    if (offset === undefined || offset < topic.log.first) return undefined;
+    const { log } = topic;
+    const offset = await offsetAfter(log, Number(startingAfter));
+    if (offset === undefined || offset < log.first) return undefined;
+    // All of a stream that broke off: only the provider may have more.
+    const isAll = topic.state.kind === "ended" && offset === log.next;
+    if (isAll && !topic.isWhole) return undefined;
     if (response.destroyed) return RESPONSE_ALREADY_SENT;
     setTopicHeaders(response, topic);
-    const after = { epoch: topic.log.epoch, offset: offset - 1 };
+    const after = { epoch: log.epoch, offset: offset - 1 };
     const from = after.offset === 0 ? "start" : after;
     if (this.#stream(asked, topic, from) === "streaming") {
       return RESPONSE_ALREADY_SENT;

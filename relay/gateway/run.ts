@@ -195,11 +195,8 @@ export class Run {
       const isSpent = failures >= retry.maxAttempts ||
         clock.now() - start + delay > retry.maxElapsed;
       if (isSpent || !this.#canAskAgain()) {
-        const end = { status: "truncated", reason: death.reason } as const;
-        // An answer that ended without a last word ends so for the caller too.
-        return death.how === "clean" && this.#topic.isStreaming
-          ? stream.finish(end)
-          : this.#fail(end);
+        // Also if the body has ended well: clients take a clean end for success.
+        return this.#fail({ status: "truncated", reason: death.reason });
       }
       logger.info("A provider is asked again in {delay} ms: {reason}", {
         delay,
@@ -237,7 +234,7 @@ export class Run {
       response = await this.#trace.within(() => this.#ask());
     } catch (error) {
       context.providerAsked(this.#stop ? "stopped" : "unreachable");
-      return { how: "broken", reason: this.#reasons.ofThrown(error) };
+      return { reason: this.#reasons.ofThrown(error) };
     } finally {
       this.#watchdog.stop();
     }
@@ -254,8 +251,7 @@ export class Run {
     if (this.#topic.isStreaming) {
       // The caller has the head of a stream, and takes no other answer now.
       await body?.cancel();
-      const reason = this.#reasons.ofText(describeAnswer(response));
-      return { how: "broken", reason };
+      return { reason: this.#reasons.ofText(describeAnswer(response)) };
     }
     await this.#pass(response);
     return undefined;
@@ -290,7 +286,7 @@ export class Run {
   #stopped(stop: Stop): void {
     if (stop.status === "truncated") return this.#fail(stop);
     this.#trace.verdict({ status: stop.status });
-    this.#topic.end(stop);
+    this.#topic.breakOff(stop);
     // Clients do not ask again after this status.
     this.#caller.refuse(
       new Problem(STATUS_CODE.Gone, "cancelled", stop.reason),
@@ -318,7 +314,7 @@ export class Run {
   ): void {
     const { reason } = end;
     this.#trace.verdict(traced);
-    if (this.#topic.isStreaming) this.#topic.end(end);
+    if (this.#topic.isStreaming) this.#topic.breakOff(end);
     else {
       this.#topic.refuse({ status: undefined, reason, retryAfter: undefined });
     }

@@ -1,5 +1,6 @@
 import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
 import type { Watchdog } from "../../src/fetch/watchdog.ts";
+import type { BodyEnd } from "../../src/model/wires/ending.ts";
 import { resumePath } from "../../src/model/wires/responses/request.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { EventScrubber } from "../secrets/event_scrubber.ts";
@@ -36,8 +37,6 @@ export interface RunStreamContext {
 
 /** The death of an answer: it was over before its provider had said how it ended. */
 export interface Death {
-  /** Whether the body ended as bodies do. */
-  readonly how: "clean" | "broken";
   /** The reason, which may be shown. */
   readonly reason: string;
 }
@@ -125,8 +124,8 @@ export class RunStream {
       },
       onBytes: (bytes) => caller.write(this.#gate.push(bytes)),
     });
+    let how: BodyEnd = "clean";
     let death: Death = {
-      how: "clean",
       reason: "The stream has ended without a last word",
     };
     try {
@@ -134,8 +133,8 @@ export class RunStream {
         const events = await body.nextBatch();
         if (!events) break;
         if (isFirst && isResumed && !this.#goesOn(events[0])) {
+          how = "broken";
           death = {
-            how: "broken",
             reason: "The provider did not go on where its stream broke off",
           };
           break;
@@ -143,17 +142,18 @@ export class RunStream {
         await this.#take(events);
       }
     } catch (error) {
-      death = { how: "broken", reason: reasons.ofThrown(error) };
+      how = "broken";
+      death = { reason: reasons.ofThrown(error) };
     }
     // Once the provider has said how it ends, nothing that follows changes that.
-    const verdict = this.said ?? this.#judge.end(death.how, death.reason);
+    const verdict = this.said ?? this.#judge.end(how, death.reason);
     if (!this.said && verdict.status === "truncated") return death;
-    this.finish(verdict);
+    this.#finish(verdict);
     return undefined;
   }
 
   /** Ends as the provider's answer has ended, which the caller gets whole. */
-  finish(verdict: Verdict): void {
+  #finish(verdict: Verdict): void {
     const { caller } = this.#context;
     this.#end(verdict);
     caller.write(this.#gate.open());
@@ -217,6 +217,6 @@ export class RunStream {
   #end(verdict: Verdict): void {
     const { topic, trace } = this.#context;
     trace.verdict({ status: verdict.status });
-    topic.end(verdict);
+    topic.conclude(verdict);
   }
 }

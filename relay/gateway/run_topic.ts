@@ -47,8 +47,8 @@ export type RunFate = "streaming" | "refused" | "cancelled";
  * The topic of one run, from its name to its end.
  *
  * Only this object makes the topic, ends it while the run goes on, and hears that
- * somebody else has ended it. A topic ends as the run says ({@linkcode end},
- * {@linkcode refuse}) or by a cancel from any side: then this object tells the run,
+ * somebody else has ended it. A topic ends as the run says ({@linkcode conclude},
+ * {@linkcode breakOff}, {@linkcode refuse}) or by a cancel from any side: then this object tells the run,
  * which stops. Whichever comes first is the end. Between a refused run and the next
  * one, {@linkcode HeldTopics} has the topic.
  */
@@ -144,10 +144,16 @@ export class RunTopic {
     if (!this.isEnded) await this.#topic?.append(events);
   }
 
-  /** Ends the topic, if it has not ended. */
-  end({ status, reason }: TopicEnd): void {
+  /** Ends the topic as its provider's stream has ended, if it has not ended. */
+  conclude({ status, reason }: TopicEnd): void {
     this.#decide();
-    this.#topic?.end(status, reason);
+    this.#topic?.end(status, reason, true);
+  }
+
+  /** Ends the topic, if it has not ended: its provider has not said its last word. */
+  breakOff({ status, reason }: TopicEnd): void {
+    this.#decide();
+    this.#topic?.end(status, reason, false);
   }
 
   /**

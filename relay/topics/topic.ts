@@ -169,6 +169,7 @@ export class Topic {
   readonly #observers = new Set<TopicObserver>();
   readonly #ended: PromiseWithResolvers<TopicEnd> = Promise.withResolvers();
   #state: TopicState = { kind: "pending" };
+  #isWhole = false;
   #upstream: UpstreamState | undefined;
   #upstreamVersion = 0;
   #followers = 0;
@@ -195,6 +196,14 @@ export class Topic {
   /** Where the topic is in its life. */
   get state(): TopicState {
     return this.#state;
+  }
+
+  /**
+   * Whether the topic has ended with all that its upstream had to say. Readers who
+   * are not told the end must not take another topic for whole.
+   */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   /** How its upstream is, as far as that was told. */
@@ -252,10 +261,19 @@ export class Topic {
   /**
    * Ends the topic. The first verdict stands: a later one changes nothing.
    *
+   * @param status The verdict.
+   * @param reason The reason in words.
+   * @param isWhole Whether the events are all that the upstream had to say. Default:
+   * if the topic is `complete`.
    * @returns Whether this call ended it.
    */
-  end(status: EndStatus, reason?: string): boolean {
+  end(
+    status: EndStatus,
+    reason?: string,
+    isWhole = status === "complete",
+  ): boolean {
     if (this.#state.kind === "ended") return false;
+    this.#isWhole = isWhole;
     const end = { status, ...(reason !== undefined && { reason }) };
     this.#state = { kind: "ended", end, at: this.#clock.now() };
     this.#ended.resolve(end);

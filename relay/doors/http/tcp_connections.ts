@@ -115,6 +115,10 @@ export class TcpConnections {
 
   /** Cuts every connection. */
   cut(): void {
-    for (const socket of this.#open.keys()) socket.destroy();
+    for (const socket of this.#open.keys()) {
+      // An answer over HTTP/1.0 would look whole if its connection just ended.
+      if (socket instanceof Socket) socket.resetAndDestroy();
+      else socket.destroy();
+    }
   }
 }

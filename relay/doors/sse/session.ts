@@ -12,6 +12,7 @@ import {
 } from "../../delivery/subscriber.ts";
 import { Subscription } from "../../delivery/subscription.ts";
 import type { Watch, Watched } from "../../delivery/watch.ts";
+import { cutAnswer, dropAnswer } from "../../cut_answer.ts";
 import type { Expiries, Expiring } from "../../rights/expiries.ts";
 import type { After } from "../../topics/position.ts";
 import type { Topic } from "../../topics/topic.ts";
@@ -63,7 +64,9 @@ export class EventStreamSession
   readonly #context: StreamContext;
   readonly #frames: FrameCache;
   readonly #subscriber: Subscriber;
-  readonly #topic: string;
+  readonly #topic: Topic;
+  readonly #isRaw: boolean;
+  #isStopped = false;
 
   /**
    * Answers a request with a topic's events.
@@ -83,7 +86,8 @@ export class EventStreamSession
     this.#frames = frames;
     this.#subscriber = new Subscriber(this, pump, this, slow);
     const { name } = topic;
-    this.#topic = name;
+    this.#topic = topic;
+    this.#isRaw = raw;
     const start = clock.now();
     response.on("error", (error) => logger.debug("{error}", { error }));
     response.on("close", () => {
@@ -132,8 +136,11 @@ export class EventStreamSession
 
   /** Ends the response between two events. */
   stop(): void {
+    this.#isStopped = true;
     this.#subscriber.close();
-    this.#response.end();
+    // The relay's own events tell other readers that they have not seen the end.
+    if (this.#isRaw) cutAnswer(this.#response);
+    else this.#response.end();
   }
 
   /** Writes events. */
@@ -143,22 +150,26 @@ export class EventStreamSession
 
   /** The end of the topic has been written. */
   onEnd(): void {
-    this.#response.end();
+    // Without the relay's own events, the reader is not told how the topic ended.
+    if (this.#isRaw && !this.#topic.isWhole) cutAnswer(this.#response);
+    else this.#response.end();
   }
 
   /** The log cannot be read, or its events not be written. */
   onError(error: unknown): void {
     logger.error("Cannot deliver {topic}: {error}", {
-      topic: this.#topic,
+      topic: this.#topic.name,
       error,
     });
     // Not an end: the client sees a broken stream, and comes back.
-    this.#response.destroy();
+    cutAnswer(this.#response);
   }
 
   /** The reader is too slow to be kept. */
   onSlow(): void {
-    if (this.#response.writableEnded) return void this.#response.destroy();
+    if (this.#isStopped || this.#response.writableEnded) {
+      return dropAnswer(this.#response);
+    }
     this.#frames.counts.slowCloses++;
     this.stop();
   }

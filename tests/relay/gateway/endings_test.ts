@@ -100,7 +100,7 @@ for (const [name, format] of Object.entries(WIRE_FORMATS)) {
 
   for (
     const [how, kill, seen] of [
-      ["ends without a last word", (run: Begun) => run.exchange.end(), "whole"],
+      ["ends without a last word", (run: Begun) => run.exchange.end(), "cut"],
       ["is closed within", (run: Begun) => run.exchange.close(), "cut"],
       ["is reset within", (run: Begun) => run.exchange.reset(), "cut"],
     ] as const

@@ -62,8 +62,8 @@ Deno.test("RunTopic does not tell a run of the end that the run gave", async () 
   using world = new World();
   const { topic, cancels } = world.plan();
   const opened = topic.open();
-  topic.end({ status: "complete" });
-  topic.end({ status: "truncated", reason: "twice" });
+  topic.conclude({ status: "complete" });
+  topic.breakOff({ status: "truncated", reason: "twice" });
   await world.clock.advance(0);
   assertEquals(await opened.ended, { status: "complete" });
   assertEquals([cancels(), topic.outcome], [0, "complete"]);
@@ -96,7 +96,7 @@ Deno.test("RunTopic tells a run once that somebody else has ended its topic", as
       assertEquals(topic.isEnded, true);
       const { state } = topic.topic!; // reserved above
       // The run's own end comes too late, and so does what it still reads.
-      topic.end({ status: "truncated" });
+      topic.breakOff({ status: "truncated" });
       await topic.append([EVENT]);
       topic.close();
       assertEquals(topic.topic!.state, state);
@@ -111,7 +111,7 @@ Deno.test("RunTopic takes an end for its own that came a moment after another's"
   using world = new World();
   const { topic, cancels } = world.plan();
   topic.open().end("cancelled", "enough");
-  topic.end({ status: "complete" });
+  topic.conclude({ status: "complete" });
   await world.clock.advance(0);
   // The run has said how it ends, and is not to be cut off.
   assertEquals(cancels(), 0);
@@ -159,7 +159,7 @@ Deno.test("RunTopic lets no caller that has left a refused run cancel the next o
     second.topic.open();
     await world.clock.advance(100_000);
     assertEquals(reserved.state.kind, "open");
-    second.topic.end({ status: "complete" });
+    second.topic.conclude({ status: "complete" });
     assertEquals(await reserved.ended, { status: "complete" });
   }
 });

@@ -9,6 +9,7 @@ import {
   hostileEvents,
   streamOf,
 } from "../../support/hostile_events.ts";
+import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import { seedOf } from "../../support/property.ts";
 import { Bystanders } from "../../support/relay/bystanders.ts";
 import { RelayProcess } from "../../support/relay/relay_process.ts";
@@ -94,9 +95,10 @@ async function ask(url: string, init?: RequestInit): Promise<Response> {
   const headers = new Headers(init?.headers);
   // A connection that is kept could be closed just as it is used.
   headers.set("Connection", "close");
-  const response = await fetch(url, { ...init, headers });
-  await response.arrayBuffer();
-  return response;
+  const stream = new CallerStream(await fetch(url, { ...init, headers }));
+  // A raw reader of a topic that is not whole is cut: the topic may be anything.
+  await stream.rest();
+  return stream.response;
 }
 
 /** Each way in; `answerer` has the bytes for those that the relay fetches. */

@@ -44,6 +44,20 @@ async function* readBlocks(
   if (rest !== "") throw new Error(`The stream ended within an event: ${rest}`);
 }
 
+/** Yields what there is until the connection is cut; calls back if it was. */
+async function* untilCut<T>(
+  events: AsyncIterable<T>,
+  onCut: () => void,
+): AsyncGenerator<T> {
+  try {
+    yield* events;
+  } catch (error) {
+    // The runtime's error of a body whose connection was cut.
+    if (!(error instanceof TypeError)) throw error;
+    onCut();
+  }
+}
+
 /** An SSE client of one topic. */
 export class SseSubscriber {
   readonly who: string;
@@ -163,7 +177,8 @@ export class SseSubscriber {
     const events = this.#options.client === "readEvents"
       ? readEvents(body)
       : readBlocks(body);
-    for await (const event of events) {
+    let end = "whole";
+    for await (const event of untilCut(events, () => end = "cut")) {
       this.#onEvent(event);
       const absence = reader.takeAbsence();
       if (absence) return absence; // the loop cancels the body
@@ -172,6 +187,11 @@ export class SseSubscriber {
       isRaw ? reader.seen === reader.topic.events.length : reader.hasEnded,
       () => "the stream ended before the topic did",
     );
+    // Without the relay's own events, only the end of the body tells how it was.
+    const expected = isRaw && reader.topic.status !== "complete"
+      ? "cut"
+      : "whole";
+    reader.expect(end === expected, () => `the body is ${end}`);
     return undefined;
   }
 

@@ -105,9 +105,12 @@ export class TopicReader {
       address,
       expires,
     });
-    return outcome === "at end"
-      ? new Response(null, { status: STATUS_CODE.NoContent })
-      : RESPONSE_ALREADY_SENT;
+    if (outcome === "streaming") return RESPONSE_ALREADY_SENT;
+    const { end } = describeTopic(topic);
+    return new Response(null, {
+      status: STATUS_CODE.NoContent,
+      headers: { ...(end && { "Rivulet-End": end.status }) },
+    });
   }
 
   async #page({ url }: Call, name: string): Promise<Response> {

@@ -1,0 +1,222 @@
+// Nobody takes a part of a run for the whole: a table of how the provider's stream
+// was over, by the reader, by the version of HTTP (field.md C2, C3, C4, H5).
+import { assertEquals } from "@std/assert";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import {
+  type GatewayWorld,
+  LIMIT,
+  startGateway,
+} from "../../support/gateway/gateway_world.ts";
+import type { ProviderExchange } from "../../support/gateway/raw_provider.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
+import {
+  askFramed,
+  type FramedAnswer,
+  type FramedRequest,
+} from "../../support/http/framed_answer.ts";
+import { startRelay } from "../../support/relay/relay.ts";
+import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
+import { until } from "../../support/within.ts";
+
+const { path, start, delta, ends } = WIRE_FORMATS["Responses"]!;
+const SAID = start + delta("a");
+
+function wireOf(how: string): string {
+  const [, wire = ""] = ends.find(([name]) => name === how) ?? [];
+  return wire;
+}
+
+/** How a stream is over, and whether it is whole. */
+interface Ending {
+  readonly end: "whole" | "cut";
+  readonly status: string;
+  /** The headers of the provider's answer. */
+  readonly headers?: Readonly<Record<string, string>>;
+  over(
+    exchange: ProviderExchange,
+    world: GatewayWorld,
+    clock: FakeClock,
+  ): unknown;
+}
+
+const CUT = { end: "cut", status: "truncated" } as const;
+
+const ENDINGS: Readonly<Record<string, Ending>> = {
+  "completes": {
+    end: "whole",
+    status: "complete",
+    over: (exchange) => exchange.end(wireOf("complete")),
+  },
+  "says that it has failed": {
+    end: "whole",
+    status: "failed",
+    over: (exchange) => exchange.end(wireOf("failed")),
+  },
+  "says that it was cancelled": {
+    end: "whole",
+    status: "cancelled",
+    over: (exchange) => exchange.end(wireOf("cancelled")),
+  },
+  "ends without a last word (H5)": {
+    ...CUT,
+    over: (exchange) => exchange.end(),
+  },
+  "stops without its last chunk (C4)": {
+    ...CUT,
+    over: (exchange) => exchange.close(),
+  },
+  "stops within its last chunk (C4)": {
+    ...CUT,
+    over: async (exchange) => {
+      await exchange.raw("0\r\n");
+      exchange.close();
+    },
+  },
+  "stops within a chunk (C4)": {
+    ...CUT,
+    over: async (exchange) => {
+      await exchange.raw("fff\r\n: a comment\n\n");
+      exchange.close();
+    },
+  },
+  "stops short of its length (C4)": {
+    ...CUT,
+    headers: { "content-length": "9999" },
+    over: (exchange) => exchange.close(),
+  },
+  "is reset": { ...CUT, over: (exchange) => exchange.reset() },
+  "falls silent": {
+    ...CUT,
+    over: (_exchange, _world, clock) => clock.advance(60_000),
+  },
+  "is cancelled": {
+    end: "cut",
+    status: "cancelled",
+    over: (_exchange, world) => world.topic("t").end("cancelled"),
+  },
+  "is deleted": {
+    end: "cut",
+    status: "cancelled",
+    over: (_exchange, world) => world.relay.topics.delete("t"),
+  },
+};
+
+const VERSIONS = ["1.0", "1.1"] as const;
+
+/** Returns the data of each event in a body. */
+function dataOf(body: string): string[] {
+  return body.match(/^data: .*$/gm) ?? [];
+}
+
+for (const [how, { end, status, headers, over }] of Object.entries(ENDINGS)) {
+  for (const version of VERSIONS) {
+    Deno.test(`All who read a stream that ${how} over HTTP/${version} see that it is ${end} (C2, C3)`, async () => {
+      const clock = new FakeClock();
+      await using world = await startGateway({
+        clock,
+        gateway: { timeout: 60_000 },
+      });
+      const { port } = world;
+      const get = (more: Partial<FramedRequest> = {}): Promise<FramedAnswer> =>
+        askFramed({ port, version, target: "/topics/t?raw", ...more });
+      const post = (): Promise<FramedAnswer> =>
+        askFramed({
+          port,
+          version,
+          method: "POST",
+          target: `/v1/${path}`,
+          headers: {
+            "content-type": "application/json",
+            "rivulet-topic": "t",
+            "idempotency-key": "k",
+          },
+          body: '{"stream":true}',
+        });
+      const first = post();
+      const exchange = await world.provider.next();
+      await exchange.body();
+      await exchange.stream(SAID, headers);
+      const topic = world.topic("t");
+      await until(
+        () => topic.log.next === 3 || undefined,
+        LIMIT,
+        "the events to be taken in",
+      );
+      const position = (offset: number): Record<string, string> => ({
+        "last-event-id": `${topic.log.epoch}:${offset}`,
+      });
+      const readers = {
+        first,
+        joined: post(),
+        raw: get(),
+        resumed: get({ headers: position(1) }),
+      };
+      await until(
+        () => topic.followers === 3 || undefined,
+        LIMIT,
+        "the followers",
+      );
+      await over(exchange, world, clock);
+      const seen: Record<string, unknown> = {};
+      for (const [reader, answer] of Object.entries(readers)) {
+        const { status, body, end } = await answer;
+        seen[reader] = [status, dataOf(body).length >= 1, end];
+      }
+      const is = [200, true, end];
+      assertEquals(seen, { first: is, joined: is, raw: is, resumed: is });
+      assertEquals((await topic.ended).status, status);
+      if (how === "is deleted") return;
+      const { next } = topic.log;
+      assertEquals(
+        [(await post()).end, (await get()).end],
+        [end, end],
+        "those who come later",
+      );
+      const nothing = await get({ headers: position(next - 1) });
+      // An EventSource stops at this status; others can look at the header.
+      assertEquals(nothing.status, 204);
+      assertEquals(
+        /\r\nrivulet-end: (\w+)/.exec(nothing.head)?.[1],
+        status,
+      );
+    });
+  }
+}
+
+for (const version of VERSIONS) {
+  for (const how of ["expires", "is drained", "is closed"] as const) {
+    Deno.test(`A raw reader over HTTP/${version} whose ${how === "expires" ? "token" : "relay"} ${how} sees that there is more (C3)`, async () => {
+      const clock = new FakeClock();
+      await using world = await startRelay({
+        clock,
+        rights: { jwtKey: JWT_KEY },
+      });
+      const { relay, port } = world;
+      const topic = relay.topics.create("t");
+      topic.append([{ event: "message", data: "a", id: "" }]);
+      const token = await mintToken({
+        read: ["*"],
+        exp: Math.floor(clock.now() / 1_000) + 60,
+      });
+      const answer = askFramed({
+        port,
+        version,
+        target: "/topics/t?raw",
+        headers: { authorization: `Bearer ${token}` },
+      });
+      await until(
+        () => topic.followers === 1 || undefined,
+        LIMIT,
+        "the follower",
+      );
+      if (how === "expires") await clock.advance(120_000);
+      else if (how === "is closed") void relay.close();
+      else {
+        void relay.drain(1_000);
+        await clock.advance(1_000);
+      }
+      const { body, end } = await answer;
+      assertEquals([dataOf(body), end], [["data: a"], "cut"]);
+    });
+  }
+}
