@@ -38,6 +38,7 @@ export const REFUSAL_REASONS = [
   "not_found",
   "not_subscribed",
   "origin_not_allowed",
+  "position_not_retained",
   "provider_unreachable",
   "publish_rate",
   "run_not_retained",

@@ -59,9 +59,24 @@ export const sseFormat: Format = {
   },
 };
 
-/** PROTOCOL.md, section 3, `?raw`: only what the upstream sent. */
+/** A reader that can be told nothing has missed events. */
+export class UntoldGapError extends Error {
+  /** Names the events that the reader has missed. */
+  constructor(from: number, to: number) {
+    super(`Events ${from} to ${to} are missing`);
+    this.name = "UntoldGapError";
+  }
+}
+
+/**
+ * PROTOCOL.md, section 3, `?raw`: only what the upstream sent. Instead of a gap it
+ * throws an {@linkcode UntoldGapError}, unless no event is known to be missing.
+ */
 export const rawSseFormat: Format = {
   ...sseFormat,
   events: (topic, range) => written(topic, range, (event) => event),
-  message: (): undefined => undefined,
+  message(message: SubscriptionNotice): undefined {
+    if (message.type !== "gap" || message.to < message.from) return;
+    throw new UntoldGapError(message.from, message.to);
+  },
 };

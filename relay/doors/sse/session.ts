@@ -17,7 +17,7 @@ import type { Expiries, Expiring } from "../../rights/expiries.ts";
 import type { After } from "../../topics/position.ts";
 import type { Topic } from "../../topics/topic.ts";
 import { type Guest, secondsSince } from "../guests.ts";
-import { rawSseFormat, sseFormat } from "./format.ts";
+import { rawSseFormat, sseFormat, UntoldGapError } from "./format.ts";
 
 /** A reader that is to be answered with a topic's events. */
 export interface StreamRequest {
@@ -157,10 +157,13 @@ export class EventStreamSession
 
   /** The log cannot be read, or its events not be written. */
   onError(error: unknown): void {
-    logger.error("Cannot deliver {topic}: {error}", {
-      topic: this.#topic.name,
-      error,
-    });
+    const topic = this.#topic.name;
+    if (error instanceof UntoldGapError) {
+      logger.info("Cut a raw reader of {topic}: {reason}", {
+        topic,
+        reason: error.message,
+      });
+    } else logger.error("Cannot deliver {topic}: {error}", { topic, error });
     // Not an end: the client sees a broken stream, and comes back.
     cutAnswer(this.#response);
   }

@@ -5,6 +5,7 @@ import type { StreamRequest } from "../../sse/session.ts";
 import { entryJson } from "../../event_json.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { ReadBudget } from "../../../topics/log.ts";
+import type { After } from "../../../topics/position.ts";
 import { findStart } from "../../../topics/start.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
 import type { Topic } from "../../../topics/topic.ts";
@@ -26,6 +27,23 @@ export interface TopicReaderContext {
 }
 
 const PAGE: ReadBudget = { events: MAX_PAGE, bytes: 1024 * 1024 };
+
+/**
+ * Refuses a reader to whom nothing in the stream would say that events are missing.
+ *
+ * @throws {Problem} 410 if events after the position are no longer retained.
+ */
+function assertRetained(topic: Topic, after: After): void {
+  const { epoch, first } = topic.log;
+  // A log that still has its first event is whole for readers of another log.
+  if (first === 1 || findStart(topic, after).recovered) return;
+  throw new Problem(
+    STATUS_CODE.Gone,
+    "position_not_retained",
+    `Expected a position whose later events are retained: the first retained event of topic '${topic.name}' has offset ${first}. To read from there, ask without a position`,
+    { epoch, first },
+  );
+}
 
 /** Answers requests about topics and their events (PROTOCOL.md, sections 3 and 4). */
 export class TopicReader {
@@ -96,6 +114,7 @@ export class TopicReader {
     const topic = awaitTopics
       ? topics.await(name, access.identity)
       : this.#known(name);
+    if (raw && after !== undefined) assertRetained(topic, after);
     const { expires } = access;
     const outcome = this.#context.stream({
       response,
