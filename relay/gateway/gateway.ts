@@ -193,7 +193,8 @@ export class Gateway implements AsyncDisposable {
     body: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
     const key = joinKey(asked);
-    const fingerprint = digest(body);
+    const { search } = asked.target.url;
+    const fingerprint = digest(JSON.stringify([search, digest(body)]));
     for (;;) {
       const earlier = key ? this.#joining.find(key) : undefined;
       if (!earlier) break;

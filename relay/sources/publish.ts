@@ -7,6 +7,11 @@ import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
+import {
+  type KeyedPublication,
+  KeyedPublications,
+  type PublicationKey,
+} from "./keyed_publications.ts";
 import { type Published, PublishError } from "./publish_error.ts";
 import {
   eventOfText,
@@ -21,13 +26,11 @@ export type PublishType =
   | "text/plain";
 
 /** What is published. */
-export interface Publication {
+export interface Publication extends PublicationKey {
   /** What the body is. */
   readonly type: PublishType;
   /** The body. */
   readonly body: ReadableStream<Uint8Array> | null;
-  /** The `Idempotency-Key`: what was published under it is not published again. */
-  readonly key?: string | undefined;
   /** Names who publishes, for limits. */
   readonly client: string;
   /** Ends a wait: nobody is there to have the answer. */
@@ -35,9 +38,7 @@ export interface Publication {
 }
 
 /** How what came in a message is published. */
-export interface AddOptions {
-  /** What was published under it is not published again. */
-  readonly key?: string | undefined;
+export interface AddOptions extends PublicationKey {
   /** Names who publishes, for limits. */
   readonly client: string;
 }
@@ -46,19 +47,6 @@ export interface AddOptions {
 const BYTES_PER_UNIT = 3;
 
 const encoder = new TextEncoder();
-
-/** What was published under a key. */
-interface Keyed {
-  /** How many of its events have been added. */
-  count: number;
-  /** Set while it is being published. */
-  busy: boolean;
-  /** Set when all of it was. */
-  published: Published | undefined;
-}
-
-/** How many keys of a topic are remembered. */
-const MAX_KEYS = 1_000;
 
 /** How much of a stream is added at once that has to wait, in seconds of its rate. */
 const STEP = 0.1;
@@ -80,7 +68,7 @@ export interface PublisherOptions extends BodyLimits {
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #rates: ClientRates;
-  readonly #keys = new WeakMap<Topic, Map<string, Keyed>>();
+  readonly #keyed = new KeyedPublications();
 
   /** Makes a publisher. */
   constructor(options: PublisherOptions) {
@@ -93,23 +81,19 @@ export class Publisher {
    * the topic ends, of which its publisher is told at once. Such a stream is read
    * no faster than its client may publish.
    *
-   * A body with the key of an earlier one is taken to be that body again: only
-   * what is not yet in the topic is added, if that broke off, and nothing else.
+   * A body with the key of an earlier one of the same publisher has to be that body
+   * again: only what is not yet in the topic is added, if that broke off, and
+   * nothing else.
    *
    * @throws {PublishError} If the body or what is in it is wrong or too much, or
-   * its key is being used.
+   * its key is being used, or was used for another body.
    * @throws {BodyLimitError} If it is too long or too slow.
    * @throws {TopicEndedError} If the topic has ended.
    */
   async publish(topic: Topic, publication: Publication): Promise<Published> {
-    const { key } = publication;
-    if (key === undefined) {
-      return await this.#add(topic, publication, newKeyed());
-    }
-    const keyed = this.#keyed(topic, key);
-    if (keyed.published) {
-      await publication.body?.cancel();
-      return keyed.published;
+    const keyed = this.#keyed.find(topic, publication);
+    if (!keyed || keyed.published) {
+      return await this.#add(topic, publication, keyed);
     }
     keyed.busy = true;
     try {
@@ -127,29 +111,34 @@ export class Publisher {
    * @param events The events, one at least, as the JSON of a body has them.
    * @param options Under what, and who.
    * @returns Where they stand; a promise where whoever publishes should wait.
-   * @throws {PublishError} If they are wrong or too much, or their key is being used.
+   * @throws {PublishError} If they are wrong or too much, or their key is being
+   * used, or was used for others.
    * @throws {TopicEndedError} If the topic has ended.
    */
   add(
     topic: Topic,
     events: readonly unknown[],
-    { key, client }: AddOptions,
+    options: AddOptions,
   ): Published | Promise<Published> {
-    const keyed = key === undefined ? newKeyed() : this.#keyed(topic, key);
-    if (keyed.published) return keyed.published;
-    this.#assertRate(client, events.length);
+    const keyed = this.#keyed.find(topic, options);
+    // A repetition adds nothing, and so takes nothing from the rate.
+    if (!keyed?.published) this.#assertRate(options.client, events.length);
     const parsed = eventsOfValues(events);
     this.#checkSizes(parsed);
-    this.#take(client, parsed.length);
-    const added = (first: number): Published =>
-      keyed.published = {
-        epoch: topic.log.epoch,
-        first,
-        next: first + parsed.length,
-      };
-    const first = topic.append(parsed);
-    this.#options.counts?.websocket.add(parsed);
+    const { rest, published } = remaining(topic, keyed, parsed);
+    if (published) return published;
+    this.#take(options.client, rest.length);
+    const added = (first: number): Published => {
+      const next = first + rest.length;
+      const published = { epoch: topic.log.epoch, first, next };
+      if (!keyed) return published;
+      keyed.added(rest);
+      return keyed.published = published;
+    };
+    const first = topic.append(rest);
+    this.#options.counts?.websocket.add(rest);
     if (!(first instanceof Promise)) return added(first);
+    if (!keyed) return first.then(added);
     keyed.busy = true;
     return first.then(added).finally(() => keyed.busy = false);
   }
@@ -157,36 +146,39 @@ export class Publisher {
   async #add(
     topic: Topic,
     publication: Publication,
-    keyed: Keyed,
+    keyed: KeyedPublication | undefined,
   ): Promise<Published> {
     const { type, body, client } = publication;
     if (type === "text/event-stream") {
       return await this.#addStream(topic, publication, keyed);
     }
-    this.#assertRate(client, 1);
+    if (!keyed?.published) this.#assertRate(client, 1);
     const text = await readBody(body, this.#options);
     const events = type === "application/json"
       ? await eventsOfJson(text)
       : [eventOfText(text)];
     this.#checkSizes(events);
-    this.#take(client, events.length);
-    const appended = topic.append(events);
-    this.#options.counts?.http.add(events);
+    const { rest, published } = remaining(topic, keyed, events);
+    if (published) return published;
+    this.#take(client, rest.length);
+    const appended = topic.append(rest);
+    this.#options.counts?.http.add(rest);
     const first = await appended;
-    return { epoch: topic.log.epoch, first, next: first + events.length };
+    keyed?.added(rest);
+    return { epoch: topic.log.epoch, first, next: first + rest.length };
   }
 
   async #addStream(
     topic: Topic,
     { body, client, signal }: Publication,
-    keyed: Keyed,
+    keyed: KeyedPublication | undefined,
   ): Promise<Published> {
     const { maxEvent } = this.#options;
     const { epoch, next } = topic.log;
     let added: Published | undefined;
-    if (!body) return { epoch, first: next, next };
-    this.#assertRate(client, 1);
-    let known = keyed.count;
+    const comparison = keyed?.compare();
+    if (!body) return comparison?.end() ?? { epoch, first: next, next };
+    if (!keyed?.published) this.#assertRate(client, 1);
     using ended = new EndedSignal(topic);
     const over = signal
       ? AbortSignal.any([ended.signal, signal])
@@ -199,8 +191,7 @@ export class Publisher {
       for (;;) {
         const batch = await reader.nextBatch();
         if (!batch) break;
-        const events = batch.slice(known);
-        known -= batch.length - events.length;
+        const events = comparison ? comparison.rest(batch) : batch;
         const bad = events.findIndex((event) => isTooLarge(event, maxEvent));
         const count = bad < 0 ? events.length : bad;
         for (let from = 0; from < count; from += this.#step) {
@@ -209,7 +200,7 @@ export class Publisher {
           const appended = topic.append(some);
           this.#options.counts?.http.add(some);
           const first = await appended;
-          keyed.count += some.length;
+          keyed?.added(some);
           added = {
             epoch,
             first: added?.first ?? first,
@@ -218,6 +209,8 @@ export class Publisher {
         }
         if (bad >= 0) throw sizeError(maxEvent, { added });
       }
+      const before = comparison?.end();
+      if (before) return before;
     } catch (cause) {
       if (cause instanceof TopicEndedError || cause instanceof PublishError) {
         throw cause;
@@ -267,30 +260,21 @@ export class Publisher {
       throw sizeError(maxEvent);
     }
   }
-
-  #keyed(topic: Topic, key: string): Keyed {
-    let keys = this.#keys.get(topic);
-    if (!keys) this.#keys.set(topic, keys = new Map());
-    const known = keys.get(key);
-    if (known?.busy) {
-      throw new PublishError(
-        "key_in_use",
-        "Another request with this Idempotency-Key is being answered: repeat this one later",
-      );
-    }
-    if (known) return known;
-    for (const oldest of keys.keys()) {
-      if (keys.size < MAX_KEYS) break;
-      keys.delete(oldest);
-    }
-    const keyed = newKeyed();
-    keys.set(key, keyed);
-    return keyed;
-  }
 }
 
-function newKeyed(): Keyed {
-  return { count: 0, busy: false, published: undefined };
+/** Returns the events of a whole body that are to be added; their place, if there are none. */
+function remaining(
+  { log: { epoch, next } }: Topic,
+  keyed: KeyedPublication | undefined,
+  events: ServerSentEvent[],
+): { readonly rest: ServerSentEvent[]; readonly published?: Published } {
+  if (!keyed) return { rest: events };
+  const comparison = keyed.compare();
+  const rest = comparison.rest(events);
+  const published = comparison.end();
+  if (published) return { rest, published };
+  if (rest.length > 0) return { rest };
+  return { rest, published: { epoch, first: next, next } };
 }
 
 function rateError(retryIn: number): PublishError {

@@ -16,6 +16,7 @@ export class PublishError extends Error {
     | "body_too_large"
     | "body_incomplete"
     | "event_too_large"
+    | "idempotency_mismatch"
     | "key_in_use"
     | "publish_rate";
   /** Where the events stand that were added before. */

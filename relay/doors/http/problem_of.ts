@@ -46,6 +46,7 @@ export function problemOf(error: unknown): Problem | undefined {
       body_incomplete: STATUS_CODE.BadRequest,
       body_too_large: STATUS_CODE.ContentTooLarge,
       event_too_large: STATUS_CODE.ContentTooLarge,
+      idempotency_mismatch: STATUS_CODE.UnprocessableEntity,
       key_in_use: STATUS_CODE.Conflict,
       publish_rate: STATUS_CODE.TooManyRequests,
     }[error.code];

@@ -59,7 +59,11 @@ export function publish(peer: WebSocketPeer, request: PublishRequest): void {
   let result: Published | Promise<Published>;
   try {
     const client = access.identity || network;
-    result = publisher.add(topic, events, { key: id, client });
+    result = publisher.add(topic, events, {
+      key: id,
+      publisher: access.identity,
+      client,
+    });
   } catch (error) {
     if (isNew) topics.release(topic);
     return refused(error);

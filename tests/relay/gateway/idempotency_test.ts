@@ -87,9 +87,15 @@ Deno.test("Another request under the same key is refused", async () => {
   const { exchange, answer } = await world.begin(keyed());
   for (const isAnswered of [false, true]) {
     if (isAnswered) await exchange.stream(start);
-    const other = await world.ask(keyed({ body: { model: "other" } }));
-    assertEquals(other.status, 422);
-    assertEquals((await other.problem())["code"], "idempotency_mismatch");
+    for (
+      const request of [{ body: { model: "other" } }, {
+        path: `${path}?beta=1`,
+      }]
+    ) {
+      const other = await world.ask(keyed(request));
+      assertEquals(other.status, 422);
+      assertEquals((await other.problem())["code"], "idempotency_mismatch");
+    }
   }
   await exchange.end();
   await (await answer).rest();

@@ -47,13 +47,23 @@ class World implements Disposable {
     more: Partial<Publication> = {},
   ): Promise<{ first: number; next: number }> {
     const body = ReadableStream.from([new TextEncoder().encode(text)]);
-    const publication = { type, body, client: "ann", ...more };
+    const publication = {
+      type,
+      body,
+      publisher: "ann",
+      client: "ann",
+      ...more,
+    };
     return this.publisher.publish(this.topic, publication);
   }
 
   add(count: number, client = "ann", key?: string): unknown {
     const events = Array.from({ length: count }, () => ({ data: "x" }));
-    return this.publisher.add(this.topic, events, { client, key });
+    return this.publisher.add(this.topic, events, {
+      publisher: client,
+      client,
+      key,
+    });
   }
 
   [Symbol.dispose](): void {
@@ -109,7 +119,9 @@ Deno.test("Publisher adds nothing of JSON of which one event is too large", asyn
   );
   assertEquals(code, "event_too_large");
   const { publisher, topic } = world;
-  const error = refusal(() => publisher.add(topic, events, { client: "" }));
+  const error = refusal(() =>
+    publisher.add(topic, events, { publisher: "", client: "" })
+  );
   assertEquals(error.code, "event_too_large");
   assertEquals(world.count, 0);
 });

@@ -107,6 +107,7 @@ export class TopicWriter {
         type: type as PublishType, // one of PUBLISH_TYPES
         body,
         key: headers.get("idempotency-key") ?? undefined,
+        publisher: call.access.identity,
         client: call.client,
         signal,
       });

@@ -78,8 +78,8 @@ Deno.test("A frame with an id that was seen before in its topic is acknowledged,
   // It is the Idempotency-Key of the other door.
   const response = await relay.request("/topics/t", {
     method: "POST",
-    headers: { "Content-Type": "text/plain", "Idempotency-Key": "k" },
-    body: "a",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": "k" },
+    body: JSON.stringify(publish("t", ["a", "b"]).events),
   });
   const { first, next } = await response.json();
   assertEquals([first, next], [1, 3]);

@@ -1,0 +1,143 @@
+import { createHash } from "node:crypto";
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { Topic } from "../topics/topic.ts";
+import { type Published, PublishError } from "./publish_error.ts";
+
+/** The key of a publication, and the publisher that it belongs to. */
+export interface PublicationKey {
+  /** The key: an `Idempotency-Key`, or the `id` of a message. */
+  readonly key?: string | undefined;
+  /** The identity of the publisher. */
+  readonly publisher: string;
+}
+
+/** The number of keys of a topic that are remembered. */
+const MAX_KEYS = 1_000;
+
+/** The publications to one topic under each key, for the keys of all publishers. */
+export class KeyedPublications {
+  readonly #topics = new WeakMap<Topic, Map<string, KeyedPublication>>();
+
+  /**
+   * Returns the publication under a key, or a new one; `undefined` without a key.
+   *
+   * @throws {PublishError} If the publication is under way.
+   */
+  find(
+    topic: Topic,
+    { key, publisher }: PublicationKey,
+  ): KeyedPublication | undefined {
+    if (key === undefined) return undefined;
+    const own = JSON.stringify([publisher, key]);
+    let keys = this.#topics.get(topic);
+    if (!keys) this.#topics.set(topic, keys = new Map());
+    const earlier = keys.get(own);
+    if (earlier?.busy) {
+      throw new PublishError(
+        "key_in_use",
+        "Another request with this Idempotency-Key is being answered: repeat this one later",
+      );
+    }
+    if (earlier) return earlier;
+    for (const [oldest, { busy }] of keys) {
+      if (keys.size < MAX_KEYS) break;
+      if (!busy) keys.delete(oldest);
+    }
+    const keyed = new KeyedPublication();
+    keys.set(own, keyed);
+    return keyed;
+  }
+}
+
+/** The publication under one key of one publisher. */
+export class KeyedPublication {
+  /** Whether the publication is under way. */
+  busy = false;
+  /** The place of the events, once all of them are in the topic. */
+  published: Published | undefined;
+  #count = 0;
+  /** A digest of the events that have been added. */
+  #digest = "";
+
+  /** Takes note of events that have been added. */
+  added(events: readonly ServerSentEvent[]): void {
+    this.#digest = events.reduce(digestWith, this.#digest);
+    this.#count += events.length;
+  }
+
+  /** Returns a comparison of another body under the key with this publication. */
+  compare(): Comparison {
+    return new Comparison(this.#count, this.#digest, this.published);
+  }
+}
+
+/** Compares the events of a body with the events that were published under its key before. */
+class Comparison {
+  readonly #count: number;
+  readonly #expected: string;
+  readonly #published: Published | undefined;
+  #seen = 0;
+  #digest = "";
+
+  /**
+   * Begins a comparison.
+   *
+   * @param count The number of events that were published.
+   * @param expected Their digest.
+   * @param published Their place, if the publication was whole.
+   */
+  constructor(
+    count: number,
+    expected: string,
+    published: Published | undefined,
+  ) {
+    this.#count = count;
+    this.#expected = expected;
+    this.#published = published;
+  }
+
+  /**
+   * Returns the events that have not been added yet.
+   *
+   * @param events The next events of the body.
+   * @throws {PublishError} If the body is another.
+   */
+  rest(events: readonly ServerSentEvent[]): ServerSentEvent[] {
+    const known = events.slice(0, this.#count - this.#seen);
+    this.#digest = known.reduce(digestWith, this.#digest);
+    this.#seen += known.length;
+    if (this.#seen === this.#count && this.#digest !== this.#expected) {
+      throw mismatch();
+    }
+    const rest = events.slice(known.length);
+    if (this.#published && rest.length > 0) throw mismatch();
+    return rest;
+  }
+
+  /**
+   * Ends the body.
+   *
+   * @returns The place of the events, if all of them had been published before.
+   * @throws {PublishError} If the body is another.
+   */
+  end(): Published | undefined {
+    if (this.#seen < this.#count) throw mismatch();
+    return this.#published;
+  }
+}
+
+/** Continues a digest of events with one more. */
+function digestWith(
+  digest: string,
+  { event, data, id }: ServerSentEvent,
+): string {
+  return createHash("sha256")
+    .update(JSON.stringify([digest, event, data, id])).digest("base64url");
+}
+
+function mismatch(): PublishError {
+  return new PublishError(
+    "idempotency_mismatch",
+    "Expected the events that this Idempotency-Key was used for before, and got others: use another key",
+  );
+}
