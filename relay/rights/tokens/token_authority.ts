@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { decodeProtectedHeader, errors, jwtVerify } from "jose";
 import { z } from "zod";
@@ -29,7 +30,7 @@ export const MAX_TOKEN = 8_192;
 /** How far the clock of who has made a token may be off, in seconds. */
 const LEEWAY = 30;
 
-/** `jose` passes over white space and padding in the parts. */
+/** The form of a token: `jose` accepts white space and padding in the parts. */
 const FORM = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 const header = z.object({ alg: z.string(), kid: z.string().optional() });
@@ -75,7 +76,7 @@ export class TokenAuthority implements Authority {
     for (const { algorithm, key } of candidates) {
       const payload = await this.#payload(token, algorithm, key);
       if (!payload) continue;
-      const access = accessOf(payload, id);
+      const access = accessOf(payload, token);
       this.#verified.add(keys, id, access);
       return access;
     }
@@ -135,14 +136,25 @@ export class TokenAuthority implements Authority {
 
 function headerOf(token: string): Header {
   try {
-    if (FORM.test(token)) return header.parse(decodeProtectedHeader(token));
+    if (isWellFormed(token)) return header.parse(decodeProtectedHeader(token));
   } catch {
     // refused below
   }
   throw invalid("malformed", "Expected a JWT: three parts of base64url");
 }
 
-function accessOf(payload: unknown, id: string): Access {
+/**
+ * Whether each part of a token is base64url in the one spelling that its bytes have
+ * (RFC 4648, section 3.5): the unused bits of a last character are zero.
+ */
+function isWellFormed(token: string): boolean {
+  return FORM.test(token) &&
+    token.split(".").every((part) =>
+      Buffer.from(part, "base64url").toString("base64url") === part
+    );
+}
+
+function accessOf(payload: unknown, token: string): Access {
   const { data, error } = claims.safeParse(payload);
   if (error) {
     const [issue] = error.issues;
@@ -152,9 +164,11 @@ function accessOf(payload: unknown, id: string): Access {
     );
   }
   const { iss, sub, exp } = data;
-  const identity = sub === undefined
-    ? id
-    : digest(JSON.stringify([iss ?? null, sub]));
+  // Anybody can make another valid signature from one of ES256, for the same token.
+  const signed = token.slice(0, token.lastIndexOf("."));
+  const identity = digest(
+    sub === undefined ? signed : JSON.stringify([iss ?? null, sub]),
+  );
   return new TokenAccess(data, identity, (exp + LEEWAY) * 1_000);
 }
 

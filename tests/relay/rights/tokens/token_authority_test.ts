@@ -400,6 +400,65 @@ Deno.test("TokenAuthority names a caller by who has made the token, and for whom
   for (const identity of others) assertEquals(identity.length, 43);
 });
 
+/** The order of the group of P-256. */
+const P256_ORDER = BigInt(
+  "0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+);
+
+/** Returns the other valid signature of ES256 that anybody can make from one. */
+function otherSignature(signature: string): string {
+  const bytes = Buffer.from(signature, "base64url");
+  const s = BigInt(`0x${bytes.subarray(32).toString("hex")}`);
+  const other = (P256_ORDER - s).toString(16).padStart(64, "0");
+  return Buffer.concat([bytes.subarray(0, 32), Buffer.from(other, "hex")])
+    .toString("base64url");
+}
+
+Deno.test("TokenAuthority takes a signature that was made from another for the same caller (A8)", async () => {
+  const { authority } = world(pem(ec.publicKey));
+  for (const facts of [{}, { sub: "a" }]) {
+    const token = signToken({ exp, rivulet, ...facts }, ec.privateKey);
+    const [head = "", body = "", signature = ""] = token.split(".");
+    const other = `${head}.${body}.${otherSignature(signature)}`;
+    assert(other !== token);
+    const { identity } = await authorize(authority, token);
+    assertEquals((await authorize(authority, other)).identity, identity);
+  }
+});
+
+for (
+  const [name, publicKey, privateKey] of [
+    ["HS256", SECRET, SECRET],
+    ["RS256", pem(rsa.publicKey), rsa.privateKey],
+    ["ES256", pem(ec.publicKey), ec.privateKey],
+    ["EdDSA", pem(ed.publicKey), ed.privateKey],
+  ] as const
+) {
+  Deno.test(`TokenAuthority takes a token of ${name} in one spelling only (A8)`, async () => {
+    const { authority } = world(publicKey);
+    const token = signToken({ exp, rivulet }, privateKey);
+    const bytes = Buffer.from(token.split(".")[2]!, "base64url");
+    const spellings = [
+      ..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    ]
+      .map((last) => `${token.slice(0, -1)}${last}`)
+      .filter((other) =>
+        other !== token &&
+        bytes.equals(Buffer.from(other.split(".")[2]!, "base64url"))
+      );
+    assert(spellings.length > 0);
+    for (
+      const other of [
+        ...spellings,
+        ...[`${token}=`, `${token}==`, `${token} `, `${token}\n`, `\t${token}`],
+        token.replaceAll(".", ".\n"),
+        `${token}.`,
+      ]
+    ) await assertInvalid(authority, other, "malformed");
+    await authorize(authority, token);
+  });
+}
+
 Deno.test("TokenAuthority chooses the key of a set by its name", async () => {
   const set = JSON.stringify({
     keys: [
