@@ -6,7 +6,7 @@ import { draining } from "../problem.ts";
 import { assertMay } from "../rights/access.ts";
 import { type BodyLimits, boundedBody } from "../limits/bounded_body.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
-import { requestHeaders } from "./headers.ts";
+import { requestHeaders, requestQuery } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";
 import {
   Joining,
@@ -157,7 +157,8 @@ export class Gateway implements AsyncDisposable {
 
   #target({ url: { pathname, search } }: GatewayCall): Target {
     const { provider, path } = this.#match(pathname)!; // asked with `handles`
-    return { provider, path, url: new URL(`${provider.url}/${path}${search}`) };
+    const query = requestQuery(search, provider);
+    return { provider, path, url: new URL(`${provider.url}/${path}${query}`) };
   }
 
   #responseIn(asked: Asked): KnownResponse | undefined {
@@ -234,6 +235,7 @@ export class Gateway implements AsyncDisposable {
     const { request, headers, response, target } = asked;
     const run = Run.start({
       request: {
+        asked,
         provider: target.provider.name,
         url: target.url.href,
         path: target.path,
@@ -256,11 +258,11 @@ export class Gateway implements AsyncDisposable {
   }
 
   #record(
-    { request: { method }, headers, target: { provider, url } }: Asked,
+    { request: { method }, headers, url: { search }, target }: Asked,
     body: Uint8Array | Upload | null,
     topic: string,
   ): Recording | undefined {
-    const { pathname, search } = url;
+    const { provider, url: { pathname } } = target;
     return this.#context.recorder?.begin({
       topic,
       provider: provider.name,

@@ -1,4 +1,6 @@
-import type { GatewayProvider, KeyHeader } from "./provider.ts";
+import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
+import { queryFields } from "../../src/fetch/secrets/urls.ts";
+import type { GatewayProvider } from "./provider.ts";
 
 /**
  * Headers that hold for one connection only (RFC 9110, section 7.6.1), and headers
@@ -17,12 +19,6 @@ const NOT_FORWARDED =
 /** Response headers about a provider's own host, and about another relay's topics. */
 const NOT_RETURNED =
   /^(access-control-.*|alt-svc|rivulet-.*|set-cookie|strict-transport-security)$/;
-
-const KEY_HEADERS: readonly KeyHeader[] = [
-  "authorization",
-  "x-api-key",
-  "api-key",
-];
 
 function named(header: string | null): ReadonlySet<string> {
   return new Set(
@@ -49,13 +45,26 @@ export function requestHeaders(
   const forwarded = new Headers([...passed(headers, NOT_FORWARDED)]);
   forwarded.set("accept-encoding", "identity");
   if (key !== undefined) {
-    for (const name of KEY_HEADERS) forwarded.delete(name);
+    for (const name of [...forwarded.keys()]) {
+      if (isCredentialName(name)) forwarded.delete(name);
+    }
     forwarded.set(
       keyHeader,
       keyHeader === "authorization" ? `Bearer ${key}` : key,
     );
   }
   return forwarded;
+}
+
+/**
+ * Returns the query of a caller's URL as the provider gets it: without the caller's
+ * key, if the relay has one. All else stays as it is written.
+ */
+export function requestQuery(search: string, { key }: GatewayProvider): string {
+  const fields = queryFields(search);
+  const kept = fields.filter(({ name }) => !isCredentialName(name));
+  if (key === undefined || kept.length === fields.length) return search;
+  return kept.length > 0 ? `?${kept.map(({ text }) => text).join("&")}` : "";
 }
 
 /** Returns a provider's headers as the caller gets them. */

@@ -97,7 +97,7 @@ export class Joining {
 
   /** Returns what is known of a response, by its id. */
   response(
-    asked: Pick<Asked, "target" | "headers">,
+    asked: Pick<Asked, "target" | "headers" | "url">,
     id: string,
   ): KnownResponse | undefined {
     return this.#byResponse.get(responseKey(asked, id));
@@ -201,23 +201,24 @@ export class Joining {
  * `undefined` if the caller gives no Idempotency-Key.
  */
 export function joinKey(
-  { access, headers, target, options: { idempotencyKey } }: Asked,
+  asked: Asked,
 ): string | undefined {
+  const { access, target, options: { idempotencyKey } } = asked;
   return idempotencyKey && digest(JSON.stringify([
     target.provider.name,
     target.path,
-    JSON.stringify([access.identity, identityOf(headers)]),
+    JSON.stringify([access.identity, identityOf(asked)]),
     idempotencyKey,
   ]));
 }
 
 /** Returns the key of a response's id: every caller with the same key of the provider may use it. */
 function responseKey(
-  { target, headers }: Pick<Asked, "target" | "headers">,
+  asked: Pick<Asked, "target" | "headers" | "url">,
   id: string,
 ): string {
-  const { name, key } = target.provider;
-  return JSON.stringify([name, key ? "" : identityOf(headers), id]);
+  const { name, key } = asked.target.provider;
+  return JSON.stringify([name, key ? "" : identityOf(asked), id]);
 }
 
 function setTopicHeaders(response: ServerResponse, topic: Topic): void {

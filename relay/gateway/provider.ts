@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { KEY_HEADERS } from "../../src/fetch/secrets/definition.ts";
 import { providers as known } from "../../src/model/provider.ts";
 
 /** The header in which a provider expects its key. */
-export type KeyHeader = "authorization" | "x-api-key" | "api-key";
+export type KeyHeader = (typeof KEY_HEADERS)[number];
 
 /** A provider that the relay stands in front of. */
 export interface GatewayProvider {
@@ -58,8 +59,7 @@ export const providerOption = z.strictObject({
   key: z.string().regex(/^[\x21-\x7e]+$/, {
     message: "Expected a key without spaces and line ends",
   }).optional(),
-  keyHeader: z.enum(["authorization", "x-api-key", "api-key"])
-    .default("authorization"),
+  keyHeader: z.enum(KEY_HEADERS).default("authorization"),
 });
 
 /** The providers that need not be given a URL. */

@@ -3,6 +3,8 @@ import { Upload } from "./upload.ts";
 
 /** A request to a provider. */
 export interface ProviderRequest {
+  /** The caller's request: its own keys may not reach the provider, and are secrets too. */
+  readonly asked: { readonly url: URL; readonly headers: Headers };
   /** The name of the provider. */
   readonly provider: string;
   /** The URL at the provider. It may have secrets in it. */
@@ -36,11 +38,11 @@ interface StreamingRequestInit extends RequestInit {
 
 /** Returns the parts of a request that may hold secrets; of an upload, nothing is kept. */
 export function partsWithSecrets(
-  { url, headers, body }: ProviderRequest,
+  { asked, headers, body }: ProviderRequest,
 ): RequestWithSecrets {
   return {
-    url,
-    headers,
+    url: asked.url.href,
+    headers: [...headers, ...asked.headers],
     // Decoded when it is looked through: a long body is not kept as text too.
     get body() {
       return body instanceof Uint8Array

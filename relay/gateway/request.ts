@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
+import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
+import { queryFields } from "../../src/fetch/secrets/urls.ts";
 import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
@@ -115,10 +117,14 @@ export function readRunBody(body: Uint8Array): RunBody | undefined {
   }
 }
 
-/** Returns a name for a caller that does not reveal its key. */
-export function identityOf(headers: Headers): string {
-  const keys = ["authorization", "x-api-key", "api-key"]
-    .map((name) => headers.get(name) ?? "");
+/** Returns a name for a caller that does not reveal its key: callers with the same keys have the same. */
+export function identityOf(
+  { headers, url: { search } }: Pick<GatewayCall, "headers" | "url">,
+): string {
+  const fields = queryFields(search)
+    .map(({ name, value }) => [`?${name.toLowerCase()}`, value] as const);
+  const keys = [...headers, ...fields]
+    .filter(([name]) => isCredentialName(name.replace("?", "")));
   return digest(JSON.stringify(keys));
 }
 

@@ -193,7 +193,11 @@ export interface RelayGateway {
       readonly name: string;
       readonly url: string;
       readonly key?: string | undefined;
-      readonly keyHeader?: "authorization" | "x-api-key" | "api-key";
+      readonly keyHeader?:
+        | "authorization"
+        | "x-api-key"
+        | "api-key"
+        | "x-goog-api-key";
     }[]
     | undefined;
   /**

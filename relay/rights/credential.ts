@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
+import { KEY_HEADERS } from "../../src/fetch/secrets/definition.ts";
 import { tokenRefusal } from "./tokens/token_refusal.ts";
 
 /** A token that came with a request. */
@@ -27,9 +28,6 @@ const OWN_HEADER = "rivulet-token";
 
 /** Where a client puts its token that can send no header. */
 const QUERY_PARAMETER = "access_token";
-
-/** Where the SDKs of providers put their key. */
-const KEY_HEADERS = ["x-api-key", "api-key"] as const;
 
 /**
  * Finds the token of a request: in `Rivulet-Token`, which is taken before all
@@ -59,7 +57,9 @@ export function findCredential(
     throw tokenRefusal.ambiguous();
   }
   if (door !== "gateway") return undefined;
-  const header = KEY_HEADERS.find((name) => read(headers, name) !== "");
+  const header = KEY_HEADERS.find((name) =>
+    name !== "authorization" && read(headers, name) !== ""
+  );
   return header && { token: read(headers, header), header };
 }
 

@@ -63,6 +63,7 @@ export const SECRET_FIELD_ENDS = [
   "secret",
   "access_key",
   "api_key",
+  "auth_key",
   "private_key",
   "secret_key",
   "subscription_key",
@@ -74,10 +75,19 @@ export const SECRET_FIELD_ENDS = [
   "refresh_token",
   "security_token",
   "session_token",
+  "subscription_token",
 ] as const;
 
 /** Names of fields that hold secrets, and end the names of many that do not. */
 export const SECRET_FIELDS = ["token"] as const;
+
+/** The headers in which the SDKs of providers put their key. */
+export const KEY_HEADERS = [
+  "authorization",
+  "x-api-key",
+  "api-key",
+  "x-goog-api-key",
+] as const;
 
 /** Words that precede a secret in a header's value, and are none (RFC 9110, section 11). */
 export const SCHEMES = [
@@ -156,6 +166,9 @@ const SECRET_NAME = new RegExp(`${NAME_PARTS}|^(?:${NAMES})$`, "i");
 
 const SECRET_FIELD = new RegExp(`(?:${FIELD_ENDS})$|^(?:${FIELDS})$`, "i");
 
+/** A whole name of a header or a query parameter that carries a key: `?key=` is Google's. */
+const CREDENTIAL_NAME = /^(?:x[-_])?(?:dpop|key|sig|signature|token)$/i;
+
 const SCHEME = new RegExp(`^\\s*(?:${SCHEMES.join("|")})(?:\\s+|$)`, "i");
 
 /** A query's field that is not in a whole URL: `/topics/t?access_token=...`. */
@@ -184,6 +197,16 @@ const URL_FIELD = /ur[il]$/i;
 /** Whether a header, a query parameter or a property of this name may hold a secret. */
 export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name) && !INNOCENT_NAME.test(name);
+}
+
+/**
+ * Whether a header or a query parameter of this name says who asks: it carries a
+ * key or a token, and nothing else.
+ *
+ * Fewer than the secret names: a `session_id` may be a secret, and names no caller.
+ */
+export function isCredentialName(name: string): boolean {
+  return SECRET_FIELD.test(name) || CREDENTIAL_NAME.test(name);
 }
 
 /** Whether a header is a secret, by its name or by its value. */

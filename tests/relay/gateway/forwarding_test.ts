@@ -183,6 +183,9 @@ const REQUEST_HEADERS: Readonly<Record<string, string | undefined>> = {
   "authorization": "Bearer caller",
   "x-api-key": "caller-x",
   "api-key": "caller-a",
+  "x-goog-api-key": "caller-g",
+  "ocp-apim-subscription-key": "caller-o",
+  "x-auth-token": "caller-t",
   // Not for the provider.
   "accept-encoding": undefined,
   "connection": undefined,
@@ -217,27 +220,35 @@ const REQUEST_VALUES: Readonly<Record<string, string>> = {
   "x-real-ip": "1.2.3.4",
 };
 
+/** The callers' keys of {@linkcode REQUEST_HEADERS}, where the relay has a key. */
+const NO_KEYS = {
+  "authorization": undefined,
+  "x-api-key": undefined,
+  "api-key": undefined,
+  "x-goog-api-key": undefined,
+  "ocp-apim-subscription-key": undefined,
+  "x-auth-token": undefined,
+};
+
 for (
   const [name, keys, told] of [
     ["the caller's own keys", {}, {}],
     ["the relay's key as Authorization", { key: "relay-key" }, {
+      ...NO_KEYS,
       "authorization": "Bearer relay-key",
-      "x-api-key": undefined,
-      "api-key": undefined,
     }],
     ["the relay's key as x-api-key", {
       key: "relay-key",
       keyHeader: "x-api-key",
-    }, {
-      "authorization": undefined,
-      "x-api-key": "relay-key",
-      "api-key": undefined,
-    }],
+    }, { ...NO_KEYS, "x-api-key": "relay-key" }],
     ["the relay's key as api-key", { key: "relay-key", keyHeader: "api-key" }, {
-      "authorization": undefined,
-      "x-api-key": undefined,
+      ...NO_KEYS,
       "api-key": "relay-key",
     }],
+    ["the relay's key as x-goog-api-key", {
+      key: "relay-key",
+      keyHeader: "x-goog-api-key",
+    }, { ...NO_KEYS, "x-goog-api-key": "relay-key" }],
   ] as const
 ) {
   Deno.test(`The provider is told what is meant for it, and ${name}`, async () => {
@@ -277,6 +288,27 @@ for (
     await caller.see("\r\n\r\nyes");
   });
 }
+
+Deno.test("The caller's key in a query is forwarded only if the relay has none", async () => {
+  const query = "?a=%20b&key=caller&API%5Fkey=b&access_token=c&pageToken=d&k";
+  for (
+    const [key, expected] of [
+      [undefined, query],
+      ["relay-key", "?a=%20b&pageToken=d&k"],
+    ] as const
+  ) {
+    await using world = await startGateway({}, key ? { key } : {});
+    for (
+      const [sent, got] of [[query, expected], ["?key=a", key ? "" : "?key=a"]]
+    ) {
+      const asked = world.request(`/v1/models${sent}`);
+      const exchange = await world.provider.next();
+      assertEquals(exchange.target, `/base/v1/models${got}`);
+      await exchange.json(200, {});
+      await (await asked).text();
+    }
+  }
+});
 
 Deno.test("The caller is told what is meant for it", async () => {
   await using world = await startGateway();

@@ -93,7 +93,7 @@ for (
       // What is told of an error within a stream.
       const failing = ask("failing");
       const failed = await world.provider.next();
-      assertEquals(failed.target.endsWith(QUERY), true);
+      assertEquals(failed.target.endsWith(QUERY), whose === "the caller's");
       await failed.stream(
         `${start}${delta("a")}data: ${
           JSON.stringify({ error: { code: "invalid_api_key", message: quote } })

@@ -159,6 +159,11 @@ const CASES: readonly Case[] = [
     found: { gateway: ["T", "api-key"] },
   },
   {
+    name: "x-goog-api-key",
+    headers: { "x-goog-api-key": "T" },
+    found: { gateway: ["T", "x-goog-api-key"] },
+  },
+  {
     name: "Authorization beside a provider's key",
     headers: { authorization: "Bearer T", "x-api-key": "U" },
     found: everywhere("T", "authorization"),

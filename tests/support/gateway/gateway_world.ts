@@ -55,7 +55,7 @@ export async function startGateway(
   options: RelayOptions = {},
   keys: {
     key?: string;
-    keyHeader?: "authorization" | "x-api-key" | "api-key";
+    keyHeader?: "authorization" | "x-api-key" | "api-key" | "x-goog-api-key";
   } = {},
 ): Promise<GatewayWorld> {
   const provider = await RawProvider.start();
