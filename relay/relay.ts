@@ -252,7 +252,10 @@ class RelayServer implements Relay {
       clock,
       onEnd: metrics.topicEnded,
     });
-    const slots = new UpstreamSlots(limits.maxUpstreams);
+    const slots = new UpstreamSlots(
+      limits.maxUpstreams,
+      limits.maxUpstreamsPerClient,
+    );
     const { sources, sourcePolicy } = createSources(options, slots, metrics);
     this.#sources = sources;
     const bodyLimits = {

@@ -128,7 +128,7 @@ export class Gateway implements AsyncDisposable {
     const isRun = body instanceof Uint8Array && facts?.stream === true;
     if (isRun) await this.#joinOrStart(asked, body);
     else {
-      using _slot = this.#takeSlot();
+      using _slot = this.#takeSlot(asked);
       await this.#start(asked, body, this.#topicOf(asked));
     }
     return RESPONSE_ALREADY_SENT;
@@ -203,17 +203,17 @@ export class Gateway implements AsyncDisposable {
     }
     // Nothing is waited for from here until the run can be found: of two callers
     // with one key, only one may start it.
-    using _slot = this.#takeSlot();
+    using _slot = this.#takeSlot(asked);
     const topic = this.#topicOf(asked);
     topic.reserve();
     if (key) this.#joining.add(key, topic, fingerprint);
     await this.#start(asked, body, topic);
   }
 
-  #takeSlot(): Disposable {
+  #takeSlot({ client }: Asked): Disposable {
     // The relay may have been closed since the request came.
     if (this.#closing.signal.aborted) throw draining(0);
-    return this.#context.slots.take();
+    return this.#context.slots.take(client);
   }
 
   #topicOf({ target, topicName, options, access }: Asked): RunTopic {

@@ -23,6 +23,8 @@ export interface GatewayCall {
   readonly access: Access;
   /** The address of the caller. */
   readonly address: string;
+  /** The name under which limits count the caller. */
+  readonly client: string;
 }
 
 /** The place that a request goes to. */

@@ -4,18 +4,28 @@ import { Problem } from "../problem.ts";
 /** After how long it may be worth asking again, in seconds: upstreams end at any time. */
 const RETRY_AFTER = 10;
 
-/** Counts the upstreams that were asked for by requests. */
+const HEADERS = { "Retry-After": `${RETRY_AFTER}` };
+
+/** Counts the upstreams that were asked for by requests, in all and of each client. */
 export class UpstreamSlots {
   readonly #maximum: number;
+  readonly #maximumOfClient: number;
+  readonly #ofClients = new Map<string, number>();
   #taken = 0;
 
   /**
    * Makes slots that are all free.
    *
-   * @param maximum How many there are.
+   * @param maximum The number of slots.
+   * @param maximumOfClient The number of slots that one client may take. Default: half
+   * of all, so that no client can keep all others out.
    */
-  constructor(maximum: number) {
+  constructor(
+    maximum: number,
+    maximumOfClient: number = Math.ceil(maximum / 2),
+  ) {
     this.#maximum = maximum;
+    this.#maximumOfClient = maximumOfClient;
   }
 
   /** The number of slots that are taken. */
@@ -26,26 +36,46 @@ export class UpstreamSlots {
   /**
    * Takes a slot.
    *
+   * @param client Names the client that asks: its token's holder, or its address.
    * @returns Gives it back when it is disposed of, once.
-   * @throws {Problem} 503 `too_many_upstreams`, where none is free.
+   * @throws {Problem} 503 `too_many_upstreams`, where none is free; 429
+   * `too_many_upstreams_of_client`, where the client has as many as it may.
    */
-  take(): Disposable {
+  take(client: string): Disposable {
     if (this.#taken >= this.#maximum) {
       throw new Problem(
         STATUS_CODE.ServiceUnavailable,
         "too_many_upstreams",
         "The relay reads from as many upstreams as it may (--max-upstreams): ask again when others have ended",
         {},
-        { "Retry-After": `${RETRY_AFTER}` },
+        HEADERS,
+      );
+    }
+    const taken = this.#ofClients.get(client) ?? 0;
+    if (taken >= this.#maximumOfClient) {
+      throw new Problem(
+        STATUS_CODE.TooManyRequests,
+        "too_many_upstreams_of_client",
+        `The relay reads from as many upstreams for this client as it may (--max-upstreams-per-client: ${this.#maximumOfClient}): ask again when some of them have ended`,
+        {},
+        HEADERS,
       );
     }
     this.#taken++;
+    this.#ofClients.set(client, taken + 1);
     let isTaken = true;
     return {
       [Symbol.dispose]: () => {
-        if (isTaken) this.#taken--;
+        if (isTaken) this.#giveBack(client);
         isTaken = false;
       },
     };
+  }
+
+  #giveBack(client: string): void {
+    this.#taken--;
+    const left = (this.#ofClients.get(client) ?? 0) - 1;
+    if (left > 0) this.#ofClients.set(client, left);
+    else this.#ofClients.delete(client);
   }
 }

@@ -338,6 +338,12 @@ export interface RelayLimits {
    * @default {1_000}
    */
   maxUpstreams?: number | undefined;
+  /**
+   * The most of these upstreams that one client has asked for: with tokens of one
+   * subject, or, on a relay without a key, from one address. Default: half of
+   * `maxUpstreams`, rounded up.
+   */
+  maxUpstreamsPerClient?: number | undefined;
 }
 
 /**

@@ -297,6 +297,12 @@ export const relayRows = {
       topic: "limits",
       help: ["upstreams that requests ask for: of providers, and of PUT"],
     }),
+    maxUpstreamsPerClient: option(count, {
+      flag: "max-upstreams-per-client",
+      topic: "limits",
+      help: ["such upstreams of one token's holder, or of one address"],
+      without: "half of --max-upstreams",
+    }),
   },
   retention: {
     maxEvents: option(count, {

@@ -91,12 +91,14 @@ export class Sources implements AsyncDisposable {
    *
    * @param topic The topic; left as it is where this throws.
    * @param spec What fills it.
+   * @param client Names the client that asks for it, for limits.
    * @returns The source.
-   * @throws {Problem} 503 `too_many_upstreams`, of a guarded one.
+   * @throws {Problem} 503 `too_many_upstreams` or 429
+   * `too_many_upstreams_of_client`, of a guarded one.
    */
-  start(topic: Topic, spec: SourceSpec): Source {
+  start(topic: Topic, spec: SourceSpec, client = ""): Source {
     using stack = new DisposableStack();
-    if (spec.kind === "guarded") stack.use(this.#options.slots.take());
+    if (spec.kind === "guarded") stack.use(this.#options.slots.take(client));
     const source = this.#make(topic, spec);
     const held = stack.move();
     topic.source = spec.kind === "fixture"

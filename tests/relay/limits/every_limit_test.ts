@@ -232,6 +232,27 @@ const CASES: Readonly<Record<string, Case>> = {
       return await told(late!); // there is a slot for one of them only
     },
   },
+  "upstreams of a client": {
+    reason: "too_many_upstreams_of_client",
+    options: {
+      limits: { maxUpstreams: 4, maxUpstreamsPerClient: 1 },
+      rights: { allowSources: ["*"] },
+    },
+    told: "429 too_many_upstreams_of_client",
+    async meet(relay) {
+      const put = (topic: string) =>
+        relay.request(`/topics/${topic}`, {
+          method: "PUT",
+          body: JSON.stringify({ source: { url: "http://no.invalid/" } }),
+        });
+      const answers = await Promise.all([put("a"), put("b")]);
+      const [late] = answers.filter(({ status }) => status !== 201);
+      for (const { status, body } of answers) {
+        if (status === 201) await body?.cancel();
+      }
+      return await told(late!); // the client has a slot for one of them only
+    },
+  },
 };
 
 /** How often it was counted; `undefined` while there is no room to ask. */
@@ -266,6 +287,45 @@ for (const [what, limit] of Object.entries(CASES)) {
     assertEquals(count, asked);
   });
 }
+
+Deno.test("A token whose runs outlive it keeps no other token out (A7)", async () => {
+  await using world = await startGateway({
+    limits: { maxUpstreams: 10 },
+    rights: { jwtKey: JWT_KEY },
+  }, { key: "relay-key" });
+  const headersOf = async (sub: string, exp?: number) => ({
+    "rivulet-token": await mintToken({
+      write: ["*"],
+      sub,
+      ...(exp !== undefined && { exp }),
+    }),
+  });
+  const begun = [];
+  for (let i = 0; i < 5; i++) {
+    // Each with a token of its own of the same subject.
+    const headers = await headersOf("heavy", Date.now() / 1_000 + 1_000 + i);
+    const leaving = new AbortController();
+    begun.push(await world.begin({ headers, signal: leaving.signal }));
+    leaving.abort();
+  }
+  for (let i = 0; i < 3; i++) {
+    const refused = await world.ask({ headers: await headersOf("heavy") });
+    assertEquals(refused.status, 429);
+    assertMatch(refused.header("retry-after") ?? "", /^[0-9]+$/);
+    assertEquals(
+      (await refused.problem())["code"],
+      "too_many_upstreams_of_client",
+    );
+  }
+  const { exchange, answer } = await world.begin({
+    headers: await headersOf("other"),
+  });
+  for (const { exchange: one } of [...begun, { exchange }]) {
+    await one.stream("data: [DONE]\n\n");
+    await one.end();
+  }
+  assertEquals((await (await answer).rest()).end, "whole");
+});
 
 Deno.test("A run more than there may be upstreams is refused, and the next one is not", async () => {
   await using world = await startGateway({ limits: { maxUpstreams: 1 } });

@@ -157,6 +157,7 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   maxEvent: ["5", 5],
   maxPublishRate: ["12.25", 12.25],
   maxUpstreams: ["7", 7],
+  maxUpstreamsPerClient: ["7", 7],
   maxEvents: ["7", 7],
   maxBytes: ["7", 7],
   maxAge: ["2h", 7_200_000],

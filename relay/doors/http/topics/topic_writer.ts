@@ -55,7 +55,10 @@ export class TopicWriter {
   }
 
   /** Makes a topic, with a source or without. */
-  async put({ request, access }: Call, name: string): Promise<Response> {
+  async put(
+    { request, access, client }: Call,
+    name: string,
+  ): Promise<Response> {
     const { topics, sources, bodyLimits, sourcePolicy } = this.#context;
     const { source } = await readJsonBody(request, putBody, bodyLimits);
     const spec = source && checkSource(source, sourcePolicy);
@@ -74,7 +77,7 @@ export class TopicWriter {
       throw new TopicEndedError(name, before.state.end);
     }
     const topic = topics.create(name, access.identity);
-    if (spec) this.#start(topic, spec);
+    if (spec) this.#start(topic, spec, client);
     return Response.json(describeTopic(topic), {
       status: STATUS_CODE.Created,
       headers: { Location: `/topics/${name}` },
@@ -145,10 +148,14 @@ export class TopicWriter {
     return new Response(null, { status: STATUS_CODE.NoContent });
   }
 
-  #start(topic: Topic, spec: Parameters<Sources["start"]>[1]): void {
+  #start(
+    topic: Topic,
+    spec: Parameters<Sources["start"]>[1],
+    client: string,
+  ): void {
     const { topics, sources } = this.#context;
     try {
-      sources.start(topic, spec);
+      sources.start(topic, spec, client);
     } catch (error) {
       topics.release(topic);
       throw error;

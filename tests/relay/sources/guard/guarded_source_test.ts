@@ -170,7 +170,7 @@ Deno.test("Sources of the operator are not guarded", async () => {
     "/b": events("data: a\n\n"),
   });
   const slots = new UpstreamSlots(1);
-  using _slot = slots.take();
+  using _slot = slots.take("");
   await using sources = makeSources([], { slots });
   const topic = makeTopic();
   sources.start(topic, {
@@ -184,7 +184,7 @@ Deno.test("Sources of the operator are not guarded", async () => {
 
 Deno.test("Each guarded source takes an upstream's slot for as long as it runs", async () => {
   using server = new RawServer();
-  const slots = new UpstreamSlots(2);
+  const slots = new UpstreamSlots(2, 2);
   await using sources = makeSources([["127.0.0.1"]], { slots });
   const topics = [makeTopic(), makeTopic(), makeTopic()] as const;
   const spec = guarded(server.origin);
