@@ -1,9 +1,8 @@
-import type { LogRange } from "../topics/log.ts";
+import type { GapReason, LogRange } from "../topics/log.ts";
 import type { FoldedEvent } from "./fold.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
 
-/** Why events will not come (PROTOCOL.md, section 2, `gap`). */
-export type GapReason = "evicted" | "epoch" | "slow" | "skipped";
+export type { GapReason };
 
 /** A message of a subscription that is not an event (PROTOCOL.md, section 2). */
 export type SubscriptionNotice =

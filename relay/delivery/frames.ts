@@ -126,7 +126,9 @@ export class FrameCache {
 
     const folder = new Folder(first);
     const isUnderWay = (): boolean =>
-      folder.next < next && folder.size < SNAPSHOT_SIZE;
+      folder.next < next && folder.size < SNAPSHOT_SIZE &&
+      // What is missing is a gap behind the snapshot.
+      !log.holeAt?.(folder.next);
     const take = ({ entries }: LogRange): boolean => {
       for (const entry of entries) if (isUnderWay()) folder.add(entry);
       // What was given up while this was fetched is a gap behind the snapshot.

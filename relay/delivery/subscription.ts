@@ -213,7 +213,10 @@ export class Subscription implements Watched {
           : this.#take(frame);
       }
       if (this.#cursor >= log.next) return undefined;
-      const from = this.#latest ? log.next - 1 : this.#cursor;
+      // In a hole there is no newest event: what comes before it is given.
+      const from = this.#latest && !log.holeAt?.(log.next - 1)
+        ? log.next - 1
+        : this.#cursor;
       const { room, isEmpty } = this.#window;
       const frame = this.#frames.get(this.topic, from, room, isEmpty);
       return frame instanceof Promise
@@ -296,6 +299,11 @@ export class Subscription implements Watched {
         return this.#gap(from, log.first - 1, "evicted");
       }
       if (this.#wantsSnapshot) return undefined;
+      const hole = log.holeAt?.(from);
+      if (hole) {
+        this.#cursor = hole.to + 1;
+        return this.#gap(from, hole.to, hole.reason);
+      }
     }
     if (upstream && this.#upstreamVersion !== upstreamVersion && !this.#ended) {
       this.#upstreamVersion = upstreamVersion;

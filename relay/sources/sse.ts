@@ -1,5 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
+import type { StreamResponse } from "../../src/fetch/connection.ts";
+import { readErrorBody } from "../../src/fetch/error_body.ts";
 import {
   ConnectionError,
   ConnectTimeoutError,
@@ -15,10 +17,12 @@ import type {
 } from "../../src/fetch/reconnect.ts";
 import { streamEvents } from "../../src/fetch/stream_events.ts";
 import type { RetryNotice } from "../../src/fetch/stream_options.ts";
-import type { EndStatus, Topic } from "../topics/topic.ts";
+import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { EndStatus, Topic, TopicEnd } from "../topics/topic.ts";
 import type { GuardedFetch } from "./guard/guarded_fetch.ts";
 import { SourceRefusedError } from "./guard/source_refused_error.ts";
 import { type ConnectionEnd, UpstreamTrace } from "../traces/upstream_trace.ts";
+import { Parent, retainedPosition } from "./parent.ts";
 import { Repeats, type RepeatsPolicy } from "./repeats.ts";
 import type { Source, SourceCounts } from "./source.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
@@ -43,6 +47,10 @@ export interface SseSourceOptions {
   readonly clock: Clock;
 }
 
+/** The most bytes of an answer that is no event stream, and the time for it in milliseconds. */
+const MAX_ANSWER = 16 * 1024;
+const ANSWER_TIMEOUT = 5_000;
+
 const logger = getLogger(["rivulet", "relay", "source"]);
 
 /** The status that went wrong, if that is what it was. */
@@ -66,6 +74,9 @@ function connectionEnd(error: unknown): ConnectionEnd {
     };
 }
 
+/** The reason of a relay's stream that is over without its end. */
+const NO_END = "The upstream is a relay, and has not said how its topic ended";
+
 /** What a last failure is to a topic: the server has said so or is not there, or the stream broke off. */
 function verdictOn(error: unknown): EndStatus {
   const hasNoStream = error instanceof UnexpectedResponseError ||
@@ -82,6 +93,9 @@ function verdictOn(error: unknown): EndStatus {
  * while the upstream is connected to again, and its followers are told how that
  * goes. The topic ends when the policy gives up, or the server says 204. Without
  * reconnection, it ends with the first connection, and the end says it all.
+ *
+ * If the upstream is another relay, its topic's end is the end of this one, and what
+ * it misses is a gap here.
  */
 export class SseSource implements Source {
   readonly opened: Promise<void>;
@@ -90,6 +104,12 @@ export class SseSource implements Source {
   readonly #abort = new AbortController();
   readonly #stream: EventStream;
   readonly #repeats: Repeats;
+  readonly #parent: Parent;
+  readonly #ask: GuardedFetch;
+  readonly #headers: HeadersInit | undefined;
+  readonly #clock: Clock;
+  /** Whether the last connection broke off within its body. */
+  #wasCut = false;
   readonly #trace: UpstreamTrace;
   readonly #reconnects: boolean;
   readonly #counts: SourceCounts | undefined;
@@ -120,6 +140,10 @@ export class SseSource implements Source {
   ) {
     this.#topic = topic;
     this.#repeats = new Repeats(repeats);
+    this.#parent = new Parent(url, topic.log.next === 1);
+    this.#ask = ask;
+    this.#headers = options.headers;
+    this.#clock = options.clock;
     this.#trace = new UpstreamTrace(topic.name, url);
     this.#reconnects = reconnect !== false;
     this.#counts = counts;
@@ -134,14 +158,15 @@ export class SseSource implements Source {
       fetch: async (...request) => {
         this.#onRequest();
         try {
-          return await this.#trace.connect(() => ask(...request));
+          return await this.#trace.connect(() => this.#request(...request));
         } catch (error) {
           this.#onNoAnswer(error);
           throw error;
         }
       },
-      onOpen: () => this.#onOpen(),
+      onOpen: (response) => this.#onOpen(response),
       onRetry: (notice) => this.#onRetry(notice),
+      onDisconnect: (...errors) => void (this.#wasCut = errors.length > 0),
     });
     void topic.ended.then(() => this.stop());
     this.opened = this.#open();
@@ -201,8 +226,38 @@ export class SseSource implements Source {
     }
   }
 
-  #onOpen(): void {
+  /**
+   * Asks once, and again if a relay can only go on from a later position: what is
+   * missing is a gap then.
+   */
+  async #request(
+    ...[input, init]: Parameters<GuardedFetch>
+  ): Promise<Response> {
+    const response = await this.#ask(input, init);
+    this.#parent.answered(response);
+    if (response.status !== 410) return response;
+    const position = retainedPosition(await this.#text(response.clone()));
+    if (position === undefined) return response;
+    await response.body?.cancel();
+    const request = new Request(input, init);
+    request.headers.set("Last-Event-ID", position);
+    return await this.#ask(request);
+  }
+
+  /** Returns the start of an answer that is no event stream. */
+  async #text({ body }: Response): Promise<string> {
+    const { text } = await readErrorBody(body, {
+      maxBytes: MAX_ANSWER,
+      timeout: ANSWER_TIMEOUT,
+      clock: this.#clock,
+      signal: this.#abort.signal,
+    });
+    return text;
+  }
+
+  #onOpen(response: StreamResponse): void {
     this.#isAsking = false;
+    this.#parent.opened(response);
     this.#counts?.attempted("opened");
     this.#trace.opened();
     logger.info("The upstream of {name} is open", { name: this.#topic.name });
@@ -248,7 +303,7 @@ export class SseSource implements Source {
     } catch (error) {
       // The standard's way to say that there is nothing more (section 9.2.3).
       if (error instanceof HttpStatusError && error.status === 204) {
-        return this.#end("complete");
+        return this.#end(this.#parent.status ?? "complete");
       }
       this.#end("failed", messageOf(error));
       throw error;
@@ -268,20 +323,83 @@ export class SseSource implements Source {
         const events = await this.#stream.nextBatch();
         if (!events) break;
         this.#trace.received(events.length);
-        const fresh = this.#repeats.fresh(events);
-        if (fresh.length > 0) await this.#topic.append(fresh);
+        const end = await this.#take(events);
+        if (end) return this.#end(end.status, end.reason);
       }
-      this.#end("complete");
+      await this.#conclude();
     } catch (error) {
       last = error;
-      if (!this.#reconnects) return this.#end("truncated", messageOf(error));
-      if (!this.#abort.signal.aborted) {
-        this.#topic.setUpstream({ state: "lost", ...statusOf(error) });
-      }
-      this.#end(verdictOn(error), messageOf(error));
+      await this.#conclude({ error });
     } finally {
       await this.#stream[Symbol.asyncDispose]();
       this.#endTrace(last);
+    }
+  }
+
+  /** Takes events in; returns the end of the upstream's topic, if they say it. */
+  async #take(
+    events: readonly ServerSentEvent[],
+  ): Promise<TopicEnd | undefined> {
+    const topic = this.#topic;
+    if (this.#parent.kind === "none") {
+      const fresh = this.#repeats.fresh(events);
+      if (fresh.length > 0) await topic.append(fresh);
+      return undefined;
+    }
+    for (const step of this.#parent.read(events)) {
+      switch (step.kind) {
+        case "events":
+          await topic.append(step.events);
+          break;
+        case "gap":
+          topic.skip(step.count, step.reason);
+          break;
+        case "upstream":
+          topic.setUpstream(step.upstream);
+          break;
+        case "end":
+          return step.end;
+      }
+    }
+    return undefined;
+  }
+
+  /** Ends the topic: there will be no other connection. */
+  async #conclude(failure?: { readonly error: unknown }): Promise<void> {
+    const { kind, status } = this.#parent;
+    // A `raw` stream does not say how its topic ended.
+    const end = kind === "raw" ? await this.#askForEnd() : undefined;
+    if (end) return this.#end(end.status, end.reason, !this.#wasCut);
+    if (status) return this.#end(status);
+    if (!failure) {
+      return kind === "own"
+        ? this.#end("truncated", NO_END)
+        : this.#end("complete");
+    }
+    const { error } = failure;
+    if (!this.#reconnects) return this.#end("truncated", messageOf(error));
+    if (!this.#abort.signal.aborted) {
+      this.#topic.setUpstream({ state: "lost", ...statusOf(error) });
+    }
+    this.#end(verdictOn(error), messageOf(error));
+  }
+
+  /** Asks a relay for the end of its topic. */
+  async #askForEnd(): Promise<TopicEnd | undefined> {
+    const headers = new Headers(this.#headers);
+    headers.set("Accept", "application/json");
+    const late = new AbortController();
+    const cancel = this.#clock.setTimeout(() => late.abort(), ANSWER_TIMEOUT);
+    try {
+      const response = await this.#ask(this.#parent.pageUrl, {
+        headers,
+        signal: AbortSignal.any([late.signal, this.#abort.signal]),
+      });
+      return this.#parent.endIn(await this.#text(response));
+    } catch {
+      return undefined; // the relay is gone: what is known has to do
+    } finally {
+      cancel();
     }
   }
 
@@ -296,9 +414,9 @@ export class SseSource implements Source {
   }
 
   /** Passes the verdict, unless reading was stopped from this side. */
-  #end(status: EndStatus, reason?: string): void {
+  #end(status: EndStatus, reason?: string, isWhole?: boolean): void {
     if (this.#abort.signal.aborted) return;
     this.#countFailure();
-    this.#topic.end(status, reason);
+    this.#topic.end(status, reason, isWhole);
   }
 }

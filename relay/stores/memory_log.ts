@@ -3,6 +3,8 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { createEpoch } from "../topics/position.ts";
 import {
   type Appended,
+  type GapReason,
+  type Hole,
   type Log,
   type LogEntry,
   type LogRange,
@@ -14,6 +16,11 @@ import {
 /** What is given up is removed from the array in steps of at least this many. */
 const COMPACT_AT = 1_024;
 
+/** A hole, with the number of offsets in it and in all holes before it. */
+interface CountedHole extends Hole {
+  readonly skipped: number;
+}
+
 /** A {@linkcode Log} with nothing behind it: what leaves its window is gone. */
 export class MemoryLog implements Log {
   readonly epoch: string = createEpoch();
@@ -24,6 +31,11 @@ export class MemoryLog implements Log {
   #head = 0;
   #first = 1;
   #bytes = 0;
+  /** The holes after `#first`, in order. */
+  #holes: CountedHole[] = [];
+  /** The offsets in all holes that there ever were, and in those before `#first`. */
+  #skipped = 0;
+  #passed = 0;
 
   /** Makes an empty log, with an epoch of its own. */
   constructor(retention: Retention, clock: Clock) {
@@ -36,7 +48,8 @@ export class MemoryLog implements Log {
   }
 
   get next(): number {
-    return this.#first + this.#entries.length - this.#head;
+    return this.#first + this.#entries.length - this.#head +
+      this.#skipped - this.#passed;
   }
 
   get bytes(): number {
@@ -58,8 +71,13 @@ export class MemoryLog implements Log {
   }
 
   read(from: number, budget: ReadBudget): LogRange {
-    const start = this.#head + (from - this.#first);
-    const limit = Math.min(this.#entries.length, start + budget.events);
+    const { missing, hole } = this.#holesAround(from);
+    const start = this.#head + (from - this.#first) - missing;
+    const limit = Math.min(
+      this.#entries.length,
+      start + budget.events,
+      hole ? start + hole.from - from : Infinity,
+    );
     let end = start;
     for (let bytes = 0; end < limit; end++) {
       bytes += this.#entries[end]!.size; // within the retained part
@@ -68,6 +86,46 @@ export class MemoryLog implements Log {
     // the retained part has no hole
     const entries = this.#entries.slice(start, end) as LogEntry[];
     return { offset: from, entries };
+  }
+
+  skip(count: number, reason: GapReason): void {
+    const from = this.next;
+    // In front of all events, it is as if retention had passed these.
+    if (from === this.#first) return void (this.#first += count);
+    this.#skipped += count;
+    const last = this.#holes.at(-1);
+    const continued = last?.to === from - 1 ? this.#holes.pop() : undefined;
+    this.#holes.push({
+      from: continued?.from ?? from,
+      to: from + count - 1,
+      reason,
+      skipped: this.#skipped,
+    });
+  }
+
+  holeAt(offset: number): Hole | undefined {
+    // Most readers are near the end.
+    for (let index = this.#holes.length - 1; index >= 0; index--) {
+      const { from, to, reason } = this.#holes[index]!; // within the array
+      if (to < offset) return undefined;
+      if (from <= offset) return { from: offset, to, reason };
+    }
+    return undefined;
+  }
+
+  /** Returns the hole after an event, and how many offsets are missing before it. */
+  #holesAround(
+    offset: number,
+  ): { readonly missing: number; readonly hole: Hole | undefined } {
+    let hole: Hole | undefined;
+    for (let index = this.#holes.length - 1; index >= 0; index--) {
+      const before = this.#holes[index]!; // within the array
+      if (before.to < offset) {
+        return { missing: before.skipped - this.#passed, hole };
+      }
+      hole = before;
+    }
+    return { missing: 0, hole };
   }
 
   /** The newest event is given up to age alone: it could not reach anybody otherwise. */
@@ -84,6 +142,12 @@ export class MemoryLog implements Log {
       this.#bytes -= entry.size;
       this.#entries[this.#head++] = undefined;
       this.#first++;
+      const hole = this.#holes[0];
+      if (hole?.from !== this.#first) continue;
+      // Nobody reads on from a hole that nothing is left before.
+      this.#first = hole.to + 1;
+      this.#passed = hole.skipped;
+      this.#holes.shift();
     }
     // Cutting off moves what stays: done once per as many as stay, each append pays O(1).
     if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#entries.length) {

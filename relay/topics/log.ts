@@ -91,6 +91,19 @@ export interface Appended {
   readonly bytes: number;
 }
 
+/** The reason why events will not come (PROTOCOL.md, section 2, `gap`). */
+export type GapReason = "evicted" | "epoch" | "slow" | "skipped";
+
+/** Offsets of a log that have no events, and never will. */
+export interface Hole {
+  /** The first of the offsets. */
+  readonly from: number;
+  /** The last of the offsets. */
+  readonly to: number;
+  /** The reason why the events are missing. */
+  readonly reason: GapReason;
+}
+
 /**
  * The events of one topic, in order, each with its offset: 1, 2, 3, ...
  *
@@ -140,4 +153,11 @@ export interface Log extends TopicLog, Disposable {
   append(events: readonly ServerSentEvent[]): Appended | Promise<Appended>;
   /** Gives up what has become too old. */
   trim(): void;
+  /**
+   * Leaves out offsets at the end: their events will not come. A read stops before
+   * a hole. Not there in a log that has no holes, as {@linkcode Log.holeAt}.
+   */
+  skip?(count: number, reason: GapReason): void;
+  /** Returns the hole that an offset is in, from that offset on. */
+  holeAt?(offset: number): Hole | undefined;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
-import type { Appended, Log } from "./log.ts";
+import type { Appended, GapReason, Log } from "./log.ts";
 
 /**
  * The end status of a topic (PROTOCOL.md, section 1). `complete`: the upstream
@@ -21,6 +21,15 @@ export type EndStatus =
   | "truncated"
   | "cancelled"
   | "expired";
+
+/** Every end status. */
+export const END_STATUSES = [
+  "complete",
+  "failed",
+  "truncated",
+  "cancelled",
+  "expired",
+] as const satisfies readonly EndStatus[];
 
 /**
  * The verdict on a stream, and the entry that closes its log.
@@ -135,6 +144,9 @@ export class TopicEndedError extends Error {
     this.end = end;
   }
 }
+
+/** The largest offset to which a hole may lead: clients read 15 digits. */
+const MAX_OFFSET = 10 ** 14;
 
 const LINE_END = /[\r\n]/;
 
@@ -256,6 +268,21 @@ export class Topic {
     return appended instanceof Promise
       ? appended.then((appended) => this.#appended(appended))
       : this.#appended(appended);
+  }
+
+  /**
+   * Leaves out events that the upstream no longer has: whoever reads past them is
+   * told so. Changes nothing if the topic has ended.
+   *
+   * @param count The number of events; at least one.
+   * @param reason The reason why they are missing.
+   */
+  skip(count: number, reason: GapReason): void {
+    if (this.#state.kind === "ended") return;
+    // Whatever an upstream claims: there have to be offsets left for events.
+    const isPossible = count <= MAX_OFFSET - this.log.next;
+    this.log.skip?.(isPossible ? count : 1, reason);
+    this.#notify();
   }
 
   /**

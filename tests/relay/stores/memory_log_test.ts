@@ -134,3 +134,66 @@ Deno.test("MemoryLog agrees with an array that is cut at its start", () => {
     propertyParameters(200),
   );
 });
+
+/** What is done to a log: events are added, or left out. */
+const steps = fc.array(
+  fc.record({
+    does: fc.constantFrom("append", "skip"),
+    count: fc.integer({ min: 1, max: 4 }),
+  }),
+  { maxLength: 30 },
+);
+
+Deno.test("MemoryLog keeps its offsets over holes, and reads none of them (C5)", () => {
+  fc.assert(
+    fc.property(
+      steps,
+      fc.integer({ min: 1, max: 10 }),
+      fc.integer({ min: 1, max: 5 }),
+      (steps, maxEvents, budget) => {
+        using log = new MemoryLog(
+          { ...DEFAULT_RETENTION, maxEvents },
+          new FakeClock(),
+        );
+        // By offset, from 1: the data, or a hole.
+        const model: (string | undefined)[] = [];
+        for (const { does, count } of steps) {
+          const added = Array.from(
+            { length: count },
+            (_, index) => `${model.length + index + 1}`,
+          );
+          if (does === "append") log.append(added.map(message));
+          else log.skip(count, "evicted");
+          model.push(...added.map((it) => does === "append" ? it : undefined));
+          const kept = model.flatMap((data, at) => data ? [at + 1] : [])
+            .slice(-maxEvents);
+          const next = model.length + 1;
+          const first = kept[0] ?? next;
+          assertEquals([log.first, log.next], [first, next]);
+          for (let offset = first; offset < next; offset++) {
+            const rest = model.slice(offset - 1);
+            const hole = log.holeAt(offset);
+            if (rest[0] === undefined) {
+              const length = rest.findIndex((data) => data !== undefined);
+              assertEquals(hole, {
+                from: offset,
+                to: length < 0 ? next - 1 : offset + length - 1,
+                reason: "evicted",
+              });
+              continue;
+            }
+            assertEquals(hole, undefined);
+            const range = log.read(offset, { ...ALL, events: budget });
+            const length = rest.findIndex((data) => data === undefined);
+            const whole = length < 0 ? rest : rest.slice(0, length);
+            assertEquals(
+              [range.offset, range.entries.map(({ event }) => event.data)],
+              [offset, whole.slice(0, budget)],
+            );
+          }
+        }
+      },
+    ),
+    propertyParameters(300),
+  );
+});

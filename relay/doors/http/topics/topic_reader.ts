@@ -34,13 +34,19 @@ const PAGE: ReadBudget = { events: MAX_PAGE, bytes: 1024 * 1024 };
  * @throws {Problem} 410 if events after the position are no longer retained.
  */
 function assertRetained(topic: Topic, after: After): void {
-  const { epoch, first } = topic.log;
+  const { log, name } = topic;
+  const { cursor, recovered, foreign } = findStart(topic, after);
+  const hole = log.holeAt?.(cursor);
   // A log that still has its first event is whole for readers of another log.
-  if (first === 1 || findStart(topic, after).recovered) return;
+  if (!hole && (recovered || foreign && log.first === 1)) return;
+  const { epoch } = log;
+  const first = hole ? hole.to + 1 : log.first;
   throw new Problem(
     STATUS_CODE.Gone,
     "position_not_retained",
-    `Expected a position whose later events are retained: the first retained event of topic '${topic.name}' has offset ${first}. To read from there, ask without a position`,
+    `Expected a position whose later events are retained: the next retained event of topic '${name}' has offset ${first}. To read from there, ask for what comes after ${epoch}:${
+      first - 1
+    }`,
     { epoch, first },
   );
 }
@@ -141,7 +147,8 @@ export class TopicReader {
     );
     const { epoch, first, next } = log;
     const { cursor, recovered } = findStart(topic, after);
-    const from = Math.max(cursor, first);
+    const hole = log.holeAt?.(cursor);
+    const from = hole ? hole.to + 1 : Math.max(cursor, first);
     const entries = from < next
       ? (await log.read(from, { ...PAGE, events: limit })).entries
       : [];
@@ -153,7 +160,7 @@ export class TopicReader {
       epoch,
       offset: from,
       next: to,
-      recovered,
+      recovered: recovered && !hole,
       state: state.kind,
       end,
     });

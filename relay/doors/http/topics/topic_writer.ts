@@ -8,6 +8,7 @@ import type { Publisher, PublishType } from "../../../sources/publish.ts";
 import type { Sources } from "../../../sources/sources.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
 import {
+  END_STATUSES,
   type EndStatus,
   type Topic,
   TopicEndedError,
@@ -38,8 +39,7 @@ const PUBLISH_TYPES: ReadonlySet<string> = new Set<PublishType>([
 ]);
 
 const endBody = z.strictObject({
-  status: z.enum(["complete", "failed", "truncated", "cancelled", "expired"])
-    .default("complete"),
+  status: z.enum(END_STATUSES).default("complete"),
   reason: endReason.optional(),
 });
 
