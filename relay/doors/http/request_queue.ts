@@ -65,6 +65,17 @@ export class RequestQueue {
     return true;
   }
 
+  /**
+   * Drops the requests that wait, as their connection is about to be destroyed.
+   *
+   * Otherwise the runtime makes an error with a stack trace for each, which takes
+   * 0.3 ms: pipelined requests kept everybody else waiting for half a second.
+   */
+  drop(): void {
+    for (const [incoming] of this.#waiting ?? []) incoming.destroy();
+    this.#waiting = undefined;
+  }
+
   #begin(incoming: IncomingMessage, outgoing: ServerResponse): void {
     this.#current = outgoing;
     outgoing.on("close", () => {

@@ -10,7 +10,9 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
+import { ReadPacer } from "./read_pacer.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
+import { joinSmallChunks } from "./body_chunks.ts";
 import {
   type HeadLimits,
   invalidRequest,
@@ -79,6 +81,7 @@ export class HttpServer {
   readonly #handlers: HttpServerHandlers;
   readonly #connections: TcpConnections;
   readonly #refused: RefusedSockets;
+  readonly #pacer = new ReadPacer();
 
   /** Makes a server that does not listen yet. */
   constructor(handlers: HttpServerHandlers, options: HttpServerOptions) {
@@ -115,6 +118,7 @@ export class HttpServer {
       this.#onRequest(incoming, outgoing);
     });
     this.#server.on("connection", (socket: Socket) => {
+      this.#pacer.pace(socket);
       const problem = this.#connections.add(socket);
       if (problem) this.#refuse(socket, problem);
     });
@@ -169,8 +173,11 @@ export class HttpServer {
     const { socket } = incoming;
     const connection = this.#connections.get(socket);
     // It was refused, and is asked for nothing any more.
-    if (!connection || this.#refused.has(socket)) return;
+    if (!connection || socket.destroyed || this.#refused.has(socket)) {
+      return void incoming.destroy();
+    }
     connection.isUsed = true;
+    joinSmallChunks(incoming, () => {});
     const { requests } = connection;
     const ambiguous = refuseAmbiguous(incoming);
     if (ambiguous && !requests.isBusy) return this.#refuse(socket, ambiguous);
@@ -182,6 +189,8 @@ export class HttpServer {
     );
     // There are answers to come before this one: it cannot be given.
     this.#tell(problem, this.#connections.addressOf(incoming));
+    requests.drop();
+    incoming.destroy();
     socket.destroy();
   }
 
