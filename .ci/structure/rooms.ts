@@ -20,6 +20,7 @@ const TESTING = "src/testing/";
 const VERSION = "src/version.ts";
 const PROBLEM = "relay/problem.ts";
 const CUT_ANSWER = "relay/cut_answer.ts";
+const FORWARDING = "relay/forwarding.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
 const DELIVERY = "relay/delivery/";
@@ -40,7 +41,7 @@ const COMMANDS = "relay/commands/";
 const CORE = [FETCH, SSE];
 
 /** The rooms that any code may import if a client's requests reach it. */
-const COMMON = [RIGHTS, LIMITS, PROBLEM, CUT_ANSWER];
+const COMMON = [RIGHTS, LIMITS, PROBLEM, CUT_ANSWER, FORWARDING];
 
 /**
  * The rooms of the package, from the lowest up. A module belongs to the room with
@@ -78,6 +79,11 @@ export const ROOMS: readonly Room[] = [
   {
     path: CUT_ANSWER,
     why: "cuts off an answer that is not whole, as HTTP does",
+    may: [],
+  },
+  {
+    path: FORWARDING,
+    why: "says what callers may ask sources and providers for",
     may: [],
   },
   {
@@ -122,7 +128,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: SOURCES,
     why: "fills topics from outside",
-    may: [TOPICS, LIMITS, METRICS, TRACES, ...CORE],
+    may: [TOPICS, LIMITS, FORWARDING, METRICS, TRACES, ...CORE],
   },
   {
     path: GATEWAY,

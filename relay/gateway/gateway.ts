@@ -1,9 +1,11 @@
 import { Buffer } from "node:buffer";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { STATUS_CODE } from "@std/http/status";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
-import { draining } from "../problem.ts";
+import { draining, Problem } from "../problem.ts";
 import { assertMay } from "../rights/access.ts";
+import { isMisleadingPath } from "../forwarding.ts";
 import { type BodyLimits, boundedBody } from "../limits/bounded_body.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
@@ -157,6 +159,13 @@ export class Gateway implements AsyncDisposable {
 
   #target({ url: { pathname, search } }: GatewayCall): Target {
     const { provider, path } = this.#match(pathname)!; // asked with `handles`
+    if (isMisleadingPath(pathname)) {
+      throw new Problem(
+        STATUS_CODE.BadRequest,
+        "invalid_path",
+        "Expected a path that is the same for every server: without '..', backslashes and control characters, encoded ones too",
+      );
+    }
     const query = requestQuery(search, provider);
     return { provider, path, url: new URL(`${provider.url}/${path}${query}`) };
   }

@@ -1,20 +1,14 @@
 import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
+import { isConnectionHeader, isMisleadingHeader } from "../forwarding.ts";
 import type { GatewayProvider } from "./provider.ts";
-
-/**
- * Headers that hold for one connection only (RFC 9110, section 7.6.1), and headers
- * that `fetch` and the server set themselves.
- */
-const HOP_BY_HOP =
-  /^(connection|content-length|expect|host|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/;
 
 /**
  * Request headers that are for the relay alone. Cookies belong to the relay's own
  * host. The relay asks for no compression, since it reads what it passes on.
  */
 const NOT_FORWARDED =
-  /^(accept-encoding|access-control-.*|cookie|forwarded|origin|referer|rivulet-.*|sec-.*|x-forwarded-.*|x-real-ip)$/;
+  /^(accept-encoding|access-control-.*|cookie|origin|referer|rivulet-.*|sec-.*)$/;
 
 /** Response headers about a provider's own host, and about another relay's topics. */
 const NOT_RETURNED =
@@ -29,7 +23,7 @@ function named(header: string | null): ReadonlySet<string> {
 function* passed(headers: Headers, kept: RegExp): Generator<[string, string]> {
   const connection = named(headers.get("connection"));
   for (const [name, value] of headers) {
-    if (HOP_BY_HOP.test(name) || kept.test(name)) continue;
+    if (isConnectionHeader(name) || kept.test(name)) continue;
     if (!connection.has(name)) yield [name, value];
   }
 }
@@ -42,7 +36,10 @@ export function requestHeaders(
   headers: Headers,
   { key, keyHeader }: GatewayProvider,
 ): Headers {
-  const forwarded = new Headers([...passed(headers, NOT_FORWARDED)]);
+  const forwarded = new Headers(
+    [...passed(headers, NOT_FORWARDED)]
+      .filter(([name]) => !isMisleadingHeader(name)),
+  );
   forwarded.set("accept-encoding", "identity");
   if (key !== undefined) {
     for (const name of [...forwarded.keys()]) {

@@ -1,4 +1,5 @@
 import { type Access, assertMay, forbidden } from "../rights/access.ts";
+import { readingsOf } from "../forwarding.ts";
 import { Pattern } from "../rights/tokens/pattern.ts";
 import type { Asked, Target } from "./request.ts";
 
@@ -22,18 +23,13 @@ const DEFAULT = [
 const OWN_RESPONSE =
   /^(?:GET responses\/[^/]+(?:\/input_items)?|DELETE responses\/[^/]+|POST responses\/[^/]+\/cancel)$/;
 
-/** A response's id in a path, in every spelling that a provider may read as it. */
-const RESPONSE_PATH = /^\/*responses\/+([^/;]+)/i;
+/** A response's id in a decoded path, in every spelling that a provider may read as it. */
+const RESPONSE_PATH = /^(?:\.?\/)*responses(?:;[^/]*)?\/(?:\.?\/)*([^/;?#]+)/i;
 
 /** Returns the id of the response that a path names, if it names one. */
 export function responseIdIn(path: string): string | undefined {
-  const [, id] = RESPONSE_PATH.exec(path) ?? [];
-  if (id === undefined) return undefined;
-  try {
-    return decodeURIComponent(id).trim();
-  } catch {
-    return id; // no provider can read it either
-  }
+  const [, id] = RESPONSE_PATH.exec(readingsOf(path).at(-1) ?? "") ?? [];
+  return id?.trim();
 }
 
 /** Decides which requests callers may make to providers with the relay's keys. */

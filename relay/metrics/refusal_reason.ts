@@ -21,6 +21,7 @@ export const REFUSAL_REASONS = [
   "invalid_header",
   "invalid_message",
   "invalid_mode",
+  "invalid_path",
   "invalid_position",
   "invalid_query",
   "invalid_request",

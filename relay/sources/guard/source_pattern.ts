@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { messageOf } from "../../../src/fetch/message_of.ts";
+import { isMisleadingPath } from "../../forwarding.ts";
 
 /** A text is no pattern that says safely where sources may be. */
 export class SourcePatternError extends RangeError {
@@ -26,13 +27,6 @@ const PORT = /^(?:\*|[0-9]*)$/;
 
 /** Colons begin the name of a group in a pattern, and IPv6 addresses have them. */
 const IPV6_HOST = /(?<=^[^/]*:\/\/)\[[0-9a-f:.]*\]/i;
-
-/**
- * Many servers decode a path before they resolve it, and some cut off what
- * follows a semicolon: `/events/..%2fadmin` and `/events/..;/admin` are
- * `/admin` to them, and within `/events/*` to a pattern.
- */
-const HIDDEN_STEP = /(?:\/|%2f|%5c)(?:\.|%2e){2}(?:;|%3b|\/|\\|%2f|%5c|$)/i;
 
 /**
  * A pattern of the URLs that sources may have, as `URLPattern` has them, and
@@ -85,7 +79,7 @@ export class SourcePattern {
   /** Whether it matches a URL. */
   matches({ href, protocol, username, password, pathname }: URL): boolean {
     return (protocol === "https:" || protocol === "http:") &&
-      username === "" && password === "" && !HIDDEN_STEP.test(pathname) &&
+      username === "" && password === "" && !isMisleadingPath(pathname) &&
       (this.#pattern?.test(href) ?? true);
   }
 }

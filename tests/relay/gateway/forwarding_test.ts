@@ -56,7 +56,8 @@ const TARGETS = [
     "/base/v1/a%20b/%C3%A4?x=%C3%A4+y&z=%2B",
   ],
   ["/v1/a;b=c,d@e:f!$&()*~", "/base/v1/a;b=c,d@e:f!$&()*~"],
-  ["/v1/..%2f..%2fetc", "/base/v1/..%2f..%2fetc"],
+  ["/v1/a..b/...%2F..c", "/base/v1/a..b/...%2F..c"],
+  ["/v1/100%25/%E2%82%AC%zz", "/base/v1/100%25/%E2%82%AC%zz"],
   ["/v1//evil.example/x", "/base/v1//evil.example/x"],
   ["/v1/x?url=http://a/b?c=d", "/base/v1/x?url=http://a/b?c=d"],
 ] as const;
@@ -71,6 +72,54 @@ Deno.test("A path and a query are kept as they are", async () => {
     await exchange.answer(200, {}, "yes");
     await caller.see("\r\n\r\nyes");
   }
+});
+
+/** Paths that a provider may read as others. */
+const MISLEADING = [
+  "/v1/..%2fadmin",
+  "/v1/..%2F..%2Fetc",
+  "/v1/..%5cadmin",
+  "/v1/a%5C..%5Cadmin",
+  "/v1/a%5cb",
+  "/v1/..;/admin",
+  "/v1/..;a=b/admin",
+  "/v1/models/..;",
+  "/v1/..%3badmin",
+  "/v1/models/a%2f..%2f..%2ffiles",
+  "/v1/models/a%2f..",
+  "/v1/%2e%2e%2fadmin",
+  "/v1/.%2e%2fadmin",
+  "/v1/%252e%252e%252fadmin",
+  "/v1/%252e%252e/admin",
+  "/v1/..%252fadmin",
+  "/v1/..%25252fadmin",
+  "/v1/%2525252525252525252525252e",
+  "/v1/..%20/admin",
+  "/v1/..%3fadmin",
+  "/v1/..%23/admin",
+  "/v1/..%00/admin",
+  "/v1/models%00",
+  "/v1/models%0d%0aX:1",
+  "/v1/models%2500",
+  "/v1/%c0%ae%c0%ae/admin",
+  "/v1/..%c0%afadmin",
+  "/v1/..%u002fadmin",
+  "/raw/v1/..%2fadmin",
+  "/raw/v1/%ff/..%2fadmin",
+];
+
+Deno.test("A path that a provider may read as another is refused, and not forwarded (B4)", async () => {
+  await using world = await startGateway();
+  for (const target of MISLEADING) {
+    for (const method of ["GET", "POST"]) {
+      using caller = await RawCaller.open(world.port);
+      caller.head(method, target, { "content-length": "0" });
+      const answer = await caller.see("}");
+      assert(answer.startsWith("HTTP/1.1 400 "), `${target}: ${answer}`);
+      assert(answer.includes('"code":"invalid_path"'), `${target}: ${answer}`);
+    }
+  }
+  assertEquals(world.provider.count, 0);
 });
 
 Deno.test("What is under no provider's path is not forwarded", async () => {
@@ -201,6 +250,33 @@ const REQUEST_HEADERS: Readonly<Record<string, string | undefined>> = {
   "x-forwarded-for": undefined,
   "x-forwarded-proto": undefined,
   "x-real-ip": undefined,
+  // Neither is what only a proxy may say, or what makes it another request (B4).
+  ...Object.fromEntries(
+    [
+      "cf-connecting-ip",
+      "client-ip",
+      "fastly-client-ip",
+      "max-forwards",
+      "true-client-ip",
+      "via",
+      "x-client-ip",
+      "x-cluster-client-ip",
+      "x-forwarded",
+      "x-forwarded-host",
+      "x-forwarded-prefix",
+      "x-http-method",
+      "x-http-method-override",
+      "x-method-override",
+      "x-original-host",
+      "x-original-method",
+      "x-original-url",
+      "x-remote-user",
+      "x-rewrite-url",
+      "x_forwarded_for",
+      "x_http_method_override",
+      "x_original_url",
+    ].map((name) => [name, undefined]),
+  ),
 };
 
 const REQUEST_VALUES: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { Problem } from "../../../problem.ts";
+import { isConnectionHeader, isMisleadingHeader } from "../../../forwarding.ts";
 import type { SourcePolicy } from "../../../sources/guard/source_policy.ts";
 import { SourceRefusedError } from "../../../sources/guard/source_refused_error.ts";
 import {
@@ -26,25 +27,8 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110, section 5.5. */
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/**
- * Headers that belong to the connection or to the relay, change where a request
- * goes or what it does, pretend that somebody else has sent it, or are what
- * makes a cloud tell its secrets.
- */
-const FORBIDDEN_HEADER = new RegExp(
-  `^(?:${
-    [
-      "accept-encoding|connection|content-length|expect|host|http2-settings",
-      "keep-alive|last-event-id|proxy-.*|sec-.*|te|trailer|transfer-encoding",
-      "upgrade|via",
-      "x-http-method|x-http-method-override|x-method-override",
-      "x-original-url|x-rewrite-url",
-      "forwarded|x-forwarded(?:-.*)?|x-real-ip|(?:.*-)?client-ip|.*-connecting-ip",
-      "metadata|metadata-flavor|x-aws-ec2-metadata-.*|x-google-metadata-.*",
-    ].join("|")
-  })$`,
-  "i",
-);
+/** Headers that the relay sets itself, or that only browsers set. */
+const OF_RELAY = /^(?:accept-encoding|last-event-id|sec-.*)$/i;
 
 function isSlowEnough(reconnect: boolean | SourceReconnect): boolean {
   return typeof reconnect === "boolean" ||
@@ -66,7 +50,10 @@ const sourceHeaders = z.record(
     });
   }
   for (const [name] of entries) {
-    if (!FORBIDDEN_HEADER.test(name)) continue;
+    if (
+      !OF_RELAY.test(name) && !isConnectionHeader(name) &&
+      !isMisleadingHeader(name)
+    ) continue;
     context.addIssue({
       code: "custom",
       path: [name],

@@ -26,6 +26,7 @@ const TABLE: [string, readonly string[], readonly string[]][] = [
     "https://example.com/events/a%5c..%5Cadmin", "https://example.com/events/..;/admin",
     "https://example.com/events/..;a=b/admin", "https://example.com/events/..%3badmin",
     "https://example.com/events/a%2f..", "ws://example.com/events/a",
+    "https://example.com/events/%252e%252e%252fadmin", "https://example.com/events/..%00/admin", "https://example.com/events/..%c0%afadmin",
   ]],
   ["https://example.com", [
     "https://example.com/", "https://example.com/a/b?c", "https://example.com:443/",

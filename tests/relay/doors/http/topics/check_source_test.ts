@@ -78,7 +78,7 @@ Deno.test("A source may not be sent headers that are not the caller's to set", (
     "Connection", "Content-Length", "Expect", "Host", "HTTP2-Settings", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding",
     "Upgrade", "Via", "Proxy-Authorization", "Proxy-Connection", "Proxy-", "Sec-Fetch-Site", "Sec-WebSocket-Key",
     "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP",
-    "Client-IP", "X-Cluster-Client-IP", "CF-Connecting-IP",
+    "Client-IP", "X-Cluster-Client-IP", "CF-Connecting-IP", "X_Forwarded_For", "X_Original_URL", "Max-Forwards", "X-Remote-User",
     "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
     "Accept-Encoding", "Last-Event-ID",
     "Metadata", "Metadata-Flavor", "X-AWS-EC2-Metadata-Token", "X-AWS-EC2-Metadata-Token-TTL-Seconds", "X-Google-Metadata-Request",
