@@ -13,7 +13,8 @@
  * relay. Each option is a flag, an environment variable (`RIVULET_MAX_TOPICS`) and
  * a key of a JSON file (`--config`). The relay listens on 127.0.0.1:8787 until it
  * gets SIGINT or SIGTERM; then it sends its subscribers away and exits with 0. It
- * exits with 2 if it cannot start, and says why.
+ * exits with 2 if it cannot start with these options, with 3 if a source is away
+ * that it was told to need (`--fail-fast`), and says why.
  *
  * @example Follow a stream that the relay reads
  * ```sh

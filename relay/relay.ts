@@ -3,13 +3,16 @@ import { VERSION } from "../src/version.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
 import { Doors } from "./doors/doors.ts";
 import { Draining } from "./doors/guests.ts";
+import { sourcesAway } from "./doors/readiness.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recording/recorder.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import type { RelayOptions } from "./options/relay_options.ts";
 import { type CompleteRelayOptions, relayOptions } from "./options/schema.ts";
+import type { Authority } from "./rights/access.ts";
 import { createAuthority } from "./rights/create_authority.ts";
+import { failureOf } from "./sources/failure.ts";
 import { AddressPolicy } from "./sources/guard/address_policy.ts";
 import { createGuardedFetch } from "./sources/guard/guarded_fetch.ts";
 import { SourcePolicy } from "./sources/guard/source_policy.ts";
@@ -63,8 +66,9 @@ export interface Relay extends AsyncDisposable {
    * Opens the sources, and then the doors.
    *
    * @returns Where the relay can be reached. Rejects with a
-   * {@linkcode RelayStartError} where a source or the address cannot be had;
-   * the relay is closed then.
+   * {@linkcode RelayStartError} if a fixture or the address cannot be had, or, with
+   * `failFast`, a source; the relay is closed then. Otherwise a source that is away
+   * is retried.
    */
   listen(): Promise<RelayAddress>;
   /**
@@ -107,12 +111,12 @@ export interface Relay extends AsyncDisposable {
  *   fixtures: [{ name: "t", path: "nowhere.sse" }],
  * });
  * const error = await assertRejects(() => relay.listen(), RelayStartError);
- * assertEquals(error.code, "source_failed");
+ * assertEquals(error.code, "fixture_failed");
  * ```
  */
 export class RelayStartError extends Error {
   /** The code of the error, for programs. */
-  readonly code: "source_failed" | "listen_failed";
+  readonly code: "source_failed" | "fixture_failed" | "listen_failed";
 
   /** Says what cannot be had, and why. */
   constructor(
@@ -197,7 +201,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
 
 /** The sources of a relay, and what decides which ones requests may make. */
 function createSources(
-  { rights, limits, clock }: CompleteRelayOptions,
+  { rights, limits, sourceTimeout, clock }: CompleteRelayOptions,
   slots: UpstreamSlots,
   metrics: Metrics,
 ): { sources: Sources; sourcePolicy: SourcePolicy } {
@@ -205,6 +209,7 @@ function createSources(
   const sources = new Sources({
     clock,
     maxEvent: limits.maxEvent,
+    idleTimeout: sourceTimeout,
     guardedFetch: createGuardedFetch({
       sources: sourcePolicy,
       addresses: new AddressPolicy(rights.allowAddresses),
@@ -226,6 +231,7 @@ class RelayServer implements Relay {
   readonly #gateway: Gateway;
   readonly #doors: Doors;
   readonly #metrics: Metrics;
+  readonly #authority: Authority;
   readonly #closing = new AbortController();
   #drained: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -264,6 +270,11 @@ class RelayServer implements Relay {
       clock,
     };
     const draining = new Draining(clock);
+    const authority = this.#authority = createAuthority({
+      ...rights,
+      clock,
+      signal,
+    });
     this.#gateway = new Gateway({
       ...gateway,
       allowedPaths: rights.allowProviderPaths,
@@ -296,36 +307,26 @@ class RelayServer implements Relay {
         },
       }),
       bodyLimits,
-      authority: createAuthority({ ...rights, clock, signal }),
+      authority,
       gateway: this.#gateway,
       draining,
-      readiness: [() => draining.refusal()],
+      readiness: [
+        () => draining.refusal(),
+        () => authority.unready?.(),
+        (query) =>
+          options.failFast || query.has("sources")
+            ? sourcesAway(sources)
+            : undefined,
+      ],
       metrics,
     }, options);
   }
 
   async listen(): Promise<RelayAddress> {
-    const { host, port, sources, fixtures } = this.#options;
+    const { host, port } = this.#options;
+    this.#authority.prepare?.();
     try {
-      const opened = [
-        ...sources.map(({ name, from, ...source }) => {
-          const topic = this.topics.create(name);
-          topic.from = from;
-          return this.#sources.start(topic, { kind: "sse", ...source }).opened;
-        }),
-        ...fixtures.map(({ name, path, loop }) =>
-          this.#sources.start(this.topics.create(name), {
-            kind: "fixture",
-            path,
-            loop,
-          }).opened
-        ),
-      ];
-      try {
-        await Promise.all(opened);
-      } catch (cause) {
-        throw new RelayStartError("source_failed", messageOf(cause), { cause });
-      }
+      await Promise.all([...this.#startSources(), ...this.#startFixtures()]);
       try {
         const address = await this.#doors.listen(host, port);
         const { hostname } = address;
@@ -342,6 +343,40 @@ class RelayServer implements Relay {
       await this.close();
       throw error;
     }
+  }
+
+  /** Starts the sources; rejects only for those that the relay cannot be without. */
+  #startSources(): Promise<void>[] {
+    const { sources, failFast } = this.#options;
+    return sources.map(async ({ name, from, ...source }) => {
+      const topic = this.topics.create(name);
+      topic.from = from;
+      const { opened } = this.#sources.start(topic, {
+        kind: "sse",
+        required: failFast,
+        ...source,
+      });
+      if (!failFast) return;
+      await opened.catch((cause) => {
+        throw new RelayStartError(
+          "source_failed",
+          `The source of topic '${name}' cannot be read: ${failureOf(cause)}`,
+          { cause },
+        );
+      });
+    });
+  }
+
+  #startFixtures(): Promise<void>[] {
+    return this.#options.fixtures.map(async ({ name, path, loop }) => {
+      const topic = this.topics.create(name);
+      const spec = { kind: "fixture", path, loop } as const;
+      await this.#sources.start(topic, spec).opened.catch((cause) => {
+        throw new RelayStartError("fixture_failed", messageOf(cause), {
+          cause,
+        });
+      });
+    });
   }
 
   drain(duration: number): Promise<void> {

@@ -26,6 +26,18 @@ export class FlagError extends Error {
   }
 }
 
+/** A source that the relay cannot be without is away: it may be there later. */
+export class SourceFailedError extends Error {
+  /** The code for programs. */
+  readonly code = "source_failed";
+
+  /** Names the source, and what it has answered. */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "SourceFailedError";
+  }
+}
+
 /**
  * Parses the arguments of a command.
  *

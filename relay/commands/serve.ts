@@ -10,7 +10,7 @@ import type { CommandOptions } from "../options/schema.ts";
 import type { Relay, RelayAddress } from "../relay.ts";
 import type { Topic } from "../topics/surface.ts";
 import { banner } from "./banner.ts";
-import type { Command } from "./command.ts";
+import { type Command, SourceFailedError } from "./command.ts";
 import type { System } from "./system.ts";
 
 /** A topic that a command fills by itself. */
@@ -72,10 +72,19 @@ async function listen(relay: Relay): Promise<RelayAddress> {
   try {
     return await relay.listen();
   } catch (cause) {
-    throw new ConfigurationError([
-      messageOf(cause).replaceAll(/\s*\n\s*/g, " "),
-    ], { cause });
+    const message = messageOf(cause).replaceAll(/\s*\n\s*/g, " ");
+    if (hasCode(cause, "source_failed")) {
+      throw new SourceFailedError(
+        `--fail-fast: ${message}. Without --fail-fast, it is retried`,
+        { cause },
+      );
+    }
+    throw new ConfigurationError([message], { cause });
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
 
 function formatOf(

@@ -44,6 +44,7 @@ export const REFUSAL_REASONS = [
   "publish_rate",
   "run_not_retained",
   "source_not_allowed",
+  "source_unavailable",
   "token_expired",
   "token_required",
   "too_many_connections",

@@ -41,8 +41,9 @@ export interface RelayOptions {
    * no position begins at the first event that is kept, or with new events if
    * `from` is `"now"`.
    *
-   * A source that was connected once is connected again (`reconnect`), after the
-   * id of its last event, and its topic stays open meanwhile; `false` ends the
+   * A source that cannot be reached is retried, also when the relay starts
+   * (`failFast`). One that was connected is connected again (`reconnect`), after
+   * the id of its last event, and its topic stays open meanwhile; `false` ends the
    * topic with the first connection. Events that a server repeats when it
    * resumes are dropped. A server that starts over sends other events under ids
    * that were there before: they are kept unless `repeats` is `"drop"`, which
@@ -60,6 +61,21 @@ export interface RelayOptions {
       readonly repeats?: "keep" | "drop";
     }[]
     | undefined;
+  /**
+   * Whether the relay refuses to start if a source cannot be reached, and
+   * `GET /readyz` answers 503 while one is away. Otherwise sources are retried, and
+   * `GET /readyz?sources` tells.
+   *
+   * @default {false}
+   */
+  failFast?: boolean | undefined;
+  /**
+   * The longest silence of a source, in milliseconds: without an event and without
+   * a comment. The relay then connects again.
+   *
+   * @default {600_000}
+   */
+  sourceTimeout?: number | undefined;
   /**
    * Recorded streams: each fills the topic of its name, at the pace of its
    * comments. `loop` starts over at the end.

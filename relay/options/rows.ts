@@ -56,6 +56,22 @@ export const relayRows = {
       "drop-repeats: drops events whose ids were there before, as a server sends them that starts over",
     ],
   }),
+  failFast: option(toggle, {
+    default: false,
+    flag: "fail-fast",
+    topic: "topics",
+    help: [
+      "exits with status 3 if a source cannot be reached at the start, and has GET /readyz answer 503 while one is away; otherwise sources are retried",
+    ],
+  }),
+  sourceTimeout: option(duration({ never: true }), {
+    default: 600_000,
+    flag: "source-timeout",
+    topic: "topics",
+    help: [
+      "connects again to a source that sends nothing for this long, not even a comment",
+    ],
+  }),
   fixtures: option(list(fixture), {
     default: [],
     flag: "fixture",

@@ -42,6 +42,10 @@ export interface Authority {
    * @throws {Problem} 401 `token_required` or `invalid_token`, or rejects with it.
    */
   authorize(token: string | undefined): Access | Promise<Access>;
+  /** Begins to get what tokens are verified with, and goes on until it is there. */
+  prepare?(): void;
+  /** Returns why no token can be verified yet: 503 `keys_unavailable`. */
+  unready?(): Problem | undefined;
 }
 
 /**

@@ -1,7 +1,11 @@
+import { getLogger } from "@logtape/logtape";
+import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../src/fetch/clock.ts";
+import { UnexpectedResponseError } from "../../src/fetch/errors.ts";
 import { redactUrl } from "../../src/fetch/secrets/urls.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { Topic } from "../topics/topic.ts";
+import { failureOf } from "./failure.ts";
 import { FixtureSource } from "./fixture.ts";
 import type { GuardedFetch } from "./guard/guarded_fetch.ts";
 import type { RepeatsPolicy } from "./repeats.ts";
@@ -24,7 +28,11 @@ interface SseSpec {
  * named and that is reached by a {@linkcode GuardedFetch} only, or a file.
  */
 export type SourceSpec =
-  | SseSpec & { readonly kind: "sse" }
+  | SseSpec & {
+    readonly kind: "sse";
+    /** Whether the first connection has to come about, or is retried like every other. */
+    readonly required: boolean;
+  }
   | SseSpec & {
     readonly kind: "guarded";
     /** Sent with the request. */
@@ -44,6 +52,8 @@ export interface SourcesOptions {
   readonly clock: Clock;
   /** The largest event of an SSE upstream, in UTF-16 code units. */
   readonly maxEvent: number;
+  /** How long an SSE upstream may be silent, in milliseconds: without a comment, too. */
+  readonly idleTimeout: number;
   /** Reaches the upstreams that requests have named. */
   readonly guardedFetch: GuardedFetch;
   /** Each of these upstreams takes one, from its start to its end. */
@@ -52,17 +62,15 @@ export interface SourcesOptions {
   readonly counts?: SourceCounts | undefined;
 }
 
-/**
- * How long an upstream may be silent that a request has named, in milliseconds: it
- * is connected to again then, as it may be long gone without having said so.
- */
-const GUARDED_IDLE_TIMEOUT = 600_000;
+const logger = getLogger(["rivulet", "relay", "source"]);
 
 /** The sources that run, and what fills which topic. */
 export class Sources implements AsyncDisposable {
   readonly #running = new Set<Source>();
   /** Known for as long as the topic is, longer than the source runs. */
   readonly #specs = new WeakMap<Topic, SourceSpec>();
+  /** The topics that the operator's SSE upstreams fill, or have filled. */
+  readonly #operated = new Set<Topic>();
   readonly #options: SourcesOptions;
 
   /** Makes a set without sources. */
@@ -79,6 +87,16 @@ export class Sources implements AsyncDisposable {
   isUpstream(topic: Topic): boolean {
     const kind = this.get(topic)?.kind;
     return kind === "sse" || kind === "guarded";
+  }
+
+  /** The number of the operator's SSE upstreams. */
+  get operated(): number {
+    return this.#operated.size;
+  }
+
+  /** The number of those that are not connected, or were lost. */
+  get away(): number {
+    return [...this.#operated].filter(isAway).length;
   }
 
   /** Returns what fills a topic, or has filled it, if anything does. */
@@ -110,6 +128,10 @@ export class Sources implements AsyncDisposable {
       this.#running.delete(source);
       held.dispose();
     });
+    if (spec.kind === "sse") {
+      this.#operated.add(topic);
+      void tellLoss(topic, source, spec.required);
+    }
     // Who has to know of a failure awaits `opened`; all others read the topic's end.
     source.opened.catch(() => {});
     return source;
@@ -123,19 +145,20 @@ export class Sources implements AsyncDisposable {
   }
 
   #make(topic: Topic, spec: SourceSpec): Source {
-    const { clock, maxEvent: maxEventSize, guardedFetch, counts } =
+    const { clock, maxEvent: maxEventSize, idleTimeout, guardedFetch, counts } =
       this.#options;
     switch (spec.kind) {
       case "sse": {
-        const { url, reconnect, repeats } = spec;
-        const options = {
+        const { url, reconnect, repeats, required } = spec;
+        return new SseSource(topic, url, {
           maxEventSize,
           reconnect,
+          firstConnection: required ? "once" : "retried",
           repeats,
+          idleTimeout,
           counts,
           clock,
-        };
-        return new SseSource(topic, url, options);
+        });
       }
       case "guarded": {
         const { url, headers, reconnect, repeats } = spec;
@@ -144,7 +167,7 @@ export class Sources implements AsyncDisposable {
           maxEventSize,
           reconnect,
           repeats,
-          idleTimeout: GUARDED_IDLE_TIMEOUT,
+          idleTimeout,
           fetch: guardedFetch,
           counts,
           clock,
@@ -156,4 +179,56 @@ export class Sources implements AsyncDisposable {
       }
     }
   }
+}
+
+function isAway({ state, upstream }: Topic): boolean {
+  switch (state.kind) {
+    case "pending":
+      return true;
+    case "open":
+      return upstream !== undefined && upstream.state !== "open";
+    case "ended":
+      return state.end.status === "failed" || state.end.status === "truncated";
+  }
+}
+
+/** Tells the operator of a source that is not asked for again. */
+async function tellLoss(
+  topic: Topic,
+  source: Source,
+  isRequired: boolean,
+): Promise<void> {
+  let failure: unknown;
+  try {
+    await source.opened;
+  } catch (error) {
+    if (isRequired) return; // the relay does not start, and says why
+    failure = error;
+  }
+  await source.finished;
+  // An upstream that has said how it ended was not lost.
+  const isLost = failure !== undefined || topic.upstream?.state === "lost";
+  if (!isLost || topic.state.kind !== "ended" || !isAway(topic)) return;
+  const { status, reason } = topic.state.end;
+  logger.error(
+    "The source of {name} is not asked for again, and its topic has ended: {status}: {reason}. {remedy}",
+    {
+      name: topic.name,
+      status,
+      reason: failure === undefined ? reason : failureOf(failure),
+      remedy: remedyOf(
+        failure instanceof UnexpectedResponseError
+          ? failure.status
+          : topic.upstream?.status,
+      ),
+    },
+  );
+}
+
+function remedyOf(status: number | undefined): string {
+  const isDenied = status === STATUS_CODE.Unauthorized ||
+    status === STATUS_CODE.Forbidden;
+  return isDenied
+    ? "Check the credentials in its URL, and restart the relay"
+    : "Check its URL, and restart the relay";
 }

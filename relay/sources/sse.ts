@@ -22,6 +22,7 @@ import type { EndStatus, Topic, TopicEnd } from "../topics/topic.ts";
 import type { GuardedFetch } from "./guard/guarded_fetch.ts";
 import { SourceRefusedError } from "./guard/source_refused_error.ts";
 import { type ConnectionEnd, UpstreamTrace } from "../traces/upstream_trace.ts";
+import { failureOf, publicFailureOf } from "./failure.ts";
 import { Parent, retainedPosition } from "./parent.ts";
 import { Repeats, type RepeatsPolicy } from "./repeats.ts";
 import type { Source, SourceCounts } from "./source.ts";
@@ -39,6 +40,11 @@ export interface SseSourceOptions {
   readonly fetch?: GuardedFetch;
   /** When to connect again, once it has been connected. Default: `true`, by the default policy. */
   readonly reconnect?: boolean | SourceReconnect;
+  /**
+   * Whether the first connection is asked for once, or again like every other.
+   * Default: `"once"`.
+   */
+  readonly firstConnection?: "once" | "retried";
   /** What becomes of events whose id was there before. Default: `"keep"`. */
   readonly repeats?: RepeatsPolicy;
   /** Counts the attempts to connect. Default: nobody does. */
@@ -88,7 +94,7 @@ function verdictOn(error: unknown): EndStatus {
 /**
  * Fills a topic from an SSE upstream, over as many connections as it takes.
  *
- * The first connection has to come about: one that cannot be had at all is told
+ * Unless the first connection is retried, one that cannot be had at all is told
  * at once, by `opened` and the topic's end. From then on the topic stays open
  * while the upstream is connected to again, and its followers are told how that
  * goes. The topic ends when the policy gives up, or the server says 204. Without
@@ -112,6 +118,7 @@ export class SseSource implements Source {
   #wasCut = false;
   readonly #trace: UpstreamTrace;
   readonly #reconnects: boolean;
+  readonly #retriesFirst: boolean;
   readonly #counts: SourceCounts | undefined;
   #wasOpen = false;
   #isRefused = false;
@@ -132,6 +139,7 @@ export class SseSource implements Source {
     url: string | URL,
     {
       reconnect = true,
+      firstConnection = "once",
       repeats = "keep",
       fetch: ask = fetch,
       counts,
@@ -146,11 +154,12 @@ export class SseSource implements Source {
     this.#clock = options.clock;
     this.#trace = new UpstreamTrace(topic.name, url);
     this.#reconnects = reconnect !== false;
+    this.#retriesFirst = firstConnection === "retried";
     this.#counts = counts;
     this.#stream = streamEvents(url, {
       ...options,
-      reconnect: reconnect !== false && {
-        ...(reconnect !== true && reconnect),
+      reconnect: (this.#reconnects || this.#retriesFirst) && {
+        ...(typeof reconnect === "object" && reconnect),
         decide: (context) => this.#decide(context),
       },
       signal: this.#abort.signal,
@@ -178,18 +187,25 @@ export class SseSource implements Source {
   }
 
   /**
-   * Who starts a relay is told at once of a source that was never there. One that
-   * is not allowed is not asked for again.
+   * A request that makes a source is told at once if it was never there. A source
+   * that is not allowed is not asked for again.
    */
-  #decide({ decision }: ReconnectContext): ReconnectDecision | undefined {
-    return (this.#wasOpen && !this.#isRefused) || decision.action !== "retry"
-      ? undefined
-      : { action: "fail" };
+  #decide(
+    { reason, decision }: ReconnectContext,
+  ): ReconnectDecision | undefined {
+    if (decision.action !== "retry") return undefined;
+    if (this.#isRefused) return { action: "fail" };
+    if (!this.#wasOpen) {
+      return this.#retriesFirst ? undefined : { action: "fail" };
+    }
+    if (this.#reconnects) return undefined;
+    return { action: reason.kind === "end" ? "done" : "fail" };
   }
 
   #onRequest(): void {
     this.#isAsking = true;
-    if (!this.#wasOpen) return; // the topic is pending, which says as much
+    // A topic that is pending says as much.
+    if (!this.#topic.upstream) return;
     this.#topic.setUpstream({ state: "connecting", attempt: this.#attempt });
   }
 
@@ -261,10 +277,8 @@ export class SseSource implements Source {
     this.#counts?.attempted("opened");
     this.#trace.opened();
     logger.info("The upstream of {name} is open", { name: this.#topic.name });
-    if (this.#wasOpen) {
-      this.#repeats.reconnected(this.#stream.lastEventId);
-      this.#topic.setUpstream({ state: "open" });
-    }
+    if (this.#wasOpen) this.#repeats.reconnected(this.#stream.lastEventId);
+    if (this.#topic.upstream) this.#topic.setUpstream({ state: "open" });
     this.#wasOpen = true;
   }
 
@@ -278,16 +292,23 @@ export class SseSource implements Source {
     const retryIn = Math.ceil(delay);
     const error = reason.kind === "error" ? reason.error : undefined;
     this.#trace.disconnected(connectionEnd(error));
-    const { name } = this.#topic;
-    logger.info(
-      "The upstream of {name} is gone, attempt {attempt} in {retryIn} ms: {reason}",
-      {
-        name,
-        attempt,
-        retryIn,
-        reason: error === undefined ? "it has ended" : messageOf(error),
-      },
-    );
+    const facts = {
+      name: this.#topic.name,
+      attempt,
+      retryIn,
+      reason: error === undefined ? "it has ended" : failureOf(error),
+    };
+    if (this.#wasOpen) {
+      logger.info(
+        "The upstream of {name} is gone, attempt {attempt} in {retryIn} ms: {reason}",
+        facts,
+      );
+    } else {
+      logger.warn(
+        "The upstream of {name} has never been open, attempt {attempt} in {retryIn} ms: {reason}",
+        facts,
+      );
+    }
     this.#topic.setUpstream({
       state: "retrying",
       ...statusOf(error),
@@ -305,7 +326,7 @@ export class SseSource implements Source {
       if (error instanceof HttpStatusError && error.status === 204) {
         return this.#end(this.#parent.status ?? "complete");
       }
-      this.#end("failed", messageOf(error));
+      this.#end("failed", publicFailureOf(error));
       throw error;
     }
   }
@@ -377,11 +398,13 @@ export class SseSource implements Source {
         : this.#end("complete");
     }
     const { error } = failure;
-    if (!this.#reconnects) return this.#end("truncated", messageOf(error));
+    if (!this.#reconnects) {
+      return this.#end("truncated", publicFailureOf(error));
+    }
     if (!this.#abort.signal.aborted) {
       this.#topic.setUpstream({ state: "lost", ...statusOf(error) });
     }
-    this.#end(verdictOn(error), messageOf(error));
+    this.#end(verdictOn(error), publicFailureOf(error));
   }
 
   /** Asks a relay for the end of its topic. */

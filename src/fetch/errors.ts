@@ -54,6 +54,9 @@ export abstract class EventStreamError extends Error {
   }
 }
 
+/** The end of the message about an answer whose body is not empty. */
+export const BODY_HINT = " (its start is in 'body')";
+
 /** What an answer that is not an event stream was. */
 export interface UnexpectedResponse {
   /** The URL that answered, fit to be shown. */
@@ -110,8 +113,7 @@ export abstract class UnexpectedResponseError extends EventStreamError
    * @param response What the answer was.
    */
   constructor(message: string, response: UnexpectedResponse) {
-    const hint = response.body === "" ? "" : " (its start is in 'body')";
-    super(message + hint, response.url);
+    super(message + (response.body === "" ? "" : BODY_HINT), response.url);
     this.status = response.status;
     this.statusText = response.statusText;
     this.headers = response.headers;

@@ -9,9 +9,11 @@ export interface EndpointContext
   extends TopicReaderContext, TopicWriterContext {
   /**
    * The reasons not to send the relay more requests: each returns its problem while
-   * there is one. `GET /readyz` answers with the first.
+   * there is one. `GET /readyz` answers with the first; its query may ask for more.
    */
-  readonly readiness: readonly (() => Problem | undefined)[];
+  readonly readiness: readonly ((
+    query: URLSearchParams,
+  ) => Problem | undefined)[];
   /** Whether the relay's figures are for everybody. */
   readonly publicMetrics: boolean;
   /** The relay's figures. */
@@ -60,9 +62,9 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: "/readyz",
       method: "GET",
       needs: "nothing",
-      answer: () => {
+      answer: ({ url }) => {
         for (const check of readiness) {
-          const problem = check();
+          const problem = check(url.searchParams);
           if (problem) throw problem;
         }
         return ok();

@@ -1,3 +1,4 @@
+import type { Problem } from "../../problem.ts";
 import type { VerificationKey } from "./verification_key.ts";
 
 /** The keys of a moment. */
@@ -19,6 +20,10 @@ export interface KeySource {
    * {@linkcode Problem} 503 `keys_unavailable` where that cannot be said.
    */
   newer(known: Keys): Promise<Keys | undefined>;
+  /** Begins to get the keys, and goes on until there are some. */
+  prepare?(): void;
+  /** Returns why there are none yet: 503 `keys_unavailable`. */
+  unready?(): Problem | undefined;
 }
 
 /** Keys that are never others. */

@@ -2,6 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import { readErrorBody } from "../../../src/fetch/error_body.ts";
+import { wait } from "../../../src/fetch/retry.ts";
+import type { Problem } from "../../problem.ts";
 import { tokenRefusal } from "../tokens/token_refusal.ts";
 import type { Keys, KeySource } from "./key_source.ts";
 import { parseJwkSet } from "./parse_jwk.ts";
@@ -27,8 +29,12 @@ const MAX_AGE = 600_000;
  */
 const COOLDOWN = 30_000;
 
-/** How soon they are asked for again where there was no answer, in milliseconds. */
+/**
+ * How soon they are asked for again where there was no answer, in milliseconds;
+ * twice as long after each further failure, up to the second number.
+ */
 const RETRY = 5_000;
+const MAX_RETRY = 60_000;
 
 /** How long an answer may take, in milliseconds. */
 const TIMEOUT = 5_000;
@@ -55,8 +61,8 @@ export class RemoteKeys implements KeySource {
   #freshUntil = -Infinity;
   /** Until when they are not asked for again, in milliseconds since the epoch. */
   #restsUntil = -Infinity;
-  /** Whether there was no answer when they were asked for last. */
-  #isFailing = false;
+  /** How many times in a row there was no answer. */
+  #failures = 0;
   #refreshing: Promise<void> | undefined;
 
   /** Asks for nothing yet. */
@@ -74,7 +80,7 @@ export class RemoteKeys implements KeySource {
   current(): Keys | Promise<Keys> {
     const keys = this.#keys;
     if (keys && this.#clock.now() < this.#freshUntil) return keys;
-    const wasFailing = this.#isFailing;
+    const wasFailing = this.#failures > 0;
     const refreshed = this.#refresh();
     return keys && wasFailing ? keys : refreshed.then(() => this.#known());
   }
@@ -82,8 +88,31 @@ export class RemoteKeys implements KeySource {
   /** Asks for them again, if that was not done just now. */
   async newer(known: Keys): Promise<Keys | undefined> {
     if (this.#keys === known) await this.#refresh();
-    if (this.#isFailing) throw this.#unavailable();
+    if (this.#failures > 0) throw this.#unavailable();
     return this.#keys === known ? undefined : this.#keys;
+  }
+
+  /** Asks for the keys until there are some, however long that takes. */
+  prepare(): void {
+    void this.#prepare();
+  }
+
+  /** Returns why there are none yet. */
+  unready(): Problem | undefined {
+    return this.#keys ? undefined : this.#unavailable();
+  }
+
+  async #prepare(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#refresh();
+        if (this.#keys) return;
+        const rest = Math.max(1, this.#restsUntil - this.#clock.now());
+        await wait(rest, this.#clock, this.#signal);
+      }
+    } catch {
+      // the relay is closed
+    }
   }
 
   #known(): Keys {
@@ -91,7 +120,7 @@ export class RemoteKeys implements KeySource {
     throw this.#unavailable();
   }
 
-  #unavailable(): ReturnType<typeof tokenRefusal.noKeys> {
+  #unavailable(): Problem {
     return tokenRefusal.noKeys(this.#restsUntil - this.#clock.now());
   }
 
@@ -106,26 +135,40 @@ export class RemoteKeys implements KeySource {
 
   async #ask(): Promise<void> {
     try {
+      const isFirst = this.#keys === undefined;
       this.#keys = await this.#load();
-      this.#isFailing = false;
+      if (isFirst && this.#failures > 0) {
+        logger.info("The keys of {url} are there", { url: this.#shownUrl });
+      }
+      this.#failures = 0;
       this.#freshUntil = this.#clock.now() + MAX_AGE;
       this.#restsUntil = this.#clock.now() + COOLDOWN;
     } catch (error) {
-      this.#isFailing = true;
-      this.#restsUntil = this.#clock.now() + RETRY;
+      // Older keys serve meanwhile, and tokens ask for newer ones.
+      const delay = this.#keys
+        ? RETRY
+        : Math.min(RETRY * 2 ** this.#failures, MAX_RETRY);
+      this.#failures++;
+      this.#restsUntil = this.#clock.now() + delay;
       if (this.#signal.aborted) return;
-      const { origin, pathname } = new URL(this.#url);
       logger.warning(
-        "Cannot get the keys of {url}, so that {consequence}: {reason}",
+        "Cannot get the keys of {url} (--jwks), so that {consequence}; attempt {attempt} in {retryIn} ms: {reason}",
         {
-          url: `${origin}${pathname}`,
+          url: this.#shownUrl,
           consequence: this.#keys
             ? "the old ones are kept"
-            : "no token can be verified",
+            : "no token can be verified, and the relay is not ready",
+          attempt: this.#failures + 1,
+          retryIn: delay,
           reason: reasonOf(error),
         },
       );
     }
+  }
+
+  get #shownUrl(): string {
+    const { origin, pathname } = new URL(this.#url);
+    return `${origin}${pathname}`;
   }
 
   async #load(): Promise<Keys> {

@@ -64,6 +64,16 @@ export class TokenAuthority implements Authority {
       : this.#authorize(token, keys);
   }
 
+  /** Begins to get the keys. */
+  prepare(): void {
+    this.#options.keys.prepare?.();
+  }
+
+  /** Returns why no token can be verified yet. */
+  unready(): Problem | undefined {
+    return this.#options.keys.unready?.();
+  }
+
   #authorize(token: string, keys: Keys): Access | Promise<Access> {
     const id = digest(token);
     const now = this.#options.clock.now();

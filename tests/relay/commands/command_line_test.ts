@@ -17,14 +17,6 @@ function run(...args: string[]): Promise<ProgramRun> {
 Deno.test("main answers what it cannot start with by one clear line and status 2", async (t) => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr;
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const nobody = closed.addr.port;
-  closed.close();
-  await using upstream = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    () => new Response("no", { status: 503 }),
-  );
-  const busy = `http://127.0.0.1:${upstream.addr.port}/`;
   const table: [string, string[], RegExp][] = [
     ["an unknown flag", ["--nope"], /--nope.*--help/],
     ["a word that is no command", ["nope"], /argument 1/],
@@ -54,22 +46,37 @@ Deno.test("main answers what it cannot start with by one clear line and status 2
     ["a port in use", ["--port", String(port)], new RegExp(`:${port}`)],
     ["a file that is not there", ["--fixture", "a=nowhere"], /nowhere/],
     ["a file that is no stream", ["--fixture", "a=LICENSE"], /LICENSE/],
-    ["nobody at the source", [
-      "--port=0",
-      "--source",
-      `a=http://127.0.0.1:${nobody}/`,
-    ], new RegExp(`:${nobody}`)],
-    ["a source that refuses", [
-      "--port=0",
-      "--source",
-      `a=${busy}`,
-    ], /503/],
   ];
   for (const [name, args, message] of table) {
     await t.step(name, async () => {
       const { code, stdout, stderr } = await run(...args);
       assertEquals([code, stdout], [2, ""], stderr);
       assertMatch(stderr, /^rivulet: [^\n]+\n$/);
+      assertMatch(stderr, message);
+    });
+  }
+});
+
+Deno.test("E1: main answers a source that it needs and that is away by one clear line and status 3", async (t) => {
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const nobody = closed.addr.port;
+  closed.close();
+  await using upstream = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("no feed here", { status: 503 }),
+  );
+  const table: [string, number, RegExp][] = [
+    ["nobody at the source", nobody, new RegExp(`:${nobody}`)],
+    ["a source that refuses", upstream.addr.port, /503.*: "no feed here"\./],
+  ];
+  for (const [name, port, message] of table) {
+    await t.step(name, async () => {
+      const source = `a=http://127.0.0.1:${port}/`;
+      const { code, stdout, stderr } = await run(
+        ...["--port=0", "--fail-fast", "--source", source],
+      );
+      assertEquals([code, stdout], [3, ""], stderr);
+      assertMatch(stderr, /^rivulet: --fail-fast: [^\n]+it is retried\n$/);
       assertMatch(stderr, message);
     });
   }

@@ -124,6 +124,8 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
       repeats: "keep",
     },
   ]],
+  failFast: ["true", true],
+  sourceTimeout: ["1h", 3_600_000],
   fixtures: ["a=b=c.sse,loop", [{ name: "a", path: "b=c.sse", loop: true }]],
   allowSources: ["https://*.example.com/events/*", [
     "https://*.example.com/events/*",

@@ -1,6 +1,5 @@
 // A source that survives, over real sockets: what its subscribers are told.
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { RelayStartError } from "../../../relay/relay.ts";
+import { assert, assertEquals } from "@std/assert";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { readEvents } from "../../../src/sse/read_events.ts";
 import {
@@ -327,25 +326,6 @@ Deno.test("A source that ends well is connected to again, unless that is the end
         assertEquals(socket.states(), []);
       }
       await socket.stop();
-    });
-  }
-});
-
-Deno.test("A source that cannot be had when the relay starts is not asked again", async (t) => {
-  const answers = {
-    "refused for now": (c) => c.refuse(503),
-    "no answer": (c) => c.drop(),
-    "not there": (c) => c.refuse(404),
-  } satisfies Record<string, Parameters<typeof ReconnectingUpstream.start>[0]>;
-  for (const [name, answer] of Object.entries(answers)) {
-    await t.step(name, async () => {
-      await using upstream = await ReconnectingUpstream.start(answer);
-      const error = await assertRejects(
-        () => startWith(upstream.url),
-        RelayStartError,
-      );
-      assertEquals(error.code, "source_failed");
-      assertEquals(upstream.given.length, 1);
     });
   }
 });

@@ -40,6 +40,7 @@ function makeSources(
 ): Sources {
   const left = [...answers];
   return new Sources({
+    idleTimeout: 600_000,
     clock,
     maxEvent,
     slots,
@@ -175,6 +176,7 @@ Deno.test("Sources of the operator are not guarded", async () => {
   const topic = makeTopic();
   sources.start(topic, {
     kind: "sse",
+    required: true,
     url: site.origin.replace("127.0.0.1", "localhost"),
     reconnect: false,
     repeats: "keep",
@@ -257,6 +259,7 @@ Deno.test("An event of a source may be as large as any", async (t) => {
         const source = sources.start(topic, {
           ...guarded(url),
           kind,
+          required: true,
           reconnect: false,
         });
         await within(source.finished, LIMIT, "the source");
