@@ -13,6 +13,12 @@ const BUDGET: ReadBudget = { events: 512, bytes: 32 * 1024 };
 /** Joined frames are kept for the subscribers that follow close behind, up to this many bytes. */
 const CACHE_BYTES = 16 * 1024 * 1024;
 
+/**
+ * A longer frame is not kept, or it would take the place of many others: it is
+ * shared for as long as it is being written to a reader, and costs nothing more.
+ */
+const MAX_KEPT = 1024 * 1024;
+
 /** What keeping a frame costs besides its bytes, about. */
 const FRAME_COST = 512;
 
@@ -37,6 +43,11 @@ export interface Frame {
   readonly time: number;
 }
 
+/** A frame that lives as long as a reader has not taken it. */
+interface LentFrame extends Omit<Frame, "bytes"> {
+  readonly bytes: WeakRef<Uint8Array>;
+}
+
 /**
  * The frames of all topics, of one format and mode, by the offset that they begin at.
  *
@@ -56,6 +67,12 @@ export class FrameCache {
     Frame,
     { readonly from: number; readonly place: Map<number, Frame> }
   >();
+  /**
+   * Frames that are too long to be kept. A thousand readers that stopped within an
+   * event of 16 MiB hold on to the same one.
+   */
+  readonly #lent = new WeakMap<Topic, Map<number, LentFrame>>();
+  readonly #lentSnapshots = new WeakMap<Topic, Map<number, LentFrame>>();
   #bytes = 0;
 
   /**
@@ -86,7 +103,7 @@ export class FrameCache {
     always = true,
   ): Frame | undefined | Promise<Frame | undefined> {
     const place = placeIn(this.#byTopic, topic);
-    const kept = place.get(from);
+    const kept = place.get(from) ?? borrow(this.#lent, topic, from);
     const shared = kept && (kept.full || kept.to === topic.log.next)
       ? kept
       : undefined;
@@ -121,7 +138,7 @@ export class FrameCache {
     if (!format.snapshot) return undefined;
     const place = placeIn(this.#snapshots, topic);
     const { first, next } = log;
-    const kept = place.get(first);
+    const kept = place.get(first) ?? borrow(this.#lentSnapshots, topic, first);
     if (kept && (kept.full || next - kept.to <= SNAPSHOT_LAG)) return kept;
 
     const folder = new Folder(first);
@@ -138,12 +155,11 @@ export class FrameCache {
       const to = folder.next;
       const snapshot = { first, offset: to - 1, events: folder.end() };
       for (const old of place.values()) this.#drop(old);
-      return this.#keep(place, first, {
-        to,
-        bytes: format.snapshot!(topic, snapshot), // it was there above
-        full: to < next,
-        time: 0,
-      });
+      const bytes = format.snapshot!(topic, snapshot); // it was there above
+      const frame = { to, bytes, full: to < next, time: 0 };
+      return bytes.byteLength > MAX_KEPT
+        ? lend(this.#lentSnapshots, topic, first, frame)
+        : this.#keep(place, first, frame);
     };
     const fold = (): Frame | Promise<Frame> => {
       for (;;) {
@@ -240,12 +256,15 @@ export class FrameCache {
       if (old.to > topic.log.first) break;
       this.#drop(old);
     }
-    return this.#keep(place, range.offset, {
+    const frame = {
       to,
       bytes,
       full: to < topic.log.next,
       time: timeOf(range),
-    });
+    };
+    return bytes.byteLength > MAX_KEPT
+      ? lend(this.#lent, topic, range.offset, frame)
+      : this.#keep(place, range.offset, frame);
   }
 
   #keep(
@@ -297,11 +316,36 @@ function isPiece(bytes: Uint8Array): boolean {
   return bytes.byteLength < bytes.buffer.byteLength;
 }
 
-function placeIn(
-  places: WeakMap<Topic, Map<number, Frame>>,
+function placeIn<F>(
+  places: WeakMap<Topic, Map<number, F>>,
   topic: Topic,
-): Map<number, Frame> {
+): Map<number, F> {
   let place = places.get(topic);
   if (!place) places.set(topic, place = new Map());
   return place;
+}
+
+/** Remembers a frame for as long as a reader has not taken it. */
+function lend(
+  places: WeakMap<Topic, Map<number, LentFrame>>,
+  topic: Topic,
+  from: number,
+  frame: Frame,
+): Frame {
+  const place = placeIn(places, topic);
+  for (const [from, { bytes }] of place) {
+    if (!bytes.deref()) place.delete(from);
+  }
+  place.set(from, { ...frame, bytes: new WeakRef(frame.bytes) });
+  return frame;
+}
+
+function borrow(
+  places: WeakMap<Topic, Map<number, LentFrame>>,
+  topic: Topic,
+  from: number,
+): Frame | undefined {
+  const lent = places.get(topic)?.get(from);
+  const bytes = lent?.bytes.deref();
+  return lent && bytes && { ...lent, bytes };
 }

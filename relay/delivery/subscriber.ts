@@ -5,16 +5,25 @@ import type { Watch, Watched } from "./watch.ts";
 /** Where a subscriber's bytes go. */
 export interface Sink {
   /**
-   * Writes bytes, and calls `done` when they have left for the network: that a
-   * peer does not read is seen by `done` not being called.
+   * Writes bytes, a message or a part of one, and calls `done` when they have left
+   * for the network: that a peer does not read is seen by `done` not being called.
    */
   write(bytes: Uint8Array, done: () => void): void;
 }
 
+/**
+ * The most bytes that are given to a sink at once. A socket tells nothing of a write
+ * before all of it is taken: of a whole frame of 16 MiB, a reader that takes 100 KiB
+ * a second could not be told from one that takes nothing for three minutes.
+ */
+const PART = 64 * 1024;
+
 /** What becomes of readers that have something to read and take nothing. */
 export interface SlowReaders {
-  /** After how long. */
-  readonly watch: Watch;
+  /** Looks after readers that take no bytes. Default: nobody does. */
+  readonly watch?: Watch | undefined;
+  /** Looks after subscriptions whose window is full. Default: nobody does. */
+  readonly acks?: Watch | undefined;
   /** Whether they lose what they have not read, or the connection. */
   readonly then: "gap" | "close";
 }
@@ -53,13 +62,16 @@ export class Subscriber implements Waker, Watched, Disposable {
   #begun = 0;
   #finished = 0;
   #told = 0;
+  /** The part of the bytes under way that was not given to the sink yet. */
+  #rest: Uint8Array | undefined;
   /** How many writes there were when it was last looked whether the peer reads. */
   #seen = 0;
   #isReading = false;
   #closed = false;
   readonly #done = (): void => {
     this.#finished++;
-    this.#work();
+    if (this.#rest) this.#writePart(this.#rest);
+    else this.#work();
   };
 
   /**
@@ -80,7 +92,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     this.#pump = pump;
     this.#events = events;
     this.#slow = slow;
-    slow?.watch.add(this);
+    slow?.watch?.add(this);
   }
 
   /** What is followed, up to the end of each. */
@@ -119,7 +131,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     return this.#begun > before || this.#begun > this.#finished;
   }
 
-  /** How many writes were begun. */
+  /** How many writes were begun: a large message takes several. */
   get begun(): number {
     return this.#begun;
   }
@@ -127,6 +139,20 @@ export class Subscriber implements Waker, Watched, Disposable {
   /** How many of them have finished: one less while a write is under way. */
   get finished(): number {
     return this.#finished;
+  }
+
+  /** Whether only a part of a message was given to the sink: nothing else may follow it. */
+  get isWithinMessage(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  /** Gives the sink what is left of a message that was begun. */
+  flush(): void {
+    const rest = this.#rest;
+    if (!rest) return;
+    this.#rest = undefined;
+    this.#begun++;
+    this.#sink.write(rest, this.#done);
   }
 
   /** Sends an answer, before any further events. */
@@ -164,7 +190,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     const { blocked } = subscription;
     if (!subscription.ack(offset)) return false;
     if (!blocked || subscription.blocked) return true;
-    this.#slow?.watch.delete(subscription);
+    this.#slow?.acks?.delete(subscription);
     this.wake(subscription);
     return true;
   }
@@ -181,6 +207,7 @@ export class Subscriber implements Waker, Watched, Disposable {
    */
   close(): void {
     this.#closed = true;
+    this.flush();
     for (const answer of this.#answers.splice(0)) {
       this.#sink.write(answer, () => {});
     }
@@ -192,7 +219,7 @@ export class Subscriber implements Waker, Watched, Disposable {
   /** Stops everything: the peer is gone. */
   [Symbol.dispose](): void {
     this.close();
-    this.#slow?.watch.delete(this);
+    this.#slow?.watch?.delete(this);
   }
 
   #remove(subscription: Subscription): void {
@@ -201,7 +228,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     subscription.topic.unfollow();
     subscription.counts.unsubscribed++;
     subscription.waker = undefined;
-    this.#slow?.watch.delete(subscription);
+    this.#slow?.acks?.delete(subscription);
     this.#pump.leave(subscription);
   }
 
@@ -229,7 +256,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     while (!this.#isBusy && !this.#closed) {
       const answer = this.#answers.shift();
       if (answer) {
-        this.#write(answer);
+        this.#writePart(answer);
         if (this.#answers.length === 0) this.#events.onDrain?.();
         continue;
       }
@@ -247,20 +274,22 @@ export class Subscriber implements Waker, Watched, Disposable {
         this.#writeLater(subscription, bytes);
       } else if (bytes) {
         this.#speakers.add(subscription);
-        this.#write(bytes);
+        this.#writePart(bytes);
       } else if (subscription.ended) {
         this.#remove(subscription);
         this.#events.onEnd(subscription);
       } else {
-        if (subscription.blocked) this.#slow?.watch.add(subscription);
+        if (subscription.blocked) this.#slow?.acks?.add(subscription);
         this.#pump.wait(subscription);
       }
     }
   }
 
-  #write(bytes: Uint8Array): void {
+  #writePart(bytes: Uint8Array): void {
+    const isLast = bytes.byteLength <= PART;
+    this.#rest = isLast ? undefined : bytes.subarray(PART);
     this.#begun++;
-    this.#sink.write(bytes, this.#done);
+    this.#sink.write(isLast ? bytes : bytes.subarray(0, PART), this.#done);
   }
 
   #writeLater(subscription: Subscription, read: Promise<Uint8Array>): void {
@@ -270,7 +299,7 @@ export class Subscriber implements Waker, Watched, Disposable {
       if (this.#closed) return;
       if (subscription.waker !== this) return this.#work();
       this.#speakers.add(subscription);
-      this.#write(bytes);
+      this.#writePart(bytes);
     }).catch((error) => this.#fail(error));
   }
 

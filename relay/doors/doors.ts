@@ -22,6 +22,7 @@ import {
   HttpServer,
   type HttpServerOptions,
 } from "./http/server.ts";
+import { SlowResponses } from "./http/slow_responses.ts";
 import { EventStreamDoor } from "./sse/door.ts";
 import type { StreamRequest } from "./sse/session.ts";
 import { WebSocketDoor, type WebSocketDoorContext } from "./websocket/door.ts";
@@ -52,6 +53,7 @@ export interface DoorsOptions {
   readonly delivery: {
     readonly heartbeat: number;
     readonly slowTimeout: number;
+    readonly ackTimeout: number;
     readonly onSlow: SlowReaders["then"];
     readonly awaitTopics: boolean;
   };
@@ -87,6 +89,10 @@ export interface DoorsContext extends
 /** The time that peers have to close in their turn, in milliseconds. */
 const CLOSE_GRACE = 2_000;
 
+function watchOf(interval: number, clock: Clock): Watch | undefined {
+  return interval === Infinity ? undefined : new Watch(interval, clock);
+}
+
 /** The ways into a relay: its HTTP server, and what stands behind that. */
 export class Doors implements Disposable {
   /** The sessions of WebSockets. */
@@ -95,7 +101,7 @@ export class Doors implements Disposable {
   readonly streams: EventStreamDoor;
   readonly #pump = new Pump();
   readonly #heartbeat: Watch;
-  readonly #slow: SlowReaders | undefined;
+  readonly #slow: SlowReaders;
   readonly #expiries: Expiries;
   readonly #entrance: Entrance;
   readonly #server: HttpServer;
@@ -109,8 +115,9 @@ export class Doors implements Disposable {
     this.#clock = clock;
     this.#draining = draining;
     this.#heartbeat = new Watch(delivery.heartbeat, clock);
-    this.#slow = delivery.slowTimeout === Infinity ? undefined : {
-      watch: new Watch(delivery.slowTimeout, clock),
+    this.#slow = {
+      watch: watchOf(delivery.slowTimeout, clock),
+      acks: watchOf(delivery.ackTimeout, clock),
       then: delivery.onSlow,
     };
     this.#expiries = new Expiries(clock);
@@ -131,8 +138,13 @@ export class Doors implements Disposable {
       expiries: this.#expiries,
       clock,
     };
+    const slowResponses = new SlowResponses(
+      this.#slow.watch,
+      ({ req }) => addresses.ofRequest(req).address,
+    );
     this.streams = new EventStreamDoor({
       ...subscribers,
+      slowResponses,
       counts: metrics.delivery("sse"),
     });
     const refused = new RefusedSockets(clock);
@@ -149,6 +161,7 @@ export class Doors implements Disposable {
     this.#server = new HttpServer({
       request: createRequestHandler({
         ...context,
+        slowResponses,
         entrance: this.#entrance,
         awaitTopics: delivery.awaitTopics,
         publicMetrics: rights.publicMetrics,
@@ -210,7 +223,8 @@ export class Doors implements Disposable {
   [Symbol.dispose](): void {
     this.#pump[Symbol.dispose]();
     this.#heartbeat[Symbol.dispose]();
-    this.#slow?.watch[Symbol.dispose]();
+    this.#slow.watch?.[Symbol.dispose]();
+    this.#slow.acks?.[Symbol.dispose]();
     this.#expiries[Symbol.dispose]();
   }
 

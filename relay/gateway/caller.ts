@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { STATUS_TEXT } from "@std/http/status";
 import { cutAnswer, dropAnswer } from "../cut_answer.ts";
 import type { Problem } from "../problem.ts";
+import { ByteQueue } from "./byte_queue.ts";
 
 /**
  * The most bytes that wait for a caller which reads slower than its provider
@@ -11,10 +12,21 @@ import type { Problem } from "../problem.ts";
  */
 const MAX_BEHIND = 16 * 1024 * 1024;
 
+/**
+ * The bytes that are given to the response before it has sent them. A socket tells
+ * nothing of a write before all of it is taken: of 16 MiB at once, a caller that
+ * reads slowly could not be told from one that reads nothing.
+ */
+const AHEAD = 64 * 1024;
+
 /** A caller, which waits for the provider's answer. */
 export class Caller {
   readonly #response: ServerResponse;
   readonly #onRefusal: (problem: Problem) => void;
+  /** The bytes that the response has no room for yet. */
+  readonly #queue = new ByteQueue();
+  /** The action that is due when the queue is empty. */
+  #last: (() => void) | undefined;
   #isDone = false;
 
   /**
@@ -34,10 +46,12 @@ export class Caller {
     this.#response = response;
     response.on("error", () => {}); // `close` follows
     const onClose = (): void => {
+      this.#queue.clear();
       if (this.#isDone) return;
       this.#isDone = true;
       onLeave();
     };
+    response.on("drain", () => this.#drain());
     // The caller may have left while its request was being read.
     if (response.destroyed) queueMicrotask(onClose);
     else response.on("close", onClose);
@@ -70,8 +84,14 @@ export class Caller {
   /** Sends bytes; closes the connection of a caller that does not read them. */
   write(bytes: Uint8Array): void {
     if (this.#isDone || bytes.length === 0) return;
-    this.#response.write(bytes);
-    if (this.#response.writableLength > MAX_BEHIND) dropAnswer(this.#response);
+    this.#queue.push(bytes);
+    this.#drain();
+    if (this.behind > MAX_BEHIND) this.#drop();
+  }
+
+  /** The number of bytes that the caller has not taken. */
+  get behind(): number {
+    return this.#queue.length + this.#response.writableLength;
   }
 
   /** Resolves when there is room for more, or the caller has left. */
@@ -80,6 +100,8 @@ export class Caller {
     if (this.#isDone || !response.writableNeedDrain) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
+        // The queue has taken the room.
+        if (response.writableNeedDrain && !response.closed) return;
         response.off("drain", done);
         response.off("close", done);
         resolve();
@@ -93,7 +115,7 @@ export class Caller {
   end(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    this.#response.end();
+    this.#finish(() => this.#response.end());
   }
 
   /** Answers with a problem; cuts the connection if an answer has begun. */
@@ -116,6 +138,30 @@ export class Caller {
   cut(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    cutAnswer(this.#response);
+    this.#finish(() => cutAnswer(this.#response));
+  }
+
+  #finish(last: () => void): void {
+    this.#last = last;
+    this.#drain();
+  }
+
+  #drop(): void {
+    this.#queue.clear();
+    dropAnswer(this.#response);
+  }
+
+  /** Gives the response as much of the queue as it has room for. */
+  #drain(): void {
+    const response = this.#response;
+    while (response.writableLength < AHEAD) {
+      const bytes = this.#queue.take(AHEAD);
+      if (!bytes) break;
+      response.write(bytes);
+    }
+    if (this.#queue.length > 0) return;
+    const last = this.#last;
+    this.#last = undefined;
+    last?.();
   }
 }

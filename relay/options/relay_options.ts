@@ -430,17 +430,26 @@ export interface RelayDelivery {
   heartbeat?: number | undefined;
   /**
    * The time after which a subscriber is slow that has unread events and reads
-   * none of them, in milliseconds; up to a quarter more.
+   * none of them, in milliseconds; up to a quarter more. A response of another kind
+   * (a page, the answer of a provider) is cut if none of it is read for this long.
    *
-   * @default {Infinity}
+   * @default {30_000}
    */
   slowTimeout?: number | undefined;
   /**
-   * The treatment of a slow subscriber. `"gap"`: when it reads again, it is told
-   * how many events it missed, and continues with new ones. `"close"`: its
-   * connection is closed (4408), and it may come back and resume.
+   * The time after which a subscription with a `window` is slow that has unread
+   * events and acknowledges none, in milliseconds; up to a quarter more. Until then
+   * it costs the relay nothing.
    *
-   * @default {"gap"}
+   * @default {Infinity}
+   */
+  ackTimeout?: number | undefined;
+  /**
+   * The treatment of a slow subscriber. `"close"`: its connection is closed (4408),
+   * and it may come back and resume. `"gap"`: when it reads again, it is told how
+   * many events it missed, and continues with new ones.
+   *
+   * @default {"close"}
    */
   onSlow?: "gap" | "close" | undefined;
   /**

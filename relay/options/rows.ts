@@ -365,20 +365,28 @@ export const relayRows = {
       ],
     }),
     slowTimeout: option(duration({ never: true }), {
-      default: Infinity,
+      default: 30_000,
       flag: "slow-timeout",
       topic: "subscribers",
       help: [
-        "a subscriber is slow if it has unread events and reads none of them for this long",
+        "a subscriber is slow if it has unread events and reads none of them for this long; any other response is cut if none of it is read for this long",
+      ],
+    }),
+    ackTimeout: option(duration({ never: true }), {
+      default: Infinity,
+      flag: "ack-timeout",
+      topic: "subscribers",
+      help: [
+        "a subscription with a window is slow if it has unread events and acknowledges none for this long",
       ],
       without: "never",
     }),
     onSlow: option(choice(["gap", "close"]), {
-      default: "gap",
+      default: "close",
       flag: "on-slow",
       topic: "subscribers",
       help: [
-        "gap: a slow subscriber loses the events that it missed; close: it loses its connection",
+        "close: a slow subscriber loses its connection, and can resume; gap: it keeps it, and loses the events that it missed",
       ],
     }),
     awaitTopics: option(negatedToggle, {

@@ -13,11 +13,14 @@ import {
 import type { Entrance } from "./entrance.ts";
 import { problemOf } from "./problem_of.ts";
 import type { HttpServerHandlers } from "./server.ts";
+import type { SlowResponses } from "./slow_responses.ts";
 
 /** The context of the request handler. */
 export interface RequestHandlerContext extends EndpointContext {
   /** Says who has made a request. */
   readonly entrance: Entrance;
+  /** Cuts responses of which nothing is read. */
+  readonly slowResponses: Pick<SlowResponses, "add">;
   /** Stands in front of the providers of models. */
   readonly gateway: Pick<Gateway, "handles" | "handle">;
 }
@@ -26,7 +29,7 @@ export interface RequestHandlerContext extends EndpointContext {
 export function createRequestHandler(
   context: RequestHandlerContext,
 ): HttpServerHandlers["request"] {
-  const { entrance, gateway } = context;
+  const { entrance, gateway, slowResponses } = context;
   const responses = new WeakMap<Request, ServerResponse>();
 
   async function answer(
@@ -80,6 +83,7 @@ export function createRequestHandler(
   const handle = route(routes, unrouted);
   return async (request, response) => {
     responses.set(request, response);
+    slowResponses.add(response);
     try {
       const greeting = entrance.greet(response);
       if (greeting) return greeting;

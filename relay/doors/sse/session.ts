@@ -43,6 +43,8 @@ export interface StreamContext {
   readonly heartbeat: Watch;
   /** The treatment of slow subscribers. Default: none. */
   readonly slow?: SlowReaders | undefined;
+  /** Looks after responses until a subscriber does. */
+  readonly slowResponses: { delete(response: ServerResponse): void };
   /** Ends streams whose tokens expire. */
   readonly expiries: Expiries;
   /** The source of time. */
@@ -81,6 +83,7 @@ export class EventStreamSession
     context: StreamContext,
   ) {
     const { pump, heartbeat, slow, expiries, clock } = context;
+    context.slowResponses.delete(response);
     this.#response = response;
     this.#context = context;
     this.#frames = frames;

@@ -5,10 +5,16 @@ import { CLOSE_CODES, CLOSINGS } from "./close_codes.ts";
 /** The codes that `ws` closes with by itself when a frame is not WebSocket or not UTF-8. */
 const FRAME_ERRORS: ReadonlySet<number> = new Set([1002, 1007]);
 
+function ignore(): void {}
+
 /** A WebSocket that sends the protocol's close codes, and no other. */
 export class RelayWebSocket extends WebSocket {
+  /** Writes what is left of a frame that was begun: a close frame must not come within it. */
+  beforeClose: () => void = ignore;
+
   /** Closes with a code of the protocol, or echoes a close that had none. */
   override close(code?: number, reason?: string | Uint8Array): void {
+    if (this.readyState === this.OPEN) this.beforeClose();
     if (code === undefined) return super.close();
     if (CLOSE_CODES.has(code)) return super.close(code, reason && `${reason}`);
     const closing = FRAME_ERRORS.has(code)

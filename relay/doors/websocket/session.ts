@@ -104,6 +104,7 @@ export class WebSocketSession
     this.#access = access;
     context.expiries.add(access.expires, this);
     this.subscriber = new Subscriber(this, context.pump, this, context.slow);
+    ws.beforeClose = () => this.subscriber.flush();
     ws.on("message", (data, isBinary) => {
       this.#missed = 0;
       this.#onMessage(data, isBinary);
@@ -111,6 +112,8 @@ export class WebSocketSession
     ws.on("pong", () => this.#missed = 0);
     ws.on("ping", (data) => {
       if (!this.#takesMore(data.byteLength)) return;
+      // A pong must not come within a frame of which a part was written.
+      if (this.subscriber.isWithinMessage) return;
       if (socket.writableLength < PONG_BACKLOG) ws.pong(data);
     });
     // Each is followed by `close`, which is where a session is given up.
@@ -295,8 +298,11 @@ export class WebSocketSession
   onInterval(): void {
     if (this.#missed >= MAX_MISSED) return this.#giveUp();
     this.#missed++;
-    // Behind the write that is under way at most: an answer would be next to go.
-    if (this.isOpen) this.#socket.write(PING);
+    // Behind the write that is under way at most: an answer would be next to go. Of a
+    // frame in parts, each that the peer takes is a sign of life.
+    if (this.isOpen && !this.subscriber.isWithinMessage) {
+      this.#socket.write(PING);
+    }
   }
 
   get #isStuck(): boolean {

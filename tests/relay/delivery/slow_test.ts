@@ -23,7 +23,7 @@ class SlowWorld extends World {
   readonly watch = new Watch(TIMEOUT, this.clock);
 
   slowReaders(then: SlowReaders["then"]): SlowReaders {
-    return { watch: this.watch, then };
+    return { watch: this.watch, acks: this.watch, then };
   }
 
   override [Symbol.dispose](): void {
@@ -272,7 +272,11 @@ Deno.test("Relay tells a slow reader what it has missed, through each door", asy
       const clock = new FakeClock();
       await using relay = await startRelay({
         clock,
-        delivery: { heartbeat: 1_000_000, slowTimeout: TIMEOUT },
+        delivery: {
+          heartbeat: 1_000_000,
+          slowTimeout: TIMEOUT,
+          onSlow: "gap",
+        },
         retention: { maxBytes: 64 * 1024 * 1024 },
       });
       const topic = relay.relay.topics.create("t");

@@ -175,7 +175,11 @@ for (
 ) {
   Deno.test(`A run that is refused with ${status} ${JSON.stringify(headers)} is waited for`, async () => {
     const clock = new FakeClock();
-    await using world = await startGateway({ clock });
+    await using world = await startGateway({
+      clock,
+      // This clock passes minutes while the follower's socket has no turn.
+      delivery: { slowTimeout: Infinity },
+    });
     await using follower = await RawWebSocket.open(world.url, "/topics/t");
     const { exchange, answer } = await world.begin(T);
     await exchange.answer(status, headers, "no");

@@ -166,8 +166,9 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   endedTtl: ["500ms", 500],
   awaitedTtl: ["3s", 3_000],
   heartbeat: ["30s", 30_000],
-  slowTimeout: ["30s", 30_000],
-  onSlow: ["close", "close"],
+  slowTimeout: ["40s", 40_000],
+  ackTimeout: ["40s", 40_000],
+  onSlow: ["gap", "gap"],
   drain: ["0s", 0],
   awaitTopics: ["true", false], // its flag is its contrary
   providers: ["local=http://localhost:1/v1/", [
@@ -796,7 +797,7 @@ Deno.test("--print-config shows what holds, where it came from, and no secret", 
     [
       config["endedTtl"],
       config["maxAge"],
-      config["slowTimeout"],
+      config["ackTimeout"],
       config["port"],
     ],
     ["2h", "1500ms", "never", 8_787],

@@ -2,15 +2,16 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { accepts } from "@std/http/negotiation";
 import { STATUS_CODE } from "@std/http/status";
 import type { StreamRequest } from "../../sse/session.ts";
-import { entryJson } from "../../event_json.ts";
+import { eventJsonPieces } from "../../event_json.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
-import type { ReadBudget } from "../../../topics/log.ts";
+import type { LogEntry, ReadBudget } from "../../../topics/log.ts";
 import type { After } from "../../../topics/position.ts";
 import { findStart } from "../../../topics/start.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
 import type { Topic } from "../../../topics/topic.ts";
 import type { Draining } from "../../guests.ts";
 import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
+import { pacedBody } from "../../paced_body.ts";
 import type { Call } from "../entrance.ts";
 import { describeTopic } from "./describe_topic.ts";
 
@@ -164,12 +165,24 @@ export class TopicReader {
       state: state.kind,
       end,
     });
-    const events = entries.map(entryJson).join();
-    return new Response(`${facts.slice(0, -1)},"events":[${events}]}`, {
+    return new Response(pacedBody(pageOf(facts, entries)), {
       headers: {
         "Content-Type": "application/json",
         "Cache-Control": "no-store",
       },
     });
   }
+}
+
+/** Writes a page: what is known of it, as JSON, and its events. */
+function* pageOf(
+  facts: string,
+  entries: readonly LogEntry[],
+): Generator<string, void> {
+  yield `${facts.slice(0, -1)},"events":[`;
+  for (const [index, entry] of entries.entries()) {
+    if (index > 0) yield ",";
+    yield* eventJsonPieces(entry);
+  }
+  yield "]}";
 }

@@ -1,0 +1,97 @@
+import type { ServerResponse } from "node:http";
+import { getLogger } from "@logtape/logtape";
+import { dropAnswer } from "../../cut_answer.ts";
+import type { Watch, Watched } from "../../delivery/watch.ts";
+
+const logger = getLogger(["rivulet", "relay", "http"]);
+
+/** A response, and how much of it its client has taken. */
+class WatchedResponse implements Watched {
+  readonly #response: ServerResponse;
+  readonly #onSlow: (response: ServerResponse) => void;
+  /** The bytes that the kernel had taken for the client at the last look. */
+  #taken = -1;
+
+  constructor(
+    response: ServerResponse,
+    onSlow: (response: ServerResponse) => void,
+  ) {
+    this.#response = response;
+    this.#onSlow = onSlow;
+  }
+
+  takeSign(): boolean {
+    const { socket, writableLength } = this.#response;
+    if (!socket || writableLength === 0) return true;
+    const before = this.#taken;
+    this.#taken = socket.bytesWritten - socket.writableLength;
+    return this.#taken !== before;
+  }
+
+  onQuiet(): void {
+    this.#onSlow(this.#response);
+  }
+}
+
+/**
+ * Cuts responses of which the client takes nothing. A response that waits for
+ * something to send is not among them.
+ *
+ * Event streams are watched by their subscribers, which have more than one way to
+ * treat a slow reader.
+ */
+export class SlowResponses {
+  readonly #watch: Watch | undefined;
+  readonly #watched = new WeakMap<ServerResponse, WatchedResponse>();
+  readonly #addressOf: (response: ServerResponse) => string;
+  /** The number of responses that were cut. */
+  cut = 0;
+
+  /**
+   * Makes it for no responses yet.
+   *
+   * @param watch Says how long a client may take nothing. Default: any time.
+   * @param addressOf Returns the address of a response's client, for the log.
+   */
+  constructor(
+    watch: Watch | undefined,
+    addressOf: (response: ServerResponse) => string,
+  ) {
+    this.#watch = watch;
+    this.#addressOf = addressOf;
+  }
+
+  /** Looks after a response until it is closed. */
+  add(response: ServerResponse): void {
+    if (!this.#watch) return;
+    const watched = new WatchedResponse(
+      response,
+      (response) => this.#drop(response),
+    );
+    this.#watched.set(response, watched);
+    this.#watch.add(watched);
+    response.on("close", () => this.delete(response));
+  }
+
+  /** Leaves a response to its subscriber. */
+  delete(response: ServerResponse): void {
+    const watched = this.#watched.get(response);
+    if (watched) this.#watch?.delete(watched);
+  }
+
+  #drop(response: ServerResponse): void {
+    this.cut++;
+    logger.info(
+      "Cut the response to {method} {path} of {address}, which took nothing of it for {seconds} s: {bytes} bytes were left",
+      {
+        method: response.req.method,
+        // Keys of providers are in queries.
+        path: response.req.url?.replace(/[?#].*$/s, ""),
+        address: this.#addressOf(response),
+        seconds: (this.#watch?.interval ?? 0) / 1_000,
+        bytes: response.writableLength,
+      },
+    );
+    dropAnswer(response);
+  }
+}
