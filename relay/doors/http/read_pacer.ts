@@ -45,10 +45,15 @@ export class ReadPacer implements Disposable {
   #isResting = false;
   #isDisposed = false;
 
-  /** Reads a socket in turns from now on. */
-  pace(socket: Socket): void {
+  /**
+   * Reads a socket in turns from now on.
+   *
+   * @param socket A socket that was not read yet.
+   * @param onPiece Called with the number of bytes that are about to be passed on.
+   */
+  pace(socket: Socket, onPiece: (bytes: number) => void): void {
     readInJavaScript(socket);
-    new PacedReading(socket, this);
+    new PacedReading(socket, this, onPiece);
   }
 
   /** Stops counting: what waits is no longer passed on. */
@@ -173,11 +178,19 @@ class PacedReading {
   #recent = 0;
   #recentAt = 0;
 
-  constructor(socket: Socket, pacer: ReadPacer) {
+  constructor(
+    socket: Socket,
+    pacer: ReadPacer,
+    onPiece: (bytes: number) => void,
+  ) {
     this.#socket = socket;
     this.#pacer = pacer;
     // The two by which a Readable is filled: all that reads the socket is behind them.
-    this.#push = socket.push.bind(socket);
+    const push = socket.push.bind(socket);
+    this.#push = (chunk) => {
+      if (chunk) onPiece(chunk.length);
+      return push(chunk);
+    };
     this.#read = socket._read.bind(socket);
     socket.push = (chunk: Buffer | null) => this.#take(chunk);
     socket._read = (size) => {

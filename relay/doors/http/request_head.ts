@@ -18,11 +18,27 @@ export function invalidRequest(detail: string): Problem {
   return new Problem(STATUS_CODE.BadRequest, "invalid_request", detail);
 }
 
-function headTooLarge(detail: string): Problem {
+function headRefused(detail: string): Problem {
   return new Problem(
     STATUS_CODE.RequestHeaderFieldsTooLarge,
     "head_too_large",
     detail,
+  );
+}
+
+/** A refusal of a head that is longer than it may be. */
+export function headTooLarge({ maxHead }: HeadLimits): Problem {
+  return headRefused(
+    `Expected the head of a request to have at most ${maxHead} bytes`,
+  );
+}
+
+/** A refusal of a body that has too much around it. */
+export function framingTooLarge(maxBytes: number): Problem {
+  return new Problem(
+    STATUS_CODE.ContentTooLarge,
+    "body_too_large",
+    `Expected at most ${maxBytes} bytes of chunk extensions, trailers and the like around a body`,
   );
 }
 
@@ -56,7 +72,7 @@ export function refuseManyHeaders(
 ): Problem | undefined {
   // A name and a value each.
   return rawHeaders.length / 2 > MAX_HEADERS
-    ? headTooLarge(`Expected at most ${MAX_HEADERS} headers`)
+    ? headRefused(`Expected at most ${MAX_HEADERS} headers`)
     : undefined;
 }
 
@@ -69,19 +85,17 @@ export function refuseManyHeaders(
  */
 export function problemOfHead(
   code: string,
-  { maxHead, headTimeout }: HeadLimits,
+  limits: HeadLimits,
 ): Problem | undefined {
   switch (code) {
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return new Problem(
         STATUS_CODE.RequestTimeout,
         "head_timeout",
-        `Expected the head of a request within ${headTimeout} ms`,
+        `Expected the head of a request within ${limits.headTimeout} ms`,
       );
     case "HPE_HEADER_OVERFLOW":
-      return headTooLarge(
-        `Expected the head of a request to have at most ${maxHead} bytes`,
-      );
+      return headTooLarge(limits);
     default:
       return code.startsWith("HPE_")
         ? invalidRequest("Expected a request as RFC 9112 has them")

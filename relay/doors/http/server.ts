@@ -14,7 +14,9 @@ import { ReadPacer } from "./read_pacer.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
 import { joinSmallChunks } from "./body_chunks.ts";
 import {
+  framingTooLarge,
   type HeadLimits,
+  headTooLarge,
   invalidRequest,
   isWebSocketUpgrade,
   problemOfHead,
@@ -22,6 +24,7 @@ import {
   refuseManyHeaders,
 } from "./request_head.ts";
 import {
+  type TcpConnection,
   TcpConnections,
   type TcpConnectionsOptions,
 } from "./tcp_connections.ts";
@@ -60,6 +63,9 @@ export interface Address {
 /** The interval at which timeouts are checked, in milliseconds: they may take that much longer. */
 const CHECK_INTERVAL = 1_000;
 
+/** The most bytes around the body of a request, besides those that its bytes may cost: Node's figure for chunk extensions. */
+const MAX_FRAMING = 16 * 1024;
+
 const logger = getLogger(["rivulet", "relay", "http"]);
 
 function answer(
@@ -82,6 +88,11 @@ export class HttpServer {
   readonly #connections: TcpConnections;
   readonly #refused: RefusedSockets;
   readonly #pacer = new ReadPacer();
+
+  /** The most bytes around bodies: a head that is not whole yet is among them, and has a limit of its own. */
+  get #maxFraming(): number {
+    return MAX_FRAMING + this.#options.maxHead;
+  }
 
   /** Makes a server that does not listen yet. */
   constructor(handlers: HttpServerHandlers, options: HttpServerOptions) {
@@ -118,8 +129,8 @@ export class HttpServer {
       this.#onRequest(incoming, outgoing);
     });
     this.#server.on("connection", (socket: Socket) => {
-      this.#pacer.pace(socket);
       const problem = this.#connections.add(socket);
+      this.#pacer.pace(socket, (bytes) => this.#onBytes(socket, bytes));
       if (problem) this.#refuse(socket, problem);
     });
     this.#server.on("upgrade", (incoming, socket, head) => {
@@ -177,8 +188,9 @@ export class HttpServer {
       return void incoming.destroy();
     }
     connection.isUsed = true;
-    joinSmallChunks(incoming, () => {});
-    const { requests } = connection;
+    const { requests, framing } = connection;
+    framing.begin(incoming);
+    joinSmallChunks(incoming, (bytes) => framing.addBody(bytes));
     const ambiguous = refuseAmbiguous(incoming);
     if (ambiguous && !requests.isBusy) return this.#refuse(socket, ambiguous);
     if (!ambiguous && requests.add(incoming, outgoing)) return;
@@ -192,6 +204,23 @@ export class HttpServer {
     requests.drop();
     incoming.destroy();
     socket.destroy();
+  }
+
+  /** Counts bytes that are about to be parsed; refuses a connection that brings too much beside its bodies. */
+  #onBytes(socket: Socket, bytes: number): void {
+    const connection = this.#connections.get(socket);
+    if (!connection || connection.isUpgraded || this.#refused.has(socket)) {
+      return;
+    }
+    const { requests, framing } = connection;
+    // All before these bytes was parsed.
+    if (framing.bytes > this.#maxFraming) {
+      const problem = requests.isBusy
+        ? framingTooLarge(this.#maxFraming)
+        : headTooLarge(this.#options);
+      this.#onUnreadable(socket, connection, problem);
+    }
+    framing.add(bytes, requests.isBusy);
   }
 
   #onUpgrade(
@@ -210,6 +239,7 @@ export class HttpServer {
       );
       return void socket.destroy();
     }
+    connection.isUpgraded = true;
     const problem = this.#check(incoming, socket);
     if (problem) return this.#refused.refuse(socket, problem);
     this.#handlers.upgrade(incoming, socket, head);
@@ -242,7 +272,15 @@ export class HttpServer {
     const connection = this.#connections.get(socket);
     // The peer has gone, or its network has.
     if (!problem || !connection) return void socket.destroy();
-    const { isLast, isAnswering } = connection.requests;
+    this.#onUnreadable(socket, connection, problem);
+  }
+
+  /** Refuses a connection on which nothing more can be read. */
+  #onUnreadable(
+    socket: Duplex,
+    { requests: { isLast, isAnswering } }: TcpConnection,
+    problem: Problem,
+  ): void {
     // What stands behind a last request is nobody's (RFC 9112, section 9.6).
     if (isLast) return;
     if (!isAnswering) return this.#refuse(socket, problem);

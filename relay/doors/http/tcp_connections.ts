@@ -7,14 +7,19 @@ import {
   type ConnectionLimitsOptions,
 } from "../../limits/connection_limits.ts";
 import type { Problem } from "../../problem.ts";
+import { Framing } from "./framing.ts";
 import { type AnswerRequest, RequestQueue } from "./request_queue.ts";
 
 /** A TCP connection that was taken. */
 export interface TcpConnection {
   /** The requests on the connection. */
   readonly requests: RequestQueue;
+  /** The bytes around the bodies of the requests. */
+  readonly framing: Framing;
   /** Whether there was a request. */
   isUsed: boolean;
+  /** Whether the connection is no longer one of HTTP. */
+  isUpgraded: boolean;
 }
 
 /** The limits on connections, and what identifies their clients. */
@@ -61,7 +66,12 @@ export class TcpConnections {
     const problem = this.#limits.add(network);
     if (problem) return problem;
     const requests = new RequestQueue(this.#answer);
-    this.#open.set(socket, { requests, isUsed: false });
+    this.#open.set(socket, {
+      requests,
+      framing: new Framing(),
+      isUsed: false,
+      isUpgraded: false,
+    });
     socket.on("close", () => {
       this.#open.delete(socket);
       this.#limits.delete(network);
