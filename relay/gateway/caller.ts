@@ -19,6 +19,11 @@ const MAX_BEHIND = 16 * 1024 * 1024;
  */
 const AHEAD = 64 * 1024;
 
+/** The statuses of answers without a body (RFC 9110, section 15). */
+const NO_CONTENT = 204;
+const RESET_CONTENT = 205;
+const NOT_MODIFIED = 304;
+
 /** A caller, which waits for the provider's answer. */
 export class Caller {
   readonly #response: ServerResponse;
@@ -28,6 +33,8 @@ export class Caller {
   /** The action that is due when the queue is empty. */
   #last: (() => void) | undefined;
   #isDone = false;
+  /** The number of bytes that are left of the length that the head says. */
+  #left = Infinity;
 
   /**
    * Takes over a response that has not begun.
@@ -77,13 +84,32 @@ export class Caller {
     // `writeHead` would replace what the relay itself has set.
     const vary = this.#response.getHeader("vary");
     if (vary !== undefined) headers.append("vary", String(vary));
+    this.#frame(status, headers);
     this.#response.writeHead(status, statusText, Object.fromEntries(headers));
     this.#response.flushHeaders();
   }
 
-  /** Sends bytes; closes the connection of a caller that does not read them. */
+  /**
+   * Makes the head say what the body's length is (RFC 9112, section 6.3): whatever it
+   * says else, the next answer of the connection would begin at another place.
+   */
+  #frame(status: number, headers: Headers): void {
+    if (status === NO_CONTENT) headers.delete("content-length");
+    if (status === RESET_CONTENT) headers.set("content-length", "0");
+    const length = headers.get("content-length");
+    const hasBody = this.#response.req.method !== "HEAD" &&
+      status !== NOT_MODIFIED;
+    if (hasBody && length !== null) this.#left = Number(length);
+  }
+
+  /**
+   * Sends bytes; closes the connection of a caller that does not read them. Cuts the
+   * connection if there are more than the head says.
+   */
   write(bytes: Uint8Array): void {
     if (this.#isDone || bytes.length === 0) return;
+    if (bytes.length > this.#left) return this.cut();
+    this.#left -= bytes.length;
     this.#queue.push(bytes);
     this.#drain();
     if (this.behind > MAX_BEHIND) this.#drop();
@@ -111,9 +137,10 @@ export class Caller {
     });
   }
 
-  /** Ends the answer, which is whole. */
+  /** Ends the answer, which is whole; cuts the connection if the head says that there is more. */
   end(): void {
     if (this.#isDone) return;
+    if (this.#left > 0 && this.#left < Infinity) return this.cut();
     this.#isDone = true;
     this.#finish(() => this.#response.end());
   }

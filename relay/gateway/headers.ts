@@ -64,12 +64,32 @@ export function requestQuery(search: string, { key }: GatewayProvider): string {
   return kept.length > 0 ? `?${kept.map(({ text }) => text).join("&")}` : "";
 }
 
-/** Returns a provider's headers as the caller gets them. */
+/**
+ * Returns why an answer cannot be passed on: HTTP says that it does not end where its
+ * head says, or that it belongs to another protocol (RFC 9112, section 6.3).
+ */
+export function framingFault(
+  { status, headers }: Response,
+): string | undefined {
+  if (status < 200) {
+    return `Expected an answer, and the provider has answered ${status}, which nobody has asked for`;
+  }
+  const coding = headers.get("transfer-encoding");
+  if (coding === null || /^chunked$/i.test(coding)) return undefined;
+  return `Expected a body as it is or in chunks, and the provider has sent the transfer coding '${coding}'`;
+}
+
+/**
+ * Returns a provider's headers as the caller gets them. The length stays only if the
+ * body ends by it: a chunked one ends elsewhere.
+ */
 export function responseHeaders(headers: Headers): Headers {
   const returned = new Headers([...passed(headers, NOT_RETURNED)]);
+  if (headers.has("transfer-encoding")) return returned;
   // It still holds: since `accept-encoding` was sent, `fetch` does not decompress.
-  const length = headers.get("content-length");
-  if (length !== null) returned.set("content-length", length);
+  // Lengths that differ are no answer for `fetch`.
+  const [length] = headers.get("content-length")?.split(",") ?? [];
+  if (length !== undefined) returned.set("content-length", length.trim());
   return returned;
 }
 

@@ -14,6 +14,7 @@ import { Problem } from "../problem.ts";
 import { RunTrace } from "../traces/run_trace.ts";
 import type { TracedEnd } from "../traces/span.ts";
 import { Caller } from "./caller.ts";
+import { framingFault } from "./headers.ts";
 import type { Verdict } from "./judge.ts";
 import { passPlainAnswer } from "./plain_answer.ts";
 import {
@@ -240,6 +241,13 @@ export class Run {
     }
     const { ok, status, headers, body } = response;
     this.#trace.answered(status);
+    const fault = framingFault(response);
+    if (fault !== undefined) {
+      context.providerAsked("refused");
+      // The provider may have done what it was asked for: it is not asked again.
+      this.#fail({ status: "failed", reason: this.#reasons.ofText(fault) });
+      return undefined;
+    }
     // The relay asks for no compression: it cannot read a compressed stream.
     const isStream = ok && body !== null &&
       isEventStreamType(headers.get("content-type")) &&
