@@ -66,7 +66,7 @@ export interface Relay extends AsyncDisposable {
    * Opens the sources, and then the doors.
    *
    * @returns Where the relay can be reached. Rejects with a
-   * {@linkcode RelayStartError} if a fixture or the address cannot be had, or, with
+   * {@linkcode RelayStartError} if a fixture, the folder of recordings or the address cannot be had, or, with
    * `failFast`, a source; the relay is closed then. Otherwise a source that is away
    * is retried.
    */
@@ -116,7 +116,11 @@ export interface Relay extends AsyncDisposable {
  */
 export class RelayStartError extends Error {
   /** The code of the error, for programs. */
-  readonly code: "source_failed" | "fixture_failed" | "listen_failed";
+  readonly code:
+    | "source_failed"
+    | "fixture_failed"
+    | "record_failed"
+    | "listen_failed";
 
   /** Says what cannot be had, and why. */
   constructor(
@@ -231,6 +235,7 @@ class RelayServer implements Relay {
   readonly #gateway: Gateway;
   readonly #doors: Doors;
   readonly #metrics: Metrics;
+  readonly #recorder: Recorder | undefined;
   readonly #authority: Authority;
   readonly #closing = new AbortController();
   #drained: Promise<void> | undefined;
@@ -275,6 +280,12 @@ class RelayServer implements Relay {
       clock,
       signal,
     });
+    this.#recorder = gateway.record === undefined
+      ? undefined
+      : new Recorder(gateway.record, clock, {
+        maxBytes: gateway.recordMaxBytes,
+        maxAge: gateway.recordMaxAge,
+      });
     this.#gateway = new Gateway({
       ...gateway,
       allowedPaths: rights.allowProviderPaths,
@@ -283,9 +294,7 @@ class RelayServer implements Relay {
       bodyLimits,
       retry: PROVIDER_RETRY,
       idleTimeout: gateway.timeout,
-      recorder: gateway.record === undefined
-        ? undefined
-        : new Recorder(gateway.record, clock),
+      recorder: this.#recorder,
       draining,
       slots,
       runEnded: metrics.runEnded,
@@ -326,6 +335,7 @@ class RelayServer implements Relay {
     const { host, port } = this.#options;
     this.#authority.prepare?.();
     try {
+      await this.#prepareRecorder();
       await Promise.all([...this.#startSources(), ...this.#startFixtures()]);
       try {
         const address = await this.#doors.listen(host, port);
@@ -342,6 +352,20 @@ class RelayServer implements Relay {
     } catch (error) {
       await this.close();
       throw error;
+    }
+  }
+
+  async #prepareRecorder(): Promise<void> {
+    try {
+      await this.#recorder?.prepare();
+    } catch (cause) {
+      throw new RelayStartError(
+        "record_failed",
+        `--record: expected a folder that the relay can write to, got '${this.#options.gateway.record}': ${
+          messageOf(cause)
+        }`,
+        { cause },
+      );
     }
   }
 

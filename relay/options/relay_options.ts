@@ -233,6 +233,18 @@ export interface RelayGateway {
   /** The folder that runs are recorded in. Default: runs are not recorded. */
   record?: string | undefined;
   /**
+   * The most bytes of recordings in that folder. The oldest are deleted.
+   *
+   * @default {1_073_741_824}
+   */
+  recordMaxBytes?: number | undefined;
+  /**
+   * The age from which a recording is deleted, in milliseconds.
+   *
+   * @default {604_800_000}
+   */
+  recordMaxAge?: number | undefined;
+  /**
    * The largest request body for a provider that is not JSON, in bytes. The limit
    * of JSON is `limits.maxBody`.
    *

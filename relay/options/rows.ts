@@ -209,6 +209,18 @@ export const relayRows = {
       topic: "models",
       help: ["writes each run to a file in DIR that --fixture plays"],
     }),
+    recordMaxBytes: option(bytes, {
+      default: 1_073_741_824,
+      flag: "record-max-bytes",
+      topic: "models",
+      help: ["deletes the oldest recordings when all are larger than this"],
+    }),
+    recordMaxAge: option(duration({ never: true }), {
+      default: 604_800_000,
+      flag: "record-max-age",
+      topic: "models",
+      help: ["deletes recordings that are older than this"],
+    }),
     maxUpload: option(bytes, {
       default: 512 * 1024 * 1024,
       flag: "max-upload",

@@ -1,12 +1,13 @@
 import type { Clock } from "../../../src/fetch/clock.ts";
 import type { RecordedRun, Recording } from "./recording.ts";
 import { RecordingFile } from "./recording_file.ts";
+import { type RecordingBounds, RecordingFolder } from "./recording_folder.ts";
 
 /** The most text that waits for the disk, of all runs, in UTF-16 code units. */
 const MAX_WAITING = 64 * 1024 * 1024;
 
 /** Options of a {@linkcode Recorder}. */
-export interface RecorderOptions {
+export interface RecorderOptions extends RecordingBounds {
   /**
    * The most text of events that may wait for the disk, of all runs together, in
    * UTF-16 code units. A recording that it has no room for stops there.
@@ -27,6 +28,8 @@ export class Recorder implements AsyncDisposable {
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #room: { free: number };
+  readonly #maxBytes: number;
+  readonly #kept: RecordingFolder;
   readonly #open = new Set<RecordingFile>();
 
   /**
@@ -39,8 +42,10 @@ export class Recorder implements AsyncDisposable {
   constructor(
     folder: string,
     clock: Clock,
-    { maxWaiting = MAX_WAITING }: RecorderOptions = {},
+    { maxWaiting = MAX_WAITING, ...bounds }: RecorderOptions = {},
   ) {
+    this.#maxBytes = bounds.maxBytes ?? Infinity;
+    this.#kept = new RecordingFolder(folder, clock, bounds);
     this.#folder = folder;
     this.#clock = clock;
     this.#room = { free: maxWaiting };
@@ -52,6 +57,15 @@ export class Recorder implements AsyncDisposable {
   }
 
   /**
+   * Makes the folder, and deletes the recordings in it that are beyond the bounds.
+   *
+   * @returns Rejects if the folder cannot be written to.
+   */
+  prepare(): Promise<void> {
+    return this.#kept.prepare();
+  }
+
+  /**
    * Begins the recording of a run. Never throws: if it cannot be written, that is
    * logged once, and the run goes on.
    */
@@ -60,6 +74,8 @@ export class Recorder implements AsyncDisposable {
       folder: this.#folder,
       clock: this.#clock,
       room: this.#room,
+      maxBytes: this.#maxBytes,
+      done: (paths) => this.#kept.add(paths),
     });
     this.#open.add(file);
     void file.finished.then(() => this.#open.delete(file));
@@ -71,5 +87,6 @@ export class Recorder implements AsyncDisposable {
     const open = [...this.#open];
     for (const file of open) file.stop();
     await Promise.all(open.map(({ finished }) => finished));
+    this.#kept[Symbol.dispose]();
   }
 }

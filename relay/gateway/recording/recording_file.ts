@@ -1,4 +1,5 @@
-import { type FileHandle, mkdir } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
@@ -10,6 +11,7 @@ import type { EndStatus } from "../../topics/topic.ts";
 import { PacedWriter } from "./paced_writer.ts";
 import type { RecordedRun, Recording } from "./recording.ts";
 import { RecordingFiles } from "./recording_files.ts";
+import { makeFolder } from "./recording_folder.ts";
 
 /** The parts that the recordings of one folder share. */
 export interface RecordingContext {
@@ -19,6 +21,10 @@ export interface RecordingContext {
   readonly clock: Clock;
   /** The room for text that waits for the disk, in UTF-16 code units. */
   readonly room: { free: number };
+  /** The most bytes of the events of one recording. */
+  readonly maxBytes: number;
+  /** Is told the paths of the files when they are written; never rejects. */
+  done(paths: readonly string[]): Promise<void>;
 }
 
 /** Events that came at once. */
@@ -50,9 +56,6 @@ const GATHER_SIZE = 64 * 1024;
 
 /** The overhead of an event, in UTF-16 code units. */
 const EVENT_OVERHEAD = 64;
-
-/** The folder's mode: prompts and answers are for its owner only. */
-const FOLDER_MODE = 0o700;
 
 const logger = getLogger(["rivulet", "relay", "recorder"]);
 
@@ -141,7 +144,7 @@ export class RecordingFile implements Recording {
 
   async #create(run: CopiedRun): Promise<Begun> {
     const { folder } = this.#context;
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    await makeFolder(folder);
     // By now the run is under way, so this delays no request.
     const { head, scrubber } = describe(run, this.#start);
     const name = join(folder, this.#name(scrubber));
@@ -156,7 +159,11 @@ export class RecordingFile implements Recording {
       this.#break(error);
     }
     await this.#over.promise;
-    await files.complete(this.#tail(scrubber));
+    try {
+      await files.complete(this.#tail(scrubber));
+    } finally {
+      await this.#context.done(files.paths);
+    }
   }
 
   #name(scrubber: RecordingScrubber): string {
@@ -171,6 +178,7 @@ export class RecordingFile implements Recording {
     scrubber: RecordingScrubber,
   ): Promise<void> {
     const writer = new PacedWriter();
+    let bytes = 0;
     let last = 0;
     for (let isOver = false; !isOver;) {
       await this.#due.promise;
@@ -188,6 +196,10 @@ export class RecordingFile implements Recording {
           last = at;
         }
         if (isOver) text += this.#lastWords(taken, scrubber);
+        bytes += Buffer.byteLength(text);
+        if (bytes > this.#context.maxBytes) {
+          throw new Error("it is larger than all may be (--record-max-bytes)");
+        }
         await stream.appendFile(text);
         this.#written += taken;
       } finally {

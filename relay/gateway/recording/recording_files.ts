@@ -11,13 +11,16 @@ const LAST_LINE = "\n}\n";
 export class RecordingFiles {
   /** The file of the events. The caller closes it. */
   readonly stream: FileHandle;
+  /** The paths of both. */
+  readonly paths: readonly string[];
   readonly #facts: string;
   /** The size of the facts, in bytes. */
   readonly #size: number;
 
-  private constructor(stream: FileHandle, facts: string, size: number) {
+  private constructor(stream: FileHandle, path: string, size: number) {
     this.stream = stream;
-    this.#facts = facts;
+    this.paths = [`${path}.sse`, `${path}.json`];
+    this.#facts = `${path}.json`;
     this.#size = size;
   }
 
@@ -40,7 +43,7 @@ export class RecordingFiles {
           throw error;
         }
         const size = Buffer.byteLength(facts);
-        return new RecordingFiles(stream, `${path}.json`, size);
+        return new RecordingFiles(stream, path, size);
       } catch (error) {
         const isTaken = error instanceof Error && "code" in error &&
           error.code === "EEXIST";

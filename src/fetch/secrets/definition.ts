@@ -53,6 +53,8 @@ const INNOCENT_NAME =
 export const SECRET_FIELD_ENDS = [
   "auth",
   "authorization",
+  "authorization_token",
+  "bearer",
   "cookie",
   "credential",
   "credentials",
@@ -63,6 +65,7 @@ export const SECRET_FIELD_ENDS = [
   "secret",
   "access_key",
   "api_key",
+  "api_keys",
   "auth_key",
   "private_key",
   "secret_key",
@@ -228,7 +231,7 @@ export function isUrlField(name: string): boolean {
 
 /** Whether a field of a JSON body holds headers, as those of a tool do. */
 export function isHeadersField(name: string): boolean {
-  return /headers$/i.test(name);
+  return /headers?$/i.test(name);
 }
 
 /** Whether the whole of a text has the shape of a secret. */

@@ -43,6 +43,11 @@ Deno.test("main answers what it cannot start with by one clear line and status 2
     ["an open address", ["--host", "0.0.0.0"], /--jwt-key.*0\.0\.0\.0/],
     ["a key that is none", ["--jwt-key", "short"], /--jwt-key.*32 bytes/],
     ["a file that is not there", ["--config", "nowhere"], /--config.*nowhere/],
+    ["a folder that cannot be written to", [
+      "--port=0",
+      "--record",
+      "LICENSE/runs",
+    ], /--record: expected a folder.*'LICENSE\/runs'/],
     ["a port in use", ["--port", String(port)], new RegExp(`:${port}`)],
     ["a file that is not there", ["--fixture", "a=nowhere"], /nowhere/],
     ["a file that is no stream", ["--fixture", "a=LICENSE"], /LICENSE/],

@@ -181,6 +181,8 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   providerTimeout: ["1h", 3_600_000],
   idleCancel: ["30", 30_000],
   record: ["runs", "runs"],
+  recordMaxBytes: ["1MiB", 1_048_576],
+  recordMaxAge: ["1h", 3_600_000],
   logLevel: ["debug", "debug"],
   logFormat: ["json", "json"],
   publicMetrics: ["true", true],

@@ -155,6 +155,38 @@ Deno.test("RecordingScrubber hides the fields of a body that hold a secret, and 
   );
 });
 
+Deno.test("E11: RecordingScrubber hides the secrets of a tool's headers, however they are written", () => {
+  // deno-fmt-ignore
+  const bodies: unknown[] = [
+    { headers: { Authorization: "opaque-1", "X-Api-Key": "opaque-2" } },
+    { header: { "X-Auth-Token": "opaque-1" }, http_headers: { "X-Token": "opaque-2" } },
+    { headers: { Authorization: ["Bearer opaque-1"], "X-Api-Key": ["opaque-2"] } },
+    { headers: { Authorization: { value: "opaque-1" } } },
+    { headers: { common: { "X-Session": "opaque-1" } } },
+    { headers: [{ name: "Authorization", value: "opaque-1" }, { key: "X-Api-Key", value: "opaque-2" }] },
+    { headers: [["Authorization", "opaque-1"]] },
+    { headers: ["Authorization: opaque-1"] },
+    { headers: "Authorization: opaque-1\nX-Api-Key: opaque-2" },
+    { headers: '{"Authorization":"opaque-1","X-Api-Key":"opaque-2"}' },
+    { mcp_servers: [{ authorization_token: "opaque-1", api_keys: ["opaque-2"], bearer: "opaque-3" }] },
+    { input: [{ type: "function_call", arguments: '{"headers":{"X-Api-Key":"opaque-1"}}' }] },
+  ];
+  for (const body of bodies) {
+    const shown = JSON.stringify(scrubberOf({ body }).json(body));
+    assertEquals(shown.includes("opaque"), false, shown);
+  }
+  for (
+    const body of [
+      { headers: { "Content-Type": "application/json", "User-Agent": "me/1" } },
+      { headers: [["Accept", "text/event-stream"]] },
+      { properties: { authorization: { type: "string", title: "headers" } } },
+      { content: '{"a": ["b"]}', header: "On tokens: a history" },
+    ]
+  ) {
+    assertEquals(scrubberOf({ body }).json(body), body);
+  }
+});
+
 Deno.test("RecordingScrubber hides the values of a query that may be secrets", () => {
   const scrubber = scrubberOf();
   for (
