@@ -26,6 +26,10 @@ const FINAL = /^(1008|1009|45\d\d)$/;
 
 const TOKEN_EXPIRED = 4401;
 
+/** What is known if nothing has opened. */
+const UNREACHED =
+  "Not connected: the relay is away, or refuses this page (--origin) or token";
+
 /** No `WebSocket.OPEN`: there may be no `WebSocket`. */
 const OPEN = 1;
 
@@ -58,7 +62,7 @@ type Message =
 /** One connection after the other, for any number of topics. */
 export class Link implements Carrier {
   readonly clock: Clock;
-  state: SubscriptionState = "idle";
+  #state: SubscriptionState = "idle";
   readonly #url: URL;
   readonly #options: ConnectOptions;
   readonly #WebSocket: NonNullable<ConnectOptions["WebSocket"]>;
@@ -98,12 +102,26 @@ export class Link implements Carrier {
     if (signal.aborted) this.#onAbort();
   }
 
+  get state(): SubscriptionState {
+    return this.#state;
+  }
+
+  #become(
+    state: SubscriptionState,
+    facts?: SubscriptionErrorFacts & { readonly retryIn?: number },
+  ): void {
+    this.#state = state;
+    const failures = this.#failures;
+    this.#options.onStateChange?.({ ...facts, state, failures });
+  }
+
   close(raise?: () => unknown): Promise<void> {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#raise = raise;
     const feeds = [...this.#feeds.values()];
     this.#feeds.clear();
     this.#drop("closed");
+    this.#become("closed");
     for (const feed of feeds) void feed.abandon(raise);
     return new Promise((resolve) => {
       const cancel = this.clock.setTimeout(resolve, CLOSE_TIMEOUT);
@@ -145,7 +163,7 @@ export class Link implements Carrier {
   async #connect(): Promise<void> {
     const attempt = ++this.#attempt;
     const { token } = this.#options;
-    this.state = "connecting";
+    this.#become("connecting");
     this.#advice = undefined;
     let secret;
     try {
@@ -180,7 +198,7 @@ export class Link implements Carrier {
     };
     socket.onopen = () =>
       ifCurrent(() => {
-        this.state = "open";
+        this.#become("open");
         if (this.#kind === "door") return;
         for (const feed of this.#feeds.values()) this.#ask(feed);
       });
@@ -261,7 +279,7 @@ export class Link implements Carrier {
   /** Lets the socket go, and whatever else is under way. */
   #drop(state: SubscriptionState): void {
     const socket = this.#socket;
-    this.state = state;
+    this.#state = state;
     this.#socket = undefined;
     this.#attempt++;
     this.#cancel?.();
@@ -271,6 +289,10 @@ export class Link implements Carrier {
 
   /** Connects again, if that may be. */
   #lose(code: SubscriptionErrorCode, facts: SubscriptionErrorFacts): void {
+    // A browser does not say why nothing has opened.
+    if (this.#state === "connecting" && !facts.cause) {
+      facts = { ...facts, reason: facts.reason || UNREACHED };
+    }
     this.#drop("idle");
     if (this.#feeds.size === 0) return;
     const { reconnect = true } = this.#options;
@@ -294,7 +316,7 @@ export class Link implements Carrier {
       this.#failures >= maxAttempts ||
       now + delay - this.#failingSince > maxElapsed
     ) return this.#fail(code, facts);
-    this.state = "waiting";
+    this.#become("waiting", { ...facts, retryIn: delay });
     this.#cancel = this.clock.setTimeout(() => void this.#connect(), delay);
   }
 
@@ -304,6 +326,7 @@ export class Link implements Carrier {
     this.#feeds.clear();
     this.#failures = 0;
     this.#drop("idle");
+    this.#become("idle", facts);
     for (const feed of feeds) feed.fail(code, facts);
   }
 

@@ -1,5 +1,7 @@
 // This module is browser compatible.
 import type { Clock } from "../../src/fetch/clock.ts";
+import type { SubscriptionErrorFacts } from "./error.ts";
+import type { SubscriptionState } from "./subscription.ts";
 
 /**
  * When to connect again, and how often: the wait before the nth attempt in a row
@@ -91,6 +93,28 @@ export interface WebSocketLike {
 }
 
 /**
+ * What has become of a connection to a relay.
+ *
+ * @example Tell the user after three attempts
+ * ```ts
+ * import type { StateChange } from "@rivulet/rivulet/client";
+ *
+ * function onStateChange({ state, failures, reason }: StateChange): void {
+ *   if (state === "waiting" && failures >= 3) console.warn(reason);
+ * }
+ * onStateChange({ state: "open", failures: 0 });
+ * ```
+ */
+export interface StateChange extends SubscriptionErrorFacts {
+  /** The state: `waiting` for the next attempt, `idle` without a subscription. */
+  readonly state: SubscriptionState;
+  /** The number of attempts in a row that have failed. */
+  readonly failures: number;
+  /** The time until the next attempt, in milliseconds. */
+  readonly retryIn?: number | undefined;
+}
+
+/**
  * How the relay is reached.
  *
  * @example A token that is asked for at every attempt
@@ -115,11 +139,17 @@ export interface ConnectOptions {
    * When to connect again; `false` for never.
    *
    * A browser does not tell a relay that refuses from one that is away: both are
-   * asked again, as often as this says.
+   * asked again, as often as this says, and `onStateChange` is told.
    *
    * @default {true}
    */
   reconnect?: boolean | ReconnectPolicy | undefined;
+  /**
+   * Called when the connection has become another, with why if it was lost.
+   *
+   * @default {undefined}
+   */
+  onStateChange?: ((change: StateChange) => void) | undefined;
   /**
    * The WebSocket to use: needed where the runtime has none, as Node 20.
    *

@@ -11,6 +11,7 @@ import { Expiries } from "../rights/expiries.ts";
 import { drain, type Draining, type Guest } from "./guests.ts";
 import type { EndpointContext } from "./http/endpoints.ts";
 import { Entrance } from "./http/entrance.ts";
+import { OriginWarnings } from "./http/origins/origin_warnings.ts";
 import { Origins } from "./http/origins/origins.ts";
 import { RefusedSockets } from "./http/refused_sockets.ts";
 import {
@@ -128,6 +129,7 @@ export class Doors implements Disposable {
       origins: new Origins(options.origins, {
         isLocal: authority === OPEN_AUTHORITY && !rights.insecureOpen,
       }),
+      warnings: new OriginWarnings(clock),
       addresses,
       refused: metrics.refused,
     });

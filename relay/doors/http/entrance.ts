@@ -19,6 +19,7 @@ import {
   withoutToken,
 } from "../../rights/credential.ts";
 import { applyCors } from "./origins/apply_cors.ts";
+import type { OriginWarnings } from "./origins/origin_warnings.ts";
 import type { Origins } from "./origins/origins.ts";
 
 /** The context of the entrance. */
@@ -29,6 +30,8 @@ export interface EntranceContext {
   readonly allowQueryToken: boolean;
   /** Decides which web pages may use the relay. */
   readonly origins: Origins;
+  /** Tells the operator which pages are refused. */
+  readonly warnings: OriginWarnings;
   /** Finds the address of a request's client. */
   readonly addresses: ClientAddresses;
   /** Counts a refusal, by its code. */
@@ -123,6 +126,7 @@ export class Entrance {
     const { method, url = "" } = incoming;
     const { address } = this.#addressOf(incoming);
     this.#context.refused(code);
+    this.#context.warnings.refused(code, incoming);
     logger.info("Refused {method} {path} of {address}: {status} {code}", {
       method,
       // Keys of providers are in queries too, and of many names.
