@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { SignJWT } from "jose";
-import type { Clock } from "../../src/fetch/clock.ts";
+import { type Clock, wallTime } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { claims } from "../rights/tokens/claims.ts";
 import { KeyError } from "../rights/keys/verification_key.ts";
@@ -103,7 +103,7 @@ export async function token(
     return `${randomBytes(NEW_KEY).toString("hex")}\n`;
   }
   const { sub, aud, iss } = flags;
-  const iat = Math.floor(clock.now() / 1_000);
+  const iat = Math.floor(wallTime(clock) / 1_000);
   const exp = iat + duration(flags.ttl ?? "1h");
   const rivulet = rightsOf(flags, exp);
   const { algorithm, kid, key } = await signingKey(flags, environment);

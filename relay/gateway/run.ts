@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../src/fetch/clock.ts";
+import { type Clock, wallTime } from "../../src/fetch/clock.ts";
 import { isEventStreamType } from "../../src/fetch/media_type.ts";
 import {
   backoffDelay,
@@ -288,7 +288,9 @@ export class Run {
       this.#trace.verdict({ status: isUnwanted ? "cancelled" : "truncated" });
     } else this.#trace.verdict(status < 400 ? {} : { error: String(status) });
     const reason = this.#reasons.ofText(describeAnswer(response, message));
-    this.#topic.refuse(refusalOf(response, reason, this.#context.clock.now()));
+    this.#topic.refuse(
+      refusalOf(response, reason, wallTime(this.#context.clock)),
+    );
   }
 
   #stopped(stop: Stop): void {

@@ -1,5 +1,5 @@
 import { configure, type LogLevel, reset, type Sink } from "@logtape/logtape";
-import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+import { type Clock, systemClock, wallTime } from "../../src/fetch/clock.ts";
 import { LineWriter } from "./line_writer.ts";
 import { type LogFormat, logFormat } from "./log_format.ts";
 
@@ -42,7 +42,7 @@ export async function startLogging(
         level: "warning",
         message: [message],
         rawMessage: message,
-        timestamp: clock.now(),
+        timestamp: wallTime(clock),
         properties: { count },
       });
     },

@@ -1,10 +1,16 @@
-import type { Clock } from "../../src/fetch/clock.ts";
+import { type Clock, wallTime } from "../../src/fetch/clock.ts";
 
 /** Somebody whose token holds for some time. */
 export interface Expiring {
   /** Called when it holds no longer. */
   onExpiry(): void;
 }
+
+/**
+ * The longest time between two looks at the wall clock, in milliseconds: timers stand
+ * still while the machine sleeps, and do not hear that its clock is corrected.
+ */
+const MAX_WAIT = 5_000;
 
 /**
  * Those whose tokens expire, with one timer for all: one for each costs an idle
@@ -55,13 +61,15 @@ export class Expiries implements Disposable {
   #schedule(time: number): void {
     this.#cancel?.();
     this.#next = time;
-    const left = Math.max(time - this.#clock.now(), 0);
-    // It may be called too soon: a clock takes some weeks at most.
-    this.#cancel = this.#clock.setTimeout(this.#look, left);
+    const left = Math.max(time - wallTime(this.#clock), 0);
+    this.#cancel = this.#clock.setTimeout(
+      this.#look,
+      Math.min(left, MAX_WAIT),
+    );
   }
 
   readonly #look = (): void => {
-    const now = this.#clock.now();
+    const now = wallTime(this.#clock);
     let next = Infinity;
     for (const [time, all] of this.#byTime) {
       if (time > now) {

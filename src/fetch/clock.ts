@@ -15,8 +15,18 @@
  * ```
  */
 export interface Clock {
-  /** The time in milliseconds since the Unix epoch; never goes back. */
+  /**
+   * The time in milliseconds since the Unix epoch; never goes back. It is for
+   * durations: it may stand still while the machine sleeps, and keeps the error that
+   * the machine's clock had at the start.
+   */
   now(): number;
+  /**
+   * The time that the calendar says, in milliseconds since the Unix epoch. It may
+   * jump, in both directions. What somebody else has dated is judged by it, such as
+   * the end of a token. Default: {@linkcode Clock.now}.
+   */
+  wallTime?(): number;
   /**
    * Calls `callback` once, after `delay` milliseconds.
    *
@@ -44,8 +54,14 @@ const MAX_DELAY = 2 ** 31 - 1;
  */
 export const systemClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),
+  wallTime: () => Date.now(),
   setTimeout(callback, delay) {
     const timer = setTimeout(callback, Math.min(delay, MAX_DELAY));
     return () => clearTimeout(timer);
   },
 };
+
+/** Returns the time that the calendar says, in milliseconds since the Unix epoch. */
+export function wallTime(clock: Clock): number {
+  return clock.wallTime?.() ?? clock.now();
+}

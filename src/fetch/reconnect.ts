@@ -162,7 +162,7 @@ export interface Disconnection {
   readonly reconnectionTime: number | undefined;
   /** The last event id. */
   readonly lastEventId: string;
-  /** The time, in milliseconds since the epoch. */
+  /** The time that the calendar says, in milliseconds since the epoch. */
   readonly now: number;
 }
 

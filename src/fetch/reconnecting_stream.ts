@@ -3,7 +3,7 @@ import { CallQueue } from "../sse/call_queue.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import { SseParser } from "../sse/parser.ts";
 import { abortable } from "./abortable.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock, wallTime } from "./clock.ts";
 import { Connection, type StreamResponse } from "./connection.ts";
 import { OneShotBodyError } from "./errors.ts";
 import type { EventStream } from "./event_stream.ts";
@@ -387,7 +387,7 @@ export class ReconnectingEventStream implements EventStream<Given> {
         elapsed: now - this.#failingSince,
         reconnectionTime: this.#reconnectionTime,
         lastEventId: this.#lastEventId,
-        now,
+        now: wallTime(this.#clock),
       })
       : { action: reason.kind === "end" ? "done" : "fail" };
     const error = reason.kind === "error" ? reason.error : undefined;

@@ -1,6 +1,6 @@
 // This module is browser compatible.
 import { abortable } from "../fetch/abortable.ts";
-import type { Clock } from "../fetch/clock.ts";
+import { type Clock, wallTime } from "../fetch/clock.ts";
 import { Connection, type ConnectionOptions } from "../fetch/connection.ts";
 import {
   ConnectionError,
@@ -338,7 +338,7 @@ export class Requester {
       if (isMended(status, body)) return undefined;
       throw new UnexpectedStatusError(error, cause);
     }
-    const retryAfter = parseRetryAfter(headers, clock.now());
+    const retryAfter = parseRetryAfter(headers, wallTime(clock));
     if (retryAfter !== undefined && retryAfter > policy.maxRetryAfter) {
       const { maxRetryAfter } = policy;
       throw new RetryAfterError(error, retryAfter, maxRetryAfter, cause);

@@ -91,6 +91,8 @@ export interface FakeClockRunOptions {
  */
 export class FakeClock implements Clock {
   #now: number;
+  /** The time by which the wall clock is ahead. */
+  #ahead = 0;
   readonly #timers = new Set<Timer>();
 
   /**
@@ -110,6 +112,21 @@ export class FakeClock implements Clock {
   /** The time that the clock shows, in milliseconds since the epoch. */
   now(): number {
     return this.#now;
+  }
+
+  /** The time that the calendar says, in milliseconds since the epoch. */
+  wallTime(): number {
+    return this.#now + this.#ahead;
+  }
+
+  /**
+   * Sets the calendar's time on, or back, without time passing: the machine has slept,
+   * or somebody has corrected its clock. No timer is called.
+   *
+   * @param by In milliseconds.
+   */
+  jump(by: number): void {
+    this.#ahead += by;
   }
 
   /**

@@ -88,6 +88,52 @@ for (const target of ["/topics/a", "/ws"]) {
   });
 }
 
+for (const byDoor of ["a WebSocket", "an event stream", "a request"]) {
+  Deno.test(`A machine that has slept takes no token that has expired meanwhile: ${byDoor} (B7)`, async () => {
+    await using relay = await startTimed({
+      delivery: { heartbeat: 3_600_000 },
+    });
+    const { clock } = relay;
+    const token = await lasting(600, { read: ["a"] });
+    const headers = {
+      Accept: byDoor === "a request" ? "application/json" : "text/event-stream",
+      Authorization: `Bearer ${token}`,
+    };
+    const ask = () => relay.request("/topics/a", { headers });
+    await using socket = byDoor === "a WebSocket"
+      ? await open(relay, "/topics/a", token)
+      : undefined;
+    await socket?.message("live");
+    const first = socket ? undefined : await ask();
+    const text = first?.text();
+    clock.jump(600_000 + LEEWAY);
+    await clock.advance(5_000);
+    if (socket) assertEquals(await socket.closeCode(), 4401);
+    if (text) await within(text, LIMIT, "the end of the stream");
+    const again = await ask();
+    assertEquals([again.status, (await again.json()).reason], [401, "expired"]);
+  });
+}
+
+Deno.test("A clock that was wrong at the start is believed once it is right (B7)", async () => {
+  const clock = new FakeClock(START - 365 * 24 * 3_600_000);
+  await using relay = await startRelay({ clock, rights: { jwtKey: JWT_KEY } });
+  relay.relay.topics.create("a");
+  const ask = async (token: string) => {
+    const response = await relay.request("/topics/a", {
+      headers: { Accept: "application/json", Authorization: `Bearer ${token}` },
+    });
+    return [response.status, (await response.json()).reason];
+  };
+  const old = await lasting(-600, { read: ["a"] });
+  const present = await lasting(600, { read: ["a"], nbf: START / 1_000 - 600 });
+  assertEquals(await ask(old), [200, undefined]);
+  assertEquals(await ask(present), [401, "not_yet_valid"]);
+  clock.jump(365 * 24 * 3_600_000);
+  assertEquals(await ask(old), [401, "expired"]);
+  assertEquals(await ask(present), [200, undefined]);
+});
+
 Deno.test("An event stream ends when its token expires, and is not begun again with that", async () => {
   await using relay = await startTimed({ delivery: { heartbeat: 3_600_000 } });
   const { clock } = relay;

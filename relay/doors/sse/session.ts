@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../../src/fetch/clock.ts";
+import { type Clock, wallTime } from "../../../src/fetch/clock.ts";
 import type { FrameCache } from "../../delivery/frames.ts";
 import type { Pump } from "../../delivery/pump.ts";
 import {
@@ -193,6 +193,6 @@ export class EventStreamSession
   /** Sends a sign of life, as nothing else was sent. */
   onQuiet(): void {
     const { clock } = this.#context;
-    this.#subscriber.answer(sseFormat.heartbeat(clock.now()));
+    this.#subscriber.answer(sseFormat.heartbeat(wallTime(clock)));
   }
 }

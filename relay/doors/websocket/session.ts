@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { getLogger } from "@logtape/logtape";
+import { wallTime } from "../../../src/fetch/clock.ts";
 import {
   type Sink,
   Subscriber,
@@ -310,7 +311,7 @@ export class WebSocketSession
   }
 
   #heartbeat(): Uint8Array {
-    return websocketFormat.heartbeat(this.context.clock.now());
+    return websocketFormat.heartbeat(wallTime(this.context.clock));
   }
 
   /** Cuts the connection of a dead peer, and tells it where that can still be done. */

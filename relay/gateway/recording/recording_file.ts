@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../../src/fetch/clock.ts";
+import { type Clock, wallTime } from "../../../src/fetch/clock.ts";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { encodeComment } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
@@ -71,6 +71,8 @@ export class RecordingFile implements Recording {
   readonly #context: RecordingContext;
   readonly #topic: string;
   readonly #start: number;
+  /** The same by the calendar. */
+  readonly #started: number;
 
   /** The events that wait to be written, and their size. */
   #moments: Moment[] = [];
@@ -96,6 +98,7 @@ export class RecordingFile implements Recording {
     this.#context = context;
     this.#topic = run.topic;
     this.#start = context.clock.now();
+    this.#started = wallTime(context.clock);
     this.finished = this.#create({ ...run, headers: [...run.headers] })
       .then((begun) => this.#record(begun))
       .catch((error: unknown) => this.#break(error));
@@ -146,7 +149,7 @@ export class RecordingFile implements Recording {
     const { folder } = this.#context;
     await makeFolder(folder);
     // By now the run is under way, so this delays no request.
-    const { head, scrubber } = describe(run, this.#start);
+    const { head, scrubber } = describe(run, this.#started);
     const name = join(folder, this.#name(scrubber));
     return { files: await RecordingFiles.create(name, head), scrubber };
   }
@@ -167,7 +170,7 @@ export class RecordingFile implements Recording {
   }
 
   #name(scrubber: RecordingScrubber): string {
-    const stamp = new Date(this.#start).toISOString().replace(/[-:.]/g, "");
+    const stamp = new Date(this.#started).toISOString().replace(/[-:.]/g, "");
     // Windows allows no colon in a file's name.
     const topic = scrubber.text(this.#topic).replace(/[^\w.~-]/g, "_");
     return `${stamp}-${topic.slice(0, 128)}`;

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
-import type { Clock } from "../../../src/fetch/clock.ts";
+import { type Clock, wallTime } from "../../../src/fetch/clock.ts";
 import { readErrorBody } from "../../../src/fetch/error_body.ts";
 import { wait } from "../../../src/fetch/retry.ts";
 import type { Problem } from "../../problem.ts";
@@ -57,8 +57,8 @@ export class RemoteKeys implements KeySource {
   readonly #signal: AbortSignal;
   readonly #fetch: typeof fetch;
   #keys: Keys | undefined;
-  /** Until when they are taken for the newest, in milliseconds since the epoch. */
-  #freshUntil = -Infinity;
+  /** When they were asked for, in milliseconds since the epoch, by both clocks. */
+  #asked = { at: -Infinity, wallTime: -Infinity };
   /** Until when they are not asked for again, in milliseconds since the epoch. */
   #restsUntil = -Infinity;
   /** How many times in a row there was no answer. */
@@ -79,7 +79,7 @@ export class RemoteKeys implements KeySource {
    */
   current(): Keys | Promise<Keys> {
     const keys = this.#keys;
-    if (keys && this.#clock.now() < this.#freshUntil) return keys;
+    if (keys && this.#isFresh()) return keys;
     const wasFailing = this.#failures > 0;
     const refreshed = this.#refresh();
     return keys && wasFailing ? keys : refreshed.then(() => this.#known());
@@ -115,6 +115,15 @@ export class RemoteKeys implements KeySource {
     }
   }
 
+  /** Whether neither clock says that the keys have become old: one of them stands still while the machine sleeps. */
+  #isFresh(): boolean {
+    const age = Math.max(
+      this.#clock.now() - this.#asked.at,
+      wallTime(this.#clock) - this.#asked.wallTime,
+    );
+    return age < MAX_AGE;
+  }
+
   #known(): Keys {
     if (this.#keys) return this.#keys;
     throw this.#unavailable();
@@ -141,7 +150,10 @@ export class RemoteKeys implements KeySource {
         logger.info("The keys of {url} are there", { url: this.#shownUrl });
       }
       this.#failures = 0;
-      this.#freshUntil = this.#clock.now() + MAX_AGE;
+      this.#asked = {
+        at: this.#clock.now(),
+        wallTime: wallTime(this.#clock),
+      };
       this.#restsUntil = this.#clock.now() + COOLDOWN;
     } catch (error) {
       // Older keys serve meanwhile, and tokens ask for newer ones.

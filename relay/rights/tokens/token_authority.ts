@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { decodeProtectedHeader, errors, jwtVerify } from "jose";
 import { z } from "zod";
-import type { Clock } from "../../../src/fetch/clock.ts";
+import { type Clock, wallTime } from "../../../src/fetch/clock.ts";
 import type { Problem } from "../../problem.ts";
 import type { Access, Authority } from "../access.ts";
 import { claims } from "./claims.ts";
@@ -76,7 +76,7 @@ export class TokenAuthority implements Authority {
 
   #authorize(token: string, keys: Keys): Access | Promise<Access> {
     const id = digest(token);
-    const now = this.#options.clock.now();
+    const now = wallTime(this.#options.clock);
     return this.#verified.get(keys, id, now) ?? this.#verify(token, id, keys);
   }
 
@@ -130,7 +130,7 @@ export class TokenAuthority implements Authority {
       const { payload } = await jwtVerify(token, key, {
         algorithms: [algorithm],
         clockTolerance: LEEWAY,
-        currentDate: new Date(clock.now()),
+        currentDate: new Date(wallTime(clock)),
         ...(audience !== undefined && { audience }),
         ...(issuer !== undefined && { issuer }),
       });

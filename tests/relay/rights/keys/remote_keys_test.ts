@@ -226,6 +226,29 @@ Deno.test("RemoteKeys keeps the keys it has while there is no answer", async () 
   assertEquals(requests.length, 5);
 });
 
+Deno.test("RemoteKeys asks again once either clock says that its keys are old (B7)", async () => {
+  await using world = new World(A);
+  const { clock, requests } = world;
+  const keys = world.keys();
+  await keys.current();
+  clock.jump(599_999);
+  await keys.current();
+  assertEquals(requests.length, 1);
+  // The machine has slept, and the keys may have been withdrawn meanwhile.
+  clock.jump(1);
+  await clock.advance(30_000);
+  await keys.current();
+  assertEquals(requests.length, 2);
+  // The calendar was set back: that makes no key newer.
+  clock.jump(-86_400_000);
+  await clock.advance(599_999);
+  await keys.current();
+  assertEquals(requests.length, 2);
+  await clock.advance(1);
+  await keys.current();
+  assertEquals(requests.length, 3);
+});
+
 Deno.test("RemoteKeys has nobody wait twice for a server that is silent", async () => {
   await using world = new World(A);
   await using _capture = await LogCapture.start();
