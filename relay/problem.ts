@@ -71,14 +71,18 @@ export function unknownTopic(name: string): Problem {
  * A refusal because the relay is being drained.
  *
  * @param left How long it still is, in milliseconds.
+ * @param facts Further members of the problem.
  */
-export function draining(left: number): Problem {
+export function draining(
+  left: number,
+  facts: Readonly<Record<string, unknown>> = {},
+): Problem {
   const seconds = Math.max(1, Math.ceil(left / 1_000));
   return new Problem(
     STATUS_CODE.ServiceUnavailable,
     "draining",
-    "The relay is being drained and takes no new subscribers",
-    {},
+    "The relay is being drained and takes no new subscribers, events or runs",
+    facts,
     { "Retry-After": `${seconds}` },
   );
 }

@@ -310,6 +310,7 @@ class RelayServer implements Relay {
         ...bodyLimits,
         maxEvent: limits.maxEvent,
         maxRate: limits.maxPublishRate,
+        draining,
         counts: {
           http: metrics.published("http"),
           websocket: metrics.published("websocket"),
@@ -421,7 +422,11 @@ class RelayServer implements Relay {
   }
 
   async #drain(duration: number): Promise<void> {
-    await this.#doors.drain(duration, this.#closing.signal);
+    await this.#doors.drain(
+      duration,
+      this.#closing.signal,
+      this.#gateway.going,
+    );
     await this.close();
   }
 

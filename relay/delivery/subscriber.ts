@@ -68,6 +68,10 @@ export class Subscriber implements Waker, Watched, Disposable {
   #seen = 0;
   #isReading = false;
   #closed = false;
+  /** The offset before which each subscription has to be written, and what follows then. */
+  #awaited:
+    | { readonly to: ReadonlyMap<Subscription, number>; then(): void }
+    | undefined;
   readonly #done = (): void => {
     this.#finished++;
     if (this.#rest) this.#writePart(this.#rest);
@@ -201,6 +205,28 @@ export class Subscriber implements Waker, Watched, Disposable {
     this.#work(true);
   }
 
+  /** Calls back, once, when all events and ends that there are now have been written. */
+  whenWritten(then: () => void): void {
+    const to = this.#subscriptions.map((subscription) =>
+      [subscription, subscription.topic.log.next] as const
+    );
+    this.#awaited = { to: new Map(to), then };
+    this.#checkWritten();
+  }
+
+  #checkWritten(): void {
+    if (!this.#awaited || this.#closed) return;
+    const { to, then } = this.#awaited;
+    for (const [subscription, next] of to) {
+      // The others were removed, or have said their end.
+      if (subscription.waker !== this) continue;
+      const { cursor, topic } = subscription;
+      if (cursor < next || topic.state.kind === "ended") return;
+    }
+    this.#awaited = undefined;
+    then();
+  }
+
   /**
    * Stops everything, but for the answers that are still due: they go out now.
    * Whether they do is still watched.
@@ -246,6 +272,7 @@ export class Subscriber implements Waker, Watched, Disposable {
   #work(isTurn = false): void {
     try {
       this.#writeNext(isTurn);
+      this.#checkWritten();
     } catch (error) {
       // Those who are woken after this one have no part in it.
       this.#fail(error);

@@ -8,7 +8,8 @@ import { ClientAddresses } from "../limits/client_addresses.ts";
 import type { Problem } from "../problem.ts";
 import { type Authority, OPEN_AUTHORITY } from "../rights/access.ts";
 import { Expiries } from "../rights/expiries.ts";
-import { drain, type Draining, type Guest } from "./guests.ts";
+import type { Topic } from "../topics/topic.ts";
+import { drain, type Draining } from "./guests.ts";
 import type { EndpointContext } from "./http/endpoints.ts";
 import { Entrance } from "./http/entrance.ts";
 import { OriginWarnings } from "./http/origins/origin_warnings.ts";
@@ -25,8 +26,9 @@ import {
 } from "./http/server.ts";
 import { SlowResponses } from "./http/slow_responses.ts";
 import { EventStreamDoor } from "./sse/door.ts";
-import type { StreamRequest } from "./sse/session.ts";
+import type { EventStreamSession, StreamRequest } from "./sse/session.ts";
 import { WebSocketDoor, type WebSocketDoorContext } from "./websocket/door.ts";
+import type { WebSocketSession } from "./websocket/session.ts";
 
 /** The options of a relay that its doors follow. */
 export interface DoorsOptions {
@@ -87,12 +89,23 @@ export interface DoorsContext extends
   };
 }
 
+/** The runs of a gateway that are going on. */
+export interface GoingRuns {
+  /** The topics that the runs fill. */
+  readonly topics: ReadonlySet<Topic>;
+  /** Resolves when the runs are over. */
+  readonly over: Promise<unknown>;
+}
+
 /** The time that peers have to close in their turn, in milliseconds. */
 const CLOSE_GRACE = 2_000;
 
 function watchOf(interval: number, clock: Clock): Watch | undefined {
   return interval === Infinity ? undefined : new Watch(interval, clock);
 }
+
+/** The time that subscribers have to take what is there, when the relay closes, in milliseconds. */
+const DELIVERY_GRACE = 1_000;
 
 /** The ways into a relay: its HTTP server, and what stands behind that. */
 export class Doors implements Disposable {
@@ -168,6 +181,7 @@ export class Doors implements Disposable {
         awaitTopics: delivery.awaitTopics,
         publicMetrics: rights.publicMetrics,
         stream: (request) => this.stream(request),
+        refused: (...refusal) => this.refused(...refusal),
       }),
       upgrade: (...upgrade) => void this.sockets.handle(...upgrade),
       refused: (...refusal) => this.#entrance.refusedUnread(...refusal),
@@ -199,25 +213,50 @@ export class Doors implements Disposable {
   }
 
   /**
-   * Sends all subscribers away, spread over some time, and takes no new ones.
+   * Takes nothing more, delivers what was taken, and sends all subscribers away,
+   * spread over some time. Those that follow runs leave when all runs are over.
    *
    * @param duration In milliseconds.
    * @param signal Ends it early.
+   * @param runs The runs that are going on.
    */
-  async drain(duration: number, signal: AbortSignal): Promise<void> {
+  async drain(
+    duration: number,
+    signal: AbortSignal,
+    runs: GoingRuns,
+  ): Promise<void> {
     this.#draining.begin(duration);
-    await drain(this.#guests(), { duration, clock: this.#clock, signal });
+    const { over } = runs;
+    const { free = [], busy = [] } = Object.groupBy(
+      this.#guests(),
+      ({ subscriptions }) =>
+        subscriptions.some(({ topic }) => runs.topics.has(topic))
+          ? "busy"
+          : "free",
+    );
+    await drain(free, {
+      duration,
+      clock: this.#clock,
+      signal,
+      busy: { guests: busy, over },
+    });
   }
 
   /** Says goodbye to all, and shuts the doors; resolves when the last connection is closed. */
   async close(): Promise<void> {
+    this.#draining.begin(0);
     const closed = this.#server.close();
-    for (const guest of this.#guests()) guest.stop();
+    const guests = this.#guests();
+    for (const guest of guests) guest.finish();
+    const cancelStop = this.#clock.setTimeout(() => {
+      for (const guest of guests) guest.stop();
+    }, DELIVERY_GRACE);
     const cancel = this.#clock.setTimeout(
       () => this.#server.terminate(),
       CLOSE_GRACE,
     );
     await closed;
+    cancelStop();
     cancel();
   }
 
@@ -230,7 +269,7 @@ export class Doors implements Disposable {
     this.#expiries[Symbol.dispose]();
   }
 
-  #guests(): Guest[] {
+  #guests(): (WebSocketSession | EventStreamSession)[] {
     return [...this.sockets.sessions, ...this.streams.sessions];
   }
 }

@@ -4,13 +4,16 @@ import { draining, type Problem } from "../problem.ts";
 /** A subscriber's connection, whichever door it came through. */
 export interface Guest {
   /**
-   * Says when to come back, and closes: the relay is drained.
+   * Says when to come back, and closes, once all events that there are now have
+   * been written: the relay is drained.
    *
    * @param left How long that takes from now, in milliseconds.
    * @param duration How long it takes in all, in milliseconds.
    */
   leave(left: number, duration: number): void;
-  /** Closes: the relay stops. */
+  /** Closes once all events that there are now have been written: the relay stops. */
+  finish(): void;
+  /** Closes: the relay has stopped. */
   stop(): void;
   /** Resolves when the connection is closed. */
   closed(): Promise<void>;
@@ -26,9 +29,10 @@ export function secondsSince(start: number, clock: Clock): number {
   return Math.round(clock.now() - start) / 1_000;
 }
 
-/** Whether the relay is drained: then it takes no new subscribers. */
+/** Whether the relay is drained or stops: then it takes nothing new. */
 export class Draining {
   readonly #clock: Clock;
+  readonly #controller = new AbortController();
   /** When it will be over, in milliseconds since the epoch. */
   #end: number | undefined;
 
@@ -37,26 +41,36 @@ export class Draining {
     this.#clock = clock;
   }
 
-  /** Begins, for this many milliseconds. */
+  /** Begins, for this many milliseconds; changes nothing if it has begun. */
   begin(duration: number): void {
-    this.#end = this.#clock.now() + duration;
+    this.#end ??= this.#clock.now() + duration;
+    this.#controller.abort();
+  }
+
+  /** Aborted when it begins. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The time that it still takes, in milliseconds. */
+  get left(): number {
+    return Math.max(0, (this.#end ?? Infinity) - this.#clock.now());
   }
 
   /**
-   * Refuses new subscribers, once it has begun.
+   * Refuses new subscribers, events and runs, once it has begun.
    *
+   * @param facts Further members of the problem.
    * @throws {Problem} 503 `draining`.
    */
-  assertOpen(): void {
-    const problem = this.refusal();
+  assertOpen(facts?: Readonly<Record<string, unknown>>): void {
+    const problem = this.refusal(facts);
     if (problem) throw problem;
   }
 
-  /** Returns why new subscribers are refused: 503 `draining`; `undefined` if they are not. */
-  refusal(): Problem | undefined {
-    return this.#end === undefined
-      ? undefined
-      : draining(this.#end - this.#clock.now());
+  /** Returns why they are refused: 503 `draining`; `undefined` if they are not. */
+  refusal(facts?: Readonly<Record<string, unknown>>): Problem | undefined {
+    return this.#end === undefined ? undefined : draining(this.left, facts);
   }
 }
 
@@ -68,6 +82,13 @@ export interface DrainOptions {
   readonly clock: Clock;
   /** Ends it early. */
   readonly signal: AbortSignal;
+  /** Guests that follow runs: they leave when the runs are over. */
+  readonly busy?: {
+    /** The guests. */
+    readonly guests: readonly Omit<Guest, "stop" | "finish">[];
+    /** Resolves when the runs are over. */
+    readonly over: Promise<unknown>;
+  };
 }
 
 /**
@@ -77,8 +98,8 @@ export interface DrainOptions {
  * @returns Resolves when all have gone, or the time is over.
  */
 export async function drain(
-  guests: readonly Omit<Guest, "stop">[],
-  { duration, clock, signal }: DrainOptions,
+  guests: readonly Omit<Guest, "stop" | "finish">[],
+  { duration, clock, signal, busy }: DrainOptions,
 ): Promise<void> {
   if (signal.aborted) return;
   const over = Promise.withResolvers<void>();
@@ -97,14 +118,23 @@ export async function drain(
     const wait = gone * duration / guests.length - elapsed;
     cancelNext = clock.setTimeout(next, Math.max(1, Math.ceil(wait)));
   };
+  let stayed = busy?.guests ?? [];
+  const leaveBusy = (): void => {
+    const left = Math.max(0, Math.ceil(start + duration - clock.now()));
+    for (const guest of stayed) guest.leave(left, duration);
+    stayed = [];
+  };
+  void busy?.over.then(leaveBusy);
   if (duration > 0) next();
   const cancelEnd = clock.setTimeout(() => {
     leave(guests.length);
+    leaveBusy();
     over.resolve();
   }, duration);
   const onAbort = (): void => over.resolve();
   signal.addEventListener("abort", onAbort);
-  void Promise.all(guests.map((guest) => guest.closed())).then(onAbort);
+  const all = [...guests, ...stayed].map((guest) => guest.closed());
+  void Promise.all([busy?.over, ...all]).then(onAbort);
   await over.promise;
   signal.removeEventListener("abort", onAbort);
   cancelEnd();

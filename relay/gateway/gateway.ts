@@ -8,6 +8,7 @@ import { assertMay } from "../rights/access.ts";
 import { isMisleadingPath } from "../forwarding.ts";
 import { type BodyLimits, boundedBody } from "../limits/bounded_body.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
+import type { Topic } from "../topics/topic.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";
 import {
@@ -96,6 +97,18 @@ export class Gateway implements AsyncDisposable {
   /** The number of runs. */
   get size(): number {
     return this.#runs.size;
+  }
+
+  /** The runs that are going on now, and their topics. */
+  get going(): {
+    readonly topics: Set<Topic>;
+    readonly over: Promise<unknown>;
+  } {
+    const runs = [...this.#runs];
+    return {
+      topics: new Set(runs.flatMap(({ topic }) => topic ? [topic] : [])),
+      over: Promise.all(runs.map(({ finished }) => finished)),
+    };
   }
 
   /** Whether a path is a provider's. */
@@ -221,6 +234,7 @@ export class Gateway implements AsyncDisposable {
 
   #takeSlot({ client }: Asked): Disposable {
     // The relay may have been closed since the request came.
+    this.#context.draining.assertOpen();
     if (this.#closing.signal.aborted) throw draining(0);
     return this.#context.slots.take(client);
   }

@@ -11,6 +11,7 @@ import {
 import { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { ProviderOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
+import type { Topic } from "../topics/topic.ts";
 import { RunTrace } from "../traces/run_trace.ts";
 import type { TracedEnd } from "../traces/span.ts";
 import { Caller } from "./caller.ts";
@@ -125,6 +126,11 @@ export class Run {
     );
     run.#finished.resolve(run.#run());
     return run;
+  }
+
+  /** The topic of the run, once it is made. */
+  get topic(): Topic | undefined {
+    return this.#topic.topic;
   }
 
   /** Resolves when the run is over. */

@@ -1,7 +1,8 @@
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 
 /**
- * A signal that is aborted with a {@linkcode TopicEndedError} when a topic ends.
+ * A signal that is aborted with a {@linkcode TopicEndedError} when a topic ends, and
+ * with another signal.
  *
  * It is for what is done to a topic many times: whoever waits for `ended` is kept
  * by the topic until then, this only until it is disposed of.
@@ -11,15 +12,22 @@ export class EndedSignal implements Disposable {
   readonly signal: AbortSignal;
   readonly #stop: () => void;
 
-  /** Watches a topic. */
-  constructor(topic: Topic) {
+  /** Watches a topic, and a signal that lives longer. */
+  constructor(topic: Topic, other?: AbortSignal) {
     const controller = new AbortController();
     const changed = ({ name, state }: Topic): void => {
       if (state.kind !== "ended") return;
       controller.abort(new TopicEndedError(name, state.end));
     };
     this.signal = controller.signal;
-    this.#stop = topic.observe({ changed });
+    const onAbort = (): void => controller.abort(other?.reason);
+    const unobserve = topic.observe({ changed });
+    other?.addEventListener("abort", onAbort);
+    this.#stop = () => {
+      unobserve();
+      other?.removeEventListener("abort", onAbort);
+    };
+    if (other?.aborted) onAbort();
     changed(topic);
   }
 

@@ -56,6 +56,13 @@ const MAX_FIELD_NAME = "event: ".length;
 
 /** What is taken of publishers. */
 export interface PublisherOptions extends BodyLimits {
+  /** Refuses events while the relay is drained. Default: nothing does. */
+  readonly draining?: {
+    /** Aborted when events are refused from now on. */
+    readonly signal: AbortSignal;
+    /** Throws if events are refused; the facts are told with that. */
+    assertOpen(facts?: Readonly<Record<string, unknown>>): void;
+  };
   /** The largest event, in bytes. */
   readonly maxEvent: number;
   /** The most events of one client in a second, on average. */
@@ -135,6 +142,7 @@ export class Publisher {
       keyed.added(rest);
       return keyed.published = published;
     };
+    this.#options.draining?.assertOpen();
     const first = topic.append(rest);
     this.#options.counts?.websocket.add(rest);
     if (!(first instanceof Promise)) return added(first);
@@ -161,6 +169,7 @@ export class Publisher {
     const { rest, published } = remaining(topic, keyed, events);
     if (published) return published;
     this.#take(client, rest.length);
+    this.#options.draining?.assertOpen();
     const appended = topic.append(rest);
     this.#options.counts?.http.add(rest);
     const first = await appended;
@@ -179,7 +188,8 @@ export class Publisher {
     const comparison = keyed?.compare();
     if (!body) return comparison?.end() ?? { epoch, first: next, next };
     if (!keyed?.published) this.#assertRate(client, 1);
-    using ended = new EndedSignal(topic);
+    const { draining } = this.#options;
+    using ended = new EndedSignal(topic, draining?.signal);
     const over = signal
       ? AbortSignal.any([ended.signal, signal])
       : ended.signal;
@@ -197,6 +207,7 @@ export class Publisher {
         for (let from = 0; from < count; from += this.#step) {
           const some = events.slice(from, Math.min(from + this.#step, count));
           await this.#takeInTime(client, some.length, over);
+          draining?.assertOpen({ added });
           const appended = topic.append(some);
           this.#options.counts?.http.add(some);
           const first = await appended;
@@ -212,6 +223,7 @@ export class Publisher {
       const before = comparison?.end();
       if (before) return before;
     } catch (cause) {
+      draining?.assertOpen({ added });
       if (cause instanceof TopicEndedError || cause instanceof PublishError) {
         throw cause;
       }

@@ -59,6 +59,16 @@ export const sseFormat: Format = {
   },
 };
 
+/**
+ * Writes when a reader should come back, without the blank line that some clients
+ * take for an event.
+ *
+ * @param duration The time from now, in milliseconds.
+ */
+export function retryAfter(duration: number): string {
+  return `retry: ${Math.ceil(duration)}\n`;
+}
+
 /** A reader that can be told nothing has missed events. */
 export class UntoldGapError extends Error {
   /** Names the events that the reader has missed. */
@@ -75,6 +85,8 @@ export class UntoldGapError extends Error {
 export const rawSseFormat: Format = {
   ...sseFormat,
   events: (topic, range) => written(topic, range, (event) => event),
+  // No blank line: the reader expects those of its upstream's events only.
+  heartbeat: () => Buffer.from(":\n"),
   message(message: SubscriptionNotice): undefined {
     if (message.type !== "gap" || message.to < message.from) return;
     throw new UntoldGapError(message.from, message.to);

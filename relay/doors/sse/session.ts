@@ -17,7 +17,12 @@ import type { Expiries, Expiring } from "../../rights/expiries.ts";
 import type { After } from "../../topics/position.ts";
 import type { Topic } from "../../topics/topic.ts";
 import { type Guest, secondsSince } from "../guests.ts";
-import { rawSseFormat, sseFormat, UntoldGapError } from "./format.ts";
+import {
+  rawSseFormat,
+  retryAfter,
+  sseFormat,
+  UntoldGapError,
+} from "./format.ts";
 
 /** A reader that is to be answered with a topic's events. */
 export interface StreamRequest {
@@ -51,6 +56,7 @@ export interface StreamContext {
   readonly clock: Clock;
 }
 
+/** The headers of every event stream. */
 const HEADERS = {
   "Content-Type": "text/event-stream; charset=utf-8",
   "Cache-Control": "no-cache, no-transform",
@@ -129,12 +135,21 @@ export class EventStreamSession
     });
   }
 
-  /** Says when to come back, and ends the response. */
+  /** Says when to come back, and ends the response, once all events are written. */
   leave(_left: number, duration: number): void {
-    // The wait is as long for all: they come back one by one, when all have gone.
-    const retry = `retry: ${Math.ceil(duration)}\n\n`;
-    this.#subscriber.answer(Buffer.from(retry));
-    this.stop();
+    this.#subscriber.whenWritten(() => {
+      // The wait is as long for all: they come back one by one, when all have gone.
+      const retry = retryAfter(duration);
+      this.#subscriber.answer(
+        Buffer.from(this.#isRaw ? retry : `${retry}\n`),
+      );
+      this.stop();
+    });
+  }
+
+  /** Ends the response once all events are written. */
+  finish(): void {
+    this.#subscriber.whenWritten(() => this.stop());
   }
 
   /** Ends the response between two events. */
@@ -193,6 +208,21 @@ export class EventStreamSession
   /** Sends a sign of life, as nothing else was sent. */
   onQuiet(): void {
     const { clock } = this.#context;
-    this.#subscriber.answer(sseFormat.heartbeat(wallTime(clock)));
+    const format = this.#isRaw ? rawSseFormat : sseFormat;
+    this.#subscriber.answer(format.heartbeat(wallTime(clock)));
   }
+}
+
+/**
+ * Answers a reader that is not taken so that an `EventSource` comes back: an
+ * `EventSource` gives up for good after a status of 503.
+ *
+ * @param response The response: it has not begun.
+ * @param wait The time after which the reader should come back, in milliseconds.
+ */
+export function turnAway(response: ServerResponse, wait: number): void {
+  response.writeHead(200, HEADERS);
+  response.write(retryAfter(wait));
+  // An end would say that there is nothing more.
+  cutAnswer(response);
 }

@@ -142,6 +142,7 @@ export class WebSocketDoor {
       draining.assertOpen();
       target = targetOf(request);
       caller = await entrance.admitUpgrade(request);
+      draining.assertOpen();
       if (target.kind === "one") this.#check(target.request, caller);
     } catch (error) {
       const problem = problemOf(error) ??

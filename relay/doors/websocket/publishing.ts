@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { internalProblem } from "../../problem.ts";
+import { internalProblem, Problem } from "../../problem.ts";
 import { type Published, PublishError } from "../../sources/publish_error.ts";
 import { TopicLimitError } from "../../topics/registry.ts";
 import { type Topic, TopicEndedError } from "../../topics/topic.ts";
@@ -16,6 +16,11 @@ interface Refusal extends Pick<RefusalFacts, "retryable"> {
 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof TopicEndedError) return error;
+  if (error instanceof Problem) {
+    // The relay is being drained.
+    const { code, message } = error;
+    return { code, message, retryable: true };
+  }
   if (error instanceof TopicLimitError) {
     const { code, message } = error;
     return { code, message, retryable: true };

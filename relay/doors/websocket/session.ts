@@ -183,10 +183,18 @@ export class WebSocketSession
     });
   }
 
-  /** Says that the relay is drained, and closes: others have as long to leave. */
+  /** Says that the relay is drained, and closes, once all events are written. */
   leave(left: number, duration: number): void {
-    this.#goodbye("drain", [left, left + Math.ceil(duration)]);
-    this.close(CLOSINGS.draining);
+    this.subscriber.whenWritten(() => {
+      // Others have as long to leave.
+      this.#goodbye("drain", [left, left + Math.ceil(duration)]);
+      this.close(CLOSINGS.draining);
+    });
+  }
+
+  /** Says that the relay stops, and closes, once all events are written. */
+  finish(): void {
+    this.subscriber.whenWritten(() => this.stop());
   }
 
   /** Says that the relay stops, and closes. */

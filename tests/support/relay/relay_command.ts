@@ -10,6 +10,8 @@ import { within } from "../within.ts";
 export interface RelayCommandOptions {
   /** Besides `--port 0`. */
   readonly args?: readonly string[];
+  /** How long a stop may take. Default: `0s`. */
+  readonly drain?: string;
   /** Besides the environment of the test. */
   readonly env?: Readonly<Record<string, string>>;
   /** The permissions. Default: all. */
@@ -42,12 +44,13 @@ export class RelayCommand implements AsyncDisposable {
 
   /** Starts one; resolves when it listens. */
   static async start(
-    { args = [], env = {}, permissions = ["-A"] }: RelayCommandOptions = {},
+    { args = [], drain = "0s", env = {}, permissions = ["-A"] }:
+      RelayCommandOptions = {},
   ): Promise<RelayCommand> {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", ...permissions, "--no-prompt", "relay/main.ts"],
-        ...["--port", "0", "--drain", "0s", ...args],
+        ...["--port", "0", "--drain", drain, ...args],
       ],
       cwd: new URL("../../../", import.meta.url),
       env: { NO_COLOR: "1", ...env },

@@ -1,7 +1,8 @@
+import type { IncomingMessage } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { accepts } from "@std/http/negotiation";
 import { STATUS_CODE } from "@std/http/status";
-import type { StreamRequest } from "../../sse/session.ts";
+import { type StreamRequest, turnAway } from "../../sse/session.ts";
 import { eventJsonPieces } from "../../event_json.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { LogEntry, ReadBudget } from "../../../topics/log.ts";
@@ -25,6 +26,8 @@ export interface TopicReaderContext {
   readonly draining: Draining;
   /** Answers with a topic's events. */
   stream(request: StreamRequest): "streaming" | "at end";
+  /** Logs and counts a refusal that is not told as a problem. */
+  refused(problem: Problem, incoming: IncomingMessage): void;
 }
 
 const PAGE: ReadBudget = { events: MAX_PAGE, bytes: 1024 * 1024 };
@@ -112,7 +115,13 @@ export class TopicReader {
   #stream(call: Call, name: string): Response {
     const { request, url, response, access, address } = call;
     const { topics, awaitTopics } = this.#context;
-    this.#context.draining.assertOpen();
+    const { draining } = this.#context;
+    const refusal = draining.refusal();
+    if (refusal) {
+      this.#context.refused(refusal, response.req);
+      turnAway(response, Math.max(1_000, draining.left));
+      return RESPONSE_ALREADY_SENT;
+    }
     const { after, raw = false } = readQuery(
       "stream",
       url.searchParams,

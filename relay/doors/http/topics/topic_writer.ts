@@ -13,6 +13,7 @@ import {
   type Topic,
   TopicEndedError,
 } from "../../../topics/topic.ts";
+import type { Draining } from "../../guests.ts";
 import type { Call } from "../entrance.ts";
 import { checkSource, putBody } from "./check_source.ts";
 import { describeTopic } from "./describe_topic.ts";
@@ -26,6 +27,8 @@ export interface TopicWriterContext {
   readonly sources: Sources;
   /** The publisher that fills topics by `POST`. */
   readonly publisher: Publisher;
+  /** Refuses whatever would be taken while the relay is drained. */
+  readonly draining: Draining;
   /** The limits on the size and the pace of a body. */
   readonly bodyLimits: BodyLimits;
   /** The URLs that a requested source may have. */
@@ -62,6 +65,7 @@ export class TopicWriter {
     const { topics, sources, bodyLimits, sourcePolicy } = this.#context;
     const { source } = await readJsonBody(request, putBody, bodyLimits);
     const spec = source && checkSource(source, sourcePolicy);
+    this.#context.draining.assertOpen();
     const before = topics.get(name);
     if (before && !topics.isAwaited(before)) {
       const same = JSON.stringify(sources.get(before)) === JSON.stringify(spec);
@@ -86,7 +90,8 @@ export class TopicWriter {
 
   /** Adds events to a topic, which is made if there is none. */
   async post(call: Call, name: string): Promise<Response> {
-    const { topics, publisher } = this.#context;
+    const { topics, publisher, draining } = this.#context;
+    draining.assertOpen();
     const { headers, body, signal } = call.request;
     const type = (headers.get("content-type") ?? "")
       .split(";")[0]!.trim().toLowerCase(); // split gives one part at least
@@ -117,7 +122,9 @@ export class TopicWriter {
       return Response.json(published);
     } catch (error) {
       if (isNew) topics.release(topic);
-      if (error instanceof TopicEndedError) endAfterAnswer(call);
+      if (error instanceof TopicEndedError || draining.signal.aborted) {
+        endAfterAnswer(call);
+      }
       throw error;
     }
   }
@@ -129,6 +136,8 @@ export class TopicWriter {
       endBody,
       this.#context.bodyLimits,
     );
+    // Subscribers that have left could not be told.
+    this.#context.draining.assertOpen();
     return await this.#conclude(name, status, reason);
   }
 
