@@ -1,3 +1,4 @@
+import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../src/fetch/message_of.ts";
 import { VERSION } from "../src/version.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
@@ -134,6 +135,8 @@ export class RelayStartError extends Error {
   }
 }
 
+const logger = getLogger(["rivulet", "relay"]);
+
 /** When a provider is asked again whose answer died before its first event. */
 const PROVIDER_RETRY = completeRetryPolicy({
   minTimeout: 200,
@@ -238,6 +241,10 @@ class RelayServer implements Relay {
   readonly #recorder: Recorder | undefined;
   readonly #authority: Authority;
   readonly #closing = new AbortController();
+  /** The time when it began to listen, in milliseconds since the epoch. */
+  #listening: number | undefined;
+  /** The number of subscribers when the relay began to be drained. */
+  #sentAway: number | undefined;
   #drained: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -342,7 +349,9 @@ class RelayServer implements Relay {
         const address = await this.#doors.listen(host, port);
         const { hostname } = address;
         const named = hostname.includes(":") ? `[${hostname}]` : hostname;
-        return { ...address, url: `http://${named}:${address.port}` };
+        const url = `http://${named}:${address.port}`;
+        this.#tellListening(url);
+        return { ...address, url };
       } catch (cause) {
         throw new RelayStartError(
           "listen_failed",
@@ -421,7 +430,50 @@ class RelayServer implements Relay {
     return this.close();
   }
 
+  /** Tells the main settings, none of which is a secret. */
+  #tellListening(url: string): void {
+    const { rights, sources, fixtures, gateway, origins, limits } =
+      this.#options;
+    const { jwtKey, jwks, insecureOpen } = rights;
+    this.#listening = this.#options.clock.now();
+    logger.info("Listening on {url}: version {version}, {access}", {
+      url,
+      version: VERSION,
+      access: jwtKey !== undefined || jwks !== undefined
+        ? "tokens are required"
+        : insecureOpen
+        ? "open to everybody"
+        : "open to this machine",
+      sources: sources.map(({ name }) => name),
+      fixtures: fixtures.map(({ name }) => name),
+      providers: gateway.providers.map(({ name }) => name),
+      origins,
+      record: gateway.record,
+      maxConnections: limits.maxConnections,
+    });
+  }
+
+  #tellStopped(reason: string, subscribers: number): void {
+    if (this.#listening === undefined) return;
+    logger.info(
+      "Stopped after {seconds} s: {reason}, {subscribers} subscribers were sent away",
+      {
+        seconds: Math.round(this.#options.clock.now() - this.#listening) /
+          1_000,
+        reason,
+        subscribers,
+      },
+    );
+    this.#listening = undefined;
+  }
+
+  get #subscribers(): number {
+    return this.#doors.sockets.sessions.size +
+      this.#doors.streams.sessions.size;
+  }
+
   async #drain(duration: number): Promise<void> {
+    this.#sentAway = this.#subscribers;
     await this.#doors.drain(
       duration,
       this.#closing.signal,
@@ -431,6 +483,8 @@ class RelayServer implements Relay {
   }
 
   async #close(): Promise<void> {
+    const reason = this.#sentAway === undefined ? "closed" : "drained";
+    const subscribers = this.#sentAway ?? this.#subscribers;
     this.#closing.abort();
     await Promise.all([
       this.#doors.close(),
@@ -440,5 +494,6 @@ class RelayServer implements Relay {
     this.#doors[Symbol.dispose]();
     this.#metrics[Symbol.dispose]();
     this.topics[Symbol.dispose]();
+    this.#tellStopped(reason, subscribers);
   }
 }

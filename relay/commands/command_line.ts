@@ -19,6 +19,8 @@ const FAILED = 1;
 
 const HELP_FLAGS = ["--help", "-h"];
 
+const VERSION_FLAGS = ["--version", "-V"];
+
 /** The request of a command line. */
 type Request =
   | { readonly kind: "help"; readonly word?: string }
@@ -39,7 +41,9 @@ function read(args: readonly string[]): Request {
       : [first];
     return { kind: "help", ...(word !== undefined && { word }) };
   }
-  if (first === "--version") return { kind: "version" };
+  if (
+    first === "version" || args.some((arg) => VERSION_FLAGS.includes(arg))
+  ) return { kind: "version" };
   return first === undefined || isFlag
     ? { kind: "run", name: DEFAULT_COMMAND, args }
     : { kind: "run", name: first, args: args.slice(1) };

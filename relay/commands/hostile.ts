@@ -98,7 +98,7 @@ export const hostile: Command = {
       apiKey: values["api-key"],
       onRequest: (request) => void show(request, system),
     });
-    system.onStop(stopped.resolve);
+    system.onStop(() => stopped.resolve());
     system.say(banner(server.url, Object.keys(recordings)));
     await stopped.promise;
   },

@@ -1,3 +1,4 @@
+import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import type { LogFormat } from "../logs/log_format.ts";
 import { startLogging } from "../logs/logging.ts";
@@ -12,6 +13,8 @@ import type { Topic } from "../topics/surface.ts";
 import { banner } from "./banner.ts";
 import { type Command, SourceFailedError } from "./command.ts";
 import type { System } from "./system.ts";
+
+const logger = getLogger(["rivulet", "relay"]);
 
 /** A topic that a command fills by itself. */
 export interface OwnTopic {
@@ -53,7 +56,11 @@ export async function runRelay(
   const relay = createRelay(options);
   const stopped = Promise.withResolvers<void>();
   let signals = 0;
-  system.onStop(() => {
+  system.onStop((signal) => {
+    logger.info("Stopping: {signal} came, and --drain is {drain} ms", {
+      signal,
+      drain: signals === 0 ? drain : 0,
+    });
     stopped.resolve();
     if (++signals > 1) void relay.close();
   });

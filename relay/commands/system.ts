@@ -24,8 +24,8 @@ export interface System {
   say(line: string): void;
   /** Writes to stderr; never blocks the process, however slowly stderr is read. */
   writeError(bytes: Uint8Array): Promise<void>;
-  /** Calls a listener at each SIGINT and SIGTERM. */
-  onStop(listener: () => void): void;
+  /** Calls a listener at each SIGINT and SIGTERM, with its name. */
+  onStop(listener: (signal: string) => void): void;
 }
 
 /** `process.stderr` would block the process while nobody reads a pipe. */
@@ -58,7 +58,7 @@ export function createSystem(): System {
     writeError,
     onStop(listener) {
       for (const signal of ["SIGINT", "SIGTERM"] as const) {
-        process.on(signal, listener);
+        process.on(signal, () => listener(signal));
       }
     },
   };

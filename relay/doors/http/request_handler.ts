@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
 import { type Route, route } from "@std/http/unstable-route";
 import type { Gateway } from "../../gateway/gateway.ts";
@@ -23,6 +24,17 @@ export interface RequestHandlerContext extends EndpointContext {
   readonly slowResponses: Pick<SlowResponses, "add">;
   /** Stands in front of the providers of models. */
   readonly gateway: Pick<Gateway, "handles" | "handle">;
+}
+
+const logger = getLogger(["rivulet", "relay", "http"]);
+
+/** The codes of errors of a connection that its peer has cut. */
+const CUT = /^(?:ECONNRESET|ECONNABORTED|EPIPE|ERR_STREAM_PREMATURE_CLOSE)$/;
+
+/** Whether an error says that the client is gone: nobody is there to be answered. */
+function hasLeft(error: unknown, { req }: ServerResponse): boolean {
+  return req.destroyed && error instanceof Error && "code" in error &&
+    typeof error.code === "string" && CUT.test(error.code);
 }
 
 /** Makes what answers every request: an endpoint of the relay, or a provider. */
@@ -95,6 +107,12 @@ export function createRequestHandler(
         : await handle(request);
     } catch (error) {
       const problem = problemOf(error);
+      if (!problem && hasLeft(error, response)) {
+        logger.debug("A client has left within its request: {error}", {
+          error,
+        });
+        return new Response(null, { status: STATUS_CODE.BadRequest });
+      }
       if (!problem) throw error;
       entrance.refused(problem, response.req);
       return problem.toResponse();
