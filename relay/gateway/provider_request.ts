@@ -1,4 +1,6 @@
 import type { RequestWithSecrets } from "../../src/fetch/secrets/request_secrets.ts";
+import { askProvider } from "./ask_provider.ts";
+import type { ProviderAgents } from "./provider_agents.ts";
 import { Upload } from "./upload.ts";
 
 /** A request to a provider. */
@@ -15,8 +17,13 @@ export interface ProviderRequest {
   readonly method: string;
   /** The headers, as the provider gets them. */
   readonly headers: Headers;
-  /** The body. Bytes can be sent again, an upload cannot. */
+  /**
+   * The body; `null` if the request says nothing about one. Bytes can be sent again,
+   * an upload cannot once it is taken.
+   */
   readonly body: Uint8Array<ArrayBuffer> | Upload | null;
+  /** Whether the provider takes a second request with this one's key for the first. */
+  readonly isRepeatable: boolean;
 }
 
 /** Options of {@linkcode sendRequest}. */
@@ -27,13 +34,10 @@ export interface SendOptions {
   readonly rest: string | undefined;
   /** Stops the request and its answer. */
   readonly signal: AbortSignal;
+  /** The connections to providers. */
+  readonly agents: ProviderAgents;
   /** Called for each part of an upload. */
   onUpload(): void;
-}
-
-/** `duplex` is in the Fetch Standard, and not in the types. */
-interface StreamingRequestInit extends RequestInit {
-  duplex: "half";
 }
 
 /** Returns the parts of a request that may hold secrets; of an upload, nothing is kept. */
@@ -52,31 +56,45 @@ export function partsWithSecrets(
   };
 }
 
-/** Whether a request can be sent again after no event of its answer has come. */
-export function canBeSentAgain({ body, method }: ProviderRequest): boolean {
-  return body instanceof Uint8Array ||
-    (body === null && (method === "GET" || method === "HEAD"));
+/** The methods of requests that a provider may be sent twice (RFC 9110, section 9.2.2). */
+const REPEATABLE: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "PUT",
+]);
+
+/**
+ * Whether a request may be sent once more after it has brought no answer.
+ *
+ * A provider may have begun, and bill, whatever it was sent. A `DELETE` that is sent
+ * twice does no more harm than one, but is answered 404.
+ *
+ * @param request The request.
+ * @param isUnsent Whether no byte of it can have reached the provider.
+ */
+export function canBeSentAgain(
+  { body, method, isRepeatable }: ProviderRequest,
+  isUnsent: boolean,
+): boolean {
+  if (body instanceof Upload && body.isTaken) return false;
+  return isUnsent || isRepeatable || REPEATABLE.has(method);
 }
 
-/** Sends a request to its provider once; rejects as `fetch` does. */
+/** Sends a request to its provider once; rejects if there is no answer. */
 export function sendRequest(
   { url, method, body }: ProviderRequest,
-  { headers, rest, signal, onUpload }: SendOptions,
+  { headers, rest, signal, agents, onUpload }: SendOptions,
 ): Promise<Response> {
-  // The caller gets a redirect as it is.
-  const init = { method, headers, signal, redirect: "manual" } as const;
   if (rest !== undefined) {
     headers.delete("content-type");
-    return fetch(rest, { ...init, method: "GET", headers });
+    headers.delete("content-encoding");
+    const asked = { url: rest, method: "GET", headers, signal };
+    return askProvider({ ...asked, body: null, length: undefined }, agents);
   }
-  if (body === null) return fetch(url, init);
-  const streaming: StreamingRequestInit = {
-    ...init,
-    // As a stream, so that the runtime cannot send it twice by itself.
-    body: body instanceof Upload
-      ? body.stream(onUpload, signal)
-      : ReadableStream.from([body]),
-    duplex: "half",
-  };
-  return fetch(url, streaming);
+  const asked = { url, method, headers, length: body?.length, signal };
+  return askProvider({
+    ...asked,
+    body: body instanceof Upload ? body.stream(onUpload, signal) : body,
+  }, agents);
 }

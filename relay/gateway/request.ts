@@ -7,6 +7,7 @@ import { queryFields } from "../../src/fetch/secrets/urls.ts";
 import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
+import { headerPairs } from "./headers.ts";
 import type { GatewayProvider } from "./provider.ts";
 
 /** A request to the gateway, and its caller. */
@@ -71,7 +72,9 @@ const options = z.object({
  * @throws {Problem} If an option has no valid value.
  */
 export function readRunOptions(headers: Headers): RunOptions {
-  const { data, error } = options.safeParse(Object.fromEntries(headers));
+  const { data, error } = options.safeParse(
+    Object.fromEntries(headerPairs(headers)),
+  );
   if (data) {
     return {
       topic: data["rivulet-topic"],

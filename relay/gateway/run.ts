@@ -18,6 +18,8 @@ import { Caller } from "./caller.ts";
 import { framingFault } from "./headers.ts";
 import type { Verdict } from "./judge.ts";
 import { passPlainAnswer } from "./plain_answer.ts";
+import { ProviderConnectionError } from "./ask_provider.ts";
+import type { ProviderAgents } from "./provider_agents.ts";
 import {
   canBeSentAgain,
   type ProviderRequest,
@@ -31,6 +33,8 @@ import { Upload } from "./upload.ts";
 
 /** The parts and settings that all runs share. */
 export interface RunContext {
+  /** The connections to providers. */
+  readonly agents: ProviderAgents;
   /** The policy for asking again after an answer that died before its first event. */
   readonly retry: CompleteRetryPolicy;
   /** The longest silence of a provider, in milliseconds. */
@@ -201,7 +205,7 @@ export class Run {
       const delay = backoffDelay(failures - 1, retry);
       const isSpent = failures >= retry.maxAttempts ||
         clock.now() - start + delay > retry.maxElapsed;
-      if (isSpent || !this.#canAskAgain()) {
+      if (isSpent || !this.#canAskAgain(death)) {
         // Also if the body has ended well: clients take a clean end for success.
         return this.#fail({ status: "truncated", reason: death.reason });
       }
@@ -226,10 +230,10 @@ export class Run {
   }
 
   /** Whether an answer that has died can be had once more, or the rest of it. */
-  #canAskAgain(): boolean {
+  #canAskAgain({ isUnsent = false }: Death): boolean {
     return this.#stream.delivered > 0
       ? this.#stream.rest !== undefined
-      : canBeSentAgain(this.#request);
+      : canBeSentAgain(this.#request, isUnsent);
   }
 
   /** Asks once; returns how the answer died, if there may be another. */
@@ -241,7 +245,9 @@ export class Run {
       response = await this.#trace.within(() => this.#ask());
     } catch (error) {
       context.providerAsked(this.#stop ? "stopped" : "unreachable");
-      return { reason: this.#reasons.ofThrown(error) };
+      const isUnsent = error instanceof ProviderConnectionError &&
+        error.isUnsent;
+      return { reason: this.#reasons.ofThrown(error), isUnsent };
     } finally {
       this.#watchdog.stop();
     }
@@ -277,6 +283,7 @@ export class Run {
       headers: this.#trace.headers(this.#request.headers),
       rest: delivered > 0 ? rest : undefined,
       signal: this.#abort.signal,
+      agents: this.#context.agents,
       onUpload: () => this.#watchdog.touch(),
     });
   }

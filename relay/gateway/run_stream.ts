@@ -39,6 +39,8 @@ export interface RunStreamContext {
 export interface Death {
   /** The reason, which may be shown. */
   readonly reason: string;
+  /** Whether no byte of the request can have reached the provider. Default: `false`. */
+  readonly isUnsent?: boolean;
 }
 
 /** The longest event, in UTF-16 code units. */

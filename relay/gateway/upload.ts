@@ -8,14 +8,33 @@ import {
 
 /** A body that is passed on to a provider as it comes, and so can be sent only once. */
 export class Upload {
+  /** The number of bytes, if the caller has said it. */
+  readonly length: number | undefined;
   readonly #body: ReadableStream<Uint8Array>;
   readonly #limits: BodyLimits;
   #failure: BodyLimitError | undefined;
+  #isTaken = false;
 
-  /** Takes a body that nobody has read of. */
-  constructor(body: ReadableStream<Uint8Array>, limits: BodyLimits) {
+  /**
+   * Takes a body that nobody has read of.
+   *
+   * @param body The body.
+   * @param limits The limits on its size and its pace.
+   * @param length The number of bytes, if the caller has said it.
+   */
+  constructor(
+    body: ReadableStream<Uint8Array>,
+    limits: BodyLimits,
+    length: number | undefined,
+  ) {
     this.#body = body;
     this.#limits = limits;
+    this.length = length;
+  }
+
+  /** Whether the body, or a part of it, has been read. */
+  get isTaken(): boolean {
+    return this.#isTaken;
   }
 
   /** The problem of a body that was too long, or too slow: `fetch` says only that it has failed. */
@@ -42,6 +61,7 @@ export class Upload {
     onPart: () => void,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void> {
+    this.#isTaken = true;
     // Nothing else takes back a read that waits for a part.
     const body = this.#body.pipeThrough(new TransformStream(), { signal });
     try {

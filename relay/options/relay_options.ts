@@ -200,7 +200,9 @@ export interface RelayGateway {
    * Providers: each is reached under `/{name}/v1/`, and the first one under
    * `/v1/` too. `url` takes the place of `/v1`. The relay sends a provider its
    * `key` in the header `keyHeader` (default: `authorization`), whatever the
-   * caller sends. Without a `key` it passes on the caller's.
+   * caller sends. Without a `key` it passes on the caller's. If a connection breaks,
+   * the relay sends a `POST` with an `Idempotency-Key` again only to a provider that
+   * is `idempotent`: one that does nothing twice for the same key (default: `false`).
    *
    * @default {[]}
    */
@@ -214,6 +216,7 @@ export interface RelayGateway {
         | "x-api-key"
         | "api-key"
         | "x-goog-api-key";
+      readonly idempotent?: boolean | undefined;
     }[]
     | undefined;
   /**

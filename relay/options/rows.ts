@@ -185,7 +185,8 @@ export const relayRows = {
       help: [
         "forwards /NAME/v1/ to a provider of language models, and /v1/ to the first one: point an SDK's base URL there. Each stream fills a topic. Known names:",
         `${Object.keys(knownProviders).join(", ")}.`,
-        "The key is NAME_API_KEY of the environment, or else the caller's",
+        "The key is NAME_API_KEY of the environment, or else the caller's.",
+        "idempotent: does nothing twice for one Idempotency-Key",
       ],
     }),
     timeout: option(duration(), {

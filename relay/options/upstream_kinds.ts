@@ -93,7 +93,13 @@ function completeProvider(provider: object): object {
     : provider;
 }
 
+const IDEMPOTENT = ",idempotent";
+
 function providerFromText(text: string): object | undefined {
+  if (text.endsWith(IDEMPOTENT)) {
+    const provider = providerFromText(text.slice(0, -IDEMPOTENT.length));
+    return provider && { ...provider, idempotent: true };
+  }
   const equals = text.indexOf("=");
   if (equals < 0) {
     return names.includes(text) ? completeProvider({ name: text }) : undefined;
@@ -104,11 +110,11 @@ function providerFromText(text: string): object | undefined {
     : undefined;
 }
 
-/** Providers of language models: `openai`, or `local=http://localhost:8788/v1`. */
+/** Providers of language models: `openai`, or `local=http://localhost:8788/v1,idempotent`. */
 export const provider: ValueKind<typeof providerOption> = {
   takes: "value",
   schema: providerOption,
-  hint: "NAME[=URL]",
+  hint: "NAME[=URL][,idempotent]",
   wanted: `NAME=URL, or one of ${names.join(", ")}`,
   fromText: providerFromText,
   fromJson(value) {

@@ -358,7 +358,8 @@ for (
     assertEquals(got, {
       ...expected,
       "accept-encoding": "identity",
-      "transfer-encoding": "chunked",
+      "connection": "keep-alive",
+      "content-length": "2",
     });
     await exchange.answer(200, {}, "yes");
     await caller.see("\r\n\r\nyes");

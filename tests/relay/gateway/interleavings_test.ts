@@ -37,6 +37,8 @@ interface Case extends Begun {
   readonly topic: Topic;
   /** What the provider still has to send. */
   readonly rest: string;
+  /** Whether the provider has sent the head of its answer. */
+  readonly hasHead: boolean;
   /** Has the caller leave, as it asked: with its run. */
   readonly caller: AbortController;
 }
@@ -45,8 +47,8 @@ interface Case extends Begun {
 const ACTIONS: Readonly<Record<string, (run: Case) => unknown>> = {
   "is cancelled": ({ topic }) => topic.end("cancelled", "enough"),
   "loses its topic": ({ world }) => world.relay.topics.delete("t"),
-  "is completed": async ({ exchange, rest }) => {
-    if (rest === WHOLE) await exchange.stream();
+  "is completed": async ({ exchange, rest, hasHead }) => {
+    if (!hasHead) await exchange.stream();
     await exchange.end(rest);
   },
   "breaks off": ({ exchange }) => exchange.reset(),
@@ -141,7 +143,8 @@ async function begin(world: GatewayWorld, moment: Moment): Promise<Case> {
     );
   }
   const rest = WHOLE.slice(said?.length ?? 0);
-  return { world, exchange, answer, topic, rest, caller };
+  const hasHead = said !== undefined;
+  return { world, exchange, answer, topic, rest, hasHead, caller };
 }
 
 /** Lets time pass until a run is over; a provider that is asked again does not answer. */

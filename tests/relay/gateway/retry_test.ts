@@ -1,7 +1,9 @@
-// A provider that dies before it has said anything is asked again, and one that has spoken never is.
+// A provider that dies before it has said anything is asked again where a repeated request does
+// nothing twice (D2), and one that has spoken never is.
 import { assert, assertEquals } from "@std/assert";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import type { Topic, UpstreamState } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
@@ -63,6 +65,14 @@ const DEATHS: Readonly<
   }, ""],
 };
 
+/** Of a request that its provider takes for the first one, whenever it comes. */
+const KEY = { "idempotency-key": "k" };
+
+/** Starts a relay in front of a provider that does nothing twice for one key. */
+function startIdempotent(options: RelayOptions): Promise<GatewayWorld> {
+  return startGateway(options, { idempotent: true });
+}
+
 /** Takes down what is told of a topic's upstream. */
 function watch(world: GatewayWorld): (UpstreamState | undefined)[] {
   const told: (UpstreamState | undefined)[] = [];
@@ -78,15 +88,16 @@ function watch(world: GatewayWorld): (UpstreamState | undefined)[] {
 for (const [how, [die, seen]] of Object.entries(DEATHS)) {
   Deno.test(`A provider that ${how} is asked again, and the caller sees one stream`, async () => {
     const clock = new FakeClock();
-    await using world = await startGateway({ clock });
+    await using world = await startIdempotent({ clock });
     const { exchange, answer } = await world.begin({
-      headers: { "rivulet-topic": "t" },
+      headers: { "rivulet-topic": "t", ...KEY },
       body: { model: "m" },
     });
     const told = watch(world);
     await die(exchange);
     const second = await passTime(clock, world.provider.next());
     assertEquals(second.method, "POST");
+    assertEquals(second.header("idempotency-key"), "k");
     assertEquals(
       new TextDecoder().decode(await second.body()),
       '{"stream":true,"model":"m"}',
@@ -120,9 +131,9 @@ for (const [how, [die, seen]] of Object.entries(DEATHS)) {
 
   Deno.test(`A provider that ${how} is asked three times at most`, async () => {
     const clock = new FakeClock();
-    await using world = await startGateway({ clock });
+    await using world = await startIdempotent({ clock });
     const { exchange, answer } = await world.begin({
-      headers: { "rivulet-topic": "t" },
+      headers: { "rivulet-topic": "t", ...KEY },
     });
     let last = exchange;
     await die(last);
@@ -203,7 +214,13 @@ for (const [name, { path, start, delta }] of Object.entries(WIRE_FORMATS)) {
   });
 }
 
-Deno.test("What cannot be sent again is sent once", async () => {
+/** A request of JSON. */
+const JSON_BODY = {
+  headers: { "content-type": "application/json" },
+  body: "{}",
+};
+
+Deno.test("What a provider may have begun, or is no longer there, is sent once (D2)", async () => {
   const clock = new FakeClock();
   await using world = await startGateway({ clock });
   for (
@@ -211,11 +228,18 @@ Deno.test("What cannot be sent again is sent once", async () => {
       ["POST", { body: "an upload" }],
       ["DELETE", {}],
       ["POST", {}],
+      ["POST", JSON_BODY],
+      ["PATCH", JSON_BODY],
+      // This provider does not say that it honours keys.
+      ["POST", { ...JSON_BODY, headers: { ...JSON_BODY.headers, ...KEY } }],
+      ["POST", { ...JSON_BODY, body: '{"stream":true}' }],
+      ["PUT", { body: "an upload" }],
     ] as const
   ) {
     const before = world.provider.count;
     const asked = world.request("/v1/files/f", { method, ...init });
     const exchange = await world.provider.next();
+    if (init.body !== undefined) await exchange.body();
     exchange.reset();
     const caller = new CallerStream(await passTime(clock, asked));
     assertEquals(caller.status, 502);
@@ -224,21 +248,25 @@ Deno.test("What cannot be sent again is sent once", async () => {
   }
 });
 
-Deno.test("A GET is asked again, until it is answered", async () => {
+Deno.test("An idempotent request is sent again, until it is answered (D2)", async () => {
   const clock = new FakeClock();
   await using world = await startGateway({ clock });
-  const asked = world.request("/v1/models");
-  (await world.provider.next()).reset();
-  const exchange = await passTime(clock, world.provider.next());
-  await exchange.json(200, { data: [] });
-  assertEquals(await (await asked).json(), { data: [] });
+  for (
+    const init of [{ method: "GET" }, { method: "PUT", ...JSON_BODY }] as const
+  ) {
+    const asked = world.request("/v1/models", init);
+    (await world.provider.next()).reset();
+    const exchange = await passTime(clock, world.provider.next());
+    await exchange.json(200, { data: [] });
+    assertEquals(await (await asked).json(), { data: [] });
+  }
 });
 
 Deno.test("An answer of another kind after a stream that has died counts as one more death", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock });
+  await using world = await startIdempotent({ clock });
   const { exchange, answer } = await world.begin({
-    headers: { "rivulet-topic": "t" },
+    headers: { "rivulet-topic": "t", ...KEY },
   });
   await exchange.stream(": a\n\n");
   await (await answer).see(": a\n\n");
@@ -257,9 +285,9 @@ Deno.test("An answer of another kind after a stream that has died counts as one 
 
 Deno.test("A wait for the next attempt ends when the run is cancelled", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock });
+  await using world = await startIdempotent({ clock });
   const { exchange, answer } = await world.begin({
-    headers: { "rivulet-topic": "t" },
+    headers: { "rivulet-topic": "t", ...KEY },
   });
   const topic = world.topic("t");
   exchange.reset();
@@ -278,8 +306,11 @@ Deno.test("A wait for the next attempt ends when the run is cancelled", async ()
 
 Deno.test("A wait for the next attempt is not the provider's silence", async () => {
   const clock = new FakeClock();
-  await using world = await startGateway({ clock, gateway: { timeout: 100 } });
-  const { exchange, answer } = await world.begin();
+  await using world = await startIdempotent({
+    clock,
+    gateway: { timeout: 100 },
+  });
+  const { exchange, answer } = await world.begin({ headers: KEY });
   exchange.reset();
   const second = await passTime(clock, world.provider.next(), 20);
   await second.stream(WHOLE);

@@ -279,7 +279,7 @@ Deno.test("An error that comes as an event stream is an error", async () => {
   assertEquals(await caller.rest(), { text: body, end: "whole" });
   assertEquals(await world.ended("t"), {
     status: "failed",
-    reason: "The provider has answered 400 Bad Request",
+    reason: "The provider has answered 400 Status",
   });
   assertEquals(world.provider.count, 1);
 });

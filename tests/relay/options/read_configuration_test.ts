@@ -171,11 +171,12 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   onSlow: ["gap", "gap"],
   drain: ["0s", 0],
   awaitTopics: ["true", false], // its flag is its contrary
-  providers: ["local=http://localhost:1/v1/", [
+  providers: ["local=http://localhost:1/v1/,idempotent", [
     {
       name: "local",
       url: "http://localhost:1/v1",
       keyHeader: "authorization",
+      idempotent: true,
     },
   ]],
   providerTimeout: ["1h", 3_600_000],

@@ -57,6 +57,7 @@ async function ask(
         "content-type": "application/json",
         authorization: `Bearer ${SECRET}`,
         "rivulet-topic": topic,
+        "idempotency-key": topic,
         traceparent: `00-${TRACE}-${CALLER}-01`,
       },
       body: JSON.stringify({
@@ -76,7 +77,7 @@ Deno.test("Traces have a span for each run, under its caller's, with how it ende
   await using collector = new SpanCollector();
   await using provider = await RawProvider.start();
   await using relay = await RelayCommand.start({
-    args: ["--provider", `raw=${provider.url}`],
+    args: ["--provider", `raw=${provider.url},idempotent`],
     env: collector.env,
   });
 

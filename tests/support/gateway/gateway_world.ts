@@ -56,6 +56,7 @@ export async function startGateway(
   keys: {
     key?: string;
     keyHeader?: "authorization" | "x-api-key" | "api-key" | "x-goog-api-key";
+    idempotent?: boolean;
   } = {},
 ): Promise<GatewayWorld> {
   const provider = await RawProvider.start();

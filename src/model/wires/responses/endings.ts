@@ -193,7 +193,7 @@ export class ResponsesEndingReader implements EndingReader {
   #ending: SaidEnding | undefined;
   #isOver = false;
   #responseId: string | undefined;
-  #background = false;
+  #background: boolean | undefined;
   /** The data of the last event that has a number. */
   #numbered: string | undefined;
 
@@ -210,7 +210,7 @@ export class ResponsesEndingReader implements EndingReader {
   }
 
   get background(): boolean {
-    return this.#background;
+    return this.#background ?? false;
   }
 
   get sequenceNumber(): number | undefined {
@@ -252,6 +252,7 @@ export class ResponsesEndingReader implements EndingReader {
     if (!("response" in wire)) return;
     const { id, background } = response.parse(wire.response);
     this.#responseId = id || this.#responseId;
-    this.#background = background ?? this.#background;
+    // The first word counts: the bytes that are held back depend on it.
+    this.#background ??= background;
   }
 }
