@@ -8,6 +8,7 @@ import { draining, Problem } from "../problem.ts";
 import { assertMay } from "../rights/access.ts";
 import { isMisleadingPath } from "../forwarding.ts";
 import { type BodyLimits, boundedBody } from "../limits/bounded_body.ts";
+import { contentCodings, decodeBody } from "../limits/content_coding.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
@@ -19,11 +20,13 @@ import {
   type RunReplay,
 } from "./joining.ts";
 import type { GatewayProvider } from "./provider.ts";
+import type { ProviderRequest } from "./provider_request.ts";
 import { ProviderAgents } from "./provider_agents.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
   type Asked,
+  assertJson,
   digest,
   type GatewayCall,
   readRunBody,
@@ -60,6 +63,9 @@ export interface GatewayContext extends Omit<RunContext, "agents"> {
   /** Answers a caller with a run's events, unless it has all of them already. */
   stream(replay: RunReplay): "streaming" | "at end";
 }
+
+/** A body as far as the relay has read it. */
+type ReadBody = Pick<ProviderRequest, "body" | "content">;
 
 /** `/{provider}/v1/{path}`, or `/v1/{path}`. */
 const PATH = /^\/(?:([^/]+)\/)?v1\/(.+)$/;
@@ -139,16 +145,17 @@ export class Gateway implements AsyncDisposable {
     this.#rights.assertMayAsk(asked, known?.topic.name);
     const resumed = known && await this.#joining.resume(asked, known.topic);
     if (resumed) return resumed;
-    const body = await this.#readBody(asked);
-    const facts = body instanceof Uint8Array && call.request.method === "POST"
-      ? readRunBody(body)
+    const read = await this.#readBody(asked);
+    const { content } = read;
+    const facts = content && call.request.method === "POST"
+      ? readRunBody(content)
       : undefined;
     this.#assertMayContinue(asked, facts?.previousResponseId);
-    const isRun = body instanceof Uint8Array && facts?.stream === true;
-    if (isRun) await this.#joinOrStart(asked, body);
-    else {
+    if (content && facts?.stream) {
+      await this.#joinOrStart(asked, read, content);
+    } else {
       using _slot = this.#takeSlot(asked);
-      await this.#start(asked, body, this.#topicOf(asked));
+      await this.#start(asked, read, this.#topicOf(asked));
     }
     return RESPONSE_ALREADY_SENT;
   }
@@ -204,35 +211,42 @@ export class Gateway implements AsyncDisposable {
 
   async #readBody(
     { request, response, headers }: Asked,
-  ): Promise<Uint8Array<ArrayBuffer> | Upload | null> {
+  ): Promise<ReadBody> {
     const length = headers.get("content-length");
-    if (length === null && !headers.has("transfer-encoding")) return null;
+    if (length === null && !headers.has("transfer-encoding")) {
+      return { body: null, content: undefined };
+    }
     // The length came, and is passed on.
-    if (length === "0") return new Uint8Array();
+    if (length === "0") return { body: new Uint8Array(), content: undefined };
     // A `Request` with the method GET or HEAD has no body, whatever came.
     const body = request.body ??
       Readable.toWeb(response.req) as ReadableStream<Uint8Array>; // other types
     const { bodyLimits, maxUpload } = this.#context;
     if (!JSON_TYPE.test(headers.get("content-type") ?? "")) {
-      return new Upload(
-        body,
-        { ...bodyLimits, maxBytes: maxUpload },
-        length === null ? undefined : Number(length),
-      );
+      const limits = { ...bodyLimits, maxBytes: maxUpload };
+      const size = length === null ? undefined : Number(length);
+      return { body: new Upload(body, limits, size), content: undefined };
     }
+    const coding = headers.get("content-encoding");
+    contentCodings(coding);
     const parts: Uint8Array[] = [];
     for await (const part of boundedBody(body, bodyLimits)) parts.push(part);
-    return Buffer.concat(parts);
+    const bytes = Buffer.concat(parts);
+    const content = await decodeBody(bytes, coding, bodyLimits.maxBytes);
+    // Decoders may read what others do not: nothing may be hidden from the relay.
+    if (content !== bytes) assertJson(content);
+    return { body: bytes, content };
   }
 
   /** Answers with the run that the caller's Idempotency-Key names, or with a new one. */
   async #joinOrStart(
     asked: Asked,
-    body: Uint8Array<ArrayBuffer>,
+    read: ReadBody,
+    content: Uint8Array,
   ): Promise<void> {
     const key = joinKey(asked);
     const { search } = asked.target.url;
-    const fingerprint = digest(JSON.stringify([search, digest(body)]));
+    const fingerprint = digest(JSON.stringify([search, digest(content)]));
     for (;;) {
       const earlier = key ? this.#joining.find(key) : undefined;
       if (!earlier) break;
@@ -244,7 +258,7 @@ export class Gateway implements AsyncDisposable {
     const topic = this.#topicOf(asked);
     topic.reserve();
     if (key) this.#joining.add(key, topic, fingerprint);
-    await this.#start(asked, body, topic);
+    await this.#start(asked, read, topic);
   }
 
   #takeSlot({ client }: Asked): Disposable {
@@ -267,7 +281,7 @@ export class Gateway implements AsyncDisposable {
   /** Starts a run; resolves when it is over. */
   async #start(
     asked: Asked,
-    body: Uint8Array<ArrayBuffer> | Upload | null,
+    { body, content }: ReadBody,
     topic: RunTopic,
   ): Promise<void> {
     const { request, headers, response, target } = asked;
@@ -280,12 +294,13 @@ export class Gateway implements AsyncDisposable {
         method: request.method,
         headers: requestHeaders(headers, target.provider),
         body,
+        content,
         isRepeatable: target.provider.idempotent === true &&
           asked.options.idempotencyKey !== undefined,
       },
       response,
       topic,
-      record: (topic) => this.#record(asked, body, topic),
+      record: (topic) => this.#record(asked, content, topic),
       onResponseId: (id) => this.#joining.addResponse(asked, id, topic),
     }, { ...this.#context, agents: this.#agents });
     this.#runs.add(run);
@@ -299,7 +314,7 @@ export class Gateway implements AsyncDisposable {
 
   #record(
     { request: { method }, headers, url: { search }, target }: Asked,
-    body: Uint8Array | Upload | null,
+    content: Uint8Array | undefined,
     topic: string,
   ): Recording | undefined {
     const { provider, url: { pathname } } = target;
@@ -309,9 +324,7 @@ export class Gateway implements AsyncDisposable {
       method,
       path: `${pathname}${search}`,
       headers,
-      body: body instanceof Uint8Array
-        ? new TextDecoder().decode(body)
-        : undefined,
+      body: content && new TextDecoder().decode(content),
       secrets: provider.key === undefined ? [] : [provider.key],
     });
   }

@@ -22,6 +22,8 @@ export interface ProviderRequest {
    * an upload cannot once it is taken.
    */
   readonly body: Uint8Array<ArrayBuffer> | Upload | null;
+  /** The content of the body, without the codings that it came in; of an upload, none. */
+  readonly content: Uint8Array | undefined;
   /** Whether the provider takes a second request with this one's key for the first. */
   readonly isRepeatable: boolean;
 }
@@ -42,16 +44,14 @@ export interface SendOptions {
 
 /** Returns the parts of a request that may hold secrets; of an upload, nothing is kept. */
 export function partsWithSecrets(
-  { asked, headers, body }: ProviderRequest,
+  { asked, headers, content }: ProviderRequest,
 ): RequestWithSecrets {
   return {
     url: asked.url.href,
     headers: [...headers, ...asked.headers],
     // Decoded when it is looked through: a long body is not kept as text too.
     get body() {
-      return body instanceof Uint8Array
-        ? new TextDecoder().decode(body)
-        : undefined;
+      return content && new TextDecoder().decode(content);
     },
   };
 }

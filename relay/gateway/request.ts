@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
@@ -110,8 +111,31 @@ const runBody = z.object({
   previous_response_id: z.string().optional().catch(undefined),
 });
 
+/**
+ * Refuses a body that is not JSON.
+ *
+ * @throws {Problem} 400 `invalid_body` If it is not.
+ */
+export function assertJson(body: Uint8Array): void {
+  try {
+    JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    throw new Problem(
+      STATUS_CODE.BadRequest,
+      "invalid_body",
+      "Expected a body of JSON, once its Content-Encoding is decoded",
+    );
+  }
+}
+
+/** Names of facts in JSON; another spelling of them has an escape. */
+const FACTS = ['"stream"', '"previous_response_id"', "\\u"];
+
 /** Reads the facts of a JSON body; `undefined` for any other. */
 export function readRunBody(body: Uint8Array): RunBody | undefined {
+  // To parse 16 MiB takes a tenth of a second, in which nobody else is served.
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  if (!FACTS.some((name) => bytes.includes(name))) return undefined;
   try {
     const { stream = false, previous_response_id } = runBody.parse(
       JSON.parse(new TextDecoder().decode(body)),

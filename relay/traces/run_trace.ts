@@ -23,8 +23,8 @@ export interface TracedRequest {
   readonly method: string;
   /** The headers, with those of the caller's own trace. */
   readonly headers: Headers;
-  /** The body. Only bytes are looked at. */
-  readonly body: unknown;
+  /** The content of the body, if it is known. */
+  readonly content: Uint8Array | undefined;
 }
 
 /** The operations that OpenTelemetry has a name for. */
@@ -53,10 +53,10 @@ const CARRIER = {
     headers.get(name) ?? undefined,
 };
 
-function modelIn(body: unknown): string | undefined {
-  if (!(body instanceof Uint8Array)) return undefined;
+function modelIn(content: Uint8Array | undefined): string | undefined {
+  if (!content) return undefined;
   try {
-    return bodyWithModel.parse(JSON.parse(new TextDecoder().decode(body)))
+    return bodyWithModel.parse(JSON.parse(new TextDecoder().decode(content)))
       .model;
   } catch {
     return undefined; // the provider will say what is wrong with it
@@ -78,7 +78,9 @@ export class RunTrace {
   #end: TracedEnd | undefined;
 
   /** Begins the span. */
-  constructor({ provider, url, path, method, headers, body }: TracedRequest) {
+  constructor(
+    { provider, url, path, method, headers, content }: TracedRequest,
+  ) {
     const parent = propagation.extract(ROOT_CONTEXT, headers, CARRIER);
     const operation = method === "POST" ? own(OPERATIONS, path) : undefined;
     this.#span = tracer.startSpan(
@@ -96,7 +98,7 @@ export class RunTrace {
     );
     this.#context = trace.setSpan(parent, this.#span);
     if (!this.#span.isRecording()) return;
-    const model = operation && modelIn(body);
+    const model = operation && modelIn(content);
     if (!model) return;
     this.#span.updateName(`${operation} ${model}`);
     this.#span.setAttribute("gen_ai.request.model", model);

@@ -55,7 +55,7 @@ for (
       await using world = await startGateway({
         clock,
         gateway: { record: folder },
-      }, keys);
+      }, { ...keys, idempotent: true });
       const ask = (name: string): Promise<CallerStream> =>
         world.request(`/v1/chat/completions${QUERY}`, {
           method: "POST",

@@ -2,6 +2,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { Problem } from "../../../problem.ts";
 import { type BodyLimits, readBody } from "../../../limits/bounded_body.ts";
+import { decodedBody } from "../../../limits/content_coding.ts";
 
 /**
  * The largest of these bodies, in bytes: the longest URL and headers of a source
@@ -20,12 +21,14 @@ const MAX_BYTES = 64 * 1024;
  * @throws {BodyLimitError} If it is longer or slower than it may be.
  */
 export async function readJsonBody<T>(
-  { body }: Request,
+  { body, headers }: Request,
   schema: z.ZodType<T>,
   limits: BodyLimits,
 ): Promise<T> {
   const maxBytes = Math.min(limits.maxBytes, MAX_BYTES);
-  const text = await readBody(body, { ...limits, maxBytes });
+  const bounds = { ...limits, maxBytes };
+  const coding = headers.get("content-encoding");
+  const text = await readBody(decodedBody(body, coding, bounds), bounds);
   let value: unknown;
   try {
     value = text === "" ? {} : JSON.parse(text);

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { endReason } from "../../websocket/client_message.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { BodyLimits } from "../../../limits/bounded_body.ts";
+import { decodedBody, decodedStream } from "../../../limits/content_coding.ts";
 import type { SourcePolicy } from "../../../sources/guard/source_policy.ts";
 import type { Publisher, PublishType } from "../../../sources/publish.ts";
 import type { Sources } from "../../../sources/sources.ts";
@@ -104,6 +105,10 @@ export class TopicWriter {
         }: got '${type}'`,
       );
     }
+    const coding = headers.get("content-encoding");
+    const decoded = type === "text/event-stream"
+      ? decodedStream(body, coding)
+      : decodedBody(body, coding, this.#context.bodyLimits);
     const before = topics.get(name);
     const isNew = !before || topics.isAwaited(before);
     const topic = topics.create(name, call.access.identity);
@@ -113,7 +118,7 @@ export class TopicWriter {
     try {
       const published = await publisher.publish(topic, {
         type: type as PublishType, // one of PUBLISH_TYPES
-        body,
+        body: decoded,
         key: headers.get("idempotency-key") ?? undefined,
         publisher: call.access.identity,
         client: call.client,
