@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
 import { type Clock, wallTime } from "../../src/fetch/clock.ts";
+import { contentEncoding } from "../../src/fetch/content_encoding.ts";
 import { isEventStreamType } from "../../src/fetch/media_type.ts";
 import {
   backoffDelay,
@@ -263,7 +264,7 @@ export class Run {
     // The relay asks for no compression: it cannot read a compressed stream.
     const isStream = ok && body !== null &&
       isEventStreamType(headers.get("content-type")) &&
-      (headers.get("content-encoding") ?? "identity") === "identity";
+      contentEncoding(headers) === undefined;
     context.providerAsked(
       isStream ? "stream" : status < 400 ? "answered" : "refused",
     );

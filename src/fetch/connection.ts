@@ -5,6 +5,7 @@ import type { ServerSentEvent } from "../sse/event.ts";
 import { readEvents, type ReadEventsOptions } from "../sse/read_events.ts";
 import { abortable } from "./abortable.ts";
 import type { Clock } from "./clock.ts";
+import { assertDecoded, contentEncoding } from "./content_encoding.ts";
 import { readErrorBody } from "./error_body.ts";
 import {
   ConnectionError,
@@ -125,7 +126,7 @@ export class Connection {
   #lastSeen: IdleTimeoutError["lastSeen"] = "nothing";
   /** How many calls wait for an event. */
   #waiting = 0;
-  /** What a callback has thrown. */
+  /** What a callback has thrown, or is wrong with the body, and not with the network. */
   #thrown: { readonly error: unknown } | undefined;
 
   /**
@@ -297,13 +298,31 @@ export class Connection {
       await this.#refuse(response, NotAnEventStreamError);
     }
     try {
-      const body = response.body ?? new Blob([]).stream();
-      this.#reader = readEvents(body, this.#readOptions);
+      this.#reader = readEvents(this.#bodyOf(response), this.#readOptions);
     } catch (error) {
       throw this.#fail(error);
     }
     this.#heartbeat?.restart();
     return { status, headers, url };
+  }
+
+  /** The body of an answer; it fails where it is compressed still. */
+  #bodyOf(response: Response): ReadableStream<Uint8Array> {
+    const body = response.body ?? new Blob([]).stream();
+    const encoding = contentEncoding(response.headers);
+    if (encoding === undefined) return body;
+    return assertDecoded(body, () => {
+      const error = new NotAnEventStreamError({
+        url: redactUrl(this.#url),
+        status: response.status,
+        statusText: this.#redactor.text(response.statusText),
+        headers: this.#redactor.headers(response.headers),
+        body: "",
+        truncated: true,
+      }, encoding);
+      this.#thrown = { error };
+      return error;
+    });
   }
 
   /** Fails with the answer that is no event stream. */

@@ -200,15 +200,16 @@ export class NotAnEventStreamError extends UnexpectedResponseError {
    * Makes an error.
    *
    * @param response What the answer was.
+   * @param encoding The content encoding, if that is what is wrong.
    */
-  constructor(response: UnexpectedResponse) {
+  constructor(response: UnexpectedResponse, encoding?: string) {
     const contentType = response.headers.get("content-type") ?? undefined;
-    super(
-      `Cannot stream events from ${response.url} as the content type must be text/event-stream: got ${
+    const problem = encoding === undefined
+      ? `the content type must be text/event-stream: got ${
         contentType ?? "none"
-      }`,
-      response,
-    );
+      }`
+      : `the content encoding must be one that 'fetch' decodes: got ${encoding}`;
+    super(`Cannot stream events from ${response.url} as ${problem}`, response);
     this.name = "NotAnEventStreamError";
     this.contentType = contentType;
   }

@@ -1,6 +1,6 @@
 // This module is browser compatible.
 import type { Clock } from "../fetch/clock.ts";
-import { IdleTimeoutError } from "../fetch/errors.ts";
+import { IdleTimeoutError, NotAnEventStreamError } from "../fetch/errors.ts";
 import { messageOf } from "../fetch/message_of.ts";
 import { EventTooLargeError } from "../sse/errors.ts";
 import { CallQueue } from "../sse/call_queue.ts";
@@ -420,7 +420,11 @@ export class ResponseStream
     }
     const message = messageOf(error);
     return new StreamError(
-      error instanceof EventTooLargeError ? "invalid_stream" : "disconnected",
+      error instanceof EventTooLargeError ||
+        // Its body is compressed: that is found out when it is read.
+        error instanceof NotAnEventStreamError
+        ? "invalid_stream"
+        : "disconnected",
       message,
       cause,
     );
