@@ -1,10 +1,16 @@
 import type { IncomingMessage } from "node:http";
+import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import { Pump } from "../delivery/pump.ts";
 import type { SlowReaders } from "../delivery/subscriber.ts";
 import { Watch } from "../delivery/watch.ts";
 import { ClientAddresses } from "../limits/client_addresses.ts";
+import {
+  type DescriptorBudget,
+  descriptorLimit,
+  divideDescriptors,
+} from "../limits/descriptors.ts";
 import type { Problem } from "../problem.ts";
 import { type Authority, OPEN_AUTHORITY } from "../rights/access.ts";
 import { Expiries } from "../rights/expiries.ts";
@@ -44,7 +50,10 @@ export interface DoorsOptions {
   };
   /** Limits on what a client may cost. */
   readonly limits:
-    & Omit<HttpServerOptions, "addresses" | "refused">
+    & Omit<
+      HttpServerOptions,
+      "addresses" | "refused" | "maxSockets"
+    >
     & Pick<
       WebSocketDoorContext,
       | "maxSubscriptions"
@@ -97,6 +106,8 @@ export interface GoingRuns {
   readonly over: Promise<unknown>;
 }
 
+const logger = getLogger(["rivulet", "relay", "http"]);
+
 /** The time that peers have to close in their turn, in milliseconds. */
 const CLOSE_GRACE = 2_000;
 
@@ -121,6 +132,11 @@ export class Doors implements Disposable {
   readonly #server: HttpServer;
   readonly #draining: Draining;
   readonly #clock: Clock;
+  readonly #descriptors: DescriptorBudget;
+  readonly #maxConnections: {
+    readonly asked: number;
+    readonly possible: number;
+  };
 
   /** Makes doors that are shut. */
   constructor(context: DoorsContext, options: DoorsOptions) {
@@ -162,7 +178,13 @@ export class Doors implements Disposable {
       slowResponses,
       counts: metrics.delivery("sse"),
     });
-    const refused = new RefusedSockets(clock);
+    const { maxConnections } = limits;
+    this.#descriptors = divideDescriptors(descriptorLimit());
+    this.#maxConnections = {
+      asked: maxConnections,
+      possible: Math.min(maxConnections, this.#descriptors.connections),
+    };
+    const refused = new RefusedSockets(clock, this.#descriptors.lingering);
     this.sockets = new WebSocketDoor({
       ...context,
       ...limits,
@@ -185,7 +207,13 @@ export class Doors implements Disposable {
       }),
       upgrade: (...upgrade) => void this.sockets.handle(...upgrade),
       refused: (...refusal) => this.#entrance.refusedUnread(...refusal),
-    }, { ...limits, addresses, refused });
+    }, {
+      ...limits,
+      maxConnections: this.#maxConnections.possible,
+      maxSockets: this.#descriptors.sockets,
+      addresses,
+      refused,
+    });
   }
 
   /** The number of TCP connections, whatever they are for. */
@@ -209,6 +237,13 @@ export class Doors implements Disposable {
    * @returns Rejects with the system's error where it cannot listen.
    */
   listen(host: string, port: number): Promise<Address> {
+    const { asked, possible } = this.#maxConnections;
+    if (possible < asked) {
+      logger.warn(
+        "The process may have {descriptors} file descriptors: the relay takes {possible} connections, and not {asked} (--max-connections). Raise the limit: ulimit -n, LimitNOFILE",
+        { descriptors: this.#descriptors.descriptors, possible, asked },
+      );
+    }
     return this.#server.listen(host, port);
   }
 

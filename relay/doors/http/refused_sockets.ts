@@ -6,9 +6,6 @@ import type { Problem } from "../../problem.ts";
 /** The time that a peer has to read its answer, in milliseconds. */
 const LINGER = 1_000;
 
-/** The most peers that are given that time at once; more are cut. */
-const MAX_LINGERING = 256;
-
 const encoder = new TextEncoder();
 
 /** One for all sockets. */
@@ -34,11 +31,18 @@ function answerOf({ status, body, headers }: Problem): string {
  */
 export class RefusedSockets implements Disposable {
   readonly #clock: Clock;
+  readonly #maxLingering: number;
   readonly #cancels = new Map<Duplex, () => void>();
 
-  /** Makes it for no sockets yet. */
-  constructor(clock: Clock) {
+  /**
+   * Makes it for no sockets yet.
+   *
+   * @param clock The source of time.
+   * @param maxLingering The most peers that are given time at once; more are cut.
+   */
+  constructor(clock: Clock, maxLingering: number) {
     this.#clock = clock;
+    this.#maxLingering = maxLingering;
   }
 
   /** Whether a socket is one of them. */
@@ -51,7 +55,7 @@ export class RefusedSockets implements Disposable {
     if (this.#cancels.has(socket)) return;
     // Without a listener it would be fatal that a peer is gone.
     socket.on("error", ignore);
-    if (!socket.writable || this.#cancels.size >= MAX_LINGERING) {
+    if (!socket.writable || this.#cancels.size >= this.#maxLingering) {
       return void socket.destroy();
     }
     const cancel = this.#clock.setTimeout(() => socket.destroy(), LINGER);

@@ -10,6 +10,7 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
+import { Listener } from "./listener.ts";
 import { ReadPacer } from "./read_pacer.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
 import { joinSmallChunks } from "./body_chunks.ts";
@@ -48,6 +49,8 @@ export interface HttpServerHandlers {
 export interface HttpServerOptions extends HeadLimits, TcpConnectionsOptions {
   /** The time for which an idle connection is kept, in milliseconds; it may be up to a second more. */
   readonly idleTimeout: number;
+  /** The number of sockets, refused ones included, from which on none is accepted. */
+  readonly maxSockets: number;
   /** Takes over connections that are refused. */
   readonly refused: RefusedSockets;
 }
@@ -88,6 +91,7 @@ export class HttpServer {
   readonly #connections: TcpConnections;
   readonly #refused: RefusedSockets;
   readonly #pacer = new ReadPacer();
+  #listener: Listener | undefined;
 
   /** The most bytes around bodies: a head that is not whole yet is among them, and has a limit of its own. */
   get #maxFraming(): number {
@@ -153,6 +157,12 @@ export class HttpServer {
         this.#server.off("error", reject);
         // It listens on TCP: the address is no pipe's name.
         const { address, port } = this.#server.address() as AddressInfo;
+        const { maxSockets } = this.#options;
+        this.#listener = new Listener(this.#server, {
+          host: address,
+          port,
+          maxSockets,
+        });
         resolve({ hostname: address, port });
       });
     });
@@ -164,15 +174,14 @@ export class HttpServer {
   }
 
   /** Takes no more connections; resolves when the last one is closed. */
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      // An error says that it was not listening.
-      this.#server.close(() => resolve());
-      this.#server.closeIdleConnections();
-      this.#refused[Symbol.dispose]();
-      // Those that clients keep in hand do not count as idle.
-      this.#connections.cutUnused();
-    });
+  async close(): Promise<void> {
+    const closed = this.#listener?.close();
+    this.#server.closeIdleConnections();
+    this.#refused[Symbol.dispose]();
+    // Those that clients keep in hand do not count as idle.
+    this.#connections.cutUnused();
+    await closed;
+    this.#pacer[Symbol.dispose]();
   }
 
   /** Cuts every connection that is still open. */

@@ -221,7 +221,8 @@ async function startServer(): Promise<
     maxConnections: 3,
     maxConnectionsPerAddress: 1,
     addresses: new ClientAddresses(["127.0.0.1"]),
-    refused: new RefusedSockets(new FakeClock()),
+    maxSockets: Infinity,
+    refused: new RefusedSockets(new FakeClock(), 256),
   });
   const { port } = await server.listen("127.0.0.1", 0);
   return {

@@ -16,6 +16,10 @@ export interface RelayCommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The permissions. Default: all. */
   readonly permissions?: readonly string[];
+  /** The most file descriptors that it may have. Default: as many as the test. */
+  readonly descriptors?: number;
+  /** The text of a module that is run before it. Default: none. */
+  readonly preload?: string;
 }
 
 /** The longest that its start is waited for, in milliseconds. */
@@ -44,14 +48,28 @@ export class RelayCommand implements AsyncDisposable {
 
   /** Starts one; resolves when it listens. */
   static async start(
-    { args = [], drain = "0s", env = {}, permissions = ["-A"] }:
-      RelayCommandOptions = {},
+    {
+      args = [],
+      drain = "0s",
+      env = {},
+      permissions = ["-A"],
+      descriptors,
+      preload,
+    }: RelayCommandOptions = {},
   ): Promise<RelayCommand> {
-    const process = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", ...permissions, "--no-prompt", "relay/main.ts"],
-        ...["--port", "0", "--drain", drain, ...args],
+    const command = [
+      ...[Deno.execPath(), "run", ...permissions, "--no-prompt"],
+      ...preload === undefined ? [] : [
+        "--preload",
+        `data:application/typescript,${encodeURIComponent(preload)}`,
       ],
+      ...["relay/main.ts", "--port", "0", "--drain", drain, ...args],
+    ];
+    const [program = "", ...rest] = descriptors === undefined
+      ? command
+      : ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", ...command];
+    const process = new Deno.Command(program, {
+      args: rest,
       cwd: new URL("../../../", import.meta.url),
       env: { NO_COLOR: "1", ...env },
       stdin: "null",
@@ -75,6 +93,11 @@ export class RelayCommand implements AsyncDisposable {
         throw new Error(`The relay did not start: ${await stderr}`);
       }
     }
+  }
+
+  /** Sends it a signal. */
+  signal(signal: Deno.Signal): void {
+    this.#process.kill(signal);
   }
 
   /** Stops it as the system does. */

@@ -1,0 +1,164 @@
+import { connect, Server, type Socket } from "node:net";
+import { getLogger } from "@logtape/logtape";
+
+/** A listener that has accepted nothing for this long is tried, in milliseconds. */
+const INTERVAL = 2_000;
+
+/** The time in which a connection of the relay's own has to be accepted, in milliseconds. */
+const PATIENCE = 1_000;
+
+/** The options of a listener. */
+export interface ListenerOptions {
+  /** The address to listen on. */
+  readonly host: string;
+  /** The port to listen on. */
+  readonly port: number;
+  /** The number of sockets from which on none is accepted. */
+  readonly maxSockets: number;
+}
+
+const logger = getLogger(["rivulet", "relay", "http"]);
+
+/** Returns the address at which a process reaches its own listener. */
+function ownAddress(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+
+/**
+ * Watches over a server that listens: whether it has room for more sockets, and
+ * whether it accepts any.
+ *
+ * The runtime's server stops to accept, for good and without an error, once the
+ * process has no free descriptor. So it does not listen while it is full; and if it
+ * accepts nothing, it listens again.
+ *
+ * Time is that of the system: with the clock of a test, which is moved by hand, no
+ * connection would be accepted in time.
+ */
+export class Listener implements Disposable {
+  readonly #server: Server;
+  readonly #options: ListenerOptions;
+  readonly #interval: ReturnType<typeof setInterval>;
+  readonly #onConnection = (socket: Socket): void => this.#count(socket);
+  readonly #closing = new AbortController();
+  readonly #empty = Promise.withResolvers<void>();
+  #sockets = 0;
+  #accepted = 0;
+  #seen = 0;
+  #isTrying = false;
+  #isPaused = false;
+
+  /** Watches over a server that has begun to listen. */
+  constructor(server: Server, options: ListenerOptions) {
+    this.#server = server;
+    this.#options = options;
+    server.on("connection", this.#onConnection);
+    this.#interval = setInterval(() => void this.#look(), INTERVAL);
+  }
+
+  /** Stops listening; resolves when the last socket is closed. */
+  async close(): Promise<void> {
+    this[Symbol.dispose]();
+    await new Promise<void>((resolve) => {
+      // An error says that it was not listening.
+      this.#server.close(() => resolve());
+    });
+    if (this.#sockets > 0) await this.#empty.promise;
+    this.#server.off("connection", this.#onConnection);
+  }
+
+  /** Stops watching. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#interval);
+    this.#closing.abort();
+  }
+
+  #count(socket: Socket): void {
+    this.#accepted++;
+    this.#sockets++;
+    socket.on("close", () => {
+      this.#sockets--;
+      if (this.#sockets === 0) this.#empty.resolve();
+      this.#resume();
+    });
+    this.#pause();
+  }
+
+  #pause(): void {
+    if (this.#isPaused || this.#sockets < this.#options.maxSockets) return;
+    this.#isPaused = true;
+    logger.warn(
+      "The relay has {sockets} connections and accepts no more until some are closed",
+      { sockets: this.#sockets },
+    );
+    this.#stop();
+  }
+
+  #resume(): void {
+    if (!this.#isPaused || this.#sockets >= this.#options.maxSockets) return;
+    this.#isPaused = false;
+    this.#listen();
+  }
+
+  /** Ends the listener, and no connection: the server's own `close` ends those that are idle. */
+  #stop(): void {
+    Server.prototype.close.call(this.#server);
+  }
+
+  #listen(): void {
+    if (this.#closing.signal.aborted) return;
+    const { host, port } = this.#options;
+    const server = this.#server;
+    const onError = ({ message }: Error): void => {
+      // It is tried again when nothing is accepted.
+      logger.error("The relay cannot listen again: {message}", { message });
+    };
+    server.once("error", onError);
+    server.listen(port, host, () => server.off("error", onError));
+  }
+
+  async #look(): Promise<void> {
+    const isBusy = this.#accepted > this.#seen;
+    this.#seen = this.#accepted;
+    if (isBusy || this.#isTrying || this.#isPaused) return;
+    this.#isTrying = true;
+    // Twice: a process that was busy all the time has not looked at its sockets.
+    const accepts = await this.#accepts() || await this.#accepts();
+    this.#isTrying = false;
+    if (accepts || this.#isPaused || this.#closing.signal.aborted) return;
+    logger.error(
+      "The relay accepted no connection for {seconds} s, not even its own: it listens again. Raise the limit of file descriptors, or lower --max-connections",
+      { seconds: (INTERVAL + 2 * PATIENCE) / 1_000 },
+    );
+    this.#stop();
+    this.#listen();
+  }
+
+  /** Connects; returns whether that, or any other connection, is accepted. */
+  #accepts(): Promise<boolean> {
+    const { host, port } = this.#options;
+    const server = this.#server;
+    const { signal } = this.#closing;
+    return new Promise((resolve) => {
+      const socket = connect({ host: ownAddress(host), port });
+      const settle = (accepts: boolean): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", accept);
+        server.off("connection", accept);
+        socket.destroy();
+        resolve(accepts);
+      };
+      const accept = (): void => settle(true);
+      const timer = setTimeout(() => settle(false), PATIENCE);
+      signal.addEventListener("abort", accept);
+      server.on("connection", accept);
+      socket.on("error", ({ message }) => {
+        logger.debug("Cannot connect to the relay itself: {message}", {
+          message,
+        });
+      });
+      if (signal.aborted) accept();
+    });
+  }
+}
