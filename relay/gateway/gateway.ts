@@ -7,7 +7,11 @@ import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { draining, Problem } from "../problem.ts";
 import { assertMay } from "../rights/access.ts";
 import { isMisleadingPath } from "../forwarding.ts";
-import { type BodyLimits, boundedBody } from "../limits/bounded_body.ts";
+import {
+  assertLength,
+  type BodyLimits,
+  boundedBody,
+} from "../limits/bounded_body.ts";
 import { contentCodings, decodeBody } from "../limits/content_coding.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
@@ -224,11 +228,13 @@ export class Gateway implements AsyncDisposable {
     const { bodyLimits, maxUpload } = this.#context;
     if (!JSON_TYPE.test(headers.get("content-type") ?? "")) {
       const limits = { ...bodyLimits, maxBytes: maxUpload };
+      assertLength(length, limits);
       const size = length === null ? undefined : Number(length);
       return { body: new Upload(body, limits, size), content: undefined };
     }
     const coding = headers.get("content-encoding");
     contentCodings(coding);
+    assertLength(length, bodyLimits);
     const parts: Uint8Array[] = [];
     for await (const part of boundedBody(body, bodyLimits)) parts.push(part);
     const bytes = Buffer.concat(parts);

@@ -24,6 +24,27 @@ export class BodyLimitError extends Error {
 }
 
 /**
+ * Refuses a body that is too long by what its head says, before any of it is read.
+ *
+ * @param length The `Content-Length`, if there is one.
+ * @param limits The limits.
+ * @throws {BodyLimitError} If it is longer than it may be.
+ */
+export function assertLength(
+  length: string | null,
+  { maxBytes }: BodyLimits,
+): void {
+  if (Number(length) > maxBytes) throw tooLarge(maxBytes);
+}
+
+function tooLarge(maxBytes: number): BodyLimitError {
+  return new BodyLimitError(
+    "body_too_large",
+    `Expected a body of at most ${maxBytes} bytes`,
+  );
+}
+
+/**
  * Passes on the parts of a body.
  *
  * @throws {BodyLimitError} If it is longer or slower than it may be.
@@ -55,10 +76,7 @@ export async function* boundedBody(
       if (part.done) return;
       bytes += part.value.byteLength;
       if (bytes > maxBytes) {
-        throw new BodyLimitError(
-          "body_too_large",
-          `Expected a body of at most ${maxBytes} bytes`,
-        );
+        throw tooLarge(maxBytes);
       }
       yield part.value;
     }

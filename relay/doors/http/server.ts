@@ -83,6 +83,29 @@ function answer(
   outgoing.end(body);
 }
 
+/**
+ * Tells a client that waits for it to send its body (RFC 9110, section 10.1.1) once
+ * the body is read: not before its head has been found good.
+ */
+function continueWhenRead(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): void {
+  const { shouldKeepAlive } = outgoing;
+  // Nobody knows whether the body of a refused request follows.
+  outgoing.shouldKeepAlive = false;
+  // Else the body is waited for after its connection is closed.
+  const { socket } = incoming;
+  const drop = (): void => void incoming.destroy();
+  socket.once("close", drop);
+  incoming.once("resume", () => {
+    socket.off("close", drop);
+    if (outgoing.headersSent || outgoing.destroyed) return;
+    outgoing.shouldKeepAlive = shouldKeepAlive;
+    outgoing.writeContinue();
+  });
+}
+
 /** The HTTP server of a relay. */
 export class HttpServer {
   readonly #server: Server;
@@ -130,6 +153,10 @@ export class HttpServer {
       keepAlive: true,
     };
     this.#server = createServer(serverOptions, (incoming, outgoing) => {
+      this.#onRequest(incoming, outgoing);
+    });
+    this.#server.on("checkContinue", (incoming, outgoing) => {
+      continueWhenRead(incoming, outgoing);
       this.#onRequest(incoming, outgoing);
     });
     this.#server.on("connection", (socket: Socket) => {

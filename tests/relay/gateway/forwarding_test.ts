@@ -690,10 +690,11 @@ Deno.test("A body of JSON that is too long is refused with 413, and not forwarde
 Deno.test("An upload that is too long is refused with 413, and the provider's connection closed", async () => {
   await using world = await startGateway({ gateway: { maxUpload: 100_000 } });
   using caller = await RawCaller.open(world.port);
-  caller.head("POST", "/v1/files", { "content-length": "100001" });
-  caller.send(new Uint8Array(10));
+  caller.head("POST", "/v1/files", { "transfer-encoding": "chunked" });
+  caller.send("186a1\r\n0123456789");
   const exchange = await world.provider.next();
   caller.send(new Uint8Array(99_991));
+  caller.send("\r\n0\r\n\r\n");
   const answer = await caller.see("body_too_large");
   assert(answer.startsWith("HTTP/1.1 413 "), answer);
   await goOn(caller);
@@ -705,10 +706,10 @@ Deno.test("An upload that becomes too long while its answer streams ends the top
   await using world = await startGateway({ gateway: { maxUpload: 100_000 } });
   using caller = await RawCaller.open(world.port);
   caller.head("POST", "/v1/audio/transcriptions", {
-    "content-length": "100001",
+    "transfer-encoding": "chunked",
     "rivulet-topic": "t",
   });
-  caller.send(new Uint8Array(10));
+  caller.send("186a1\r\n0123456789");
   const exchange = await world.provider.next();
   await exchange.stream("data: a\n\n");
   await caller.see("data: a\n\n");

@@ -1,7 +1,11 @@
 import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { Problem } from "../../../problem.ts";
-import { type BodyLimits, readBody } from "../../../limits/bounded_body.ts";
+import {
+  assertLength,
+  type BodyLimits,
+  readBody,
+} from "../../../limits/bounded_body.ts";
 import { decodedBody } from "../../../limits/content_coding.ts";
 
 /**
@@ -27,6 +31,7 @@ export async function readJsonBody<T>(
 ): Promise<T> {
   const maxBytes = Math.min(limits.maxBytes, MAX_BYTES);
   const bounds = { ...limits, maxBytes };
+  assertLength(headers.get("content-length"), bounds);
   const coding = headers.get("content-encoding");
   const text = await readBody(decodedBody(body, coding, bounds), bounds);
   let value: unknown;

@@ -2,7 +2,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { endReason } from "../../websocket/client_message.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
-import type { BodyLimits } from "../../../limits/bounded_body.ts";
+import { assertLength, type BodyLimits } from "../../../limits/bounded_body.ts";
 import { decodedBody, decodedStream } from "../../../limits/content_coding.ts";
 import type { SourcePolicy } from "../../../sources/guard/source_policy.ts";
 import type { Publisher, PublishType } from "../../../sources/publish.ts";
@@ -104,6 +104,9 @@ export class TopicWriter {
           [...PUBLISH_TYPES].join(", ")
         }: got '${type}'`,
       );
+    }
+    if (type !== "text/event-stream") {
+      assertLength(headers.get("content-length"), this.#context.bodyLimits);
     }
     const coding = headers.get("content-encoding");
     const decoded = type === "text/event-stream"
