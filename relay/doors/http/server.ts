@@ -99,8 +99,9 @@ function continueWhenRead(
   const drop = (): void => void incoming.destroy();
   socket.once("close", drop);
   incoming.once("resume", () => {
-    socket.off("close", drop);
+    // The rest of a refused body is thrown away.
     if (outgoing.headersSent || outgoing.destroyed) return;
+    socket.off("close", drop);
     outgoing.shouldKeepAlive = shouldKeepAlive;
     outgoing.writeContinue();
   });
