@@ -15,14 +15,10 @@ import {
 import { contentCodings, decodeBody } from "../limits/content_coding.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
+import { continuedBy } from "./continuation.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";
-import {
-  Joining,
-  joinKey,
-  type KnownResponse,
-  type RunReplay,
-} from "./joining.ts";
+import { Joining, joinKey, type RunReplay } from "./joining.ts";
 import type { GatewayProvider } from "./provider.ts";
 import type { ProviderRequest } from "./provider_request.ts";
 import { ProviderAgents } from "./provider_agents.ts";
@@ -145,16 +141,22 @@ export class Gateway implements AsyncDisposable {
     const { topic: topicName = `run-${crypto.randomUUID()}` } = options;
     assertMay(call.access, "write", topicName);
     const asked: Asked = { ...call, target, options, topicName };
-    const known = this.#responseIn(asked);
-    this.#rights.assertMayAsk(asked, known?.topic.name);
-    const resumed = known && await this.#joining.resume(asked, known.topic);
+    const id = responseIdIn(target.path);
+    const known = id === undefined
+      ? undefined
+      : this.#joining.response(asked, id);
+    this.#rights.assertMayAsk(asked, known?.topicName);
+    const retained = id === undefined
+      ? undefined
+      : this.#joining.topicOf(asked, id);
+    const resumed = retained && await this.#joining.resume(asked, retained);
     if (resumed) return resumed;
     const read = await this.#readBody(asked);
     const { content } = read;
     const facts = content && call.request.method === "POST"
       ? readRunBody(content)
       : undefined;
-    this.#assertMayContinue(asked, facts?.previousResponseId);
+    this.#assertMayContinue(asked, read);
     if (content && facts?.stream) {
       await this.#joinOrStart(asked, read, content);
     } else {
@@ -199,18 +201,26 @@ export class Gateway implements AsyncDisposable {
     return { provider, path, url: new URL(`${provider.url}/${path}${query}`) };
   }
 
-  #responseIn(asked: Asked): KnownResponse | undefined {
-    const id = responseIdIn(asked.target.path);
-    return id === undefined ? undefined : this.#joining.response(asked, id);
-  }
-
-  /** Refuses a run that goes on from a response that its caller neither made nor may read. */
-  #assertMayContinue(asked: Asked, id: string | undefined): void {
-    const known = id === undefined
-      ? undefined
-      : this.#joining.response(asked, id);
-    if (!known || known.owner === asked.access.identity) return;
-    assertMay(asked.access, "read", known.topic.name);
+  /**
+   * Refuses a run that goes on from a response or a conversation that its caller
+   * neither made nor may read, and one that may do so unread.
+   */
+  #assertMayContinue(asked: Asked, { body, content }: ReadBody): void {
+    const { request, access, target } = asked;
+    const isEmpty = body === null ||
+      body instanceof Uint8Array && body.length === 0;
+    if (request.method !== "POST" || isEmpty) return;
+    const paths = content && continuedBy(content);
+    if (!paths) return this.#rights.assertMayGoUnread(asked);
+    for (const path of paths) {
+      const id = responseIdIn(path);
+      const known = id === undefined
+        ? undefined
+        : this.#joining.response(asked, id);
+      if (known?.owner === access.identity) continue;
+      if (known) assertMay(access, "read", known.topicName);
+      else this.#rights.assertMayGet(access, { ...target, path });
+    }
   }
 
   async #readBody(

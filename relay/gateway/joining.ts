@@ -5,6 +5,7 @@ import { Problem } from "../problem.ts";
 import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
+import { type KnownResponse, KnownResponses } from "./known_responses.ts";
 import { type Asked, digest, identityOf } from "./request.ts";
 import {
   cancelledProblem,
@@ -43,18 +44,10 @@ export interface JoinableRun {
 
 const RESPONSE_PATH = /^responses\/[^/]+$/;
 
-/** A response whose events a topic retains. */
-export interface KnownResponse {
-  /** The topic. */
-  readonly topic: Topic;
-  /** The identity of the caller that has made the run. */
-  readonly owner: string;
-}
-
 /** The runs that can be had once more: by Idempotency-Key, or by the id of the response. */
 export class Joining {
   readonly #byKey: TopicIndex<JoinableRun>;
-  readonly #byResponse: TopicIndex<KnownResponse>;
+  readonly #responses: KnownResponses;
   readonly #replay: (replay: RunReplay) => "streaming" | "at end";
 
   /**
@@ -69,7 +62,7 @@ export class Joining {
     replay: (replay: RunReplay) => "streaming" | "at end",
   ) {
     this.#byKey = new TopicIndex(topics);
-    this.#byResponse = new TopicIndex(topics);
+    this.#responses = new KnownResponses(topics);
     this.#replay = replay;
   }
 
@@ -88,11 +81,11 @@ export class Joining {
     });
   }
 
-  /** Lets callers resume a run by the id of its response. */
+  /** Lets callers use the response of a run by its id, and resume the run, if it has a topic. */
   addResponse(asked: Asked, id: string, { topic }: RunTopic): void {
-    if (!topic) return;
-    const { identity: owner } = asked.access;
-    this.#byResponse.set(responseKey(asked, id), { topic, owner });
+    const { topicName, access: { identity: owner } } = asked;
+    const key = responseKey(asked, id);
+    this.#responses.add(key, { topicName, owner }, topic);
   }
 
   /** Returns what is known of a response, by its id. */
@@ -100,7 +93,15 @@ export class Joining {
     asked: Pick<Asked, "target" | "headers" | "url">,
     id: string,
   ): KnownResponse | undefined {
-    return this.#byResponse.get(responseKey(asked, id));
+    return this.#responses.get(responseKey(asked, id));
+  }
+
+  /** Returns the topic that has the events of a response, while it is there. */
+  topicOf(
+    asked: Pick<Asked, "target" | "headers" | "url">,
+    id: string,
+  ): Topic | undefined {
+    return this.#responses.topicOf(responseKey(asked, id));
   }
 
   /**

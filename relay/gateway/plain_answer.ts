@@ -21,11 +21,13 @@ const MAX_ERROR_BODY = 16 * 1024;
  * @param response The provider's answer.
  * @param caller The caller.
  * @param watchdog Watches over the provider's silence.
+ * @param onBytes Called for the bytes of the body. Default: does nothing.
  */
 export async function passPlainAnswer(
   response: Response,
   caller: Caller,
   watchdog: Watchdog,
+  onBytes: (bytes: Uint8Array) => void = () => {},
 ): Promise<PlainAnswer> {
   const { status, statusText, headers } = response;
   caller.head(status, statusText, responseHeaders(headers));
@@ -39,6 +41,7 @@ export async function passPlainAnswer(
       if (!response.ok && error.length < MAX_ERROR_BODY) {
         error += decoder.decode(bytes, { stream: true });
       }
+      onBytes(bytes);
       caller.write(bytes);
       await caller.drained();
       watchdog.start();

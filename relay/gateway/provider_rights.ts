@@ -1,3 +1,5 @@
+import { STATUS_CODE } from "@std/http/status";
+import { Problem } from "../problem.ts";
 import { type Access, assertMay, forbidden } from "../rights/access.ts";
 import { readingsOf } from "../forwarding.ts";
 import { Pattern } from "../rights/tokens/pattern.ts";
@@ -25,6 +27,10 @@ const OWN_RESPONSE =
 
 /** A response's id in a decoded path, in every spelling that a provider may read as it. */
 const RESPONSE_PATH = /^(?:\.?\/)*responses(?:;[^/]*)?\/(?:\.?\/)*([^/;?#]+)/i;
+
+/** The decoded paths that make a response, or take another one as if they did. */
+const MAKES_RESPONSE =
+  /^(?:\.?\/)*responses(?:;[^/]*)?(?:\/+(?:compact|input_tokens)(?:;[^/]*)?)?\/*$/i;
 
 /** Returns the id of the response that a path names, if it names one. */
 export function responseIdIn(path: string): string | undefined {
@@ -67,6 +73,41 @@ export class ProviderRights {
     if (this.#mayAsk(access, method, target, topic)) return;
     throw forbidden(
       `Expected a token with the right for this ${method} at the provider '${target.provider.name}': in its 'rivulet.provider', or in --allow-provider-path`,
+    );
+  }
+
+  /**
+   * Refuses a run that goes on from something at the provider that its caller may
+   * not get there.
+   *
+   * @throws {Problem} 403 `forbidden`.
+   */
+  assertMayGet(access: Access, target: Target): void {
+    if (target.provider.key === undefined) return;
+    if (this.#mayAsk(access, "GET", target, undefined)) return;
+    throw forbidden(
+      `Expected a token with the right to go on from this at the provider '${target.provider.name}', which the relay does not know to be its holder's`,
+    );
+  }
+
+  /**
+   * Refuses a request to make a response whose body the relay cannot read, unless its
+   * caller may go on from every response.
+   *
+   * @throws {Problem} 400 `invalid_body`.
+   */
+  assertMayGoUnread(
+    { access, target }: Pick<Asked, "access" | "target">,
+  ): void {
+    const { provider, path } = target;
+    if (provider.key === undefined) return;
+    if (!MAKES_RESPONSE.test(readingsOf(path).at(-1) ?? "")) return;
+    const any = { ...target, path: "responses/?" };
+    if (this.#mayAsk(access, "GET", any, undefined)) return;
+    throw new Problem(
+      STATUS_CODE.BadRequest,
+      "invalid_body",
+      "Expected an object of JSON in UTF-8, with the Content-Type application/json: the relay reads what a response goes on from",
     );
   }
 

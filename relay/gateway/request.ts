@@ -102,13 +102,10 @@ export function readRunOptions(headers: Headers): RunOptions {
 export interface RunBody {
   /** Whether the body asks for a stream. */
   readonly stream: boolean;
-  /** The id of the response that the run goes on from. */
-  readonly previousResponseId: string | undefined;
 }
 
 const runBody = z.object({
   stream: z.literal(true).optional().catch(undefined),
-  previous_response_id: z.string().optional().catch(undefined),
 });
 
 /**
@@ -129,7 +126,7 @@ export function assertJson(body: Uint8Array): void {
 }
 
 /** Names of facts in JSON; another spelling of them has an escape. */
-const FACTS = ['"stream"', '"previous_response_id"', "\\u"];
+const FACTS = ['"stream"', "\\u"];
 
 /** Reads the facts of a JSON body; `undefined` for any other. */
 export function readRunBody(body: Uint8Array): RunBody | undefined {
@@ -137,10 +134,10 @@ export function readRunBody(body: Uint8Array): RunBody | undefined {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   if (!FACTS.some((name) => bytes.includes(name))) return undefined;
   try {
-    const { stream = false, previous_response_id } = runBody.parse(
+    const { stream = false } = runBody.parse(
       JSON.parse(new TextDecoder().decode(body)),
     );
-    return { stream, previousResponseId: previous_response_id };
+    return { stream };
   } catch {
     return undefined; // the provider will say what is wrong with it
   }

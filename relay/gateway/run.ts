@@ -27,6 +27,7 @@ import {
   sendRequest,
 } from "./provider_request.ts";
 import { Reasons } from "./reasons.ts";
+import { ResponseIdReader } from "./response_id.ts";
 import { describeAnswer, refusalOf } from "./refusal.ts";
 import { type Death, RunStream, type RunStreamContext } from "./run_stream.ts";
 import type { RunTopic } from "./run_topic.ts";
@@ -84,6 +85,7 @@ export class Run {
   readonly #trace: RunTrace;
   readonly #watchdog: Watchdog;
   readonly #stream: RunStream;
+  readonly #onResponseId: (id: string) => void;
   readonly #abort = new AbortController();
   readonly #finished = Promise.withResolvers<void>();
   #stop: Stop | undefined;
@@ -91,6 +93,7 @@ export class Run {
   private constructor(plan: RunPlan, context: RunContext) {
     const { request, response, topic } = plan;
     this.#request = request;
+    this.#onResponseId = plan.onResponseId;
     this.#context = context;
     this.#topic = topic;
     this.#caller = new Caller(
@@ -292,11 +295,16 @@ export class Run {
   /** Passes on an answer that is no event stream. */
   async #pass(response: Response): Promise<void> {
     const { status } = response;
+    const reader = response.ok && ResponseIdReader.reads(this.#request)
+      ? new ResponseIdReader()
+      : undefined;
     const { isWhole, message } = await passPlainAnswer(
       response,
       this.#caller,
       this.#watchdog,
+      (bytes) => reader?.push(bytes),
     );
+    if (reader?.id) this.#onResponseId(reader.id);
     const isUnwanted = this.#stop?.status === "cancelled";
     if (!isWhole) {
       this.#trace.verdict({ status: isUnwanted ? "cancelled" : "truncated" });

@@ -31,12 +31,14 @@ async function start(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     async (request) => {
       count++;
-      const isRun = (await request.text()).includes('"stream":true');
+      const body = await request.text();
+      const isRun = body.includes('"stream":true');
+      const [, id] = /"makes":"(\w+)"/.exec(body) ?? [];
       return isRun
         ? new Response(RESPONSE, {
           headers: { "content-type": "text/event-stream" },
         })
-        : new Response("{}");
+        : Response.json(id === undefined ? {} : { object: "response", id });
     },
   );
   const relay = await startRelay({
@@ -294,4 +296,125 @@ Deno.test("A run goes on only from a response that its caller made or may read (
   assertEquals(await ask({ sub: "a" }), 200);
   assertEquals(await ask({ sub: "b", read: ["a-run"] }), 200);
   assert(world.asked() > 0);
+});
+
+Deno.test("A response that was made without a stream is its maker's too (B2)", async () => {
+  await using world = await start();
+  const a = { write: ["*"], read: ["chat-7-*"], cancel: ["*"], sub: "a" };
+  const b = { write: ["*"], read: ["b-*"], cancel: ["b-*"], sub: "b" };
+  const makes = { makes: "resp_2" };
+  const goesOn = { previous_response_id: "resp_2" };
+  assertEquals(await statusOf(world, "POST responses", a, makes), 200);
+  for (
+    const [request, body] of [
+      ["POST responses", goesOn],
+      ["GET responses/resp_2", undefined],
+      ["GET responses/resp_2/input_items", undefined],
+      ["POST responses/resp_2/cancel", undefined],
+      ["DELETE responses/resp_2", undefined],
+    ] as const
+  ) {
+    assertEquals(await statusOf(world, request, b, body), 403, request);
+    assertEquals(await statusOf(world, request, a, body), 200, request);
+  }
+  // That another caller gets the response does not make it another's.
+  const reader = { ...b, read: ["chat-7-*"] };
+  assertEquals(await statusOf(world, "POST responses", reader, goesOn), 200);
+  assertEquals(await statusOf(world, "POST responses", b, makes), 200);
+  assertEquals(await statusOf(world, "POST responses", b, goesOn), 403);
+});
+
+Deno.test("A response is its maker's when its topic is gone, too (B2)", async () => {
+  await using world = await start();
+  await makeResponse(world);
+  const gone = await world.request("/topics/a-run", {
+    method: "DELETE",
+    headers: await headersOf({ write: ["a-*"] }),
+  });
+  assertEquals(gone.status, 204);
+  const body = { previous_response_id: "resp_1" };
+  const ask = (claims: TokenClaims) =>
+    statusOf(world, "POST responses", { write: ["*"], ...claims }, body);
+  assertEquals(await ask({ sub: "b", read: ["b-*"] }), 403);
+  assertEquals(await ask({ sub: "a" }), 200);
+  assertEquals(await ask({ sub: "b", read: ["a-run"] }), 200);
+  for (const request of SPELLINGS) {
+    const other = { read: ["b-*"], cancel: ["b-*"], write: ["*"], sub: "b" };
+    assertEquals(await statusOf(world, request, other), 403, request);
+  }
+});
+
+Deno.test("A run goes on from what the relay does not know only with a right to get it (B2)", async () => {
+  await using world = await start();
+  const all = ["raw:POST responses", "raw:GET responses/*"];
+  const table: [unknown, number, number, number][] = [
+    [{ previous_response_id: "resp_unknown" }, 403, 200, 200],
+    [{ Previous_Response_ID: "resp_unknown" }, 403, 200, 200],
+    [{ conversation: "conv_1" }, 403, 403, 200],
+    [{ conversation: { id: "conv_1" } }, 403, 403, 200],
+    [{ previous_response_id: null, conversation: null }, 200, 200, 200],
+    [{ input: "previous_response_id" }, 200, 200, 200],
+  ];
+  for (const [body, byDefault, withResponses, withAll] of table) {
+    for (
+      const [provider, status] of [
+        [undefined, byDefault],
+        [all, withResponses],
+        [["*:*"], withAll],
+      ] as const
+    ) {
+      assertEquals(
+        await statusOf(world, "POST responses", {
+          ...PUBLISHER,
+          ...(provider && { provider }),
+        }, body),
+        status,
+        JSON.stringify([body, provider]),
+      );
+    }
+  }
+});
+
+/** Bodies that a provider may read, and the relay does not. */
+const UNREAD: readonly (readonly [type: string, body: BodyInit])[] = [
+  ["text/plain", '{"previous_response_id":"resp_1"}'],
+  ["application/octet-stream", '{"previous_response_id":"resp_1"}'],
+  [
+    "application/json",
+    Uint8Array.from(
+      '{"previous_response_id":"resp_1"}',
+      (character) => character.charCodeAt(0),
+    ).reduce<Uint8Array<ArrayBuffer>>(
+      (bytes, byte, index) => {
+        bytes[2 * index] = byte;
+        return bytes;
+      },
+      new Uint8Array(68), // UTF-16
+    ),
+  ],
+  ["application/json", "{previous_response_id:'resp_1'}"],
+  ["application/json", '[{"previous_response_id":"resp_1"}]'],
+];
+
+Deno.test("A body that the relay cannot read makes no response with its key (B2)", async () => {
+  await using world = await start();
+  await makeResponse(world);
+  const before = world.asked();
+  const ask = async (claims: TokenClaims, type: string, body: BodyInit) => {
+    const answer = await world.request("/v1/responses", {
+      method: "POST",
+      headers: { ...await headersOf(claims), "content-type": type },
+      body,
+    });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  const claims = { write: ["*"], sub: "b" };
+  for (const [type, body] of UNREAD) {
+    assertEquals(await ask(claims, type, body), 400, type);
+  }
+  assertEquals(world.asked(), before);
+  for (const [type, body] of UNREAD) {
+    assertEquals(await ask({ ...claims, provider: ["*:*"] }, type, body), 200);
+  }
 });
