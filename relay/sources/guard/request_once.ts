@@ -48,7 +48,31 @@ function connectionFailed(
   return new TypeError(`the connection failed${detail}`, { cause });
 }
 
-function toResponse(message: IncomingMessage): Response {
+/**
+ * Passes a body on, and fails at its end if its connection did: a body without a
+ * length or chunks ends for `node:http` when its connection is reset, too.
+ */
+function failingWith(
+  body: ReadableStream<Uint8Array>,
+  failure: () => unknown,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (!done) return controller.enqueue(value);
+      const error = failure();
+      if (error === undefined) controller.close();
+      else controller.error(error);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+function toResponse(
+  message: IncomingMessage,
+  failure: () => unknown,
+): Response {
   const headers = new Headers();
   const { rawHeaders, statusCode: status = 0, statusMessage = "" } = message;
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
@@ -65,7 +89,7 @@ function toResponse(message: IncomingMessage): Response {
   }
   // Node's type for it is not the web's, while the object is.
   const body = Readable.toWeb(message) as ReadableStream<Uint8Array>;
-  return new Response(body, init);
+  return new Response(failingWith(body, failure), init);
 }
 
 /**
@@ -129,7 +153,9 @@ export function requestOnce(
       // A body may be whole when its connection is closed, this one would seem to be.
       addAbortSignal(signal, message);
       try {
-        resolve(toResponse(message));
+        const broken = (): unknown =>
+          failure && connectionFailed(url, address, failure);
+        resolve(toResponse(message, broken));
       } catch (cause) {
         message.destroy();
         reject(
