@@ -7,6 +7,8 @@ import {
   LIMIT,
   startGateway,
 } from "../../support/gateway/gateway_world.ts";
+import { ForeignServer } from "../../support/gateway/foreign/foreign_server.ts";
+import { isMissing } from "../../support/tools.ts";
 import type { ProviderExchange } from "../../support/gateway/raw_provider.ts";
 import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 import {
@@ -30,6 +32,8 @@ function wireOf(how: string): string {
 interface Ending {
   readonly end: "whole" | "cut";
   readonly status: string;
+  /** Begins the provider's answer. Default: an event stream in chunks. */
+  begin?(exchange: ProviderExchange): Promise<void>;
   /** The headers of the provider's answer. */
   readonly headers?: Readonly<Record<string, string>>;
   over(
@@ -38,6 +42,9 @@ interface Ending {
     clock: FakeClock,
   ): unknown;
 }
+
+/** The end of the connection is the end of such a body. */
+const HTTP_1_0 = "HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 
 const CUT = { end: "cut", status: "truncated" } as const;
 
@@ -84,6 +91,20 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
     headers: { "content-length": "9999" },
     over: (exchange) => exchange.close(),
   },
+  "completes over HTTP/1.0 (C4)": {
+    end: "whole",
+    status: "complete",
+    begin: (exchange) => exchange.raw(HTTP_1_0 + SAID),
+    over: async (exchange) => {
+      await exchange.raw(wireOf("complete"));
+      exchange.close();
+    },
+  },
+  "is closed over HTTP/1.0 (C4)": {
+    ...CUT,
+    begin: (exchange) => exchange.raw(HTTP_1_0 + SAID),
+    over: (exchange) => exchange.close(),
+  },
   "is reset": { ...CUT, over: (exchange) => exchange.reset() },
   "falls silent": {
     ...CUT,
@@ -103,82 +124,126 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
 
 const VERSIONS = ["1.0", "1.1"] as const;
 
+/** The ways to the relay: a version of HTTP, or nginx with its defaults, which asks by HTTP/1.0. */
+const WAYS = [
+  ...VERSIONS.map((version) => ({ name: `HTTP/${version}`, version })),
+  { name: "nginx", version: "1.1" },
+] as const;
+
+const isNginxMissing = isMissing(
+  "nginx",
+  "On Debian: apt-get install nginx",
+  "-v",
+);
+
+/** Starts nginx in front of a relay. */
+async function startNginx(
+  port: number,
+): Promise<{ port: number } & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.adopt(
+    await Deno.makeTempDir(),
+    (folder) => Deno.remove(folder, { recursive: true }),
+  );
+  const { port: own } = stack.use(
+    await ForeignServer.nginx(
+      folder,
+      `location / { proxy_pass http://127.0.0.1:${port}; }`,
+    ),
+  );
+  const held = stack.move();
+  return { port: own, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
 /** Returns the data of each event in a body. */
 function dataOf(body: string): string[] {
   return body.match(/^data: .*$/gm) ?? [];
 }
 
-for (const [how, { end, status, headers, over }] of Object.entries(ENDINGS)) {
-  for (const version of VERSIONS) {
-    Deno.test(`All who read a stream that ${how} over HTTP/${version} see that it is ${end} (C2, C3)`, async () => {
-      const clock = new FakeClock();
-      await using world = await startGateway({
-        clock,
-        gateway: { timeout: 60_000 },
-      });
-      const { port } = world;
-      const get = (more: Partial<FramedRequest> = {}): Promise<FramedAnswer> =>
-        askFramed({ port, version, target: "/topics/t?raw", ...more });
-      const post = (): Promise<FramedAnswer> =>
-        askFramed({
-          port,
-          version,
-          method: "POST",
-          target: `/v1/${path}`,
-          headers: {
-            "content-type": "application/json",
-            "rivulet-topic": "t",
-            "idempotency-key": "k",
-          },
-          body: '{"stream":true}',
+for (
+  const [how, { end, status, begin, headers, over }] of Object.entries(ENDINGS)
+) {
+  for (const { name, version } of WAYS) {
+    const isNginx = name === "nginx";
+    const ignore = isNginx && isNginxMissing;
+    const test =
+      `All who read a stream that ${how} over ${name} see that it is ${end} (C2, C3)`;
+    Deno.test({
+      name: test,
+      ignore,
+      fn: async () => {
+        const clock = new FakeClock();
+        await using world = await startGateway({
+          clock,
+          gateway: { timeout: 60_000 },
         });
-      const first = post();
-      const exchange = await world.provider.next();
-      await exchange.body();
-      await exchange.stream(SAID, headers);
-      const topic = world.topic("t");
-      await until(
-        () => topic.log.next === 3 || undefined,
-        LIMIT,
-        "the events to be taken in",
-      );
-      const position = (offset: number): Record<string, string> => ({
-        "last-event-id": `${topic.log.epoch}:${offset}`,
-      });
-      const readers = {
-        first,
-        joined: post(),
-        raw: get(),
-        resumed: get({ headers: position(1) }),
-      };
-      await until(
-        () => topic.followers === 3 || undefined,
-        LIMIT,
-        "the followers",
-      );
-      await over(exchange, world, clock);
-      const seen: Record<string, unknown> = {};
-      for (const [reader, answer] of Object.entries(readers)) {
-        const { status, body, end } = await answer;
-        seen[reader] = [status, dataOf(body).length >= 1, end];
-      }
-      const is = [200, true, end];
-      assertEquals(seen, { first: is, joined: is, raw: is, resumed: is });
-      assertEquals((await topic.ended).status, status);
-      if (how === "is deleted") return;
-      const { next } = topic.log;
-      assertEquals(
-        [(await post()).end, (await get()).end],
-        [end, end],
-        "those who come later",
-      );
-      const nothing = await get({ headers: position(next - 1) });
-      // An EventSource stops at this status; others can look at the header.
-      assertEquals(nothing.status, 204);
-      assertEquals(
-        /\r\nrivulet-end: (\w+)/.exec(nothing.head)?.[1],
-        status,
-      );
+        await using nginx = isNginx ? await startNginx(world.port) : undefined;
+        const { port } = nginx ?? world;
+        const get = (
+          more: Partial<FramedRequest> = {},
+        ): Promise<FramedAnswer> =>
+          askFramed({ port, version, target: "/topics/t?raw", ...more });
+        const post = (): Promise<FramedAnswer> =>
+          askFramed({
+            port,
+            version,
+            method: "POST",
+            target: `/v1/${path}`,
+            headers: {
+              "content-type": "application/json",
+              "rivulet-topic": "t",
+              "idempotency-key": "k",
+            },
+            body: '{"stream":true}',
+          });
+        const first = post();
+        const exchange = await world.provider.next();
+        await exchange.body();
+        await (begin ? begin(exchange) : exchange.stream(SAID, headers));
+        const topic = world.topic("t");
+        await until(
+          () => topic.log.next === 3 || undefined,
+          LIMIT,
+          "the events to be taken in",
+        );
+        const position = (offset: number): Record<string, string> => ({
+          "last-event-id": `${topic.log.epoch}:${offset}`,
+        });
+        const readers = {
+          first,
+          joined: post(),
+          raw: get(),
+          resumed: get({ headers: position(1) }),
+        };
+        await until(
+          () => topic.followers === 3 || undefined,
+          LIMIT,
+          "the followers",
+        );
+        await over(exchange, world, clock);
+        const seen: Record<string, unknown> = {};
+        for (const [reader, answer] of Object.entries(readers)) {
+          const { status, body, end } = await answer;
+          seen[reader] = [status, dataOf(body).length >= 1, end];
+        }
+        const is = [200, true, end];
+        assertEquals(seen, { first: is, joined: is, raw: is, resumed: is });
+        assertEquals((await topic.ended).status, status);
+        if (how === "is deleted") return;
+        const { next } = topic.log;
+        assertEquals(
+          [(await post()).end, (await get()).end],
+          [end, end],
+          "those who come later",
+        );
+        const nothing = await get({ headers: position(next - 1) });
+        // An EventSource stops at this status; others can look at the header.
+        assertEquals(nothing.status, 204);
+        assertEquals(
+          /\r\nrivulet-end: (\w+)/.exec(nothing.head)?.[1],
+          status,
+        );
+      },
     });
   }
 }
