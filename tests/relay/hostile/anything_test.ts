@@ -200,7 +200,13 @@ Deno.test("A1: Relay lives, serves the others and keeps nothing, whatever a peer
   await using relay = await RelayProcess.start({
     rights: { allowSources: ["*"], allowAddresses: ["127.0.0.0/8"] },
     gateway: { providers: [{ name: "any", url: answerer.url }] },
-    limits: { maxMessageRate: 1_000_000, maxPublishRate: 1_000_000 },
+    limits: {
+      maxMessageRate: 1_000_000,
+      maxPublishRate: 1_000_000,
+      // This process may be busy for longer than a peer may be silent by default.
+      headTimeout: 10 * LIMIT,
+      bodyTimeout: 10 * LIMIT,
+    },
   });
   const { url } = relay;
   await using bystanders = await Bystanders.open(url);
