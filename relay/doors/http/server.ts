@@ -11,9 +11,9 @@ import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
 import { Listener } from "./listener.ts";
-import { ReadPacer } from "./read_pacer.ts";
+import { ReadPacer } from "../../limits/read_pacer.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
-import { joinSmallChunks } from "./body_chunks.ts";
+import { joinSmallChunks } from "../../limits/body_chunks.ts";
 import {
   framingTooLarge,
   type HeadLimits,

@@ -7,6 +7,8 @@ import { request as requestHttps } from "node:https";
 import { addAbortSignal, Readable } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
+import { joinSmallChunks } from "../../limits/body_chunks.ts";
+import { ReadPacer } from "../../limits/read_pacer.ts";
 
 /** What a request is made with. */
 export interface RequestOnceOptions {
@@ -21,6 +23,9 @@ export interface RequestOnceOptions {
 }
 
 const logger = getLogger(["rivulet", "relay", "source"]);
+
+/** One for all sources: they share the time of the process. It has no timer while nothing is read. */
+const pacer = new ReadPacer();
 
 /** How long connecting may take, in milliseconds: there may be another address. */
 const CONNECT_TIMEOUT = 10_000;
@@ -137,6 +142,7 @@ export function requestOnce(
       CONNECT_TIMEOUT,
     );
     request.on("socket", (socket) => {
+      pacer.pace(socket);
       socket.once(isSecure ? "secureConnect" : "connect", cancel);
     });
     let isAnswered = false;
@@ -150,6 +156,7 @@ export function requestOnce(
     });
     request.on("response", (message) => {
       isAnswered = true;
+      joinSmallChunks(message);
       // A body may be whole when its connection is closed, this one would seem to be.
       addAbortSignal(signal, message);
       try {

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { propertyParameters } from "../../support/property.ts";
-import { Flood } from "../../support/http/flood.ts";
+import { Flood, writeAll } from "../../support/http/flood.ts";
 import { latin1, RawHttp } from "../../support/http/raw_http.ts";
 import { upgradeRequest } from "../../support/http/upgrade_request.ts";
 import { startRelay } from "../../support/relay/relay.ts";
@@ -88,16 +88,7 @@ Deno.test("Relay answers others while somebody sends without an end", async (t) 
       await using second = new Flood(relay.url, start, repeated);
       await first.hasBegun;
       await second.hasBegun;
-      for (let probe = 0; probe < PROBES; probe++) {
-        const start = performance.now();
-        const response = await fetch(`${relay.url}/healthz`, {
-          headers: { Connection: "close" },
-          signal: AbortSignal.timeout(5 * LIMIT),
-        });
-        assertEquals(await response.json(), { status: "ok" });
-        const took = performance.now() - start;
-        assert(took < LIMIT, `It took ${took} ms`);
-      }
+      await assertHealthy(relay.url);
     });
   }
 });
@@ -170,3 +161,77 @@ Deno.test("A4: Relay reads a long event stream to its end, however fast it comes
   });
   assertEquals((await response.json()).next, 1_000 * count + 1);
 });
+
+Deno.test("A4: Relay answers others while a source comes in chunks of one byte", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const head = latin1(
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" +
+      "Transfer-Encoding: chunked\r\n\r\n",
+  );
+  const chunks = latin1(bytewise(":\n").repeat(5_000));
+  const connections: Deno.Conn[] = [];
+  const finished = (async () => {
+    for await (const connection of listener) {
+      connections.push(connection);
+      void flood(connection, head, chunks);
+    }
+  })();
+  {
+    await using relay = await RelayProcess.start({
+      rights: { allowSources: ["*"], allowAddresses: ["127.0.0.0/8"] },
+    });
+    for (const name of ["a", "b"]) {
+      const response = await fetch(`${relay.url}/topics/${name}`, {
+        method: "PUT",
+        signal: AbortSignal.timeout(5 * LIMIT),
+        headers: {
+          "Content-Type": "application/json",
+          Connection: "close",
+        },
+        body: JSON.stringify({
+          source: { url: `http://127.0.0.1:${listener.addr.port}/` },
+        }),
+      });
+      await response.body?.cancel();
+      assertEquals(response.status, 201);
+    }
+    await assertHealthy(relay.url);
+  }
+  listener.close();
+  for (const connection of connections) close(connection);
+  await finished;
+});
+
+function close(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // It was closed already.
+  }
+}
+
+async function flood(
+  connection: Deno.Conn,
+  head: Uint8Array,
+  bytes: Uint8Array,
+): Promise<void> {
+  try {
+    await writeAll(connection, head);
+    for (;;) await writeAll(connection, bytes);
+  } catch {
+    close(connection); // the relay has gone
+  }
+}
+
+async function assertHealthy(url: string): Promise<void> {
+  for (let probe = 0; probe < PROBES; probe++) {
+    const start = performance.now();
+    const response = await fetch(`${url}/healthz`, {
+      headers: { Connection: "close" },
+      signal: AbortSignal.timeout(5 * LIMIT),
+    });
+    assertEquals(await response.json(), { status: "ok" });
+    const took = performance.now() - start;
+    assert(took < LIMIT, `It took ${took} ms`);
+  }
+}

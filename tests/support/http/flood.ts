@@ -59,7 +59,8 @@ export class Flood implements AsyncDisposable {
   }
 }
 
-async function writeAll(
+/** Writes bytes, all of them. */
+export async function writeAll(
   connection: Deno.Conn,
   bytes: Uint8Array,
 ): Promise<void> {

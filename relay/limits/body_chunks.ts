@@ -6,19 +6,19 @@ import process from "node:process";
 const SMALL = 1024;
 
 /**
- * Joins the small chunks of a request's body that come at one time.
+ * Joins the small chunks of a body that come at one time.
  *
  * A body may come in chunks of one byte, and each costs its reader some 20 µs and
  * hundreds of bytes: a megabyte of them kept a relay from everything else for
  * 20 seconds. The chunks of one read of the socket reach the reader as one.
  *
- * @param incoming A request of whose body nothing was read.
+ * @param incoming A message of whose body nothing was read.
  * @param onBytes Called with the number of bytes of each chunk, and with 0 at the
- * end of the body.
+ * end of the body. Default: not called.
  */
 export function joinSmallChunks(
   incoming: IncomingMessage,
-  onBytes: (count: number) => void,
+  onBytes?: (count: number) => void,
 ): void {
   const push = incoming.push.bind(incoming);
   let joined: Buffer[] = [];
@@ -33,7 +33,7 @@ export function joinSmallChunks(
   };
 
   incoming.push = (chunk: Buffer | null): boolean => {
-    onBytes(chunk?.length ?? 0);
+    onBytes?.(chunk?.length ?? 0);
     if (!chunk || chunk.length >= SMALL) {
       flush();
       return push(chunk);

@@ -49,9 +49,10 @@ export class ReadPacer implements Disposable {
    * Reads a socket in turns from now on.
    *
    * @param socket A socket that was not read yet.
-   * @param onPiece Called with the number of bytes that are about to be passed on.
+   * @param onPiece Called with the number of bytes that are about to be passed
+   * on. Default: not called.
    */
-  pace(socket: Socket, onPiece: (bytes: number) => void): void {
+  pace(socket: Socket, onPiece?: (bytes: number) => void): void {
     readInJavaScript(socket);
     new PacedReading(socket, this, onPiece);
   }
@@ -181,14 +182,14 @@ class PacedReading {
   constructor(
     socket: Socket,
     pacer: ReadPacer,
-    onPiece: (bytes: number) => void,
+    onPiece: ((bytes: number) => void) | undefined,
   ) {
     this.#socket = socket;
     this.#pacer = pacer;
     // The two by which a Readable is filled: all that reads the socket is behind them.
     const push = socket.push.bind(socket);
     this.#push = (chunk) => {
-      if (chunk) onPiece(chunk.length);
+      if (chunk) onPiece?.(chunk.length);
       return push(chunk);
     };
     this.#read = socket._read.bind(socket);
