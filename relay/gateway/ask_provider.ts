@@ -31,6 +31,9 @@ const MAX_HEADERS = 5_000;
 /** An answer with one of these statuses has no body (Fetch, section 2.2.3). */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
+/** The informational answers that any client may get, and pass over. */
+const PASSED_OVER: ReadonlySet<number> = new Set([100, 103]);
+
 /** Messages for the codes of connections that fail. */
 const FAILURES: Readonly<Record<string, string>> = {
   ECONNREFUSED: "the connection was refused",
@@ -178,14 +181,15 @@ function askOnce(
   signal.addEventListener("abort", abort);
   outgoing.on("close", () => signal.removeEventListener("abort", abort));
   outgoing.on("error", fail);
+  const unasked = (status: number | undefined): void =>
+    fail(new Error(`it has answered ${status}, which nobody asked for`));
   // No other protocol was asked for.
-  outgoing.on("upgrade", (incoming, socket) => {
+  outgoing.on("upgrade", ({ statusCode }, socket) => {
     socket.destroy();
-    fail(
-      new Error(
-        `it has answered ${incoming.statusCode}, which nobody asked for`,
-      ),
-    );
+    unasked(statusCode);
+  });
+  outgoing.on("information", ({ statusCode }) => {
+    if (!PASSED_OVER.has(statusCode)) unasked(statusCode);
   });
   outgoing.on("response", (incoming) => {
     const { headers } = incoming;
