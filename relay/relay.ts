@@ -7,6 +7,10 @@ import { Draining } from "./doors/guests.ts";
 import { sourcesAway } from "./doors/readiness.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recording/recorder.ts";
+import { MemoryGuard } from "./limits/memory/memory_guard.ts";
+import { findMemoryLimit } from "./limits/memory/memory_limit.ts";
+import { processMemory } from "./limits/memory/memory_reading.ts";
+import { SendBudget } from "./limits/memory/send_budget.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import type { RelayOptions } from "./options/relay_options.ts";
@@ -231,6 +235,28 @@ function createSources(
   return { sources, sourcePolicy };
 }
 
+/** The budgets of memory, and their guard. */
+function createMemory(
+  { limits, memory = processMemory, clock }: CompleteRelayOptions,
+  metrics: Metrics,
+): { memory: MemoryGuard; budget: SendBudget } {
+  const maxMemory = limits.maxMemory ?? findMemoryLimit().bytes;
+  const maxQueued = limits.maxQueued ?? Math.ceil(maxMemory / 4);
+  const budget = new SendBudget({
+    maxQueued,
+    maxQueuedPerClient: limits.maxQueuedPerClient ?? Math.ceil(maxQueued / 2),
+    clock,
+    onDrop: metrics.connectionCut,
+  });
+  const guard = new MemoryGuard({
+    maxMemory,
+    memory,
+    clock,
+    dropHeaviest: () => budget.dropHeaviest(),
+  });
+  return { memory: guard, budget };
+}
+
 class RelayServer implements Relay {
   readonly topics: TopicRegistry;
   readonly #options: CompleteRelayOptions;
@@ -240,6 +266,8 @@ class RelayServer implements Relay {
   readonly #metrics: Metrics;
   readonly #recorder: Recorder | undefined;
   readonly #authority: Authority;
+  readonly #memory: MemoryGuard;
+  readonly #queued: () => number;
   readonly #closing = new AbortController();
   /** The time when it began to listen, in milliseconds since the epoch. */
   #listening: number | undefined;
@@ -262,6 +290,10 @@ class RelayServer implements Relay {
       upstreams: () =>
         [...this.topics].filter((topic) => this.#sources.isUpstream(topic)),
       runs: () => this.#gateway.size,
+      memory: () => {
+        const { maxMemory, isAtEdge } = this.#memory;
+        return { maxMemory, isAtEdge, queued: this.#queued() };
+      },
     }, { clock, version: VERSION });
     this.topics = new TopicRegistry({
       ...limits,
@@ -282,6 +314,9 @@ class RelayServer implements Relay {
       clock,
     };
     const draining = new Draining(clock);
+    const { memory, budget } = createMemory(options, metrics);
+    this.#memory = memory;
+    this.#queued = () => budget.queued;
     const authority = this.#authority = createAuthority({
       ...rights,
       clock,
@@ -303,6 +338,8 @@ class RelayServer implements Relay {
       idleTimeout: gateway.timeout,
       recorder: this.#recorder,
       draining,
+      memory,
+      budget,
       slots,
       runEnded: metrics.runEnded,
       providerAsked: metrics.providerAsked,
@@ -318,6 +355,7 @@ class RelayServer implements Relay {
         maxEvent: limits.maxEvent,
         maxRate: limits.maxPublishRate,
         draining,
+        assertRoom: () => memory.assertRoom(),
         counts: {
           http: metrics.published("http"),
           websocket: metrics.published("websocket"),
@@ -327,8 +365,11 @@ class RelayServer implements Relay {
       authority,
       gateway: this.#gateway,
       draining,
+      memory,
+      budget,
       readiness: [
         () => draining.refusal(),
+        () => memory.refusal(),
         () => authority.unready?.(),
         (query) =>
           options.failFast || query.has("sources")
@@ -492,6 +533,7 @@ class RelayServer implements Relay {
       this.#gateway[Symbol.asyncDispose](),
     ]);
     this.#doors[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
     this.#metrics[Symbol.dispose]();
     this.topics[Symbol.dispose]();
     this.#tellStopped(reason, subscribers);

@@ -128,7 +128,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: SOURCES,
     why: "fills topics from outside",
-    may: [TOPICS, LIMITS, FORWARDING, METRICS, TRACES, ...CORE],
+    may: [TOPICS, LIMITS, PROBLEM, FORWARDING, METRICS, TRACES, ...CORE],
   },
   {
     path: GATEWAY,

@@ -18,6 +18,20 @@ export interface Sink {
  */
 const PART = 64 * 1024;
 
+/** Counts the bytes that were written for a peer, and that it has not taken. */
+export interface QueuedBytes {
+  /** Sets how many there are of a message that is this peer's alone. */
+  set(bytes: number): void;
+  /** Counts a message that other peers may be written, too. */
+  hold(message: Uint8Array, bytes: number): void;
+  /** Counts a message off that was held. */
+  release(message: Uint8Array): void;
+  /** The peer has taken a part. */
+  taken(): void;
+  /** The peer is gone. */
+  close(): void;
+}
+
 /** What becomes of readers that have something to read and take nothing. */
 export interface SlowReaders {
   /** Looks after readers that take no bytes. Default: nobody does. */
@@ -62,6 +76,9 @@ export class Subscriber implements Waker, Watched, Disposable {
   #begun = 0;
   #finished = 0;
   #told = 0;
+  readonly #queued: QueuedBytes | undefined;
+  /** The large message under way, of which all counts until all is taken. */
+  #held: Uint8Array | undefined;
   /** The part of the bytes under way that was not given to the sink yet. */
   #rest: Uint8Array | undefined;
   /** How many writes there were when it was last looked whether the peer reads. */
@@ -74,8 +91,15 @@ export class Subscriber implements Waker, Watched, Disposable {
     | undefined;
   readonly #done = (): void => {
     this.#finished++;
-    if (this.#rest) this.#writePart(this.#rest);
-    else this.#work();
+    if (this.#rest) {
+      this.#queued?.taken();
+      this.#writePart(this.#rest);
+      return;
+    }
+    if (this.#held) this.#queued?.release(this.#held);
+    else this.#queued?.set(0);
+    this.#held = undefined;
+    this.#work();
   };
 
   /**
@@ -85,13 +109,16 @@ export class Subscriber implements Waker, Watched, Disposable {
    * @param pump Wakes it.
    * @param events Who is told.
    * @param slow What becomes of it where it is slow. Default: nothing.
+   * @param queued Counts its bytes. Default: nothing does.
    */
   constructor(
     sink: Sink,
     pump: Pump,
     events: SubscriberEvents,
     slow?: SlowReaders,
+    queued?: QueuedBytes,
   ) {
+    this.#queued = queued;
     this.#sink = sink;
     this.#pump = pump;
     this.#events = events;
@@ -245,6 +272,7 @@ export class Subscriber implements Waker, Watched, Disposable {
   /** Stops everything: the peer is gone. */
   [Symbol.dispose](): void {
     this.close();
+    this.#queued?.close();
     this.#slow?.watch?.delete(this);
   }
 
@@ -283,7 +311,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     while (!this.#isBusy && !this.#closed) {
       const answer = this.#answers.shift();
       if (answer) {
-        this.#writePart(answer);
+        this.#write(answer);
         if (this.#answers.length === 0) this.#events.onDrain?.();
         continue;
       }
@@ -301,7 +329,7 @@ export class Subscriber implements Waker, Watched, Disposable {
         this.#writeLater(subscription, bytes);
       } else if (bytes) {
         this.#speakers.add(subscription);
-        this.#writePart(bytes);
+        this.#write(bytes);
       } else if (subscription.ended) {
         this.#remove(subscription);
         this.#events.onEnd(subscription);
@@ -310,6 +338,16 @@ export class Subscriber implements Waker, Watched, Disposable {
         this.#pump.wait(subscription);
       }
     }
+  }
+
+  #write(message: Uint8Array): void {
+    const { byteLength } = message;
+    if (byteLength <= PART) this.#queued?.set(byteLength);
+    else {
+      this.#held = message;
+      this.#queued?.hold(message, byteLength);
+    }
+    this.#writePart(message);
   }
 
   #writePart(bytes: Uint8Array): void {
@@ -326,7 +364,7 @@ export class Subscriber implements Waker, Watched, Disposable {
       if (this.#closed) return;
       if (subscription.waker !== this) return this.#work();
       this.#speakers.add(subscription);
-      this.#writePart(bytes);
+      this.#write(bytes);
     }).catch((error) => this.#fail(error));
   }
 

@@ -5,6 +5,7 @@ import type { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import { Pump } from "../delivery/pump.ts";
 import type { SlowReaders } from "../delivery/subscriber.ts";
 import { Watch } from "../delivery/watch.ts";
+import type { MemoryGuard } from "../limits/memory/memory_guard.ts";
 import { ClientAddresses } from "../limits/client_addresses.ts";
 import {
   type DescriptorBudget,
@@ -83,16 +84,21 @@ export interface DoorsContext extends
     | "publisher"
     | "bodyLimits"
     | "readiness"
+    | "budget"
   >,
   Pick<RequestHandlerContext, "gateway"> {
   /** Says what the holder of a token may do. */
   readonly authority: Authority;
+  /** Refuses new work while there is little memory. */
+  readonly memory: MemoryGuard;
   /** Refuses new subscribers while the relay is drained. */
   readonly draining: Draining;
   /** Counts what goes through the doors, and tells it. */
   readonly metrics: EndpointContext["metrics"] & {
     /** Counts what is delivered through a door. */
     delivery(door: "websocket" | "sse"): DeliveryCounts;
+    /** Counts a connection that was cut as its client did not read. */
+    connectionCut(reason: "slow"): void;
     /** Counts a refusal, by its code. */
     readonly refused: (code: string) => void;
   };
@@ -163,6 +169,7 @@ export class Doors implements Disposable {
       refused: metrics.refused,
     });
     const subscribers = {
+      budget: context.budget,
       pump: this.#pump,
       heartbeat: this.#heartbeat,
       slow: this.#slow,
@@ -172,6 +179,7 @@ export class Doors implements Disposable {
     const slowResponses = new SlowResponses(
       this.#slow.watch,
       ({ req }) => addresses.ofRequest(req).address,
+      () => metrics.connectionCut("slow"),
     );
     this.streams = new EventStreamDoor({
       ...subscribers,

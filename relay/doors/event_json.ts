@@ -26,9 +26,19 @@ let recentSize = 0;
  * around them. A name of `message` and an empty id are left out.
  */
 export function eventFields({ event, data, id }: ServerSentEvent): string {
-  const name = event === "message" ? "" : `"event":${JSON.stringify(event)},`;
-  const last = id === "" ? "" : `,"id":${JSON.stringify(id)}`;
-  return `${name}"data":${JSON.stringify(data)}${last}`;
+  const name = event === "message" ? "" : `"event":${quoted(event)},`;
+  const last = id === "" ? "" : `,"id":${quoted(id)}`;
+  return `${name}"data":${quoted(data)}${last}`;
+}
+
+/**
+ * Writes a string as JSON. To escape 16 MiB of control characters takes V8 3.5 s at
+ * once, and 0.2 s in pieces of 16 Ki.
+ */
+function quoted(text: string): string {
+  return text.length <= WHOLE
+    ? JSON.stringify(text)
+    : [...jsonString(text)].join("");
 }
 
 /** Writes an event as {@linkcode eventJson} does, in pieces that are small however long it is. */

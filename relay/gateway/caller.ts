@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { STATUS_TEXT } from "@std/http/status";
 import { cutAnswer, dropAnswer } from "../cut_answer.ts";
 import type { Problem } from "../problem.ts";
+import type { SendAccount } from "../limits/memory/send_budget.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import { headerPairs } from "./headers.ts";
 
@@ -31,6 +32,7 @@ export class Caller {
   readonly #onRefusal: (problem: Problem) => void;
   /** The bytes that the response has no room for yet. */
   readonly #queue = new ByteQueue();
+  readonly #account: SendAccount | undefined;
   /** The action that is due when the queue is empty. */
   #last: (() => void) | undefined;
   #isDone = false;
@@ -44,16 +46,21 @@ export class Caller {
    * @param onLeave Called if the caller leaves before it has its whole answer.
    * @param onRefusal Called if the caller is answered with a problem. Default: does
    * nothing.
+   * @param account Opens an account of the bytes that wait for the caller; it is
+   * given what cuts the connection. Default: they are not counted.
    */
   constructor(
     response: ServerResponse,
     onLeave: () => void,
     onRefusal: (problem: Problem) => void = () => {},
+    account?: (drop: () => void) => SendAccount,
   ) {
+    this.#account = account?.(() => this.#drop());
     this.#onRefusal = onRefusal;
     this.#response = response;
     response.on("error", () => {}); // `close` follows
     const onClose = (): void => {
+      this.#account?.close();
       this.#queue.clear();
       if (this.#isDone) return;
       this.#isDone = true;
@@ -192,6 +199,7 @@ export class Caller {
       if (!bytes) break;
       response.write(bytes);
     }
+    this.#account?.set(this.behind);
     if (this.#queue.length > 0) return;
     const last = this.#last;
     this.#last = undefined;

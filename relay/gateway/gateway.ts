@@ -1,3 +1,4 @@
+import type { SendBudget } from "../limits/memory/send_budget.ts";
 import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -60,6 +61,10 @@ export interface GatewayContext extends Omit<RunContext, "agents"> {
   runEnded(outcome: RunOutcome): void;
   /** Refuses new requests while the relay is drained, by throwing a {@linkcode Problem}. */
   readonly draining: { assertOpen(): void };
+  /** Counts the bytes that wait for callers. */
+  readonly budget: SendBudget;
+  /** Refuses new requests while there is little memory. */
+  readonly memory: { assertRoom(): void };
   /** Answers a caller with a run's events, unless it has all of them already. */
   stream(replay: RunReplay): "streaming" | "at end";
 }
@@ -136,6 +141,7 @@ export class Gateway implements AsyncDisposable {
    */
   async handle(call: GatewayCall): Promise<Response> {
     this.#context.draining.assertOpen();
+    this.#context.memory.assertRoom();
     const target = this.#target(call);
     const options = readRunOptions(call.headers);
     const { topic: topicName = `run-${crypto.randomUUID()}` } = options;
@@ -300,7 +306,7 @@ export class Gateway implements AsyncDisposable {
     { body, content }: ReadBody,
     topic: RunTopic,
   ): Promise<void> {
-    const { request, headers, response, target } = asked;
+    const { request, headers, response, target, client, address } = asked;
     const run = Run.start({
       request: {
         asked,
@@ -316,6 +322,7 @@ export class Gateway implements AsyncDisposable {
       },
       response,
       topic,
+      account: (drop) => this.#context.budget.open({ client, address, drop }),
       record: (topic) => this.#record(asked, content, topic),
       onResponseId: (id) => this.#joining.addResponse(asked, id, topic),
     }, { ...this.#context, agents: this.#agents });

@@ -28,6 +28,8 @@ export interface RunReplay {
   readonly raw: true;
   /** The address of the caller. */
   readonly address: string;
+  /** The name under which limits count the caller. */
+  readonly client: string;
   /** The time when the caller's token expires, in milliseconds since the epoch. */
   readonly expires: number;
 }
@@ -182,7 +184,7 @@ export class Joining {
   }
 
   #stream(
-    { response, address, access: { expires } }: Asked,
+    { response, address, client, access: { expires } }: Asked,
     topic: Topic,
     after: After,
   ): "streaming" | "at end" {
@@ -192,6 +194,7 @@ export class Joining {
       after,
       raw: true,
       address,
+      client,
       expires,
     });
   }

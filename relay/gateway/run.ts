@@ -15,6 +15,7 @@ import { Problem } from "../problem.ts";
 import type { Topic } from "../topics/topic.ts";
 import { RunTrace } from "../traces/run_trace.ts";
 import type { TracedEnd } from "../traces/span.ts";
+import type { SendAccount } from "../limits/memory/send_budget.ts";
 import { Caller } from "./caller.ts";
 import { framingFault } from "./headers.ts";
 import type { Verdict } from "./judge.ts";
@@ -57,6 +58,12 @@ export interface RunPlan extends
   > {
   /** The response to the caller. It has not begun. */
   readonly response: ServerResponse;
+  /**
+   * Opens an account of the bytes that wait for the caller.
+   *
+   * @param drop Cuts the connection.
+   */
+  account(drop: () => void): SendAccount;
 }
 
 /** The end of a run that is stopped, unless its provider has said another. */
@@ -100,6 +107,7 @@ export class Run {
       response,
       () => this.#left(),
       (problem) => context.refused(problem, response.req),
+      (drop) => plan.account(drop),
     );
     this.#reasons = new Reasons(request);
     this.#trace = new RunTrace(request);

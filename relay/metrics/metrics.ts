@@ -9,6 +9,11 @@ import {
 import { DELAY_BUCKETS } from "./instruments.ts";
 import { LagSampler } from "./lag_sampler.ts";
 import { LoopDelay } from "./loop_delay.ts";
+import {
+  type CutReason,
+  type MeasuredMemory,
+  MemoryMetrics,
+} from "./memory_metrics.ts";
 import { registerProcessMetrics } from "./process_metrics.ts";
 import {
   type MeasuredEnd,
@@ -37,6 +42,8 @@ export interface MetricsReadings {
   upstreams(): Iterable<MeasuredTopic>;
   /** How many requests to providers are under way. */
   runs(): number;
+  /** The memory of the process. */
+  memory(): MeasuredMemory;
 }
 
 /** How a relay is measured. */
@@ -59,6 +66,7 @@ export class Metrics implements Disposable {
   readonly #topics: TopicMetrics;
   readonly #upstreams: UpstreamMetrics;
   readonly #refusals: Counter<"reason">;
+  readonly #memory: MemoryMetrics;
   readonly #lag: LagSampler;
   readonly #loop: LoopDelay;
 
@@ -105,6 +113,7 @@ export class Metrics implements Disposable {
       labelNames: ["reason"],
       registers,
     });
+    this.#memory = new MemoryMetrics(registry, () => readings.memory());
     for (const reason of REFUSAL_REASONS) this.#refusals.inc({ reason }, 0);
     const loopDelay = new Histogram({
       name: "rivulet_event_loop_delay_seconds",
@@ -162,6 +171,11 @@ export class Metrics implements Disposable {
   /** Counts a refusal, by the code that it was told with. */
   readonly refused = (code: string): void => {
     this.#refusals.inc({ reason: refusalReason(code) });
+  };
+
+  /** Counts a connection that was cut as its client did not read. */
+  readonly connectionCut = (reason: CutReason): void => {
+    this.#memory.cut(reason);
   };
 
   /** Measures no more. */

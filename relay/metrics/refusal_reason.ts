@@ -39,6 +39,7 @@ export const REFUSAL_REASONS = [
   "not_found",
   "not_subscribed",
   "origin_not_allowed",
+  "out_of_memory",
   "position_not_retained",
   "provider_unreachable",
   "publish_rate",

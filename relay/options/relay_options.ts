@@ -108,6 +108,43 @@ export interface RelayOptions {
   delivery?: RelayDelivery | undefined;
   /** The source of time. Default: the machine's clock. */
   clock?: Clock | undefined;
+  /** The memory of the process, for tests. Default: that of this process. */
+  memory?: RelayMemory | undefined;
+}
+
+/**
+ * The memory of a process, as a relay reads it.
+ *
+ * @example A process that has no memory left
+ * ```ts
+ * import { createRelay, type RelayMemory } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const memory: RelayMemory = {
+ *   read: () => ({ resident: 2 ** 30, heap: 0, heapLimit: 2 ** 32 }),
+ *   collect() {},
+ * };
+ * const limits = { maxMemory: 2 ** 30 };
+ * await using relay = createRelay({ port: 0, limits, memory });
+ * const { url } = await relay.listen();
+ * const response = await fetch(`${url}/readyz`);
+ * const { code } = await response.json();
+ * assertEquals([response.status, code], [503, "out_of_memory"]);
+ * ```
+ */
+export interface RelayMemory {
+  /**
+   * Reads it: `resident` is the memory of the machine that the process occupies,
+   * `heap` that of the program's objects, and `heapLimit` the most of that. All are
+   * in bytes.
+   */
+  read(): {
+    readonly resident: number;
+    readonly heap: number;
+    readonly heapLimit: number;
+  };
+  /** Collects garbage. */
+  collect(): void;
 }
 
 /**
@@ -362,6 +399,26 @@ export interface RelayLimits {
    * @default {10_000}
    */
   maxPublishRate?: number | undefined;
+  /**
+   * The memory that the process may use, in bytes. Where nine tenths of it are used,
+   * new subscriptions, publications and runs are refused with 503
+   * `out_of_memory`, and connections are cut that hold much and read nothing.
+   *
+   * Default: the limit of the container, or else the memory of the machine; 2 GiB
+   * if neither can be read (`--allow-read=/proc/self/cgroup,/sys/fs/cgroup`,
+   * `--allow-sys=systemMemoryInfo`).
+   */
+  maxMemory?: number | undefined;
+  /**
+   * The most bytes that clients were sent and have not read, in all: encoded, and
+   * those once that several clients share. Default: a quarter of `maxMemory`.
+   */
+  maxQueued?: number | undefined;
+  /**
+   * The most of these bytes for one client: the subject of a token, or an address.
+   * Default: half of `maxQueued`.
+   */
+  maxQueuedPerClient?: number | undefined;
   /**
    * The most upstreams that requests have asked for: sources made by `PUT`, and
    * requests to providers.

@@ -320,6 +320,26 @@ export const relayRows = {
       topic: "limits",
       help: ["events that one client publishes in a second"],
     }),
+    maxMemory: option(bytes, {
+      flag: "max-memory",
+      topic: "limits",
+      help: [
+        "memory of the process; where nine tenths of it are used, new work is refused",
+      ],
+      without: "that of the container, or else of the machine",
+    }),
+    maxQueued: option(bytes, {
+      flag: "max-queued",
+      topic: "limits",
+      help: ["bytes that clients were sent and have not read, in all"],
+      without: "a quarter of --max-memory",
+    }),
+    maxQueuedPerClient: option(bytes, {
+      flag: "max-queued-per-client",
+      topic: "limits",
+      help: ["bytes of these that one client has not read"],
+      without: "half of --max-queued",
+    }),
     maxUpstreams: option(count, {
       default: 1_000,
       flag: "max-upstreams",

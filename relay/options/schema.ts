@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+import type { RelayMemory } from "./relay_options.ts";
 import { schemaOf, type Setting, settingsOf } from "./option.ts";
 import { commandRows, relayRows } from "./rows.ts";
 
@@ -29,6 +30,7 @@ function firstTwice(names: readonly string[]): string | undefined {
 /** Accepts `RelayOptions`, and fills in the defaults. */
 export const relayOptions = schemaOf(relayRows).extend({
   clock: z.custom<Clock>().default(systemClock),
+  memory: z.custom<RelayMemory>().optional(),
 }).superRefine(({ host, rights }, context) => {
   const { jwtKey, jwks, insecureOpen } = rights;
   if (LOOPBACK.test(host) || insecureOpen || jwtKey || jwks) return;

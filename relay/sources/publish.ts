@@ -4,6 +4,7 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { readEvents } from "../../src/sse/read_events.ts";
 import { ClientRates } from "../limits/client_rates.ts";
 import type { PublishCounts } from "../metrics/topic_metrics.ts";
+import { Problem } from "../problem.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
@@ -67,6 +68,11 @@ export interface PublisherOptions extends BodyLimits {
   readonly maxEvent: number;
   /** The most events of one client in a second, on average. */
   readonly maxRate: number;
+  /**
+   * Refuses a stream to be read on, by throwing a {@linkcode Problem}. Default: does
+   * nothing.
+   */
+  readonly assertRoom?: () => void;
   /** Counts what is added, by how it came. Default: nobody looks at that. */
   readonly counts?: Readonly<Record<"http" | "websocket", PublishCounts>>;
 }
@@ -205,6 +211,7 @@ export class Publisher {
         const bad = events.findIndex((event) => isTooLarge(event, maxEvent));
         const count = bad < 0 ? events.length : bad;
         for (let from = 0; from < count; from += this.#step) {
+          this.#options.assertRoom?.();
           const some = events.slice(from, Math.min(from + this.#step, count));
           await this.#takeInTime(client, some.length, over);
           draining?.assertOpen({ added });
@@ -226,6 +233,10 @@ export class Publisher {
       draining?.assertOpen({ added });
       if (cause instanceof TopicEndedError || cause instanceof PublishError) {
         throw cause;
+      }
+      if (cause instanceof Problem) {
+        const { status, code, message, headers } = cause;
+        throw new Problem(status, code, message, { added }, headers);
       }
       if (cause instanceof EventTooLargeError) {
         throw sizeError(maxEvent, { cause, added });

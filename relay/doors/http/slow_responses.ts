@@ -44,19 +44,21 @@ export class SlowResponses {
   readonly #watch: Watch | undefined;
   readonly #watched = new WeakMap<ServerResponse, WatchedResponse>();
   readonly #addressOf: (response: ServerResponse) => string;
-  /** The number of responses that were cut. */
-  cut = 0;
+  readonly #onCut: () => void;
 
   /**
    * Makes it for no responses yet.
    *
    * @param watch Says how long a client may take nothing. Default: any time.
    * @param addressOf Returns the address of a response's client, for the log.
+   * @param onCut Called for each response that is cut.
    */
   constructor(
     watch: Watch | undefined,
     addressOf: (response: ServerResponse) => string,
+    onCut: () => void,
   ) {
+    this.#onCut = onCut;
     this.#watch = watch;
     this.#addressOf = addressOf;
   }
@@ -80,7 +82,7 @@ export class SlowResponses {
   }
 
   #drop(response: ServerResponse): void {
-    this.cut++;
+    this.#onCut();
     logger.info(
       "Cut the response to {method} {path} of {address}, which took nothing of it for {seconds} s: {bytes} bytes were left",
       {

@@ -13,6 +13,7 @@ import {
 import { Subscription } from "../../delivery/subscription.ts";
 import type { Watch, Watched } from "../../delivery/watch.ts";
 import { cutAnswer, dropAnswer } from "../../cut_answer.ts";
+import type { SendBudget } from "../../limits/memory/send_budget.ts";
 import type { Expiries, Expiring } from "../../rights/expiries.ts";
 import type { After } from "../../topics/position.ts";
 import type { Topic } from "../../topics/topic.ts";
@@ -36,6 +37,8 @@ export interface StreamRequest {
   readonly raw: boolean;
   /** The address of the reader. */
   readonly address: string;
+  /** The name under which limits count the reader. */
+  readonly client: string;
   /** The time when the reader's token expires, in milliseconds since the epoch. */
   readonly expires: number;
 }
@@ -50,6 +53,8 @@ export interface StreamContext {
   readonly slow?: SlowReaders | undefined;
   /** Looks after responses until a subscriber does. */
   readonly slowResponses: { delete(response: ServerResponse): void };
+  /** Counts the bytes that wait for readers. */
+  readonly budget: SendBudget;
   /** Ends streams whose tokens expire. */
   readonly expiries: Expiries;
   /** The source of time. */
@@ -84,7 +89,7 @@ export class EventStreamSession
    * @param context The context that every event stream shares.
    */
   constructor(
-    { response, topic, after, raw, address, expires }: StreamRequest,
+    { response, topic, after, raw, address, client, expires }: StreamRequest,
     frames: FrameCache,
     context: StreamContext,
   ) {
@@ -93,7 +98,12 @@ export class EventStreamSession
     this.#response = response;
     this.#context = context;
     this.#frames = frames;
-    this.#subscriber = new Subscriber(this, pump, this, slow);
+    const queued = context.budget.open({
+      client,
+      address,
+      drop: () => dropAnswer(response),
+    });
+    this.#subscriber = new Subscriber(this, pump, this, slow, queued);
     const { name } = topic;
     this.#topic = topic;
     this.#isRaw = raw;

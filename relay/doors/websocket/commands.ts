@@ -3,7 +3,7 @@ import { TopicLimitError } from "../../topics/registry.ts";
 import type { Topic } from "../../topics/topic.ts";
 import type { SubscribeRequest } from "../subscription_request.ts";
 import { websocketFormat } from "./format.ts";
-import { forbid, type WebSocketPeer } from "./peer.ts";
+import { forbid, refuseAtEdge, type WebSocketPeer } from "./peer.ts";
 
 function subscriptionTo(
   { subscriber }: WebSocketPeer,
@@ -34,6 +34,7 @@ export function subscribe(
       name,
     );
   }
+  if (refuseAtEdge(peer, name)) return;
   const topic = findTopic(peer, name);
   if (!topic) return;
   const subscription = new Subscription(

@@ -16,6 +16,7 @@ import { RelayWebSocket } from "./relay_websocket.ts";
 import { WebSocketSession } from "./session.ts";
 import type { DeliveryCounts } from "../../delivery/delivery_counts.ts";
 import { FrameCache } from "../../delivery/frames.ts";
+import type { MemoryGuard } from "../../limits/memory/memory_guard.ts";
 import { Problem, unknownTopic } from "../../problem.ts";
 import { assertMay } from "../../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../../topics/topic_name.ts";
@@ -75,6 +76,8 @@ export interface WebSocketDoorContext
   readonly refusedSockets: RefusedSockets;
   /** Refuses new subscribers while the relay is drained. */
   readonly draining: Draining;
+  /** Refuses new work while there is little memory. */
+  readonly memory: Pick<MemoryGuard, "refusal" | "assertRoom">;
 }
 
 /** The door of WebSockets: answers requests for an upgrade (PROTOCOL.md, section 2). */
@@ -135,11 +138,12 @@ export class WebSocketDoor {
     socket: Duplex,
     head: Uint8Array,
   ): Promise<void> {
-    const { entrance, draining } = this.#context;
+    const { entrance, draining, memory } = this.#context;
     let target: Target;
     let caller: WebSocketCaller;
     try {
       draining.assertOpen();
+      memory.assertRoom();
       target = targetOf(request);
       caller = await entrance.admitUpgrade(request);
       draining.assertOpen();

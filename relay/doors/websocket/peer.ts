@@ -2,6 +2,8 @@ import type { FrameCache } from "../../delivery/frames.ts";
 import type { Pump } from "../../delivery/pump.ts";
 import type { SlowReaders, Subscriber } from "../../delivery/subscriber.ts";
 import type { Watch } from "../../delivery/watch.ts";
+import type { MemoryGuard } from "../../limits/memory/memory_guard.ts";
+import type { SendBudget } from "../../limits/memory/send_budget.ts";
 import type { MessageRatesOptions } from "../../limits/rate_limit.ts";
 import type { Access, Authority, Right } from "../../rights/access.ts";
 import type { Expiries } from "../../rights/expiries.ts";
@@ -35,6 +37,10 @@ export interface SessionContext extends MessageRatesOptions {
   readonly expiries: Expiries;
   /** Returns the rights of a new token's holder. */
   readonly authority: Authority;
+  /** Counts the bytes that wait for peers. */
+  readonly budget: SendBudget;
+  /** Refuses new work while there is little memory. */
+  readonly memory: Pick<MemoryGuard, "refusal">;
   /** Adds what peers publish. */
   readonly publisher: Publisher;
 }
@@ -84,6 +90,23 @@ export interface WebSocketPeer extends WebSocketCaller {
   hold(): void;
   /** Takes one {@linkcode hold} back. */
   release(): void;
+}
+
+/**
+ * Refuses new work while there is little memory.
+ *
+ * @returns Whether it was refused.
+ */
+export function refuseAtEdge(
+  peer: WebSocketPeer,
+  topic: string,
+  id?: string,
+): boolean {
+  const problem = peer.context.memory.refusal();
+  if (!problem) return false;
+  const { code, message } = problem;
+  peer.refuse(code, message, topic, { id, retryable: true });
+  return true;
 }
 
 /** Refuses what the peer's token gives no right to. */

@@ -4,7 +4,12 @@ import { type Published, PublishError } from "../../sources/publish_error.ts";
 import { TopicLimitError } from "../../topics/registry.ts";
 import { type Topic, TopicEndedError } from "../../topics/topic.ts";
 import type { PublishRequest } from "./client_message.ts";
-import { forbid, type RefusalFacts, type WebSocketPeer } from "./peer.ts";
+import {
+  forbid,
+  type RefusalFacts,
+  refuseAtEdge,
+  type WebSocketPeer,
+} from "./peer.ts";
 
 const logger = getLogger(["rivulet", "relay", "websocket"]);
 
@@ -46,6 +51,7 @@ export function publish(peer: WebSocketPeer, request: PublishRequest): void {
   const { topic: name, events, id } = request;
   const { access, network, context: { topics, publisher } } = peer;
   if (!access.may("write", name)) return forbid(peer, "write", name);
+  if (refuseAtEdge(peer, name, id)) return;
   const published = (result: Published): void => {
     peer.answer({ type: "published", topic: name, ...result, id });
   };

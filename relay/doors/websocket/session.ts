@@ -8,6 +8,7 @@ import {
 } from "../../delivery/subscriber.ts";
 import type { Subscription } from "../../delivery/subscription.ts";
 import type { Watched } from "../../delivery/watch.ts";
+import type { SendPeer } from "../../limits/memory/send_budget.ts";
 import { MessageRates } from "../../limits/rate_limit.ts";
 import { boundedDetail } from "../../problem.ts";
 import type { Access } from "../../rights/access.ts";
@@ -58,7 +59,14 @@ const logger = getLogger(["rivulet", "relay", "websocket"]);
  * 1 KB.
  */
 export class WebSocketSession
-  implements WebSocketPeer, Guest, Sink, SubscriberEvents, Watched, Expiring {
+  implements
+    WebSocketPeer,
+    Guest,
+    Sink,
+    SubscriberEvents,
+    Watched,
+    Expiring,
+    SendPeer {
   readonly context: SessionContext;
   readonly subscriber: Subscriber;
   readonly address: string;
@@ -104,7 +112,13 @@ export class WebSocketSession
     this.#start = context.clock.now();
     this.#access = access;
     context.expiries.add(access.expires, this);
-    this.subscriber = new Subscriber(this, context.pump, this, context.slow);
+    this.subscriber = new Subscriber(
+      this,
+      context.pump,
+      this,
+      context.slow,
+      context.budget.open(this),
+    );
     ws.beforeClose = () => this.subscriber.flush();
     ws.on("message", (data, isBinary) => {
       this.#missed = 0;
@@ -274,6 +288,16 @@ export class WebSocketSession
     if (!this.isOpen) return this.#ws.terminate();
     this.context.frames.counts.slowCloses++;
     this.close(CLOSINGS.slow);
+  }
+
+  /** The name under which limits count the peer. */
+  get client(): string {
+    return this.#access.identity || this.network;
+  }
+
+  /** Cuts the connection: too much waits for it. */
+  drop(): void {
+    this.#ws.terminate();
   }
 
   /** All answers have been written. */

@@ -1,3 +1,4 @@
+import { SendBudget } from "../../../relay/limits/memory/send_budget.ts";
 import { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
 import { assert, assertEquals } from "@std/assert";
@@ -237,6 +238,12 @@ class Line implements Disposable {
       maxMessageBytesRate: 1_000_000,
       refused: () => {},
       authority: OPEN_AUTHORITY,
+      budget: new SendBudget({
+        maxQueued: Infinity,
+        maxQueuedPerClient: Infinity,
+        clock: this.clock,
+      }),
+      memory: { refusal: () => undefined },
       expiries: new Expiries(this.clock),
       publisher: new Publisher({
         maxBytes: 1_000,

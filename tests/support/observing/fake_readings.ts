@@ -1,4 +1,5 @@
 import type { Reader } from "../../../relay/metrics/lag_sampler.ts";
+import type { MeasuredMemory } from "../../../relay/metrics/memory_metrics.ts";
 import type { MetricsReadings } from "../../../relay/metrics/metrics.ts";
 import type { MeasuredTopic } from "../../../relay/metrics/topic_metrics.ts";
 
@@ -25,5 +26,8 @@ export class FakeReadings implements MetricsReadings {
   }
   runs(): number {
     return this.active;
+  }
+  memory(): MeasuredMemory {
+    return { maxMemory: 2 ** 31, isAtEdge: false, queued: 0 };
   }
 }

@@ -4,6 +4,12 @@ import { accepts } from "@std/http/negotiation";
 import { STATUS_CODE } from "@std/http/status";
 import { type StreamRequest, turnAway } from "../../sse/session.ts";
 import { eventJsonPieces } from "../../event_json.ts";
+import { dropAnswer } from "../../../cut_answer.ts";
+import type { MemoryGuard } from "../../../limits/memory/memory_guard.ts";
+import type {
+  SendAccount,
+  SendBudget,
+} from "../../../limits/memory/send_budget.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { LogEntry, ReadBudget } from "../../../topics/log.ts";
 import type { After } from "../../../topics/position.ts";
@@ -24,6 +30,10 @@ export interface TopicReaderContext {
   readonly awaitTopics: boolean;
   /** Refuses new subscribers while the relay is drained. */
   readonly draining: Draining;
+  /** Refuses new work while there is little memory. */
+  readonly memory: Pick<MemoryGuard, "assertRoom">;
+  /** Counts the bytes that wait for readers. */
+  readonly budget: SendBudget;
   /** Answers with a topic's events. */
   stream(request: StreamRequest): "streaming" | "at end";
   /** Logs and counts a refusal that is not told as a problem. */
@@ -115,13 +125,14 @@ export class TopicReader {
   #stream(call: Call, name: string): Response {
     const { request, url, response, access, address } = call;
     const { topics, awaitTopics } = this.#context;
-    const { draining } = this.#context;
+    const { draining, memory } = this.#context;
     const refusal = draining.refusal();
     if (refusal) {
       this.#context.refused(refusal, response.req);
       turnAway(response, Math.max(1_000, draining.left));
       return RESPONSE_ALREADY_SENT;
     }
+    memory.assertRoom();
     const { after, raw = false } = readQuery(
       "stream",
       url.searchParams,
@@ -138,6 +149,7 @@ export class TopicReader {
       after: after ?? topic.from,
       raw,
       address,
+      client: call.client,
       expires,
     });
     if (outcome === "streaming") return RESPONSE_ALREADY_SENT;
@@ -148,12 +160,12 @@ export class TopicReader {
     });
   }
 
-  async #page({ url }: Call, name: string): Promise<Response> {
+  async #page(call: Call, name: string): Promise<Response> {
     const topic = this.#known(name);
     const { log, state } = topic;
     const { after = "start", limit = PAGE.events } = readQuery(
       "page",
-      url.searchParams,
+      call.url.searchParams,
     );
     const { epoch, first, next } = log;
     const { cursor, recovered } = findStart(topic, after);
@@ -174,12 +186,32 @@ export class TopicReader {
       state: state.kind,
       end,
     });
-    return new Response(pacedBody(pageOf(facts, entries)), {
+    return new Response(this.#pageBody(call, facts, entries), {
       headers: {
         "Content-Type": "application/json",
         "Cache-Control": "no-store",
       },
     });
+  }
+
+  /** Makes the body of a page, whose events count for as long as it is read. */
+  #pageBody(
+    { response, client, address }: Call,
+    facts: string,
+    entries: readonly LogEntry[],
+  ): BodyInit {
+    let queued: SendAccount | undefined;
+    const pieces = pageOf(facts, entries, () => queued?.taken());
+    const body = pacedBody(pieces, () => queued?.close());
+    if (typeof body === "string") return body;
+    queued = this.#context.budget.open({
+      client,
+      address,
+      drop: () => dropAnswer(response),
+    });
+    for (const entry of entries) queued.hold(entry, entry.size);
+    response.on("close", () => queued?.close());
+    return body;
   }
 }
 
@@ -187,11 +219,15 @@ export class TopicReader {
 function* pageOf(
   facts: string,
   entries: readonly LogEntry[],
+  onPiece: () => void,
 ): Generator<string, void> {
   yield `${facts.slice(0, -1)},"events":[`;
   for (const [index, entry] of entries.entries()) {
     if (index > 0) yield ",";
-    yield* eventJsonPieces(entry);
+    for (const piece of eventJsonPieces(entry)) {
+      onPiece();
+      yield piece;
+    }
   }
   yield "]}";
 }

@@ -1,6 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { endReason } from "../../websocket/client_message.ts";
+import type { MemoryGuard } from "../../../limits/memory/memory_guard.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import { assertLength, type BodyLimits } from "../../../limits/bounded_body.ts";
 import { decodedBody, decodedStream } from "../../../limits/content_coding.ts";
@@ -32,6 +33,8 @@ export interface TopicWriterContext {
   readonly draining: Draining;
   /** The limits on the size and the pace of a body. */
   readonly bodyLimits: BodyLimits;
+  /** Refuses new work while there is little memory. */
+  readonly memory: Pick<MemoryGuard, "assertRoom">;
   /** The URLs that a requested source may have. */
   readonly sourcePolicy: SourcePolicy;
 }
@@ -64,6 +67,7 @@ export class TopicWriter {
     name: string,
   ): Promise<Response> {
     const { topics, sources, bodyLimits, sourcePolicy } = this.#context;
+    this.#context.memory.assertRoom();
     const { source } = await readJsonBody(request, putBody, bodyLimits);
     const spec = source && checkSource(source, sourcePolicy);
     this.#context.draining.assertOpen();
@@ -91,8 +95,9 @@ export class TopicWriter {
 
   /** Adds events to a topic, which is made if there is none. */
   async post(call: Call, name: string): Promise<Response> {
-    const { topics, publisher, draining } = this.#context;
+    const { topics, publisher, draining, memory } = this.#context;
     draining.assertOpen();
+    memory.assertRoom();
     const { headers, body, signal } = call.request;
     const type = (headers.get("content-type") ?? "")
       .split(";")[0]!.trim().toLowerCase(); // split gives one part at least
