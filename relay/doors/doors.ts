@@ -16,7 +16,7 @@ import type { Problem } from "../problem.ts";
 import { type Authority, OPEN_AUTHORITY } from "../rights/access.ts";
 import { Expiries } from "../rights/expiries.ts";
 import type { Topic } from "../topics/topic.ts";
-import { drain, type Draining } from "./guests.ts";
+import { drain, type Draining, type Guest } from "./guests.ts";
 import type { EndpointContext } from "./http/endpoints.ts";
 import { Entrance } from "./http/entrance.ts";
 import { OriginWarnings } from "./http/origins/origin_warnings.ts";
@@ -32,10 +32,10 @@ import {
   type HttpServerOptions,
 } from "./http/server.ts";
 import { SlowResponses } from "./http/slow_responses.ts";
+import { TopicListStreams } from "./http/topics/topic_list_stream.ts";
 import { EventStreamDoor } from "./sse/door.ts";
 import type { EventStreamSession, StreamRequest } from "./sse/session.ts";
 import { WebSocketDoor, type WebSocketDoorContext } from "./websocket/door.ts";
-import type { WebSocketSession } from "./websocket/session.ts";
 
 /** The options of a relay that its doors follow. */
 export interface DoorsOptions {
@@ -131,6 +131,7 @@ export class Doors implements Disposable {
   /** The sessions of event streams. */
   readonly streams: EventStreamDoor;
   readonly #pump = new Pump();
+  readonly #lists: TopicListStreams;
   readonly #heartbeat: Watch;
   readonly #slow: SlowReaders;
   readonly #expiries: Expiries;
@@ -186,6 +187,13 @@ export class Doors implements Disposable {
       slowResponses,
       counts: metrics.delivery("sse"),
     });
+    this.#lists = new TopicListStreams({
+      topics: context.topics,
+      budget: context.budget,
+      heartbeat: delivery.heartbeat,
+      expiries: this.#expiries,
+      clock,
+    });
     const { maxConnections } = limits;
     this.#descriptors = divideDescriptors(descriptorLimit());
     this.#maxConnections = {
@@ -207,6 +215,7 @@ export class Doors implements Disposable {
       request: createRequestHandler({
         ...context,
         slowResponses,
+        lists: this.#lists,
         entrance: this.#entrance,
         awaitTopics: delivery.awaitTopics,
         publicMetrics: rights.publicMetrics,
@@ -309,10 +318,15 @@ export class Doors implements Disposable {
     this.#heartbeat[Symbol.dispose]();
     this.#slow.watch?.[Symbol.dispose]();
     this.#slow.acks?.[Symbol.dispose]();
+    this.#lists[Symbol.dispose]();
     this.#expiries[Symbol.dispose]();
   }
 
-  #guests(): (WebSocketSession | EventStreamSession)[] {
-    return [...this.sockets.sessions, ...this.streams.sessions];
+  #guests(): (Guest & Pick<EventStreamSession, "subscriptions">)[] {
+    return [
+      ...this.sockets.sessions,
+      ...this.streams.sessions,
+      ...this.#lists.guests,
+    ];
   }
 }

@@ -90,6 +90,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** How many topics each owner has. */
   readonly #owned = new Map<string, number>();
   readonly #options: TopicRegistryOptions;
+  /** The names in order, until a topic is made or forgotten. */
+  #names: string[] | undefined;
   #cancelSweep: () => void = () => {};
 
   /** Makes an empty registry. */
@@ -168,6 +170,30 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return true;
   }
 
+  /**
+   * Iterates over topics in the order of their names; topics must not be made or
+   * forgotten meanwhile.
+   *
+   * @param after The name after which it begins.
+   * @param prefix The beginning of all names.
+   */
+  *inOrder(after: string, prefix: string): Generator<Topic, void> {
+    // To sort 10,000 names takes some milliseconds; most lists come between changes.
+    const names = this.#names ??= [...this.#topics.keys()].sort();
+    let [low, high] = [0, names.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const name = names[middle]!; // within the list
+      if (name > after && name >= prefix) high = middle;
+      else low = middle + 1;
+    }
+    for (; low < names.length; low++) {
+      const name = names[low]!; // within the list
+      if (!name.startsWith(prefix)) return;
+      yield this.#topics.get(name)!; // the list is of these names
+    }
+  }
+
   /** Every topic, the oldest first. */
   [Symbol.iterator](): Iterator<Topic> {
     return this.#topics.values();
@@ -197,6 +223,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const topic = new Topic(name, createLog(), clock);
     void topic.ended.then((end) => this.#onEnd(topic, end));
     this.#topics.set(name, topic);
+    this.#names = undefined;
     this.#own(topic, owner);
     return topic;
   }
@@ -263,6 +290,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
 
   #forget(topic: Topic): void {
     this.#topics.delete(topic.name);
+    this.#names = undefined;
     this.#awaited.delete(topic);
     this.#disown(topic);
   }

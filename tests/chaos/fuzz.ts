@@ -255,7 +255,7 @@ export async function fuzz(
   const forgotten = (): Promise<true> =>
     until(
       async () => {
-        const response = await fetch(`${relay.url}/topics`);
+        const response = await fetch(`${relay.url}/topics?limit=1000`);
         const { topics } = await response.json();
         for (const { name } of topics) {
           // Nobody waits for these: they stay until they are deleted.

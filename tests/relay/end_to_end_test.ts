@@ -437,7 +437,8 @@ async function assertNobodyIsLeft(relay: Relay, url: string): Promise<void> {
       `${topic.name}: ${topic.subscribers}`
     ).join();
   };
-  const none = [...relay.topics].map(({ name }) => `${name}: 0`).join();
+  const none = Array.from(relay.topics, ({ name }) => name).sort()
+    .map((name) => `${name}: 0`).join();
   let counted = "";
   await until(
     async () => (counted = await count()) === none || undefined,

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { accepts } from "@std/http/negotiation";
@@ -6,10 +7,7 @@ import { type StreamRequest, turnAway } from "../../sse/session.ts";
 import { eventJsonPieces } from "../../event_json.ts";
 import { dropAnswer } from "../../../cut_answer.ts";
 import type { MemoryGuard } from "../../../limits/memory/memory_guard.ts";
-import type {
-  SendAccount,
-  SendBudget,
-} from "../../../limits/memory/send_budget.ts";
+import type { SendBudget } from "../../../limits/memory/send_budget.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import type { LogEntry, ReadBudget } from "../../../topics/log.ts";
 import type { After } from "../../../topics/position.ts";
@@ -21,6 +19,8 @@ import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
 import { pacedBody } from "../../paced_body.ts";
 import type { Call } from "../entrance.ts";
 import { describeTopic } from "./describe_topic.ts";
+import { findTopics, pageResponse, readListQuery } from "./topic_list.ts";
+import type { TopicListStreams } from "./topic_list_stream.ts";
 
 /** The context of the topic reader. */
 export interface TopicReaderContext {
@@ -30,6 +30,8 @@ export interface TopicReaderContext {
   readonly awaitTopics: boolean;
   /** Refuses new subscribers while the relay is drained. */
   readonly draining: Draining;
+  /** Answers with a list of topics, and its changes. */
+  readonly lists: Pick<TopicListStreams, "open">;
   /** Refuses new work while there is little memory. */
   readonly memory: Pick<MemoryGuard, "assertRoom">;
   /** Counts the bytes that wait for readers. */
@@ -74,13 +76,20 @@ export class TopicReader {
     this.#context = context;
   }
 
-  /** Lists the topics that the caller may read. */
-  list({ access }: Call): Response {
-    const topics = [];
-    for (const topic of this.#context.topics) {
-      if (access.may("read", topic.name)) topics.push(describeTopic(topic));
+  /** Lists the topics that the caller may read: a page of them, or a stream. */
+  list(call: Call): Response {
+    const { access, request, response, address, client, url } = call;
+    const query = readListQuery(url.searchParams);
+    switch (accepts(request, "application/json", "text/event-stream")) {
+      case "application/json":
+        return pageResponse(findTopics(this.#context.topics, access, query));
+      case "text/event-stream":
+        if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
+        this.#context.lists.open({ response, query, access, address, client });
+        return RESPONSE_ALREADY_SENT;
+      default:
+        throw notAcceptable();
     }
-    return Response.json({ topics });
   }
 
   /** Answers with a topic's events: a stream of them, or a page. */
@@ -91,11 +100,7 @@ export class TopicReader {
       case "application/json":
         return this.#page(call, name);
       default:
-        throw new Problem(
-          STATUS_CODE.NotAcceptable,
-          "not_acceptable",
-          "Expected an Accept of text/event-stream or application/json",
-        );
+        throw notAcceptable();
     }
   }
 
@@ -122,17 +127,28 @@ export class TopicReader {
     return topic;
   }
 
+  /**
+   * Turns a reader of an event stream away while the relay is drained.
+   *
+   * @returns Whether it is answered.
+   * @throws {Problem} 503 `out_of_memory`.
+   */
+  #turnsAway(response: ServerResponse): boolean {
+    const { draining, memory } = this.#context;
+    const refusal = draining.refusal();
+    if (!refusal) {
+      memory.assertRoom();
+      return false;
+    }
+    this.#context.refused(refusal, response.req);
+    turnAway(response, Math.max(1_000, draining.left));
+    return true;
+  }
+
   #stream(call: Call, name: string): Response {
     const { request, url, response, access, address } = call;
     const { topics, awaitTopics } = this.#context;
-    const { draining, memory } = this.#context;
-    const refusal = draining.refusal();
-    if (refusal) {
-      this.#context.refused(refusal, response.req);
-      turnAway(response, Math.max(1_000, draining.left));
-      return RESPONSE_ALREADY_SENT;
-    }
-    memory.assertRoom();
+    if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
     const { after, raw = false } = readQuery(
       "stream",
       url.searchParams,
@@ -200,19 +216,26 @@ export class TopicReader {
     facts: string,
     entries: readonly LogEntry[],
   ): BodyInit {
-    let queued: SendAccount | undefined;
-    const pieces = pageOf(facts, entries, () => queued?.taken());
-    const body = pacedBody(pieces, () => queued?.close());
-    if (typeof body === "string") return body;
-    queued = this.#context.budget.open({
+    const queued = this.#context.budget.open({
       client,
       address,
       drop: () => dropAnswer(response),
     });
+    const pieces = pageOf(facts, entries, () => queued.taken());
+    const body = pacedBody(pieces, () => queued.close());
+    if (typeof body === "string") return body;
     for (const entry of entries) queued.hold(entry, entry.size);
-    response.on("close", () => queued?.close());
+    response.on("close", () => queued.close());
     return body;
   }
+}
+
+function notAcceptable(): Problem {
+  return new Problem(
+    STATUS_CODE.NotAcceptable,
+    "not_acceptable",
+    "Expected an Accept of text/event-stream or application/json",
+  );
 }
 
 /** Writes a page: what is known of it, as JSON, and its events. */
