@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { systemClock } from "../src/fetch/clock.ts";
 import { messageOf } from "../src/fetch/message_of.ts";
 import { VERSION } from "../src/version.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
@@ -237,7 +238,7 @@ function createSources(
 
 /** The budgets of memory, and their guard. */
 function createMemory(
-  { limits, memory = processMemory, clock }: CompleteRelayOptions,
+  { limits, memory, clock }: CompleteRelayOptions,
   metrics: Metrics,
 ): { memory: MemoryGuard; budget: SendBudget } {
   const maxMemory = limits.maxMemory ?? findMemoryLimit().bytes;
@@ -250,8 +251,9 @@ function createMemory(
   });
   const guard = new MemoryGuard({
     maxMemory,
-    memory,
-    clock,
+    memory: memory ?? processMemory,
+    // The memory of the process changes in real time, whatever the relay is told.
+    clock: memory ? clock : systemClock,
     dropHeaviest: () => budget.dropHeaviest(),
   });
   return { memory: guard, budget };
