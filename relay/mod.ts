@@ -22,7 +22,7 @@
  * const { url } = await relay.listen();
  *
  * const topic = relay.topics.create("builds");
- * topic.append([{ event: "step", data: "lint", id: "" }]);
+ * topic.append([{ data: "lint" }]);
  * topic.end("complete");
  *
  * const seen: string[] = [];
@@ -43,6 +43,7 @@ export type { Topic, TopicRegistry } from "./topics/surface.ts";
 export { TopicEndedError } from "./topics/topic.ts";
 export type {
   EndStatus,
+  EventInput,
   TopicEnd,
   TopicState,
   UpstreamState,

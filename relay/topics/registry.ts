@@ -76,6 +76,16 @@ export class TopicLimitError extends Error {
   }
 }
 
+/** A topic that a publication is to fill. One of the two has to be called. */
+export interface Filling {
+  /** The topic. */
+  readonly topic: Topic;
+  /** Keeps the topic: the publication was accepted. */
+  keep(): void;
+  /** Forgets the topic, unless it is there for another reason: the publication was refused. */
+  refuse(): void;
+}
+
 const logger = getLogger(["rivulet", "relay", "topic"]);
 
 /** How often it is looked for topics to forget, in milliseconds. */
@@ -86,6 +96,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   readonly #topics = new Map<string, Topic>();
   /** Topics that exist because somebody asked for them, and for no other reason: the oldest first. */
   readonly #awaited = new Set<Topic>();
+  /** Topics that exist because of publications that nothing has come of yet, and how many there are. */
+  readonly #filling = new Map<Topic, number>();
   readonly #owners = new Map<Topic, string>();
   /** How many topics each owner has. */
   readonly #owned = new Map<string, number>();
@@ -122,6 +134,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   create(name: string, owner?: string): Topic {
     const known = this.#topics.get(name);
     if (!known) return this.#add(name, owner);
+    this.#filling.delete(known);
     if (this.#awaited.has(known)) {
       this.#give(known, owner);
       this.#awaited.delete(known);
@@ -151,9 +164,46 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return topic;
   }
 
+  /**
+   * Returns the topic of this name for a publication; made if there is none, and
+   * forgotten again if nothing comes of all publications that have made it.
+   *
+   * @param name The name.
+   * @param owner Whose topic it is from now on, if it was only asked for or is
+   * new. Default: nobody's.
+   * @throws {InvalidTopicNameError} If no topic may have that name.
+   * @throws {TopicLimitError} If it would be one too many.
+   */
+  fill(name: string, owner?: string): Filling {
+    const known = this.#topics.get(name);
+    const count = known ? this.#filling.get(known) : 0;
+    // It is there for another reason.
+    if (known && count === undefined && !this.#awaited.has(known)) {
+      return { topic: known, keep: () => {}, refuse: () => {} };
+    }
+    const topic = known && count ? known : this.create(name, owner);
+    this.#filling.set(topic, (count ?? 0) + 1);
+    return {
+      topic,
+      keep: () => void this.#filling.delete(topic),
+      refuse: () => {
+        const left = (this.#filling.get(topic) ?? 0) - 1;
+        if (left > 0) this.#filling.set(topic, left);
+        else if (this.#filling.delete(topic)) this.#discard(topic);
+      },
+    };
+  }
+
   /** Takes {@linkcode create} back, where nothing has come of filling a topic. */
   release(topic: Topic): void {
     if (topic.state.kind === "pending") this.#awaited.add(topic);
+  }
+
+  /** Takes {@linkcode create} back for a topic that nothing but its name was made of. */
+  #discard(topic: Topic): void {
+    if (topic.state.kind !== "pending") return;
+    if (topic.followers > 0) this.#awaited.add(topic);
+    else this.#forget(topic);
   }
 
   /**
@@ -292,6 +342,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     this.#topics.delete(topic.name);
     this.#names = undefined;
     this.#awaited.delete(topic);
+    this.#filling.delete(topic);
     this.#disown(topic);
   }
 

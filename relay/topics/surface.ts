@@ -1,7 +1,7 @@
-import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { TopicLog } from "./log.ts";
 import type {
   EndStatus,
+  EventInput,
   TopicEnd,
   TopicState,
   UpstreamState,
@@ -51,13 +51,15 @@ export interface Topic {
    *
    * @returns The offset of the first of them.
    * @throws {TopicEndedError} If the topic has ended.
-   * @throws {TypeError} If a name or an id has a CR or an LF, or data a CR.
+   * @throws {TypeError} If there is no event, or one is not as {@linkcode EventInput}
+   * has it, or a name or an id has a CR or an LF, or data a CR.
    */
-  append(events: readonly ServerSentEvent[]): number | Promise<number>;
+  append(events: readonly EventInput[]): number | Promise<number>;
   /**
    * Ends the topic. The first verdict stands: a later one changes nothing.
    *
    * @returns Whether this call ended it.
+   * @throws {TypeError} If the status is none.
    */
   end(status: EndStatus, reason?: string): boolean;
 }

@@ -150,6 +150,79 @@ const MAX_OFFSET = 10 ** 14;
 
 const LINE_END = /[\r\n]/;
 
+/**
+ * An event to append: as little as its data.
+ *
+ * @example A word
+ * ```ts
+ * import { createRelay, type EventInput } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using relay = createRelay({ port: 0 });
+ * const event: EventInput = { data: "hello" };
+ * assertEquals(await relay.topics.create("t").append([event]), 1);
+ * ```
+ */
+export interface EventInput {
+  /** The data, without CR. */
+  readonly data: string;
+  /**
+   * The type.
+   *
+   * @default {"message"}
+   */
+  readonly event?: string | undefined;
+  /**
+   * The upstream's own id.
+   *
+   * @default {""}
+   */
+  readonly id?: string | undefined;
+}
+
+const STATUSES: ReadonlySet<unknown> = new Set(END_STATUSES);
+
+/** Programs without types append what they like. */
+function completeEvent(event: EventInput, index: number): ServerSentEvent {
+  const given: unknown = event;
+  if (typeof given !== "object" || given === null) {
+    throw notAnEvent(index, `got ${kindOf(given)}`);
+  }
+  for (const name of Object.keys(given)) {
+    if (name === "data" || name === "event" || name === "id") continue;
+    throw notAnEvent(index, `got another field, ${JSON.stringify(name)}`);
+  }
+  const { data, event: type, id } = event;
+  for (const [name, value] of [["event", type], ["id", id]] as const) {
+    if (value !== undefined && typeof value !== "string") {
+      throw notAnEvent(index, `'${name}' is ${kindOf(value)}`);
+    }
+  }
+  if (typeof data !== "string") {
+    throw notAnEvent(index, `'data' is ${kindOf(data)}`);
+  }
+  return { event: type || "message", data, id: id ?? "" };
+}
+
+function kindOf(value: unknown): string {
+  return value === null
+    ? "null"
+    : Array.isArray(value)
+    ? "an array"
+    : typeof value;
+}
+
+function notAnEvent(index: number, got: string): TypeError {
+  return new TypeError(
+    `Cannot append: expected events such as { data: "hello" }, with 'event' and 'id' as strings if there are any; of event ${index}, ${got}`,
+  );
+}
+
+function isEvent(event: EventInput | null): event is ServerSentEvent {
+  return typeof event?.event === "string" && event.event !== "" &&
+    typeof event.data === "string" && typeof event.id === "string";
+}
+
 /** What cannot be written as lines of an event stream would be another event there. */
 function assertLines({ event, data, id }: ServerSentEvent): void {
   const wrong = LINE_END.test(event)
@@ -165,6 +238,20 @@ function assertLines({ event, data, id }: ServerSentEvent): void {
       wrong === "data" ? "CR" : "CR or LF"
     }`,
   );
+}
+
+/** Returns the same events if they are complete, as those of sources are. */
+function completeEvents(
+  given: readonly EventInput[],
+): readonly ServerSentEvent[] {
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new TypeError(
+      `Cannot append: expected an array of one event or more, got ${
+        Array.isArray(given) ? "an empty one" : kindOf(given)
+      }`,
+    );
+  }
+  return given.every(isEvent) ? given : given.map(completeEvent);
 }
 
 /** A named log with a life: for the engine, the doors and the sources too. */
@@ -257,9 +344,11 @@ export class Topic {
    *
    * @returns The offset of the first of them.
    * @throws {TopicEndedError} If the topic has ended.
-   * @throws {TypeError} If a name or an id has a CR or an LF, or data a CR.
+   * @throws {TypeError} If there is no event, or one is not as {@linkcode EventInput}
+   * has it, or a name or an id has a CR or an LF, or data a CR.
    */
-  append(events: readonly ServerSentEvent[]): number | Promise<number> {
+  append(given: readonly EventInput[]): number | Promise<number> {
+    const events = completeEvents(given);
     if (this.#state.kind === "ended") {
       throw new TopicEndedError(this.name, this.#state.end);
     }
@@ -299,6 +388,13 @@ export class Topic {
     reason?: string,
     isWhole = status === "complete",
   ): boolean {
+    if (!STATUSES.has(status)) {
+      throw new TypeError(
+        `Cannot end topic '${this.name}': expected a status of ${
+          END_STATUSES.join(", ")
+        }, got ${typeof status === "string" ? `'${status}'` : kindOf(status)}`,
+      );
+    }
     if (this.#state.kind === "ended") return false;
     this.#isWhole = isWhole;
     const end = { status, ...(reason !== undefined && { reason }) };

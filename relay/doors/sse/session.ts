@@ -124,6 +124,13 @@ export class EventStreamSession
     });
     // The reader learns at once that it is connected, on a quiet topic too.
     response.flushHeaders();
+    // A comment, which no client takes for an event: in one line, since some take
+    // each blank line for the end of one.
+    if (topic.state.kind === "pending") {
+      response.write(
+        `: topic '${name}' is pending: nothing has filled it yet. Is its name right?\n`,
+      );
+    }
     heartbeat.add(this);
     expiries.add(expires, this);
     frames.counts.opened++;

@@ -1,8 +1,8 @@
 import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
 import { type Published, PublishError } from "../../sources/publish_error.ts";
-import { TopicLimitError } from "../../topics/registry.ts";
-import { type Topic, TopicEndedError } from "../../topics/topic.ts";
+import { type Filling, TopicLimitError } from "../../topics/registry.ts";
+import { TopicEndedError } from "../../topics/topic.ts";
 import type { PublishRequest } from "./client_message.ts";
 import {
   forbid,
@@ -59,26 +59,26 @@ export function publish(peer: WebSocketPeer, request: PublishRequest): void {
     const { code, message, retryable = false } = refusalOf(error);
     peer.refuse(code, message, name, { id, retryable });
   };
-  const before = topics.get(name);
-  const isNew = !before || topics.isAwaited(before);
-  let topic: Topic;
+  let filling: Filling;
   try {
-    topic = topics.create(name, access.identity);
+    filling = topics.fill(name, access.identity);
   } catch (error) {
     return refused(error);
   }
   let result: Published | Promise<Published>;
   try {
     const client = access.identity || network;
-    result = publisher.add(topic, events, {
+    result = publisher.add(filling.topic, events, {
       key: id,
       publisher: access.identity,
       client,
     });
   } catch (error) {
-    if (isNew) topics.release(topic);
+    filling.refuse();
     return refused(error);
   }
+  // An append that waits for slow readers was made.
+  filling.keep();
   if (!(result instanceof Promise)) return published(result);
   // Publishers cannot outrun subscribers: the peer is not read meanwhile.
   peer.hold();

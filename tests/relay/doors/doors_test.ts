@@ -215,6 +215,8 @@ Deno.test("A quiet subscriber gets a heartbeat through each door", async () => {
   await client.next("subscribed");
   const response = await fetch(`${relay.url}/topics/t`);
   const reader = response.body!.getReader(); // it has a body: it streams
+  const { value: first } = await reader.read();
+  assertMatch(new TextDecoder().decode(first), /^: topic 't' is pending/);
   await clock.advance(1_250); // it is looked four times per heartbeat who is due
   assertEquals((await client.next("heartbeat"))["time"], 2_250);
   const { value } = await reader.read();

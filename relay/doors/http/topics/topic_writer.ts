@@ -117,13 +117,12 @@ export class TopicWriter {
     const decoded = type === "text/event-stream"
       ? decodedStream(body, coding)
       : decodedBody(body, coding, this.#context.bodyLimits);
-    const before = topics.get(name);
-    const isNew = !before || topics.isAwaited(before);
-    const topic = topics.create(name, call.access.identity);
-    if (topic.state.kind === "ended") {
-      throw new TopicEndedError(topic.name, topic.state.end);
-    }
+    const filling = topics.fill(name, call.access.identity);
+    const { topic } = filling;
     try {
+      if (topic.state.kind === "ended") {
+        throw new TopicEndedError(topic.name, topic.state.end);
+      }
       const published = await publisher.publish(topic, {
         type: type as PublishType, // one of PUBLISH_TYPES
         body: decoded,
@@ -132,9 +131,10 @@ export class TopicWriter {
         client: call.client,
         signal,
       });
+      filling.keep();
       return Response.json(published);
     } catch (error) {
-      if (isNew) topics.release(topic);
+      filling.refuse();
       if (error instanceof TopicEndedError || draining.signal.aborted) {
         endAfterAnswer(call);
       }
