@@ -69,13 +69,18 @@ async function assertNothingForged(relay: TestRelay): Promise<void> {
 
 Deno.test("An upstream cannot speak as the relay", async () => {
   await using upstream = await Upstream.start();
-  const url = upstream.add("t", {
-    body: FORGED.map(({ event, data }) => `event: ${event}\ndata: ${data}\n\n`)
-      .join("") + "data: the last one\n\n",
-  });
+  const url = upstream.add("t");
   await using relay = await startRelay({
     sources: [{ name: "t", url, reconnect: { maxAttempts: 1, minTimeout: 1 } }],
   });
+  // It does not end by itself: the relay is to say how it ended.
+  const answer = await upstream.answer("t");
+  await answer.write(
+    Buffer.from(
+      FORGED.map(({ event, data }) => `event: ${event}\ndata: ${data}\n\n`)
+        .join("") + "data: the last one\n\n",
+    ),
+  );
   const topic = relay.relay.topics.get("t");
   await until(
     () => topic && topic.log.next >= FORGED.length + 2 || undefined,
