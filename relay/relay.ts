@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { getLogger } from "@logtape/logtape";
 import { systemClock } from "../src/fetch/clock.ts";
 import { messageOf } from "../src/fetch/message_of.ts";
@@ -14,6 +15,7 @@ import { processMemory } from "./limits/memory/memory_reading.ts";
 import { SendBudget } from "./limits/memory/send_budget.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";
+import { nearest } from "./options/nearest.ts";
 import type { RelayOptions } from "./options/relay_options.ts";
 import { type CompleteRelayOptions, relayOptions } from "./options/schema.ts";
 import type { Authority } from "./rights/access.ts";
@@ -204,11 +206,43 @@ export function createRelay(options: RelayOptions = {}): Relay {
   if (!parsed.success) {
     throw new RelayOptionsError(
       parsed.error.issues
-        .map(({ path, message }) => `${path.join(".")}: ${message}`)
-        .join("; "),
+        .map(describeIssue).join("; "),
     );
   }
   return new RelayServer(parsed.data);
+}
+
+/** The names of all options, and the paths that lead to them. */
+const OPTION_PATHS: ReadonlyMap<string, string> = new Map(
+  Object.entries(relayOptions.shape).flatMap(([name, option]) =>
+    [name, ...namesWithin(option)].map((inner): [string, string] => [
+      inner,
+      inner === name ? name : `${name}.${inner}`,
+    ])
+  ),
+);
+
+/** Returns the names of the options in a group. */
+function namesWithin(option: object): string[] {
+  if ("unwrap" in option && typeof option.unwrap === "function") {
+    return namesWithin(option.unwrap()); // there is a default
+  }
+  const shape = "shape" in option ? option.shape : undefined;
+  return typeof shape === "object" && shape !== null ? Object.keys(shape) : [];
+}
+
+/** Says which option is wrong, and which was probably meant. */
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const at = issue.path.join(".");
+  if (issue.code !== "unrecognized_keys") {
+    return at === "" ? issue.message : `${at}: ${issue.message}`;
+  }
+  return issue.keys.map((key) => {
+    const name = nearest(key, OPTION_PATHS.keys());
+    const meant = name && OPTION_PATHS.get(name);
+    return `there is no option '${at === "" ? key : `${at}.${key}`}'` +
+      (meant ? `: did you mean '${meant}'?` : "");
+  }).join("; ");
 }
 
 /** The sources of a relay, and what decides which ones requests may make. */

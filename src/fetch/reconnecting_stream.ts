@@ -1,4 +1,6 @@
 // This module is browser compatible.
+import { described } from "../sse/described.ts";
+import { checkSchemas } from "./check_schemas.ts";
 import { CallQueue } from "../sse/call_queue.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import { SseParser } from "../sse/parser.ts";
@@ -106,6 +108,14 @@ export class ReconnectingEventStream implements EventStream<Given> {
       .map(([name, byDefault]) =>
         checkTimeout(name, options[name] ?? byDefault)
       );
+    checkSchemas(options.schemas);
+    if (options.fetch !== undefined && typeof options.fetch !== "function") {
+      throw new TypeError(
+        `Cannot stream events as 'fetch' must be a function: current value is ${
+          described(options.fetch)
+        }`,
+      );
+    }
     // Refuses invalid limits now, rather than when there is an answer.
     new SseParser({ onEvent() {}, maxEventSize, onTooLarge });
     this.#input = input;

@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import { described } from "../sse/described.ts";
 
 /** What {@linkcode prepareRequest} makes of a request. */
 export interface PreparedRequest {
@@ -97,6 +98,14 @@ function isMethod(request: Request, method: string): boolean {
   }
 }
 
+/** Protocols of URLs that somebody might take for streams, and no `fetch` speaks. */
+const UNFETCHED: ReadonlySet<string> = new Set([
+  "ftp:",
+  "mailto:",
+  "ws:",
+  "wss:",
+]);
+
 /** Resolves a URL as `fetch` would, and refuses what it would. */
 function resolve(input: string | URL | Request, method = "GET"): string {
   let request: Request;
@@ -105,7 +114,17 @@ function resolve(input: string | URL | Request, method = "GET"): string {
   } catch {
     // Without the cause: runtimes quote the URL, password included.
     throw new TypeError(
-      "Cannot stream events as 'input' must be a URL that fetch accepts: it is relative to nothing, malformed, or has a password that this runtime refuses",
+      `Cannot stream events as 'input' must be an absolute URL, such as "https://example.com/events": current value is ${
+        described(input)
+      } that fetch does not accept, as it is relative to nothing, malformed, or has a password`,
+    );
+  }
+  const { protocol } = new URL(request.url);
+  if (UNFETCHED.has(protocol)) {
+    throw new TypeError(
+      `Cannot stream events as 'input' must be a URL of http or https: current value is one of ${
+        protocol.slice(0, -1)
+      }`,
     );
   }
   if (!isMethod(request, method)) {

@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import { z } from "zod";
-import type { InputItem } from "./item.ts";
+import { described } from "../sse/described.ts";
+import { type InputItem, user } from "./item.ts";
 
 /**
  * A tool that the model may call, in the shape of the Responses API: a function,
@@ -55,8 +56,8 @@ export interface Prompt {
   instructions?: string | undefined;
   /** How the model is to behave, as the application's user has it: goes after `instructions`. */
   userInstructions?: string | undefined;
-  /** The conversation so far. */
-  input: readonly InputItem[];
+  /** The conversation so far; text stands for one message of the user. */
+  input: string | readonly InputItem[];
   /**
    * What the model may call.
    *
@@ -119,13 +120,39 @@ const schema = z.object({
  * @throws {TypeError} If something in it is missing, or not what it must be.
  */
 export function checkPrompt(prompt: Prompt): void {
-  const { error } = schema.safeParse(prompt);
+  const given: unknown = prompt;
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new TypeError(
+      `Cannot stream as 'prompt' is not valid: must be an object, such as { input: "Hello" }: current value is ${
+        described(given)
+      }`,
+    );
+  }
+  const { input } = prompt;
+  if (typeof input !== "string" && !Array.isArray(input)) {
+    throw new TypeError(
+      `Cannot stream as 'prompt.input' is not valid: must be a text or an array of items: current value is ${
+        described(input)
+      }`,
+    );
+  }
+  const { error } = schema.safeParse({ ...prompt, input: inputItems(prompt) });
   const issue = error?.issues[0];
   if (!issue) return;
   const path = ["prompt", ...issue.path].join(".");
   throw new TypeError(
     `Cannot stream as '${path}' is not valid: ${issue.message}`,
   );
+}
+
+/**
+ * Returns the conversation of a prompt.
+ *
+ * @param prompt The prompt.
+ * @returns Its items.
+ */
+export function inputItems({ input }: Prompt): readonly InputItem[] {
+  return typeof input === "string" ? [user(input)] : input;
 }
 
 /**

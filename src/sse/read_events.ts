@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import { described } from "./described.ts";
 
 import { CallQueue } from "./call_queue.ts";
 import type { ServerSentEvent } from "./event.ts";
@@ -33,7 +34,7 @@ export interface ReadEventsOptions extends Omit<SseParserOptions, "onEvent"> {
  * is stopped.
  * @param options Limits, callbacks, the id to begin with, a signal.
  * @returns The events, to be iterated.
- * @throws {TypeError} If the body is locked.
+ * @throws {TypeError} If the body is no stream, or is locked.
  * @throws {TypeError} If `onTooLarge` is neither `"throw"` nor `"skip"`.
  * @throws {RangeError} If `maxEventSize` is not a positive integer.
  *
@@ -56,7 +57,26 @@ export function readEvents(
   body: ReadableStream<Uint8Array>,
   options: ReadEventsOptions = {},
 ): EventReader {
+  // The type says that it is there; callers in JavaScript pass other things.
+  const given: unknown = body;
+  if (!isStream(given)) {
+    const hint = given instanceof Response ? "; pass its 'body'" : "";
+    throw new TypeError(
+      `Cannot read events as 'body' must be a ReadableStream of bytes: current value is ${
+        described(given)
+      }${hint}`,
+    );
+  }
+  if (body.locked) {
+    throw new TypeError(
+      "Cannot read events as 'body' must not be locked: somebody reads it, or has read it",
+    );
+  }
   return new BodyEventReader(body, options);
+}
+
+function isStream(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "getReader" in value;
 }
 
 /**

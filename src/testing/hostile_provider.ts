@@ -119,7 +119,7 @@ interface Waiter {
  *     messages: [{ role: "user", content: "Say this" }],
  *   }),
  *   reconnect: false,
- *   fetch: (input, init) => provider.fetch(new Request(input, init)),
+ *   fetch: provider.fetch,
  * });
  * assertEquals((await events.next()).value?.event, "message_start");
  * assertEquals((await events.next()).value?.event, "content_block_start");
@@ -267,13 +267,21 @@ export class HostileProvider {
   /**
    * Answers a request; can be passed around as it is.
    *
-   * @param request The request. Its signal says that the client has left; so does
-   * whoever cancels the answer's body.
+   * @param input The request, or its URL. Its signal says that the client has left;
+   * so does whoever cancels the answer's body.
+   * @param init The rest of the request, as `fetch` takes it.
    * @returns The answer. It rejects with a {@linkcode HostileConnectionError}
    * where the connection is to break before the head, and with the signal's reason
    * if the client leaves first.
    */
-  readonly fetch = async (request: Request): Promise<Response> => {
+  readonly fetch = async (
+    input: string | URL | Request,
+    init?: RequestInit | object,
+  ): Promise<Response> => {
+    // Servers pass a second argument of their own, which has none of these fields.
+    const request = input instanceof Request && init === undefined
+      ? input
+      : new Request(input, init);
     const planned = this.#next(request);
     const exchange = new Exchange(
       request,

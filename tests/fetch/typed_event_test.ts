@@ -4,6 +4,7 @@ import {
   assertInstanceOf,
   assertRejects,
   assertStrictEquals,
+  assertThrows,
 } from "@std/assert";
 import { z } from "zod";
 import {
@@ -120,8 +121,12 @@ Deno.test("streamEvents has the types of what it yields", async () => {
 
   schemas satisfies EventSchemas;
   z.number() satisfies EventSchema<number>;
-  // @ts-expect-error -- a function is no schema
-  streamEvents(input, { ...options, schemas: { tick: () => 1 } });
+  assertThrows(
+    // @ts-expect-error -- a function is no schema
+    () => streamEvents(input, { ...options, schemas: { tick: () => 1 } }),
+    TypeError,
+    "'schemas.tick' must be a Standard Schema",
+  );
 
   for (const events of [plain, throwing, sure, yielding]) await events.cancel();
 });

@@ -184,7 +184,7 @@ const BAD_PROMPTS: [path: string, prompt: unknown][] = [
   ["prompt", undefined],
   ["prompt", "Hello"],
   ["prompt.input", {}],
-  ["prompt.input", { input: "Hello" }],
+  ["prompt.input", { input: 5 }],
   ["prompt.input.0", { input: ["Hello"] }],
   ["prompt.input.1", { input: [...PROMPT.input, {}] }],
   ["prompt.input.0", { input: [{ role: "user" }] }],

@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import {
   fullInstructions,
+  inputItems,
   type Prompt,
   type RequestFacts,
   type Tool,
@@ -83,7 +84,7 @@ function messagesOf(prompt: Prompt): Fields[] {
   if (instructions !== undefined) {
     conversation.say({ role: "system", content: instructions });
   }
-  for (const item of prompt.input) conversation.add(item);
+  for (const item of inputItems(prompt)) conversation.add(item);
   return conversation.messages;
 }
 

@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import {
   fullInstructions,
+  inputItems,
   type Reasoning,
   type RequestFacts,
 } from "../../prompt.ts";
@@ -36,7 +37,7 @@ export function responsesBody(facts: RequestFacts): Record<string, unknown> {
   return {
     model,
     ...(instructions === undefined ? {} : { instructions }),
-    input: prompt.input,
+    input: inputItems(prompt),
     tools: prompt.tools ?? [],
     tool_choice: "auto",
     parallel_tool_calls: false,
