@@ -79,7 +79,11 @@ export const EXPECTED: Omit<ClientProgramResult, "flaky"> = {
     reason: "There is no such topic",
     relayCode: "unknown_topic",
   },
-  unreachable: { code: "disconnected" },
+  unreachable: {
+    code: "disconnected",
+    reason:
+      "Not connected: the relay is away, or refuses this page (--origin) or token",
+  },
   left: "event",
   aborted: "Error: enough",
 };
