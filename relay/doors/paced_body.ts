@@ -16,15 +16,16 @@ export function* jsonString(text: string): Generator<string, void> {
   for (let at = 0; at < text.length;) {
     let end = at + SLICE;
     // Half of a pair would be escaped as what it is by itself.
-    if (isHighSurrogate(text.charCodeAt(end - 1))) end++;
+    if (isPairAt(text, end - 1)) end++;
     yield JSON.stringify(text.slice(at, end)).slice(1, -1);
     at = end;
   }
   yield '"';
 }
 
-function isHighSurrogate(unit: number): boolean {
-  return unit >= 0xD800 && unit <= 0xDBFF;
+/** Whether a pair of surrogates begins here, and not one that stands alone. */
+function isPairAt(text: string, at: number): boolean {
+  return (text.codePointAt(at) ?? 0) > 0xFFFF;
 }
 
 /**

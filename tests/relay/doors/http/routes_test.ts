@@ -470,10 +470,11 @@ Deno.test("POST to /cancel ends a topic as cancelled, unless it has ended otherw
       state,
       end,
     ]),
+    // In the order of their names: done, open, t.
     [
-      ["ended", { status: "cancelled", reason: "enough" }],
       ["ended", { status: "failed", reason: "why" }],
       ["open", undefined],
+      ["ended", { status: "cancelled", reason: "enough" }],
     ],
   );
 });
