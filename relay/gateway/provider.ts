@@ -52,7 +52,11 @@ export const providerOption = z.strictObject({
         [...TAKEN].join(", ")
       }`,
     }),
-  url: z.url({ protocol: /^https?$/ })
+  url: z.url({
+    protocol: /^https?$/,
+    message: "Expected a URL of http or https",
+    abort: true, // the next check takes it for a URL
+  })
     .refine((url) => {
       const { username, password, search, hash } = new URL(url);
       return !username && !password && !search && !hash;

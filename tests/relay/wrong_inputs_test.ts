@@ -1,0 +1,153 @@
+// What the relay answers to wrong inputs, word for word: each message says what was
+// expected, what came and what to do, and repeats no secret.
+//
+// Where the answers have to change: run this test with RIVULET_UPDATE=1, and read them.
+import { assert, assertEquals } from "@std/assert";
+import { runCommandLine } from "../../relay/commands/command_line.ts";
+import type { System } from "../../relay/commands/system.ts";
+import type { RelayOptions } from "../../relay/options/relay_options.ts";
+import { FakeSystem } from "../support/relay/fake_system.ts";
+import { startRelay } from "../support/relay/relay.ts";
+import { JWT_KEY } from "../support/rights/token.ts";
+import { OPCODE, RawWebSocket } from "../support/subscribers/raw_websocket.ts";
+import {
+  COMMANDS,
+  FILES,
+  MESSAGES,
+  REQUESTS,
+  SECRET,
+  TOKENS,
+  type WrongCommand,
+  type WrongRequest,
+} from "../support/wrong_inputs/inputs.ts";
+
+const SNAPSHOT = new URL("./wrong_inputs.txt", import.meta.url);
+
+/** The real command line, with an environment of its own and real files. */
+function systemWith(
+  base: FakeSystem,
+  env: Readonly<Record<string, string>>,
+): System {
+  return {
+    clock: base.clock,
+    outputClosed: base.outputClosed,
+    isTerminal: base.isTerminal,
+    hasColors: base.hasColors,
+    // The log has the same, with the time.
+    environment: (name) => name === "RIVULET_LOG_LEVEL" ? "error" : env[name],
+    readBytes: (path) => Deno.readFile(path),
+    readText: (path) => Deno.readTextFile(path),
+    write: (text) => base.write(text),
+    say: (line) => base.say(line),
+    writeError: (bytes) => base.writeError(bytes),
+    onStop: () => {},
+  };
+}
+
+async function answerToCommand(
+  { args, env = {} }: WrongCommand,
+  folder: string,
+): Promise<string> {
+  const system = new FakeSystem();
+  const code = await runCommandLine(
+    args.map((arg) => arg.replace("CONFIG", folder)),
+    systemWith(system, env),
+  );
+  assertEquals([code, system.output], [2, ""], system.errors);
+  return system.errors.replaceAll(folder, "CONFIG").trimEnd();
+}
+
+async function answersToRequests(
+  requests: readonly WrongRequest[],
+  options: RelayOptions = {},
+): Promise<string[]> {
+  await using relay = await startRelay(options);
+  relay.relay.topics.create("ended").end("complete");
+  const lines: string[] = [];
+  for (const { target, ...init } of requests) {
+    const response = await relay.request(target, init);
+    assertEquals(
+      response.headers.get("content-type"),
+      "application/problem+json",
+      target,
+    );
+    const { status, code, detail } = await response.json();
+    lines.push(`${describe(target, init)}\n    ${status} ${code}: ${detail}`);
+  }
+  return lines;
+}
+
+function describe(
+  target: string,
+  { method = "GET", headers = {}, body = "" }: Omit<WrongRequest, "target">,
+): string {
+  const fields = Object.entries(headers)
+    .map(([name, value]) => ` ${name}: ${shortened(value)}`);
+  return `${method} ${shortened(target)}${fields.join("")} ${body}`.trimEnd()
+    .replaceAll(SECRET, "SECRET");
+}
+
+function shortened(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 20)}...` : text;
+}
+
+async function answerToMessage(message: string): Promise<string> {
+  await using relay = await startRelay();
+  relay.relay.topics.create("ended").end("complete");
+  await using socket = await RawWebSocket.open(relay.url, "/ws");
+  await socket.send(OPCODE.text, message);
+  for (;;) {
+    const frame = await socket.frame();
+    assert(frame);
+    const text = new TextDecoder().decode(
+      frame.opcode === 0x8 ? frame.payload.subarray(2) : frame.payload,
+    );
+    if (frame.opcode === 0x8) {
+      const code = frame.payload[0]! * 256 + frame.payload[1]!;
+      return `closed ${code}: ${text}`;
+    }
+    const { type, code, message } = JSON.parse(text);
+    if (type === "error") return `${code}: ${message}`;
+  }
+}
+
+Deno.test("Every wrong input is answered with what was expected, and without a secret", async () => {
+  const folder = await Deno.makeTempDir();
+  const parts: string[] = [];
+  try {
+    for (const [name, text] of Object.entries(FILES)) {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+    }
+    for (const command of COMMANDS) {
+      const { args, env = {} } = command;
+      const variables = Object.entries(env)
+        .map(([name, value]) => `${name}='${value}' `).join("");
+      const line = `${variables}rivulet ${args.join(" ")}`.trimEnd()
+        .replaceAll(SECRET, "SECRET");
+      const answer = await answerToCommand(command, folder);
+      parts.push(`${line}\n    ${answer.replaceAll("\n", "\n    ")}`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  parts.push(...await answersToRequests(REQUESTS));
+  parts.push(
+    ...await answersToRequests(TOKENS, { rights: { jwtKey: JWT_KEY } }),
+  );
+  for (const message of MESSAGES) {
+    parts.push(
+      `WebSocket ${
+        message.replaceAll(SECRET, "SECRET")
+      }\n    ${await answerToMessage(
+        message,
+      )}`,
+    );
+  }
+  const answers = `${parts.join("\n\n")}\n`;
+  assert(!answers.includes(SECRET), "a secret is repeated");
+  assert(parts.length >= 100, `${parts.length}`);
+  if (Deno.env.get("RIVULET_UPDATE") === "1") {
+    await Deno.writeTextFile(SNAPSHOT, answers);
+  }
+  assertEquals(answers, await Deno.readTextFile(SNAPSHOT));
+});
