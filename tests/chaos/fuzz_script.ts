@@ -231,6 +231,8 @@ class ScriptMaker {
   readonly #errors: string[] = [];
   readonly #subscribed = new Set<string>();
   /** What was published to, and whether it has ended. */
+  /** The events that each topic has under each id. */
+  readonly #keyed = new Map<string, string>();
   readonly #filled = new Map<string, "open" | "ended">();
   #frames = 0;
   #endsInNoise = false;
@@ -388,9 +390,14 @@ class ScriptMaker {
       if (id !== "") return this.#cancel(topic);
       this.#errors.push("topic_ended");
     } else this.#filled.set(topic, "open");
+    const events = random.pick(EVENTS);
+    if (id !== "") {
+      const earlier = this.#keyed.get(topic + id);
+      if (earlier === undefined) this.#keyed.set(topic + id, events);
+      else if (earlier !== events) this.#errors.push("idempotency_mismatch");
+    }
     this.#text(
-      `{"type":"publish","topic":"${topic}",` +
-        `"events":[${random.pick(EVENTS)}]${id}}`,
+      `{"type":"publish","topic":"${topic}","events":[${events}]${id}}`,
     );
   }
 
