@@ -20,6 +20,7 @@ const TESTING = "src/testing/";
 const VERSION = "src/version.ts";
 const PROBLEM = "relay/problem.ts";
 const CUT_ANSWER = "relay/cut_answer.ts";
+const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
@@ -41,7 +42,7 @@ const COMMANDS = "relay/commands/";
 const CORE = [FETCH, SSE];
 
 /** The rooms that any code may import if a client's requests reach it. */
-const COMMON = [RIGHTS, LIMITS, PROBLEM, CUT_ANSWER, FORWARDING];
+const COMMON = [RIGHTS, LIMITS, PROBLEM, CUT_ANSWER, FORWARDING, ISSUE_TEXT];
 
 /**
  * The rooms of the package, from the lowest up. A module belongs to the room with
@@ -82,6 +83,11 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: ISSUE_TEXT,
+    why: "says what a schema has refused, in one line",
+    may: [],
+  },
+  {
     path: FORWARDING,
     why: "says what callers may ask sources and providers for",
     may: [],
@@ -105,7 +111,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: RIGHTS,
     why: "verifies tokens, and decides what they allow",
-    may: [PROBLEM, FETCH],
+    may: [PROBLEM, ISSUE_TEXT, FETCH],
   },
   {
     path: LIMITS,
@@ -128,7 +134,16 @@ export const ROOMS: readonly Room[] = [
   {
     path: SOURCES,
     why: "fills topics from outside",
-    may: [TOPICS, LIMITS, PROBLEM, FORWARDING, METRICS, TRACES, ...CORE],
+    may: [
+      TOPICS,
+      LIMITS,
+      PROBLEM,
+      FORWARDING,
+      ISSUE_TEXT,
+      METRICS,
+      TRACES,
+      ...CORE,
+    ],
   },
   {
     path: GATEWAY,
@@ -143,7 +158,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: OPTIONS,
     why: "has a row for each option: the other rooms say what a valid value is",
-    may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, LOGS, FETCH],
+    may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, ISSUE_TEXT, LOGS, FETCH],
   },
   {
     path: RELAY,

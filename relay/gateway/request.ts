@@ -5,6 +5,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
+import { issueText } from "../issue_text.ts";
 import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
@@ -94,7 +95,7 @@ export function readRunOptions(headers: Headers): RunOptions {
     : new Problem(
       STATUS_CODE.BadRequest,
       "invalid_header",
-      `The header '${name}': ${issue?.message}`,
+      `The header ${issueText(error)}`,
     );
 }
 

@@ -63,6 +63,7 @@ export const REFUSAL_REASONS = [
   "unknown_type",
   "unsupported",
   "unsupported_media_type",
+  "upgrade_required",
   "other",
 ] as const;
 

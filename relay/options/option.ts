@@ -27,6 +27,8 @@ export interface Row {
   readonly without?: string;
   /** Whether the value must not be shown. */
   readonly secret?: boolean;
+  /** Whether a wrong value must not be shown, as it may be the secret of another option. */
+  readonly hidesWrong?: boolean;
 }
 
 /** An option: its row, and the schema that the row amounts to. */

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { closestIssue } from "../issue_text.ts";
 import { type Setting, valueAt } from "./option.ts";
 import {
   describeOrigin,
@@ -26,16 +27,6 @@ export function settingsOfIssue({ path, message }: Issue): readonly string[] {
     place?.name ?? path.join("."),
     ...Array.from(message.matchAll(NAMED), ([, name = ""]) => name),
   ];
-}
-
-/** Returns the issue of the alternative that the value comes closest to. */
-function closest(issue: Issue): Issue {
-  if (issue.code !== "invalid_union") return issue;
-  const [best] = issue.errors.flat()
-    .sort((left, right) => right.path.length - left.path.length);
-  return best
-    ? closest({ ...best, path: [...issue.path, ...best.path] })
-    : issue;
 }
 
 /**
@@ -88,7 +79,8 @@ function cameFor(
   { value, texts }: Reading,
   setting: Setting | undefined,
 ): string {
-  if (setting?.secret || path.at(-1) === "key") return "";
+  if (setting?.secret || setting?.hidesWrong) return "";
+  if (path.at(-1) === "key") return "";
   const [index] = path;
   const text = texts?.[typeof index === "number" ? index : 0];
   return `, got ${written(text ?? valueAt(value, path))}`;
@@ -107,7 +99,7 @@ export function problemOfIssue(
   readings: ReadonlyMap<string, Reading>,
   keys: ReadonlyMap<number, Origin>,
 ): string {
-  const issue = closest(found);
+  const issue = closestIssue(found);
   const names = settingsOfIssue(issue);
   const name = names.find((name) => readings.has(name)) ?? names[0] ?? "";
   const reading = readings.get(name);

@@ -1,7 +1,10 @@
 import { parseOriginPattern } from "../doors/http/origins/origin_pattern.ts";
 import { knownProviders } from "../gateway/provider.ts";
 import { parseKeys } from "../rights/keys/parse_keys.ts";
-import { providerPattern } from "../rights/provider_pattern.ts";
+import {
+  PROVIDER_PATTERN_FORM,
+  providerPattern,
+} from "../rights/provider_pattern.ts";
 import { sourcePattern } from "../sources/guard/source_pattern.ts";
 import {
   addressRange,
@@ -110,6 +113,7 @@ export const relayRows = {
     jwks: option(url, {
       flag: "jwks",
       topic: "rights",
+      hidesWrong: true,
       help: ["requires tokens, and verifies them with the JWK set at URL"],
     }),
     jwtAudience: option(text("NAME", "a name"), {
@@ -158,7 +162,7 @@ export const relayRows = {
       },
     ),
     allowProviderPaths: option(
-      list(text("PATTERN", "a pattern of requests", providerPattern)),
+      list(text("PATTERN", PROVIDER_PATTERN_FORM, providerPattern)),
       {
         default: [],
         flag: "allow-provider-path",

@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
+import { issueText } from "../issue_text.ts";
 import { PublishError } from "./publish_error.ts";
 
 /** The most events of a body of JSON: it is added as a whole, and meanwhile nobody else has a turn. */
@@ -86,7 +87,7 @@ export async function eventsOfJson(text: string): Promise<ServerSentEvent[]> {
 function eventOfValue(value: unknown, index?: number): ServerSentEvent {
   const { data, error } = publishedEvent.safeParse(value);
   if (data) return data;
-  throw invalidEvent(z.prettifyError(error), index);
+  throw invalidEvent(issueText(error), index);
 }
 
 function invalidEvent(problem: string, index?: number): PublishError {
@@ -98,7 +99,7 @@ function invalidEvent(problem: string, index?: number): PublishError {
 }
 
 function notJson(cause?: unknown): PublishError {
-  return new PublishError("invalid_body", "Expected JSON", { cause });
+  return new PublishError("invalid_body", "Expected a body of JSON", { cause });
 }
 
 function parse(json: string): unknown {

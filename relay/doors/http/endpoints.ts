@@ -1,4 +1,5 @@
-import type { Problem } from "../../problem.ts";
+import { STATUS_CODE } from "@std/http/status";
+import { Problem } from "../../problem.ts";
 import type { Right } from "../../rights/access.ts";
 import type { Call } from "./entrance.ts";
 import { TopicReader, type TopicReaderContext } from "./topics/topic_reader.ts";
@@ -81,6 +82,20 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
             "Cache-Control": "no-store",
           },
         }),
+    },
+    {
+      path: "/ws",
+      method: "GET",
+      needs: "nothing",
+      answer: () => {
+        throw new Problem(
+          STATUS_CODE.UpgradeRequired,
+          "upgrade_required",
+          "Expected the upgrade of a WebSocket: got a plain request",
+          {},
+          { Upgrade: "websocket", Connection: "Upgrade" },
+        );
+      },
     },
     {
       path: "/topics",

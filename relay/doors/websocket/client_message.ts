@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { issueText } from "../../issue_text.ts";
 import { topicName } from "../../topics/topic_name.ts";
 import { explainField, subscriptionFields } from "../subscription_request.ts";
 
@@ -70,7 +71,7 @@ export function parseClientMessage(text: string): ClientMessageResult {
   try {
     value = JSON.parse(text);
   } catch {
-    return { kind: "malformed", reason: "Expected JSON" };
+    return { kind: "malformed", reason: "Expected text frames of JSON" };
   }
   const named = z.looseObject({ type: z.string() }).safeParse(value);
   if (!named.success) {
@@ -91,13 +92,12 @@ export function parseClientMessage(text: string): ClientMessageResult {
   }
   const parsed = clientMessage.safeParse(value);
   if (parsed.success) return { kind: "message", message: parsed.data };
-  const [issue] = parsed.error.issues;
-  const field = String(issue?.path[0]);
+  const field = String(parsed.error.issues[0]?.path[0]);
   return {
     kind: "refused",
     code: field === "topic" ? "invalid_topic" : "invalid_message",
     reason: explainField(field, named.data[field]) ??
-      `${issue?.path.join(".")}: ${issue?.message}`,
+      issueText(parsed.error),
     ...concerning,
   };
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { decodeProtectedHeader, errors, jwtVerify } from "jose";
 import { z } from "zod";
 import { type Clock, wallTime } from "../../../src/fetch/clock.ts";
+import { issueText } from "../../issue_text.ts";
 import type { Problem } from "../../problem.ts";
 import type { Access, Authority } from "../access.ts";
 import { claims } from "./claims.ts";
@@ -167,11 +168,7 @@ function isWellFormed(token: string): boolean {
 function accessOf(payload: unknown, token: string): Access {
   const { data, error } = claims.safeParse(payload);
   if (error) {
-    const [issue] = error.issues;
-    throw invalid(
-      "claims",
-      `The token's claim '${issue?.path.join(".")}': ${issue?.message}`,
-    );
+    throw invalid("claims", `The token's claim ${issueText(error)}`);
   }
   const { iss, sub, exp } = data;
   // Anybody can make another valid signature from one of ES256, for the same token.

@@ -58,7 +58,7 @@ export const COMMANDS: readonly WrongCommand[] = [
   flags("--provider", "opnai"), flags("--provider", "p=h"), flags("--provider", "topics=http://h/v1"), flags("--provider", "openai", "--provider", "openai"),
   flags("--record", "CONFIG/text.sse"), flags("--record-max-age", "7d"),
   flags("--origin", "app.example.com"), flags("--origin", "https://app.example.com/"), flags("--trusted-proxy", "proxy"), flags("--allow-source", "h"), flags("--allow-address", "10.0.0.0/99"), flags("--allow-provider-path", "files"),
-  flags("--jwt-key", SECRET), flags("--jwt-key", `https://h/?k=${SECRET}`), flags("--jwks", "keys.example"), flags("--jwks", "http://h/", "--jwt-key", `${SECRET}${SECRET}`),
+  flags("--jwt-key", SECRET), flags("--jwt-key", `https://h/?k=${SECRET}`), flags("--jwks", "keys.example"), flags("--jwks", SECRET), flags("--jwks", "http://h/", "--jwt-key", `${SECRET}${SECRET}`),
   flags("--jwt-key-file", "CONFIG/nowhere.key"), flags("--jwt-key-file", "CONFIG/short.key"), flags("--jwt-key-file", "CONFIG/private.key"), flags("--jwt-key-file", "CONFIG/broken.key"), flags("--jwt-key-file", "CONFIG/jwk.key"),
   file("nowhere"), file("broken"), file("list"), file("key"), file("type"), file("nested"), file("name"), file("secret"),
   variable("RIVULET_PORT", "x"), variable("RIVULET_TTL", "1"), variable("RIVULET_SOURCE", "news"), variable("RIVULET_JWT_KEY", SECRET), variable("RIVULET_INSECURE_OPEN", "maybe"),

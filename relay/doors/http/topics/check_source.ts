@@ -57,13 +57,16 @@ const sourceHeaders = z.record(
     context.addIssue({
       code: "custom",
       path: [name],
-      message: "This header cannot be set for a source",
+      message: "Expected another header: this one is the connection's, or the relay's own",
     });
   }
 });
 
 const sourceInput = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).max(MAX_URL),
+  url: z.url({
+    protocol: /^https?$/,
+    message: "Expected a URL of http or https",
+  }).max(MAX_URL),
   headers: sourceHeaders.optional(),
   reconnect: sourceReconnect.refine(isSlowEnough, {
     message: `Expected a 'minTimeout' of at least ${MIN_TIMEOUT} ms`,

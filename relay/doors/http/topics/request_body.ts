@@ -1,5 +1,6 @@
 import { STATUS_CODE } from "@std/http/status";
-import { z } from "zod";
+import type { z } from "zod";
+import { issueText } from "../../../issue_text.ts";
 import { Problem } from "../../../problem.ts";
 import {
   assertLength,
@@ -38,11 +39,11 @@ export async function readJsonBody<T>(
   try {
     value = text === "" ? {} : JSON.parse(text);
   } catch {
-    throw invalid("Expected a body of JSON");
+    throw invalid("Expected a body of JSON, such as {}: got other text");
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw invalid(z.prettifyError(parsed.error));
+  throw invalid(`The body is wrong: ${issueText(parsed.error)}`);
 }
 
 function invalid(detail: string): Problem {

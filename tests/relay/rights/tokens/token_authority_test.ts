@@ -352,7 +352,7 @@ Deno.test("TokenAuthority refuses claims that are not what they should be", asyn
   );
   assertEquals(
     message,
-    "The token's claim 'rivulet.read.1': Expected a pattern of 1 to 128 characters",
+    "The token's claim rivulet.read[1]: expected a pattern of 1 to 128 characters",
   );
 });
 

@@ -1,0 +1,62 @@
+import { z } from "zod";
+
+type Issue = z.core.$ZodIssue;
+
+/** The types of JSON, in words. */
+const TYPES: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "an array",
+  object: "an object",
+  record: "an object",
+  undefined: "nothing",
+};
+
+/** Returns the issue of the alternative that the value comes closest to. */
+export function closestIssue(issue: Issue): Issue {
+  if (issue.code !== "invalid_union") return issue;
+  const [best] = issue.errors.flat()
+    .sort((left, right) => right.path.length - left.path.length);
+  return best
+    ? closestIssue({ ...best, path: [...issue.path, ...best.path] })
+    : issue;
+}
+
+/**
+ * Says in one line what a schema has refused a value for: the place, the values
+ * that are accepted, and the type that came. The value itself may be a secret.
+ *
+ * @param error The refusal of the schema; its first issue is told.
+ */
+export function issueText(error: z.ZodError): string {
+  const [first] = error.issues;
+  if (!first) return "expected another value";
+  const issue = closestIssue(first);
+  const place = z.core.toDotPath(issue.path);
+  return `${place === "" ? "" : `${place}: `}${expectation(issue)}`;
+}
+
+function expectation(issue: Issue): string {
+  const { code, message } = issue;
+  switch (code) {
+    case "invalid_type": {
+      const [, came = ""] = /, received (\w+)$/.exec(message) ?? [];
+      return `expected ${inWords(issue.expected)}, got ${inWords(came)}`;
+    }
+    case "invalid_value":
+      return `expected ${
+        issue.values.map((value) => JSON.stringify(value)).join(", ")
+      }`.replace(/, ([^,]*)$/, " or $1");
+    case "unrecognized_keys":
+      return `expected no '${issue.keys.join("', '")}'`;
+    default:
+      return message.replace(/^[\w ]+: expected /, "expected ")
+        .replace(/^Expected /, "expected ");
+  }
+}
+
+function inWords(type: string): string {
+  return TYPES[type] ?? type;
+}
