@@ -1,5 +1,5 @@
 import type { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { clearImmediate, setImmediate } from "node:timers";
 
 /** The bytes that are read in one turn of the event loop before any time is counted. */
@@ -44,15 +44,27 @@ export class ReadPacer implements Disposable {
   #isRunning = false;
   #isResting = false;
   #isDisposed = false;
+  /** The bytes that a socket may have sent lately for its next ones to be passed on at once. */
+  readonly free: number;
+
+  /**
+   * Paces nothing yet.
+   *
+   * @param free The number of bytes that a socket may send in 100 ms before it waits
+   * for a turn. Default: 0, as a client can open many sockets.
+   */
+  constructor(free = 0) {
+    this.free = free;
+  }
 
   /**
    * Reads a socket in turns from now on.
    *
-   * @param socket A socket that was not read yet.
+   * @param socket A connection that was not read yet.
    * @param onPiece Called with the number of bytes that are about to be passed
    * on. Default: not called.
    */
-  pace(socket: Socket, onPiece?: (bytes: number) => void): void {
+  pace(socket: Duplex, onPiece?: (bytes: number) => void): void {
     readInJavaScript(socket);
     new PacedReading(socket, this, onPiece);
   }
@@ -111,7 +123,11 @@ export class ReadPacer implements Disposable {
     // By then all that the last bytes have set going has been done.
     this.#immediate = setImmediate(() => {
       const start = performance.now();
-      const reading = this.#light.shift() ?? this.#heavy.shift();
+      // Of light sockets several: what each has sent costs little.
+      while (this.#light.length > 0 && performance.now() - start < CHEAP) {
+        this.#light.shift()?.passOn();
+      }
+      const reading = this.#light.length > 0 ? undefined : this.#heavy.shift();
       reading?.passOn();
       this.#immediate = setImmediate(() => {
         reading?.took(performance.now() - start);
@@ -156,8 +172,8 @@ export class ReadPacer implements Disposable {
  * socket. The two properties are those by which the server itself takes a
  * connection back for an upgrade; the types do not know of them.
  */
-function readInJavaScript(socket: Socket): void {
-  const { parser, _handle: handle } = socket as Socket & {
+function readInJavaScript(socket: Duplex): void {
+  const { parser, _handle: handle } = socket as Duplex & {
     readonly parser?: { unconsume?(): void };
     readonly _handle?: { _consumed?: boolean };
   };
@@ -168,7 +184,7 @@ function readInJavaScript(socket: Socket): void {
 
 /** The reading of one socket. */
 class PacedReading {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #pacer: ReadPacer;
   readonly #push: (chunk: Buffer | null) => boolean;
   readonly #read: (size: number) => void;
@@ -180,7 +196,7 @@ class PacedReading {
   #recentAt = 0;
 
   constructor(
-    socket: Socket,
+    socket: Duplex,
     pacer: ReadPacer,
     onPiece: ((bytes: number) => void) | undefined,
   ) {
@@ -197,6 +213,12 @@ class PacedReading {
     socket._read = (size) => {
       // It goes on when what is held has been passed on.
       if (this.#held.length === 0) this.#read(size);
+    };
+    // What came before a reset counts: the end of an answer may be in it.
+    const destroy = socket.destroy.bind(socket);
+    socket.destroy = (error) => {
+      if (error && !socket.destroyed) this.#passOnAll();
+      return destroy(error);
     };
     socket.on("resume", () => this.#wait());
     socket.on("close", () => this.#held.length = 0);
@@ -224,6 +246,11 @@ class PacedReading {
     this.#read(this.#socket.readableHighWaterMark);
   }
 
+  /** Passes on what is held, which is not more than a few pieces. */
+  #passOnAll(): void {
+    for (const chunk of this.#held.splice(0)) this.#push(chunk);
+  }
+
   /** Learns how long the last piece has kept everybody. */
   took(milliseconds: number): void {
     if (milliseconds < CHEAP) {
@@ -243,7 +270,8 @@ class PacedReading {
     this.#count(chunk.length);
     if (
       this.#held.length === 0 && chunk.length <= this.#piece &&
-      !this.#socket.isPaused() && this.#pacer.mayPass(chunk.length)
+      !this.#socket.isPaused() &&
+      (this.#recent < this.#pacer.free || this.#pacer.mayPass(chunk.length))
     ) return this.#push(chunk);
     this.#held.push(chunk);
     this.#wait();

@@ -57,7 +57,8 @@ const sourceHeaders = z.record(
     context.addIssue({
       code: "custom",
       path: [name],
-      message: "Expected another header: this one is the connection's, or the relay's own",
+      message:
+        "Expected another header: this one is the connection's, or the relay's own",
     });
   }
 });
