@@ -1,4 +1,3 @@
-import type { z } from "zod";
 import { getLogger } from "@logtape/logtape";
 import { systemClock } from "../src/fetch/clock.ts";
 import { messageOf } from "../src/fetch/message_of.ts";
@@ -15,7 +14,7 @@ import { processMemory } from "./limits/memory/memory_reading.ts";
 import { SendBudget } from "./limits/memory/send_budget.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import { Metrics } from "./metrics/metrics.ts";
-import { nearest } from "./options/nearest.ts";
+import { explainOptions } from "./options/explain_options.ts";
 import type { RelayOptions } from "./options/relay_options.ts";
 import { type CompleteRelayOptions, relayOptions } from "./options/schema.ts";
 import type { Authority } from "./rights/access.ts";
@@ -74,16 +73,17 @@ export interface Relay extends AsyncDisposable {
    * Opens the sources, and then the doors.
    *
    * @returns Where the relay can be reached. Rejects with a
-   * {@linkcode RelayStartError} if a fixture, the folder of recordings or the address cannot be had, or, with
-   * `failFast`, a source; the relay is closed then. Otherwise a source that is away
-   * is retried.
+   * {@linkcode RelayStartError} if a fixture, the folder of recordings or the address
+   * cannot be had, or, with `failFast`, a source; the relay is closed then. Without
+   * `failFast`, a source that is away is retried.
    */
   listen(): Promise<RelayAddress>;
   /**
-   * Sends the subscribers away, one after the other over this time, and then
-   * closes; with nobody connected, or when all have gone, at once. Until then
-   * topics are filled as ever. New subscribers are refused, and `GET /readyz`
-   * says so.
+   * Takes no more publications, runs and subscribers, delivers what was acknowledged,
+   * sends the subscribers away one after the other over this time, and then closes;
+   * with nobody connected, or when all have gone, at once. Runs that are going on,
+   * their callers and their subscribers have this time to end. `GET /readyz` says
+   * that the relay is being drained.
    *
    * @param duration In milliseconds; 0 sends all away at once.
    * @returns Resolves when the relay is closed; {@linkcode Relay.close} cuts it short.
@@ -204,45 +204,9 @@ export class RelayOptionsError extends TypeError {
 export function createRelay(options: RelayOptions = {}): Relay {
   const parsed = relayOptions.safeParse(options);
   if (!parsed.success) {
-    throw new RelayOptionsError(
-      parsed.error.issues
-        .map(describeIssue).join("; "),
-    );
+    throw new RelayOptionsError(explainOptions(parsed.error));
   }
   return new RelayServer(parsed.data);
-}
-
-/** The names of all options, and the paths that lead to them. */
-const OPTION_PATHS: ReadonlyMap<string, string> = new Map(
-  Object.entries(relayOptions.shape).flatMap(([name, option]) =>
-    [name, ...namesWithin(option)].map((inner): [string, string] => [
-      inner,
-      inner === name ? name : `${name}.${inner}`,
-    ])
-  ),
-);
-
-/** Returns the names of the options in a group. */
-function namesWithin(option: object): string[] {
-  if ("unwrap" in option && typeof option.unwrap === "function") {
-    return namesWithin(option.unwrap()); // there is a default
-  }
-  const shape = "shape" in option ? option.shape : undefined;
-  return typeof shape === "object" && shape !== null ? Object.keys(shape) : [];
-}
-
-/** Says which option is wrong, and which was probably meant. */
-function describeIssue(issue: z.core.$ZodIssue): string {
-  const at = issue.path.join(".");
-  if (issue.code !== "unrecognized_keys") {
-    return at === "" ? issue.message : `${at}: ${issue.message}`;
-  }
-  return issue.keys.map((key) => {
-    const name = nearest(key, OPTION_PATHS.keys());
-    const meant = name && OPTION_PATHS.get(name);
-    return `there is no option '${at === "" ? key : `${at}.${key}`}'` +
-      (meant ? `: did you mean '${meant}'?` : "");
-  }).join("; ");
 }
 
 /** The sources of a relay, and what decides which ones requests may make. */

@@ -246,7 +246,7 @@ class PacedReading {
     this.#read(this.#socket.readableHighWaterMark);
   }
 
-  /** Passes on what is held, which is not more than a few pieces. */
+  /** Passes on everything that is held: the socket is not read again. */
   #passOnAll(): void {
     for (const chunk of this.#held.splice(0)) this.#push(chunk);
   }

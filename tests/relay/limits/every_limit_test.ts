@@ -33,6 +33,22 @@ async function told(response: Response | Promise<Response>): Promise<string> {
   return `${status} ${code}`;
 }
 
+/** Asks for two sources, where there is a slot for one of them only. */
+async function tellLateSource(relay: TestRelay): Promise<string> {
+  // A name that no resolver has: it counts while it is looked up.
+  const put = (topic: string) =>
+    relay.request(`/topics/${topic}`, {
+      method: "PUT",
+      body: JSON.stringify({ source: { url: "http://no.invalid/" } }),
+    });
+  const answers = await Promise.all([put("a"), put("b")]);
+  const [late] = answers.filter(({ status }) => status !== 201);
+  for (const { status, body } of answers) {
+    if (status === 201) await body?.cancel();
+  }
+  return await told(late!); // one of two has no slot
+}
+
 function post(
   relay: TestRelay,
   topic: string,
@@ -217,20 +233,7 @@ const CASES: Readonly<Record<string, Case>> = {
     reason: "too_many_upstreams",
     options: { limits: { maxUpstreams: 1 }, rights: { allowSources: ["*"] } },
     told: "503 too_many_upstreams",
-    async meet(relay) {
-      // A name that no resolver has: it counts while it is looked up.
-      const put = (topic: string) =>
-        relay.request(`/topics/${topic}`, {
-          method: "PUT",
-          body: JSON.stringify({ source: { url: "http://no.invalid/" } }),
-        });
-      const answers = await Promise.all([put("a"), put("b")]);
-      const [late] = answers.filter(({ status }) => status !== 201);
-      for (const { status, body } of answers) {
-        if (status === 201) await body?.cancel();
-      }
-      return await told(late!); // there is a slot for one of them only
-    },
+    meet: tellLateSource,
   },
   "upstreams of a client": {
     reason: "too_many_upstreams_of_client",
@@ -239,19 +242,7 @@ const CASES: Readonly<Record<string, Case>> = {
       rights: { allowSources: ["*"] },
     },
     told: "429 too_many_upstreams_of_client",
-    async meet(relay) {
-      const put = (topic: string) =>
-        relay.request(`/topics/${topic}`, {
-          method: "PUT",
-          body: JSON.stringify({ source: { url: "http://no.invalid/" } }),
-        });
-      const answers = await Promise.all([put("a"), put("b")]);
-      const [late] = answers.filter(({ status }) => status !== 201);
-      for (const { status, body } of answers) {
-        if (status === 201) await body?.cancel();
-      }
-      return await told(late!); // the client has a slot for one of them only
-    },
+    meet: tellLateSource,
   },
 };
 

@@ -83,14 +83,15 @@ async function assertInvalid(
   return problem;
 }
 
-for (
-  const [name, publicKey, privateKey] of [
-    ["HS256", SECRET, SECRET],
-    ["RS256", pem(rsa.publicKey), rsa.privateKey],
-    ["ES256", pem(ec.publicKey), ec.privateKey],
-    ["EdDSA", pem(ed.publicKey), ed.privateKey],
-  ] as const
-) {
+/** An algorithm of each kind, with the key that verifies and the key that signs. */
+const ALGORITHMS = [
+  ["HS256", SECRET, SECRET],
+  ["RS256", pem(rsa.publicKey), rsa.privateKey],
+  ["ES256", pem(ec.publicKey), ec.privateKey],
+  ["EdDSA", pem(ed.publicKey), ed.privateKey],
+] as const;
+
+for (const [name, publicKey, privateKey] of ALGORITHMS) {
   Deno.test(`TokenAuthority takes a token signed by ${name}`, async () => {
     const { authority } = world(publicKey);
     const access = await authorize(
@@ -426,14 +427,7 @@ Deno.test("TokenAuthority takes a signature that was made from another for the s
   }
 });
 
-for (
-  const [name, publicKey, privateKey] of [
-    ["HS256", SECRET, SECRET],
-    ["RS256", pem(rsa.publicKey), rsa.privateKey],
-    ["ES256", pem(ec.publicKey), ec.privateKey],
-    ["EdDSA", pem(ed.publicKey), ed.privateKey],
-  ] as const
-) {
+for (const [name, publicKey, privateKey] of ALGORITHMS) {
   Deno.test(`TokenAuthority takes a token of ${name} in one spelling only (A8)`, async () => {
     const { authority } = world(publicKey);
     const token = signToken({ exp, rivulet }, privateKey);
