@@ -12,7 +12,7 @@ import { ATTACKS } from "./attack/attacks.ts";
 import { type Effect, measure } from "./attack/measure.ts";
 import { readOptions } from "./command_line.ts";
 import { pinned } from "./fanout/load.ts";
-import { killAll } from "./fanout/process.ts";
+import { runAndKill } from "./fanout/process.ts";
 import { machine } from "./fanout/report/machine.ts";
 
 /** The p99 to reach, in milliseconds. */
@@ -65,14 +65,4 @@ async function run({ attacks, ...method }: Options): Promise<void> {
 }
 
 const options = readOptions(parseOptions, USAGE);
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, () => {
-    killAll();
-    Deno.exit(1);
-  });
-}
-try {
-  await run(options);
-} finally {
-  killAll();
-}
+await runAndKill(() => run(options));

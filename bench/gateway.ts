@@ -10,7 +10,7 @@
  */
 import { readOptions } from "./command_line.ts";
 import { pinned } from "./fanout/load.ts";
-import { killAll } from "./fanout/process.ts";
+import { runAndKill } from "./fanout/process.ts";
 import { machine } from "./fanout/report/machine.ts";
 import { compare } from "./gateway/comparison.ts";
 import { type Options, parseOptions, USAGE } from "./gateway/options.ts";
@@ -35,14 +35,4 @@ async function run(options: Options): Promise<void> {
 }
 
 const options = readOptions(parseOptions, USAGE);
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, () => {
-    killAll();
-    Deno.exit(1);
-  });
-}
-try {
-  await run(options);
-} finally {
-  killAll();
-}
+await runAndKill(() => run(options));

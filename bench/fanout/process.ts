@@ -42,6 +42,21 @@ export function killAll(): void {
   }
 }
 
+/** Runs a bench, and kills every process at its end, also if a signal ends it. */
+export async function runAndKill(run: () => Promise<void>): Promise<void> {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      killAll();
+      Deno.exit(1);
+    });
+  }
+  try {
+    await run();
+  } finally {
+    killAll();
+  }
+}
+
 /** Whether processes can be bound to a core. */
 export function canPin(): boolean {
   try {
