@@ -477,14 +477,14 @@ class RelayServer implements Relay {
       this.#options;
     const { jwtKey, jwks, insecureOpen } = rights;
     this.#listening = this.#options.clock.now();
-    logger.info("Listening on {url}: version {version}, {access}", {
+    logger.info("Listening on {url}: version {version}, access: {access}", {
       url,
       version: VERSION,
       access: jwtKey !== undefined || jwks !== undefined
-        ? "tokens are required"
+        ? "tokens"
         : insecureOpen
-        ? "open to everybody"
-        : "open to this machine",
+        ? "everybody"
+        : "localhost",
       sources: sources.map(({ name }) => name),
       fixtures: fixtures.map(({ name }) => name),
       providers: gateway.providers.map(({ name }) => name),

@@ -19,7 +19,7 @@ const GONE =
   "The upstream of {name} is gone, attempt {attempt} in {retryIn} ms: {reason}";
 
 /** The line that comes once, before or after the first of its sources is open. */
-const LISTENING = "Listening on {url}: version {version}, {access}";
+const LISTENING = "Listening on {url}: version {version}, access: {access}";
 
 function linesOf(log: LogCapture): string[] {
   return log.lines.filter((line) => line !== LISTENING);
