@@ -7,7 +7,7 @@ import {
   type RetryPolicy,
 } from "../fetch/retry.ts";
 import { readCount, readSetting } from "./environment.ts";
-import { EnvironmentError } from "./errors.ts";
+import { EnvironmentError } from "./errors/environment_errors.ts";
 import { type Fixture, openFixture } from "./fixture.ts";
 import { checkPrompt, type Prompt, type Reasoning } from "./prompt.ts";
 import { checkProvider, type ModelProvider, providers } from "./provider.ts";

@@ -1,5 +1,8 @@
 // This module is browser compatible.
-import { EnvironmentError, MissingKeyError } from "./errors.ts";
+import {
+  EnvironmentError,
+  MissingKeyError,
+} from "./errors/environment_errors.ts";
 
 /** What the runtimes have of an environment. */
 interface Runtime {

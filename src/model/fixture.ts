@@ -5,7 +5,7 @@ import { messageOf } from "../fetch/message_of.ts";
 import { wait } from "../fetch/retry.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import { type PacedEvents, parsePacedEvents } from "../sse/paced_events.ts";
-import { FixtureError } from "./errors.ts";
+import { FixtureError } from "./errors/fixture_error.ts";
 import type { Upstream } from "./upstream.ts";
 
 /**

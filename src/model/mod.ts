@@ -45,26 +45,31 @@ export {
   type ModelClientOptions,
   type StreamOptions,
 } from "./client.ts";
+export { AnswerError, type ProviderAnswer } from "./errors/answer_error.ts";
+export { ConnectionFailedError } from "./errors/connection_failed_error.ts";
 export {
-  AnswerError,
-  ConnectionFailedError,
   EnvironmentError,
-  type FailureCode,
-  FixtureError,
   MissingKeyError,
+} from "./errors/environment_errors.ts";
+export { FixtureError } from "./errors/fixture_error.ts";
+export {
+  type FailureCode,
   ModelError,
   type ModelErrorCode,
-  NotAStreamError,
-  type ProviderAnswer,
-  type ProviderFailure,
   type ResponseFacts,
+  type StreamErrorCode,
+} from "./errors/model_error.ts";
+export { NotAStreamError } from "./errors/not_a_stream_error.ts";
+export {
+  type ProviderFailure,
   ResponseFailedError,
+} from "./errors/response_failed_error.ts";
+export {
   RetryAfterError,
   RetryLimitError,
-  StreamError,
-  type StreamErrorCode,
   UnexpectedStatusError,
-} from "./errors.ts";
+} from "./errors/status_errors.ts";
+export { StreamError } from "./errors/stream_error.ts";
 export type { Fixture } from "./fixture.ts";
 export {
   type ContentPart,

@@ -16,14 +16,14 @@ import {
 } from "../fetch/retry.ts";
 import { Redactor } from "../fetch/secrets/redactor.ts";
 import { readKey } from "./environment.ts";
+import { requestIdOf } from "./errors/answer_error.ts";
+import { ConnectionFailedError } from "./errors/connection_failed_error.ts";
+import { NotAStreamError } from "./errors/not_a_stream_error.ts";
 import {
-  ConnectionFailedError,
-  NotAStreamError,
-  requestIdOf,
   RetryAfterError,
   RetryLimitError,
   UnexpectedStatusError,
-} from "./errors.ts";
+} from "./errors/status_errors.ts";
 import type { ModelProvider } from "./provider.ts";
 import { parseRateLimits, type RateLimits } from "./rate_limits.ts";
 import type { Upstream } from "./upstream.ts";

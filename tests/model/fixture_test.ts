@@ -4,7 +4,7 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import { FixtureError } from "../../src/model/errors.ts";
+import { FixtureError } from "../../src/model/errors/fixture_error.ts";
 import {
   type Fixture,
   type FixtureUpstream,

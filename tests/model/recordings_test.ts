@@ -4,7 +4,7 @@ import type {
   ResponseDecoder,
   ResponseOutcome,
 } from "../../src/model/wires/decoder.ts";
-import { ResponseFailedError } from "../../src/model/errors.ts";
+import { ResponseFailedError } from "../../src/model/errors/response_failed_error.ts";
 import type { ResponseItem } from "../../src/model/item.ts";
 import type { ResponseEvent } from "../../src/model/response_event.ts";
 import { ResponsesDecoder } from "../../src/model/wires/responses/decoder.ts";

@@ -1,5 +1,6 @@
 // This module is browser compatible.
-import { type ModelError, StreamError } from "../errors.ts";
+import type { ModelError } from "../errors/model_error.ts";
+import { StreamError } from "../errors/stream_error.ts";
 import type {
   CompletedEvent,
   IncompleteEvent,

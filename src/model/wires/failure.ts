@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import { z } from "zod";
-import { type FailureCode, ResponseFailedError } from "../errors.ts";
+import type { FailureCode } from "../errors/model_error.ts";
+import { ResponseFailedError } from "../errors/response_failed_error.ts";
 
 /** What each code of a provider means. */
 const CODES = new Map<string, FailureCode>(Object.entries({

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { FailureCode } from "../../../src/model/errors.ts";
+import type { FailureCode } from "../../../src/model/errors/model_error.ts";
 import { readFailure } from "../../../src/model/wires/failure.ts";
 
 interface Expected {

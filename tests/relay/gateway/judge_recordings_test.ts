@@ -7,7 +7,7 @@ import {
 } from "../../../relay/gateway/judge.ts";
 import { ChatDecoder } from "../../../src/model/wires/chat/decoder.ts";
 import type { ResponseDecoder } from "../../../src/model/wires/decoder.ts";
-import { ResponseFailedError } from "../../../src/model/errors.ts";
+import { ResponseFailedError } from "../../../src/model/errors/response_failed_error.ts";
 import { ResponsesDecoder } from "../../../src/model/wires/responses/decoder.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { propertyParameters } from "../../support/property.ts";

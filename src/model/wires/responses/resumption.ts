@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import type { ServerSentEvent } from "../../../sse/event.ts";
-import { NotAStreamError, UnexpectedStatusError } from "../../errors.ts";
+import { NotAStreamError } from "../../errors/not_a_stream_error.ts";
+import { UnexpectedStatusError } from "../../errors/status_errors.ts";
 import type { Opened, Requester } from "../../requester.ts";
 import { factsOf } from "./event_facts.ts";
 import { resumePath } from "./request.ts";

@@ -1,10 +1,8 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import fc from "fast-check";
 import { ChatDecoder } from "../../../../src/model/wires/chat/decoder.ts";
-import {
-  ResponseFailedError,
-  StreamError,
-} from "../../../../src/model/errors.ts";
+import { ResponseFailedError } from "../../../../src/model/errors/response_failed_error.ts";
+import { StreamError } from "../../../../src/model/errors/stream_error.ts";
 import type { ResponseEvent } from "../../../../src/model/response_event.ts";
 import { propertyParameters } from "../../../support/property.ts";
 import {

@@ -1,8 +1,6 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import {
-  ResponseFailedError,
-  StreamError,
-} from "../../../../src/model/errors.ts";
+import { ResponseFailedError } from "../../../../src/model/errors/response_failed_error.ts";
+import { StreamError } from "../../../../src/model/errors/stream_error.ts";
 import type {
   CustomToolCallItem,
   FunctionCallItem,

@@ -1,0 +1,89 @@
+// This module is browser compatible.
+import type { Usage } from "../usage.ts";
+
+/**
+ * Why a provider says that a response has failed; `"response_failed"` for what
+ * has no code here. The provider's own is in `providerCode`.
+ */
+export type FailureCode =
+  | "context_length_exceeded"
+  | "insufficient_quota"
+  | "usage_not_included"
+  | "cyber_policy"
+  | "invalid_prompt"
+  | "rate_limit_exceeded"
+  | "server_is_overloaded"
+  | "response_failed";
+
+/** How a stream can break off; see {@linkcode StreamError}. */
+export type StreamErrorCode =
+  | "truncated"
+  | "idle"
+  | "disconnected"
+  | "invalid_stream";
+
+/** The `code` of a {@linkcode ModelError}. */
+export type ModelErrorCode =
+  | "missing_key"
+  | "invalid_environment"
+  | "unexpected_status"
+  | "retry_limit"
+  | "retry_after_too_long"
+  | "connection_failed"
+  | "not_a_stream"
+  | "invalid_fixture"
+  | StreamErrorCode
+  | FailureCode;
+
+/** What is known of a response that has come to nothing. */
+export interface ResponseFacts {
+  /** The id of the response, once it was told. */
+  readonly responseId?: string | undefined;
+  /** The provider's id of the request, for its support. */
+  readonly requestId?: string | undefined;
+  /** What the response has cost, as far as it was told. */
+  readonly usage?: Usage | undefined;
+}
+
+/**
+ * A model's response could not be had, or did not come to its end.
+ *
+ * The base of this module's errors: `code` says which it is, and `retryable`
+ * whether asking once more may help. None carries a key.
+ *
+ * @example Tell what to do from what has happened
+ * ```ts
+ * import { ModelError } from "@rivulet/rivulet/model";
+ *
+ * function advice(error: unknown): string {
+ *   if (!(error instanceof ModelError)) return "report it";
+ *   if (error.code === "context_length_exceeded") return "make it shorter";
+ *   return error.retryable ? "try again" : error.message;
+ * }
+ * ```
+ */
+export abstract class ModelError extends Error {
+  /** Which error it is. */
+  abstract readonly code: ModelErrorCode;
+  /** Whether the same request may succeed when it is made again. */
+  abstract readonly retryable: boolean;
+  /** The id of the response, once it was told. */
+  responseId: string | undefined = undefined;
+  /** The provider's id of the request, for its support. */
+  requestId: string | undefined = undefined;
+  /** What the response has cost, as far as it was told. */
+  usage: Usage | undefined = undefined;
+
+  /**
+   * Adds what is known of the response.
+   *
+   * @param facts What is known; what the error has already is kept.
+   * @returns This error.
+   */
+  about(facts: ResponseFacts): this {
+    this.responseId ??= facts.responseId || undefined;
+    this.requestId ??= facts.requestId;
+    this.usage ??= facts.usage;
+    return this;
+  }
+}
