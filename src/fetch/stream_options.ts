@@ -271,7 +271,8 @@ export interface TypedStreamEventsOptions<Schemas extends EventSchemas>
   extends StreamEventsOptions {
   /**
    * What the data of each type of event is to be, as JSON. Events of other types
-   * are passed over, as by an `EventTarget` that nobody asked for them.
+   * are passed over, as by an `EventTarget` that nobody asked for them, and so
+   * are events without data.
    */
   schemas: Schemas;
   /**

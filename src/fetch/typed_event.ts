@@ -124,7 +124,11 @@ export class EventValidationError extends EventStreamError {
   }
 }
 
-/** What validation makes of an event; nothing of one whose type has no schema. */
+/**
+ * What validation makes of an event; nothing of one whose type has no schema, or
+ * that has no data: an MCP server begins a stream with an id alone, to be resumed
+ * from.
+ */
 export async function validateEvent<Schemas extends EventSchemas>(
   raw: ServerSentEvent,
   schemas: Schemas,
@@ -132,7 +136,7 @@ export async function validateEvent<Schemas extends EventSchemas>(
   const { event, data, id } = raw;
   // Not `schemas[event]`: a server may name an event `constructor`.
   const schema = Object.hasOwn(schemas, event) ? schemas[event] : undefined;
-  if (!schema) return undefined;
+  if (!schema || data === "") return undefined;
   let value: unknown;
   try {
     value = JSON.parse(data);

@@ -24,6 +24,7 @@ import {
   RetryLimitError,
   UnexpectedStatusError,
 } from "./errors/status_errors.ts";
+import { Leftovers } from "./leftovers.ts";
 import type { ModelProvider } from "./provider.ts";
 import { parseRateLimits, type RateLimits } from "./rate_limits.ts";
 import type { Upstream } from "./upstream.ts";
@@ -206,7 +207,13 @@ export class Requester {
       const { url } = target;
       const redactor = new Redactor({ url, headers, body: this.#body });
       const redact = (text: string) => redactor.text(text);
-      const connection = this.#connection(target, { headers, body, redactor });
+      const leftovers = new Leftovers();
+      const connection = this.#connection(target, {
+        headers,
+        body,
+        redactor,
+        onDiagnostic: leftovers.take,
+      });
       this.#attempts++;
       try {
         const { status, headers } = await connection.open();
@@ -216,7 +223,7 @@ export class Requester {
           requestId: requestIdOf(headers),
           rateLimits: parseRateLimits(headers),
         };
-        return { upstream: connection, response, redact };
+        return { upstream: leftovers.after(connection), response, redact };
       } catch (error) {
         signal.throwIfAborted();
         const redirect = hops < MAX_REDIRECTS &&
@@ -235,7 +242,10 @@ export class Requester {
 
   #connection(
     { url, method }: Target,
-    request: Pick<ConnectionOptions, "headers" | "body" | "redactor">,
+    request: Pick<
+      ConnectionOptions,
+      "headers" | "body" | "redactor" | "onDiagnostic"
+    >,
   ): Connection {
     const options = this.#options;
     const { signal } = options;

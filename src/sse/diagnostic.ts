@@ -13,6 +13,9 @@
  * - `invalid-retry`: a `retry` whose value is not one or more ASCII digits.
  * - `too-large`: an event over `maxEventSize`, which is being skipped; the line
  *   is the one that went over.
+ * - `unfinished`: an event that is dropped, as the stream has ended without its
+ *   blank line; `event` and `data` are what it would have been, and the line is
+ *   the one that the stream has ended in.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation | HTML Standard, section 9.2.6}
  *
@@ -42,4 +45,11 @@ export type SseDiagnostic =
     value: string;
   }
   | { type: "invalid-retry"; line: number; offset: number; value: string }
-  | { type: "too-large"; line: number; offset: number; maxEventSize: number };
+  | { type: "too-large"; line: number; offset: number; maxEventSize: number }
+  | {
+    type: "unfinished";
+    line: number;
+    offset: number;
+    event: string;
+    data: string;
+  };

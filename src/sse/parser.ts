@@ -261,7 +261,7 @@ export class SseParser {
 
   /**
    * Ends the stream: an event without its blank line is dropped, with its id, as
-   * the standard has it.
+   * the standard has it, and reported to `onDiagnostic` as `unfinished`.
    *
    * The parser is then ready for another stream, which starts with this one's
    * {@linkcode lastEventId} and {@linkcode reconnectionTime}.
@@ -274,6 +274,9 @@ export class SseParser {
         "Cannot end a parser from its own callback: call end() once push() has returned",
       );
     }
+    const { event, data } = this.#takeUnfinished();
+    const line = this.#line;
+    const offset = this.#partialLength > 0 ? this.#lineOffset : this.#base;
     this.#dropEvent();
     this.#dropPartial();
     this.#partialLength = 0;
@@ -283,6 +286,28 @@ export class SseParser {
     this.#skipping = false;
     this.#state = "ready";
     this.#error = undefined;
+    if (data === undefined) return;
+    this.#onDiagnostic?.({ type: "unfinished", line, offset, event, data });
+  }
+
+  /** Takes the event that the end of the stream leaves without its blank line. */
+  #takeUnfinished(): { event: string; data?: string } {
+    const event = "message";
+    if (
+      this.#onDiagnostic === undefined || this.#skipping ||
+      this.#state !== "ready"
+    ) return { event };
+    const isLong = this.#partialLength > this.#partial.length;
+    const line = isLong ? this.#ropes.take() + this.#partial : this.#partial;
+    // Nothing but these two: a comment, an id or a time that is cut off is none.
+    if (isData(line, 0)) {
+      this.#addData(line.slice(line.charCodeAt(5) === SPACE ? 6 : 5));
+    } else if (line.charCodeAt(0) === E && isEvent(line, 0)) {
+      this.#event = line.slice(line.charCodeAt(6) === SPACE ? 7 : 6);
+    }
+    if (this.#dataLines === 0) return { event };
+    const data = this.#dataLines === 1 ? this.#data : this.#moreData.take();
+    return { event: this.#event || event, data };
   }
 
   /** Parses text that is short, or may be kept alive whole. */

@@ -153,7 +153,7 @@ Deno.test("streamEvents ends with the error at an event that is not valid", asyn
   assertEquals(clock.pending, 0);
 });
 
-for (const data of ["", "x", "{", "undefined", "{'n':1}", "1 2", "NaN"]) {
+for (const data of [" ", "x", "{", "undefined", "{'n':1}", "1 2", "NaN"]) {
   Deno.test(`streamEvents takes ${JSON.stringify(data)} for an event that is not JSON`, async () => {
     const { clock, options } = scripted([
       { chunks: [`event: tick\ndata: ${data}\n\n${tick(1)}`] },
@@ -206,6 +206,25 @@ Deno.test("streamEvents passes over events that no schema is for", async () => {
   const [event, ...more] = await clock.run(Array.fromAsync(events));
   assertEquals(event, { ok: true, event: "tick", data: { n: 1 }, id: "9" });
   assertEquals(more, []);
+});
+
+Deno.test("streamEvents passes over an event without data, and keeps its id (G13)", async () => {
+  for (const type of ["", "event: tick\n"]) {
+    const { clock, options, script } = scripted([
+      // The priming event of an MCP server.
+      { chunks: [`${type}id: 1\nretry: 10\ndata:\n\n`, tick(1)] },
+      STOP,
+    ]);
+    const events = streamEvents(STREAM_URL, {
+      ...options,
+      schemas: { ...schemas, message: z.object({ jsonrpc: z.string() }) },
+    });
+    const [event, ...more] = await clock.run(Array.fromAsync(events));
+    assertEquals(event, { ok: true, event: "tick", data: { n: 1 }, id: "1" });
+    assertEquals(more, []);
+    assertEquals(events.lastEventId, "1");
+    assertEquals(script.requests.length, 2);
+  }
 });
 
 Deno.test("EventStream.nextBatch waits on where no schema is for what has come", async () => {

@@ -116,10 +116,18 @@ const ROWS: Row[] = [
   {
     name: "goes on after an event that was cut off",
     connections: [
-      { chunks: [sse(...WIRE.slice(0, 4)).slice(0, -1)] },
+      { chunks: [sse(...WIRE.slice(0, 4)).slice(0, -3)] },
       from(3),
     ],
     asked: ["anew", 2],
+  },
+  {
+    name: "goes on after a last event without its blank line (G4)",
+    connections: [
+      { chunks: [sse(...WIRE.slice(0, 4)).slice(0, -1)] },
+      from(4),
+    ],
+    asked: ["anew", 3],
   },
   {
     name: "goes on where background is among the extra",

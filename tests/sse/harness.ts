@@ -40,6 +40,7 @@ export function parseText(
   });
   try {
     for (const chunk of chunks) parser.push(chunk);
+    parser.end();
   } catch (error) {
     if (!(error instanceof EventTooLargeError)) throw error;
     outcome.tooLarge = { line: error.line, offset: error.offset };

@@ -185,10 +185,45 @@ Deno.test("SseParser.end() drops what is unfinished and keeps the rest", () => {
   assertEquals(parser.reconnectionTime, 5);
 });
 
+Deno.test("SseParser.end() reports the event that it drops, and nothing else (G4)", () => {
+  const cases: [string, Record<string, unknown> | undefined][] = [
+    ["data: a", { line: 1, offset: 0, event: "message", data: "a" }],
+    ["data: a\n", { line: 2, offset: 8, event: "message", data: "a" }],
+    ["event: e\ndata:a\rdata: b", {
+      line: 3,
+      offset: 16,
+      event: "e",
+      data: "a\nb",
+    }],
+    ["data: a\nevent: e", { line: 2, offset: 8, event: "e", data: "a" }],
+    ["data: a\nda", { line: 2, offset: 8, event: "message", data: "a" }],
+    ["data: a\n\nid: 1\nretry: 5\nevent: e\n: c", undefined],
+    ["data: a\n\n", undefined],
+    ["", undefined],
+  ];
+  for (const [text, unfinished] of cases) {
+    const seen: unknown[] = [];
+    const parser = new SseParser({
+      onEvent() {},
+      onDiagnostic: (diagnostic) => seen.push(diagnostic),
+    });
+    for (const char of text) parser.push(char);
+    parser.end();
+    const expected = unfinished ? [{ type: "unfinished", ...unfinished }] : [];
+    assertEquals(seen, expected, text);
+    // The next stream begins anew, also where the callback throws.
+    parser.push("data: x\n\n");
+    parser.end();
+    assertEquals(seen, expected, text);
+  }
+});
+
 Deno.test("SseParser.end() forgets a final CR", () => {
   const lines: number[] = [];
   const { parser, log } = logged({
-    onDiagnostic: ({ line }) => lines.push(line),
+    onDiagnostic({ type, line }) {
+      if (type === "unknown-field") lines.push(line);
+    },
   });
   parser.push("data: a\r");
   parser.end();

@@ -42,6 +42,8 @@ export function referenceParse(
   let skipping = false;
   let number = 0;
   let offset = 0;
+  /** The line that the stream has ended in, where that is not its start. */
+  let cut: { line: string; start: number } | undefined;
   while (offset < text.length) {
     let end = offset;
     while (end < text.length && text[end] !== "\r" && text[end] !== "\n") end++;
@@ -86,7 +88,10 @@ export function referenceParse(
       skipping = true;
       continue;
     }
-    if (!finished) break;
+    if (!finished) {
+      cut = { line, start };
+      break;
+    }
 
     const colon = line.indexOf(":");
     const field = colon === -1 ? line : line.slice(0, colon);
@@ -122,6 +127,20 @@ export function referenceParse(
         value,
       });
     }
+  }
+  if (skipping) return outcome;
+  const [, field, rest = ""] = /^(data|event): ?(.*)$/s.exec(cut?.line ?? "") ??
+    [];
+  if (field === "data") data.push(rest);
+  if (field === "event") type = rest;
+  if (data.length > 0) {
+    outcome.diagnostics.push({
+      type: "unfinished",
+      line: cut ? number : number + 1,
+      offset: cut?.start ?? text.length,
+      event: type === "" ? "message" : type,
+      data: data.join("\n"),
+    });
   }
   return outcome;
 }
