@@ -3,6 +3,7 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import type { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type Asked,
+  type GatewayWorld,
   LIMIT,
   startGateway,
 } from "../../support/gateway/gateway_world.ts";
@@ -208,6 +209,19 @@ Deno.test("A run whose topic is gone is not joined any more", async () => {
   assertEquals((await (await second.answer).rest()).text, WHOLE);
 });
 
+/** Waits until the relay has taken note that a second caller has gone. */
+async function hasLeft(world: GatewayWorld): Promise<void> {
+  const figures = async (): Promise<string> =>
+    await (await world.request("/metrics")).text();
+  // The first caller's connection, and that of whoever asks for this.
+  await until(
+    async () =>
+      /^rivulet_tcp_connections [12]$/m.test(await figures()) || undefined,
+    LIMIT,
+    "the second caller to be gone",
+  );
+}
+
 Deno.test("Who has left before the run it waits for began follows nothing", async () => {
   await using world = await startGateway();
   const { exchange, answer } = await world.begin(keyed());
@@ -217,8 +231,7 @@ Deno.test("Who has left before the run it waits for began follows nothing", asyn
   await (await world.request("/healthz")).body?.cancel();
   abort.abort();
   await other.catch(() => {});
-  // The relay has taken note: it has answered what was asked later.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await hasLeft(world);
   await exchange.stream(start);
   const caller = await answer;
   await caller.see(start);
@@ -242,7 +255,7 @@ Deno.test("Who has left before the run it waits for was refused begins none", as
   await (await world.request("/healthz")).body?.cancel();
   abort.abort();
   await other.catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 20)); // as above
+  await hasLeft(world);
   await exchange.json(500, {});
   await (await answer).rest();
   assertEquals([...world.relay.topics], []);

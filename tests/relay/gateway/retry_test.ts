@@ -25,7 +25,14 @@ const WHOLE = start + delta("a") + ends[0]![1];
 const DEATHS: Readonly<
   Record<
     string,
-    readonly [(exchange: ProviderExchange) => Promise<void>, string]
+    readonly [
+      (
+        exchange: ProviderExchange,
+        /** Waits until the caller has seen what came, how often it came. */
+        reached: () => Promise<unknown>,
+      ) => Promise<void>,
+      string,
+    ]
   >
 > = {
   "is reset before its head": [(exchange) => {
@@ -40,9 +47,9 @@ const DEATHS: Readonly<
     await exchange.stream();
     exchange.reset();
   }, ""],
-  "is reset after comments": [async (exchange) => {
+  "is reset after comments": [async (exchange, reached) => {
     await exchange.stream(": a\n\n: b\n");
-    await new Promise((resolve) => setTimeout(resolve, 20)); // on their way
+    await reached();
     exchange.reset();
   }, ": a\n\n: b\n"],
   "is reset within its first event": [async (exchange) => {
@@ -94,7 +101,9 @@ for (const [how, [die, seen]] of Object.entries(DEATHS)) {
       body: { model: "m" },
     });
     const told = watch(world);
-    await die(exchange);
+    const reached = async (times: number): Promise<Uint8Array> =>
+      await (await answer).reach(times * seen.length);
+    await die(exchange, () => reached(1));
     const second = await passTime(clock, world.provider.next());
     assertEquals(second.method, "POST");
     assertEquals(second.header("idempotency-key"), "k");
@@ -102,7 +111,7 @@ for (const [how, [die, seen]] of Object.entries(DEATHS)) {
       new TextDecoder().decode(await second.body()),
       '{"stream":true,"model":"m"}',
     );
-    await die(second);
+    await die(second, () => reached(2));
     const third = await passTime(clock, world.provider.next());
     await third.body();
     await third.stream(WHOLE);
@@ -135,11 +144,12 @@ for (const [how, [die, seen]] of Object.entries(DEATHS)) {
     const { exchange, answer } = await world.begin({
       headers: { "rivulet-topic": "t", ...KEY },
     });
-    let last = exchange;
-    await die(last);
-    for (let i = 0; i < 2; i++) {
-      last = await passTime(clock, world.provider.next());
-      await die(last);
+    const reached = async (times: number): Promise<Uint8Array> =>
+      await (await answer).reach(times * seen.length);
+    await die(exchange, () => reached(1));
+    for (const times of [2, 3]) {
+      const next = await passTime(clock, world.provider.next());
+      await die(next, () => reached(times));
     }
     const caller = await passTime(clock, answer);
     if (how.includes("before its head")) {

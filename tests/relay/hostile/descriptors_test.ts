@@ -41,7 +41,7 @@ Deno.test("A6: Relay takes no more connections than it has descriptors for", asy
       // Each has been accepted, or it has been refused.
       await new Promise((resolve) => setTimeout(resolve, 500));
       for (const connection of connections) connection.close();
-      assert(await until(() => isHealthy(relay.url), 3_000, "an answer"));
+      assert(await until(() => isHealthy(relay.url), LIMIT, "an answer"));
     }
   }
   const text = await log;
