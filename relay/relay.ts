@@ -27,6 +27,7 @@ import { Publisher } from "./sources/publish.ts";
 import { Sources } from "./sources/sources.ts";
 import { MemoryLog } from "./stores/memory_log.ts";
 import { TopicRegistry } from "./topics/registry.ts";
+import { Upstreams } from "./upstream/upstreams.ts";
 import type * as surface from "./topics/surface.ts";
 
 /**
@@ -261,6 +262,7 @@ class RelayServer implements Relay {
   readonly topics: TopicRegistry;
   readonly #options: CompleteRelayOptions;
   readonly #sources: Sources;
+  readonly #upstreams: Upstreams;
   readonly #gateway: Gateway;
   readonly #doors: Doors;
   readonly #metrics: Metrics;
@@ -328,8 +330,10 @@ class RelayServer implements Relay {
         maxBytes: gateway.recordMaxBytes,
         maxAge: gateway.recordMaxAge,
       });
+    this.#upstreams = new Upstreams(clock);
     this.#gateway = new Gateway({
       ...gateway,
+      upstreams: this.#upstreams,
       allowedPaths: rights.allowProviderPaths,
       clock,
       topics: this.topics,
@@ -532,6 +536,7 @@ class RelayServer implements Relay {
       this.#sources[Symbol.asyncDispose](),
       this.#gateway[Symbol.asyncDispose](),
     ]);
+    this.#upstreams[Symbol.dispose]();
     this.#doors[Symbol.dispose]();
     this.#memory[Symbol.dispose]();
     this.#metrics[Symbol.dispose]();

@@ -31,6 +31,7 @@ const METRICS = "relay/metrics/";
 const LOGS = "relay/logs/";
 const SECRETS = "relay/secrets/";
 const TRACES = "relay/traces/";
+const UPSTREAM = "relay/upstream/";
 const SOURCES = "relay/sources/";
 const GATEWAY = "relay/gateway/";
 const DOORS = "relay/doors/";
@@ -132,9 +133,15 @@ export const ROOMS: readonly Room[] = [
     may: [DELIVERY, FETCH],
   },
   {
+    path: UPSTREAM,
+    why: "asks upstreams, for sources and for the gateway",
+    may: [LIMITS, FETCH],
+  },
+  {
     path: SOURCES,
     why: "fills topics from outside",
     may: [
+      UPSTREAM,
       TOPICS,
       LIMITS,
       PROBLEM,
@@ -148,7 +155,16 @@ export const ROOMS: readonly Room[] = [
   {
     path: GATEWAY,
     why: "connects a caller, a provider and a topic",
-    may: [TOPICS, ...COMMON, METRICS, TRACES, SECRETS, MODEL, ...CORE],
+    may: [
+      UPSTREAM,
+      TOPICS,
+      ...COMMON,
+      METRICS,
+      TRACES,
+      SECRETS,
+      MODEL,
+      ...CORE,
+    ],
   },
   {
     path: DOORS,
@@ -167,6 +183,7 @@ export const ROOMS: readonly Room[] = [
       OPTIONS,
       DOORS,
       GATEWAY,
+      UPSTREAM,
       SOURCES,
       STORES,
       TOPICS,

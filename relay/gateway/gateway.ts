@@ -22,7 +22,6 @@ import { HeldTopics } from "./held_topics.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
 import type { GatewayProvider } from "./provider.ts";
 import type { ProviderRequest } from "./provider_request.ts";
-import { ProviderAgents } from "./provider_agents.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
@@ -40,7 +39,7 @@ import { RunTopic, type RunTopicContext } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
 
 /** The parts and settings of a gateway. */
-export interface GatewayContext extends Omit<RunContext, "agents"> {
+export interface GatewayContext extends RunContext {
   /** The providers. The first one takes requests that name none. */
   readonly providers: readonly GatewayProvider[];
   /** The topics that event streams fill. */
@@ -84,7 +83,6 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
  */
 export class Gateway implements AsyncDisposable {
   readonly #context: GatewayContext;
-  readonly #agents: ProviderAgents;
   readonly #runs = new Set<Run>();
   readonly #joining: Joining;
   readonly #held: HeldTopics;
@@ -96,7 +94,6 @@ export class Gateway implements AsyncDisposable {
   constructor(context: GatewayContext) {
     const { topics, clock, idleCancel } = context;
     this.#context = context;
-    this.#agents = new ProviderAgents(clock);
     this.#rights = new ProviderRights(context.allowedPaths);
     this.#joining = new Joining(topics, (replay) => context.stream(replay));
     this.#held = new HeldTopics(topics, clock);
@@ -179,7 +176,6 @@ export class Gateway implements AsyncDisposable {
     const runs = [...this.#runs];
     for (const run of runs) run.close();
     await Promise.all(runs.map(({ finished }) => finished));
-    this.#agents[Symbol.dispose]();
     await this.#context.recorder?.[Symbol.asyncDispose]();
   }
 
@@ -325,7 +321,7 @@ export class Gateway implements AsyncDisposable {
       account: (drop) => this.#context.budget.open({ client, address, drop }),
       record: (topic) => this.#record(asked, content, topic),
       onResponseId: (id) => this.#joining.addResponse(asked, id, topic),
-    }, { ...this.#context, agents: this.#agents });
+    }, this.#context);
     this.#runs.add(run);
     try {
       await run.finished;

@@ -1,6 +1,5 @@
 import type { RequestWithSecrets } from "../../src/fetch/secrets/request_secrets.ts";
-import { askProvider } from "./ask_provider.ts";
-import type { ProviderAgents } from "./provider_agents.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
 import { Upload } from "./upload.ts";
 
 /** A request to a provider. */
@@ -36,8 +35,8 @@ export interface SendOptions {
   readonly rest: string | undefined;
   /** Stops the request and its answer. */
   readonly signal: AbortSignal;
-  /** The connections to providers. */
-  readonly agents: ProviderAgents;
+  /** Asks the provider. */
+  readonly upstreams: Upstreams;
   /** Called for each part of an upload. */
   onUpload(): void;
 }
@@ -84,17 +83,17 @@ export function canBeSentAgain(
 /** Sends a request to its provider once; rejects if there is no answer. */
 export function sendRequest(
   { url, method, body }: ProviderRequest,
-  { headers, rest, signal, agents, onUpload }: SendOptions,
+  { headers, rest, signal, upstreams, onUpload }: SendOptions,
 ): Promise<Response> {
   if (rest !== undefined) {
     headers.delete("content-type");
     headers.delete("content-encoding");
     const asked = { url: rest, method: "GET", headers, signal };
-    return askProvider({ ...asked, body: null, length: undefined }, agents);
+    return upstreams.ask({ ...asked, body: null, length: undefined });
   }
   const asked = { url, method, headers, length: body?.length, signal };
-  return askProvider({
+  return upstreams.ask({
     ...asked,
     body: body instanceof Upload ? body.stream(onUpload, signal) : body,
-  }, agents);
+  });
 }

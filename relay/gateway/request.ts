@@ -9,7 +9,7 @@ import { issueText } from "../issue_text.ts";
 import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
-import { headerPairs } from "./headers.ts";
+import { headerPairs } from "../upstream/header_pairs.ts";
 import type { GatewayProvider } from "./provider.ts";
 
 /** A request to the gateway, and its caller. */

@@ -13,6 +13,8 @@ import { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { ProviderOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
 import type { Topic } from "../topics/topic.ts";
+import { UpstreamConnectionError } from "../upstream/upstream_connection_error.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
 import { RunTrace } from "../traces/run_trace.ts";
 import type { TracedEnd } from "../traces/span.ts";
 import type { SendAccount } from "../limits/memory/send_budget.ts";
@@ -20,8 +22,6 @@ import { Caller } from "./caller.ts";
 import { framingFault } from "./headers.ts";
 import type { Verdict } from "./judge.ts";
 import { passPlainAnswer } from "./plain_answer.ts";
-import { ProviderConnectionError } from "./ask_provider.ts";
-import type { ProviderAgents } from "./provider_agents.ts";
 import {
   canBeSentAgain,
   type ProviderRequest,
@@ -36,8 +36,8 @@ import { Upload } from "./upload.ts";
 
 /** The parts and settings that all runs share. */
 export interface RunContext {
-  /** The connections to providers. */
-  readonly agents: ProviderAgents;
+  /** Asks the providers. */
+  readonly upstreams: Upstreams;
   /** The policy for asking again after an answer that died before its first event. */
   readonly retry: CompleteRetryPolicy;
   /** The longest silence of a provider, in milliseconds. */
@@ -257,7 +257,7 @@ export class Run {
       response = await this.#trace.within(() => this.#ask());
     } catch (error) {
       context.providerAsked(this.#stop ? "stopped" : "unreachable");
-      const isUnsent = error instanceof ProviderConnectionError &&
+      const isUnsent = error instanceof UpstreamConnectionError &&
         error.isUnsent;
       return { reason: this.#reasons.ofThrown(error), isUnsent };
     } finally {
@@ -295,7 +295,7 @@ export class Run {
       headers: this.#trace.headers(this.#request.headers),
       rest: delivered > 0 ? rest : undefined,
       signal: this.#abort.signal,
-      agents: this.#context.agents,
+      upstreams: this.#context.upstreams,
       onUpload: () => this.#watchdog.touch(),
     });
   }

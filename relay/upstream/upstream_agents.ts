@@ -25,11 +25,11 @@ const FREE = 16 * 1024;
 /** The only version that is offered: what the relay forwards has its lengths and headers in it as they are. */
 const ALPN_PROTOCOLS = ["http/1.1"];
 
-/** Keeps the connections to providers, and closes those that are idle. */
+/** Keeps the connections to upstreams, and closes those that are idle. */
 class KeepingAgent extends Agent {
   readonly #clock: Clock;
   readonly #idle = new WeakMap<Duplex, () => void>();
-  /** Shares the time of the process among providers, however fast they send. */
+  /** Shares the time of the process among upstreams, however fast they send. */
   protected readonly pacer: ReadPacer;
 
   constructor(clock: Clock, pacer: ReadPacer) {
@@ -125,12 +125,11 @@ async function connect(hostname: string, port: number): Promise<TlsStream> {
   }
 }
 
-/** The connections to providers, which are used for one request after the other. */
-export class ProviderAgents implements Disposable {
+/** The connections to upstreams, which are used for one request after the other. */
+export class UpstreamAgents implements Disposable {
   readonly #pacer = new ReadPacer(FREE);
   readonly #plain: Agent;
   readonly #secure: Agent;
-  readonly #http2Only = new Set<string>();
 
   /** Has no connections yet. */
   constructor(clock: Clock) {
@@ -141,16 +140,6 @@ export class ProviderAgents implements Disposable {
   /** Returns the agent for a URL. */
   for({ protocol }: URL): Agent {
     return protocol === "https:" ? this.#secure : this.#plain;
-  }
-
-  /** Whether the provider at a URL speaks HTTP/2 alone, as far as is known. */
-  isHttp2Only({ origin }: URL): boolean {
-    return this.#http2Only.has(origin);
-  }
-
-  /** Takes note that the provider at a URL speaks HTTP/2 alone. */
-  addHttp2Only({ origin }: URL): void {
-    this.#http2Only.add(origin);
   }
 
   /** Closes every connection. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { hasEnvironmentProxy } from "../../../relay/gateway/environment_proxy.ts";
+import { hasEnvironmentProxy } from "../../../relay/upstream/environment_proxy.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
 
 const PROXY = "http://proxy.test:3128";
