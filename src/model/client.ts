@@ -293,8 +293,10 @@ export class ModelClient {
         opened = await requester.open();
       }
       const { deltas = true, retryMidStream = false } = this.#options;
+      const answers = prompt.extra?.n;
+      const hasSeveral = typeof answers === "number" && answers > 1;
       return new ResponseStream(opened, {
-        makeDecoder: () => this.#wire.decoder({ deltas }),
+        makeDecoder: () => this.#wire.decoder({ deltas, hasSeveral }),
         requester,
         retryMidStream,
         background: prompt.extra?.background === true ||

@@ -25,7 +25,8 @@ export class Leftovers {
     if (diagnostic.type === "unfinished") {
       const { event, data } = diagnostic;
       // What was cut within its JSON cannot be read, and is no event.
-      if (isWhole(data)) this.#last = { event, data, id: "" };
+      const isWords = event === "error" && !/^\s*(?:[[{]|$)/.test(data);
+      if (isWords || isWhole(data)) this.#last = { event, data, id: "" };
       return;
     }
     if (diagnostic.type !== "unknown-field") return;

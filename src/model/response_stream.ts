@@ -324,7 +324,8 @@ export class ResponseStream
   /** The body has ended, or broken: `error` says how. */
   async #breakOff(error: StreamError | undefined): Promise<void> {
     const out = this.#queue;
-    if (this.#decoder.state === "ending") {
+    const { state } = this.#decoder;
+    if (state === "ending" || state === "told" && error === undefined) {
       this.#finish(out);
       return;
     }

@@ -34,6 +34,9 @@ const DEFAULT_MAX_EVENT_SIZE = 64 * 1024 * 1024;
  */
 const MAX_IN_PLACE = 64 * 1024;
 
+/** The fields that the standard knows; a comment has an empty one. */
+const FIELDS = ["data", "event", "id", "retry"];
+
 /** How many parts of a line are added to a rope before another is begun. */
 const ROPE = 64;
 
@@ -274,9 +277,9 @@ export class SseParser {
         "Cannot end a parser from its own callback: call end() once push() has returned",
       );
     }
-    const { event, data } = this.#takeUnfinished();
     const line = this.#line;
     const offset = this.#partialLength > 0 ? this.#lineOffset : this.#base;
+    const { cut, event, data } = this.#takeUnfinished();
     this.#dropEvent();
     this.#dropPartial();
     this.#partialLength = 0;
@@ -286,12 +289,20 @@ export class SseParser {
     this.#skipping = false;
     this.#state = "ready";
     this.#error = undefined;
-    if (data === undefined) return;
-    this.#onDiagnostic?.({ type: "unfinished", line, offset, event, data });
+    if (cut !== undefined) {
+      this.#onDiagnostic?.({ type: "unknown-field", line, offset, ...cut });
+    }
+    if (data !== undefined) {
+      this.#onDiagnostic?.({ type: "unfinished", line, offset, event, data });
+    }
   }
 
   /** Takes the event that the end of the stream leaves without its blank line. */
-  #takeUnfinished(): { event: string; data?: string } {
+  #takeUnfinished(): {
+    cut?: { field: string; value: string } | undefined;
+    event: string;
+    data?: string;
+  } {
     const event = "message";
     if (
       this.#onDiagnostic === undefined || this.#skipping ||
@@ -299,15 +310,16 @@ export class SseParser {
     ) return { event };
     const isLong = this.#partialLength > this.#partial.length;
     const line = isLong ? this.#ropes.take() + this.#partial : this.#partial;
+    const { field, value } = fieldOf(line);
     // Nothing but these two: a comment, an id or a time that is cut off is none.
-    if (isData(line, 0)) {
-      this.#addData(line.slice(line.charCodeAt(5) === SPACE ? 6 : 5));
-    } else if (line.charCodeAt(0) === E && isEvent(line, 0)) {
-      this.#event = line.slice(line.charCodeAt(6) === SPACE ? 7 : 6);
-    }
-    if (this.#dataLines === 0) return { event };
+    if (field === "data" && field.length < line.length) this.#addData(value);
+    else if (field === "event") this.#event = value;
+    const cut = FIELDS.some((known) => known.startsWith(field))
+      ? undefined
+      : { field, value };
+    if (this.#dataLines === 0) return { cut, event };
     const data = this.#dataLines === 1 ? this.#data : this.#moreData.take();
-    return { event: this.#event || event, data };
+    return { cut, event: this.#event || event, data };
   }
 
   /** Parses text that is short, or may be kept alive whole. */
@@ -520,12 +532,7 @@ export class SseParser {
   }
 
   #parseRareLine(text: string, line: number, offset: number): void {
-    let colon = text.indexOf(":");
-    if (colon === -1) colon = text.length;
-    const field = text.slice(0, colon);
-    const value = text.slice(
-      text.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1,
-    );
+    const { field, value } = fieldOf(text);
     switch (field) {
       case "data":
         this.#addData(value);
@@ -634,6 +641,16 @@ export class SseParser {
     this.#dataLength = 0;
     this.#moreData.clear();
   }
+}
+
+/** Takes a line apart, as the standard has it. */
+function fieldOf(line: string): { field: string; value: string } {
+  let colon = line.indexOf(":");
+  if (colon === -1) colon = line.length;
+  const value = line.slice(
+    line.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1,
+  );
+  return { field: line.slice(0, colon), value };
 }
 
 function isData(text: string, i: number): boolean {

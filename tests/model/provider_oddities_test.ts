@@ -7,11 +7,14 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import {
   ResponseFailedError,
+  type ResponseItem,
+  snapshot,
   StreamError,
   type WireApi,
 } from "../../src/model/mod.ts";
 import {
   type Outcome,
+  PROMPT,
   responseOf,
   scriptedModel,
   sse,
@@ -21,12 +24,14 @@ import {
 interface Read extends Outcome {
   readonly requests: number;
   readonly last: string;
+  /** The text of the deltas, and that of the items. */
+  readonly texts: readonly [deltas: string, items: string];
 }
 
 /** Asks a provider that answers every request with these chunks. */
 async function ask(
   wireApi: WireApi,
-  chunks: readonly string[],
+  chunks: readonly (string | { wait: number })[],
   end: "close" | "drop" | "stall" = "close",
 ): Promise<Read> {
   const model = scriptedModel([{ chunks, end }], {
@@ -35,8 +40,10 @@ async function ask(
   });
   const outcome = await model.ask();
   const last = outcome.events.at(-1);
+  const { outputText } = snapshot(outcome.events);
   return {
     ...outcome,
+    texts: [textOf(outcome.events), outputText],
     requests: model.script.requests.length,
     last: last?.type === "incomplete"
       ? `incomplete: ${last.reason}`
@@ -61,6 +68,235 @@ const USAGE_CHUNK = {
   choices: [],
   usage: { prompt_tokens: 2, completion_tokens: 3, total_tokens: 5 },
 };
+
+/** The items, with as much as matters of each. */
+function itemsOf({ events }: Outcome): unknown[] {
+  return snapshot(events).output.map((item: ResponseItem) => {
+    switch (item.type) {
+      case "function_call":
+        return [item.call_id, item.name, item.arguments];
+      case "message":
+        return item.content.map(({ text, refusal }) => text ?? refusal).join();
+      case "reasoning":
+        return { thought: item.content?.map(({ text }) => text).join() };
+      default:
+        return item.type;
+    }
+  });
+}
+
+const DONE = "data: [DONE]\n\n";
+
+// G1, by Chat
+
+Deno.test("ModelClient reads an answer whose choices are numbered oddly (G1)", async () => {
+  const words = ["The ", "whole ", "answer"];
+  const numberings: [string, (place: number) => unknown][] = [
+    ["from 1", () => 1],
+    ["by chunk", (place) => place],
+    ["by chunk, from 1", (place) => place + 1],
+    ["downwards", (place) => -place],
+    ["for parts", (place) => place > 1 ? 1 : 0],
+    ["as text", (place) => `${place}`],
+    ["not at all", () => undefined],
+    ["null", () => null],
+  ];
+  for (const [name, indexOf] of numberings) {
+    for (const done of [[DONE], []]) {
+      const at = (delta: object, place: number, finish: string | null = null) =>
+        sse({
+          id: "chat_1",
+          choices: [{ index: indexOf(place), delta, finish_reason: finish }],
+        });
+      const read = await ask("chat", [
+        ...words.map((content, place) => at({ content }, place)),
+        at({}, words.length, "stop"),
+        ...done,
+      ]);
+      assertEquals(read.error, undefined, name);
+      assertEquals(read.texts, ["The whole answer", "The whole answer"], name);
+      assertEquals([read.last, read.requests], ["completed", 1], name);
+    }
+  }
+  const { texts } = await ask("chat", [
+    sse({ choices: { delta: { content: "Hi" }, finish_reason: "stop" } }),
+    DONE,
+  ]);
+  assertEquals(texts, ["Hi", "Hi"]);
+});
+
+Deno.test("ModelClient reads the first answer where several were asked for (G1)", async () => {
+  const at = (
+    index: number,
+    content: string,
+    finish: string | null = null,
+  ) => ({
+    choices: [{ index, delta: { content }, finish_reason: finish }],
+  });
+  const model = scriptedModel([{
+    chunks: [
+      sse(at(1, "No"), at(0, "Y"), at(1, "pe", "stop"), at(0, "es", "stop")),
+      DONE,
+    ],
+  }], { provider: { wireApi: "chat" } });
+  const { events } = await model.ask({ ...PROMPT, extra: { n: 2 } });
+  assertEquals(textOf(events), "Yes");
+  assertEquals(events.filter(({ type }) => type === "other").length, 2);
+});
+
+Deno.test("ModelClient reads on after a finish_reason that comes early (G1)", async () => {
+  const words = ["The ", "whole ", "answer"];
+  // With every chunk, with the first, before anything, and once within.
+  const finishes = [/./, /0/, /^$/, /1/];
+  for (const [row, finish] of finishes.entries()) {
+    for (const end of [[DONE], []]) {
+      for (const wait of [0, 1_000, 30_000]) {
+        const { texts, last, error, requests } = await ask("chat", [
+          sse(chunk({ role: "assistant" }, finish.test("") ? "stop" : null)),
+          ...words.flatMap((content, place) => [
+            { wait },
+            sse(chunk({ content }, finish.test(`${place}`) ? "stop" : null)),
+          ]),
+          { wait },
+          sse(chunk({}, "stop")),
+          ...end,
+        ]);
+        const name = `row ${row}, ${wait} ms`;
+        assertEquals(error, undefined, name);
+        assertEquals(texts, ["The whole answer", "The whole answer"], name);
+        assertEquals([last, requests], ["completed", 1], name);
+      }
+    }
+  }
+});
+
+Deno.test("ModelClient does not call complete what broke off after an early finish_reason (G1)", async () => {
+  for (const finish of ["stop", "length"]) {
+    for (const end of ["drop", "stall"] as const) {
+      const { error, texts } = await ask("chat", [
+        sse(chunk({ content: "The " }, finish)),
+        { wait: 10_000 },
+        sse(chunk({ content: "whole " }, finish)),
+      ], end);
+      assertInstanceOf(error, StreamError);
+      assertEquals(error.code, end === "drop" ? "disconnected" : "idle");
+      assertEquals(texts[0], "The whole ");
+    }
+  }
+});
+
+Deno.test("ModelClient ends soon after a finish_reason that the usage follows (G1)", async () => {
+  const { last, error } = await ask("chat", [
+    sse(chunk({ content: "Hello" }, "stop"), USAGE_CHUNK),
+  ], "stall");
+  assertEquals(error, undefined);
+  assertEquals(last, "completed");
+});
+
+Deno.test("ModelClient reads an answer that comes as a message, whole or in part (G1)", async () => {
+  const call = {
+    id: "call_1",
+    type: "function",
+    function: { name: "f", arguments: '{"a":1}' },
+  };
+  const all = { role: "assistant", content: "Hello there", tool_calls: [call] };
+  const message = (message: object, finish: string | null, delta?: object) =>
+    sse({
+      id: "chat_1",
+      choices: [{ index: 0, delta, message, finish_reason: finish }],
+    });
+  const expected = ["Hello there", ["call_1", "f", '{"a":1}']];
+  const streams: [string, string[]][] = [
+    ["at once", [message(all, "tool_calls")]],
+    ["after its deltas", [
+      sse(chunk({ content: "Hello " }), chunk({ content: "there" })),
+      sse(chunk({ tool_calls: [{ index: 0, ...call }] })),
+      message(all, "tool_calls", {}),
+    ]],
+    ["after some of its deltas", [
+      sse(chunk({ content: "Hello" })),
+      message(all, "tool_calls"),
+    ]],
+    ["beside each delta, so far", [
+      message({ content: "Hello " }, null, { content: "Hello " }),
+      message({ content: "Hello there" }, null, { content: "there" }),
+      message(all, "tool_calls", {}),
+    ]],
+    ["so far", [
+      message({ content: "Hello " }, null),
+      message({ content: "Hello there" }, null),
+      message({ content: "Hello there" }, null),
+      message(all, "tool_calls"),
+    ]],
+    ["in place of each delta", [
+      message({ role: "assistant", content: "Hello " }, null),
+      message({ content: "there" }, null),
+      message({ tool_calls: [{ index: 0, ...call }] }, null),
+      message({}, "tool_calls"),
+    ]],
+  ];
+  for (const [name, chunks] of streams) {
+    const read = await ask("chat", [...chunks, DONE]);
+    assertEquals(itemsOf(read), expected, name);
+    assertEquals(read.texts[0], "Hello there", name);
+    assertEquals(read.last, "completed", name);
+  }
+  // All of the body, as a server sends it that does not know how to stream.
+  const body = {
+    id: "chat_1",
+    object: "chat.completion",
+    choices: [{ index: 0, message: all, finish_reason: "tool_calls" }],
+  };
+  for (const indent of [0, 2]) {
+    const read = await ask("chat", [JSON.stringify(body, null, indent)]);
+    assertEquals(itemsOf(read), expected);
+    assertEquals([read.last, read.requests], ["completed", 1]);
+  }
+});
+
+Deno.test("ModelClient reads text under its other names (G1)", async () => {
+  const choices: object[] = [
+    { delta: "Hi" },
+    { text: "Hi" },
+    { delta: {}, text: "Hi" },
+    { delta: { text: "Hi" } },
+    { delta: { content: { type: "text", text: "Hi" } } },
+    { delta: { content: ["H", { type: "output_text", text: "i" }] } },
+    { delta: { content: "Hi" }, text: "Hi" },
+    { delta: { content: "Hi", text: "Hi" } },
+    { message: { content: [{ type: "text", text: "Hi" }] } },
+  ];
+  for (const choice of choices) {
+    const { texts, last } = await ask("chat", [
+      sse({ id: "c", choices: [{ index: 0, ...choice }] }),
+      sse(chunk({}, "stop")),
+      DONE,
+    ]);
+    assertEquals(texts, ["Hi", "Hi"], JSON.stringify(choice));
+    assertEquals(last, "completed");
+  }
+});
+
+// G3
+
+Deno.test("ModelClient reads Copilot's reasoning, and keeps its signature (G3)", async () => {
+  const read = await ask("chat", [
+    sse(
+      chunk({ role: "assistant", reasoning_text: "Hm" }),
+      chunk({ reasoning_text: "m", content: null }),
+      chunk({ reasoning_opaque: "c2lnbmVk", content: null }),
+      chunk({ content: "Hi" }),
+      chunk({}, "stop"),
+    ),
+    DONE,
+  ]);
+  assertEquals(itemsOf(read), [{ thought: "Hmm" }, "Hi"]);
+  assertEquals(
+    snapshot(read.events).output[0]?.["reasoning_opaque"],
+    "c2lnbmVk",
+  );
+  assert(read.events.every(({ type }) => type !== "other"));
+});
 
 // G4
 

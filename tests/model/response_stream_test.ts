@@ -480,9 +480,11 @@ Deno.test("ResponseStream.response is that of the request that brought the strea
 const chunk = (fields: Record<string, unknown>) =>
   sse({ id: "chat_1", model: "m", ...fields });
 
-const STOPPED = chunk({
-  choices: [{ index: 0, delta: { content: "Hi" }, finish_reason: "stop" }],
-});
+const STOPPED = [{ content: "Hi" }, {}].map((delta, index) =>
+  chunk({
+    choices: [{ index: 0, delta, finish_reason: index > 0 ? "stop" : null }],
+  })
+).join("");
 
 const LATE_USAGE = chunk({
   choices: [],

@@ -185,6 +185,36 @@ Deno.test("SseParser.end() drops what is unfinished and keeps the rest", () => {
   assertEquals(parser.reconnectionTime, 5);
 });
 
+Deno.test("SseParser.end() reports an unknown field in a line that is not ended (G4)", () => {
+  for (
+    const [line, field, value] of [
+      ['{"a": 1}', '{"a"', "1}"],
+      ["}", "}", ""],
+      ["error: no", "error", "no"],
+      ["Data: a", "Data", "a"],
+      ...["dat", "data", "event", "retr", "id: 1", ": c", ""].map((
+        line,
+      ) => [line]),
+    ]
+  ) {
+    const seen: unknown[] = [];
+    const parser = new SseParser({
+      onEvent() {},
+      onDiagnostic: (diagnostic) => seen.push(diagnostic),
+    });
+    parser.push(`: hello\n${line}`);
+    parser.end();
+    const expected = {
+      type: "unknown-field",
+      line: 2,
+      offset: 8,
+      field,
+      value,
+    };
+    assertEquals(seen, field === undefined ? [] : [expected], line);
+  }
+});
+
 Deno.test("SseParser.end() reports the event that it drops, and nothing else (G4)", () => {
   const cases: [string, Record<string, unknown> | undefined][] = [
     ["data: a", { line: 1, offset: 0, event: "message", data: "a" }],

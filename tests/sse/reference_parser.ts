@@ -129,10 +129,24 @@ export function referenceParse(
     }
   }
   if (skipping) return outcome;
-  const [, field, rest = ""] = /^(data|event): ?(.*)$/s.exec(cut?.line ?? "") ??
-    [];
-  if (field === "data") data.push(rest);
-  if (field === "event") type = rest;
+  if (cut) {
+    const [, field = "", colon, value = ""] =
+      /^([^:]*)(:?) ?(.*)$/s.exec(cut.line) ?? [];
+    if (field === "data" && colon) data.push(value);
+    else if (field === "event") type = value;
+    if (
+      !/^(?:d(?:a(?:ta?)?)?|e(?:v(?:e(?:nt?)?)?)?|id?|r(?:e(?:t(?:ry?)?)?)?|)$/
+        .test(field)
+    ) {
+      outcome.diagnostics.push({
+        type: "unknown-field",
+        line: number,
+        offset: cut.start,
+        field,
+        value,
+      });
+    }
+  }
   if (data.length > 0) {
     outcome.diagnostics.push({
       type: "unfinished",

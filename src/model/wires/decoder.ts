@@ -19,6 +19,11 @@ export type ResponseOutcome =
 export interface DecoderOptions {
   /** Whether there is more to be seen than items and the last event. */
   readonly deltas: boolean;
+  /**
+   * Whether more answers than one were asked for (`n` of Chat): the first is read.
+   * Otherwise all that comes is the one answer, however its provider numbers it.
+   */
+  readonly hasSeveral?: boolean;
 }
 
 /**
@@ -36,11 +41,12 @@ export interface ResponseDecoder {
    */
   push(name: string, data: string, out: ResponseEvent[]): void;
   /**
-   * Whether the stream has ended: `"open"`; `"ending"` when it is known how,
-   * and something that belongs to it may follow, such as the usage; `"ended"`
-   * when nothing can follow that matters.
+   * Whether the stream has ended: `"open"`; `"told"` when it is known how, unless
+   * more of the answer follows, which only the end of the body can tell;
+   * `"ending"` when it is known how, and something that belongs to it may follow,
+   * such as the usage; `"ended"` when nothing can follow that matters.
    */
-  readonly state: "open" | "ending" | "ended";
+  readonly state: "open" | "told" | "ending" | "ended";
   /**
    * Goes up with every event that has a part of the answer: while it does, what
    * follows the end is still coming. Pings don't count.

@@ -105,15 +105,17 @@ export const WHOLE_TYPES = [
 /** An answer by Chat that is whole. */
 export const WHOLE_CHAT: ScriptedConnection = {
   chunks: [
-    sse({
-      id: "chat_1",
-      model: "m",
-      choices: [{
-        index: 0,
-        delta: { content: "Hello there" },
-        finish_reason: "stop",
-      }],
-    }),
+    sse(
+      ...[{ content: "Hello there" }, {}].map((delta, index) => ({
+        id: "chat_1",
+        model: "m",
+        choices: [{
+          index: 0,
+          delta,
+          finish_reason: index === 1 ? "stop" : null,
+        }],
+      })),
+    ),
     "data: [DONE]\n\n",
   ],
 };

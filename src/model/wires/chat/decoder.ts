@@ -7,7 +7,6 @@ import {
   type ResponseOutcome,
 } from "../decoder.ts";
 import { DeltaShape } from "../delta_shape.ts";
-import type { ResponseItem } from "../../item.ts";
 import type {
   CompletedEvent,
   IncompleteEvent,
@@ -25,11 +24,12 @@ import {
   parseData,
   textOf,
 } from "../event_data.ts";
-import { ChatEnding, indexOf } from "./endings.ts";
-import { OpenMessage, OpenReasoning } from "./open_items.ts";
+import { ChatEnding, choicesOf, placeOfAnswer } from "./endings.ts";
+import { Finish } from "./finish.ts";
+import { ChatOutput } from "./output.ts";
 import { shownIn, thoughtIn } from "./reasoning_details.ts";
 import { textValuesOf } from "./text_values.ts";
-import { type ToolCall, ToolCalls } from "./tool_calls.ts";
+import { THOUGHTS, WholeMessages } from "./whole_message.ts";
 
 const NONE: readonly unknown[] = [];
 
@@ -43,19 +43,17 @@ const NONE: readonly unknown[] = [];
 export class ChatDecoder implements ResponseDecoder {
   readonly #deltas: boolean;
   #progress = 0;
-  readonly #calls = new ToolCalls();
-  /** Of the first choice, as the client asks for one. */
-  readonly #ending = new ChatEnding("first");
-  #state: "open" | "ending" | "ended" = "open";
-  #responseId = "";
+  readonly #output: ChatOutput;
+  readonly #messages: WholeMessages;
+  /** The choice that is read. */
+  readonly #read: "only" | "first";
+  readonly #ending: ChatEnding;
+  readonly #finish = new Finish();
+  #state: "open" | "told" | "ending" | "ended" = "open";
   #usage: Usage | undefined;
   #isCreated = false;
   /** What came before the chunk that says the id, to be told after it. */
   #early: OtherEvent | undefined;
-  #nextIndex = 0;
-  /** The item that text goes to: at most one of the two is open. */
-  #message: OpenMessage | undefined;
-  #reasoning: OpenReasoning | undefined;
   /** The chunks that have nothing but text. */
   readonly #shape = new DeltaShape("content", textValuesOf);
   /** Whether the chunk has something that no event tells of. */
@@ -68,10 +66,14 @@ export class ChatDecoder implements ResponseDecoder {
    */
   constructor(options: DecoderOptions) {
     this.#deltas = options.deltas;
+    this.#output = new ChatOutput(options.deltas);
+    this.#messages = new WholeMessages(this.#output);
+    this.#read = options.hasSeveral ? "first" : "only";
+    this.#ending = new ChatEnding(this.#read);
   }
 
   /** Whether the stream has ended. */
-  get state(): "open" | "ending" | "ended" {
+  get state(): "open" | "told" | "ending" | "ended" {
     return this.#state;
   }
 
@@ -82,7 +84,7 @@ export class ChatDecoder implements ResponseDecoder {
 
   /** The id of the response; `""` as long as it is unknown. */
   get responseId(): string {
-    return this.#responseId;
+    return this.#output.responseId;
   }
 
   /** Chat has no numbers. */
@@ -106,15 +108,22 @@ export class ChatDecoder implements ResponseDecoder {
     if (this.#state === "ended") return;
     if (name !== "error" && this.#shape.read(data)) {
       this.#progress++;
-      if (this.#shape.text !== "") {
-        this.#addText(this.#shape.text, undefined, out);
-      }
-      return;
-    }
-    if (name === "error") this.#ending.fail(errorIn(data));
+      if (this.#shape.text === "") return;
+      this.#output.addText(this.#shape.text, undefined, out);
+      if (!this.#finish.isTold) return;
+      this.#finish.takeChunk(false, true, true);
+    } else if (name === "error") this.#ending.fail(errorIn(data));
     else this.#take(data, out);
+    this.#state = this.#stateNow();
+  }
+
+  #stateNow(): "open" | "told" | "ending" | "ended" {
     const { isOver, ending } = this.#ending;
-    this.#state = isOver ? "ended" : ending ? "ending" : "open";
+    if (isOver) return "ended";
+    if (ending === undefined) return "open";
+    return ending.kind === "failed" || this.#finish.isSettled
+      ? "ending"
+      : "told";
   }
 
   #take(data: string, out: ResponseEvent[]): void {
@@ -146,15 +155,10 @@ export class ChatDecoder implements ResponseDecoder {
     if (this.#early) this.#create("", out);
     const ending = this.#ending.close();
     if (ending.kind === "failed" || ending.kind === "truncated") {
-      for (const call of this.#calls.list) {
-        this.#tellCall(call, call.takeRest(), out);
-      }
-      // With deltas the reader has the text already, and an item that is done
-      // would say that it is whole.
-      if (!this.#deltas && this.#message) this.#close("incomplete", out);
+      this.#output.breakOff(out);
       return {
         error: errorOf(ending).about({
-          responseId: this.#responseId,
+          responseId: this.responseId,
           usage: this.#usage,
         }),
       };
@@ -167,26 +171,14 @@ export class ChatDecoder implements ResponseDecoder {
     reason: string | undefined,
     out: ResponseEvent[],
   ): CompletedEvent | IncompleteEvent {
+    const output = this.#output;
     const hasFinish = this.#ending.firstFinish !== "";
-    const unfinished: ResponseItem[] = [];
-    for (const call of this.#calls.list) {
-      if (!call.hasBegun) continue;
-      const isWhole = reason === undefined && call.settle(hasFinish);
-      this.#tellCall(call, call.takeRest(), out);
-      const item = call.item(
-        this.#responseId,
-        isWhole ? "completed" : "incomplete",
-      );
-      if (!isWhole) unfinished.push(item);
-      else {
-        const { outputIndex } = call;
-        out.push({ type: "output_item.done", item, outputIndex });
-      }
-    }
-    this.#close(reason === undefined ? "completed" : "incomplete", out);
-    const responseId = this.#responseId;
+    const isWhole = reason === undefined;
+    const unfinished = output.endCalls(isWhole, hasFinish, out);
+    output.close(isWhole ? "completed" : "incomplete", out);
+    const { responseId } = output;
     const usage = this.#usage;
-    return reason === undefined && unfinished.length === 0
+    return isWhole && unfinished.length === 0
       ? { type: "completed", responseId, usage }
       : {
         type: "incomplete",
@@ -200,28 +192,24 @@ export class ChatDecoder implements ResponseDecoder {
   #takeChunk(chunk: Fields, out: ResponseEvent[]): void {
     this.#hasOther = false;
     this.#ending.takeChunk(chunk);
-    const choices = Array.isArray(chunk.choices)
-      ? chunk.choices as readonly unknown[] // Array.isArray makes it any[]
-      : NONE;
+    const choices = choicesOf(chunk);
     const count = choices.length;
     if (count > 0) this.#progress++;
-    if (this.#responseId === "") this.#responseId = textOf(chunk.id);
+    if (this.responseId === "") this.#output.responseId = textOf(chunk.id);
     const hasFailed = chunk.error != null && hasContent(chunk.error);
     if (chunk.object === "error" && !hasFailed) return;
     // Azure's first chunk has no id, and a failure is no beginning.
     if (
       !this.#isCreated &&
-      (count > 0 || this.#responseId !== "" && !hasFailed)
+      (count > 0 || this.responseId !== "" && !hasFailed)
     ) this.#create(textOf(chunk.model), out);
-    for (let i = 0; i < count; i++) {
-      const choice = choices[i];
-      if (isFields(choice) && indexOf(choice, i) === 0) {
-        this.#takeChoice(choice, out);
-      } else this.#hasOther = true;
-    }
+    const choice = choices[placeOfAnswer(choices, this.#read)];
+    if (isFields(choice)) this.#takeChoice(choice, out);
+    if (count > (choice === undefined ? 0 : 1)) this.#hasOther = true;
     let isKnown = count > 0 || hasFailed;
     if (chunk.usage != null && this.#takeUsage(chunk.usage, out)) {
       isKnown = true;
+      if (count === 0) this.#finish.takeUsage();
     }
     if (chunk.x_groq != null && this.#takeGroq(chunk.x_groq, out)) {
       isKnown = true;
@@ -254,14 +242,33 @@ export class ChatDecoder implements ResponseDecoder {
   }
 
   #takeChoice(choice: Fields, out: ResponseEvent[]): void {
-    const { delta, logprobs } = choice;
+    const output = this.#output;
+    const { pieces } = output;
+    const { delta, logprobs, message, text } = choice;
     const tokens = logprobs != null ? this.#tokensOf(logprobs) : undefined;
     if (isFields(delta)) this.#takeDelta(delta, tokens, out);
-    else if (hasContent(delta)) this.#hasOther = true;
+    else if (typeof delta === "string" && delta !== "") {
+      output.addText(delta, tokens, out);
+    } else if (hasContent(delta)) this.#hasOther = true;
+    if (output.pieces > pieces) this.#messages.hasDeltas = true;
+    // The delta's content once more (Together), or the Completions API.
+    else if (typeof text === "string" && text !== "") {
+      output.addText(text, tokens, out);
+    }
+    const finish = textOf(choice.finish_reason);
+    if (isFields(message) && this.#messages.take(message, finish !== "", out)) {
+      this.#hasOther = true;
+    }
+    this.#finish.takeChunk(
+      finish !== "",
+      output.pieces > pieces,
+      output.pieces > 0,
+    );
     for (const field in choice) {
       switch (field) {
         case "index":
         case "delta":
+        case "message":
         case "logprobs":
         // Their ending is taken.
         case "finish_reason":
@@ -272,9 +279,10 @@ export class ChatDecoder implements ResponseDecoder {
         case "seed":
         case "token_ids":
           break;
-        case "text": // the delta's content once more (Together)
-          if (!isFields(delta) || choice.text !== delta.content) {
-            if (hasContent(choice.text)) this.#hasOther = true;
+        case "text":
+          if (!isFields(delta) || text === delta.content) break;
+          if (hasContent(text) && hasContent(delta.content)) {
+            this.#hasOther = true;
           }
           break;
         case "usage":
@@ -305,12 +313,16 @@ export class ChatDecoder implements ResponseDecoder {
           break;
         case "reasoning_content":
         case "reasoning":
+        case "reasoning_text":
+        case "thinking":
         case "reasoning_details":
+        case "reasoning_opaque":
           hasReasoning = true;
           break;
         case "refusal":
         case "tool_calls":
         case "function_call":
+        case "text":
           hasMore = true;
           break;
         default:
@@ -322,7 +334,7 @@ export class ChatDecoder implements ResponseDecoder {
     // The model thinks first, whatever the order of the fields.
     if (hasReasoning) this.#takeReasoning(delta, out);
     if (typeof content === "string") {
-      if (content !== "") this.#addText(content, logprobs, out);
+      if (content !== "") this.#output.addText(content, logprobs, out);
       else if (logprobs !== undefined) this.#hasOther = true;
     } else {
       if (logprobs !== undefined) this.#hasOther = true;
@@ -333,27 +345,43 @@ export class ChatDecoder implements ResponseDecoder {
 
   /** Content in parts: Mistral's. */
   #takeParts(content: unknown, out: ResponseEvent[]): void {
-    if (!Array.isArray(content)) {
-      if (hasContent(content)) this.#hasOther = true;
-      return;
-    }
-    // Array.isArray makes it any[].
-    for (const part of content as readonly unknown[]) {
-      if (isFields(part) && part.type === "text") {
-        const text = textOf(part.text);
-        if (text !== "") this.#addText(text, undefined, out);
-      } else if (isFields(part) && part.type === "thinking") {
-        this.#addReasoning(thoughtIn(part.thinking), out);
-      } else this.#hasOther = true;
+    const output = this.#output;
+    const parts: readonly unknown[] = Array.isArray(content)
+      ? content as readonly unknown[] // Array.isArray makes it any[].
+      : [content];
+    for (const part of parts) {
+      if (typeof part === "string") {
+        if (part !== "") output.addText(part, undefined, out);
+      } else if (!isFields(part)) this.#hasOther ||= hasContent(part);
+      else if (part.type === "thinking" || part.type === "reasoning") {
+        output.addReasoning(
+          thoughtIn(part.thinking) || thoughtIn(part.reasoning) ||
+            thoughtIn(part),
+          out,
+        );
+      } else if (typeof part.text === "string") {
+        if (part.text !== "") output.addText(part.text, undefined, out);
+      } else if (typeof part.refusal === "string" && part.refusal !== "") {
+        output.addRefusal(part.refusal, out);
+      } else if (hasContent(part)) this.#hasOther = true;
     }
   }
 
   #takeReasoning(delta: Fields, out: ResponseEvent[]): void {
-    // Some servers send the same under both names.
-    const text = thoughtIn(delta.reasoning_content);
-    const same = thoughtIn(delta.reasoning);
-    if (text !== "" && same !== "" && text !== same) this.#hasOther = true;
-    this.#addReasoning(text || same, out);
+    const output = this.#output;
+    // Some servers send the same under more than one name.
+    let text = "";
+    for (const name of THOUGHTS) {
+      const thought = thoughtIn(delta[name]);
+      if (thought === "") continue;
+      if (text === "") text = thought;
+      else if (text !== thought) this.#hasOther = true;
+    }
+    output.addReasoning(text, out);
+    const { reasoning_opaque: signature } = delta;
+    if (hasContent(signature)) {
+      output.itemForSignature(out).keep("reasoning_opaque", signature);
+    }
 
     const details = delta.reasoning_details;
     if (!Array.isArray(details)) {
@@ -362,17 +390,21 @@ export class ChatDecoder implements ResponseDecoder {
     }
     if (details.length === 0) return;
     const pieces: readonly unknown[] = details;
-    if (text === "" && same === "") this.#addReasoning(shownIn(pieces), out);
-    // What has no text to show, such as a signature, does not tear a message apart.
-    const item = this.#reasoning ?? this.#message ?? this.#openReasoning(out);
-    item.details.add(pieces);
+    if (text === "") output.addReasoning(shownIn(pieces), out);
+    output.itemForSignature(out).details.add(pieces);
   }
 
   /** What is rarer than text. */
   #takeMore(delta: Fields, out: ResponseEvent[]): void {
-    const { refusal, tool_calls, function_call } = delta;
+    const output = this.#output;
+    const { refusal, tool_calls, function_call, text } = delta;
+    if (typeof text === "string" && !hasContent(delta.content)) {
+      if (text !== "") output.addText(text, undefined, out);
+    } else if (hasContent(text) && text !== delta.content) {
+      this.#hasOther = true;
+    }
     if (typeof refusal === "string") {
-      if (refusal !== "") this.#addRefusal(refusal, out);
+      if (refusal !== "") output.addRefusal(refusal, out);
     } else if (hasContent(refusal)) this.#hasOther = true;
 
     // Array.isArray makes it any[].
@@ -388,98 +420,8 @@ export class ChatDecoder implements ResponseDecoder {
     }
   }
 
-  #addText(
-    delta: string,
-    logprobs: readonly unknown[] | undefined,
-    out: ResponseEvent[],
-  ): void {
-    const message = this.#message ?? this.#openMessage(out);
-    if (message.textIndex < 0) message.textIndex = message.refusalIndex + 1;
-    message.text += delta;
-    if (!this.#deltas) return;
-    const { itemId, outputIndex, textIndex: contentIndex } = message;
-    out.push(
-      logprobs === undefined
-        ? {
-          type: "output_text.delta",
-          itemId,
-          outputIndex,
-          contentIndex,
-          delta,
-        }
-        : {
-          type: "output_text.delta",
-          itemId,
-          outputIndex,
-          contentIndex,
-          delta,
-          logprobs,
-        },
-    );
-  }
-
-  #addRefusal(delta: string, out: ResponseEvent[]): void {
-    const message = this.#message ?? this.#openMessage(out);
-    if (message.refusalIndex < 0) message.refusalIndex = message.textIndex + 1;
-    message.refusal += delta;
-    if (!this.#deltas) return;
-    const { itemId, outputIndex, refusalIndex: contentIndex } = message;
-    out.push({
-      type: "refusal.delta",
-      itemId,
-      outputIndex,
-      contentIndex,
-      delta,
-    });
-  }
-
-  #addReasoning(delta: string, out: ResponseEvent[]): void {
-    if (delta === "") return;
-    const reasoning = this.#reasoning ?? this.#openReasoning(out);
-    reasoning.text += delta;
-    if (!this.#deltas) return;
-    const { itemId, outputIndex } = reasoning;
-    out.push({
-      type: "reasoning.delta",
-      itemId,
-      outputIndex,
-      contentIndex: 0,
-      delta,
-    });
-  }
-
   #addFragment(fragment: unknown, out: ResponseEvent[]): void {
-    if (!isFields(fragment)) {
-      if (hasContent(fragment)) this.#hasOther = true;
-      return;
-    }
-    const call = this.#calls.add(fragment);
-    if (call === undefined) return;
-    if (!call.hasBegun) {
-      this.#hasOther = true;
-      return;
-    }
-    if (call.outputIndex < 0) {
-      this.#close("completed", out);
-      call.outputIndex = this.#nextIndex++;
-    }
-    if (call.name !== "") this.#tellCall(call, call.takeReady(), out);
-  }
-
-  #tellCall(call: ToolCall, delta: string, out: ResponseEvent[]): void {
-    if (!this.#deltas || call.name === "") return;
-    const { outputIndex } = call;
-    if (!call.isAdded) {
-      call.isAdded = true;
-      out.push({
-        type: "output_item.added",
-        item: call.item(this.#responseId, "in_progress"),
-        outputIndex,
-      });
-    }
-    if (delta === "") return;
-    const itemId = `${this.#responseId}:${outputIndex}`;
-    out.push({ type: "tool_call.delta", itemId, outputIndex, delta });
+    if (this.#output.addFragment(fragment, out)) this.#hasOther = true;
   }
 
   #tokensOf(logprobs: unknown): readonly unknown[] | undefined {
@@ -531,52 +473,10 @@ export class ChatDecoder implements ResponseDecoder {
     return isKnown;
   }
 
-  #openMessage(out: ResponseEvent[]): OpenMessage {
-    this.#close("completed", out);
-    const message = new OpenMessage(this.#responseId, this.#nextIndex++);
-    this.#message = message;
-    if (this.#deltas) {
-      const item = message.item("in_progress");
-      const { outputIndex } = message;
-      out.push({ type: "output_item.added", item, outputIndex });
-    }
-    return message;
-  }
-
-  #openReasoning(out: ResponseEvent[]): OpenReasoning {
-    this.#close("completed", out);
-    const reasoning = new OpenReasoning(this.#responseId, this.#nextIndex++);
-    this.#reasoning = reasoning;
-    if (this.#deltas) {
-      const item = reasoning.item();
-      const { outputIndex } = reasoning;
-      out.push({ type: "output_item.added", item, outputIndex });
-    }
-    return reasoning;
-  }
-
-  /** Ends the item that text goes to, as another one begins, or nothing follows. */
-  #close(status: "completed" | "incomplete", out: ResponseEvent[]): void {
-    const message = this.#message;
-    if (message) {
-      const item = message.item(status);
-      const { outputIndex } = message;
-      out.push({ type: "output_item.done", item, outputIndex });
-      this.#message = undefined;
-    }
-    const reasoning = this.#reasoning;
-    if (reasoning) {
-      const item = reasoning.item();
-      const { outputIndex } = reasoning;
-      out.push({ type: "output_item.done", item, outputIndex });
-      this.#reasoning = undefined;
-    }
-  }
-
   #create(model: string, out: ResponseEvent[]): void {
     this.#isCreated = true;
     if (!this.#deltas) return;
-    const responseId = this.#responseId;
+    const responseId = this.responseId;
     out.push(
       model === ""
         ? { type: "created", responseId }

@@ -48,15 +48,54 @@ export const CHAT_CUT: TruncatedEnding = {
 /** Providers allow 128 at most; what is beyond is no choice, but an attack on memory. */
 const MOST_CHOICES = 1_024;
 
+/** The choices of a stream that are read. */
+export type ReadChoices =
+  /** The one that was asked for, whatever number its provider gives it. */
+  | "only"
+  /** The first of several: that with the index 0. */
+  | "first"
+  | "all";
+
+const NONE: readonly unknown[] = [];
+
 /**
- * Returns the index of a choice: its place in the chunk, where the chunk does not
- * say it.
+ * Returns the choices of a chunk.
  *
- * @param choice The choice.
- * @param place The place of the choice in its chunk.
- * @returns The index.
+ * @param chunk The chunk.
+ * @returns Its choices; one that is in no list counts too.
  */
-export function indexOf({ index }: Fields, place: number): number {
+export function choicesOf({ choices }: Fields): readonly unknown[] {
+  if (Array.isArray(choices)) return choices;
+  return isFields(choices) ? [choices] : NONE;
+}
+
+/**
+ * Returns the place of the choice that a client reads.
+ *
+ * Where one answer was asked for, it may have any index: providers count chunks,
+ * or the parts of a message, or begin at 1. Of several in one chunk it is then the
+ * one with the index 0, or else the first.
+ *
+ * @param choices The choices of a chunk.
+ * @param read The choices that are read.
+ * @returns The place; -1 if the chunk has no such choice.
+ */
+export function placeOfAnswer(
+  choices: readonly unknown[],
+  read: "only" | "first",
+): number {
+  let first = -1;
+  for (let place = 0; place < choices.length; place++) {
+    const choice = choices[place];
+    if (!isFields(choice)) continue;
+    if (indexOf(choice, place) === 0) return place;
+    if (first < 0) first = place;
+  }
+  return read === "only" ? first : -1;
+}
+
+/** The index of a choice: its place in the chunk, where the chunk does not say it. */
+function indexOf({ index }: Fields, place: number): number {
   return typeof index === "number" ? index : place;
 }
 
@@ -66,7 +105,7 @@ export function indexOf({ index }: Fields, place: number): number {
  * end differently fails if one has failed, and is incomplete if one is.
  */
 export class ChatEnding {
-  readonly #choices: "first" | "all";
+  readonly #read: ReadChoices;
   #failure: SaidEnding | undefined;
   #isOver = false;
   /** The `finish_reason` of each choice; `""` while it has none. */
@@ -78,10 +117,10 @@ export class ChatEnding {
   /**
    * Begins with a stream that has said nothing yet.
    *
-   * @param choices The choices that count.
+   * @param read The choices that count.
    */
-  constructor(choices: "first" | "all") {
-    this.#choices = choices;
+  constructor(read: ReadChoices) {
+    this.#read = read;
   }
 
   /** Whether `[DONE]` has come: what follows counts no more. */
@@ -103,21 +142,25 @@ export class ChatEnding {
     return this.#ending;
   }
 
-  /** The `finish_reason` of the first choice; `""` if it has none. */
+  /** The `finish_reason` of the answer, which has the index 0; `""` if it has none. */
   get firstFinish(): string {
     return this.#finishes.get(0) ?? "";
   }
 
   /** Takes a chunk in. */
   takeChunk(chunk: Fields): void {
-    const { choices, error, x_groq: groq } = chunk;
+    const { error, x_groq: groq } = chunk;
+    const choices = choicesOf(chunk);
     const hasFailed = error != null && hasContent(error);
     if (chunk.object === "error" && !hasFailed) this.fail(chunk);
-    if (Array.isArray(choices)) {
+    if (this.#read === "all") {
       for (let place = 0; place < choices.length; place++) {
-        const choice: unknown = choices[place];
-        if (isFields(choice)) this.#takeChoice(choice, place);
+        const choice = choices[place];
+        if (isFields(choice)) this.#takeChoice(choice, indexOf(choice, place));
       }
+    } else {
+      const answer = choices[placeOfAnswer(choices, this.#read)];
+      if (isFields(answer)) this.#takeChoice(answer, 0);
     }
     if (hasFailed) this.fail(error);
     if (groq != null && isFields(groq) && hasContent(groq.error)) {
@@ -142,9 +185,7 @@ export class ChatEnding {
     return this.ending ?? CHAT_CUT;
   }
 
-  #takeChoice(choice: Fields, place: number): void {
-    const index = indexOf(choice, place);
-    if (index !== 0 && this.#choices === "first") return;
+  #takeChoice(choice: Fields, index: number): void {
     const { finish_reason: given, error } = choice;
     const finish = typeof given === "string" ? given : "";
     const before = this.#finishes.get(index);

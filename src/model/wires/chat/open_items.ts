@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import type { MessageItem, ReasoningItem } from "../../item.ts";
+import type { ContentPart, MessageItem, ReasoningItem } from "../../item.ts";
 import { ReasoningDetails } from "./reasoning_details.ts";
 
 /** An item that text may still be added to. */
@@ -11,6 +11,7 @@ class OpenItem {
   /** Its text so far. */
   text = "";
   #details: ReasoningDetails | undefined;
+  #kept: Record<string, unknown> | undefined;
 
   /**
    * Opens an item.
@@ -28,20 +29,66 @@ class OpenItem {
     return this.#details ??= new ReasoningDetails();
   }
 
-  /** The field for the `reasoning_details`, if there are any. */
-  protected detailsField(): { reasoning_details?: unknown[] } {
-    return this.#details ? { reasoning_details: this.#details.list } : {};
+  /**
+   * Keeps a field as it came, to be sent back.
+   *
+   * @param field Its name.
+   * @param value Its value; the last one counts.
+   */
+  keep(field: string, value: unknown): void {
+    (this.#kept ??= {})[field] = value;
+  }
+
+  /** The fields that are to be sent back, if there are any. */
+  protected keptFields(): Record<string, unknown> {
+    return {
+      ...(this.#details ? { reasoning_details: this.#details.list } : {}),
+      ...this.#kept,
+    };
   }
 }
 
-/** A message under way: at most one part of text and one of refusal. */
+/** A message under way: at most one part of text and one of refusal, and others. */
 export class OpenMessage extends OpenItem {
+  /** The place of the next part. */
+  nextPart = 0;
   /** The place of the text among the parts; -1 as long as there is none. */
   textIndex = -1;
   /** The text of the refusal so far. */
   refusal = "";
   /** The place of the refusal among the parts; -1 as long as there is none. */
   refusalIndex = -1;
+  readonly #annotations: unknown[] = [];
+  readonly #parts: [index: number, part: ContentPart][] = [];
+  #logprobs: unknown[] | undefined;
+
+  /**
+   * Adds what the text refers to.
+   *
+   * @param annotations The annotations, as the wire has them.
+   */
+  addAnnotations(annotations: readonly unknown[]): void {
+    for (const annotation of annotations) this.#annotations.push(annotation);
+  }
+
+  /**
+   * Adds how likely the tokens of the text were.
+   *
+   * @param logprobs The log probabilities, as the wire has them.
+   */
+  addLogprobs(logprobs: readonly unknown[]): void {
+    this.#logprobs ??= [];
+    for (const token of logprobs) this.#logprobs.push(token);
+  }
+
+  /**
+   * Adds a part that comes whole, such as an image.
+   *
+   * @param part The part.
+   */
+  addPart(part: ContentPart): void {
+    this.#parts.push([this.nextPart++, part]);
+  }
 
   /**
    * The item as it is now.
@@ -55,18 +102,20 @@ export class OpenMessage extends OpenItem {
       content[this.textIndex] = {
         type: "output_text",
         text: this.text,
-        annotations: [],
+        annotations: [...this.#annotations],
+        ...(this.#logprobs && { logprobs: this.#logprobs }),
       };
     }
     if (this.refusalIndex >= 0) {
       content[this.refusalIndex] = { type: "refusal", refusal: this.refusal };
     }
+    for (const [index, part] of this.#parts) content[index] = part;
     return {
       type: "message",
       role: "assistant",
       status,
       content,
-      ...this.detailsField(),
+      ...this.keptFields(),
     };
   }
 }
@@ -85,7 +134,7 @@ export class OpenReasoning extends OpenItem {
       content: this.text === ""
         ? []
         : [{ type: "reasoning_text", text: this.text }],
-      ...this.detailsField(),
+      ...this.keptFields(),
     };
   }
 }

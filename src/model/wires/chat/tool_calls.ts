@@ -368,8 +368,13 @@ function beginsOther(
     !(call.isPlaceholder && (index !== undefined || call.id !== ""));
 }
 
-/** The arguments, or the input of a custom tool, as text. */
-function argumentsOf(body: Fields): string {
+/**
+ * The arguments, or the input of a custom tool, as text.
+ *
+ * @param body The `function` or `custom` of a call.
+ * @returns The text; `""` if there is none.
+ */
+export function argumentsOf(body: Fields): string {
   const value = body.arguments ?? body.input;
   if (typeof value === "string") return value;
   return value == null ? "" : JSON.stringify(value);

@@ -47,8 +47,9 @@ export interface Decoded {
 export function decode(
   stream: readonly (string | readonly [string, string])[],
   deltas = true,
+  hasSeveral = false,
 ): Decoded {
-  const decoder = new ChatDecoder({ deltas });
+  const decoder = new ChatDecoder({ deltas, hasSeveral });
   const events: ResponseEvent[] = [];
   for (const event of stream) {
     const [name, data] = typeof event === "string" ? ["message", event] : event;

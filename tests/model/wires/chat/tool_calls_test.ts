@@ -860,7 +860,8 @@ Deno.test("ToolCalls leaves chunks of other choices alone", () => {
       delta: { tool_calls: [{ index: 0, id: "a", ...fn("f", "{}") }] },
     }],
   });
-  const decoded = decode([choice({ content: "Hi" }), other, finish("stop")]);
+  const stream = [choice({ content: "Hi" }), other, finish("stop")];
+  const decoded = decode(stream, true, true);
   assertEquals(itemsOf(decoded).map(({ type }) => type), ["message"]);
   assertEquals(othersOf(decoded), [JSON.parse(other)]);
 });
