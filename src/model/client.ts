@@ -194,9 +194,10 @@ const schema = z.object({
  * Both wire APIs, Responses and Chat Completions, give the same events. Every
  * stream ends once, and says how: see {@linkcode ResponseStream}.
  *
- * A request that is answered with 429 or 5xx, or not at all, is made again, when
- * the provider says or later each time; so is one whose stream breaks off before
- * its first event. After the first event nothing is asked for again, unless
+ * A request that is answered with 408, 409, 425, 429 or 5xx, or not at all, is made
+ * again, when the provider says or later each time, unless the provider says that
+ * it will fail again (such as `insufficient_quota`); so is one whose stream breaks
+ * off before its first event. After the first event nothing is asked for again, unless
  * `retryMidStream` allows it, or the prompt asks for a response in the background,
  * whose stream is then continued where it broke off.
  *

@@ -45,7 +45,11 @@ export {
   type ModelClientOptions,
   type StreamOptions,
 } from "./client.ts";
-export { AnswerError, type ProviderAnswer } from "./errors/answer_error.ts";
+export {
+  AnswerError,
+  type AnswerFailure,
+  type ProviderAnswer,
+} from "./errors/answer_error.ts";
 export { ConnectionFailedError } from "./errors/connection_failed_error.ts";
 export {
   EnvironmentError,

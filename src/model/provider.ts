@@ -75,8 +75,8 @@ export interface ModelProvider {
   /** What is put into the query of every URL. */
   query?: Record<string, string> | undefined;
   /**
-   * How often a request is made again that was answered with 429 or 5xx, or not
-   * at all. From `OPENAI_REQUEST_MAX_RETRIES`, if it is not given.
+   * How often a request is made again that was answered with an error that passes
+   * (408, 409, 425, 429, 5xx), or not at all. From `OPENAI_REQUEST_MAX_RETRIES`, if it is not given.
    *
    * @default {4}
    */

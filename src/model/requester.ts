@@ -7,16 +7,16 @@ import {
   ConnectTimeoutError,
   HttpStatusError,
   NotAnEventStreamError,
+  type UnexpectedResponseError,
 } from "../fetch/errors.ts";
 import {
   backoffDelay,
   type CompleteRetryPolicy,
-  parseRetryAfter,
   wait,
 } from "../fetch/retry.ts";
 import { Redactor } from "../fetch/secrets/redactor.ts";
 import { readKey } from "./environment.ts";
-import { requestIdOf } from "./errors/answer_error.ts";
+
 import { ConnectionFailedError } from "./errors/connection_failed_error.ts";
 import { NotAStreamError } from "./errors/not_a_stream_error.ts";
 import {
@@ -24,6 +24,11 @@ import {
   RetryLimitError,
   UnexpectedStatusError,
 } from "./errors/status_errors.ts";
+import {
+  type ClassifiedAnswer,
+  readAnswer,
+  requestIdOf,
+} from "./failures/answer_failure.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { ModelProvider } from "./provider.ts";
 import { parseRateLimits, type RateLimits } from "./rate_limits.ts";
@@ -104,6 +109,9 @@ export interface RequesterOptions {
 
 /** How often a redirect is followed. */
 const MAX_REDIRECTS = 10;
+
+/** Takes the secrets of a request out of a text. */
+type Redact = (text: string) => string;
 
 /** Something that can be asked for. */
 interface Target {
@@ -233,7 +241,7 @@ export class Requester {
           target = redirect;
           continue;
         }
-        const delay = this.#delayAfter(error);
+        const delay = this.#delayAfter(error, redact);
         if (delay === undefined) continue;
         await wait(delay, clock, signal);
       }
@@ -320,11 +328,14 @@ export class Requester {
    *
    * @throws {ModelError} If there is to be none.
    */
-  #delayAfter(error: unknown): number | undefined {
+  #delayAfter(error: unknown, redact: Redact): number | undefined {
     if (error instanceof NotAnEventStreamError) {
-      throw new NotAStreamError(error, { cause: error });
+      const failure = this.#read(error, redact);
+      throw new NotAStreamError(error, failure, { cause: error });
     }
-    if (error instanceof HttpStatusError) return this.#delayAfterStatus(error);
+    if (error instanceof HttpStatusError) {
+      return this.#delayAfterStatus(error, redact);
+    }
     if (
       error instanceof ConnectionError || error instanceof ConnectTimeoutError
     ) {
@@ -338,27 +349,42 @@ export class Requester {
     throw error;
   }
 
-  #delayAfterStatus(error: HttpStatusError): number | undefined {
-    const { policy, clock, isMended, requestMaxRetries } = this.#options;
+  #delayAfterStatus(
+    error: HttpStatusError,
+    redact: Redact,
+  ): number | undefined {
+    const { policy, isMended, requestMaxRetries } = this.#options;
     const { status, headers, body } = error;
     const cause = { cause: error };
+    const failure = this.#read(error, redact);
     const wish = headers.get("x-should-retry");
-    const isTemporary = status === 429 || status >= 500;
-    if (wish === "false" || !isTemporary && wish !== "true") {
+    const isTemporary = wish === "true" ||
+      wish !== "false" && failure.outlook === "temporary";
+    if (!isTemporary) {
       if (isMended(status, body)) return undefined;
-      throw new UnexpectedStatusError(error, cause);
+      throw new UnexpectedStatusError(error, failure, cause);
     }
-    const retryAfter = parseRetryAfter(headers, wallTime(clock));
-    if (retryAfter !== undefined && retryAfter > policy.maxRetryAfter) {
-      const { maxRetryAfter } = policy;
-      throw new RetryAfterError(error, retryAfter, maxRetryAfter, cause);
+    const { retryAfter } = failure;
+    const { maxRetryAfter } = policy;
+    if (retryAfter !== undefined && retryAfter > maxRetryAfter) {
+      throw new RetryAfterError(
+        error,
+        retryAfter,
+        maxRetryAfter,
+        failure,
+        cause,
+      );
     }
     const delay = retryAfter ?? this.#backoff();
     if (!this.#mayRetry(requestMaxRetries, delay)) {
-      throw new RetryLimitError(error, this.#attempts, retryAfter, cause);
+      throw new RetryLimitError(error, this.#attempts, failure, cause);
     }
     this.#count();
     return delay;
+  }
+
+  #read(error: UnexpectedResponseError, redact: Redact): ClassifiedAnswer {
+    return readAnswer(error, wallTime(this.#options.clock), redact);
   }
 
   /** Whether there may be one more, after a wait. */

@@ -162,7 +162,7 @@ const POINTS: readonly Point[] = [
       ],
     ],
     differs:
-      "x-should-retry has its way; 307 and 308 are followed to the same host; the body is bounded",
+      "408, 409 and 425 are asked again; x-should-retry has its way; 307 and 308 are followed to the same host; the body is bounded",
   },
   {
     point: 14,

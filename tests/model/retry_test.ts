@@ -77,14 +77,17 @@ const ROWS: Row[] = [
   },
 
   // Which statuses
-  ...[429, 500, 502, 503, 504, 529, 599].map((status): Row => ({
+  // 408, 409 and 425: G6.
+  ...[408, 409, 425, 429, 500, 502, 503, 504, 529, 599].map((
+    status,
+  ): Row => ({
     name: `asks again after status ${status}`,
     connections: [{ status }, { status }, WHOLE],
     times: [0, 200, 600],
   })),
   ...[
-    ...[300, 301, 302, 303, 304, 400, 401, 402, 403, 404, 405, 408, 409],
-    ...[410, 413, 422, 425, 451, 499],
+    ...[300, 301, 302, 303, 304, 400, 401, 402, 403, 404, 405],
+    ...[410, 413, 422, 451, 499],
   ].map((status): Row => ({
     name: `does not ask again after status ${status}`,
     connections: [{
@@ -98,16 +101,16 @@ const ROWS: Row[] = [
       status,
       body: status === 304 ? "" : "the reason",
       requestId: "req_1",
-      code: "unexpected_status",
+      code: status === 402 ? "insufficient_quota" : "unexpected_status",
       retryable: false,
     },
   })),
-  ...[408, 409, 425].map((status): Row => ({
+  ...[404, 422].map((status): Row => ({
     name: `asks again after status ${status} where x-should-retry says so`,
     connections: [limited({ "x-should-retry": "true" }, status), WHOLE],
     times: [0, 200],
   })),
-  ...[429, 500, 503].map((status): Row => ({
+  ...[408, 409, 425, 429, 500, 503].map((status): Row => ({
     name:
       `does not ask again after status ${status} where x-should-retry says so`,
     connections: [limited({ "x-should-retry": "false" }, status)],
@@ -116,14 +119,14 @@ const ROWS: Row[] = [
   })),
   ...["", "1", "yes", "TRUE"].map((value): Row => ({
     name: `pays no heed to x-should-retry: ${JSON.stringify(value)}`,
-    connections: [limited({ "x-should-retry": value }, 409)],
+    connections: [limited({ "x-should-retry": value }, 404)],
     times: [0],
     error: UnexpectedStatusError,
   })),
   {
     name: "waits as it is told to by an x-should-retry",
     connections: [
-      limited({ "x-should-retry": "true", "Retry-After": "3" }, 409),
+      limited({ "x-should-retry": "true", "Retry-After": "3" }, 404),
       WHOLE,
     ],
     times: [0, 3_000],
@@ -132,14 +135,14 @@ const ROWS: Row[] = [
     name: "keeps to its limit whatever x-should-retry says",
     connections: [
       ...Array(5).fill({
-        status: 409,
-        statusText: "Conflict",
+        status: 404,
+        statusText: "Not Found",
         headers: { "x-should-retry": "true" },
       }),
     ],
     times: [0, 200, 600, 1_400, 3_000],
     error: RetryLimitError,
-    message: "exceeded retry limit, last status: 409 Conflict",
+    message: "exceeded retry limit, last status: 404 Not Found",
   },
 
   // What the provider wishes

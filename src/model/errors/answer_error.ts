@@ -1,5 +1,6 @@
 // This module is browser compatible.
-import { ModelError } from "./model_error.ts";
+import { cutText } from "../failures/cut_text.ts";
+import { type FailureCode, ModelError } from "./model_error.ts";
 
 /** What a provider answered in place of a stream. */
 export interface ProviderAnswer {
@@ -15,19 +16,46 @@ export interface ProviderAnswer {
   readonly truncated: boolean;
 }
 
+/** An answer's error, as the provider says it. */
+export interface AnswerFailure {
+  /** Its meaning, where there is a code for it. */
+  readonly failureCode: FailureCode | undefined;
+  /** The provider's own code, or the kind of error where it has no code. */
+  readonly providerCode: string | undefined;
+  /** The provider's own words; `undefined` if there are none. */
+  readonly providerMessage: string | undefined;
+  /** The provider's name for the kind of error. */
+  readonly providerType: string | undefined;
+  /** The parameter that is to blame. */
+  readonly param: string | undefined;
+  /** How long the provider asks to be left alone, in milliseconds. */
+  readonly retryAfter: number | undefined;
+  /** The error as the body has it; `undefined` if the body has none. */
+  readonly details: unknown;
+  /** The provider's id of the request, for its support. */
+  readonly requestId: string | undefined;
+}
+
 /**
  * The provider's answer was not what it should be: the base of the errors that
- * show what it was.
+ * show what it was, and what the provider says about it.
+ *
+ * `failureCode` has the same codes as a {@linkcode ResponseFailedError}, which is
+ * for errors inside a stream. It stands where the provider's code, its words or the
+ * status has a known meaning.
  *
  * @example Show what the provider says
  * ```ts
  * import { AnswerError } from "@rivulet/rivulet/model";
  *
  * const show = (error: unknown): string =>
- *   error instanceof AnswerError ? `${error.status}: ${error.body}` : "";
+ *   error instanceof AnswerError
+ *     ? `${error.status}: ${error.providerMessage ?? error.body}`
+ *     : "";
  * ```
  */
-export abstract class AnswerError extends ModelError implements ProviderAnswer {
+export abstract class AnswerError extends ModelError
+  implements ProviderAnswer, AnswerFailure {
   /** The status code. */
   readonly status: number;
   /** The reason phrase; `""` if none. */
@@ -38,47 +66,71 @@ export abstract class AnswerError extends ModelError implements ProviderAnswer {
   readonly body: string;
   /** Whether the body was longer, or broke off. */
   readonly truncated: boolean;
+  /** The meaning of the error, where there is a code for it. */
+  readonly failureCode: FailureCode | undefined;
+  /** The provider's own code, or the kind of error where it has no code. */
+  readonly providerCode: string | undefined;
+  /**
+   * The provider's own words: a message in JSON of any known shape, the title of a
+   * page, the start of a text; `undefined` if there are none.
+   */
+  readonly providerMessage: string | undefined;
+  /** The provider's name for the kind of error. */
+  readonly providerType: string | undefined;
+  /** The parameter that is to blame. */
+  readonly param: string | undefined;
+  /** How long the provider asks to be left alone, in milliseconds: by a header, a field or in words. */
+  readonly retryAfter: number | undefined;
+  /** The error as the body has it; `undefined` if the body has none. */
+  readonly details: unknown;
 
   /**
    * Makes an error.
    *
    * @param message What came.
    * @param answer The answer.
+   * @param failure What the provider says in it.
    * @param options The cause.
    */
-  constructor(message: string, answer: ProviderAnswer, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    answer: ProviderAnswer,
+    failure: AnswerFailure,
+    options?: ErrorOptions,
+  ) {
     super(message, options);
     this.status = answer.status;
     this.statusText = answer.statusText;
     this.headers = answer.headers;
     this.body = answer.body;
     this.truncated = answer.truncated;
-    this.requestId = requestIdOf(answer.headers);
+    this.failureCode = failure.failureCode;
+    this.providerCode = failure.providerCode;
+    this.providerMessage = failure.providerMessage;
+    this.providerType = failure.providerType;
+    this.param = failure.param;
+    this.retryAfter = failure.retryAfter;
+    this.details = failure.details;
+    this.requestId = failure.requestId;
   }
 }
 
-/** The headers that providers, and those in front of them, put their id into. */
-const REQUEST_ID_HEADERS = [
-  "x-request-id",
-  "x-oai-request-id",
-  "request-id",
-  "apim-request-id",
-  "x-groq-request-id",
-  "cf-ray",
-];
+/** The longest body that a message shows whole, in UTF-16 code units. */
+const SHOWN = 1_000;
 
 /**
- * The id that a provider has given a request.
+ * Returns what a message shows of an answer: its body, or, if that is long, the
+ * provider's words.
  *
- * @param headers The headers of the answer.
- * @returns The id; `undefined` if there is none.
+ * @param answer The answer.
+ * @param failure What the provider says in it.
+ * @returns The text; `""` if there is none.
  */
-export function requestIdOf(headers: Headers): string | undefined {
-  for (const name of REQUEST_ID_HEADERS) {
-    const id = headers.get(name);
-    if (id) return id;
-  }
-  return undefined;
+export function shownText(
+  { body }: ProviderAnswer,
+  { providerMessage = body }: AnswerFailure,
+): string {
+  return body.length <= SHOWN ? body : cutText(providerMessage, SHOWN);
 }
 
 /**

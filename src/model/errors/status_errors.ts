@@ -1,9 +1,12 @@
 // This module is browser compatible.
 import {
   AnswerError,
+  type AnswerFailure,
   type ProviderAnswer,
+  shownText,
   statusLine,
 } from "./answer_error.ts";
+import type { FailureCode } from "./model_error.ts";
 
 /**
  * The provider's status was not a success, and not one to try again after.
@@ -26,8 +29,11 @@ import {
  * ```
  */
 export class UnexpectedStatusError extends AnswerError {
-  /** Which error it is. */
-  readonly code = "unexpected_status";
+  /**
+   * Which error it is: the code of the failure, such as
+   * `"context_length_exceeded"`, where there is one.
+   */
+  readonly code: "unexpected_status" | FailureCode;
   /** Whether the same request may succeed when it is made again: no. */
   readonly retryable = false;
 
@@ -35,15 +41,22 @@ export class UnexpectedStatusError extends AnswerError {
    * Makes an error.
    *
    * @param answer The answer.
+   * @param failure What the provider says in it.
    * @param options The cause.
    */
-  constructor(answer: ProviderAnswer, options?: ErrorOptions) {
+  constructor(
+    answer: ProviderAnswer,
+    failure: AnswerFailure,
+    options?: ErrorOptions,
+  ) {
     super(
-      `unexpected status ${statusLine(answer)}: ${answer.body}`,
+      `unexpected status ${statusAndText(answer, failure)}`,
       answer,
+      failure,
       options,
     );
     this.name = "UnexpectedStatusError";
+    this.code = failure.failureCode ?? "unexpected_status";
   }
 }
 
@@ -79,34 +92,28 @@ export class RetryLimitError extends AnswerError {
   readonly retryable = true;
   /** How many requests were made. */
   readonly attempts: number;
-  /** How long the provider asks to be left alone, in milliseconds. */
-  readonly retryAfter: number | undefined;
-
   /**
    * Makes an error.
    *
    * @param answer The last answer.
    * @param attempts How many requests were made.
-   * @param retryAfter How long the provider asks to be left alone, in milliseconds.
+   * @param failure What the provider says in it.
    * @param options The cause.
    */
   constructor(
     answer: ProviderAnswer,
     attempts: number,
-    retryAfter: number | undefined,
+    failure: AnswerFailure,
     options?: ErrorOptions,
   ) {
-    const { body } = answer;
     super(
-      `exceeded retry limit, last status: ${statusLine(answer)}${
-        body === "" ? "" : `: ${body}`
-      }`,
+      `exceeded retry limit, last status: ${statusAndText(answer, failure)}`,
       answer,
+      failure,
       options,
     );
     this.name = "RetryLimitError";
     this.attempts = attempts;
-    this.retryAfter = retryAfter;
   }
 }
 
@@ -139,7 +146,7 @@ export class RetryAfterError extends AnswerError {
   /** Whether the same request may succeed when it is made again: later, yes. */
   readonly retryable = true;
   /** How long the provider asks to be left alone, in milliseconds. */
-  readonly retryAfter: number;
+  override readonly retryAfter: number;
   /** The longest wait that was allowed, in milliseconds. */
   readonly maxRetryAfter: number;
 
@@ -149,26 +156,34 @@ export class RetryAfterError extends AnswerError {
    * @param answer The answer.
    * @param retryAfter How long the provider asks to be left alone, in milliseconds.
    * @param maxRetryAfter The longest wait that was allowed, in milliseconds.
+   * @param failure What the provider says in the answer.
    * @param options The cause.
    */
   constructor(
     answer: ProviderAnswer,
     retryAfter: number,
     maxRetryAfter: number,
+    failure: AnswerFailure,
     options?: ErrorOptions,
   ) {
-    const { body } = answer;
     super(
       `the provider asks for a wait of ${retryAfter / 1_000} s, more than the ${
         maxRetryAfter / 1_000
-      } s of 'maxRetryAfter', last status: ${statusLine(answer)}${
-        body === "" ? "" : `: ${body}`
-      }`,
+      } s of 'maxRetryAfter', last status: ${statusAndText(answer, failure)}`,
       answer,
+      failure,
       options,
     );
     this.name = "RetryAfterError";
     this.retryAfter = retryAfter;
     this.maxRetryAfter = maxRetryAfter;
   }
+}
+
+function statusAndText(
+  answer: ProviderAnswer,
+  failure: AnswerFailure,
+): string {
+  const text = shownText(answer, failure);
+  return text === "" ? statusLine(answer) : `${statusLine(answer)}: ${text}`;
 }

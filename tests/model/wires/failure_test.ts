@@ -58,6 +58,7 @@ const CASES: [what: string, details: unknown, expected: Expected][] = [
     code: "server_is_overloaded",
     retryable: true,
     providerCode: "server_is_overloaded",
+    retryAfter: 5_000,
   }],
   ["a code that is only in the type", {
     type: "insufficient_quota",
@@ -196,7 +197,7 @@ const CASES: [what: string, details: unknown, expected: Expected][] = [
     "Anthropic's overload",
     { type: "overloaded_error", message: "Overloaded" },
     {
-      code: "response_failed",
+      code: "server_is_overloaded",
       retryable: true,
       providerCode: "overloaded_error",
       type: "overloaded_error",
@@ -226,7 +227,7 @@ const CASES: [what: string, details: unknown, expected: Expected][] = [
     message: ["x"],
     param: 4,
     status: false,
-  }, { code: "response_failed", retryable: true, message: "" }],
+  }, { code: "response_failed", retryable: true, message: "x" }],
   ["text", "overloaded, sorry", {
     code: "response_failed",
     retryable: true,
