@@ -6,10 +6,9 @@
 import { assertEquals } from "@std/assert";
 import { readEvents } from "../../../src/sse/read_events.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import { RawWebSocket } from "../subscribers/raw_websocket.ts";
 import { within } from "../within.ts";
 
-const LIMIT = 10_000;
+const LIMIT = 60_000;
 
 const TOPIC = "bystanders";
 
@@ -19,30 +18,37 @@ const TOPIC = "bystanders";
  */
 export class Bystanders implements AsyncDisposable {
   readonly #url: string;
-  readonly #socket: RawWebSocket;
+  readonly #socket: WebSocket;
+  readonly #messages: ReadableStreamDefaultReader<Message>;
   readonly #events: AsyncIterator<ServerSentEvent>;
   #count = 0;
 
   private constructor(
     url: string,
-    socket: RawWebSocket,
+    socket: WebSocket,
+    messages: ReadableStreamDefaultReader<Message>,
     events: AsyncIterator<ServerSentEvent>,
   ) {
     this.#url = url;
     this.#socket = socket;
+    this.#messages = messages;
     this.#events = events;
   }
 
   /** Subscribes by both doors. */
   static async open(url: string): Promise<Bystanders> {
-    const socket = await RawWebSocket.open(url, `/topics/${TOPIC}`);
-    await socket.message("subscribed");
+    // It answers pings while nobody reads: some things take minutes on a busy machine.
+    const socket = new WebSocket(
+      `${url.replace(/^http/, "ws")}/topics/${TOPIC}`,
+    );
+    const messages = messagesOf(socket).getReader();
+    await nextOf(messages, "subscribed");
     const { body } = await fetch(`${url}/topics/${TOPIC}`, {
       headers: { Accept: "text/event-stream" },
     });
     if (!body) throw new Error("Expected an event stream");
     const events = readEvents(body)[Symbol.asyncIterator]();
-    return new Bystanders(url, socket, events);
+    return new Bystanders(url, socket, messages, events);
   }
 
   /**
@@ -64,7 +70,11 @@ export class Bystanders implements AsyncDisposable {
     );
     const { epoch, first } = await response.json();
     assertEquals([response.status, first], [200, this.#count], what);
-    const { offset, events } = await this.#socket.message("events");
+    const { offset, events } = await within(
+      nextOf(this.#messages, "events"),
+      LIMIT,
+      () => `a message after ${what}`,
+    );
     assertEquals([offset, events], [this.#count, [{ data }]], what);
     const event = await within(
       this.#nextEvent(),
@@ -86,6 +96,39 @@ export class Bystanders implements AsyncDisposable {
   /** They leave. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#events.return?.();
-    await this.#socket[Symbol.asyncDispose]();
+    const closed = new Promise((resolve) => this.#socket.onclose = resolve);
+    if (this.#socket.readyState === WebSocket.CLOSED) return;
+    this.#socket.close();
+    await closed;
+  }
+}
+
+/** A message of the relay, which nothing has checked yet. */
+interface Message {
+  readonly type: string;
+  readonly offset?: number;
+  readonly events?: unknown;
+}
+
+function messagesOf(socket: WebSocket): ReadableStream<Message> {
+  return new ReadableStream({
+    start(controller) {
+      socket.onmessage = ({ data }) => controller.enqueue(JSON.parse(data));
+      socket.onclose = ({ code, reason }) =>
+        controller.error(
+          new Error(`The connection was closed with ${code} ${reason}`),
+        );
+    },
+  });
+}
+
+/** Reads on to the next message of this type. */
+async function nextOf(
+  messages: ReadableStreamDefaultReader<Message>,
+  type: string,
+): Promise<Message> {
+  for (;;) {
+    const { value } = await messages.read();
+    if (value?.type === type) return value;
   }
 }
