@@ -1,14 +1,6 @@
 import { Buffer } from "node:buffer";
-import { pipeline, Readable } from "node:stream";
 import { promisify } from "node:util";
-import {
-  brotliDecompress,
-  createGunzip,
-  createInflate,
-  gunzip,
-  inflate,
-  zstdDecompress,
-} from "node:zlib";
+import { brotliDecompress, gunzip, inflate, zstdDecompress } from "node:zlib";
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
 import {
@@ -16,6 +8,7 @@ import {
   type BodyLimits,
   boundedBody,
 } from "./bounded_body.ts";
+import { CodingError, decodedParts, STREAMED } from "./decoded_parts.ts";
 import { zstdFrames } from "./zstd_frames.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -59,13 +52,6 @@ const CODINGS: Readonly<Record<string, Decode>> = {
   zstd: decodeZstd,
 };
 
-/** The codings of which a part can be decoded before the rest is there. */
-const STREAMED: Readonly<Record<string, () => NodeJS.ReadWriteStream>> = {
-  deflate: createInflate,
-  gzip: createGunzip,
-  "x-gzip": createGunzip,
-};
-
 /** The most codings of one body. */
 const MAX_CODINGS = 2;
 
@@ -73,20 +59,17 @@ const MAX_CODINGS = 2;
  * Returns the codings of a `Content-Encoding`, in the order in which they were applied.
  *
  * @param header The header.
- * @param known The codings that are understood. Default: all.
  * @throws {Problem} 415 `unsupported_media_type` If one is not understood.
  */
-export function contentCodings(
-  header: string | null,
-  known: readonly string[] = Object.keys(CODINGS),
-): string[] {
+export function contentCodings(header: string | null): string[] {
   const codings = (header ?? "").toLowerCase().split(",")
     .map((coding) => coding.trim())
     .filter((coding) => coding !== "" && coding !== "identity");
   const isKnown = codings.length <= MAX_CODINGS &&
-    codings.every((coding) => known.includes(coding));
+    codings.every((coding) => Object.hasOwn(CODINGS, coding));
   if (isKnown) return codings;
-  const names = known.filter((name) => !name.startsWith("x-")).join(", ");
+  const names = Object.keys(CODINGS).filter((name) => !name.startsWith("x-"))
+    .join(", ");
   throw new Problem(
     STATUS_CODE.UnsupportedMediaType,
     "unsupported_media_type",
@@ -134,6 +117,10 @@ function failure(error: unknown, coding: string, maxBytes: number): Error {
       `Expected a body of at most ${maxBytes} bytes, once it is decoded`,
     );
   }
+  return notInCoding(coding);
+}
+
+function notInCoding(coding: string): Problem {
   return new Problem(
     STATUS_CODE.BadRequest,
     "invalid_body",
@@ -173,25 +160,33 @@ async function* decodedOnce(
 }
 
 /**
- * Decodes a body as it comes. Only codings are understood of which a part can be
- * decoded: gzip and deflate.
+ * Decodes a body as it comes.
  *
  * @param body The body.
  * @param header Its `Content-Encoding`.
+ * @returns A body that fails with 400 `invalid_body` if it is not in its coding.
  * @throws {Problem} 415 `unsupported_media_type` If a coding is not understood.
  */
 export function decodedStream(
   body: ReadableStream<Uint8Array> | null,
   header: string | null,
 ): ReadableStream<Uint8Array> | null {
-  const codings = contentCodings(header, Object.keys(STREAMED));
-  return body && codings.reduceRight((body, coding) => {
-    const decoder = STREAMED[coding]!(); // one of these
-    // Node's types of web streams are others than the web's.
-    const source = Readable.fromWeb(
-      body as Parameters<typeof Readable.fromWeb>[0],
+  const codings = contentCodings(header);
+  if (codings.length === 0 || !body) return body;
+  return ReadableStream.from(decodedInTurn(body, codings));
+}
+
+async function* decodedInTurn(
+  body: ReadableStream<Uint8Array>,
+  codings: readonly string[],
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* codings.reduceRight<AsyncIterable<Uint8Array>>(
+      (body, coding) => decodedParts(body, STREAMED[coding]!), // one of these
+      body,
     );
-    const decoded = pipeline(source, decoder, () => {}); // its reader is told
-    return Readable.toWeb(Readable.from(decoded)) as ReadableStream<Uint8Array>;
-  }, body);
+  } catch (error) {
+    if (!(error instanceof CodingError)) throw error;
+    throw notInCoding(codings.join(", "));
+  }
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { randomBytes } from "node:crypto";
 import {
   brotliCompressSync,
+  constants,
   deflateSync,
   gzipSync,
   zstdCompressSync,
@@ -133,28 +134,125 @@ Deno.test("contentCodings refuses codings that nobody knows, and too many", () =
   }
 });
 
-Deno.test("decodedStream decodes a part before the next one is there", async () => {
-  const { readable, writable } = new CompressionStream("gzip");
-  const writer = writable.getWriter();
-  const decoded = decodedStream(readable, "gzip")!.getReader(); // there is a body
-  await writer.write(new Uint8Array(randomBytes(200_000)));
-  const { value } = await decoded.read();
-  assert(value && value.length > 0);
-  await Promise.all([decoded.cancel(), writer.abort().catch(() => {})]);
+/** Returns a body that comes in these parts; `taken` counts them. */
+function inParts(
+  parts: Iterable<Uint8Array>,
+): { body: ReadableStream<Uint8Array>; taken(): number } {
+  let taken = 0;
+  const iterator = parts[Symbol.iterator]();
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const { done, value } = iterator.next();
+      if (done) return controller.close();
+      taken++;
+      controller.enqueue(value);
+    },
+  }, { highWaterMark: 0 });
+  return { body, taken: () => taken };
+}
+
+function pieces(whole: Uint8Array, size: number): Uint8Array[] {
+  return Array.from(
+    { length: Math.ceil(whole.length / size) },
+    (_, at) => whole.subarray(at * size, (at + 1) * size),
+  );
+}
+
+for (const [coding, encode] of Object.entries(CODINGS)) {
+  const text = "data: hello\n\n".repeat(1_000);
+  const whole = new Uint8Array(encode(bytes(text)));
+  const checked = zstdCompressSync(bytes(text), {
+    params: { [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+
+  Deno.test(`decodedStream decodes ${coding} in parts of any size`, async () => {
+    for (const size of [1, 7, whole.length]) {
+      const { body } = inParts(pieces(whole, size));
+      const decoded = decodedStream(body, coding);
+      assertEquals(await new Response(decoded).text(), text);
+    }
+  });
+
+  Deno.test(`decodedStream decodes a part of ${coding} before the next one is there`, async () => {
+    const noise = new Uint8Array(encode(new Uint8Array(randomBytes(400_000))));
+    const { body, taken } = inParts(pieces(noise, 1_000));
+    const decoded = decodedStream(body, coding)!.getReader(); // there is a body
+    const { value } = await decoded.read();
+    assert(value && value.length > 0);
+    assert(taken() < 390, `${taken()} of some 400 parts`);
+    await decoded.cancel();
+  });
+
+  Deno.test(`decodedStream fails where a body in ${coding} breaks off, goes on, or is none (C4)`, async () => {
+    const wrong = [
+      new Uint8Array(),
+      whole.subarray(0, 3),
+      whole.subarray(0, whole.length - 1),
+      Uint8Array.of(...whole, 0x31, 0x32, 0x33, 0x34),
+      bytes("hello, hello, hello"),
+      ...(coding === "zstd" ? [checked.subarray(0, checked.length - 1)] : []),
+    ];
+    for (const bytes of wrong) {
+      for (const size of [1, Math.max(1, bytes.length)]) {
+        const { body } = inParts(pieces(bytes, size));
+        const error = await assertRejects(
+          () => new Response(decodedStream(body, coding)).text(),
+          Problem,
+          `Expected a whole body in '${coding}'`,
+          `${bytes.length} bytes of ${whole.length}`,
+        );
+        assertEquals(error.code, "invalid_body");
+      }
+    }
+  });
+
+  Deno.test(`decodedStream takes in no more of a bomb in ${coding} than is read (A3)`, async () => {
+    const bomb = new Uint8Array(encode(new Uint8Array(10_000_000)));
+    const { body } = inParts([bomb]);
+    const decoded = decodedStream(body, coding)!.getReader(); // there is a body
+    const { value } = await decoded.read();
+    assert(value && value.length < 1_000_000, `${value?.length}`);
+    await decoded.cancel();
+  });
+
+  Deno.test(`decodedStream passes on the failure of a body in ${coding}`, async () => {
+    const failure = new Error("reset");
+    const body = ReadableStream.from((function* () {
+      yield whole.subarray(0, 10);
+      throw failure;
+    })());
+    const error = await assertRejects(() =>
+      new Response(decodedStream(body, coding)).text()
+    );
+    assert(error === failure);
+  });
+}
+
+Deno.test("decodedStream takes two codings off, and reads all frames of zstd", async () => {
+  const frames = ["data: a\n\n", "data: b\n\n"].flatMap(
+    (text) => [...zstdCompressSync(bytes(text))],
+  );
+  const coded = new Uint8Array(brotliCompressSync(new Uint8Array(frames)));
+  for (const size of [1, coded.length]) {
+    const { body } = inParts(pieces(coded, size));
+    const decoded = decodedStream(body, "zstd, br");
+    assertEquals(await new Response(decoded).text(), "data: a\n\ndata: b\n\n");
+  }
 });
 
-Deno.test("decodedStream fails where a body breaks off, or is in no such coding", async () => {
-  const whole = gzipSync(bytes("hello"));
-  for (const part of [whole.subarray(0, 15), bytes("hello, hello, hello")]) {
-    const stream = decodedStream(
-      ReadableStream.from([new Uint8Array(part)]),
-      "gzip",
-    );
-    await assertRejects(() => new Response(stream).text());
-  }
+Deno.test("decodedStream refuses a frame of zstd with a window of 128 MiB", async () => {
+  const frame = new Uint8Array([0x28, 0xB5, 0x2F, 0xFD, 0, 17 << 3, 1, 0, 0]);
+  const read = (): Promise<string> =>
+    new Response(decodedStream(inParts([frame]).body, "zstd")).text();
+  await assertRejects(read, Problem);
+  frame[5] = 13 << 3;
+  assertEquals(await read(), "");
+});
+
+Deno.test("decodedStream refuses codings that nobody knows", () => {
   assertThrows(
-    () => decodedStream(null, "br"),
+    () => decodedStream(null, "compress"),
     Problem,
-    "deflate, gzip: got 'br'",
+    "br, deflate, gzip, zstd: got 'compress'",
   );
 });

@@ -1,10 +1,15 @@
 // A compressed stream that nobody has asked for is decoded, or refused in plain words,
 // by all that read one in this runtime (field.md C8).
 import {
+  type BrotliCompress,
   brotliCompressSync,
+  constants,
+  createBrotliCompress,
+  createZstdCompress,
   deflateRawSync,
   deflateSync,
   gzipSync,
+  type ZstdCompress,
   zstdCompressSync,
 } from "node:zlib";
 import {
@@ -16,7 +21,7 @@ import {
 import { ModelClient, user } from "../../../src/model/mod.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { startCompressingServer } from "../../support/upstreams/compressing_server.ts";
-import { within } from "../../support/within.ts";
+import { until, within } from "../../support/within.ts";
 
 const TEXT = "data: a\n\n".repeat(21);
 const COUNT = 21;
@@ -87,3 +92,55 @@ Deno.test("A relay reads or refuses compressed publications (C8)", async () => {
     else assert([400, 415].includes(response.status), `${response.status}`);
   }
 });
+
+/** Encoders that give the bytes of what was written when they are flushed. */
+const FLUSHED: Readonly<Record<string, () => BrotliCompress | ZstdCompress>> = {
+  br: () => createBrotliCompress({ flush: constants.BROTLI_OPERATION_FLUSH }),
+  zstd: () => createZstdCompress({ flush: constants.ZSTD_e_flush }),
+};
+
+for (const [encoding, make] of Object.entries(FLUSHED)) {
+  for (const isWhole of [true, false]) {
+    Deno.test(`An event stream that is published in ${encoding} is read as it comes, and ${isWhole ? "whole" : "cut"} as it ends (D3, C4)`, async () => {
+      await using relay = await startRelay();
+      const topic = relay.relay.topics.create("t");
+      const { readable, writable } = new TransformStream<Uint8Array>();
+      const answer = relay.request("/topics/t", {
+        method: "POST",
+        headers: {
+          "Content-Type": "text/event-stream",
+          "Content-Encoding": encoding,
+        },
+        body: readable,
+      });
+      const writer = writable.getWriter();
+      const encoder = make();
+      const coded: Uint8Array[] = [];
+      encoder.on("data", (part) => coded.push(new Uint8Array(part)));
+      for (let count = 1; count <= 3; count++) {
+        await new Promise((done) => encoder.write("data: a\n\n", done));
+        for (const part of coded.splice(0)) await writer.write(part);
+        await until(
+          () => topic.log.next === count + 1 || undefined,
+          10_000,
+          "the event",
+        );
+      }
+      if (isWhole) {
+        encoder.end();
+        await new Promise((done) => encoder.once("end", done));
+        for (const part of coded.splice(0)) await writer.write(part);
+      } else encoder.destroy();
+      await writer.close();
+      const { status, body } = await answer.then(async (response) => ({
+        status: response.status,
+        body: await response.json(),
+      }));
+      if (isWhole) assertEquals([status, body.next], [200, 4]);
+      else {
+        assertEquals([status, body.code], [400, "invalid_body"]);
+        assertEquals(body.added.next, 4);
+      }
+    });
+  }
+}
