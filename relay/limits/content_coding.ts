@@ -8,7 +8,12 @@ import {
   type BodyLimits,
   boundedBody,
 } from "./bounded_body.ts";
-import { CodingError, decodedParts, STREAMED } from "./decoded_parts.ts";
+import {
+  CodingError,
+  CutBodyError,
+  decodedParts,
+  STREAMED,
+} from "./decoded_parts.ts";
 import { zstdFrames } from "./zstd_frames.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -164,7 +169,8 @@ async function* decodedOnce(
  *
  * @param body The body.
  * @param header Its `Content-Encoding`.
- * @returns A body that fails with 400 `invalid_body` if it is not in its coding.
+ * @returns A body that fails with 400 `invalid_body` if it is not in its coding, and
+ * with a {@linkcode CutBodyError} if it breaks off.
  * @throws {Problem} 415 `unsupported_media_type` If a coding is not understood.
  */
 export function decodedStream(
@@ -186,7 +192,9 @@ async function* decodedInTurn(
       body,
     );
   } catch (error) {
-    if (!(error instanceof CodingError)) throw error;
+    const isWrong = error instanceof CodingError &&
+      !(error instanceof CutBodyError);
+    if (!isWrong) throw error;
     throw notInCoding(codings.join(", "));
   }
 }

@@ -36,9 +36,14 @@ export const STREAMED: Readonly<Record<string, StreamedCoding>> = {
   zstd: { make: createZstdDecompress, end: "scanned" },
 };
 
-/** A body is not in its coding, or not whole in it. */
+/** A body is not in its coding. */
 export class CodingError extends Error {
-  override readonly name = "CodingError";
+  override readonly name: string = "CodingError";
+}
+
+/** A body is in its coding as far as it goes, and breaks off. */
+export class CutBodyError extends CodingError {
+  override readonly name = "CutBodyError";
 }
 
 /**
@@ -47,7 +52,8 @@ export class CodingError extends Error {
  *
  * @param body The body.
  * @param coding Its coding.
- * @throws {CodingError} If the body is not in its coding, or not whole in it.
+ * @throws {CodingError} If the body is not in its coding.
+ * @throws {CutBodyError} If it is not whole.
  */
 export async function* decodedParts(
   body: AsyncIterable<Uint8Array>,
@@ -71,7 +77,7 @@ export async function* decodedParts(
     }
     if (end === "checked") return yield* decoder.end();
     const isWhole = scanner ? scanner.isOver : await decoder.isOver();
-    if (isEmpty || !isWhole) throw new CodingError("Expected more");
+    if (isEmpty || !isWhole) throw new CutBodyError("Expected more");
   } finally {
     decoder.close();
   }
@@ -116,7 +122,12 @@ class PartDecoder {
   /** Decodes what is left. */
   async *end(): AsyncGenerator<Uint8Array, void> {
     this.#decoder.end();
-    yield* this.#read(() => this.#decoder.readableEnded);
+    try {
+      yield* this.#read(() => this.#decoder.readableEnded);
+    } catch (cause) {
+      // An error of its data would have come before.
+      throw new CutBodyError("Expected more", { cause });
+    }
   }
 
   /** Whether the decoder expects nothing more. */

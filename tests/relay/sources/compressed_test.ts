@@ -138,7 +138,7 @@ for (const [encoding, make] of Object.entries(FLUSHED)) {
       }));
       if (isWhole) assertEquals([status, body.next], [200, 4]);
       else {
-        assertEquals([status, body.code], [400, "invalid_body"]);
+        assertEquals([status, body.code], [400, "body_incomplete"]);
         assertEquals(body.added.next, 4);
       }
     });
