@@ -43,7 +43,7 @@ import {
   type Handler,
 } from "../support/conformance/conformance_server.ts";
 import { SourceLog, turns } from "../support/conformance/conformance_source.ts";
-import { within } from "../support/within.ts";
+import { LIMIT, within } from "../support/within.ts";
 import { type Feed, feedBody, type FeedEvent, feeds } from "./wpt_feeds.ts";
 
 const { CONNECTING, OPEN, CLOSED } = FetchEventSource;
@@ -384,7 +384,7 @@ const sourceRows: readonly Row[] = [
           source.close();
           opened.resolve([before, source.readyState]);
         };
-        const states = await within(opened.promise, 5_000, "onopen");
+        const states = await within(opened.promise, LIMIT, "onopen");
         assertEquals(states, [OPEN, CLOSED]);
         await turns();
         assertEquals(log.story, ["open OPEN"]);
@@ -555,7 +555,7 @@ const sourceRows: readonly Row[] = [
           },
           false,
         );
-        const [data, self] = await within(got.promise, 5_000, "a message");
+        const [data, self] = await within(got.promise, LIMIT, "a message");
         assertEquals(data, "data");
         assertStrictEquals(self, source);
       });
@@ -568,7 +568,7 @@ const sourceRows: readonly Row[] = [
       await withSource(message(), async ({ source }) => {
         const got = Promise.withResolvers<unknown>();
         source.onmessage = (event: MessageEvent) => got.resolve(event.data);
-        const data = await within(got.promise, 5_000, "onmessage");
+        const data = await within(got.promise, LIMIT, "onmessage");
         assertEquals(data, "data");
       });
     },
@@ -584,7 +584,7 @@ const sourceRows: readonly Row[] = [
         };
         const [event, state, self] = await within(
           got.promise,
-          5_000,
+          LIMIT,
           "onopen",
         );
         assertPlain(event, "open");

@@ -4,10 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { z } from "zod";
 import { flagsIn, OTHER_FLAGS, relayHelp } from "../support/docs/relay_help.ts";
 import { isMissing } from "../support/tools.ts";
-import { within } from "../support/within.ts";
-
-/** The longest that anything is waited for, in milliseconds. */
-const LIMIT = 20_000;
+import { LIMIT, within } from "../support/within.ts";
 
 const root = new URL("../../", import.meta.url);
 

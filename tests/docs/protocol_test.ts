@@ -18,12 +18,9 @@ import { relayHelp } from "../support/docs/relay_help.ts";
 import { startRelay, type TestRelay } from "../support/relay/relay.ts";
 import { JWT_KEY, mintToken } from "../support/rights/token.ts";
 import { OPCODE, RawWebSocket } from "../support/subscribers/raw_websocket.ts";
-import { within } from "../support/within.ts";
+import { LIMIT, within } from "../support/within.ts";
 
 const root = new URL("../../", import.meta.url);
-
-/** The longest that an answer is waited for, in milliseconds. */
-const LIMIT = 10_000;
 
 const protocol = await Deno.readTextFile(new URL("PROTOCOL.md", root));
 

@@ -13,9 +13,7 @@ import {
 } from "../support/http/proxy.ts";
 import { startRelay } from "../support/relay/relay.ts";
 import { isMissing } from "../support/tools.ts";
-import { until, within } from "../support/within.ts";
-
-const LIMIT = 15_000;
+import { LIMIT, until, within } from "../support/within.ts";
 
 /** Nothing is taken any more after so long without, in milliseconds. */
 const STALLED = 500;

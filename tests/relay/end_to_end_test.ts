@@ -21,10 +21,7 @@ import { readReferenceBytes } from "../support/recordings/reference_events.ts";
 import { SseSubscriber } from "../support/subscribers/sse_subscriber.ts";
 import { cutAnywhere, Upstream } from "../support/upstreams/upstream.ts";
 import { WebSocketSubscriber } from "../support/subscribers/websocket_subscriber.ts";
-import { until, within } from "../support/within.ts";
-
-/** Beyond what a loaded machine takes. */
-const LIMIT = 20_000;
+import { LIMIT, until, within } from "../support/within.ts";
 
 const WEBSOCKETS = 200;
 const EVENT_STREAMS = 50;
@@ -442,7 +439,7 @@ async function assertNobodyIsLeft(relay: Relay, url: string): Promise<void> {
   let counted = "";
   await until(
     async () => (counted = await count()) === none || undefined,
-    5_000,
+    LIMIT,
     () => `all subscribers to be forgotten: ${counted}`,
   );
 }

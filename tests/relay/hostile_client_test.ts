@@ -14,13 +14,11 @@ import {
   requestUpgrade,
 } from "../support/subscribers/raw_websocket.ts";
 import { RelayProcess } from "../support/relay/relay_process.ts";
-import { until, within } from "../support/within.ts";
+import { LIMIT, until, within } from "../support/within.ts";
 
 const KIB = 1_024;
 const MIB = KIB * KIB;
 const MAX_MESSAGE = 64 * KIB;
-const LIMIT = 10_000;
-
 /** The most fragments of a message that `ws` puts together, by default. */
 const MAX_FRAGMENTS = 16 * KIB;
 

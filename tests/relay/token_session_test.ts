@@ -15,9 +15,7 @@ import {
   mintToken,
   type TokenClaims,
 } from "../support/rights/token.ts";
-import { until, within } from "../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../support/within.ts";
 
 /** How far clocks may be apart, in milliseconds. */
 const LEEWAY = 30_000;

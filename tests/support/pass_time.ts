@@ -1,7 +1,5 @@
 import type { FakeClock } from "../../src/testing/fake_clock.ts";
-import { until } from "./within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until } from "./within.ts";
 
 /**
  * Lets time pass until something is there that real sockets have a part in.

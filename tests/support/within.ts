@@ -5,6 +5,12 @@
  */
 
 /**
+ * The longest wait for what has to come, in milliseconds: what does come takes a
+ * hundredth of it, and now and then a half where the machine is busy.
+ */
+export const LIMIT = 60_000;
+
+/**
  * Waits for something, but not for ever.
  *
  * @param promise What is waited for.

@@ -8,9 +8,7 @@ import {
   type HostileServer,
   startHostileServer,
 } from "../../relay/commands/hostile_server.ts";
-import { until, within } from "../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../support/within.ts";
 
 /** What came of a request. */
 interface Received {

@@ -14,9 +14,7 @@ import {
   ScriptedRelay,
   subscribed,
 } from "../../support/client/scripted_relay.ts";
-import { until, within } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../../support/within.ts";
 
 function add(topic: Topic, ...data: string[]): void {
   void topic.append(data.map((data) => ({ event: "message", data, id: "" })));

@@ -15,7 +15,7 @@ import {
   ScriptedRelay,
   subscribed,
 } from "../../support/client/scripted_relay.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 function add(topic: Topic, ...data: string[]): void {
   void topic.append(data.map((data) => ({ event: "message", data, id: "" })));
@@ -35,7 +35,7 @@ async function data(subscription: Subscription): Promise<string> {
 function reached(subscription: Subscription, state: string): Promise<true> {
   return until(
     () => subscription.state === state || undefined,
-    10_000,
+    LIMIT,
     () => `${state} instead of ${subscription.state}`,
   );
 }
@@ -338,7 +338,7 @@ Deno.test("connect does not connect again for nobody", async () => {
   await one.message("unsubscribe");
   one.cut();
   // Nothing tells of the cut.
-  await until(() => clock.pending === 0 || undefined, 10_000, "the cut");
+  await until(() => clock.pending === 0 || undefined, LIMIT, "the cut");
   await clock.advance(60_000);
   assertEquals(server.attempts, 1);
 

@@ -12,7 +12,7 @@ import {
   ScriptedRelay,
   subscribed,
 } from "../../support/client/scripted_relay.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 /** Takes events up to this offset. */
 async function takeUpTo(
@@ -160,7 +160,7 @@ Deno.test("subscribe acknowledges nothing of an earlier connection", async () =>
   one.cut();
   await until(
     () => subscription.state === "waiting" || undefined,
-    10_000,
+    LIMIT,
     "the cut",
   );
   await takeUpTo(subscription, 4);

@@ -18,7 +18,7 @@ import {
   subscribed,
   WELCOME,
 } from "../../support/client/scripted_relay.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 /** What chance brings, until it is disposed of. */
 function fixRandom(value: number): Disposable {
@@ -71,7 +71,7 @@ class Rig implements AsyncDisposable {
   reached(state: string): Promise<true> {
     return until(
       () => this.subscription.state === state || undefined,
-      10_000,
+      LIMIT,
       () => `${state} instead of ${this.subscription.state}`,
     );
   }
@@ -678,7 +678,7 @@ Deno.test("subscribe takes a relay for gone that does not welcome it", async () 
   );
   await until(
     () => rig.server.attempts === 1 || undefined,
-    10_000,
+    LIMIT,
     "an attempt",
   );
   await rig.clock.advance(19_999);

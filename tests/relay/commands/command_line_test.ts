@@ -1,9 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type ProgramRun, runDeno } from "../../support/run_deno.ts";
-import { within } from "../../support/within.ts";
-
-/** The longest that anything is waited for, in milliseconds. */
-const LIMIT = 20_000;
+import { LIMIT, within } from "../../support/within.ts";
 
 /** The command line, run to its end. */
 function run(...args: string[]): Promise<ProgramRun> {

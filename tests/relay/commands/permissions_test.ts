@@ -4,9 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Door, doors } from "../../support/relay/doors.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
-import { until, within } from "../../support/within.ts";
-
-const LIMIT = 20_000;
+import { LIMIT, until, within } from "../../support/within.ts";
 
 /** What every relay reads: its settings, and what `ws` asks for when it is loaded. */
 const ENVIRONMENT = ["RIVULET_*", "WS_NO_BUFFER_UTIL"];

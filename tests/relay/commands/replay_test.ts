@@ -13,7 +13,7 @@ import {
   recordedRun,
   RecordingWorld,
 } from "../../support/gateway/recorded_run.ts";
-import { within } from "../../support/within.ts";
+import { LIMIT, within } from "../../support/within.ts";
 
 const windows = Deno.build.os === "windows";
 
@@ -84,7 +84,7 @@ Deno.test("replay prints each event when it came", async () => {
     (async () => {
       while (clock.pending === 0) await clock.advance(0);
     })(),
-    10_000,
+    LIMIT,
     "the first wait",
   );
   for (let time = 0; time <= 80; time++) {

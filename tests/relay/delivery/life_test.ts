@@ -24,7 +24,7 @@ import {
   RawWebSocket,
 } from "../../support/subscribers/raw_websocket.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 const HEARTBEAT = 1_000;
 
@@ -121,7 +121,7 @@ Deno.test("Relay cuts off a WebSocket that answers no ping of two, with 4412", a
   }
   // It is not waited for: who is dead does not close in its turn.
   await socket.client.closed;
-  await until(() => topic?.followers === 0 || undefined, 10_000, "the end");
+  await until(() => topic?.followers === 0 || undefined, LIMIT, "the end");
 });
 
 Deno.test("Relay cuts off a WebSocket that reads nothing", async () => {
@@ -144,7 +144,7 @@ Deno.test("Relay cuts off a WebSocket that reads nothing", async () => {
   await clock.advance(2 * HEARTBEAT);
   assertEquals(topic.followers, 1);
   await clock.advance(HEARTBEAT);
-  await until(() => topic.followers === 0 || undefined, 10_000, "the end");
+  await until(() => topic.followers === 0 || undefined, LIMIT, "the end");
   socket.client.resume();
   await socket.client.closed;
 });

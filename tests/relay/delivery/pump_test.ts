@@ -9,7 +9,7 @@ import {
   turns,
   World,
 } from "../../support/delivery/delivery_world.ts";
-import { within } from "../../support/within.ts";
+import { LIMIT, within } from "../../support/within.ts";
 import type { Sink } from "../../../relay/delivery/subscriber.ts";
 import { propertyParameters } from "../../support/property.ts";
 
@@ -349,7 +349,7 @@ Deno.test("Pump holds up nobody for those who do not read, or are gone", async (
     for (let batch = 0; batch < 20; batch++) {
       await within(
         Promise.resolve(topic.append(messages(1, 1_000))),
-        10_000,
+        LIMIT,
         "room in the topic",
       );
     }

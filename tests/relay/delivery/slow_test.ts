@@ -13,7 +13,7 @@ import {
   RawWebSocket,
 } from "../../support/subscribers/raw_websocket.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
 const TIMEOUT = 1_000;
@@ -194,7 +194,7 @@ Deno.test("Relay closes a slow WebSocket with 4408 once it reads, and cuts it wh
           await clock.advance(TIMEOUT / 4);
           return topic.followers === 0 || undefined;
         },
-        10_000,
+        LIMIT,
         "the end of a slow subscription",
       );
       if (reads) {
@@ -238,7 +238,7 @@ Deno.test("Relay ends the response of a slow SSE reader, and cuts it where it do
       await client.send(
         "GET /topics/t HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
       );
-      await until(() => topic.followers === 1 || undefined, 10_000, "a reader");
+      await until(() => topic.followers === 1 || undefined, LIMIT, "a reader");
       client.pause();
       for (let event = 0; event < EVENTS; event++) {
         topic.append([{ event: "message", data, id: "" }]);
@@ -248,7 +248,7 @@ Deno.test("Relay ends the response of a slow SSE reader, and cuts it where it do
           await clock.advance(TIMEOUT / 4);
           return topic.followers === 0 || undefined;
         },
-        10_000,
+        LIMIT,
         "the end of a slow reader",
       );
       if (!reads) await clock.advance(2 * TIMEOUT);
@@ -292,7 +292,7 @@ Deno.test("Relay tells a slow reader what it has missed, through each door", asy
           "\r\n",
         ),
       );
-      await until(() => topic.followers === 1 || undefined, 10_000, "a reader");
+      await until(() => topic.followers === 1 || undefined, LIMIT, "a reader");
       client.pause();
       for (let event = 0; event < EVENTS; event++) {
         topic.append([{ event: "message", data, id: "" }]);

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { createRelay } from "../../../relay/relay.ts";
 import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 for (const after of ["start", "now", "AAAAAAAAAAAA:7"]) {
   Deno.test(`Relay says of one moment where a reader after '${after}' stands`, async () => {
@@ -19,7 +19,7 @@ for (const after of ["start", "now", "AAAAAAAAAAAA:7"]) {
     // The answer waits behind what this peer does not read.
     await socket.say({ type: "subscribe", topic: "large" });
     await socket.say({ type: "subscribe", topic: "t", after });
-    await until(() => topic.followers === 1 || undefined, 5_000, "a follower");
+    await until(() => topic.followers === 1 || undefined, LIMIT, "a follower");
     for (let count = 0; count < 50; count++) topic.append([event]);
     socket.client.resume();
     for (;;) {

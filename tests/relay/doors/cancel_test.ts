@@ -9,9 +9,7 @@ import {
 } from "../../support/http/raw_server.ts";
 import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
-import { until, within } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../../support/within.ts";
 
 const event = (data: string) => ({ event: "message", data, id: "" });
 

@@ -11,7 +11,7 @@ import {
 } from "../../support/subscribers/raw_websocket.ts";
 import { askFramed } from "../../support/http/framed_answer.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
 class Guest {
   left: number | undefined;
@@ -134,7 +134,7 @@ Deno.test("Relay that drains sends one after the other away, takes nobody new, a
   }
   const streams = [await openStream(url), await openStream(url)];
   for (const { client } of streams) stack.use(client);
-  await until(() => topic.followers === 5 || undefined, 10_000, "the readers");
+  await until(() => topic.followers === 5 || undefined, LIMIT, "the readers");
   const ready = async (path: string): Promise<number> => {
     const response = await request(path);
     await response.body?.cancel();
@@ -149,7 +149,7 @@ Deno.test("Relay that drains sends one after the other away, takes nobody new, a
     await clock.advance(now - clock.now());
     await until(
       () => topic.followers === 4 - left || undefined,
-      10_000,
+      LIMIT,
       `the ${left + 1}. to leave`,
     );
     const socket = sockets[left];
@@ -162,7 +162,7 @@ Deno.test("Relay that drains sends one after the other away, takes nobody new, a
       assertEquals(frame?.opcode, OPCODE.close);
       assertEquals(codeOf(frame?.payload ?? new Uint8Array()), 1012);
       await socket.send(OPCODE.close, frame?.payload ?? "");
-      await within(socket.client.closed, 10_000, "the end of a socket");
+      await within(socket.client.closed, LIMIT, "the end of a socket");
     } else if (stream) {
       const text = await stream.text();
       assert(/\r\nretry: 10000\n\n\r\n0\r\n\r\n$/.test(text), text);
@@ -207,7 +207,7 @@ Deno.test("Relay that drains sends one after the other away, takes nobody new, a
     assertEquals(JSON.parse(body).code, "draining");
   }
   for (const { client } of streams) client.end();
-  await within(drained, 10_000, "the end of the drain");
+  await within(drained, LIMIT, "the end of the drain");
   assertEquals(clock.now(), DURATION * 4 / 5);
   assertEquals(topic.state.kind, "open", "the topics do not end by this");
 });
@@ -222,7 +222,7 @@ Deno.test("Relay that drains closes at the end those who do not go", async () =>
   await clock.advance(DURATION - 1);
   assertEquals(await Promise.race([drained, "not yet"]), "not yet");
   await clock.advance(2_001); // the grace that `close` gives
-  await within(drained, 10_000, "the end of the drain");
+  await within(drained, LIMIT, "the end of the drain");
 });
 
 Deno.test("Relay that drains stops at once with nobody there, and when it is closed", async () => {

@@ -2,9 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until } from "../../support/within.ts";
 
 /** Sends the beginning of something, and cuts the connection. */
 async function leave(port: number, text: string): Promise<void> {

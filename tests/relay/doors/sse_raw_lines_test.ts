@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { askFramed } from "../../support/http/framed_answer.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 Deno.test("A raw stream has no blank line but those that end its events (D5)", async () => {
   const clock = new FakeClock();
@@ -16,7 +16,7 @@ Deno.test("A raw stream has no blank line but those that end its events (D5)", a
   const topic = relay.topics.create("t");
   topic.open();
   const answer = askFramed({ port, version: "1.1", target: "/topics/t?raw" });
-  await until(() => topic.followers === 1 || undefined, 10_000, "the reader");
+  await until(() => topic.followers === 1 || undefined, LIMIT, "the reader");
   for (const data of ["a\nb", "c"]) {
     await clock.advance(3_000);
     await topic.append([{ event: "x", data, id: "" }]);

@@ -3,9 +3,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Caller } from "../../../relay/gateway/caller.ts";
 import { RawCaller } from "../../support/http/raw_caller.ts";
-import { within } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../../support/within.ts";
 
 /** A request, from both sides. */
 async function withResponse(

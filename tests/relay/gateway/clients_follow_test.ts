@@ -17,14 +17,12 @@ import {
 import { readReferenceBytes } from "../../support/recordings/reference_events.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import { TopicFollower } from "../../support/subscribers/topic_follower.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
 /** After how many events the provider waits until it may go on. */
 const HELD_AFTER = 4;
 
 const HELD = `stall; after=${HELD_AFTER}; silence=1000`;
-
-const LIMIT = 10_000;
 
 /** Streams of one request, so that all of it is one topic. */
 const CALLS = MODEL_CALLS.filter(({ streams, requests }) =>

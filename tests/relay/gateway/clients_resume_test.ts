@@ -9,9 +9,7 @@ import { FakeClock } from "../../../src/testing/mod.ts";
 import { startHostileServer } from "../../../relay/commands/hostile_server.ts";
 import { readReferenceBytes } from "../../support/recordings/reference_events.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until, within } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../../support/within.ts";
 
 const HELD_AFTER = 6;
 const HELD = `stall; after=${HELD_AFTER}; silence=1000`;

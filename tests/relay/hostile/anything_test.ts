@@ -17,15 +17,12 @@ import {
   OPCODE,
   RawWebSocket,
 } from "../../support/subscribers/raw_websocket.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
 const MIB = 1_024 * 1_024;
 
 /** How long it is tried, in milliseconds. */
 const DURATION = 10_000;
-
-/** An answer may take this long on a busy machine, in milliseconds. */
-const LIMIT = 20_000;
 
 /** What the caches of frames and of JSON may hold, and some. */
 const KEPT = 160 * MIB;

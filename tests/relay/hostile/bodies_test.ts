@@ -5,9 +5,7 @@ import { Bystanders } from "../../support/relay/bystanders.ts";
 import { passTime } from "../../support/pass_time.ts";
 import { RawHttp, statusesIn } from "../../support/http/raw_http.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until } from "../../support/within.ts";
 
 function post(type: string, length: string): string {
   return `POST /topics/t HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\n` +

@@ -2,13 +2,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { divideDescriptors } from "../../../relay/limits/descriptors.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 const CLIENTS = 300;
 const DESCRIPTORS = 200;
-
-/** A relay that accepts nothing notices within 9 s. In milliseconds. */
-const LIMIT = 30_000;
 
 async function connectAll(port: number): Promise<Deno.Conn[]> {
   const settled = await Promise.allSettled(

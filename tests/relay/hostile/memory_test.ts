@@ -3,7 +3,7 @@ import { assert } from "@std/assert";
 import { Bystanders } from "../../support/relay/bystanders.ts";
 import { RawHttp } from "../../support/http/raw_http.ts";
 import { RelayProcess } from "../../support/relay/relay_process.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 const KIB = 1_024;
 const MIB = KIB * KIB;
@@ -108,7 +108,7 @@ for (const [what, count, use] of USES) {
         grown = await live() - before;
         return grown < KEPT || undefined;
       },
-      10_000,
+      LIMIT,
       () => `the relay to keep less: it keeps ${(grown / MIB).toFixed(1)} MiB`,
     );
     console.log(`${what}: the relay keeps ${(grown / MIB).toFixed(1)} MiB`);

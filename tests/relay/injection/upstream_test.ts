@@ -15,9 +15,7 @@ import {
 } from "../../support/recordings/reference_events.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import { Upstream } from "../../support/upstreams/upstream.ts";
-import { until } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until } from "../../support/within.ts";
 
 async function read(
   relay: TestRelay,

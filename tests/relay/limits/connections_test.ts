@@ -11,9 +11,7 @@ import {
   requestUpgrade,
 } from "../../support/subscribers/raw_websocket.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
-import { until, within } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../../support/within.ts";
 
 /** A relay behind a proxy: this one is whoever connects. */
 function behindProxy(options: RelayOptions): Promise<TestRelay> {

@@ -12,9 +12,7 @@ import {
 } from "../../support/subscribers/raw_websocket.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
-import { until } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until } from "../../support/within.ts";
 
 /** A limit, how it is met, and what is told then: a status and a code, or how a WebSocket is closed. */
 interface Case {

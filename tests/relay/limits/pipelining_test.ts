@@ -3,9 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { RawCaller } from "../../support/http/raw_caller.ts";
 import { UPGRADE_HEADERS } from "../../support/http/upgrade_request.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until } from "../../support/within.ts";
 
 /** The one that is answered, and those that may wait. */
 const MOST = 1 + 32;

@@ -11,7 +11,7 @@ import {
   RawClient,
   RawWebSocket,
 } from "../../support/subscribers/raw_websocket.ts";
-import { until } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 const MIB = 1024 * 1024;
 
@@ -72,7 +72,7 @@ Deno.test("A3: 50 readers that stop within an event of 16 MiB hold one copy of i
       }
       await until(
         async () => await live() - before < 10 * MIB || undefined,
-        20_000,
+        LIMIT,
         "the memory to return",
       );
     });

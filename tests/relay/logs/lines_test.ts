@@ -4,9 +4,7 @@ import { LogCapture } from "../../support/observing/log_capture.ts";
 import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import { ReconnectingUpstream } from "../../support/upstreams/reconnecting_upstream.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until } from "../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until } from "../../support/within.ts";
 
 const WEBSOCKET =
   "WebSocket {connection} of {address} closed after {seconds} s: {code}";

@@ -21,7 +21,7 @@ import {
 import { ModelClient, user } from "../../../src/model/mod.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { startCompressingServer } from "../../support/upstreams/compressing_server.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
 const TEXT = "data: a\n\n".repeat(21);
 const COUNT = 21;
@@ -68,7 +68,7 @@ Deno.test("A relay ends no topic well whose upstream is compressed (C8)", async 
     });
     const { status, reason } = await within(
       relay.relay.topics.get("t")!.ended, // the relay has made it
-      10_000,
+      LIMIT,
       "the end",
     );
     assert(status === "failed" || status === "truncated", status);

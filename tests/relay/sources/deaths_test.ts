@@ -5,9 +5,8 @@ import type { AddressInfo } from "node:net";
 import { assertEquals } from "@std/assert";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
-const LIMIT = 10_000;
 const EVENT = "data: a\n\n";
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;

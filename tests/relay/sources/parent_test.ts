@@ -15,9 +15,8 @@ import {
 import {
   ReconnectingUpstream,
 } from "../../support/upstreams/reconnecting_upstream.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
-const LIMIT = 10_000;
 const FAST = { minTimeout: 2, maxTimeout: 5 };
 
 type Topic = NonNullable<ReturnType<OpenRelay["topics"]["get"]>>;

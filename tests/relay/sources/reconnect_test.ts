@@ -8,9 +8,8 @@ import {
   ReconnectingUpstream,
 } from "../../support/upstreams/reconnecting_upstream.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
-const LIMIT = 10_000;
 const FAST = { minTimeout: 2, maxTimeout: 5 };
 
 type Source = NonNullable<RelayOptions["sources"]>[number];

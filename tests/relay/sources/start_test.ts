@@ -10,9 +10,8 @@ import {
   numbered,
   ReconnectingUpstream,
 } from "../../support/upstreams/reconnecting_upstream.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
-const LIMIT = 10_000;
 const FAST = { minTimeout: 2, maxTimeout: 5 };
 
 function startWith(

@@ -12,10 +12,7 @@ import {
   type CollectedSpan,
   SpanCollector,
 } from "../../support/observing/span_collector.ts";
-import { until } from "../../support/within.ts";
-
-/** The longest that anything is waited for, in milliseconds. */
-const LIMIT = 10_000;
+import { LIMIT, until } from "../../support/within.ts";
 
 /** OpenTelemetry's numbers. */
 const CLIENT = 3;

@@ -8,9 +8,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 // @ts-types="../../../relay/doors/websocket/ws.d.ts"
 import { type WebSocket as WsWebSocket, WebSocketServer } from "ws";
-import { within } from "../within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../within.ts";
 
 /** Values that come, and those who wait for them. */
 class Mailbox<T> {

@@ -9,7 +9,7 @@ import type { Clock } from "../../../src/fetch/clock.ts";
 import { FetchEventSource } from "../../../src/fetch/event_source.ts";
 import { type EventStream, streamEvents } from "../../../src/fetch/mod.ts";
 import type { ReconnectPolicy } from "../../../src/fetch/reconnect.ts";
-import { within } from "../within.ts";
+import { LIMIT, within } from "../within.ts";
 
 /** An event as the contract has it. */
 export interface ContractEvent {
@@ -81,7 +81,7 @@ export abstract class ContractClient implements AsyncDisposable {
 
   /** Waits until the client itself has given up for good. */
   async ended(): Promise<void> {
-    await within(this.#ended.promise, 5_000, "the end of the stream");
+    await within(this.#ended.promise, LIMIT, "the end of the stream");
   }
 
   /** The next report may be an error, which is then passed over. */

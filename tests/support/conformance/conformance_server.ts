@@ -13,7 +13,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import { within } from "../within.ts";
+import { LIMIT, within } from "../within.ts";
 
 /** By which {@linkcode ConformanceServer.fetch} knows what a response belongs to. */
 const EXCHANGE = "x-exchange";
@@ -94,7 +94,7 @@ export class Exchange {
       this.#response.write(Buffer.from(chunk));
       await within(
         Promise.race([this.#taken(), this.closed]),
-        5_000,
+        LIMIT,
         () => `the client to take byte ${this.#received} of ${this.#sent}`,
       );
     }
@@ -112,7 +112,7 @@ export class Exchange {
 
   /** Waits until the client has hung up. */
   async hungUp(): Promise<void> {
-    await within(this.closed, 5_000, "the client to hang up");
+    await within(this.closed, LIMIT, "the client to hang up");
   }
 
   /** The client has these bytes. */
@@ -212,7 +212,7 @@ export class ConformanceServer implements AsyncDisposable {
         await this.#arrived.promise;
       }
     };
-    return await within(arrival(), 5_000, "a request");
+    return await within(arrival(), LIMIT, "a request");
   }
 
   /** Closes it, and what is open. */

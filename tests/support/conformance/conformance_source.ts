@@ -4,7 +4,7 @@
  * @module
  */
 import type { FetchEventSource } from "../../../src/fetch/event_source.ts";
-import { within } from "../within.ts";
+import { LIMIT, within } from "../within.ts";
 
 /** An event that a source has dispatched, and the source's state at the time. */
 export type Seen =
@@ -81,7 +81,7 @@ export class SourceLog implements Disposable {
     };
     return await within(
       arrival(),
-      5_000,
+      LIMIT,
       () => `'${kind}' number ${count} after: ${this.story.join(", ")}`,
     );
   }

@@ -13,9 +13,7 @@ import {
   DeliveryLedger,
   type LedgerAfter,
 } from "../subscribers/delivery_ledger.ts";
-import { within } from "../within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../within.ts";
 
 /** Answers in a row without anything else, that say that nothing more comes. */
 const QUIET = 4;

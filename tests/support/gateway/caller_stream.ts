@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { within } from "../within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../within.ts";
 
 /** What came of an answer. */
 export interface Received {

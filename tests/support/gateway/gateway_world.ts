@@ -9,10 +9,9 @@ import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { CallerStream } from "./caller_stream.ts";
 import { type ProviderExchange, RawProvider } from "./raw_provider.ts";
 import { startRelay, type TestRelay } from "../relay/relay.ts";
-import { until, within } from "../within.ts";
+import { LIMIT, until, within } from "../within.ts";
 
-/** The longest that anything is waited for, in milliseconds. */
-export const LIMIT = 10_000;
+export { LIMIT } from "../within.ts";
 
 /** How a request is made that is not the usual one. */
 export interface Asked {

@@ -11,9 +11,7 @@ import {
   type Server,
   type Socket,
 } from "node:net";
-import { within } from "../within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../within.ts";
 
 const encoder = new TextEncoder();
 

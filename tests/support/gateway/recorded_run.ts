@@ -12,7 +12,7 @@ import {
 } from "../../../relay/gateway/recording/recorder.ts";
 import type { RecordedRun } from "../../../relay/gateway/recording/recording.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import { until } from "../within.ts";
+import { LIMIT, until } from "../within.ts";
 
 /** What the `.json` of a recording has. */
 export const recordedFacts = z.strictObject({
@@ -103,7 +103,7 @@ export class RecordingWorld implements AsyncDisposable {
           return undefined; // not there, or not all of it
         }
       },
-      10_000,
+      LIMIT,
       "the files",
     );
   }

@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { within } from "../within.ts";
-
-const LIMIT = 15_000;
+import { LIMIT, within } from "../within.ts";
 
 /** A request by `curl`. */
 export class Curl implements AsyncDisposable {

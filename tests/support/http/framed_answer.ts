@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { within } from "../within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../within.ts";
 
 /** The result of reading an answer to the end of its connection or its body. */
 export interface FramedAnswer {

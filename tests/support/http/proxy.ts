@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { until } from "../within.ts";
+import { LIMIT, until } from "../within.ts";
 
 /** The name that the configurations are for. */
 export const PROXY_HOST = "rivulet.example.com";
@@ -22,9 +22,6 @@ export const PROXIES: readonly ProxyKind[] = [
   { name: "nginx", version: "-v", file: "nginx.conf" },
   { name: "caddy", version: "version", file: "Caddyfile" },
 ];
-
-/** The longest that a start is waited for, in milliseconds. */
-const LIMIT = 20_000;
 
 const docs = new URL("../../../docs/", import.meta.url);
 

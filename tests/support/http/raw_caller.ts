@@ -5,9 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
-import { within } from "../within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../within.ts";
 
 /** One connection to the relay. */
 export class RawCaller implements Disposable {

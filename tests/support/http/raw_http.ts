@@ -6,9 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { RawClient } from "../subscribers/raw_websocket.ts";
-import { within } from "../within.ts";
-
-const LIMIT = 15_000;
+import { LIMIT, within } from "../within.ts";
 
 /** An answer as it came. */
 export interface RawAnswer {

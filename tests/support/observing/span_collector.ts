@@ -4,10 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { until } from "../within.ts";
-
-/** The longest that a span is waited for, in milliseconds. */
-const LIMIT = 20_000;
+import { LIMIT, until } from "../within.ts";
 
 const attributes = z.array(z.object({
   key: z.string(),

@@ -6,9 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { readEvents } from "../../../src/sse/read_events.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import { within } from "../within.ts";
-
-const LIMIT = 60_000;
+import { LIMIT, within } from "../within.ts";
 
 const TOPIC = "bystanders";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { TextLineStream } from "@std/streams/text-line-stream";
-import { within } from "../within.ts";
+import { LIMIT, within } from "../within.ts";
 
 /** How it is run. */
 export interface RelayCommandOptions {
@@ -21,9 +21,6 @@ export interface RelayCommandOptions {
   /** The text of a module that is run before it. Default: none. */
   readonly preload?: string;
 }
-
-/** The longest that its start is waited for, in milliseconds. */
-const LIMIT = 30_000;
 
 /** A relay that runs elsewhere. */
 export class RelayCommand implements AsyncDisposable {

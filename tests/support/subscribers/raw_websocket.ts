@@ -6,9 +6,7 @@
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { upgradeRequest } from "../http/upgrade_request.ts";
-import { within } from "../within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../within.ts";
 
 /** The opcodes of RFC 6455, section 11.8. */
 export const OPCODE = {

@@ -6,7 +6,7 @@
 import { subscribe, SubscriptionError } from "../../../relay/client/mod.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { openSocket } from "../client/client_socket.ts";
-import { within } from "../within.ts";
+import { LIMIT, within } from "../within.ts";
 
 /** With what a topic is followed: the relay's own library, or nothing but `ws`. */
 export type FollowerKind = "subscribe" | "ws";
@@ -22,9 +22,6 @@ export interface FollowedEnd {
   readonly status: string;
   readonly reason?: string;
 }
-
-/** Longer than any topic of a test takes, in milliseconds. */
-const LIMIT = 20_000;
 
 /** As much of the relay's messages as is kept; nothing has checked them yet. */
 interface Message {

@@ -2,9 +2,7 @@ import { assert } from "@std/assert";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { RawCaller } from "../../../support/http/raw_caller.ts";
 import { startRelay } from "../../../support/relay/relay.ts";
-import { within } from "../../../support/within.ts";
-
-const LIMIT = 4_000;
+import { LIMIT, within } from "../../../support/within.ts";
 
 Deno.test("Closing does not wait for connections that were never used", async () => {
   // Whose time does not pass: nothing is closed by force.

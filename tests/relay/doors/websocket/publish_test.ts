@@ -4,9 +4,7 @@ import type { Topic } from "../../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { RawWebSocket } from "../../../support/subscribers/raw_websocket.ts";
 import { startRelay } from "../../../support/relay/relay.ts";
-import { until, within } from "../../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../../../support/within.ts";
 
 function publish(topic: string, data: readonly string[], id?: string) {
   const events = data.map((data) => ({ data }));

@@ -25,7 +25,7 @@ import {
 } from "../../../support/gateway/recorded_run.ts";
 import { recordingsMissing } from "../../../support/recordings/recordings.ts";
 import { isMissing } from "../../../support/tools.ts";
-import { until } from "../../../support/within.ts";
+import { LIMIT, until } from "../../../support/within.ts";
 
 const windows = Deno.build.os === "windows";
 
@@ -488,7 +488,7 @@ Deno.test("Recorder lets a run go on that it cannot record, and logs it once", a
     await using world = await RecordingWorld.create();
     await Deno.writeTextFile(world.folder, "");
     const recording = run(world.recorder);
-    await until(() => world.log()[0], 10_000, "a log line");
+    await until(() => world.log()[0], LIMIT, "a log line");
     recording.events(messages("a"));
     recording.end("complete");
     await world.written();
@@ -504,7 +504,7 @@ Deno.test("Recorder lets a run go on that it cannot record, and logs it once", a
       () =>
         Deno.stat(world.folder).then(() => world.path(".json"))
           .catch(() => undefined),
-      10_000,
+      LIMIT,
       "the files",
     );
     await Deno.remove(world.folder, { recursive: true });

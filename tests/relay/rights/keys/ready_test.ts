@@ -5,9 +5,7 @@ import { RemoteKeys } from "../../../../relay/rights/keys/remote_keys.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { startRelay } from "../../../support/relay/relay.ts";
-import { until } from "../../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until } from "../../../support/within.ts";
 
 const jwk = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey
   .export({ format: "jwk" });

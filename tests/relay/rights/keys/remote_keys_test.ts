@@ -15,7 +15,7 @@ import { EndingServer } from "../../../support/model/ending_server.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { passTime } from "../../../support/pass_time.ts";
 import { signToken } from "../../../support/rights/signed_token.ts";
-import { within } from "../../../support/within.ts";
+import { LIMIT, within } from "../../../support/within.ts";
 
 const a = generateKeyPairSync("rsa", { modulusLength: 2_048 });
 const b = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -329,7 +329,7 @@ Deno.test("RemoteKeys reads no answer of another status", async () => {
   world.answer = () =>
     new Response(endless(cancelled.resolve), { status: 500 });
   await assertUnavailable(Promise.resolve(world.keys().current()), 5);
-  await within(cancelled.promise, 10_000, "the end of the connection");
+  await within(cancelled.promise, LIMIT, "the end of the connection");
 });
 
 Deno.test("RemoteKeys takes no answer that breaks off", async () => {
@@ -420,7 +420,7 @@ Deno.test("RemoteKeys stops when the relay closes, and complains of nothing", as
     return silence.promise;
   };
   const current = Promise.resolve(world.keys().current());
-  await within(asked.promise, 10_000, "the request");
+  await within(asked.promise, LIMIT, "the request");
   world.closing.abort();
   await assertUnavailable(current, 5);
   assertEquals([capture.text, world.clock.pending], ["", 0]);

@@ -17,9 +17,7 @@ import {
   redirect,
   type SiteAnswer,
 } from "../../../support/upstreams/recording_site.ts";
-import { until, within } from "../../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../../../support/within.ts";
 
 /** A name server that has these answers, and counts the questions. */
 class Names {

@@ -19,9 +19,7 @@ import {
   RecordingSite,
   redirect,
 } from "../../../support/upstreams/recording_site.ts";
-import { until, within } from "../../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, until, within } from "../../../support/within.ts";
 
 /** Sources for which each look-up of any name has the next answer, and then the last one again. */
 function makeSources(

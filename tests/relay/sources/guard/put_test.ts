@@ -10,9 +10,7 @@ import {
   redirect,
 } from "../../../support/upstreams/recording_site.ts";
 import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
-import { within } from "../../../support/within.ts";
-
-const LIMIT = 10_000;
+import { LIMIT, within } from "../../../support/within.ts";
 
 function put(
   relay: TestRelay,

@@ -4,10 +4,7 @@
  * @module
  */
 import { TextLineStream } from "@std/streams/text-line-stream";
-import { until, within } from "../../within.ts";
-
-/** The longest that a start is waited for, in milliseconds. */
-const LIMIT = 30_000;
+import { LIMIT, until, within } from "../../within.ts";
 
 const FOLDER = new URL("./", import.meta.url).pathname;
 

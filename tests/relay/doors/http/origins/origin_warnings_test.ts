@@ -5,7 +5,7 @@ import type { StateChange } from "../../../../../relay/client/options.ts";
 import { FakeClock } from "../../../../../src/testing/fake_clock.ts";
 import { LogCapture } from "../../../../support/observing/log_capture.ts";
 import { startRelay } from "../../../../support/relay/relay.ts";
-import { until } from "../../../../support/within.ts";
+import { LIMIT, until } from "../../../../support/within.ts";
 
 const LINE =
   "Refused a page of {origin}, which cannot read why. To let it in, start the relay with --origin {flag}";
@@ -72,7 +72,7 @@ Deno.test("E4: subscribe tells that nothing opens, and why that may be", async (
     () =>
       changes.filter(({ state }) => state === "waiting").length > 1 ||
       undefined,
-    10_000,
+    LIMIT,
     "attempts",
   );
   const waiting = changes.find(({ state }) => state === "waiting");

@@ -3,7 +3,7 @@ import { readEvents } from "../../../../../src/sse/read_events.ts";
 import { FakeClock } from "../../../../../src/testing/fake_clock.ts";
 import { startRelay, type TestRelay } from "../../../../support/relay/relay.ts";
 import { SECRET, signToken } from "../../../../support/rights/signed_token.ts";
-import { until, within } from "../../../../support/within.ts";
+import { LIMIT, until, within } from "../../../../support/within.ts";
 
 interface Listed {
   readonly name: string;
@@ -143,7 +143,7 @@ Deno.test("E12: GET /topics as an event stream is a snapshot, and then what chan
   assert(body);
   const events = readEvents(body)[Symbol.asyncIterator]();
   const next = async (): Promise<[string, List]> => {
-    const { value } = await within(events.next(), 5_000, "an event");
+    const { value } = await within(events.next(), LIMIT, "an event");
     return [value?.event ?? "", JSON.parse(value?.data ?? "null")];
   };
   const [event, snapshot] = await next();
@@ -238,7 +238,7 @@ Deno.test("E12: a stream of topics ends when the token of its reader expires", a
   const text = new Response(body).text();
   for (let second = 0; second < 300; second++) await clock.advance(1_000);
   assert(
-    (await within(text, 5_000, "the end")).startsWith(
+    (await within(text, LIMIT, "the end")).startsWith(
       "event: rivulet.snapshot\n",
     ),
   );
