@@ -9,10 +9,16 @@ import {
 import { readCount, readSetting } from "./environment.ts";
 import { EnvironmentError } from "./errors/environment_errors.ts";
 import { type Fixture, openFixture } from "./fixture.ts";
-import { checkPrompt, type Prompt, type Reasoning } from "./prompt.ts";
+import type { Prompt, Reasoning } from "./prompt.ts";
+import { checkPrompt } from "./prompt_check.ts";
 import { checkProvider, type ModelProvider, providers } from "./provider.ts";
-import { type Opened, Requester } from "./requester.ts";
+import { type Opened, Requester, type RequesterOptions } from "./requester.ts";
 import { ResponseStream } from "./response_stream.ts";
+import {
+  DEEPSEEK_TRAITS,
+  DEFAULT_TRAITS,
+  type ServerTraits,
+} from "./wires/server_traits.ts";
 import { type Wire, wires } from "./wires/wire.ts";
 
 /**
@@ -128,10 +134,44 @@ export interface ModelClientOptions {
   random?: (() => number) | undefined;
 }
 
-/** Options for {@linkcode ModelClient.stream}. */
+/**
+ * Options for {@linkcode ModelClient.stream}: for one response, in place of the
+ * client's.
+ *
+ * @example A topic of the relay's, a key that makes a repetition harmless, and a deadline
+ * ```ts
+ * import type { StreamOptions } from "@rivulet/rivulet/model";
+ *
+ * const options: StreamOptions = {
+ *   headers: { "Rivulet-Topic": "chat-7", "Idempotency-Key": "chat-7/3" },
+ *   timeout: 60_000,
+ *   retries: 1,
+ * };
+ * ```
+ */
 export interface StreamOptions {
   /** Ends the request, a wait or the stream: it then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
+  /** The model, by the provider's name for it. */
+  model?: string | undefined;
+  /** Headers that are sent along, over the provider's. */
+  headers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * How long all of the response may take, in milliseconds, waits between requests
+   * included; 0 for ever. After that it rejects with a `DOMException` named
+   * `"TimeoutError"`.
+   *
+   * @default {0}
+   */
+  timeout?: number | undefined;
+  /**
+   * How often a request is made again, whatever for.
+   *
+   * @default the provider's `requestMaxRetries` and `streamMaxRetries`
+   */
+  retries?: number | undefined;
+  /** How much the model is to think before it answers, and what is to be told of it. */
+  reasoning?: Reasoning | undefined;
 }
 
 const REQUEST_MAX_RETRIES = 4;
@@ -154,12 +194,28 @@ const aFunction = z.custom(
 
 const timeout = z.number().nonnegative().or(z.literal(Infinity)).optional();
 
+const model = z.string().min(1);
+
+const reasoning = z.object({
+  effort: z.string().optional(),
+  summary: z.string().optional(),
+}).optional();
+
+const callSchema = z.object({
+  signal: z.custom(
+    (value) => value instanceof AbortSignal,
+    "must be an AbortSignal",
+  ).optional(),
+  model: model.optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  timeout,
+  retries: z.number().int().nonnegative().optional(),
+  reasoning,
+});
+
 const schema = z.object({
-  model: z.string().min(1),
-  reasoning: z.object({
-    effort: z.string().optional(),
-    summary: z.string().optional(),
-  }).optional(),
+  model,
+  reasoning,
   deltas: z.boolean().optional(),
   fixture: z.union([
     z.string().min(1),
@@ -220,8 +276,8 @@ export class ModelClient {
   readonly #options: ModelClientOptions;
   readonly #policy: CompleteRetryPolicy;
   readonly #wire: Wire;
-  /** Whether the provider takes being asked for the usage. */
-  #includeUsage: boolean;
+  /** What was learnt of the provider, by the name of the model. */
+  readonly #traits = new Map<string, ServerTraits>();
 
   /**
    * Makes a client. Nothing is asked for, or read from the environment, until a
@@ -251,16 +307,16 @@ export class ModelClient {
       "make a model client",
     );
     this.#wire = wires[options.provider.wireApi ?? "responses"];
-    this.#includeUsage = this.#wire.asksForUsage;
   }
 
   /**
    * Asks for a response.
    *
    * @param prompt What is asked.
-   * @param options A signal.
+   * @param options What is different for this response, and a signal.
    * @returns The stream, once the provider has answered with one.
-   * @throws {TypeError} If the prompt is not valid.
+   * @throws {TypeError} If the prompt or an option is not valid, or if the
+   * provider's API has no place for something in the prompt.
    * @throws {MissingKeyError} If the provider's key is not in the environment.
    * @throws {EnvironmentError} If a setting in the environment is not valid.
    * @throws {FixtureError} If the stream was to come from a file, and cannot.
@@ -272,25 +328,33 @@ export class ModelClient {
    */
   async stream(
     prompt: Prompt,
-    { signal: given }: StreamOptions = {},
+    options: StreamOptions = {},
   ): Promise<ResponseStream> {
     checkPrompt(prompt);
+    checkCall(options);
+    const { signal: given, timeout = 0 } = options;
     given?.throwIfAborted();
+    const { clock = systemClock, drainTimeout = DRAIN_TIMEOUT } = this.#options;
+    const asked = this.#ask(prompt, options);
     const controller = new AbortController();
     const { signal } = controller;
     const onAbort = () => controller.abort(given?.reason);
     given?.addEventListener("abort", onAbort);
-    const onEnd = () => given?.removeEventListener("abort", onAbort);
+    const cancelTimeout = timeout === 0 || timeout === Infinity
+      ? () => {}
+      : clock.setTimeout(() => controller.abort(tooLate(timeout)), timeout);
+    const onEnd = () => {
+      cancelTimeout();
+      given?.removeEventListener("abort", onAbort);
+    };
     try {
-      const { clock = systemClock, drainTimeout = DRAIN_TIMEOUT } =
-        this.#options;
       const fixture = this.#fixture();
       let opened: Opened;
       let requester: Requester | undefined;
       if (fixture) {
         opened = await this.#openFixture(fixture, signal);
       } else {
-        requester = this.#requester(prompt, signal);
+        requester = this.#requester(asked, options, signal);
         opened = await requester.open();
       }
       const { deltas = true, retryMidStream = false } = this.#options;
@@ -311,6 +375,36 @@ export class ModelClient {
       onEnd();
       throw error;
     }
+  }
+
+  /** What a request asks for; throws if the API has no place for something. */
+  #ask(prompt: Prompt, options: StreamOptions): Asked {
+    const model = options.model ?? this.#options.model;
+    const reasoning = {
+      ...this.#options.reasoning,
+      ...given(options.reasoning),
+    };
+    const traits = () =>
+      this.#traits.get(model) ?? traitsOf(this.#options.provider);
+    let madeWith = traits();
+    let body = this.#wire.body({ model, prompt, reasoning }, madeWith);
+    return {
+      body: () => {
+        // Another response may have learnt something in the meantime.
+        if (traits() !== madeWith) {
+          madeWith = traits();
+          body = this.#wire.body({ model, prompt, reasoning }, madeWith);
+        }
+        return body;
+      },
+      isMended: (status, refusal) => {
+        if (status !== 400 && status !== 422) return false;
+        if (traits() !== madeWith) return true;
+        const learnt = this.#wire.learn(madeWith, refusal);
+        if (learnt) this.#traits.set(model, learnt);
+        return learnt !== undefined;
+      },
+    };
   }
 
   #fixture(): Fixture | undefined {
@@ -335,12 +429,14 @@ export class ModelClient {
     };
   }
 
-  #requester(prompt: Prompt, signal: AbortSignal): Requester {
+  #requester(
+    asked: Asked,
+    { headers = {}, retries }: StreamOptions,
+    signal: AbortSignal,
+  ): Requester {
     const options = this.#options;
-    const { model, provider, reasoning } = options;
+    const { provider } = options;
     const wire = this.#wire;
-    // Of the request that was made last: another one may change the client's.
-    let includeUsage = this.#includeUsage;
     const idleTimeout = provider.idleTimeout ??
       readCount("OPENAI_STREAM_IDLE_TIMEOUT_MS") ?? IDLE_TIMEOUT;
     return new Requester({
@@ -348,14 +444,11 @@ export class ModelClient {
       baseUrl: this.#baseUrl(),
       path: wire.path,
       headers: wire.headers,
-      body: () => {
-        includeUsage = this.#includeUsage;
-        return wire.body({ model, prompt, reasoning }, { includeUsage });
-      },
-      isMended: (status, body) => includeUsage && this.#isMended(status, body),
-      requestMaxRetries: provider.requestMaxRetries ??
+      callHeaders: headers,
+      ...asked,
+      requestMaxRetries: retries ?? provider.requestMaxRetries ??
         readCount("OPENAI_REQUEST_MAX_RETRIES") ?? REQUEST_MAX_RETRIES,
-      streamMaxRetries: provider.streamMaxRetries ??
+      streamMaxRetries: retries ?? provider.streamMaxRetries ??
         readCount("OPENAI_STREAM_MAX_RETRIES") ?? STREAM_MAX_RETRIES,
       policy: this.#policy,
       connectTimeout: options.connectTimeout ?? idleTimeout,
@@ -384,12 +477,35 @@ export class ModelClient {
     }
     return other;
   }
+}
 
-  /** Whether a provider has refused to tell the usage, which can be done without. */
-  #isMended(status: number, body: string): boolean {
-    if (status !== 400 && status !== 422) return false;
-    if (!/stream_options|include_usage/i.test(body)) return false;
-    this.#includeUsage = false;
-    return true;
-  }
+/** What one response is asked for with. */
+type Asked = Pick<RequesterOptions, "body" | "isMended">;
+
+function checkCall(options: StreamOptions): void {
+  const issue = callSchema.safeParse(options).error?.issues[0];
+  if (!issue) return;
+  const path = ["options", ...issue.path].join(".");
+  // Without the value: a header may be a key.
+  throw new TypeError(
+    `Cannot stream as '${path}' is not valid: ${issue.message}`,
+  );
+}
+
+/** The fields that are given, and not just there. */
+function given(reasoning: Reasoning = {}): Reasoning {
+  return Object.fromEntries(
+    Object.entries(reasoning).filter(([, value]) => value !== undefined),
+  );
+}
+
+function traitsOf({ dialect }: ModelProvider): ServerTraits {
+  return dialect === "deepseek" ? DEEPSEEK_TRAITS : DEFAULT_TRAITS;
+}
+
+function tooLate(timeout: number): DOMException {
+  return new DOMException(
+    `The response was not whole after ${timeout} ms`,
+    "TimeoutError",
+  );
 }

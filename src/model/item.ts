@@ -29,6 +29,22 @@ export interface InputImagePart {
   [field: string]: unknown;
 }
 
+/** A file from the user. */
+export interface InputFilePart {
+  /** Which part it is. */
+  type: "input_file";
+  /** All of it, as a `data:` URL. */
+  file_data?: string | null;
+  /** Its name. */
+  filename?: string | null;
+  /** The id under which the provider has it. */
+  file_id?: string | null;
+  /** Where it is. Chat has no place for that. */
+  file_url?: string | null;
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
 /** Text from the model. */
 export interface OutputTextPart {
   /** Which part it is. */
@@ -71,6 +87,7 @@ export interface OtherPart {
 export type ContentPart =
   | InputTextPart
   | InputImagePart
+  | InputFilePart
   | OutputTextPart
   | RefusalPart
   | ReasoningTextPart
@@ -207,7 +224,8 @@ export type ResponseItem =
 
 /**
  * An item as a caller may write it: one of a response, a message without its
- * `type` or with its text as `content`, or anything else that has a `type`.
+ * `type` or with its text as `content`, a message in the shape of Chat
+ * Completions, or anything else that has a `type`.
  *
  * @example Ask with an image
  * ```ts
@@ -228,6 +246,12 @@ export type InputItem =
     type?: "message";
     role: string;
     content: string | readonly { type: string; [field: string]: unknown }[];
+    [field: string]: unknown;
+  }
+  | {
+    role: string;
+    content?: null;
+    tool_calls: readonly { id: string; [field: string]: unknown }[];
     [field: string]: unknown;
   }
   | { type: string; [field: string]: unknown };
@@ -298,56 +322,4 @@ export function parseItem(value: unknown): ResponseItem | undefined {
 function isItem(value: unknown): value is { type: string } {
   return typeof value === "object" && value !== null && "type" in value &&
     typeof value.type === "string";
-}
-
-/**
- * Makes a message from the user.
- *
- * @param text What the user says.
- * @returns The message.
- *
- * @example Ask
- * ```ts
- * import { user } from "@rivulet/rivulet/model";
- * import { assertEquals } from "@std/assert";
- *
- * assertEquals(user("Why is the sky blue?"), {
- *   type: "message",
- *   role: "user",
- *   content: [{ type: "input_text", text: "Why is the sky blue?" }],
- * });
- * ```
- */
-export function user(text: string): MessageItem {
-  return {
-    type: "message",
-    role: "user",
-    content: [{ type: "input_text", text }],
-  };
-}
-
-/**
- * Makes the answer to a call of a function.
- *
- * @param callId The `call_id` of the call.
- * @param output What the function has returned.
- * @returns The item to send after the call.
- *
- * @example Answer a call
- * ```ts
- * import { functionCallOutput } from "@rivulet/rivulet/model";
- * import { assertEquals } from "@std/assert";
- *
- * assertEquals(functionCallOutput("call_1", "21 degrees"), {
- *   type: "function_call_output",
- *   call_id: "call_1",
- *   output: "21 degrees",
- * });
- * ```
- */
-export function functionCallOutput(
-  callId: string,
-  output: string,
-): FunctionCallOutputItem {
-  return { type: "function_call_output", call_id: callId, output };
 }

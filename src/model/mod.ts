@@ -79,8 +79,8 @@ export {
   type ContentPart,
   type CustomToolCallItem,
   type FunctionCallItem,
-  functionCallOutput,
   type FunctionCallOutputItem,
+  type InputFilePart,
   type InputImagePart,
   type InputItem,
   type InputTextPart,
@@ -94,9 +94,18 @@ export {
   type ReasoningTextPart,
   type RefusalPart,
   type ResponseItem,
-  user,
 } from "./item.ts";
-export type { Prompt, Reasoning, Tool } from "./prompt.ts";
+export {
+  assistant,
+  file,
+  type FileOptions,
+  functionCallOutput,
+  image,
+  type ImageOptions,
+  system,
+  user,
+} from "./input_items.ts";
+export type { Prompt, Reasoning, Tool, ToolChoice } from "./prompt.ts";
 export { type ModelProvider, providers, type WireApi } from "./provider.ts";
 export type { RateLimit, RateLimits } from "./rate_limits.ts";
 export type { ModelResponse } from "./requester.ts";

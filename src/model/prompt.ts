@@ -1,7 +1,6 @@
 // This module is browser compatible.
-import { z } from "zod";
-import { described } from "../sse/described.ts";
-import { type InputItem, user } from "./item.ts";
+import { user } from "./input_items.ts";
+import type { InputItem } from "./item.ts";
 
 /**
  * A tool that the model may call, in the shape of the Responses API: a function,
@@ -39,7 +38,30 @@ export interface Tool {
 }
 
 /**
+ * Which tools the model may, or must, call: `"auto"` leaves it to the model,
+ * `"none"` forbids calls, `"required"` demands one, `{ name }` demands that tool.
+ * What else a provider knows is sent as it is, in the shape of the Responses API.
+ *
+ * @example Demand a call
+ * ```ts
+ * import type { ToolChoice } from "@rivulet/rivulet/model";
+ *
+ * const choice: ToolChoice = { name: "weather" };
+ * ```
+ */
+export type ToolChoice =
+  | "auto"
+  | "none"
+  | "required"
+  | { readonly name: string }
+  | { readonly type: string; readonly [field: string]: unknown };
+
+/**
  * What is asked of a model: a conversation, and how to go on with it.
+ *
+ * Settings go by one name for every wire API, and are left out unless they are
+ * given. What the provider's API has no place for is refused with a `TypeError`
+ * before anything is sent.
  *
  * @example A question with instructions
  * ```ts
@@ -64,15 +86,46 @@ export interface Prompt {
    * @default {[]}
    */
   tools?: readonly Tool[] | undefined;
+  /**
+   * Which tools the model may, or must, call. Nothing is sent without `tools`.
+   *
+   * @default what the provider thinks best: `"auto"`
+   */
+  toolChoice?: ToolChoice | undefined;
+  /**
+   * Whether the model may make several calls at once. Nothing is sent without
+   * `tools`.
+   *
+   * @default what the provider thinks best
+   */
+  parallelToolCalls?: boolean | undefined;
+  /** How freely the model chooses its words: from 0 to 2, or to 1. */
+  temperature?: number | undefined;
+  /** The share of the most likely words that the model chooses from: from 0 to 1. */
+  topP?: number | undefined;
+  /** The most tokens that the model may write, its reasoning included. */
+  maxOutputTokens?: number | undefined;
+  /** Texts that end the answer where the model writes one of them. Chat only. */
+  stop?: string | readonly string[] | undefined;
+  /** The same seed gives the same answer, as far as the provider can. Chat only. */
+  seed?: number | undefined;
+  /**
+   * Whether the events with text are to tell how likely its tokens were; a number
+   * asks for as many alternatives of each.
+   */
+  logprobs?: boolean | number | undefined;
   /** The response that this one goes on from, kept by the provider. Responses only. */
   previousResponseId?: string | undefined;
   /**
-   * Whether the provider keeps the response. Responses only.
+   * Whether the provider keeps the response.
    *
    * @default {false}
    */
   store?: boolean | undefined;
-  /** What else the response is to have, such as `"reasoning.encrypted_content"`. Responses only. */
+  /**
+   * What else the response is to have. Responses only. Without `store`, the
+   * encrypted reasoning is asked for anyway, which the next turn has to give back.
+   */
   include?: readonly string[] | undefined;
   /** What the text is to be like: `{ format, verbosity }`, as the Responses API has it. */
   text?: Record<string, unknown> | undefined;
@@ -85,64 +138,6 @@ export interface Prompt {
   background?: boolean | undefined;
   /** Put into the body as it is, over all else. */
   extra?: Record<string, unknown> | undefined;
-}
-
-const record = z.record(z.string(), z.unknown());
-
-const schema = z.object({
-  instructions: z.string().optional(),
-  userInstructions: z.string().optional(),
-  input: z.array(
-    z.union([
-      z.looseObject({ type: z.string() }),
-      z.looseObject({
-        role: z.string(),
-        content: z.union([
-          z.string(),
-          z.array(z.looseObject({ type: z.string() })),
-        ]),
-      }),
-    ], "must be an item with a 'type', or a message with 'role' and 'content'"),
-  ),
-  tools: z.array(z.looseObject({ type: z.string() })).optional(),
-  previousResponseId: z.string().optional(),
-  store: z.boolean().optional(),
-  include: z.array(z.string()).optional(),
-  text: record.optional(),
-  background: z.boolean().optional(),
-  extra: record.optional(),
-});
-
-/**
- * Refuses a prompt that is none.
- *
- * @param prompt The prompt.
- * @throws {TypeError} If something in it is missing, or not what it must be.
- */
-export function checkPrompt(prompt: Prompt): void {
-  const given: unknown = prompt;
-  if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw new TypeError(
-      `Cannot stream as 'prompt' is not valid: must be an object, such as { input: "Hello" }: current value is ${
-        described(given)
-      }`,
-    );
-  }
-  const { input } = prompt;
-  if (typeof input !== "string" && !Array.isArray(input)) {
-    throw new TypeError(
-      `Cannot stream as 'prompt.input' is not valid: must be a text or an array of items: current value is ${
-        described(input)
-      }`,
-    );
-  }
-  const { error } = schema.safeParse({ ...prompt, input: inputItems(prompt) });
-  const issue = error?.issues[0];
-  if (!issue) return;
-  const path = ["prompt", ...issue.path].join(".");
-  throw new TypeError(
-    `Cannot stream as '${path}' is not valid: ${issue.message}`,
-  );
 }
 
 /**
@@ -171,9 +166,15 @@ export function fullInstructions(prompt: Prompt): string | undefined {
 
 /** How much a model is to think before it answers. */
 export interface Reasoning {
-  /** How much: `"minimal"`, `"low"`, `"medium"`, `"high"`; `"none"` leaves it out. */
+  /**
+   * How much: `"minimal"`, `"low"`, `"medium"`, `"high"`; `"none"` tells the model
+   * not to think.
+   */
   effort?: string | undefined;
-  /** What is to be told of it: `"auto"`, `"concise"`, `"detailed"`; `"none"` leaves it out. Responses only. */
+  /**
+   * What is to be told of it: `"auto"`, `"concise"`, `"detailed"`; `"none"` leaves it
+   * out. Responses only.
+   */
   summary?: string | undefined;
 }
 

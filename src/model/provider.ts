@@ -58,6 +58,12 @@ export interface ModelProvider {
    * @default {"responses"}
    */
   wireApi?: WireApi | undefined;
+  /**
+   * Whose Chat Completions it speaks, if they differ from OpenAI's: `"deepseek"`
+   * wants the reasoning of calls back, and is told by `thinking` not to think.
+   * Servers that refuse something else are asked once more without it.
+   */
+  dialect?: "deepseek" | undefined;
   /** The environment variable that has the key. Without it and `apiKey` no key is sent. */
   envKey?: string | undefined;
   /** How to get a key, for the message that says it is missing. */
@@ -107,6 +113,7 @@ const schema = z.object({
   baseUrl: z.url({ protocol: /^https?$/ }),
   baseUrlEnv: z.string().optional(),
   wireApi: z.enum(["responses", "chat"]).optional(),
+  dialect: z.literal("deepseek").optional(),
   envKey: z.string().min(1).optional(),
   envKeyInstructions: z.string().optional(),
   apiKey: z.union([z.string(), z.custom(isFunction)]).optional(),
@@ -201,7 +208,10 @@ export const providers: {
   ),
   ollama: chat("Ollama", "http://localhost:11434/v1"),
   mistral: chat("Mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-  deepseek: chat("DeepSeek", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+  deepseek: {
+    ...chat("DeepSeek", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+    dialect: "deepseek",
+  },
   xai: chat("xAI", "https://api.x.ai/v1", "XAI_API_KEY"),
   groq: chat("Groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
 };

@@ -76,6 +76,8 @@ export interface RequesterOptions {
   readonly path: string;
   /** Headers that the wire API wants. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Headers of this response's own, over the provider's. */
+  readonly callHeaders: Readonly<Record<string, string>>;
   /** Makes the body; asked on every attempt. */
   body(): Record<string, unknown>;
   /**
@@ -292,7 +294,8 @@ export class Requester {
     const own = typeof provider.headers === "function"
       ? await abortable(provider.headers(), signal)
       : provider.headers;
-    for (const [name, value] of Object.entries(own ?? {})) {
+    const { callHeaders } = this.#options;
+    for (const [name, value] of Object.entries({ ...own, ...callHeaders })) {
       setHeader(headers, name, value);
     }
     return headers;

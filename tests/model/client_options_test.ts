@@ -82,6 +82,7 @@ const BAD_PROVIDERS: [path: string, provider: unknown][] = [
   ["provider.baseUrl", { ...PROVIDER, baseUrl: "ftp://example.com" }],
   ["provider.baseUrlEnv", { ...PROVIDER, baseUrlEnv: 1 }],
   ["provider.wireApi", { ...PROVIDER, wireApi: "completions" }],
+  ["provider.dialect", { ...PROVIDER, dialect: "pirate" }],
   ["provider.envKey", { ...PROVIDER, envKey: "" }],
   ["provider.envKeyInstructions", { ...PROVIDER, envKeyInstructions: {} }],
   ["provider.apiKey", { ...PROVIDER, apiKey: 5 }],
@@ -200,6 +201,25 @@ const BAD_PROMPTS: [path: string, prompt: unknown][] = [
   ["prompt.text", { ...PROMPT, text: "short" }],
   ["prompt.background", { ...PROMPT, background: 1 }],
   ["prompt.extra", { ...PROMPT, extra: [] }],
+  ["prompt.toolChoice", { ...PROMPT, toolChoice: "some" }],
+  ["prompt.parallelToolCalls", { ...PROMPT, parallelToolCalls: 1 }],
+  ["prompt.temperature", { ...PROMPT, temperature: "hot" }],
+  ["prompt.temperature", { ...PROMPT, temperature: -1 }],
+  ["prompt.topP", { ...PROMPT, topP: 2 }],
+  ["prompt.maxOutputTokens", { ...PROMPT, maxOutputTokens: 0 }],
+  ["prompt.stop", { ...PROMPT, stop: [1] }],
+  ["prompt.seed", { ...PROMPT, seed: 0.5 }],
+  ["prompt.logprobs", { ...PROMPT, logprobs: "yes" }],
+  ["prompt.input.0.output", {
+    input: [{ type: "function_call_output", call_id: "c", output: { a: 1 } }],
+  }],
+  ["prompt.input.0.call_id", {
+    input: [{ type: "function_call_output", output: "x" }],
+  }],
+  ["prompt.input.0.arguments", {
+    input: [{ type: "function_call", call_id: "c", name: "f", arguments: {} }],
+  }],
+  ["prompt.input.0", { input: [{ type: "message", role: "user" }] }],
 ];
 
 for (const [path, prompt] of BAD_PROMPTS) {
@@ -356,7 +376,12 @@ for (const [name, connections, options] of LEAKS) {
       ...options,
       provider: { ...SECRET_PROVIDER, ...options?.provider },
     });
-    const { error } = await model.ask(SECRET_PROMPT);
+    // Chat has no place for it.
+    const isChat = options?.provider?.wireApi === "chat";
+    const { error } = await model.ask({
+      ...SECRET_PROMPT,
+      background: !isChat,
+    });
     assertInstanceOf(error, ModelError);
     assertNoSecrets(error);
     assertEquals(model.times.length, connections.length);

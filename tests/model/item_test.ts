@@ -1,6 +1,12 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
-import { functionCallOutput, parseItem, user } from "../../src/model/item.ts";
+import {
+  assistant,
+  functionCallOutput,
+  user,
+} from "../../src/model/input_items.ts";
+import { DEFAULT_TRAITS } from "../../src/model/wires/server_traits.ts";
+import { parseItem } from "../../src/model/item.ts";
 import { responsesBody } from "../../src/model/wires/responses/request.ts";
 import { ResponsesDecoder } from "../../src/model/wires/responses/decoder.ts";
 import type { ResponseEvent } from "../../src/model/response_event.ts";
@@ -78,11 +84,15 @@ function through(item: string): string | undefined {
   );
   const [event] = events;
   if (event?.type !== "output_item.done") return undefined;
-  const body = responsesBody({
-    model: "gpt-5",
-    prompt: { input: [user("Hello"), event.item] },
-    reasoning: undefined,
-  });
+  // Stored, and followed by an answer: of reasoning, nothing else could go back.
+  const prompt = {
+    input: [user("Hello"), event.item, assistant("Hi")],
+    store: true,
+  };
+  const body = responsesBody(
+    { model: "gpt-5", prompt, reasoning: undefined },
+    DEFAULT_TRAITS,
+  );
   const sent: unknown = JSON.parse(JSON.stringify(body));
   assert(typeof sent === "object" && sent !== null && "input" in sent);
   assert(Array.isArray(sent.input));

@@ -71,7 +71,7 @@ const POINTS: readonly Point[] = [
       ],
     ],
     differs:
-      "instructions and reasoning are left out when there are none, rather than empty or null: some servers refuse null",
+      "what nobody has asked for is left out, rather than empty, null or the reference's choice: instructions, reasoning, tools, tool_choice, parallel_tool_calls; encrypted reasoning is asked for where nothing is stored, as it has to go back",
   },
   {
     point: 6,
@@ -448,11 +448,11 @@ const POINTS: readonly Point[] = [
       ],
       [
         "wires/chat/request_test.ts",
-        "leaves out items that Chat has no place for (point 33)",
+        "refuses ${path} by name",
       ],
     ],
     differs:
-      "images are kept; calls that belong together are one message, since OpenAI refuses others",
+      "what Chat has no place for is refused and not left out; images are kept; calls that belong together are one message, since OpenAI refuses others",
   },
   {
     point: 34,
@@ -468,7 +468,8 @@ const POINTS: readonly Point[] = [
       ],
       ["retry_test.ts", "sends the reference's headers"],
     ],
-    differs: "usage is asked for, and not when the provider refuses to tell it",
+    differs:
+      "usage is asked for, and not when the provider refuses to tell it; custom tools are sent, and other tools are refused",
   },
   {
     point: 35,

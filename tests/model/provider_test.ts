@@ -36,6 +36,7 @@ const BUILT_IN: Record<keyof typeof providers, Partial<ModelProvider>> = {
     name: "DeepSeek",
     baseUrl: "https://api.deepseek.com",
     wireApi: "chat",
+    dialect: "deepseek",
     envKey: "DEEPSEEK_API_KEY",
   },
   xai: {

@@ -6,6 +6,11 @@ import type { RequestFacts } from "../prompt.ts";
 import type { WireApi } from "../provider.ts";
 import { responsesBody, responsesPath } from "./responses/request.ts";
 import { ResponsesDecoder } from "./responses/decoder.ts";
+import {
+  learnChatTraits,
+  learnResponsesTraits,
+  type ServerTraits,
+} from "./server_traits.ts";
 
 /** What is different from one wire API to the other. */
 export interface Wire {
@@ -13,13 +18,14 @@ export interface Wire {
   readonly path: string;
   /** Headers that only this API wants. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Whether its usage has to be asked for, which some providers refuse. */
-  readonly asksForUsage: boolean;
-  /** Makes the body of the request. */
-  body(
-    facts: RequestFacts,
-    options: { readonly includeUsage: boolean },
-  ): Record<string, unknown>;
+  /**
+   * Makes the body of the request.
+   *
+   * @throws {TypeError} If the API has no place for something in the prompt.
+   */
+  body(facts: RequestFacts, traits: ServerTraits): Record<string, unknown>;
+  /** Learns from the body of a refusal what the server takes, if it is about that. */
+  learn(traits: ServerTraits, refusal: string): ServerTraits | undefined;
   /** Makes what reads the answer. */
   decoder(options: DecoderOptions): ResponseDecoder;
 }
@@ -29,15 +35,15 @@ export const wires: Readonly<Record<WireApi, Wire>> = {
   responses: {
     path: responsesPath,
     headers: { "OpenAI-Beta": "responses=experimental" },
-    asksForUsage: false,
     body: responsesBody,
+    learn: learnResponsesTraits,
     decoder: (options) => new ResponsesDecoder(options),
   },
   chat: {
     path: chatPath,
     headers: {},
-    asksForUsage: true,
     body: chatBody,
+    learn: learnChatTraits,
     decoder: (options) => new ChatDecoder(options),
   },
 };

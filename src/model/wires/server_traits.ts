@@ -1,0 +1,101 @@
+// This module is browser compatible.
+
+/**
+ * Which messages of the model go back to a Chat server with their reasoning, as
+ * `reasoning_content`: none; those of a turn of the user's that has calls; those
+ * with calls; all.
+ */
+export type ReasoningBack = "none" | "turn" | "calls" | "all";
+
+/**
+ * What servers of one wire API do differently. A client begins with what is known
+ * of its provider, and learns the rest from refusals: see `Wire.learn`.
+ */
+export interface ServerTraits {
+  /** Whether it takes being asked for the usage. Chat only. */
+  readonly includeUsage: boolean;
+  /** What the limit of the output is called. Chat only. */
+  readonly tokenLimit: "max_tokens" | "max_completion_tokens";
+  /** What goes back with its reasoning. Chat only. */
+  readonly reasoningBack: ReasoningBack;
+  /** Whether `thinking` says that the model is not to think. Chat only. */
+  readonly hasThinking: boolean;
+  /** Whether it has encrypted reasoning to give. Responses only. */
+  readonly encryptedReasoning: boolean;
+}
+
+/** What a server is taken for of which nothing is known. */
+export const DEFAULT_TRAITS: ServerTraits = {
+  includeUsage: true,
+  tokenLimit: "max_tokens",
+  reasoningBack: "none",
+  hasThinking: false,
+  encryptedReasoning: true,
+};
+
+/**
+ * DeepSeek demands the reasoning of all messages since the user's last one, if
+ * there were calls. It did refuse reasoning of other messages.
+ *
+ * @see {@link https://api-docs.deepseek.com/guides/thinking_mode | DeepSeek: thinking mode}
+ */
+export const DEEPSEEK_TRAITS: ServerTraits = {
+  ...DEFAULT_TRAITS,
+  reasoningBack: "turn",
+  hasThinking: true,
+};
+
+/** What to try next where a server complains of `reasoning_content`. */
+const NEXT: Readonly<Record<ReasoningBack, ReasoningBack | undefined>> = {
+  none: "turn",
+  turn: "calls",
+  calls: "all",
+  all: undefined,
+};
+
+/**
+ * Learns from the body of a refusal what a server of Chat takes.
+ *
+ * @param traits What it was taken for.
+ * @param refusal The body of its answer.
+ * @returns What it is; `undefined` if the refusal is about something else.
+ */
+export function learnChatTraits(
+  traits: ServerTraits,
+  refusal: string,
+): ServerTraits | undefined {
+  if (traits.includeUsage && /stream_options|include_usage/i.test(refusal)) {
+    return { ...traits, includeUsage: false };
+  }
+  if (
+    // A complaint about its amount names only the field that was sent.
+    traits.tokenLimit === "max_tokens" &&
+    refusal.includes("max_completion_tokens")
+  ) {
+    return { ...traits, tokenLimit: "max_completion_tokens" };
+  }
+  if (!refusal.includes("reasoning_content")) return undefined;
+  const isDemand = /must be|missing|required|passed back/i.test(refusal);
+  if (!isDemand && traits.reasoningBack === "none") return undefined;
+  const reasoningBack = isDemand ? NEXT[traits.reasoningBack] : "none";
+  return reasoningBack && { ...traits, reasoningBack };
+}
+
+/**
+ * Learns from the body of a refusal what a server of the Responses API takes:
+ * models that do not reason have no encrypted reasoning to give.
+ *
+ * @param traits What it was taken for.
+ * @param refusal The body of its answer.
+ * @returns What it is; `undefined` if the refusal is about something else.
+ */
+export function learnResponsesTraits(
+  traits: ServerTraits,
+  refusal: string,
+): ServerTraits | undefined {
+  const isAboutIt = /encrypted.content[^"]{0,40}not supported/i.test(refusal) ||
+    /["'`]include["'`[\\]/.test(refusal);
+  return traits.encryptedReasoning && isAboutIt
+    ? { ...traits, encryptedReasoning: false }
+    : undefined;
+}
