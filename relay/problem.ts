@@ -87,6 +87,17 @@ export function draining(
   );
 }
 
+/** A refusal because the relay has little memory left. */
+export function outOfMemory(): Problem {
+  return new Problem(
+    STATUS_CODE.ServiceUnavailable,
+    "out_of_memory",
+    "The relay has little memory left (--max-memory) and takes no new work: try again later",
+    {},
+    { "Retry-After": "5" },
+  );
+}
+
 /** A refusal because of a mistake of the relay's own: nobody else is told what it is. */
 export function internalProblem(): Problem {
   return new Problem(

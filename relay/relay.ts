@@ -11,8 +11,10 @@ import { Recorder } from "./gateway/recording/recorder.ts";
 import { MemoryGuard } from "./limits/memory/memory_guard.ts";
 import { findMemoryLimit } from "./limits/memory/memory_limit.ts";
 import { processMemory } from "./limits/memory/memory_reading.ts";
+import { ReceiveBudget } from "./limits/memory/receive_budget.ts";
 import { SendBudget } from "./limits/memory/send_budget.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
+import type { MeasuredMemory } from "./metrics/memory_metrics.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { explainOptions } from "./options/explain_options.ts";
 import type { RelayOptions } from "./options/relay_options.ts";
@@ -239,7 +241,7 @@ function createSources(
 function createMemory(
   { limits, memory, clock }: CompleteRelayOptions,
   metrics: Metrics,
-): { memory: MemoryGuard; budget: SendBudget } {
+): { memory: MemoryGuard; budget: SendBudget; received: ReceiveBudget } {
   const maxMemory = limits.maxMemory ?? findMemoryLimit().bytes;
   const maxQueued = limits.maxQueued ?? Math.ceil(maxMemory / 4);
   const budget = new SendBudget({
@@ -248,14 +250,20 @@ function createMemory(
     clock,
     onDrop: metrics.connectionCut,
   });
+  const maxReceived = limits.maxReceived ?? Math.ceil(maxMemory / 4);
+  const received = new ReceiveBudget({
+    maxReceived,
+    maxReceivedPerClient: limits.maxReceivedPerClient ??
+      Math.ceil(maxReceived / 2),
+  });
   const guard = new MemoryGuard({
     maxMemory,
     memory: memory ?? processMemory,
     // The memory of the process changes in real time, whatever the relay is told.
     clock: memory ? clock : systemClock,
-    dropHeaviest: () => budget.dropHeaviest(),
+    dropHeaviest: () => budget.dropHeaviest() ?? received.dropHeaviest(),
   });
-  return { memory: guard, budget };
+  return { memory: guard, budget, received };
 }
 
 class RelayServer implements Relay {
@@ -269,7 +277,7 @@ class RelayServer implements Relay {
   readonly #recorder: Recorder | undefined;
   readonly #authority: Authority;
   readonly #memory: MemoryGuard;
-  readonly #queued: () => number;
+  readonly #held: () => Pick<MeasuredMemory, "queued" | "received">;
   readonly #closing = new AbortController();
   /** The time when it began to listen, in milliseconds since the epoch. */
   #listening: number | undefined;
@@ -294,7 +302,7 @@ class RelayServer implements Relay {
       runs: () => this.#gateway.size,
       memory: () => {
         const { maxMemory, isAtEdge } = this.#memory;
-        return { maxMemory, isAtEdge, queued: this.#queued() };
+        return { maxMemory, isAtEdge, ...this.#held() };
       },
     }, { clock, version: VERSION });
     this.topics = new TopicRegistry({
@@ -316,9 +324,12 @@ class RelayServer implements Relay {
       clock,
     };
     const draining = new Draining(clock);
-    const { memory, budget } = createMemory(options, metrics);
+    const { memory, budget, received } = createMemory(options, metrics);
     this.#memory = memory;
-    this.#queued = () => budget.queued;
+    this.#held = () => ({
+      queued: budget.queued,
+      received: received.received,
+    });
     const authority = this.#authority = createAuthority({
       ...rights,
       clock,
@@ -371,6 +382,7 @@ class RelayServer implements Relay {
       draining,
       memory,
       budget,
+      received,
       readiness: [
         () => draining.refusal(),
         () => memory.refusal(),

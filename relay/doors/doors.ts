@@ -5,7 +5,9 @@ import type { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import { Pump } from "../delivery/pump.ts";
 import type { SlowReaders } from "../delivery/subscriber.ts";
 import { Watch } from "../delivery/watch.ts";
+import { BodyIntake, type BodyIntakeOptions } from "../limits/incoming_body.ts";
 import type { MemoryGuard } from "../limits/memory/memory_guard.ts";
+import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import { ClientAddresses } from "../limits/client_addresses.ts";
 import {
   type DescriptorBudget,
@@ -55,6 +57,7 @@ export interface DoorsOptions {
       HttpServerOptions,
       "addresses" | "refused" | "maxSockets"
     >
+    & Pick<BodyIntakeOptions, "maxBodyRate" | "maxBodyChunkRate">
     & Pick<
       WebSocketDoorContext,
       | "maxSubscriptions"
@@ -91,6 +94,8 @@ export interface DoorsContext extends
   readonly authority: Authority;
   /** Refuses new work while there is little memory. */
   readonly memory: MemoryGuard;
+  /** Counts the bytes that clients have sent and that the relay holds. */
+  readonly received: ReceiveBudget;
   /** Refuses new subscribers while the relay is drained. */
   readonly draining: Draining;
   /** Counts what goes through the doors, and tells it. */
@@ -167,6 +172,7 @@ export class Doors implements Disposable {
       }),
       warnings: new OriginWarnings(clock),
       addresses,
+      intake: new BodyIntake({ ...limits, received: context.received, clock }),
       refused: metrics.refused,
     });
     const subscribers = {

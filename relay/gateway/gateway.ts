@@ -226,7 +226,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #readBody(
-    { request, response, headers }: Asked,
+    { request, response, headers, incoming }: Asked,
   ): Promise<ReadBody> {
     const length = headers.get("content-length");
     if (length === null && !headers.has("transfer-encoding")) {
@@ -237,7 +237,8 @@ export class Gateway implements AsyncDisposable {
     // A `Request` with the method GET or HEAD has no body, whatever came.
     const body = request.body ??
       Readable.toWeb(response.req) as ReadableStream<Uint8Array>; // other types
-    const { bodyLimits, maxUpload } = this.#context;
+    const { maxUpload } = this.#context;
+    const bodyLimits = { ...this.#context.bodyLimits, incoming };
     if (!JSON_TYPE.test(headers.get("content-type") ?? "")) {
       const limits = { ...bodyLimits, maxBytes: maxUpload };
       assertLength(length, limits);
@@ -251,6 +252,9 @@ export class Gateway implements AsyncDisposable {
     for await (const part of boundedBody(body, bodyLimits)) parts.push(part);
     const bytes = Buffer.concat(parts);
     const content = await decodeBody(bytes, coding, bodyLimits.maxBytes);
+    if (content !== bytes) incoming.add(content.byteLength);
+    // It is kept for as long as the run lasts.
+    incoming.whole();
     // Decoders may read what others do not: nothing may be hidden from the relay.
     if (content !== bytes) assertJson(content);
     return { body: bytes, content };

@@ -5,6 +5,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
+import type { IncomingBody } from "../limits/incoming_body.ts";
 import { issueText } from "../issue_text.ts";
 import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
@@ -28,6 +29,8 @@ export interface GatewayCall {
   readonly address: string;
   /** The name under which limits count the caller. */
   readonly client: string;
+  /** The body, as limits count it: until the call is over. */
+  readonly incoming: IncomingBody;
 }
 
 /** The place that a request goes to. */

@@ -12,7 +12,7 @@ export class Upload {
   readonly length: number | undefined;
   readonly #body: ReadableStream<Uint8Array>;
   readonly #limits: BodyLimits;
-  #failure: BodyLimitError | undefined;
+  #failure: BodyLimitError | Problem | undefined;
   #isTaken = false;
 
   /**
@@ -37,9 +37,11 @@ export class Upload {
     return this.#isTaken;
   }
 
-  /** The problem of a body that was too long, or too slow: `fetch` says only that it has failed. */
+  /** The problem of a body that was too long, too slow, or refused: `fetch` says only that it has failed. */
   get problem(): Problem | undefined {
-    if (!this.#failure) return undefined;
+    if (!this.#failure || this.#failure instanceof Problem) {
+      return this.#failure;
+    }
     const { code, message } = this.#failure;
     const status = code === "body_timeout"
       ? STATUS_CODE.RequestTimeout
@@ -68,9 +70,12 @@ export class Upload {
       for await (const part of boundedBody(body, this.#limits)) {
         onPart();
         yield part;
+        this.#limits.incoming?.passedOn();
       }
     } catch (error) {
-      if (error instanceof BodyLimitError) this.#failure = error;
+      if (error instanceof BodyLimitError || error instanceof Problem) {
+        this.#failure = error;
+      }
       throw error;
     }
   }

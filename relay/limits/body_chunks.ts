@@ -5,6 +5,13 @@ import process from "node:process";
 /** A chunk of a body with fewer bytes is joined with those around it. */
 const SMALL = 1024;
 
+const counts = new WeakMap<IncomingMessage, number>();
+
+/** Returns the number of chunks that have come of a body whose small chunks are joined. */
+export function chunksOf(incoming: IncomingMessage): number {
+  return counts.get(incoming) ?? 0;
+}
+
 /**
  * Joins the small chunks of a body that come at one time.
  *
@@ -23,20 +30,27 @@ export function joinSmallChunks(
   const push = incoming.push.bind(incoming);
   let joined: Buffer[] = [];
   let isDue = false;
+  let count = 0;
+
+  const pass = (chunk: Buffer | null): boolean => {
+    counts.set(incoming, count);
+    return push(chunk);
+  };
 
   const flush = (): boolean => {
     const [first] = joined;
     if (!first) return true;
     const bytes = joined.length === 1 ? first : Buffer.concat(joined);
     joined = [];
-    return push(bytes);
+    return pass(bytes);
   };
 
   incoming.push = (chunk: Buffer | null): boolean => {
     onBytes?.(chunk?.length ?? 0);
+    if (chunk) count++;
     if (!chunk || chunk.length >= SMALL) {
       flush();
-      return push(chunk);
+      return pass(chunk);
     }
     joined.push(chunk);
     if (isDue) return true;

@@ -1,4 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
+import type { IncomingBody } from "./incoming_body.ts";
 
 /** How much of a body is waited for, and how long. */
 export interface BodyLimits {
@@ -8,6 +9,8 @@ export interface BodyLimits {
   readonly idleTimeout: number;
   /** Where time comes from. */
   readonly clock: Clock;
+  /** Counts the body among all of its client. Default: nothing does. */
+  readonly incoming?: IncomingBody | undefined;
 }
 
 /** A body was too long, or too slow. */
@@ -48,10 +51,11 @@ function tooLarge(maxBytes: number): BodyLimitError {
  * Passes on the parts of a body.
  *
  * @throws {BodyLimitError} If it is longer or slower than it may be.
+ * @throws {Problem} If too much is held of bodies.
  */
 export async function* boundedBody(
   body: ReadableStream<Uint8Array>,
-  { maxBytes, idleTimeout, clock }: BodyLimits,
+  { maxBytes, idleTimeout, clock, incoming }: BodyLimits,
 ): AsyncGenerator<Uint8Array, void> {
   const reader = body.getReader();
   let bytes = 0;
@@ -67,10 +71,12 @@ export async function* boundedBody(
           ),
         ), idleTimeout);
       let part: ReadableStreamReadResult<Uint8Array>;
+      if (incoming) incoming.onRefused = late.reject;
       try {
         part = await Promise.race([reader.read(), late.promise]);
       } finally {
         cancel();
+        if (incoming) incoming.onRefused = undefined;
       }
       isWhole = part.done;
       if (part.done) return;
@@ -78,7 +84,12 @@ export async function* boundedBody(
       if (bytes > maxBytes) {
         throw tooLarge(maxBytes);
       }
+      const delay = incoming?.took(part.value.byteLength) ?? 0;
       yield part.value;
+      // The sender's silence is not counted meanwhile.
+      if (delay > 0) {
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, delay));
+      }
     }
   } finally {
     // Why the rest cannot be discarded is of no interest.

@@ -35,13 +35,22 @@ export class ClientRates {
 
   /** As {@linkcode RateLimit.take}. */
   take(client: string, count: number): number {
+    return this.#of(client).take(count);
+  }
+
+  /** As {@linkcode RateLimit.spend}. */
+  spend(client: string, count: number): number {
+    return this.#of(client).spend(count);
+  }
+
+  #of(client: string): RateLimit {
     this.#sweep();
     let limit = this.#limits.get(client);
     if (!limit) {
       limit = new RateLimit(this.#rate, this.#clock);
       this.#limits.set(client, limit);
     }
-    return limit.take(count);
+    return limit;
   }
 
   /** Forgets clients whose bucket is full again. */

@@ -58,6 +58,18 @@ export class RateLimit {
     return wait;
   }
 
+  /**
+   * Takes something that has come already.
+   *
+   * @param count How much.
+   * @returns The time until that is made up for, in milliseconds.
+   */
+  spend(count: number): number {
+    this.#fill();
+    this.#level -= count;
+    return Math.ceil(Math.max(0, -this.#level - EPSILON) / this.#rate * 1_000);
+  }
+
   #fill(): void {
     const now = this.#clock.now();
     const more = (now - this.#at) * this.#rate / 1_000;

@@ -18,6 +18,8 @@ export interface MeasuredMemory {
   readonly isAtEdge: boolean;
   /** The bytes that clients were sent and have not read. */
   readonly queued: number;
+  /** The bytes that clients have sent and that the relay holds. */
+  readonly received: number;
 }
 
 /** Figures of memory, and of connections that were cut for it. */
@@ -45,6 +47,14 @@ export class MemoryMetrics {
       registers,
       collect(): void {
         this.set(memory().queued);
+      },
+    });
+    new Gauge({
+      name: "rivulet_received_bytes",
+      help: "Bytes of requests and messages that the relay holds.",
+      registers,
+      collect(): void {
+        this.set(memory().received);
       },
     });
     new Gauge({

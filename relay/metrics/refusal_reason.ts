@@ -48,6 +48,7 @@ export const REFUSAL_REASONS = [
   "source_unavailable",
   "token_expired",
   "token_required",
+  "too_many_bytes_of_client",
   "too_many_connections",
   "too_many_connections_of_address",
   "too_many_requests",

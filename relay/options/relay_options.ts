@@ -369,6 +369,20 @@ export interface RelayLimits {
    */
   bodyTimeout?: number | undefined;
   /**
+   * The most bytes of bodies that are read of one client in a second, on average. What
+   * comes faster waits.
+   *
+   * @default {67_108_864}
+   */
+  maxBodyRate?: number | undefined;
+  /**
+   * The most chunks of such bodies in a second, on average: chunks of
+   * `Transfer-Encoding: chunked`, or what comes at a time.
+   *
+   * @default {20_000}
+   */
+  maxBodyChunkRate?: number | undefined;
+  /**
    * The time that a connection is kept without a request, in milliseconds.
    *
    * @default {5_000}
@@ -419,6 +433,17 @@ export interface RelayLimits {
    * Default: half of `maxQueued`.
    */
   maxQueuedPerClient?: number | undefined;
+  /**
+   * The most bytes that clients have sent and that the relay holds, in all: of bodies
+   * and messages that are not whole yet, and of the bodies of runs that are going on.
+   * Default: a quarter of `maxMemory`.
+   */
+  maxReceived?: number | undefined;
+  /**
+   * The most of these bytes of one client: the subject of a token, or an address.
+   * Default: half of `maxReceived`.
+   */
+  maxReceivedPerClient?: number | undefined;
   /**
    * The most upstreams that requests have asked for: sources made by `PUT`, and
    * requests to providers.

@@ -294,6 +294,18 @@ export const relayRows = {
       topic: "limits",
       help: ["silence within the body of a request"],
     }),
+    maxBodyRate: option(bytes, {
+      default: 64 * 1024 * 1024,
+      flag: "max-body-rate",
+      topic: "limits",
+      help: ["bytes of bodies that are read of one client in a second"],
+    }),
+    maxBodyChunkRate: option(rate, {
+      default: 20_000,
+      flag: "max-body-chunk-rate",
+      topic: "limits",
+      help: ["chunks of such bodies in a second"],
+    }),
     idleTimeout: option(duration(), {
       default: 5_000,
       flag: "idle-timeout",
@@ -343,6 +355,18 @@ export const relayRows = {
       topic: "limits",
       help: ["bytes of these that one client has not read"],
       without: "half of --max-queued",
+    }),
+    maxReceived: option(bytes, {
+      flag: "max-received",
+      topic: "limits",
+      help: ["bytes of requests and messages that the relay holds, in all"],
+      without: "a quarter of --max-memory",
+    }),
+    maxReceivedPerClient: option(bytes, {
+      flag: "max-received-per-client",
+      topic: "limits",
+      help: ["bytes of these that one client has sent"],
+      without: "half of --max-received",
     }),
     maxUpstreams: option(count, {
       default: 1_000,

@@ -3,6 +3,7 @@ import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { readEvents } from "../../src/sse/read_events.ts";
 import { ClientRates } from "../limits/client_rates.ts";
+import { countedStream, type IncomingBody } from "../limits/incoming_body.ts";
 import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { Problem } from "../problem.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
@@ -34,6 +35,8 @@ export interface Publication extends PublicationKey {
   readonly body: ReadableStream<Uint8Array> | null;
   /** Names who publishes, for limits. */
   readonly client: string;
+  /** Counts the body. Default: nothing does. */
+  readonly incoming?: IncomingBody | undefined;
   /** Ends a wait: nobody is there to have the answer. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -162,12 +165,13 @@ export class Publisher {
     publication: Publication,
     keyed: KeyedPublication | undefined,
   ): Promise<Published> {
-    const { type, body, client } = publication;
+    const { type, body, client, incoming } = publication;
     if (type === "text/event-stream") {
       return await this.#addStream(topic, publication, keyed);
     }
     if (!keyed?.published) this.#assertRate(client, 1);
-    const text = await readBody(body, this.#options);
+    const text = await readBody(body, { ...this.#options, incoming });
+    incoming?.whole();
     const events = type === "application/json"
       ? await eventsOfJson(text)
       : [eventOfText(text)];
@@ -185,7 +189,7 @@ export class Publisher {
 
   async #addStream(
     topic: Topic,
-    { body, client, signal }: Publication,
+    { body, client, incoming, signal }: Publication,
     keyed: KeyedPublication | undefined,
   ): Promise<Published> {
     const { maxEvent } = this.#options;
@@ -199,7 +203,10 @@ export class Publisher {
     const over = signal
       ? AbortSignal.any([ended.signal, signal])
       : ended.signal;
-    await using reader = readEvents(body, {
+    const counted = incoming
+      ? countedStream(body, incoming, this.#options.clock)
+      : body;
+    await using reader = readEvents(counted, {
       maxEventSize: maxEvent + MAX_FIELD_NAME,
       signal: ended.signal,
     });
@@ -207,6 +214,7 @@ export class Publisher {
       for (;;) {
         const batch = await reader.nextBatch();
         if (!batch) break;
+        incoming?.passedOn();
         const events = comparison ? comparison.rest(batch) : batch;
         const bad = events.findIndex((event) => isTooLarge(event, maxEvent));
         const count = bad < 0 ? events.length : bad;

@@ -5,6 +5,7 @@ import type {
   ClientAddress,
   ClientAddresses,
 } from "../../limits/client_addresses.ts";
+import type { BodyIntake, IncomingBody } from "../../limits/incoming_body.ts";
 import type { Problem } from "../../problem.ts";
 import {
   type Access,
@@ -34,6 +35,8 @@ export interface EntranceContext {
   readonly warnings: OriginWarnings;
   /** Finds the address of a request's client. */
   readonly addresses: ClientAddresses;
+  /** Counts the bodies of requests. */
+  readonly intake: BodyIntake;
   /** Counts a refusal, by its code. */
   refused(code: string): void;
 }
@@ -54,6 +57,8 @@ export interface Call {
   readonly address: string;
   /** The name under which limits count the caller. */
   readonly client: string;
+  /** The body, as limits count it: until the call is over. */
+  readonly incoming: IncomingBody;
 }
 
 /** The destination of a call: the relay itself, or a provider behind it. */
@@ -155,6 +160,7 @@ export class Entrance {
   ): Call {
     const { address, network } = this.#addressOf(response.req);
     const { url } = request;
+    const client = access.identity || network;
     return {
       request,
       headers: withoutCredential(request.headers, credential),
@@ -164,7 +170,8 @@ export class Entrance {
       response,
       access,
       address,
-      client: access.identity || network,
+      client,
+      incoming: this.#context.intake.open(response.req, client),
     };
   }
 

@@ -53,6 +53,7 @@ export function createRequestHandler(
     const call = needs === "nothing"
       ? entrance.open(request, response)
       : await entrance.admit(request, response);
+    using _body = call.incoming;
     const topic = decodeName(match.pathname.groups["topic"] ?? "");
     switch (needs) {
       case "nothing":
@@ -100,11 +101,10 @@ export function createRequestHandler(
       const greeting = entrance.greet(response);
       if (greeting) return greeting;
       const { pathname } = new URL(request.url);
-      return gateway.handles(pathname)
-        ? await gateway.handle(
-          await entrance.admit(request, response, "gateway"),
-        )
-        : await handle(request);
+      if (!gateway.handles(pathname)) return await handle(request);
+      const call = await entrance.admit(request, response, "gateway");
+      using _body = call.incoming;
+      return await gateway.handle(call);
     } catch (error) {
       const problem = problemOf(error);
       if (!problem && hasLeft(error, response)) {

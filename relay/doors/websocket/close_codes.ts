@@ -45,8 +45,12 @@ export const CLOSINGS = {
     reconnect: true,
     text: "The relay is shutting down",
   },
-  /** Reserved for a relay without room for those that it has: the relay sends it not yet. */
-  overloaded: { code: 1013, reconnect: true, text: "" },
+  /** The relay holds too much of what this peer, or all, have sent. */
+  overloaded: {
+    code: 1013,
+    reconnect: true,
+    text: "Too much is being received: send again later",
+  },
   /** The token has expired, and no `auth` has brought a new one: the client needs one. */
   tokenExpired: { code: 4401, reconnect: true, text: "The token has expired" },
   /** The peer has read nothing for `slowTimeout`, and slow subscribers are closed. */

@@ -3,6 +3,7 @@ import type { Pump } from "../../delivery/pump.ts";
 import type { SlowReaders, Subscriber } from "../../delivery/subscriber.ts";
 import type { Watch } from "../../delivery/watch.ts";
 import type { MemoryGuard } from "../../limits/memory/memory_guard.ts";
+import type { ReceiveBudget } from "../../limits/memory/receive_budget.ts";
 import type { SendBudget } from "../../limits/memory/send_budget.ts";
 import type { MessageRatesOptions } from "../../limits/rate_limit.ts";
 import type { Access, Authority, Right } from "../../rights/access.ts";
@@ -39,6 +40,8 @@ export interface SessionContext extends MessageRatesOptions {
   readonly authority: Authority;
   /** Counts the bytes that wait for peers. */
   readonly budget: SendBudget;
+  /** Counts the bytes of messages that are not whole yet. */
+  readonly received: ReceiveBudget;
   /** Refuses new work while there is little memory. */
   readonly memory: Pick<MemoryGuard, "refusal">;
   /** Adds what peers publish. */

@@ -12,6 +12,18 @@ export class RelayWebSocket extends WebSocket {
   /** Writes what is left of a frame that was begun: a close frame must not come within it. */
   beforeClose: () => void = ignore;
 
+  /** The number of bytes that are held of a message that is not whole. */
+  get unfinished(): number {
+    // The receiver has them, of which the types of `ws` say nothing.
+    const { _receiver: receiver } = this as this & {
+      readonly _receiver?: {
+        readonly _bufferedBytes?: number;
+        readonly _messageLength?: number;
+      };
+    };
+    return (receiver?._bufferedBytes ?? 0) + (receiver?._messageLength ?? 0);
+  }
+
   /** Closes with a code of the protocol, or echoes a close that had none. */
   override close(code?: number, reason?: string | Uint8Array): void {
     if (this.readyState === this.OPEN) this.beforeClose();

@@ -8,9 +8,10 @@ import {
 } from "../../delivery/subscriber.ts";
 import type { Subscription } from "../../delivery/subscription.ts";
 import type { Watched } from "../../delivery/watch.ts";
+import type { ReceiveAccount } from "../../limits/memory/receive_budget.ts";
 import type { SendPeer } from "../../limits/memory/send_budget.ts";
 import { MessageRates } from "../../limits/rate_limit.ts";
-import { boundedDetail } from "../../problem.ts";
+import { boundedDetail, Problem } from "../../problem.ts";
 import type { Access } from "../../rights/access.ts";
 import type { Expiring } from "../../rights/expiries.ts";
 import { type Guest, secondsSince } from "../guests.ts";
@@ -85,8 +86,10 @@ export class WebSocketSession
   /** The number of reasons not to read the socket. */
   #holds = 0;
   #access: Access;
-  /** Counts messages; most peers send none, and need none. */
+  /** Counts messages; most peers send none, and need none. After the close frame it counts anew. */
   #rates: MessageRates | undefined;
+  /** Counts the bytes of a message that is not whole yet. */
+  #receiving: ReceiveAccount | undefined;
   /** Messages that came after a token that is being read: they may need its rights. */
   #unread: (() => void)[] | undefined;
 
@@ -119,12 +122,20 @@ export class WebSocketSession
       context.slow,
       context.budget.open(this),
     );
-    ws.beforeClose = () => this.subscriber.flush();
+    ws.beforeClose = () => {
+      this.subscriber.flush();
+      this.#rates = undefined;
+    };
+    // Called when `ws` has read the same bytes.
+    socket.on("data", ({ length }: Uint8Array) => this.#onData(length));
     ws.on("message", (data, isBinary) => {
       this.#missed = 0;
       this.#onMessage(data, isBinary);
     });
-    ws.on("pong", () => this.#missed = 0);
+    ws.on("pong", ({ byteLength }) => {
+      this.#missed = 0;
+      this.#takesMore(byteLength);
+    });
     ws.on("ping", (data) => {
       if (!this.#takesMore(data.byteLength)) return;
       // A pong must not come within a frame of which a part was written.
@@ -142,6 +153,7 @@ export class WebSocketSession
       context.heartbeat.delete(this);
       context.expiries.delete(this.#access.expires, this);
       this.subscriber[Symbol.dispose]();
+      this.#receiving?.[Symbol.dispose]();
       logger.info(
         "WebSocket {connection} of {address} closed after {seconds} s: {code}",
         {
@@ -220,6 +232,8 @@ export class WebSocketSession
   close({ code, text }: Closing): void {
     this.subscriber.close();
     this.#ws.close(code, text);
+    // The close frame of a peer that was not read is waited for.
+    if (this.#ws.isPaused) this.#ws.resume();
   }
 
   /** Writes a frame, or several that are joined. */
@@ -384,9 +398,46 @@ export class WebSocketSession
     this.close(CLOSINGS.internal);
   }
 
+  /** Counts what was read, as far as it is no whole message. */
+  #onData(bytes: number): void {
+    if (!this.isOpen) return this.#onLate(bytes);
+    const { unfinished } = this.#ws;
+    if (unfinished === 0) {
+      this.#receiving?.[Symbol.dispose]();
+      this.#receiving = undefined;
+      return;
+    }
+    if (!this.#receiving) {
+      this.#receiving = this.context.received.open(this.client);
+      this.#receiving.onRefused = (problem) => this.#onRefused(problem);
+    }
+    try {
+      this.#receiving.set(unfinished);
+    } catch (error) {
+      // `#onRefused` was told.
+      if (!(error instanceof Problem)) throw error;
+    }
+  }
+
+  /** Gives up a message that is not whole, and with it the connection. */
+  #onRefused({ code }: Problem): void {
+    this.context.refused(code);
+    this.close(CLOSINGS.overloaded);
+    this.#socket.end(() => this.#ws.terminate());
+  }
+
+  /**
+   * Takes note of what comes after the close frame. As much as the peer may send in a
+   * second can have been under way; a peer that sends more is cut.
+   */
+  #onLate(bytes: number): void {
+    this.#rates ??= new MessageRates(this.context);
+    if (!this.#rates.take(bytes)) this.#ws.terminate();
+  }
+
   #read(data: unknown, isBinary: boolean): void {
     // What was under way when the socket was closed asks for nothing any more.
-    if (!this.isOpen) return;
+    if (!this.isOpen) return this.#onLate(0);
     if (this.#unread) {
       return void this.#unread.push(() => this.#onMessage(data, isBinary));
     }
@@ -419,13 +470,14 @@ export class WebSocketSession
 
   /** Whether a message is not one too many, or too soon; closes otherwise. */
   #takesMore(size: number): boolean {
+    if (!this.isOpen) {
+      this.#onLate(0);
+      return false;
+    }
     this.#rates ??= new MessageRates(this.context);
     if (this.#rates.take(size)) return true;
-    // What was under way when it was closed is not counted once more.
-    if (this.isOpen) {
-      this.context.refused("message_rate");
-      this.close(CLOSINGS.messageRate);
-    }
+    this.context.refused("message_rate");
+    this.close(CLOSINGS.messageRate);
     return false;
   }
 

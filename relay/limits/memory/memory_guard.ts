@@ -1,7 +1,6 @@
 import { getLogger } from "@logtape/logtape";
-import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../../src/fetch/clock.ts";
-import { Problem } from "../../problem.ts";
+import { outOfMemory, type Problem } from "../../problem.ts";
 import type { ProcessMemory } from "./memory_reading.ts";
 
 /** The interval at which the memory is looked at, in milliseconds. */
@@ -22,9 +21,6 @@ const LEAVE = 0.8;
 /** The time between two collections at the edge, in milliseconds. */
 const COLLECT_INTERVAL = 2_000;
 
-/** When there may be room again, in seconds: a guess. */
-const RETRY_AFTER = "5";
-
 /** The parts of the guard. */
 export interface MemoryGuardOptions {
   /** The memory that the process may use, in bytes. */
@@ -34,9 +30,10 @@ export interface MemoryGuardOptions {
   /** The source of time. */
   readonly clock: Clock;
   /**
-   * Cuts the connection that costs most among those that read nothing.
+   * Gives up what costs most: a connection that reads nothing, or a body that is
+   * being received.
    *
-   * @returns The bytes that it stood for; `undefined` if there is no such connection.
+   * @returns The bytes that it stood for; `undefined` if there is no such thing.
    */
   dropHeaviest(): number | undefined;
 }
@@ -78,14 +75,7 @@ export class MemoryGuard implements Disposable {
   refusal(): Problem | undefined {
     const { clock } = this.#options;
     if (clock.now() - this.#lookedAt >= FRESH) this.#look();
-    if (!this.#isAtEdge) return undefined;
-    return new Problem(
-      STATUS_CODE.ServiceUnavailable,
-      "out_of_memory",
-      "The relay has little memory left (--max-memory) and takes no new work: try again later",
-      {},
-      { "Retry-After": RETRY_AFTER },
-    );
+    return this.#isAtEdge ? outOfMemory() : undefined;
   }
 
   /**

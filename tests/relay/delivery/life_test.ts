@@ -1,3 +1,4 @@
+import { ReceiveBudget } from "../../../relay/limits/memory/receive_budget.ts";
 import { SendBudget } from "../../../relay/limits/memory/send_budget.ts";
 import { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
@@ -150,7 +151,7 @@ Deno.test("Relay cuts off a WebSocket that reads nothing", async () => {
 });
 
 /** A socket that takes what it is told to take. */
-class Wire {
+class Wire extends EventEmitter {
   readonly written: Uint8Array[] = [];
   writableLength = 0;
   reads = true;
@@ -244,6 +245,10 @@ class Line implements Disposable {
         clock: this.clock,
       }),
       memory: { refusal: () => undefined },
+      received: new ReceiveBudget({
+        maxReceived: Infinity,
+        maxReceivedPerClient: Infinity,
+      }),
       expiries: new Expiries(this.clock),
       publisher: new Publisher({
         maxBytes: 1_000,
@@ -271,7 +276,7 @@ Deno.test("WebSocketSession pings past what waits, and beats though it pings", a
   assertEquals(wire.kinds(), ["welcome", "subscribed", "events", "live"]);
   for (let interval = 0; interval < 5; interval++) {
     await clock.advance(HEARTBEAT);
-    peer.emit("pong");
+    peer.emit("pong", new Uint8Array());
     await turns();
     const kinds = wire.kinds().sort();
     // What was written just before counts for the first interval.

@@ -28,6 +28,6 @@ export class FakeReadings implements MetricsReadings {
     return this.active;
   }
   memory(): MeasuredMemory {
-    return { maxMemory: 2 ** 31, isAtEdge: false, queued: 0 };
+    return { maxMemory: 2 ** 31, isAtEdge: false, queued: 0, received: 0 };
   }
 }

@@ -63,12 +63,15 @@ export class TopicWriter {
 
   /** Makes a topic, with a source or without. */
   async put(
-    { request, access, client }: Call,
+    { request, access, client, incoming }: Call,
     name: string,
   ): Promise<Response> {
     const { topics, sources, bodyLimits, sourcePolicy } = this.#context;
     this.#context.memory.assertRoom();
-    const { source } = await readJsonBody(request, putBody, bodyLimits);
+    const { source } = await readJsonBody(request, putBody, {
+      ...bodyLimits,
+      incoming,
+    });
     const spec = source && checkSource(source, sourcePolicy);
     this.#context.draining.assertOpen();
     const before = topics.get(name);
@@ -113,10 +116,11 @@ export class TopicWriter {
     if (type !== "text/event-stream") {
       assertLength(headers.get("content-length"), this.#context.bodyLimits);
     }
+    const { incoming } = call;
     const coding = headers.get("content-encoding");
     const decoded = type === "text/event-stream"
       ? decodedStream(body, coding)
-      : decodedBody(body, coding, this.#context.bodyLimits);
+      : decodedBody(body, coding, { ...this.#context.bodyLimits, incoming });
     const filling = topics.fill(name, call.access.identity);
     const { topic } = filling;
     try {
@@ -129,6 +133,7 @@ export class TopicWriter {
         key: headers.get("idempotency-key") ?? undefined,
         publisher: call.access.identity,
         client: call.client,
+        incoming,
         signal,
       });
       filling.keep();
@@ -143,11 +148,11 @@ export class TopicWriter {
   }
 
   /** Ends a topic as its source would. */
-  async end({ request }: Call, name: string): Promise<Response> {
+  async end({ request, incoming }: Call, name: string): Promise<Response> {
     const { status, reason } = await readJsonBody(
       request,
       endBody,
-      this.#context.bodyLimits,
+      { ...this.#context.bodyLimits, incoming },
     );
     // Subscribers that have left could not be told.
     this.#context.draining.assertOpen();
@@ -155,11 +160,11 @@ export class TopicWriter {
   }
 
   /** Stops what fills a topic. */
-  async cancel({ request }: Call, name: string): Promise<Response> {
+  async cancel({ request, incoming }: Call, name: string): Promise<Response> {
     const { reason } = await readJsonBody(
       request,
       cancelBody,
-      this.#context.bodyLimits,
+      { ...this.#context.bodyLimits, incoming },
     );
     return await this.#conclude(name, "cancelled", reason);
   }

@@ -162,7 +162,11 @@ Deno.test("A3: a relay with little memory lives with 50 subscribers that stop wi
   await using bystanders = await Bystanders.open(relay.url);
   await bystanders.check("the start");
   const { port } = new URL(relay.url);
-  const { rss: before } = await relay.memory();
+  const live = async (): Promise<number> => {
+    const { heapUsed, external } = await relay.memory();
+    return heapUsed + external;
+  };
+  const before = await live();
   const refusals: number[] = [];
   let most = 0;
   {
@@ -202,13 +206,17 @@ Deno.test("A3: a relay with little memory lives with 50 subscribers that stop wi
     });
     await deleted.body?.cancel();
   }
+  // Not what is resident: how much of it the allocator gives back to the system, and
+  // when, is its own affair, and depends on the load of the machine. What counts of
+  // it is that the relay leaves the edge, below.
+  let grown = Infinity;
   await until(
     async () => {
-      const { rss } = await relay.memory();
-      return rss < before + 100 * MIB || undefined;
+      grown = await live() - before;
+      return grown < 16 * MIB || undefined;
     },
     60_000,
-    "the memory to return",
+    () => `the memory to return: ${Math.round(grown / MIB)} MiB are kept`,
   );
   await until(
     async () => {
