@@ -195,7 +195,8 @@ export interface IncompleteEvent {
   /**
    * The reason: `"max_output_tokens"`, `"content_filter"`, `"cancelled"` if somebody
    * has cancelled the response, `"tool_call_arguments"` if a call's arguments are
-   * not JSON, or else the provider's own; `"unknown"` if it gives none.
+   * not JSON, `"unreadable_item"` if an item cannot be read, or else the provider's
+   * own; `"unknown"` if it gives none.
    */
   readonly reason: string;
   /** The id of the response; `""` if the provider gives none. */

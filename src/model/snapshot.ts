@@ -4,6 +4,7 @@ import { PartialItems } from "./partial_items.ts";
 import type {
   CompletedEvent,
   IncompleteEvent,
+  OutputItemDoneEvent,
   ResponseEvent,
 } from "./response_event.ts";
 import type { Usage } from "./usage.ts";
@@ -132,6 +133,8 @@ export type ResponseSnapshot =
 export class SnapshotBuilder {
   readonly #open = new PartialItems();
   #done: { readonly outputIndex: number; readonly item: ResponseItem }[] = [];
+  /** Where the last item of each place is in `#done`. */
+  readonly #lastDone = new Map<number, number>();
   #responseId = "";
   #model: string | undefined;
   #usage: Usage | undefined;
@@ -146,7 +149,7 @@ export class SnapshotBuilder {
   push(event: ResponseEvent): void {
     switch (event.type) {
       case "output_item.done":
-        this.#done.push({ outputIndex: event.outputIndex, item: event.item });
+        this.#addDone(event);
         this.#open.push(event);
         break;
       case "output_item.added":
@@ -167,6 +170,7 @@ export class SnapshotBuilder {
       case "reset":
         this.#open.clear();
         this.#done = [];
+        this.#lastDone.clear();
         this.#responseId = "";
         this.#model = this.#usage = this.#last = undefined;
         break;
@@ -181,6 +185,18 @@ export class SnapshotBuilder {
         return;
     }
     this.#snapshot = undefined;
+  }
+
+  #addDone({ outputIndex, item }: OutputItemDoneEvent): void {
+    const last = this.#lastDone.get(outputIndex);
+    const known = last === undefined ? undefined : this.#done[last];
+    if (last !== undefined && known?.item.type === item.type) {
+      // Told once more, as the end of the response has more of it.
+      this.#done[last] = { outputIndex, item };
+      return;
+    }
+    this.#lastDone.set(outputIndex, this.#done.length);
+    this.#done.push({ outputIndex, item });
   }
 
   /** The response as far as it came; the same object until it has changed. */

@@ -277,6 +277,237 @@ Deno.test("ModelClient reads text under its other names (G1)", async () => {
   }
 });
 
+// G1 and G2, by Responses
+
+const RESPONSE = { id: "resp_1", model: "m", status: "completed" };
+const REASONING = {
+  type: "reasoning",
+  id: "rs_1",
+  summary: [{ type: "summary_text", text: "Hm" }],
+};
+const MESSAGE = {
+  type: "message",
+  id: "msg_1",
+  role: "assistant",
+  status: "completed",
+  content: [{ type: "output_text", text: "Hello there", annotations: [] }],
+};
+const CALL = {
+  type: "function_call",
+  id: "fc_1",
+  call_id: "call_1",
+  name: "f",
+  arguments: '{"a":1}',
+  status: "completed",
+};
+const OUTPUT = [REASONING, MESSAGE, CALL];
+const CREATED = {
+  type: "response.created",
+  response: { ...RESPONSE, status: "in_progress" },
+};
+const completedWith = (output: unknown, type = "response.completed") => ({
+  type,
+  response: { ...RESPONSE, output },
+});
+const added = (output_index: number, item: object) => ({
+  type: "response.output_item.added",
+  output_index,
+  item,
+});
+const done = (output_index: number, item: object) => ({
+  type: "response.output_item.done",
+  output_index,
+  item,
+});
+const delta = (output_index: number, text: string, item_id?: string) => ({
+  type: "response.output_text.delta",
+  output_index,
+  content_index: 0,
+  item_id,
+  delta: text,
+});
+
+Deno.test("ModelClient reads output that is only in the last event (G1)", async () => {
+  const streams: [string, object[]][] = [
+    ["all of it", [CREATED, completedWith(OUTPUT)]],
+    ["without a beginning", [completedWith(OUTPUT)]],
+    ["as response.done (G3)", [
+      CREATED,
+      completedWith(OUTPUT, "response.done"),
+    ]],
+    ["as a response that is no event", [{
+      object: "response",
+      ...RESPONSE,
+      output: OUTPUT,
+    }]],
+    ["the rest of it", [
+      CREATED,
+      added(1, { ...MESSAGE, content: [] }),
+      delta(1, "Hello"),
+      completedWith(OUTPUT),
+    ]],
+    ["one of the items", [
+      CREATED,
+      added(0, { ...MESSAGE, content: [] }),
+      delta(0, "Hello there"),
+      done(0, MESSAGE),
+      completedWith([MESSAGE, CALL, REASONING]),
+    ]],
+    ["the end of an item", [
+      CREATED,
+      done(0, REASONING),
+      added(1, { ...MESSAGE, content: [] }),
+      done(1, { ...MESSAGE, content: [] }),
+      done(2, CALL),
+      completedWith(OUTPUT),
+    ]],
+    ["nothing new, under other ids", [
+      CREATED,
+      ...OUTPUT.flatMap((
+        item,
+        place,
+      ) => [added(place, item), done(place, item)]),
+      completedWith(OUTPUT.map((item) => ({ ...item, id: `new_${item.id}` }))),
+    ]],
+  ];
+  for (const [name, events] of streams) {
+    const read = await ask("responses", [sse(...events)]);
+    assertEquals(read.error, undefined, name);
+    assertEquals([read.last, read.requests], ["completed", 1], name);
+    const { output, outputText } = snapshot(read.events);
+    assertEquals(outputText, "Hello there", name);
+    assertEquals(
+      output.map(({ type }) => type).sort(),
+      ["function_call", "message", "reasoning"],
+      name,
+    );
+    const call = output.find(({ type }) => type === "function_call");
+    assertEquals(call?.["arguments"], '{"a":1}', name);
+    // Where its deltas are told at all, they are all the text.
+    assertEquals(read.texts[0] || "Hello there", "Hello there", name);
+  }
+  const all = await ask("responses", [sse(CREATED, completedWith(OUTPUT))]);
+  assertEquals(all.texts[0], "Hello there");
+});
+
+Deno.test("ModelClient reads the text of a response that has nothing else (G1)", async () => {
+  const { texts, last } = await ask("responses", [
+    sse(CREATED, {
+      type: "response.completed",
+      response: { ...RESPONSE, output_text: "Hello" },
+    }),
+  ]);
+  assertEquals(texts, ["Hello", "Hello"]);
+  assertEquals(last, "completed");
+});
+
+Deno.test("ModelClient keeps what an item's end leaves out (G2)", async () => {
+  const whole = [
+    delta(0, "Hello "),
+    { ...delta(0, "there") },
+  ];
+  const ends: object[] = [
+    { ...MESSAGE, content: [] },
+    { ...MESSAGE, content: null },
+    { ...MESSAGE, content: [{ type: "output_text", text: "" }] },
+    { ...MESSAGE, content: "Hello" },
+    { ...MESSAGE, content: "Hello there" },
+    { type: "message" },
+  ];
+  for (const end of ends) {
+    const { texts, last } = await ask("responses", [
+      sse(CREATED, added(0, { ...MESSAGE, content: [] }), ...whole),
+      sse(done(0, end), completedWith([])),
+    ]);
+    assertEquals(texts, ["Hello there", "Hello there"], JSON.stringify(end));
+    assertEquals(last, "completed");
+  }
+  // A call whose arguments only its deltas have.
+  const args = {
+    type: "response.function_call_arguments.delta",
+    output_index: 0,
+    delta: CALL.arguments,
+  };
+  const begun = added(0, { ...CALL, arguments: "", status: "in_progress" });
+  for (const end of [[done(0, { ...CALL, arguments: "" })], []]) {
+    const read = await ask("responses", [
+      sse(CREATED, begun, args, ...end, completedWith([])),
+    ]);
+    assertEquals(itemsOf(read), [["call_1", "f", '{"a":1}']]);
+    assertEquals(read.last, "completed");
+  }
+  const cut = await ask("responses", [
+    sse(CREATED, begun, { ...args, delta: '{"a' }, completedWith([])),
+  ]);
+  assertEquals(cut.last, "incomplete: tool_call_arguments");
+});
+
+Deno.test("ModelClient tells items apart whose places are odd (G1)", async () => {
+  const second = { ...MESSAGE, id: "msg_2" };
+  const empty = (item: object) => ({ ...item, content: [] });
+  const said = (item: object, text: string) => ({
+    ...item,
+    content: [{ type: "output_text", text, annotations: [] }],
+  });
+  const streams: [string, object[]][] = [
+    ["all at 0, one after the other", [
+      added(0, empty(MESSAGE)),
+      delta(0, "Hello ", "msg_1"),
+      done(0, said(MESSAGE, "Hello ")),
+      added(0, empty(second)),
+      delta(0, "there", "msg_2"),
+      done(0, said(second, "there")),
+    ]],
+    ["all at 0, at the same time", [
+      added(0, empty(MESSAGE)),
+      added(0, empty(second)),
+      delta(0, "Hello ", "msg_1"),
+      delta(0, "there", "msg_2"),
+      done(0, said(second, "there")),
+      done(0, said(MESSAGE, "Hello ")),
+    ]],
+    ["all at 0, without their beginnings", [
+      delta(0, "Hello ", "msg_1"),
+      done(0, said(MESSAGE, "Hello ")),
+      delta(0, "there", "msg_2"),
+      done(0, said(second, "there")),
+    ]],
+    ["told twice", [
+      added(0, empty(MESSAGE)),
+      added(0, empty(MESSAGE)),
+      delta(0, "Hello ", "msg_1"),
+      added(0, empty(MESSAGE)),
+      done(0, said(MESSAGE, "Hello ")),
+      done(0, said(MESSAGE, "Hello ")),
+      done(1, said(second, "there")),
+      done(1, said(second, "there")),
+    ]],
+    ["from 3, as text", [
+      { ...added(0, empty(MESSAGE)), output_index: "3" },
+      { ...delta(0, "Hello ", "msg_1"), output_index: "3" },
+      { ...done(0, said(MESSAGE, "Hello ")), output_index: "3" },
+      { ...done(0, said(second, "there")), output_index: "4" },
+    ]],
+    ["never done", [
+      added(0, empty(MESSAGE)),
+      delta(0, "Hello ", "msg_1"),
+      added(1, empty(second)),
+      delta(1, "there", "msg_2"),
+    ]],
+  ];
+  for (const [name, events] of streams) {
+    for (
+      const output of [[], [said(MESSAGE, "Hello "), said(second, "there")]]
+    ) {
+      const { texts, last } = await ask("responses", [
+        sse(CREATED, ...events, completedWith(output)),
+      ]);
+      assertEquals(texts[1], "Hello there", name);
+      assertEquals(last, "completed", name);
+    }
+  }
+});
+
 // G3
 
 Deno.test("ModelClient reads Copilot's reasoning, and keeps its signature (G3)", async () => {

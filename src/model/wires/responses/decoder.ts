@@ -8,14 +8,18 @@ import {
 } from "../decoder.ts";
 import { DeltaShape, type DeltaValues } from "../delta_shape.ts";
 import type { SaidEnding } from "../ending.ts";
-import { parseData, typeOf } from "../event_data.ts";
+import { isFields, parseData, textOf, typeOf } from "../event_data.ts";
 import {
   isSilent,
   oddResponseEnding,
   RESPONSE_CUT,
   responseEnding,
+  wholeResponse,
 } from "./endings.ts";
-import { parseItem, type ResponseItem } from "../../item.ts";
+import type { ResponseItem } from "../../item.ts";
+import { Places, toPlace } from "./places.ts";
+import { readItem } from "./odd_item.ts";
+import { type DoneItem, isCall, type Piece, ToldItems } from "./told_items.ts";
 import type {
   CompletedEvent,
   CreatedEvent,
@@ -29,12 +33,14 @@ import type {
   ResponseEvent,
   ToolCallDeltaEvent,
 } from "../../response_event.ts";
+import type { DeltaEvent } from "../../partial_item.ts";
 import type { Usage } from "../../usage.ts";
 import { parseUsage } from "../usage.ts";
 
 /** An event of the wire: an object, whose fields may be anything. */
 interface WireEvent {
   readonly type?: unknown;
+  readonly object?: unknown;
   readonly sequence_number?: unknown;
   readonly item_id?: unknown;
   readonly output_index?: unknown;
@@ -42,6 +48,8 @@ interface WireEvent {
   readonly summary_index?: unknown;
   readonly delta?: unknown;
   readonly logprobs?: unknown;
+  readonly text?: unknown;
+  readonly refusal?: unknown;
   readonly arguments?: unknown;
   readonly input?: unknown;
   readonly item?: unknown;
@@ -55,6 +63,8 @@ interface WireResponse {
   readonly model?: unknown;
   readonly usage?: unknown;
   readonly end_turn?: unknown;
+  readonly output?: unknown;
+  readonly output_text?: unknown;
 }
 
 /** To be filled in, before it is given out. */
@@ -68,14 +78,17 @@ type PartDeltaEvent =
   | RefusalDeltaEvent
   | ReasoningDeltaEvent;
 
-/** A call that the model is still writing. */
-interface OpenCall {
-  readonly item: ResponseItem;
-  /** Its arguments, or its input, as far as they came. */
-  written: string;
-}
+const EMPTY: WireResponse & WireEvent = {};
 
-const EMPTY: WireResponse = {};
+/** Other names of events, which some servers have. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["response.text.delta", "response.output_text.delta"],
+  ["response.reasoning.delta", "response.reasoning_text.delta"],
+  [
+    "response.reasoning_summary.delta",
+    "response.reasoning_summary_text.delta",
+  ],
+]);
 
 /**
  * Reads a response of the Responses API.
@@ -95,14 +108,11 @@ export class ResponsesDecoder implements ResponseDecoder {
   readonly #shape = new DeltaShape("delta", valuesOf);
   #sample: PartDeltaEvent | undefined;
 
-  /** The place of the next item, for a wire that leaves `output_index` out. */
-  #nextIndex = 0;
-  /** The item that has begun last and is not done, for the same. */
-  #openIndex: number | undefined;
-  /** The places of the items that have begun and are not done, by their ids, for the same. */
-  readonly #indexes = new Map<unknown, number>();
-  /** The calls that have begun and are not done, by their place. */
-  readonly #openCalls = new Map<number, OpenCall>();
+  /** What was told of the items, and where they are. */
+  readonly #told = new ToldItems();
+  readonly #places = new Places(this.#told);
+  /** The types of items that could not be read. */
+  readonly #unread: string[] = [];
   /** The calls that the provider has cut off, by their place. */
   readonly #unfinished = new Map<number, ResponseItem>();
 
@@ -160,9 +170,18 @@ export class ResponsesDecoder implements ResponseDecoder {
     if (typeof number === "number") this.#sequenceNumber = number;
     // The most frequent ones first: they are compared one after the other.
     const type = typeOf(name, wire);
+    this.#read(ALIASES.get(type) ?? type, wire, data, out);
+  }
+
+  #read(
+    type: string,
+    wire: WireEvent,
+    data: string,
+    out: ResponseEvent[],
+  ): void {
     switch (type) {
       case "response.output_text.delta":
-        if (this.#deltas) this.#partDelta("output_text.delta", wire, out, data);
+        this.#partDelta("output_text.delta", wire, out, data);
         return;
       case "response.function_call_arguments.delta":
       case "response.custom_tool_call_input.delta":
@@ -170,13 +189,13 @@ export class ResponsesDecoder implements ResponseDecoder {
         this.#callDelta(wire, out);
         return;
       case "response.reasoning_summary_text.delta":
-        if (this.#deltas) this.#summaryDelta(wire, out);
+        this.#summaryDelta(wire, out);
         return;
       case "response.reasoning_text.delta":
-        if (this.#deltas) this.#partDelta("reasoning.delta", wire, out, data);
+        this.#partDelta("reasoning.delta", wire, out, data);
         return;
       case "response.refusal.delta":
-        if (this.#deltas) this.#partDelta("refusal.delta", wire, out, data);
+        this.#partDelta("refusal.delta", wire, out, data);
         return;
       case "response.output_item.added":
         this.#itemAdded(wire, out);
@@ -203,9 +222,11 @@ export class ResponsesDecoder implements ResponseDecoder {
         }
         return;
       default: {
-        const ending = responseEnding(type, wire);
+        // A whole response that is no event, as a server sends it that cannot stream.
+        const whole = wholeResponse(type, wire);
+        const ending = responseEnding(whole.type, whole.wire);
         if (ending === undefined) this.#other(wire, out);
-        else this.#end(ending, wire, out);
+        else this.#end(ending, whole.wire, out);
       }
     }
   }
@@ -231,14 +252,16 @@ export class ResponsesDecoder implements ResponseDecoder {
     const { text: delta, number: sequenceNumber } = shape;
     this.#sequenceNumber = sequenceNumber;
     // Of a sample that has both an id and a number.
-    out.push({
+    const event = {
       type,
       itemId,
       outputIndex,
       contentIndex,
       delta,
       sequenceNumber,
-    } as PartDeltaEvent);
+    } as PartDeltaEvent;
+    this.#told.push(event);
+    if (this.#deltas) out.push(event);
     return true;
   }
 
@@ -268,10 +291,10 @@ export class ResponsesDecoder implements ResponseDecoder {
     data: string,
   ): void {
     const itemId = wire.item_id;
-    const outputIndex = this.#indexOf(wire);
+    const outputIndex = this.#places.of(wire, itemId);
     const contentIndex = placeOf(wire.content_index);
-    const delta = wire.delta;
-    if (typeof delta !== "string" || outputIndex < 0 || contentIndex < 0) {
+    const delta = textIn(wire);
+    if (delta === undefined) {
       this.#other(wire, out);
       return;
     }
@@ -280,8 +303,10 @@ export class ResponsesDecoder implements ResponseDecoder {
     if (typeof itemId === "string" && typeof sequenceNumber === "number") {
       // As nearly all are: made at once, as fields that are added take longer.
       made = { type, itemId, outputIndex, contentIndex, delta, sequenceNumber };
-      this.#sample = made;
-      this.#shape.learn(data);
+      if (wire.output_index === outputIndex && delta === wire.delta) {
+        this.#sample = made;
+        this.#shape.learn(data);
+      }
     } else {
       made = numbered({ type, outputIndex, contentIndex, delta }, wire);
       if (typeof itemId === "string") made.itemId = itemId;
@@ -292,86 +317,66 @@ export class ResponsesDecoder implements ResponseDecoder {
         made.logprobs = logprobs;
       }
     }
-    out.push(made);
+    this.#tell(made, out);
   }
 
   #summaryDelta(wire: WireEvent, out: ResponseEvent[]): void {
     const type = "reasoning_summary.delta";
     const itemId = wire.item_id;
-    const outputIndex = this.#indexOf(wire);
+    const outputIndex = this.#places.of(wire, itemId);
     const summaryIndex = placeOf(wire.summary_index);
-    const delta = wire.delta;
-    if (typeof delta !== "string" || outputIndex < 0 || summaryIndex < 0) {
+    const delta = textIn(wire);
+    if (delta === undefined) {
       this.#other(wire, out);
       return;
     }
-    const sequenceNumber = wire.sequence_number;
-    if (typeof itemId === "string" && typeof sequenceNumber === "number") {
-      out.push({
-        type,
-        itemId,
-        outputIndex,
-        summaryIndex,
-        delta,
-        sequenceNumber,
-      });
-      return;
-    }
-    const made: Draft<ReasoningSummaryDeltaEvent> = numbered(
-      { type, outputIndex, summaryIndex, delta },
-      wire,
-    );
+    const made: Draft<ReasoningSummaryDeltaEvent> = {
+      type,
+      outputIndex,
+      summaryIndex,
+      delta,
+    };
     if (typeof itemId === "string") made.itemId = itemId;
-    out.push(made);
+    this.#tell(numbered(made, wire), out);
   }
 
   #callDelta(wire: WireEvent, out: ResponseEvent[]): void {
     const type = "tool_call.delta";
     const itemId = wire.item_id;
-    const outputIndex = this.#indexOf(wire);
-    const delta = wire.delta;
-    if (typeof delta !== "string" || outputIndex < 0) {
+    const outputIndex = this.#places.of(wire, itemId);
+    const delta = textIn(wire) ??
+      (isFields(wire.delta) ? JSON.stringify(wire.delta) : undefined);
+    if (delta === undefined) {
       this.#other(wire, out);
       return;
     }
-    const call = this.#openCalls.get(outputIndex);
-    if (call !== undefined) call.written += delta;
-    if (!this.#deltas) return;
-    const sequenceNumber = wire.sequence_number;
-    if (typeof itemId === "string" && typeof sequenceNumber === "number") {
-      out.push({ type, itemId, outputIndex, delta, sequenceNumber });
-      return;
-    }
-    const made: Draft<ToolCallDeltaEvent> = numbered(
-      { type, outputIndex, delta },
-      wire,
-    );
+    const made: Draft<ToolCallDeltaEvent> = { type, outputIndex, delta };
     if (typeof itemId === "string") made.itemId = itemId;
-    out.push(made);
+    this.#tell(numbered(made, wire), out);
+  }
+
+  #tell(event: DeltaEvent, out: ResponseEvent[]): void {
+    this.#told.push(event);
+    if (this.#deltas) out.push(event);
   }
 
   /** What was written of a call, told once more as a whole. */
   #callWritten(wire: WireEvent): void {
-    const call = this.#openCalls.get(this.#indexOf(wire));
     const written = wire.arguments ?? wire.input;
-    if (call !== undefined && typeof written === "string") {
-      call.written = written;
-    }
+    if (typeof written !== "string") return;
+    this.#told.write(this.#places.of(wire, wire.item_id), written);
   }
 
   #itemAdded(wire: WireEvent, out: ResponseEvent[]): void {
-    const item = parseItem(wire.item);
-    const outputIndex = placeOf(wire.output_index, this.#nextIndex);
-    if (item === undefined || outputIndex < 0) {
+    const item = this.#itemOf(wire);
+    if (item === undefined) {
       this.#other(wire, out);
       return;
     }
-    this.#openIndex = outputIndex;
-    if (typeof item.id === "string") this.#indexes.set(item.id, outputIndex);
-    this.#nextIndex = Math.max(this.#nextIndex, outputIndex + 1);
-    if (isCall(item)) {
-      this.#openCalls.set(outputIndex, { item, written: "" });
-    }
+    const outputIndex = this.#places.begin(wire, item);
+    // Told twice: what has come of it since is not to be lost.
+    if (outputIndex === undefined) return;
+    this.#told.add(item, outputIndex);
     if (!this.#deltas) return;
     out.push(
       numbered({ type: "output_item.added", item, outputIndex }, wire),
@@ -379,20 +384,42 @@ export class ResponsesDecoder implements ResponseDecoder {
   }
 
   #itemDone(wire: WireEvent, out: ResponseEvent[]): void {
-    const item = parseItem(wire.item);
-    const outputIndex = this.#indexOf(wire, item?.id);
-    if (item === undefined || outputIndex < 0) {
+    const item = this.#itemOf(wire);
+    if (item === undefined) {
+      const type = isFields(wire.item) ? wire.item.type : undefined;
+      if (typeof type === "string") this.#unread.push(type);
       this.#other(wire, out);
       return;
     }
-    if (outputIndex === this.#openIndex) this.#openIndex = undefined;
-    this.#nextIndex = Math.max(this.#nextIndex, outputIndex + 1);
-    this.#indexes.delete(item.id);
-    this.#openCalls.delete(outputIndex);
-    if (isCall(item) && item.status === "incomplete") {
+    const outputIndex = this.#places.end(wire, item);
+    if (outputIndex === undefined) return;
+    this.#done(this.#told.done(item, outputIndex), wire, out);
+  }
+
+  /** The item of an event, as far as it can be read. */
+  #itemOf(wire: WireEvent, value = wire.item): ResponseItem | undefined {
+    return readItem(value, () => {
+      const index = this.#places.of(wire, undefined);
+      const known = this.#told.itemAt(index);
+      return textOf(known?.["call_id"]) || `call_${this.#responseId}_${index}`;
+    });
+  }
+
+  /** Tells an item that has come to its end, after what no delta had of it. */
+  #done(
+    { item, outputIndex, rest }: DoneItem,
+    wire: WireEvent,
+    out: ResponseEvent[],
+  ): void {
+    if (isCall(item) && item["status"] === "incomplete") {
       // It must not look like one that may be run.
       this.#unfinished.set(outputIndex, item);
       return;
+    }
+    if (this.#deltas) {
+      for (const piece of rest) {
+        out.push(numbered(deltaOf(piece, outputIndex), wire));
+      }
     }
     out.push(numbered({ type: "output_item.done", item, outputIndex }, wire));
   }
@@ -420,8 +447,15 @@ export class ResponsesDecoder implements ResponseDecoder {
       this.#outcome = { error: errorOf(ending).about(this) };
       return;
     }
-    const reason = incompleteReason(ending) ??
-      (this.#unfinished.size > 0 ? "tool_call_arguments" : undefined);
+    const cut = incompleteReason(ending);
+    this.#takeOutput(response, cut !== undefined, wire, out);
+    if (cut === undefined) this.#endOpen(wire, out);
+    const reason = cut ??
+      (this.#unfinished.size > 0
+        ? "tool_call_arguments"
+        : this.#unread.length > 0
+        ? "unreadable_item"
+        : undefined);
     if (reason !== undefined) {
       this.#cutOff(reason, wire);
       return;
@@ -437,6 +471,53 @@ export class ResponsesDecoder implements ResponseDecoder {
     this.#outcome = { last: numbered(last, wire) };
   }
 
+  /** Takes in the output that the end of a response tells: mostly once more. */
+  #takeOutput(
+    { output, output_text: text }: WireResponse,
+    isCut: boolean,
+    wire: WireEvent,
+    out: ResponseEvent[],
+  ): void {
+    const given: readonly unknown[] = Array.isArray(output) ? output : [];
+    const items: ResponseItem[] = [];
+    for (const value of given) {
+      const item = this.#itemOf(EMPTY, value);
+      if (item !== undefined) items.push(item);
+    }
+    if (items.length === 0 && textOf(text) !== "" && !this.#told.has(0)) {
+      const message = { role: "assistant", content: text };
+      const item = this.#itemOf(EMPTY, message);
+      if (item !== undefined) items.push(item);
+    }
+    for (const found of this.#told.missing(items)) {
+      const { item, outputIndex } = found;
+      const unread = this.#unread.indexOf(item.type);
+      if (unread >= 0) this.#unread.splice(unread, 1);
+      const isDoubtful = isCut && isCall(item) && item["status"] == null;
+      if (isDoubtful) this.#unfinished.set(outputIndex, item);
+      else this.#done(found, wire, out);
+    }
+  }
+
+  /** Ends what has begun and was not told to be done, in a response that is whole. */
+  #endOpen(wire: WireEvent, out: ResponseEvent[]): void {
+    for (const { item, outputIndex } of this.#told.open()) {
+      if (item.type === "function_call" && !isJson(item.arguments)) {
+        this.#unfinished.set(outputIndex, { ...item, status: "incomplete" });
+        continue;
+      }
+      if (
+        !isCall(item) && item.type !== "message" && item.type !== "reasoning"
+      ) {
+        continue;
+      }
+      const whole = item.type === "reasoning"
+        ? item
+        : { ...item, status: "completed" };
+      this.#done(this.#told.done(whole, outputIndex), wire, out);
+    }
+  }
+
   #cutOff(reason: string, wire: WireEvent): void {
     const last: Draft<IncompleteEvent> = {
       type: "incomplete",
@@ -444,8 +525,8 @@ export class ResponsesDecoder implements ResponseDecoder {
       responseId: this.#responseId,
     };
     if (this.#usage !== undefined) last.usage = this.#usage;
-    for (const [outputIndex, call] of this.#openCalls) {
-      this.#unfinished.set(outputIndex, asWritten(call));
+    for (const [outputIndex, call] of this.#told.openCalls()) {
+      this.#unfinished.set(outputIndex, { ...call, status: "incomplete" });
     }
     if (this.#unfinished.size > 0) {
       last.unfinished = [...this.#unfinished]
@@ -462,16 +543,6 @@ export class ResponsesDecoder implements ResponseDecoder {
     if (typeof id === "string" && id !== "") this.#responseId = id;
     return facts;
   }
-
-  /** The place of an event's item; -1 if it is none. */
-  #indexOf(wire: WireEvent, itemId = wire.item_id): number {
-    const index = wire.output_index;
-    if (typeof index === "number") return index;
-    return placeOf(
-      index,
-      this.#indexes.get(itemId) ?? this.#openIndex ?? this.#nextIndex,
-    );
-  }
 }
 
 /** Whether it is an object (or an array), whose fields may be anything. */
@@ -479,10 +550,56 @@ function isObject(value: unknown): value is WireEvent {
   return typeof value === "object" && value !== null;
 }
 
-/** A place among others: the usual one if it is left out, -1 if it is none. */
-function placeOf(index: unknown, usual = 0): number {
-  if (typeof index === "number") return index;
-  return index == null ? usual : -1;
+/** A place among others; the first, where an event says none. */
+function placeOf(index: unknown): number {
+  return toPlace(index) ?? 0;
+}
+
+/** The text of a delta: some servers wrap it, or give it another name. */
+function textIn(wire: WireEvent): string | undefined {
+  const { delta } = wire;
+  if (typeof delta === "string") return delta;
+  const { text = wire.refusal } = isFields(delta) ? delta : wire;
+  if (typeof text === "string") return text;
+  return undefined;
+}
+
+/** The event of a piece that no delta had. */
+function deltaOf(
+  { kind, place, text: delta }: Piece,
+  outputIndex: number,
+): DeltaEvent {
+  switch (kind) {
+    case "output_text":
+      return {
+        type: "output_text.delta",
+        outputIndex,
+        contentIndex: place,
+        delta,
+      };
+    case "refusal":
+      return { type: "refusal.delta", outputIndex, contentIndex: place, delta };
+    case "reasoning_text":
+      return {
+        type: "reasoning.delta",
+        outputIndex,
+        contentIndex: place,
+        delta,
+      };
+    case "summary_text":
+      return {
+        type: "reasoning_summary.delta",
+        outputIndex,
+        summaryIndex: place,
+        delta,
+      };
+    case "input":
+      return { type: "tool_call.delta", outputIndex, delta };
+  }
+}
+
+function isJson(text: string): boolean {
+  return parseData(text) !== undefined;
 }
 
 /** Adds the number of the wire's event, if it has one. */
@@ -507,24 +624,4 @@ function valuesOf(event: unknown): DeltaValues {
     typeof output_index === "number" &&
     !(Array.isArray(logprobs) && logprobs.length > 0);
   return { text: isWhole ? delta : undefined, number: sequence_number };
-}
-
-/** Whether it is a call that the caller is to run. */
-function isCall(item: ResponseItem): boolean {
-  return item.type === "function_call" || item.type === "custom_tool_call";
-}
-
-/** A call that is not done, as far as it came. */
-function asWritten({ item, written }: OpenCall): ResponseItem {
-  if (item.type === "function_call") {
-    return {
-      ...item,
-      arguments: written || item.arguments,
-      status: "incomplete",
-    };
-  }
-  if (item.type === "custom_tool_call") {
-    return { ...item, input: written || item.input, status: "incomplete" };
-  }
-  return item;
 }

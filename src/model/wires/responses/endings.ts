@@ -14,6 +14,7 @@ import { factsOf } from "./event_facts.ts";
 /** The types of the events that end a response, besides `error`. */
 export type TerminalType =
   | "response.completed"
+  | "response.done"
   | "response.incomplete"
   | "response.failed"
   | "response.cancelled";
@@ -54,6 +55,14 @@ export const RESPONSE_ENDINGS: Readonly<
     cancelled: "cancelled",
     other: "completed",
   },
+  // The last event's name in OpenAI's Realtime API, and of servers that follow it.
+  "response.done": {
+    completed: "completed",
+    incomplete: "incomplete",
+    failed: "failed",
+    cancelled: "cancelled",
+    other: "completed",
+  },
   "response.incomplete": {
     completed: "incomplete",
     incomplete: "incomplete",
@@ -85,6 +94,13 @@ export const RESPONSE_CUT: TruncatedEnding = {
 
 const text = z.string().optional().catch(undefined);
 
+/** What tells an ending in an event. */
+interface ResponseWire {
+  readonly object?: unknown;
+  readonly response?: unknown;
+  readonly error?: unknown;
+}
+
 /** Whatever is not as it should be counts as left out. */
 const terminal = z.object({
   status: text,
@@ -101,7 +117,7 @@ const terminal = z.object({
  */
 export function responseEnding(
   type: string,
-  wire: { readonly response?: unknown; readonly error?: unknown },
+  wire: ResponseWire,
 ): SaidEnding | undefined {
   // Nested, as OpenAI sends it, or flat, as OpenAI describes it.
   if (type === "error") return { kind: "failed", details: wire.error ?? wire };
@@ -121,6 +137,27 @@ export function responseEnding(
     default:
       return { kind };
   }
+}
+
+/**
+ * Returns the event that a whole response stands for: servers that were asked for a
+ * stream, and do not know how, send one.
+ *
+ * @param type The event's type.
+ * @param wire The event's data.
+ * @returns The event that ends such a response, or the event itself.
+ */
+export function wholeResponse<T extends ResponseWire>(
+  type: string,
+  wire: T,
+): { readonly type: string; readonly wire: T | { readonly response: T } } {
+  if (wire.object !== "response" || type.startsWith("response.")) {
+    return { type, wire };
+  }
+  const { status } = terminal.parse(wire);
+  return isTerminalStatus(status ?? "")
+    ? { type: `response.${status}`, wire: { response: wire } }
+    : { type, wire };
 }
 
 /**
@@ -246,11 +283,11 @@ export class ResponsesEndingReader implements EndingReader {
     if ("sequence_number" in wire && typeof wire.sequence_number === "number") {
       this.#numbered = data;
     }
-    const type = typeOf(name, wire);
-    this.#ending = responseEnding(type, wire);
+    const { type, wire: event } = wholeResponse(typeOf(name, wire), wire);
+    this.#ending = responseEnding(type, event);
     if (this.#ending === undefined && !BEGINNINGS.has(type)) return;
-    if (!("response" in wire)) return;
-    const { id, background } = response.parse(wire.response);
+    if (!("response" in event)) return;
+    const { id, background } = response.parse(event.response);
     this.#responseId = id || this.#responseId;
     // The first word counts: the bytes that are held back depend on it.
     this.#background ??= background;

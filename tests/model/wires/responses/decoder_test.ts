@@ -48,7 +48,7 @@ const created = {
 const completed = {
   type: "response.completed",
   sequence_number: 9,
-  response: { id: "resp_1", status: "completed", output: [{ type: "x" }] },
+  response: { id: "resp_1", status: "completed", output: [] },
 };
 
 const usage = {
@@ -309,46 +309,183 @@ Deno.test("ResponsesDecoder passes on what it has no event for", () => {
   }
 });
 
-/** What has a type of ours, and not its shape. */
+/** What has a type of ours, and nothing in it that can be read. */
 const MISSHAPEN: Fields[] = [
   { type: "response.output_text.delta", ...of, content_index: 0 },
   { type: "response.output_text.delta", ...of, content_index: 0, delta: {} },
-  { type: "response.output_text.delta", output_index: "2", delta: "x" },
-  { type: "response.output_text.delta", output_index: -1, delta: "x" },
-  { type: "response.output_text.delta", ...of, content_index: "0", delta: "x" },
   { type: "response.refusal.delta", ...of, delta: null },
   { type: "response.reasoning_text.delta", ...of, delta: 1 },
   { type: "response.reasoning_summary_text.delta", ...of, delta: [] },
-  {
-    type: "response.reasoning_summary_text.delta",
-    ...of,
-    summary_index: {},
-    delta: "x",
-  },
-  { type: "response.function_call_arguments.delta", ...of, delta: { a: 1 } },
   { type: "response.custom_tool_call_input.delta", output_index: true },
   { type: "response.output_item.added", output_index: 0 },
   { type: "response.output_item.added", output_index: 0, item: "message" },
-  { type: "response.output_item.added", output_index: "0", item: message },
   { type: "response.output_item.done" },
   { type: "response.output_item.done", output_index: 0, item: null },
   { type: "response.output_item.done", output_index: 0, item: {} },
-  { type: "response.output_item.done", output_index: "0", item: message },
   ...[
-    { type: "message", role: "assistant" },
-    { type: "message", role: "assistant", content: "Hi" },
-    { type: "message", role: "assistant", content: [{ text: "Hi" }] },
-    { type: "message", content: [] },
-    { type: "reasoning", summary: "so" },
-    { type: "reasoning", summary: [{ text: "so" }] },
-    { type: "function_call", call_id: "c", name: "f" },
-    { type: "function_call", call_id: "c", name: "f", arguments: {} },
-    { type: "function_call", name: "f", arguments: "{}" },
-    { type: "custom_tool_call", call_id: "c", name: "f" },
+    { type: "function_call", call_id: "c", arguments: "{}" },
+    { type: "custom_tool_call", call_id: "c", input: "x" },
     { type: "local_shell_call", status: "completed", action: "ls" },
     { type: "function_call_output", call_id: "c" },
   ].map((item) => ({ type: "response.output_item.done", item })),
 ];
+
+/** Odd deltas that can be read all the same. */
+const ODD_DELTAS: [wire: Fields, event: Fields][] = [
+  [
+    { type: "response.output_text.delta", output_index: "2", delta: "x" },
+    { type: "output_text.delta", outputIndex: 2, contentIndex: 0, delta: "x" },
+  ],
+  [
+    { type: "response.output_text.delta", output_index: -1, delta: "x" },
+    { type: "output_text.delta", outputIndex: 0, contentIndex: 0, delta: "x" },
+  ],
+  [
+    {
+      type: "response.output_text.delta",
+      output_index: 2,
+      content_index: "1",
+      delta: "x",
+    },
+    { type: "output_text.delta", outputIndex: 2, contentIndex: 1, delta: "x" },
+  ],
+  [
+    { type: "response.text.delta", output_index: 0, text: "x" },
+    { type: "output_text.delta", outputIndex: 0, contentIndex: 0, delta: "x" },
+  ],
+  [
+    { type: "response.output_text.delta", delta: { text: "x" } },
+    { type: "output_text.delta", outputIndex: 0, contentIndex: 0, delta: "x" },
+  ],
+  [
+    {
+      type: "response.reasoning_summary_text.delta",
+      output_index: 0,
+      summary_index: {},
+      delta: "x",
+    },
+    {
+      type: "reasoning_summary.delta",
+      outputIndex: 0,
+      summaryIndex: 0,
+      delta: "x",
+    },
+  ],
+  [
+    {
+      type: "response.function_call_arguments.delta",
+      output_index: 0,
+      delta: { a: 1 },
+    },
+    { type: "tool_call.delta", outputIndex: 0, delta: '{"a":1}' },
+  ],
+];
+
+Deno.test("ResponsesDecoder reads deltas that are odd (G2)", () => {
+  for (const [wire, event] of ODD_DELTAS) {
+    assertEquals<unknown>(decode([wire]).events, [event], JSON.stringify(wire));
+    assertEquals(decode([wire], { deltas: false }).events, []);
+  }
+});
+
+const part = { type: "output_text", text: "Hi", annotations: [] };
+
+/** Odd items that can be read all the same, and what is read. */
+const ODD_ITEMS: [item: Fields, read: Fields][] = [
+  [{ type: "message", role: "assistant" }, { content: [] }],
+  [{ type: "message", role: "assistant", content: "Hi" }, { content: [part] }],
+  [{ type: "message", content: ["Hi"] }, {
+    role: "assistant",
+    content: [part],
+  }],
+  [{ role: "assistant", content: { text: "Hi" } }, {
+    type: "message",
+    content: [part],
+  }],
+  [{ type: "message", role: "assistant", content: [{ text: "Hi" }] }, {
+    content: [part],
+  }],
+  [{ type: "message", content: [{ refusal: "No" }] }, {
+    role: "assistant",
+    content: [{ type: "refusal", refusal: "No" }],
+  }],
+  [{ type: "message", content: [] }, { role: "assistant" }],
+  [{ type: "reasoning", summary: null, encrypted_content: "e" }, {
+    summary: [],
+  }],
+  [{ type: "reasoning", summary: "so" }, {
+    summary: [{ type: "summary_text", text: "so" }],
+  }],
+  [{ type: "reasoning", summary: [{ text: "so" }], content: "hm" }, {
+    summary: [{ type: "summary_text", text: "so" }],
+    content: [{ type: "reasoning_text", text: "hm" }],
+  }],
+  [{ type: "function_call", call_id: "c", name: "f" }, { arguments: "{}" }],
+  [{ type: "function_call", call_id: "c", name: "f", arguments: { a: 1 } }, {
+    arguments: '{"a":1}',
+  }],
+  [{ type: "function_call", id: "fc", name: "f", arguments: "{}" }, {
+    call_id: "fc",
+  }],
+  [{ type: "function_call", name: "f", arguments: "{}" }, {
+    call_id: "call_resp_1_0",
+  }],
+  [{ type: "function_call", call_id: "", name: "f", arguments: "{}" }, {
+    call_id: "call_resp_1_0",
+  }],
+  [{ type: "function", id: "c", function: { name: "f", arguments: "{}" } }, {
+    type: "function_call",
+    call_id: "c",
+    name: "f",
+    arguments: "{}",
+  }],
+  [{ type: "custom_tool_call", call_id: "c", name: "f" }, { input: "" }],
+];
+
+Deno.test("ResponsesDecoder reads items that are odd, wherever they come (G2)", () => {
+  for (const [item, read] of ODD_ITEMS) {
+    const name = JSON.stringify(item);
+    const expected = { ...item, ...read };
+    const ends: Input[][] = [
+      [{ type: "response.output_item.done", item }, completed],
+      [{ ...completed, response: { ...completed.response, output: [item] } }],
+    ];
+    for (const deltas of [true, false]) {
+      for (const end of ends) {
+        const { events, last } = decode([created, ...end], { deltas });
+        const items = events.flatMap((event) =>
+          event.type === "output_item.done" ? [event.item] : []
+        );
+        assertEquals<unknown>(items, [expected], name);
+        assertEquals(last?.type, "completed", name);
+      }
+    }
+  }
+});
+
+Deno.test("ResponsesDecoder does not complete without an item that it cannot read (G2)", () => {
+  const item = { type: "function_call", call_id: "c", arguments: "{}" };
+  const done = { type: "response.output_item.done", output_index: 0, item };
+  assertEquals(decode([created, done, completed]).last, {
+    type: "incomplete",
+    reason: "unreadable_item",
+    responseId: "resp_1",
+    sequenceNumber: 9,
+  });
+  // Unless it comes once more, and can be read then.
+  const output = [{ ...item, name: "f" }];
+  const { last, events } = decode([created, done, {
+    ...completed,
+    response: { ...completed.response, output },
+  }]);
+  assertEquals(last?.type, "completed");
+  assertEquals<unknown>(events.at(-1), {
+    type: "output_item.done",
+    item: output[0],
+    outputIndex: 0,
+    sequenceNumber: 9,
+  });
+});
 
 // The reference drops these (24, 40).
 Deno.test("ResponsesDecoder passes on what is not in its shape as it came", () => {
