@@ -9,6 +9,7 @@ import {
 import { readCount, readSetting } from "./environment.ts";
 import { EnvironmentError } from "./errors/environment_errors.ts";
 import { type Fixture, openFixture } from "./fixture.ts";
+import { checkPendingCalls } from "./pending_calls.ts";
 import type { Prompt, Reasoning } from "./prompt.ts";
 import { checkPrompt } from "./prompt_check.ts";
 import { checkProvider, type ModelProvider, providers } from "./provider.ts";
@@ -331,6 +332,7 @@ export class ModelClient {
     options: StreamOptions = {},
   ): Promise<ResponseStream> {
     checkPrompt(prompt);
+    checkPendingCalls(prompt);
     checkCall(options);
     const { signal: given, timeout = 0 } = options;
     given?.throwIfAborted();
