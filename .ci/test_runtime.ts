@@ -4,8 +4,12 @@
  *
  * ```sh
  * deno task test:node [FILES]
+ * deno task test:node --version=24.14.0 --smoke
  * deno task test:bun [FILES]
  * ```
+ *
+ * `--version` takes that version of Node from npm, the newest of a major version for
+ * `24`. `--smoke` runs only the files whose outcome depends on the runtime's `fetch`.
  */
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { bundle } from "./portable/bundle.ts";
@@ -21,6 +25,14 @@ const FOLDERS = [
   "tests/model",
   "tests/conformance",
   "tests/testing",
+];
+
+/** The tests that meet the runtime's own `fetch` first. */
+const SMOKE = [
+  "tests/fetch/request_test.ts",
+  "tests/fetch/ending_test.ts",
+  "tests/fetch/unexpected_response_test.ts",
+  "tests/model/requests_test.ts",
 ];
 
 /** The least version of Node that the core promises to run on. */
@@ -96,11 +108,23 @@ interface Counts {
   ignored: number;
 }
 
-const [runtime, ...given] = Deno.args;
-if (runtime !== "node" && runtime !== "bun") {
-  console.error("Usage: deno run -A .ci/test_runtime.ts node|bun [FILES]");
+const [runtime, ...rest] = Deno.args;
+const flags = rest.filter((argument) => argument.startsWith("--"));
+const given = rest.filter((argument) => !argument.startsWith("--"));
+const version = flags.find((flag) => flag.startsWith("--version="))
+  ?.slice("--version=".length);
+const isSmoke = flags.includes("--smoke");
+const isKnown = flags.every((flag) => /^--(?:version=.+|smoke)$/.test(flag));
+if (
+  runtime !== "node" && runtime !== "bun" || !isKnown ||
+  version !== undefined && runtime !== "node"
+) {
+  console.error(
+    "Usage: deno run -A .ci/test_runtime.ts node|bun [--version=NODE] [--smoke] [FILES]",
+  );
   Deno.exit(2);
 }
+if (isSmoke) given.push(...SMOKE);
 const folder = await Deno.makeTempDir({ prefix: "rivulet-" });
 try {
   Deno.exitCode = await main(runtime, folder);
@@ -124,7 +148,11 @@ async function main(runtime: "node" | "bun", folder: string): Promise<number> {
     console.log(`left out: ${test ? `"${test}" of ` : ""}${file}: ${why}`);
   }
   await install(runtime, folder);
-  const command = runtime === "bun" ? await bunIn(folder) : "node";
+  const command = runtime === "bun"
+    ? await binaryIn(folder, bunPackage(), "bun")
+    : version === undefined
+    ? "node"
+    : await binaryIn(folder, nodePackage(), "node");
   console.log(`${runtime} ${await versionOf(command)}`);
   const namesIn = (file: string) =>
     leftOut.flatMap((other) => other.file === file ? other.test ?? [] : []);
@@ -178,6 +206,10 @@ async function install(runtime: string, folder: string): Promise<void> {
     // The package `bun` would fetch this one in a script of its own.
     packages.push([bunPackage(), `npm:${bunPackage()}@${BUN}`]);
   }
+  if (version !== undefined) {
+    // The package `node` would fetch this one in a script of its own.
+    packages.push([nodePackage(), `npm:${nodePackage()}@${version}`]);
+  }
   await Deno.copyFile(new URL("deno.lock", ROOT), `${folder}/deno.lock`);
   await Deno.writeTextFile(
     `${folder}/deno.json`,
@@ -199,8 +231,17 @@ function bunPackage(): string {
   }`;
 }
 
-async function bunIn(folder: string): Promise<string> {
-  const command = `${folder}/node_modules/${bunPackage()}/bin/bun${
+function nodePackage(): string {
+  const os = Deno.build.os === "windows" ? "win" : Deno.build.os;
+  return `node-${os}-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
+}
+
+async function binaryIn(
+  folder: string,
+  name: string,
+  binary: string,
+): Promise<string> {
+  const command = `${folder}/node_modules/${name}/bin/${binary}${
     Deno.build.os === "windows" ? ".exe" : ""
   }`;
   if (Deno.build.os !== "windows") await Deno.chmod(command, 0o755);
@@ -224,7 +265,7 @@ async function versionOf(command: string): Promise<string> {
 /** Runs a file's tests, shows what they print, and counts them. */
 async function runFile(command: string, path: string): Promise<Counts> {
   const process = new Deno.Command(command, {
-    args: command === "node" ? ["--enable-source-maps", path] : [path],
+    args: runtime === "node" ? ["--enable-source-maps", path] : [path],
     cwd: fromUrl(ROOT),
     stdin: "null",
     stdout: "piped",

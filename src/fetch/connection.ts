@@ -13,10 +13,11 @@ import {
   HttpStatusError,
   IdleTimeoutError,
   NotAnEventStreamError,
+  type UnexpectedResponse,
 } from "./errors.ts";
 import type { AdaptiveTimeout } from "./heartbeat.ts";
 import { isEventStreamType } from "./media_type.ts";
-import { prepareRequest, type RequestOptions } from "./request.ts";
+import { prepareRequest, type RequestOptions, wantsLength } from "./request.ts";
 import { Redactor } from "./secrets/redactor.ts";
 import { redactUrl } from "./secrets/urls.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -83,6 +84,8 @@ export interface ConnectionOptions extends
     | undefined;
   /** Whose milliseconds the timeouts are in. */
   readonly clock: Clock;
+  /** Called where the server takes a body only with its length. */
+  readonly onLengthWanted?: (() => void) | undefined;
 }
 
 /** How a stream has ended: well, or with an error. */
@@ -100,7 +103,10 @@ type End = { readonly ok: true } | {
  */
 export class Connection {
   readonly #input: string | URL | Request;
-  readonly #init: RequestInit;
+  #init: RequestInit;
+  /** What to ask with where the server wants a length; once. */
+  #wholeInit: RequestInit | undefined;
+  readonly #onLengthWanted: ConnectionOptions["onLengthWanted"];
   readonly #fetch: ConnectionOptions["fetch"];
   readonly #isExpected: (status: number) => boolean;
   readonly #clock: Clock;
@@ -137,9 +143,14 @@ export class Connection {
   constructor(input: string | URL | Request, options: ConnectionOptions) {
     const { clock, lastEventId, signal, heartbeat } = options;
     const { connectTimeout, idleTimeout, eventTimeout } = options;
-    const { url, headers, init } = prepareRequest(input, options);
+    const { url, headers, init, wholeInit } = prepareRequest(input, options);
     this.#input = input;
     this.#init = { ...init, signal: this.#controller.signal };
+    this.#wholeInit = wholeInit && {
+      ...wholeInit,
+      signal: this.#controller.signal,
+    };
+    this.#onLengthWanted = options.onLengthWanted;
     this.#fetch = options.fetch;
     this.#isExpected = options.isExpected ?? ((status) => status === 200);
     this.#clock = clock;
@@ -266,6 +277,38 @@ export class Connection {
     if (this.#signal.aborted) this.#onAbort();
     signal.throwIfAborted();
     this.#signal.addEventListener("abort", this.#onAbort);
+    let response = await this.#ask();
+    if (!this.#isExpected(response.status)) {
+      const refusal = await this.#refusal(response, HttpStatusError);
+      const wholeInit = this.#wholeInit;
+      if (!wholeInit || !wantsLength(refusal.status, refusal.body)) {
+        throw this.#fail(refusal);
+      }
+      this.#wholeInit = undefined;
+      this.#init = wholeInit;
+      response = await this.#ask();
+      if (!this.#isExpected(response.status)) {
+        throw this.#fail(await this.#refusal(response, HttpStatusError));
+      }
+      this.#onLengthWanted?.();
+    }
+    const { status, headers } = response;
+    const url = this.#url;
+    if (!isEventStreamType(headers.get("content-type"))) {
+      throw this.#fail(await this.#refusal(response, NotAnEventStreamError));
+    }
+    try {
+      this.#reader = readEvents(this.#bodyOf(response), this.#readOptions);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#heartbeat?.restart();
+    return { status, headers, url };
+  }
+
+  /** Makes the request, and waits for the answer's headers. */
+  async #ask(): Promise<Response> {
+    const { signal } = this.#controller;
     this.#connectWatch.start();
     let response: Response;
     try {
@@ -289,21 +332,8 @@ export class Connection {
       signal.throwIfAborted();
     }
     this.#connectWatch.close();
-    const { status, headers } = response;
-    const url = this.#url = response.url || this.#url;
-    if (!this.#isExpected(status)) {
-      await this.#refuse(response, HttpStatusError);
-    }
-    if (!isEventStreamType(headers.get("content-type"))) {
-      await this.#refuse(response, NotAnEventStreamError);
-    }
-    try {
-      this.#reader = readEvents(this.#bodyOf(response), this.#readOptions);
-    } catch (error) {
-      throw this.#fail(error);
-    }
-    this.#heartbeat?.restart();
-    return { status, headers, url };
+    this.#url = response.url || this.#url;
+    return response;
   }
 
   /** The body of an answer; it fails where it is compressed still. */
@@ -325,11 +355,11 @@ export class Connection {
     });
   }
 
-  /** Fails with the answer that is no event stream. */
-  async #refuse(
+  /** The error that shows an answer that is no event stream. */
+  async #refusal<Refusal extends HttpStatusError | NotAnEventStreamError>(
     response: Response,
-    Refusal: typeof HttpStatusError | typeof NotAnEventStreamError,
-  ): Promise<never> {
+    Refusal: new (response: UnexpectedResponse) => Refusal,
+  ): Promise<Refusal> {
     const { signal } = this.#controller;
     const { text, truncated } = await readErrorBody(response.body, {
       maxBytes: MAX_ERROR_BODY,
@@ -338,16 +368,14 @@ export class Connection {
       signal,
     });
     signal.throwIfAborted();
-    throw this.#fail(
-      new Refusal({
-        url: redactUrl(this.#url),
-        status: response.status,
-        statusText: this.#redactor.text(response.statusText),
-        headers: this.#redactor.headers(response.headers),
-        body: this.#redactor.text(text),
-        truncated,
-      }),
-    );
+    return new Refusal({
+      url: redactUrl(this.#url),
+      status: response.status,
+      statusText: this.#redactor.text(response.statusText),
+      headers: this.#redactor.headers(response.headers),
+      body: this.#redactor.text(text),
+      truncated,
+    });
   }
 
   /** What the reader threw, as the consumer is to see it. */

@@ -19,6 +19,7 @@ export interface FetchEventSourceInit extends
     | "method"
     | "headers"
     | "body"
+    | "sendBody"
     | "signal"
     | "fetch"
     | "lastEventId"

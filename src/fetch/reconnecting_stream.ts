@@ -53,6 +53,8 @@ export class ReconnectingEventStream implements EventStream<Given> {
   readonly counters = { bytes: 0, events: 0, comments: 0, attempts: 0 };
   readonly #input: Varying<string | URL | Request>;
   readonly #options: StreamEventsOptions;
+  /** As it was asked for, or as the server wants it. */
+  #sendBody: StreamEventsOptions["sendBody"];
   readonly #schemas: EventSchemas | undefined;
   readonly #yieldInvalid: boolean;
   readonly #sentinel: string | undefined;
@@ -120,6 +122,15 @@ export class ReconnectingEventStream implements EventStream<Given> {
     new SseParser({ onEvent() {}, maxEventSize, onTooLarge });
     this.#input = input;
     this.#options = options;
+    const { sendBody } = options;
+    if (![undefined, "whole", "stream"].includes(sendBody)) {
+      throw new TypeError(
+        `Cannot stream events as 'sendBody' must be "whole" or "stream": current value is ${
+          described(sendBody)
+        }`,
+      );
+    }
+    this.#sendBody = sendBody;
     this.#schemas = options.schemas;
     this.#yieldInvalid = options.onInvalid === "yield";
     this.#sentinel = options.sentinel;
@@ -338,6 +349,8 @@ export class ReconnectingEventStream implements EventStream<Given> {
       heartbeat: this.#heartbeat,
       fetch: this.#options.fetch,
       clock: this.#clock,
+      sendBody: this.#sendBody,
+      onLengthWanted: () => this.#sendBody = "whole",
       onBytes: (bytes) => this.counters.bytes += bytes,
       onComment: (comment) => {
         this.counters.comments++;

@@ -9,7 +9,18 @@ export interface PreparedRequest {
   readonly headers: Headers;
   /** What is passed to `fetch` along with the input, but for the signal. */
   readonly init: RequestInit;
+  /**
+   * The same with the body whole, and so with its length, for a server that wants
+   * one; `undefined` where the body is sent whole anyway, or cannot be.
+   */
+  readonly wholeInit: RequestInit | undefined;
 }
+
+/**
+ * How a body is sent: `"whole"`, with its length, or `"stream"`, in chunks, which
+ * no runtime can send again behind the caller's back.
+ */
+export type BodyForm = "whole" | "stream";
 
 /** The part of the options of a stream that makes its request. */
 export interface RequestOptions {
@@ -19,6 +30,8 @@ export interface RequestOptions {
   readonly headers?: HeadersInit | undefined;
   /** The body, in place of that of a `Request`. */
   readonly body?: BodyInit | null | undefined;
+  /** How the body is sent. */
+  readonly sendBody?: BodyForm | undefined;
   /** Where to resume. */
   readonly lastEventId?: string | undefined;
   /** What to do about redirects. */
@@ -70,8 +83,26 @@ export function prepareRequest(
   if (options.method !== undefined) init.method = options.method;
   if (options.redirect !== undefined) init.redirect = options.redirect;
   if (options.credentials !== undefined) init.credentials = options.credentials;
-  setBody(init, headers, request, options, browser);
-  return { url: request?.url ?? resolve(input, init.method), headers, init };
+  const wholeBody = setBody(init, headers, request, options, browser);
+  return {
+    url: request?.url ?? resolve(input, init.method),
+    headers,
+    init,
+    wholeInit: wholeBody === undefined
+      ? undefined
+      : { ...init, body: wholeBody },
+  };
+}
+
+/**
+ * Whether `fetch` may send a POST again on its own, when a connection that it had
+ * kept is closed under the request: the server may then see it twice. Deno does (2.9.6);
+ * Node (20, 24) and Bun (1.4) do not. Asked by the name that a runtime gives
+ * itself, as tools define `Deno` elsewhere.
+ */
+function repeatsRequests(): boolean {
+  const { navigator } = globalThis as { navigator?: { userAgent?: string } };
+  return navigator?.userAgent?.startsWith("Deno/") ?? false;
 }
 
 /**
@@ -173,10 +204,12 @@ function headerFromId(id: string): string {
 }
 
 /**
- * A body is sent as a stream, which a runtime can only send once. One that it
- * can read again it does send again, when a connection that it had kept is
- * closed under the request: the server may then see a POST twice. Browsers
- * send streams over HTTP/2 only, and get the body as it is.
+ * Sets the body. A runtime can send a stream only once, so a body is one where the
+ * runtime would send another again. Elsewhere a body goes out as it is, with its
+ * length: some servers refuse chunks, and so do functions in place of `fetch` that
+ * read `init.body`. Browsers send streams over HTTP/2 only.
+ *
+ * @returns The body to send if the server wants a length.
  */
 function setBody(
   init: StreamingRequestInit,
@@ -184,18 +217,21 @@ function setBody(
   request: Request | undefined,
   options: RequestOptions,
   browser: boolean,
-): void {
+): BodyInit | undefined {
   const given = options.body ?? undefined;
   const method = (options.method ?? request?.method ?? "GET").toUpperCase();
+  const { sendBody } = options;
+  const streams = !browser &&
+    (sendBody === undefined ? repeatsRequests() : sendBody === "stream");
   if (given === undefined) {
-    if (!request?.body || browser) return;
+    if (!request?.body || browser) return undefined;
     if (request.bodyUsed) {
       throw new TypeError(
         "Cannot stream events as the body of 'input' must be unread: it was sent or read before, pass a clone",
       );
     }
-    setStream(init, request.body);
-    return;
+    if (streams) setStream(init, request.body);
+    return undefined;
   }
   if (method === "GET" || method === "HEAD") {
     throw new TypeError(
@@ -212,22 +248,34 @@ function setBody(
       );
     }
     setStream(init, given);
-    return;
+    return undefined;
   }
-  if (browser) {
+  // Bun does not know the type of a string.
+  if (
+    typeof given === "string" && !browser && !headers.has("content-type")
+  ) headers.set("content-type", "text/plain;charset=UTF-8");
+  if (!streams) {
     init.body = given;
-    return;
+    return undefined;
   }
   const response = new Response(given);
-  // Bun's Response does not know the type of a string.
-  const type = typeof given === "string"
-    ? "text/plain;charset=UTF-8"
-    : response.headers.get("content-type");
+  const type = response.headers.get("content-type");
   if (type !== null && !headers.has("content-type")) {
     headers.set("content-type", type);
   }
-  if (response.body) setStream(init, response.body);
-  else init.body = given;
+  if (!response.body) {
+    init.body = given;
+    return undefined;
+  }
+  setStream(init, response.body);
+  if (typeof given === "string") {
+    // For functions in place of `fetch` that take the body for a string.
+    Object.defineProperty(init.body, "toString", { value: () => given });
+  }
+  // The boundary of a form is another every time, and not that of the headers.
+  return sendBody !== undefined || given instanceof FormData
+    ? undefined
+    : given;
 }
 
 /** Runtimes know what their own streams were made of, but not what passed another. */
@@ -237,4 +285,29 @@ function setStream(
 ): void {
   init.body = body.pipeThrough(new TransformStream());
   init.duplex = "half";
+}
+
+/** The statuses of servers that refuse a body without a length. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 411, 422, 501]);
+
+/** Their words, and those of servers that took the body for empty. */
+const LENGTH_WORDS = new RegExp(
+  [
+    "content-?\\s?length|length required|transfer-?\\s?encoding|chunked",
+    "(?:empty|missing|no) (?:request |json )?body|body (?:is|was) (?:empty|missing|required)",
+    "unexpected end of (?:json )?input|unexpected eof|^\\W*eof\\W*$",
+    'expecting value: line 1 column 1|"loc":\\s*\\[\\s*"body"\\s*\\]',
+  ].join("|"),
+  "i",
+);
+
+/**
+ * Whether an answer refuses a body for want of a length, before anything was done.
+ *
+ * @param status The status code.
+ * @param body The start of the answer's body.
+ * @returns Whether it does.
+ */
+export function wantsLength(status: number, body: string): boolean {
+  return status === 411 || REFUSALS.has(status) && LENGTH_WORDS.test(body);
 }

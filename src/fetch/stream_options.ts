@@ -100,10 +100,7 @@ export interface StreamEventsOptions {
   /**
    * The body of the request, in place of that of a `Request`.
    *
-   * Except in browsers it is sent as a stream, so chunked, whatever it is. A
-   * runtime can send a stream only once, while it may send other bodies again
-   * when a connection breaks. For the same reason it doesn't follow a redirect
-   * of status 307 or 308: that is a {@linkcode ConnectionError}.
+   * `sendBody` says how it is sent.
    *
    * A function is asked for every request. A stream is good for one alone:
    * where it would be needed again, that is a {@linkcode OneShotBodyError}.
@@ -117,6 +114,23 @@ export interface StreamEventsOptions {
     ) => BodyInit | null | undefined | Promise<BodyInit | null | undefined>)
     | null
     | undefined;
+  /**
+   * How the body is sent, if it is not a `ReadableStream`: `"whole"`, with its
+   * length, or `"stream"`, in chunks.
+   *
+   * A runtime can send a stream only once. Deno sends other bodies again, a POST
+   * too, when a connection that it had kept is closed under the request; so the
+   * default there is `"stream"`, and a server that refuses a body without a length
+   * (411, or words to that effect) is asked once more with the whole body. Node,
+   * Bun and browsers do not repeat a request, and the default there is `"whole"`.
+   *
+   * A stream is not sent again for a redirect of status 307 or 308 either: that is
+   * a {@linkcode ConnectionError}. Node 24.14 cannot read an answer of 401 to a
+   * stream.
+   *
+   * @default {"stream" on Deno, "whole" elsewhere}
+   */
+  sendBody?: "whole" | "stream" | undefined;
   /**
    * Ends the stream: whatever is waiting for it, or else the next call, throws
    * the signal's reason. So does the signal of a `Request`, unless a function

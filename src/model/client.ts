@@ -111,7 +111,18 @@ export interface ModelClientOptions {
    */
   maxEventSize?: number | undefined;
   /**
-   * What makes the requests.
+   * How the body of a request is sent: `"whole"`, with its length, or `"stream"`, in
+   * chunks. On Deno only a stream is sent once for certain; the other runtimes do not
+   * repeat a request. A provider that refuses a body without a length is asked again
+   * with the whole body, then and later, unless `"stream"` is given here.
+   *
+   * @default {"stream" on Deno, "whole" elsewhere}
+   */
+  sendBody?: "whole" | "stream" | undefined;
+  /**
+   * What makes the requests. Where the runtime's own has limits, give one without:
+   * Node's and Bun's `fetch` end an answer that is silent for 300 seconds, whatever
+   * `idleTimeout` says. The page on models shows how.
    *
    * @default {globalThis.fetch}
    */
@@ -240,6 +251,7 @@ const schema = z.object({
   eventTimeout: timeout,
   drainTimeout: timeout,
   maxEventSize: z.number().int().positive().optional(),
+  sendBody: z.enum(["whole", "stream"]).optional(),
   fetch: aFunction.optional(),
   clock: z.object({ now: aFunction, setTimeout: aFunction }).optional(),
   random: aFunction.optional(),
@@ -279,6 +291,8 @@ export class ModelClient {
   readonly #wire: Wire;
   /** What was learnt of the provider, by the name of the model. */
   readonly #traits = new Map<string, ServerTraits>();
+  /** As the options say, or as the provider wants it. */
+  #sendBody: ModelClientOptions["sendBody"];
 
   /**
    * Makes a client. Nothing is asked for, or read from the environment, until a
@@ -308,6 +322,7 @@ export class ModelClient {
       "make a model client",
     );
     this.#wire = wires[options.provider.wireApi ?? "responses"];
+    this.#sendBody = options.sendBody;
   }
 
   /**
@@ -457,6 +472,8 @@ export class ModelClient {
       idleTimeout,
       eventTimeout: options.eventTimeout ?? idleTimeout,
       maxEventSize: options.maxEventSize,
+      sendBody: () => this.#sendBody,
+      onLengthWanted: () => this.#sendBody = "whole",
       fetch: options.fetch,
       clock: options.clock ?? systemClock,
       random: options.random ?? Math.random,

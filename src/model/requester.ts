@@ -99,6 +99,10 @@ export interface RequesterOptions {
   readonly eventTimeout: number;
   /** The most that an event may have, in UTF-16 code units. */
   readonly maxEventSize: number | undefined;
+  /** How bodies are sent; asked on every attempt. */
+  sendBody(): ConnectionOptions["sendBody"];
+  /** Called where the provider takes a body only with its length. */
+  onLengthWanted(): void;
   /** What makes the requests. */
   readonly fetch: ConnectionOptions["fetch"];
   /** Where time comes from. */
@@ -272,6 +276,8 @@ export class Requester {
       eventTimeout: options.eventTimeout,
       heartbeat: undefined,
       maxEventSize: options.maxEventSize,
+      sendBody: options.sendBody(),
+      onLengthWanted: () => options.onLengthWanted(),
       onBytes: () => {},
       onRetryTime: undefined,
       fetch: async (input, init) => {

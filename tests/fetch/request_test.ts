@@ -1,6 +1,13 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import {
   ConnectionError,
+  HttpStatusError,
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { RawServer, STREAM_HEAD } from "../support/http/raw_server.ts";
@@ -121,6 +128,33 @@ const BODIES: [
   ["a stream", () => new Blob(["st"]).stream(), undefined, "st"],
 ];
 
+/** Whether the runtime may send a POST again on its own (G7). */
+const REPEATS = asDeno();
+
+/** Whether this is Deno: `Deno` itself is defined on every runtime here. */
+function asDeno(): boolean {
+  return /^Deno\//.test(globalThis.navigator?.userAgent ?? "");
+}
+
+/** Calls with the name of a runtime. */
+async function withUserAgent<T>(
+  userAgent: string,
+  action: () => Promise<T>,
+): Promise<T> {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", {
+    configurable: true,
+    value: { userAgent },
+  });
+  try {
+    return await action();
+  } finally {
+    // Node 20 has none.
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+    else Reflect.deleteProperty(globalThis, "navigator");
+  }
+}
+
 /** Reads a chunked body to its end. */
 async function readChunks(
   connection: Awaited<ReturnType<RawServer["accept"]>>,
@@ -152,12 +186,13 @@ for (const [name, body, type, sent] of BODIES) {
       const connection = await server.accept();
       const head = await connection.readHead();
       assertEquals(head.split(" ")[0], "POST");
-      // A stream in which nothing came Node sends as nothing.
-      const isEmpty = sent === "" && head.includes("\r\ncontent-length: 0\r\n");
-      if (!isEmpty) {
-        assert(head.includes("\r\ntransfer-encoding: chunked\r\n"), head);
-        assert(!/content-length/i.test(head));
-      }
+      // Only Deno gets streams of what is none (G7).
+      const length = /\r\ncontent-length: (\d+)\r\n/i.exec(head)?.[1];
+      const isStream = name === "a stream";
+      if (REPEATS || isStream && !asRequest) assertEquals(length, undefined);
+      // Bun's Request knows what its own streams were made of.
+      else if (!isStream) assertNotEquals(length, undefined);
+      assertEquals(/\r\ntransfer-encoding: chunked\r\n/i.test(head), !length);
       const sentType = /\r\ncontent-type: (.*)\r\n/.exec(head)?.[1];
       // Bun's Request does not know the type of a string.
       const isTyped = !asRequest ||
@@ -165,7 +200,9 @@ for (const [name, body, type, sent] of BODIES) {
           .has("content-type");
       if (type && isTyped) assert(type.test(sentType ?? ""), sentType);
       else assertEquals(sentType, undefined);
-      const received = isEmpty ? "" : await readChunks(connection);
+      const received = length === undefined
+        ? await readChunks(connection)
+        : await connection.readBytes(Number(length));
       if (typeof sent === "string") assertEquals(received, sent);
       else assert(sent.test(received), received);
       await connection.write(STREAM_HEAD);
@@ -183,45 +220,193 @@ Deno.test("streamEvents keeps the caller's content type", async () => {
   assert(head.includes("content-type: application/json"), String(head));
 });
 
-for (const asRequest of [false, true]) {
-  Deno.test(`streamEvents sends a POST once when a kept connection drops${asRequest ? " (Request)" : ""}`, async () => {
-    using server = new RawServer();
-    const warm = fetch(server.origin).then((response) => response.text());
-    const connection = await server.accept();
-    await connection.readHead();
-    await connection.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    await warm;
-    // Node keeps a connection a turn after the answer's end.
-    await new Promise((resolve) => setTimeout(resolve));
+/**
+ * Sends a POST over a connection that was kept, and that is closed under it.
+ *
+ * @returns How often the server has seen the POST, and what became of it.
+ */
+async function postOverKept(
+  post: (origin: string) => Promise<unknown>,
+): Promise<{ requests: number; error: unknown }> {
+  using server = new RawServer();
+  const warm = fetch(server.origin).then((response) => response.text());
+  const connection = await server.accept();
+  await connection.readHead();
+  await connection.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  await warm;
+  // Node keeps a connection a turn after the answer's end.
+  await new Promise((resolve) => setTimeout(resolve));
 
-    const init = { method: "POST", body: '{"stream":true}' };
-    const events = asRequest
-      ? streamOnce(new Request(server.origin, init))
-      : streamOnce(server.origin, init);
-    let requests = 0;
-    const again = server.accept().then(async (other) => {
-      await other.readHead();
-      requests++;
-      await other.write(STREAM_HEAD);
-      other[Symbol.dispose]();
-    }, () => {});
-    const failed = events.next().then(() => undefined, (error) => error);
-    const head = await connection.readHead();
-    assert(head.startsWith("POST / HTTP/1.1\r\n"), head);
+  let requests = 0;
+  const again = server.accept().then(async (other) => {
+    await other.readHead();
     requests++;
-    connection[Symbol.dispose]();
-    const error = await failed;
+    await other.write(STREAM_HEAD);
+    other[Symbol.dispose]();
+  }, () => {});
+  const failed = post(server.origin).then(() => undefined, (error) => error);
+  const head = await connection.readHead();
+  assert(head.startsWith("POST / HTTP/1.1\r\n"), head);
+  requests++;
+  connection[Symbol.dispose]();
+  const error = await failed;
+  server[Symbol.dispose]();
+  await again;
+  return { requests, error };
+}
+
+for (const asRequest of [false, true]) {
+  Deno.test(`streamEvents sends a POST once when a kept connection drops${asRequest ? " (Request)" : ""} (G7)`, async () => {
+    const { requests, error } = await postOverKept((origin) => {
+      const init = { method: "POST", body: '{"stream":true}' };
+      const events = asRequest
+        ? streamOnce(new Request(origin, init))
+        : streamOnce(origin, init);
+      return events.next();
+    });
     assertEquals(requests, 1);
     assert(error instanceof ConnectionError, String(error));
     assertEquals(error.phase, "connect");
-    server[Symbol.dispose]();
-    await again;
+  });
+}
+
+Deno.test("fetch sends a POST again on Deno, and on no other runtime (G7)", async () => {
+  const { requests } = await postOverKept(async (origin) => {
+    const response = await fetch(origin, { method: "POST", body: "{}" });
+    await response.body?.cancel();
+  });
+  assertEquals(requests, REPEATS ? 2 : 1);
+});
+
+for (const sendBody of ["whole", "stream"] as const) {
+  Deno.test(`streamEvents sends a body as ${sendBody} where that is asked for (G7)`, async () => {
+    const head = await headOf({
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: "{}",
+      sendBody,
+    });
+    assertEquals(
+      head.some((line) => /^content-length: 2$/i.test(line)),
+      sendBody === "whole",
+    );
+    assertEquals(
+      head.some((line) => /^transfer-encoding: chunked$/i.test(line)),
+      sendBody === "stream",
+    );
+  });
+}
+
+Deno.test("streamEvents refuses another way to send a body", () => {
+  assertThrows(
+    // @ts-expect-error: as a program in JavaScript may pass it
+    () => streamOnce("http://localhost/", { sendBody: "chunked" }),
+    TypeError,
+    "'sendBody'",
+  );
+});
+
+/** Asks a server that refuses streams, and returns the bodies that it got. */
+async function askedFor(
+  refusal: () => Response,
+  options: StreamEventsOptions = {},
+): Promise<{ bodies: string[]; error: unknown }> {
+  const bodies: string[] = [];
+  const events = streamOnce("http://localhost/", {
+    method: "POST",
+    body: "{}",
+    async fetch(_input, { body } = {}) {
+      if (typeof body === "string") {
+        bodies.push("whole");
+        return new Response("data: ok\n\n", {
+          headers: { "Content-Type": "text/event-stream" },
+        });
+      }
+      assertEquals(await new Response(body).text(), "{}");
+      bodies.push("stream");
+      return refusal();
+    },
+    ...options,
+  });
+  const error = await events.next().then(() => undefined, (error) => error);
+  await events.cancel();
+  return { bodies, error };
+}
+
+for (
+  const [status, words] of [
+    [411, ""],
+    [411, "<h1>Length Required</h1>"],
+    [400, "Content-Length header is required"],
+    [400, "chunked requests are not supported"],
+    [400, '{"error":"empty request body"}'],
+    [400, "EOF"],
+    [400, '{"error":{"message":"unexpected end of JSON input"}}'],
+    [
+      422,
+      '{"detail":[{"type":"missing","loc":["body"],"msg":"Field required"}]}',
+    ],
+    [501, "Unsupported transfer encoding"],
+  ] as const
+) {
+  Deno.test(`streamEvents asks once more with a length after ${status} ${words} (G7)`, async () => {
+    const refusal = () => new Response(words, { status });
+    const { bodies, error } = await withUserAgent(
+      "Deno/2.9.6",
+      () => askedFor(refusal),
+    );
+    assertEquals([bodies, error], [["stream", "whole"], undefined]);
+  });
+}
+
+for (
+  const [name, status, words, options] of [
+    ["another refusal", 400, "no such model", {}],
+    ["another status", 500, "chunked", {}],
+    ["a stream that was asked for", 411, "", { sendBody: "stream" }],
+    ["a body that is a stream", 411, "", {
+      body: new Blob(["{}"]).stream(),
+    }],
+  ] as const
+) {
+  Deno.test(`streamEvents does not ask with a length after ${name} (G7)`, async () => {
+    const refusal = () => new Response(words, { status });
+    const { bodies, error } = await withUserAgent(
+      "Deno/2.9.6",
+      () => askedFor(refusal, options),
+    );
+    assertEquals(bodies, ["stream"]);
+    assert(error instanceof HttpStatusError, String(error));
+    assertEquals(error.status, status);
+  });
+}
+
+for (const runtime of ["Deno/2.9.6", "Node.js/24", "Bun/1.4.5"]) {
+  Deno.test(`streamEvents lets a function in place of fetch read the body (G7: ${runtime})`, async () => {
+    let body: unknown;
+    await withUserAgent(runtime, async () => {
+      const events = streamOnce("http://localhost/", {
+        method: "POST",
+        body: '{"a":1}',
+        fetch(_input, init) {
+          // As wrappers do that take the body for a string.
+          body = JSON.parse(init?.body as string);
+          return Promise.reject(new Error("seen"));
+        },
+      });
+      await assertRejects(() => events.next(), ConnectionError);
+    });
+    assertEquals(body, { a: 1 });
   });
 }
 
 Deno.test("streamEvents does not send a body twice for a redirect", async () => {
   using server = new RawServer();
-  const events = streamOnce(server.origin, { method: "POST", body: "x" });
+  const events = streamOnce(server.origin, {
+    method: "POST",
+    body: "x",
+    sendBody: "stream",
+  });
   const failed = assertRejects(() => events.next(), ConnectionError);
   const connection = await server.accept();
   await connection.readHead();

@@ -57,6 +57,7 @@ const BAD_OPTIONS: [path: string, options: unknown][] = [
   ["maxEventSize", { ...GOOD, maxEventSize: 0 }],
   ["maxEventSize", { ...GOOD, maxEventSize: 1.5 }],
   ["maxEventSize", { ...GOOD, maxEventSize: "1 MB" }],
+  ["sendBody", { ...GOOD, sendBody: "chunked" }],
   ["fetch", { ...GOOD, fetch: "https://example.com" }],
   ["clock", { ...GOOD, clock: Date }],
   ["clock.setTimeout", { ...GOOD, clock: { now: () => 0 } }],

@@ -45,6 +45,16 @@ export class RawConnection implements Disposable {
     return text;
   }
 
+  /** Reads so many bytes, as Latin-1. */
+  async readBytes(length: number): Promise<string> {
+    while (this.#unread.length < length) {
+      if (!await this.#read()) throw new Error("The client sent less");
+    }
+    const text = this.#unread.slice(0, length);
+    this.#unread = this.#unread.slice(length);
+    return text;
+  }
+
   /** Reads the head of a request; names of headers in lower case, as Deno sends them. */
   async readHead(): Promise<string> {
     const head = await this.readUntil("\r\n\r\n");
