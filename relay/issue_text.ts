@@ -32,8 +32,12 @@ export function closestIssue(issue: Issue): Issue {
  */
 export function issueText(error: z.ZodError): string {
   const [first] = error.issues;
-  if (!first) return "expected another value";
-  const issue = closestIssue(first);
+  return first ? textOfIssue(first) : "expected another value";
+}
+
+/** Says the same of one issue, of which there may be others. */
+export function textOfIssue(given: Issue): string {
+  const issue = closestIssue(given);
   const place = z.core.toDotPath(issue.path);
   return `${place === "" ? "" : `${place}: `}${expectation(issue)}`;
 }
@@ -42,9 +46,23 @@ function expectation(issue: Issue): string {
   const { code, message } = issue;
   switch (code) {
     case "invalid_type": {
-      const [, came = ""] = /, received (\w+)$/.exec(message) ?? [];
+      const [, came] = /, received (\w+)$/.exec(message) ?? [];
+      if (came === undefined) return asItIs(message);
+      if (issue.expected === "int" && came === "number") {
+        return "expected a whole number";
+      }
       return `expected ${inWords(issue.expected)}, got ${inWords(came)}`;
     }
+    case "too_small":
+      if (!message.startsWith("Too small:")) return asItIs(message);
+      return `expected ${
+        amount(issue, issue.inclusive ? "at least" : "more than", issue.minimum)
+      }`;
+    case "too_big":
+      if (!message.startsWith("Too big:")) return asItIs(message);
+      return `expected ${
+        amount(issue, issue.inclusive ? "at most" : "less than", issue.maximum)
+      }`;
     case "invalid_value":
       return `expected ${
         issue.values.map((value) => JSON.stringify(value)).join(", ")
@@ -52,9 +70,33 @@ function expectation(issue: Issue): string {
     case "unrecognized_keys":
       return `expected no '${issue.keys.join("', '")}'`;
     default:
-      return message.replace(/^[\w ]+: expected /, "expected ")
-        .replace(/^Expected /, "expected ");
+      return asItIs(message);
   }
+}
+
+/** The units in which the size of a value is told. */
+const UNITS: Readonly<Record<string, string>> = {
+  string: "characters",
+  array: "elements",
+  set: "elements",
+  file: "bytes",
+};
+
+function amount(
+  { origin }: { readonly origin: string },
+  relation: string,
+  bound: number | bigint,
+): string {
+  const unit = UNITS[origin];
+  return unit
+    ? `${relation} ${bound} ${unit}`
+    : `a number of ${relation} ${bound}`;
+}
+
+/** Returns the words of a schema's own message. */
+function asItIs(message: string): string {
+  return message.replace(/^[\w ]+: expected /, "expected ")
+    .replace(/^Expected /, "expected ");
 }
 
 function inWords(type: string): string {

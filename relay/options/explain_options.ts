@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { textOfIssue } from "../issue_text.ts";
 import { nearest } from "./nearest.ts";
 import { relayOptions } from "./schema.ts";
 
@@ -28,10 +29,8 @@ function namesWithin(option: object): string[] {
 
 /** Says which option is wrong, and which was probably meant. */
 function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "unrecognized_keys") return textOfIssue(issue);
   const at = issue.path.join(".");
-  if (issue.code !== "unrecognized_keys") {
-    return at === "" ? issue.message : `${at}: ${issue.message}`;
-  }
   return issue.keys.map((key) => {
     const name = nearest(key, OPTION_PATHS.keys());
     const meant = name && OPTION_PATHS.get(name);

@@ -27,9 +27,19 @@ function firstTwice(names: readonly string[]): string | undefined {
   return names.find((name, index) => names.indexOf(name) !== index);
 }
 
+function isClock(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    "now" in value && typeof value.now === "function" &&
+    "setTimeout" in value && typeof value.setTimeout === "function";
+}
+
 /** Accepts `RelayOptions`, and fills in the defaults. */
 export const relayOptions = schemaOf(relayRows).extend({
-  clock: z.custom<Clock>().default(systemClock),
+  clock: z.custom<Clock>(
+    isClock,
+    "Expected a clock with now() and setTimeout()",
+  )
+    .default(systemClock),
   memory: z.custom<RelayMemory>().optional(),
 }).superRefine(({ host, rights }, context) => {
   const { jwtKey, jwks, insecureOpen } = rights;

@@ -202,17 +202,27 @@ const ROWS: readonly (readonly [string, () => unknown, string])[] = [
   [
     "createRelay(null)",
     () => relay.createRelay(wrong(null)),
-    `${RELAY}Invalid input: expected object, received null`,
+    `${RELAY}expected an object, got null`,
   ],
   [
     "createRelay(port)",
     () => relay.createRelay(wrong({ port: "x" })),
-    `${RELAY}port: Invalid input: expected number, received string`,
+    `${RELAY}port: expected a number, got a string`,
+  ],
+  [
+    "createRelay(large port)",
+    () => relay.createRelay({ port: 70_000 }),
+    `${RELAY}port: expected a number of at most 65535`,
+  ],
+  [
+    "createRelay(no clock)",
+    () => relay.createRelay(wrong({ clock: {} })),
+    `${RELAY}clock: expected a clock with now() and setTimeout()`,
   ],
   [
     "createRelay(source)",
     () => relay.createRelay({ sources: [{ name: "a", url: "nope" }] }),
-    `${RELAY}sources.0.url: Expected a URL of http or https`,
+    `${RELAY}sources[0].url: expected a URL of http or https`,
   ],
   [
     "ModelClient()",
