@@ -26,6 +26,7 @@ import { AddressPolicy } from "./sources/guard/address_policy.ts";
 import { createGuardedFetch } from "./sources/guard/guarded_fetch.ts";
 import { SourcePolicy } from "./sources/guard/source_policy.ts";
 import { Publisher } from "./sources/publish.ts";
+import { createSourceFetch } from "./sources/source_fetch.ts";
 import { Sources } from "./sources/sources.ts";
 import { MemoryLog } from "./stores/memory_log.ts";
 import { TopicRegistry } from "./topics/registry.ts";
@@ -216,6 +217,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
 function createSources(
   { rights, limits, sourceTimeout, clock }: CompleteRelayOptions,
   slots: UpstreamSlots,
+  upstreams: Upstreams,
   metrics: Metrics,
 ): { sources: Sources; sourcePolicy: SourcePolicy } {
   const sourcePolicy = new SourcePolicy(rights.allowSources);
@@ -223,10 +225,11 @@ function createSources(
     clock,
     maxEvent: limits.maxEvent,
     idleTimeout: sourceTimeout,
+    fetch: createSourceFetch(upstreams),
     guardedFetch: createGuardedFetch({
       sources: sourcePolicy,
       addresses: new AddressPolicy(rights.allowAddresses),
-      clock,
+      upstreams,
     }),
     slots,
     counts: {
@@ -316,7 +319,13 @@ class RelayServer implements Relay {
       limits.maxUpstreams,
       limits.maxUpstreamsPerClient,
     );
-    const { sources, sourcePolicy } = createSources(options, slots, metrics);
+    const upstreams = this.#upstreams = new Upstreams(clock);
+    const { sources, sourcePolicy } = createSources(
+      options,
+      slots,
+      upstreams,
+      metrics,
+    );
     this.#sources = sources;
     const bodyLimits = {
       maxBytes: limits.maxBody,
@@ -341,10 +350,9 @@ class RelayServer implements Relay {
         maxBytes: gateway.recordMaxBytes,
         maxAge: gateway.recordMaxAge,
       });
-    this.#upstreams = new Upstreams(clock);
     this.#gateway = new Gateway({
       ...gateway,
-      upstreams: this.#upstreams,
+      upstreams,
       allowedPaths: rights.allowProviderPaths,
       clock,
       topics: this.topics,

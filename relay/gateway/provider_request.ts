@@ -89,11 +89,17 @@ export function sendRequest(
     headers.delete("content-type");
     headers.delete("content-encoding");
     const asked = { url: rest, method: "GET", headers, signal };
-    return upstreams.ask({ ...asked, body: null, length: undefined });
+    return upstreams.ask({
+      ...asked,
+      body: null,
+      length: undefined,
+      isKept: true,
+    });
   }
   const asked = { url, method, headers, length: body?.length, signal };
   return upstreams.ask({
     ...asked,
+    isKept: true,
     body: body instanceof Upload ? body.stream(onUpload, signal) : body,
   });
 }

@@ -7,9 +7,9 @@ import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { Topic } from "../topics/topic.ts";
 import { failureOf } from "./failure.ts";
 import { FixtureSource } from "./fixture.ts";
-import type { GuardedFetch } from "./guard/guarded_fetch.ts";
 import type { RepeatsPolicy } from "./repeats.ts";
 import type { Source, SourceCounts } from "./source.ts";
+import type { SourceFetch } from "./source_fetch.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
 import { SseSource } from "./sse.ts";
 
@@ -25,7 +25,7 @@ interface SseSpec {
 
 /**
  * What fills a topic: an SSE upstream of the operator's, one that a request has
- * named and that is reached by a {@linkcode GuardedFetch} only, or a file.
+ * named and that is reached by a guarded fetch only, or a file.
  */
 export type SourceSpec =
   | SseSpec & {
@@ -54,8 +54,10 @@ export interface SourcesOptions {
   readonly maxEvent: number;
   /** How long an SSE upstream may be silent, in milliseconds: without a comment, too. */
   readonly idleTimeout: number;
+  /** Reaches the upstreams of the operator. */
+  readonly fetch: SourceFetch;
   /** Reaches the upstreams that requests have named. */
-  readonly guardedFetch: GuardedFetch;
+  readonly guardedFetch: SourceFetch;
   /** Each of these upstreams takes one, from its start to its end. */
   readonly slots: UpstreamSlots;
   /** Counts the attempts to connect to SSE upstreams. Default: nobody does. */
@@ -145,8 +147,8 @@ export class Sources implements AsyncDisposable {
   }
 
   #make(topic: Topic, spec: SourceSpec): Source {
-    const { clock, maxEvent: maxEventSize, idleTimeout, guardedFetch, counts } =
-      this.#options;
+    const { clock, idleTimeout, fetch, guardedFetch, counts } = this.#options;
+    const { maxEvent: maxEventSize } = this.#options;
     switch (spec.kind) {
       case "sse": {
         const { url, reconnect, repeats, required } = spec;
@@ -156,6 +158,7 @@ export class Sources implements AsyncDisposable {
           firstConnection: required ? "once" : "retried",
           repeats,
           idleTimeout,
+          fetch,
           counts,
           clock,
         });

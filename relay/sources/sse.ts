@@ -19,13 +19,13 @@ import { streamEvents } from "../../src/fetch/stream_events.ts";
 import type { RetryNotice } from "../../src/fetch/stream_options.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { EndStatus, Topic, TopicEnd } from "../topics/topic.ts";
-import type { GuardedFetch } from "./guard/guarded_fetch.ts";
 import { SourceRefusedError } from "./guard/source_refused_error.ts";
 import { type ConnectionEnd, UpstreamTrace } from "../traces/upstream_trace.ts";
 import { failureOf, publicFailureOf } from "./failure.ts";
 import { Parent, retainedPosition } from "./parent.ts";
 import { Repeats, type RepeatsPolicy } from "./repeats.ts";
 import type { Source, SourceCounts } from "./source.ts";
+import type { SourceFetch } from "./source_fetch.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
 
 /** How an SSE upstream is read. */
@@ -36,8 +36,8 @@ export interface SseSourceOptions {
   readonly maxEventSize?: number;
   /** How long the upstream may be silent, in milliseconds. Default: for ever. */
   readonly idleTimeout?: number;
-  /** What makes the requests. Default: the runtime's `fetch`. */
-  readonly fetch?: GuardedFetch;
+  /** Makes the requests. */
+  readonly fetch: SourceFetch;
   /** When to connect again, once it has been connected. Default: `true`, by the default policy. */
   readonly reconnect?: boolean | SourceReconnect;
   /**
@@ -111,7 +111,7 @@ export class SseSource implements Source {
   readonly #stream: EventStream;
   readonly #repeats: Repeats;
   readonly #parent: Parent;
-  readonly #ask: GuardedFetch;
+  readonly #ask: SourceFetch;
   readonly #headers: HeadersInit | undefined;
   readonly #clock: Clock;
   /** Whether the last connection broke off within its body. */
@@ -141,7 +141,7 @@ export class SseSource implements Source {
       reconnect = true,
       firstConnection = "once",
       repeats = "keep",
-      fetch: ask = fetch,
+      fetch: ask,
       counts,
       ...options
     }: SseSourceOptions,
@@ -247,7 +247,7 @@ export class SseSource implements Source {
    * missing is a gap then.
    */
   async #request(
-    ...[input, init]: Parameters<GuardedFetch>
+    ...[input, init]: Parameters<SourceFetch>
   ): Promise<Response> {
     const response = await this.#ask(input, init);
     this.#parent.answered(response);

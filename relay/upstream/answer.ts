@@ -15,6 +15,7 @@ export function toResponse(
   incoming: IncomingMessage,
   outgoing: ClientRequest,
   method: string,
+  signal: AbortSignal,
 ): Response {
   if (incoming.rawHeaders.length > 2 * MAX_HEADERS) {
     throw new Error(`the answer has more than ${MAX_HEADERS} headers`);
@@ -26,7 +27,7 @@ export function toResponse(
   }
   const hasBody = !BODILESS.has(status) && method !== "HEAD";
   const init = { status, statusText: statusMessage, headers };
-  if (hasBody) return new Response(bodyOf(incoming, outgoing), init);
+  if (hasBody) return new Response(bodyOf(incoming, outgoing, signal), init);
   incoming.resume();
   return new Response(null, init);
 }
@@ -43,17 +44,22 @@ const MAX_UNREAD = 64 * 1024;
 function bodyOf(
   incoming: IncomingMessage,
   outgoing: ClientRequest,
+  signal: AbortSignal,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let parts: Uint8Array[] = [];
   let unread = 0;
-  let end: { readonly error?: UpstreamConnectionError } | undefined;
+  let end: { readonly error?: unknown } | undefined;
   let wake = (): void => {};
   const finish = (result: typeof end): void => {
     end ??= result;
     wake();
   };
   const fail = (cause: unknown): void =>
-    finish({ error: new UpstreamConnectionError(cause, false) });
+    finish({
+      error: signal.aborted
+        ? signal.reason
+        : new UpstreamConnectionError(cause, false),
+    });
   incoming.on("data", (part: Uint8Array) => {
     parts.push(part);
     unread += part.length;
@@ -83,7 +89,7 @@ function bodyOf(
         unread = 0;
         controller.enqueue(bytes);
         incoming.resume();
-      } else if (end?.error) throw end.error;
+      } else if (end && "error" in end) throw end.error;
       else {
         controller.close();
         controller.byobRequest?.respond(0);

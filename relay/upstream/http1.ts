@@ -1,13 +1,40 @@
 import { type ClientRequest, request } from "node:http";
+import type { Clock } from "../../src/fetch/clock.ts";
+import { joinSmallChunks } from "../limits/body_chunks.ts";
 import { toResponse } from "./answer.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
 import { headerPairs } from "./header_pairs.ts";
-import type { UpstreamAgents } from "./upstream_agents.ts";
+import type { AgentOptions, UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 
+/** The time for connecting, in milliseconds: there may be another address. */
+const CONNECT_TIMEOUT = 10_000;
+
 /** The informational answers that any client may get, and pass over. */
 const PASSED_OVER: ReadonlySet<number> = new Set([100, 103]);
+
+/** Settings for upstreams that the operator has named. */
+const LENIENT = {
+  maxHeaderSize: MAX_HEAD,
+  // Takes an answer that has a length and chunks, of which the chunks count (RFC
+  // 9112, section 6.3). What the caller gets is framed anew.
+  insecureHTTPParser: true,
+} as const;
+
+/** No connection came about in time. */
+class ConnectTimeoutError extends Error {
+  /** As Node has it. */
+  readonly code = "ETIMEDOUT";
+}
+
+/** What requests over HTTP/1.1 share. */
+export interface AskContext {
+  /** The connections. */
+  readonly agents: UpstreamAgents;
+  /** The clock. */
+  readonly clock: Clock;
+}
 
 /**
  * Asks an upstream once over HTTP/1.1, with the bytes of headers and the length of
@@ -21,13 +48,15 @@ const PASSED_OVER: ReadonlySet<number> = new Set([100, 103]);
  */
 export function askOverHttp1(
   url: URL,
-  { method, headers, body, length, signal }: UpstreamRequest,
-  agents: UpstreamAgents,
+  { method, headers, body, length, isKept, address, signal }: UpstreamRequest,
+  { agents, clock }: AskContext,
 ): Promise<Response> {
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   let isSent = false;
   let made: ClientRequest | undefined;
+  const gone = new AbortController();
   const fail = (cause: unknown): void => {
+    gone.abort();
     made?.destroy();
     reject(
       signal.aborted
@@ -36,27 +65,37 @@ export function askOverHttp1(
     );
   };
   try {
-    made = request({
+    const options: AgentOptions = {
       agent: agents.for(url),
       protocol: url.protocol,
-      host: url.hostname,
+      host: address ?? url.hostname,
       port: url.port,
       path: url.pathname + url.search,
       method,
-      headers: Object.fromEntries(headerPairs(headers)),
-      maxHeaderSize: MAX_HEAD,
-      // Takes an answer that has a length and chunks, of which the chunks count (RFC
-      // 9112, section 6.3). What the caller gets is framed anew.
-      insecureHTTPParser: true,
-    });
+      headers: {
+        ...Object.fromEntries(headerPairs(headers)),
+        ...(address !== undefined && { host: url.host }),
+      },
+      tls: { name: url.hostname, signal: gone.signal },
+      isUntrusted: address !== undefined,
+      ...(address === undefined && LENIENT),
+    };
+    made = request(options);
   } catch (cause) {
     fail(cause); // such as a permission that is missing
     return promise;
   }
   const outgoing = made;
   outgoing.maxHeadersCount = MAX_HEADERS + 1; // the rest is left out
+  if (!isKept) outgoing.shouldKeepAlive = false;
   frame(outgoing, body, length);
+  const stopWaiting = clock.setTimeout(
+    () => fail(new ConnectTimeoutError()),
+    CONNECT_TIMEOUT,
+  );
   const begin = (): void => {
+    stopWaiting();
+    if (outgoing.destroyed) return;
     isSent = true;
     send(outgoing, body).catch(fail);
   };
@@ -69,7 +108,10 @@ export function askOverHttp1(
   });
   const abort = (): void => fail(signal.reason);
   signal.addEventListener("abort", abort);
-  outgoing.on("close", () => signal.removeEventListener("abort", abort));
+  outgoing.on("close", () => {
+    stopWaiting();
+    signal.removeEventListener("abort", abort);
+  });
   outgoing.on("error", fail);
   const unasked = (status: number | undefined): void =>
     fail(new Error(`it has answered ${status}, which nobody asked for`));
@@ -88,7 +130,8 @@ export function askOverHttp1(
       outgoing.shouldKeepAlive = false;
     }
     try {
-      resolve(toResponse(incoming, outgoing, method));
+      joinSmallChunks(incoming);
+      resolve(toResponse(incoming, outgoing, method, signal));
     } catch (cause) {
       fail(cause);
     }

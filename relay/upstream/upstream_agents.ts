@@ -1,7 +1,9 @@
-import { Agent, type ClientRequest, type ClientRequestArgs } from "node:http";
+import { Agent, type ClientRequest, type RequestOptions } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { ReadPacer } from "../limits/read_pacer.ts";
+import { connectTls, type ConnectTlsOptions } from "./connect_tls.ts";
+import { connectUntrustedTls } from "./connect_untrusted_tls.ts";
 import { TlsStream } from "./tls_stream.ts";
 
 /**
@@ -22,20 +24,44 @@ const MARGIN = 1_000;
  */
 const FREE = 16 * 1024;
 
+/** A request, as an agent gets it. */
+export interface AgentOptions extends RequestOptions {
+  /** Whether a client has named the upstream: it waits for a turn from its first byte on. */
+  readonly isUntrusted?: boolean;
+  /** What a connection over TLS is made with. */
+  readonly tls?: {
+    /** The name that is asked for, and that the certificate has to be for. */
+    readonly name: string;
+    /** Stops connecting. */
+    readonly signal: AbortSignal;
+  };
+}
+
 /** The only version that is offered: what the relay forwards has its lengths and headers in it as they are. */
 const ALPN_PROTOCOLS = ["http/1.1"];
+
+/** Share the time of the process among upstreams, however fast they send. */
+interface Pacers {
+  readonly trusted: ReadPacer;
+  readonly untrusted: ReadPacer;
+}
 
 /** Keeps the connections to upstreams, and closes those that are idle. */
 class KeepingAgent extends Agent {
   readonly #clock: Clock;
   readonly #idle = new WeakMap<Duplex, () => void>();
-  /** Shares the time of the process among upstreams, however fast they send. */
-  protected readonly pacer: ReadPacer;
+  readonly #pacers: Pacers;
 
-  constructor(clock: Clock, pacer: ReadPacer) {
+  constructor(clock: Clock, pacers: Pacers) {
     super({ keepAlive: true });
     this.#clock = clock;
-    this.pacer = pacer;
+    this.#pacers = pacers;
+  }
+
+  /** Reads a new connection in turns. */
+  protected pace(socket: Duplex, { isUntrusted }: AgentOptions): void {
+    const { trusted, untrusted } = this.#pacers;
+    (isUntrusted ? untrusted : trusted).pace(socket);
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
@@ -76,11 +102,11 @@ function idleTimeFor(keepAlive: string | undefined): number {
 /** Connects without TLS. */
 class PlainAgent extends KeepingAgent {
   override createConnection(
-    options: ClientRequestArgs,
+    options: AgentOptions,
     done?: (error: Error | null, stream: Duplex) => void,
   ): Duplex {
     const socket = super.createConnection(options, done);
-    if (socket) this.pacer.pace(socket);
+    if (socket) this.pace(socket, options);
     return socket!; // as it came; the types of `node:http` say either
   }
 }
@@ -92,15 +118,30 @@ class TlsAgent extends KeepingAgent {
   /** Read by `node:http`. */
   readonly defaultPort = 443;
 
+  override getName(options?: AgentOptions): string {
+    return `${super.getName(options)}:${options?.tls?.name}`;
+  }
+
   override createConnection(
-    { host, port }: ClientRequestArgs,
+    options: AgentOptions,
     done: (error: Error | null, stream: Duplex) => void = () => {},
   ): Duplex {
+    const { host, port, tls } = options;
     // `node:http` takes a stream later, and an error without one; its types do not.
     const none = undefined as unknown as Duplex;
-    void connect(String(host), Number(port)).then(
+    const asked: ConnectTlsOptions = {
+      hostname: String(host),
+      port: Number(port) || this.defaultPort,
+      name: tls?.name ?? String(host),
+      protocols: ALPN_PROTOCOLS,
+      signal: tls?.signal,
+    };
+    const connecting: Promise<Duplex> = options.isUntrusted
+      ? connectUntrustedTls(asked)
+      : connectTls(asked).then((conn) => new TlsStream(conn));
+    void connecting.then(
       (stream) => {
-        this.pacer.pace(stream);
+        this.pace(stream, options);
         done(null, stream);
       },
       (error) => done(error, none),
@@ -109,32 +150,19 @@ class TlsAgent extends KeepingAgent {
   }
 }
 
-async function connect(hostname: string, port: number): Promise<TlsStream> {
-  const conn = await Deno.connectTls({
-    // A URL has an address of IPv6 in brackets.
-    hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
-    port,
-    alpnProtocols: ALPN_PROTOCOLS,
-  });
-  try {
-    await conn.handshake();
-    return new TlsStream(conn);
-  } catch (error) {
-    conn.close();
-    throw error;
-  }
-}
-
 /** The connections to upstreams, which are used for one request after the other. */
 export class UpstreamAgents implements Disposable {
-  readonly #pacer = new ReadPacer(FREE);
+  readonly #pacers = {
+    trusted: new ReadPacer(FREE),
+    untrusted: new ReadPacer(),
+  };
   readonly #plain: Agent;
   readonly #secure: Agent;
 
   /** Has no connections yet. */
   constructor(clock: Clock) {
-    this.#plain = new PlainAgent(clock, this.#pacer);
-    this.#secure = new TlsAgent(clock, this.#pacer);
+    this.#plain = new PlainAgent(clock, this.#pacers);
+    this.#secure = new TlsAgent(clock, this.#pacers);
   }
 
   /** Returns the agent for a URL. */
@@ -146,6 +174,7 @@ export class UpstreamAgents implements Disposable {
   [Symbol.dispose](): void {
     this.#plain.destroy();
     this.#secure.destroy();
-    this.#pacer[Symbol.dispose]();
+    this.#pacers.trusted[Symbol.dispose]();
+    this.#pacers.untrusted[Symbol.dispose]();
   }
 }

@@ -10,6 +10,14 @@ export interface UpstreamRequest {
   readonly body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null;
   /** The number of bytes of the body, if it is known. */
   readonly length: number | undefined;
+  /** Whether the connection is used for other requests afterwards. */
+  readonly isKept: boolean;
+  /**
+   * The address to connect to, if a client has named the upstream: the host is not
+   * looked up again, no proxy is asked, and the answer is read strictly, with a head
+   * of at most 16 KiB. Default: the host's own, or a proxy's.
+   */
+  readonly address?: string | undefined;
   /** Stops the request, and the body of its answer. */
   readonly signal: AbortSignal;
 }

@@ -9,10 +9,12 @@ import type { UpstreamRequest } from "./upstream_request.ts";
 /** Asks upstreams, and keeps the connections to them. */
 export class Upstreams implements Disposable {
   readonly #agents: UpstreamAgents;
+  readonly #clock: Clock;
   readonly #http2Only = new Set<string>();
 
   /** Has no connections yet. */
   constructor(clock: Clock) {
+    this.#clock = clock;
     this.#agents = new UpstreamAgents(clock);
   }
 
@@ -26,11 +28,17 @@ export class Upstreams implements Disposable {
   async ask(asked: UpstreamRequest): Promise<Response> {
     const url = new URL(asked.url);
     asked.signal.throwIfAborted();
-    if (!this.#http2Only.has(url.origin) && !hasEnvironmentProxy(url)) {
+    const isPlain = asked.address !== undefined ||
+      !this.#http2Only.has(url.origin) && !hasEnvironmentProxy(url);
+    if (isPlain) {
       try {
-        return await askOverHttp1(url, asked, this.#agents);
+        return await askOverHttp1(url, asked, {
+          agents: this.#agents,
+          clock: this.#clock,
+        });
       } catch (error) {
-        if (!isWrongVersion(error)) throw error;
+        // `fetch` would look up the host again.
+        if (!isWrongVersion(error) || asked.address !== undefined) throw error;
         this.#http2Only.add(url.origin);
       }
     }

@@ -1,4 +1,6 @@
-import type { Clock } from "../../../src/fetch/clock.ts";
+import type { Upstreams } from "../../upstream/upstreams.ts";
+import { followRedirects } from "../redirects.ts";
+import type { SourceFetch } from "../source_fetch.ts";
 import type { AddressPolicy } from "./address_policy.ts";
 import { requestOnce, type RequestOnceOptions } from "./request_once.ts";
 import { type LookUp, resolveHost } from "./resolve_host.ts";
@@ -13,50 +15,22 @@ export interface GuardedFetchOptions {
   readonly addresses: AddressPolicy;
   /** Finds the addresses of a host. Default: as the machine does. */
   readonly lookUp?: LookUp | undefined;
-  /** Where time comes from. */
-  readonly clock: Clock;
+  /** Asks them. */
+  readonly upstreams: Upstreams;
 }
-
-/** Makes a request, as far as `fetch` does that. */
-export type GuardedFetch = (
-  input: string | URL | Request,
-  init?: RequestInit,
-) => Promise<Response>;
 
 const MAX_REDIRECTS = 5;
 
 /** Of one host, before it counts as being away. */
 const MAX_ADDRESSES = 4;
 
-/** They mean the same for a GET. */
-const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-
-/** What another origin is told too; the others may be secrets of the first one. */
-const SHARED_HEADERS: readonly string[] = [
-  "accept",
-  "cache-control",
-  "last-event-id",
-];
-
-function shared(headers: Headers): Headers {
-  const left = new Headers();
-  for (const name of SHARED_HEADERS) {
-    const value = headers.get(name);
-    if (value !== null) left.set(name, value);
-  }
-  return left;
-}
-
-function redirected(location: string, from: URL): URL {
-  const url = URL.parse(location, from.href);
-  if (!url) throw new TypeError("it redirects to what is no URL");
-  if (from.protocol === "https:" && url.protocol !== "https:") {
+function checkRedirect(next: URL, from: URL): void {
+  if (from.protocol === "https:" && next.protocol !== "https:") {
     throw new SourceRefusedError({
       code: "source_not_allowed",
-      host: url.host,
+      host: next.host,
     });
   }
-  return url;
 }
 
 /** Asks at one address after the other, until there is an answer. */
@@ -91,33 +65,24 @@ async function requestAtAny(
  * where there is no answer; neither message names an address.
  */
 export function createGuardedFetch(
-  { sources, addresses: policy, lookUp, clock }: GuardedFetchOptions,
-): GuardedFetch {
+  { sources, addresses: policy, lookUp, upstreams }: GuardedFetchOptions,
+): SourceFetch {
   return async (input, init) => {
-    const { method, url: first, headers: given, signal } = new Request(
+    const { method, url: first, headers, signal } = new Request(
       input,
       init,
     );
     if (method !== "GET") {
       throw new TypeError(`Expected the method GET: got ${method}`);
     }
-    let url = new URL(first);
-    let headers = given;
-    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      sources.check(url);
-      const addresses = await resolveHost(url, { policy, lookUp, signal });
-      const response = await requestAtAny(url, addresses, {
-        headers,
-        signal,
-        clock,
-      });
-      const location = response.headers.get("location");
-      if (location === null || !REDIRECTS.has(response.status)) return response;
-      await response.body?.cancel();
-      const next = redirected(location, url);
-      if (next.origin !== url.origin) headers = shared(headers);
-      url = next;
-    }
-    throw new TypeError(`it redirects more than ${MAX_REDIRECTS} times`);
+    return await followRedirects(new URL(first), { headers, signal }, {
+      maxRedirects: MAX_REDIRECTS,
+      check: checkRedirect,
+      async ask(url, request) {
+        sources.check(url);
+        const addresses = await resolveHost(url, { policy, lookUp, signal });
+        return await requestAtAny(url, addresses, { ...request, upstreams });
+      },
+    });
   };
 }

@@ -1,6 +1,8 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { systemClock } from "../../../src/fetch/clock.ts";
+import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
+import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 import { SseSource } from "../../../relay/sources/sse.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
@@ -60,6 +62,7 @@ Deno.test("SseSource without reconnection gives each ending of its upstream its 
       const source = new SseSource(filled, server.url, {
         reconnect: false,
         clock: systemClock,
+        fetch: createSourceFetch(new Upstreams(systemClock)),
       });
       if (status === "failed") await assertRejects(() => source.opened);
       else await source.opened;
@@ -79,6 +82,7 @@ Deno.test("SseSource fails where nobody listens, and says where, without secrets
   const filled = topic();
   const source = new SseSource(filled, `${server.url}?key=sesame`, {
     clock: systemClock,
+    fetch: createSourceFetch(new Upstreams(systemClock)),
   });
   const error = await assertRejects(() => source.opened);
   assertStringIncludes(String(error), server.url);
@@ -93,7 +97,10 @@ Deno.test("SseSource closes its upstream when its topic is ended, and when it is
     await t.step(by, async () => {
       await using server = await upstream((s) => s.write(HEAD + CHUNK));
       const filled = topic();
-      const source = new SseSource(filled, server.url, { clock: systemClock });
+      const source = new SseSource(filled, server.url, {
+        clock: systemClock,
+        fetch: createSourceFetch(new Upstreams(systemClock)),
+      });
       await source.opened;
       if (by === "ended") filled.end("cancelled");
       else source.stop();

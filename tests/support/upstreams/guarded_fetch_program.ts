@@ -7,6 +7,7 @@
  */
 import { AddressPolicy } from "../../../relay/sources/guard/address_policy.ts";
 import { createGuardedFetch } from "../../../relay/sources/guard/guarded_fetch.ts";
+import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 import { SourcePolicy } from "../../../relay/sources/guard/source_policy.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
@@ -15,7 +16,7 @@ const fetch = createGuardedFetch({
   sources: new SourcePolicy(["*"]),
   addresses: new AddressPolicy(["127.0.0.1"]),
   lookUp: () => Promise.resolve(["127.0.0.1"]),
-  clock,
+  upstreams: new Upstreams(clock),
 });
 for (const url of Deno.args) {
   try {

@@ -2,10 +2,9 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type Clock, systemClock } from "../../../../src/fetch/clock.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { AddressPolicy } from "../../../../relay/sources/guard/address_policy.ts";
-import {
-  createGuardedFetch,
-  type GuardedFetch,
-} from "../../../../relay/sources/guard/guarded_fetch.ts";
+import { createGuardedFetch } from "../../../../relay/sources/guard/guarded_fetch.ts";
+import type { SourceFetch } from "../../../../relay/sources/source_fetch.ts";
+import { Upstreams } from "../../../../relay/upstream/upstreams.ts";
 import type { LookUp } from "../../../../relay/sources/guard/resolve_host.ts";
 import { SourcePolicy } from "../../../../relay/sources/guard/source_policy.ts";
 import { SourceRefusedError } from "../../../../relay/sources/guard/source_refused_error.ts";
@@ -49,12 +48,12 @@ function guarded(
     addresses?: readonly string[];
     clock?: Clock;
   } = {},
-): GuardedFetch {
+): SourceFetch {
   return createGuardedFetch({
     sources: new SourcePolicy(sources),
     addresses: new AddressPolicy(addresses),
     lookUp: names.lookUp,
-    clock,
+    upstreams: new Upstreams(clock),
   });
 }
 
@@ -614,7 +613,7 @@ Deno.test("A guarded fetch is ended by its signal at any time, with its reason",
         controller.abort(reason);
         return found.promise;
       },
-      clock: systemClock,
+      upstreams: new Upstreams(systemClock),
     });
     const asked = fetch(`http://a.test:${site.port}`, {
       signal: controller.signal,

@@ -7,6 +7,8 @@ import { Problem } from "../../../../relay/problem.ts";
 import { AddressPolicy } from "../../../../relay/sources/guard/address_policy.ts";
 import { createGuardedFetch } from "../../../../relay/sources/guard/guarded_fetch.ts";
 import { SourcePolicy } from "../../../../relay/sources/guard/source_policy.ts";
+import { createSourceFetch } from "../../../../relay/sources/source_fetch.ts";
+import { Upstreams } from "../../../../relay/upstream/upstreams.ts";
 import { Sources, type SourceSpec } from "../../../../relay/sources/sources.ts";
 import { DEFAULT_RETENTION } from "../../../support/retention.ts";
 import { MemoryLog } from "../../../../relay/stores/memory_log.ts";
@@ -37,6 +39,7 @@ function makeSources(
   } = {},
 ): Sources {
   const left = [...answers];
+  const upstreams = new Upstreams(clock);
   return new Sources({
     idleTimeout: 600_000,
     clock,
@@ -46,10 +49,11 @@ function makeSources(
       attempted: (outcome) => counted.push(outcome),
       refused: (code) => counted.push(code),
     },
+    fetch: createSourceFetch(upstreams),
     guardedFetch: createGuardedFetch({
       sources: new SourcePolicy(["http://*:*"]),
       addresses: new AddressPolicy(["127.0.0.1"]),
-      clock,
+      upstreams,
       lookUp: () =>
         Promise.resolve((left.length > 1 ? left.shift() : left[0]) ?? []),
     }),

@@ -1,0 +1,54 @@
+/** How a connection over TLS is made. */
+export interface ConnectTlsOptions {
+  /** The host or the address to connect to. */
+  readonly hostname: string;
+  /** The port. */
+  readonly port: number;
+  /** The name that is asked for, and that the certificate has to be for. */
+  readonly name: string;
+  /** The protocols that are offered (RFC 7301). */
+  readonly protocols: string[];
+  /** Stops connecting. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Connects as `fetch` of Deno does, and trusts the same certificates.
+ *
+ * @returns A connection whose handshake is over.
+ */
+export async function connectTls(
+  { hostname, port, name, protocols, signal }: ConnectTlsOptions,
+): Promise<Deno.TlsConn> {
+  const tcp = await Deno.connect({
+    hostname: bare(hostname),
+    port,
+    ...(signal && { signal }),
+  });
+  const conn = await Deno.startTls(tcp, {
+    hostname: bare(name),
+    alpnProtocols: protocols,
+  });
+  const close = (): void => {
+    signal?.removeEventListener("abort", close);
+    conn.close();
+  };
+  if (signal?.aborted) {
+    close();
+    throw signal.reason;
+  }
+  signal?.addEventListener("abort", close);
+  try {
+    await conn.handshake();
+    signal?.removeEventListener("abort", close);
+    return conn;
+  } catch (error) {
+    if (!signal?.aborted) close();
+    throw error;
+  }
+}
+
+/** A URL has an address of IPv6 in brackets. */
+function bare(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
+}
