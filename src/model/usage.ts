@@ -16,10 +16,21 @@ export interface Usage {
   readonly inputTokens: number;
   /** Of the prompt, those that came from the provider's cache. */
   readonly cachedInputTokens?: number;
+  /** Of the prompt, those that were written to the provider's cache. */
+  readonly cacheWriteInputTokens?: number;
   /** Of the answer, those of the reasoning counted. */
   readonly outputTokens: number;
   /** Of the answer, those of the reasoning. */
   readonly reasoningOutputTokens?: number;
   /** All together. */
   readonly totalTokens: number;
+  /** The price, where the provider says it: in its own unit (OpenRouter: US dollars). */
+  readonly cost?: number;
+  /** The tier that the provider has served the response in. */
+  readonly serviceTier?: string;
+  /**
+   * The usage as the wire has it, with all that has no field here. It is not
+   * enumerable: a copy of a usage has its fields alone.
+   */
+  readonly raw?: unknown;
 }

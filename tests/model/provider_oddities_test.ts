@@ -529,6 +529,85 @@ Deno.test("ModelClient reads Copilot's reasoning, and keeps its signature (G3)",
   assert(read.events.every(({ type }) => type !== "other"));
 });
 
+// G5
+
+const WORDS = "The model is not there";
+
+/** Errors that no name and no type says to be one. */
+const BARE_ERRORS: [name: string, body: unknown][] = [
+  ["FastAPI's detail", { detail: WORDS }],
+  ["FastAPI's list", {
+    detail: [{ loc: ["body", "model"], msg: WORDS, type: "value_error" }],
+  }],
+  ["code and message", { code: 404, message: WORDS }],
+  ["code and message, as text", { code: "model_not_found", message: WORDS }],
+  ["status and message", { status: 404, message: WORDS }],
+  ["type and message", { type: "invalid_request_error", message: WORDS }],
+  ["errors", { errors: [{ message: WORDS, code: 404 }] }],
+  ["Google's list", [{ error: { code: 404, message: WORDS } }]],
+  ["error", { error: { code: 404, message: WORDS } }],
+  ["error, as text", { error: WORDS }],
+];
+
+Deno.test("ModelClient tells the words of an error in any shape (G5)", async () => {
+  for (const wire of ["responses", "chat"] as const) {
+    for (const [name, body] of BARE_ERRORS) {
+      const json = JSON.stringify(body);
+      const streams: [string, string][] = [
+        ["an event", `data: ${json}\n\n`],
+        ["an event, without its end", `data: ${json}`],
+        ["an event named error", `event: error\ndata: ${json}\n\n`],
+        ["a line error:", `error: ${json}\n\n`],
+        ["JSON alone", json],
+        ["JSON alone, in lines", `${JSON.stringify(body, null, 2)}\n`],
+      ];
+      const start = wire === "chat"
+        ? sse(chunk({ content: "Hel" }))
+        : sse(CREATED, delta(0, "Hel"));
+      for (const [how, text] of streams) {
+        for (const before of ["", start]) {
+          const { error, requests } = await ask(wire, [before, text]);
+          const row = `${wire}: ${name}, ${how}, after ${before.length}`;
+          assertInstanceOf(error, ResponseFailedError, row);
+          assertEquals(error.providerMessage, WORDS, row);
+          assertEquals(requests, 1, row);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("ModelClient tells the words of an error before a provider's silence (G5)", async () => {
+  for (const end of ["drop", "stall"] as const) {
+    const { error, requests } = await ask("chat", [
+      sse(chunk({ content: "Hel" })),
+      `error: {"code":500,"message":"${WORDS}"}\n\n`,
+    ], end);
+    assertInstanceOf(error, ResponseFailedError);
+    assertEquals(error.providerMessage, WORDS);
+    assertEquals(requests, 1);
+  }
+});
+
+Deno.test("ModelClient takes nothing for an error that is none (G5)", async () => {
+  const notes = [
+    { code: 0, message: "ok" },
+    { code: 200, message: "ok" },
+    { message: "Processing" },
+    { type: "status", message: "Processing", code: 7 },
+    { errors: [], detail: "" },
+  ];
+  const chat = await ask("chat", [
+    sse(...notes, chunk({ content: "Hi" }), chunk({}, "stop")),
+    DONE,
+  ]);
+  assertEquals([chat.texts[0], chat.last], ["Hi", "completed"]);
+  const responses = await ask("responses", [
+    sse(...notes, ...responseOf("Hi")),
+  ]);
+  assertEquals([responses.texts[0], responses.last], ["Hi", "completed"]);
+});
+
 // G4
 
 const ODD_ENDS = ["", "\n", "\r\n", "\r"];

@@ -108,3 +108,46 @@ export function isDeeper(value: unknown, levels: number): boolean {
   }
   return false;
 }
+
+/** Names of fields that only an event has which is no error. */
+const NO_ERRORS = ["choices", "delta", "item", "response", "output", "usage"];
+
+/**
+ * Returns the error that an event is without saying so by its name or its type, in
+ * any shape that providers are known to send into a stream: a list with an error
+ * (Google), `{"detail": ...}` (FastAPI), `{"errors": [...]}`, a code or a status
+ * beside a message, a type of error beside a message.
+ *
+ * @param value The event's data, parsed.
+ * @returns The error; `undefined` if it is none.
+ */
+export function bareError(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const isError = value.length > 0 &&
+      value.every((one) =>
+        isFields(one) && (hasContent(one.error) || bareError(one) !== undefined)
+      );
+    return isError ? value : undefined;
+  }
+  if (!isFields(value)) return undefined;
+  for (const name of NO_ERRORS) if (hasContent(value[name])) return undefined;
+  if (hasContent(value.errors)) return value;
+  const { type } = value;
+  if (hasContent(value.detail) && type === undefined) return value;
+  const words = value.message ?? value.msg;
+  if (typeof words !== "string" || words === "") return undefined;
+  if (typeof type === "string" && /(?:error|exception)$/i.test(type)) {
+    return value;
+  }
+  if (type !== undefined) return undefined;
+  const { code = value.status ?? value.status_code ?? value.statusCode } =
+    value;
+  return isErrorCode(code) ? value : undefined;
+}
+
+/** Whether a code is that of an error: `0`, 200 and `"ok"` say that there is none. */
+function isErrorCode(code: unknown): boolean {
+  if (typeof code === "number") return code >= 300 || code < 0;
+  return typeof code === "string" && code !== "" &&
+    !/^(?:0|2\d\d|ok|success|succeeded)$/i.test(code);
+}

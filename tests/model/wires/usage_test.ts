@@ -13,6 +13,7 @@ const CASES: [what: string, value: unknown, expected: Usage | undefined][] = [
   }, {
     inputTokens: 10,
     cachedInputTokens: 4,
+    cacheWriteInputTokens: 1,
     outputTokens: 5,
     reasoningOutputTokens: 3,
     totalTokens: 15,
@@ -30,6 +31,44 @@ const CASES: [what: string, value: unknown, expected: Usage | undefined][] = [
     outputTokens: 5,
     reasoningOutputTokens: 0,
     totalTokens: 15,
+    cost: 0.1,
+  }],
+  ["names of both APIs, of which one has a value (G3)", {
+    prompt_tokens: 0,
+    completion_tokens: 0,
+    total_tokens: 0,
+    input_tokens: 12,
+    output_tokens: 5,
+    prompt_tokens_details: { cached_tokens: 3 },
+    input_tokens_details: { cached_tokens: 0 },
+    completion_tokens_details: { reasoning_tokens: 2 },
+    output_tokens_details: { reasoning_tokens: 0 },
+  }, {
+    inputTokens: 12,
+    cachedInputTokens: 3,
+    outputTokens: 5,
+    reasoningOutputTokens: 2,
+    totalTokens: 17,
+  }],
+  ["names of both APIs, of which one is null", {
+    prompt_tokens: 12,
+    completion_tokens: 5,
+    input_tokens: null,
+    output_tokens: null,
+  }, { inputTokens: 12, outputTokens: 5, totalTokens: 17 }],
+  ["a price, a tier and what was written to the cache (G15)", {
+    prompt_tokens: 12,
+    completion_tokens: 5,
+    cache_creation_input_tokens: 4,
+    cost: 0.00014,
+    service_tier: "priority",
+  }, {
+    inputTokens: 12,
+    cacheWriteInputTokens: 4,
+    outputTokens: 5,
+    totalTokens: 17,
+    cost: 0.00014,
+    serviceTier: "priority",
   }],
   ["DeepSeek's cache", {
     prompt_tokens: 10,
@@ -102,6 +141,15 @@ const CASES: [what: string, value: unknown, expected: Usage | undefined][] = [
   ["an array", [1, 2, 3], undefined],
   ["a number", 15, undefined],
 ];
+
+Deno.test("parseUsage() keeps what has come, and the tier beside it (G15)", () => {
+  const value = { input_tokens: 1, output_tokens: 2, more: { audio: 3 } };
+  const usage = parseUsage(value, "flex");
+  assertEquals(usage?.raw, value);
+  assertEquals(usage?.serviceTier, "flex");
+  // A copy has the fields, and a comparison looks at nothing else.
+  assertEquals(Object.keys({ ...usage }).includes("raw"), false);
+});
 
 for (const [what, value, expected] of CASES) {
   Deno.test(`parseUsage() reads ${what}`, () => {

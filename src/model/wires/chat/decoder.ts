@@ -16,6 +16,7 @@ import type {
 import type { Usage } from "../../usage.ts";
 import { isSameUsage, parseUsage } from "../usage.ts";
 import {
+  bareError,
   errorIn,
   type Fields,
   hasContent,
@@ -51,6 +52,7 @@ export class ChatDecoder implements ResponseDecoder {
   readonly #finish = new Finish();
   #state: "open" | "told" | "ending" | "ended" = "open";
   #usage: Usage | undefined;
+  #serviceTier: string | undefined;
   #isCreated = false;
   /** What came before the chunk that says the id, to be told after it. */
   #early: OtherEvent | undefined;
@@ -140,7 +142,7 @@ export class ChatDecoder implements ResponseDecoder {
       ) {
         this.#shape.learn(data);
       }
-    } else {
+    } else if (!this.#ending.takeOther(event)) {
       this.#tellOther(event, out);
     }
   }
@@ -195,9 +197,14 @@ export class ChatDecoder implements ResponseDecoder {
     const choices = choicesOf(chunk);
     const count = choices.length;
     if (count > 0) this.#progress++;
+    if (typeof chunk.service_tier === "string") {
+      this.#serviceTier = chunk.service_tier;
+    }
     if (this.responseId === "") this.#output.responseId = textOf(chunk.id);
     const hasFailed = chunk.error != null && hasContent(chunk.error);
-    if (chunk.object === "error" && !hasFailed) return;
+    const isError = chunk.object === "error" ||
+      count === 0 && bareError(chunk) !== undefined;
+    if (isError && !hasFailed) return;
     // Azure's first chunk has no id, and a failure is no beginning.
     if (
       !this.#isCreated &&
@@ -439,7 +446,7 @@ export class ChatDecoder implements ResponseDecoder {
 
   /** Whether it says what the response has cost. */
   #takeUsage(value: unknown, out: ResponseEvent[]): boolean {
-    const usage = parseUsage(value);
+    const usage = parseUsage(value, this.#serviceTier);
     if (usage === undefined) {
       if (hasContent(value)) this.#hasOther = true;
       return false;

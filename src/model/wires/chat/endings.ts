@@ -7,6 +7,7 @@ import type {
   TruncatedEnding,
 } from "../ending.ts";
 import {
+  bareError,
   errorIn,
   type Fields,
   hasContent,
@@ -19,7 +20,7 @@ import {
   STOP_REASONS,
   type StopReasons,
 } from "../stop_reason.ts";
-import { ERROR_FIELD, telling } from "../telling.ts";
+import { BARE_ERROR, ERROR_FIELD, telling } from "../telling.ts";
 
 /**
  * The ending that each `finish_reason` means, in lower case; any other one means
@@ -152,7 +153,10 @@ export class ChatEnding {
     const { error, x_groq: groq } = chunk;
     const choices = choicesOf(chunk);
     const hasFailed = error != null && hasContent(error);
-    if (chunk.object === "error" && !hasFailed) this.fail(chunk);
+    if (!hasFailed) {
+      if (chunk.object === "error") this.fail(chunk);
+      else if (choices.length === 0) this.takeOther(chunk);
+    }
     if (this.#read === "all") {
       for (let place = 0; place < choices.length; place++) {
         const choice = choices[place];
@@ -166,6 +170,18 @@ export class ChatEnding {
     if (groq != null && isFields(groq) && hasContent(groq.error)) {
       this.fail(groq.error);
     }
+  }
+
+  /**
+   * Takes data in that is no chunk with choices.
+   *
+   * @param value The data, parsed.
+   * @returns Whether it is an error.
+   */
+  takeOther(value: unknown): boolean {
+    const error = bareError(value);
+    if (error !== undefined) this.fail(error);
+    return error !== undefined;
   }
 
   /** Takes an error in: the first counts. */
@@ -225,6 +241,7 @@ export class ChatEnding {
 const TELLING = telling(
   String.raw`"finish_reason"\s*:\s*"[^"]`,
   ERROR_FIELD,
+  BARE_ERROR,
   String.raw`"index"(?!\s*:\s*0)`,
 );
 
@@ -252,6 +269,7 @@ export class ChatEndingReader implements EndingReader {
     else if (!chat.hasBegun || TELLING.test(data)) {
       const chunk = parseData(data);
       if (isFields(chunk)) chat.takeChunk(chunk);
+      else if (chunk !== undefined) chat.takeOther(chunk);
     }
   }
 

@@ -62,6 +62,7 @@ interface WireResponse {
   readonly id?: unknown;
   readonly model?: unknown;
   readonly usage?: unknown;
+  readonly service_tier?: unknown;
   readonly end_turn?: unknown;
   readonly output?: unknown;
   readonly output_text?: unknown;
@@ -162,7 +163,7 @@ export class ResponsesDecoder implements ResponseDecoder {
     // `response.failed`, which knows no more.
     if (this.#outcome !== undefined || this.#readDelta(data, out)) return;
     const wire = parseData(data);
-    if (!isObject(wire)) {
+    if (!isObject(wire) || Array.isArray(wire)) {
       this.#pushOdd(name, data, wire, out);
       return;
     }
@@ -438,7 +439,7 @@ export class ResponsesDecoder implements ResponseDecoder {
   /** Ends the response; an event that does so may also tell its usage. */
   #end(ending: SaidEnding, wire: WireEvent, out: ResponseEvent[]): void {
     const response = this.#responseOf(wire);
-    const usage = parseUsage(response.usage);
+    const usage = parseUsage(response.usage, response.service_tier);
     if (usage !== undefined) {
       this.#usage = usage;
       if (this.#deltas) out.push(numbered({ type: "usage", usage }, wire));

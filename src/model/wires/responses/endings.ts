@@ -7,8 +7,14 @@ import type {
   SaidEnding,
   TruncatedEnding,
 } from "../ending.ts";
-import { isDone, parseData, typeOf } from "../event_data.ts";
-import { telling } from "../telling.ts";
+import {
+  bareError,
+  isDone,
+  isFields,
+  parseData,
+  typeOf,
+} from "../event_data.ts";
+import { BARE_ERROR, telling } from "../telling.ts";
 import { factsOf } from "./event_facts.ts";
 
 /** The types of the events that end a response, besides `error`. */
@@ -121,7 +127,10 @@ export function responseEnding(
 ): SaidEnding | undefined {
   // Nested, as OpenAI sends it, or flat, as OpenAI describes it.
   if (type === "error") return { kind: "failed", details: wire.error ?? wire };
-  if (!isTerminal(type)) return undefined;
+  if (!isTerminal(type)) {
+    const error = type.startsWith("response.") ? undefined : bareError(wire);
+    return error === undefined ? undefined : { kind: "failed", details: error };
+  }
   const { status = "", error, incomplete_details: details } = terminal.parse(
     wire.response,
   );
@@ -175,8 +184,9 @@ export function oddResponseEnding(
   data: string,
   value: unknown,
 ): SaidEnding | undefined {
-  if (name !== "error" || isSilent(data)) return undefined;
-  return { kind: "failed", details: value ?? data };
+  if (isSilent(data)) return undefined;
+  const error = name === "error" ? value ?? data : bareError(value);
+  return error === undefined ? undefined : { kind: "failed", details: error };
 }
 
 /**
@@ -216,6 +226,7 @@ const response = z.object({
 
 /** A type of the table, a field `response`, or an error. */
 const TELLING = telling(
+  BARE_ERROR,
   `"(?:${
     ["response", ...Object.keys(RESPONSE_ENDINGS), "error"].join("|")
       .replaceAll(".", String.raw`\.`)
@@ -275,7 +286,7 @@ export class ResponsesEndingReader implements EndingReader {
 
   #read(name: string, data: string): void {
     const wire = parseData(data);
-    if (typeof wire !== "object" || wire === null) {
+    if (!isFields(wire)) {
       this.#ending = oddResponseEnding(name, data, wire);
       return;
     }
