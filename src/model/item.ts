@@ -55,6 +55,16 @@ export interface OutputTextPart {
   [field: string]: unknown;
 }
 
+/** An image from the model. */
+export interface OutputImagePart {
+  /** Which part it is. */
+  type: "output_image";
+  /** Where it is, or all of it as a `data:` URL. */
+  image_url: string;
+  /** What else there is. */
+  [field: string]: unknown;
+}
+
 /** Text with which the model refuses. */
 export interface RefusalPart {
   /** Which part it is. */
@@ -89,6 +99,7 @@ export type ContentPart =
   | InputImagePart
   | InputFilePart
   | OutputTextPart
+  | OutputImagePart
   | RefusalPart
   | ReasoningTextPart
   | OtherPart;

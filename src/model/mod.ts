@@ -89,6 +89,7 @@ export {
   type OtherItem,
   type OtherPart,
   type OtherType,
+  type OutputImagePart,
   type OutputTextPart,
   type ReasoningItem,
   type ReasoningTextPart,

@@ -13,7 +13,11 @@ import { redactFailure } from "./wires/failure.ts";
 import type { ModelResponse, Opened, Requester } from "./requester.ts";
 import type { ResponseEvent } from "./response_event.ts";
 import { resumeResponse } from "./wires/responses/resumption.ts";
-import { type ResponseSnapshot, SnapshotBuilder } from "./snapshot.ts";
+import {
+  assistantText,
+  type ResponseSnapshot,
+  SnapshotBuilder,
+} from "./snapshot.ts";
 import type { Upstream } from "./upstream.ts";
 
 /**
@@ -143,6 +147,35 @@ export class ResponseStream
   /** What the provider answered before the stream; of the last request, if there were more. */
   get response(): ModelResponse {
     return this.#response;
+  }
+
+  /**
+   * The text of the answer alone, piece by piece: no events, no reasoning and no
+   * refusals. To read it is to read the stream; {@linkcode ResponseStream.final}
+   * then tells how the response has ended, also where it is incomplete. With
+   * `retryMidStream`, the text begins anew where the response does.
+   *
+   * @returns The pieces, none of them empty. The iteration throws what the
+   * stream's throws.
+   *
+   * @example Print an answer
+   * ```ts
+   * import { ModelClient, providers } from "@rivulet/rivulet/model";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const client = new ModelClient({
+   *   model: "gpt-5",
+   *   provider: providers.openai,
+   *   fixture: "fixtures/demo.sse", // leave it out to ask OpenAI
+   * });
+   * const stream = await client.stream({ input: "What is a log?" });
+   * let text = "";
+   * for await (const piece of stream.textStream) text += piece;
+   * assertEquals(text, (await stream.final()).outputText);
+   * ```
+   */
+  get textStream(): AsyncGenerator<string, void, undefined> {
+    return textsOf(this);
   }
 
   /**
@@ -475,6 +508,35 @@ export class ResponseStream
     this.#upstream = upstream;
     this.#response = response;
     this.#redact = redact;
+  }
+}
+
+/** The text of messages: of their deltas, and what no delta had of them. */
+async function* textsOf(
+  stream: ResponseStream,
+): AsyncGenerator<string, void, undefined> {
+  /** How much was told of the message of each place, in UTF-16 code units. */
+  const told = new Map<number, number>();
+  for await (const event of stream) {
+    switch (event.type) {
+      case "output_text.delta": {
+        const { outputIndex, delta } = event;
+        told.set(outputIndex, (told.get(outputIndex) ?? 0) + delta.length);
+        if (delta !== "") yield delta;
+        break;
+      }
+      case "output_item.done": {
+        const { outputIndex, item } = event;
+        const text = assistantText([item]);
+        const rest = text.slice(told.get(outputIndex) ?? 0);
+        if (rest === "") break;
+        told.set(outputIndex, text.length);
+        yield rest;
+        break;
+      }
+      case "reset":
+        told.clear();
+    }
   }
 }
 

@@ -222,7 +222,7 @@ export class SnapshotBuilder {
       responseId: this.#responseId,
       ...(this.#model === undefined ? {} : { model: this.#model }),
       output,
-      outputText: textOf(output),
+      outputText: assistantText(output),
       ...(this.#usage && { usage: this.#usage }),
     };
     const last = this.#last;
@@ -243,7 +243,13 @@ export class SnapshotBuilder {
   }
 }
 
-function textOf(output: readonly ResponseItem[]): string {
+/**
+ * Returns the text of the assistant's messages, without refusals and reasoning.
+ *
+ * @param output Items of a response.
+ * @returns The text.
+ */
+export function assistantText(output: readonly ResponseItem[]): string {
   let text = "";
   for (const item of output) {
     if (item.type !== "message" || item.role !== "assistant") continue;

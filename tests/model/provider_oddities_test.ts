@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+} from "@std/assert";
 import {
   ResponseFailedError,
   type ResponseItem,
@@ -662,4 +667,112 @@ Deno.test("ModelClient takes no event that was cut within its data (G4)", async 
   const { error, requests } = await ask("responses", ['data: {"type":"re']);
   assertInstanceOf(error, StreamError);
   assertEquals(requests, 6);
+});
+
+// G15
+
+Deno.test("ModelClient keeps logprobs, annotations, images, refusals and the price of Chat (G15)", async () => {
+  const token = (token: string) => ({ token, logprob: -0.5, top_logprobs: [] });
+  const annotation = {
+    type: "url_citation",
+    url_citation: { url: "https://example.com/" },
+  };
+  const url = "data:image/png;base64,iVBORw0KGgo=";
+  const at = (delta: object, tokens?: object[]) => ({
+    id: "chat_1",
+    choices: [{ index: 0, delta, logprobs: tokens && { content: tokens } }],
+    service_tier: "flex",
+  });
+  const usage = { ...USAGE_CHUNK.usage, cost: 0.002, cost_details: { a: 1 } };
+  for (const deltas of [true, false]) {
+    const model = scriptedModel([{
+      chunks: [
+        sse(
+          at({ content: "Hel" }, [token("Hel")]),
+          at({ content: "lo" }, [token("l"), token("o")]),
+          at({ content: "", annotations: [annotation] }),
+          at({ images: [{ type: "image_url", image_url: { url } }] }),
+          at({ refusal: "No" }),
+          chunk({}, "stop"),
+          { ...USAGE_CHUNK, usage },
+        ),
+        DONE,
+      ],
+    }], { provider: { wireApi: "chat" }, deltas });
+    const final = await model.clock.run(
+      model.client.stream(PROMPT).then((stream) => stream.final()),
+    );
+    assertEquals(final.output, [{
+      type: "message",
+      role: "assistant",
+      status: "completed",
+      content: [
+        {
+          type: "output_text",
+          text: "Hello",
+          annotations: [annotation],
+          logprobs: [token("Hel"), token("l"), token("o")],
+        },
+        { type: "output_image", image_url: url },
+        { type: "refusal", refusal: "No" },
+      ],
+    }]);
+    assertEquals(final.usage?.cost, 0.002);
+    assertEquals(final.usage?.serviceTier, "flex");
+    assertEquals(final.usage?.raw, usage);
+  }
+});
+
+Deno.test("ResponseStream.textStream gives the text alone, and all of it", async () => {
+  const bodies: [WireApi, string][] = [
+    ["responses", sse(...responseOf("Hello there"))],
+    ["responses", sse(CREATED, completedWith(OUTPUT))],
+    ["responses", sse(CREATED, done(0, MESSAGE), completedWith([]))],
+    [
+      "chat",
+      sse(
+        chunk({ reasoning: "Hm" }),
+        chunk({ content: "Hello " }),
+        chunk({ content: "there", refusal: "No" }),
+        chunk({}, "length"),
+      ),
+    ],
+  ];
+  for (const [wireApi, body] of bodies) {
+    for (const deltas of [true, false]) {
+      const model = scriptedModel([{ chunks: [body] }], {
+        provider: { wireApi },
+        deltas,
+      });
+      const read = async (): Promise<[string, string]> => {
+        const stream = await model.client.stream(PROMPT);
+        const pieces = await Array.fromAsync(stream.textStream);
+        assert(pieces.every((piece) => piece !== ""));
+        return [pieces.join(""), (await stream.final()).outputText];
+      };
+      assertEquals(
+        await model.clock.run(read()),
+        ["Hello there", "Hello there"],
+        body,
+      );
+    }
+  }
+});
+
+Deno.test("ResponseStream.textStream closes the stream when it is left, and throws what it throws", async () => {
+  const cut = sse(...responseOf("Hello there").slice(0, 4));
+  const model = scriptedModel([{ chunks: [cut], end: "stall" }, {
+    chunks: [cut],
+  }]);
+  const leave = async (): Promise<string | undefined> => {
+    const stream = await model.client.stream(PROMPT);
+    for await (const piece of stream.textStream) return piece;
+  };
+  assertEquals(await model.clock.run(leave()), "Hello ");
+  assertEquals(model.clock.pending, 0);
+  const fail = async (): Promise<void> => {
+    const stream = await model.client.stream(PROMPT);
+    await Array.fromAsync(stream.textStream);
+  };
+  await assertRejects(() => model.clock.run(fail()), StreamError);
 });

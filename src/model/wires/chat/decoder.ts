@@ -311,6 +311,7 @@ export class ChatDecoder implements ResponseDecoder {
     const { content } = delta;
     let hasReasoning = false;
     let hasMore = false;
+    let hasExtras = false;
     for (const field in delta) {
       switch (field) {
         case "content":
@@ -332,6 +333,12 @@ export class ChatDecoder implements ResponseDecoder {
         case "text":
           hasMore = true;
           break;
+        case "annotations":
+        case "images":
+          // And they are passed on, as they have no event of their own.
+          if (!hasContent(delta[field])) break;
+          hasExtras = this.#hasOther = true;
+          break;
         default:
           if (!this.#hasOther && hasContent(delta[field])) {
             this.#hasOther = true;
@@ -348,6 +355,7 @@ export class ChatDecoder implements ResponseDecoder {
       if (content != null) this.#takeParts(content, out);
     }
     if (hasMore) this.#takeMore(delta, out);
+    if (hasExtras) this.#output.addExtras(delta, out);
   }
 
   /** Content in parts: Mistral's. */

@@ -1,5 +1,9 @@
 // This module is browser compatible.
-import type { ContentPart, MessageItem, ReasoningItem } from "../../item.ts";
+import type {
+  MessageItem,
+  OutputImagePart,
+  ReasoningItem,
+} from "../../item.ts";
 import { ReasoningDetails } from "./reasoning_details.ts";
 
 /** An item that text may still be added to. */
@@ -59,7 +63,7 @@ export class OpenMessage extends OpenItem {
   /** The place of the refusal among the parts; -1 as long as there is none. */
   refusalIndex = -1;
   readonly #annotations: unknown[] = [];
-  readonly #parts: [index: number, part: ContentPart][] = [];
+  readonly #parts: [index: number, part: OutputImagePart][] = [];
   #logprobs: unknown[] | undefined;
 
   /**
@@ -86,7 +90,7 @@ export class OpenMessage extends OpenItem {
    *
    * @param part The part.
    */
-  addPart(part: ContentPart): void {
+  addPart(part: OutputImagePart): void {
     this.#parts.push([this.nextPart++, part]);
   }
 
@@ -98,6 +102,10 @@ export class OpenMessage extends OpenItem {
    */
   item(status: "in_progress" | "completed" | "incomplete"): MessageItem {
     const content: MessageItem["content"] = [];
+    // What the text refers to may come before it, or without it.
+    if (this.textIndex < 0 && this.#annotations.length > 0) {
+      this.textIndex = this.nextPart++;
+    }
     if (this.textIndex >= 0) {
       content[this.textIndex] = {
         type: "output_text",

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 import type { ResponseItem } from "../../item.ts";
 import type { ResponseEvent } from "../../response_event.ts";
-import { hasContent, isFields } from "../event_data.ts";
+import { type Fields, hasContent, isFields } from "../event_data.ts";
 import { OpenMessage, OpenReasoning } from "./open_items.ts";
 import { type ToolCall, ToolCalls } from "./tool_calls.ts";
 
@@ -150,14 +150,23 @@ export class ChatOutput {
   }
 
   /**
-   * Returns the message for what belongs to its text.
+   * Adds what belongs to a message beside its text: annotations and images.
    *
+   * @param given The delta, or the message.
    * @param out Where the events go.
-   * @returns The message that is open, or else a new one.
    */
-  messageFor(out: ResponseEvent[]): OpenMessage {
-    this.pieces++;
-    return this.#message ?? this.#openMessage(out);
+  addExtras({ annotations, images }: Fields, out: ResponseEvent[]): void {
+    if (Array.isArray(annotations) && annotations.length > 0) {
+      this.#messageFor(out).addAnnotations(annotations);
+    }
+    if (!Array.isArray(images)) return;
+    // Array.isArray makes it any[].
+    for (const image of images as readonly unknown[]) {
+      const { image_url: given } = isFields(image) ? image : {};
+      const url = isFields(given) ? given.url : given;
+      if (typeof url !== "string" || url === "") continue;
+      this.#messageFor(out).addPart({ type: "output_image", image_url: url });
+    }
   }
 
   /**
@@ -263,6 +272,11 @@ export class ChatOutput {
     if (delta === "") return;
     const itemId = `${this.responseId}:${outputIndex}`;
     out.push({ type: "tool_call.delta", itemId, outputIndex, delta });
+  }
+
+  #messageFor(out: ResponseEvent[]): OpenMessage {
+    this.pieces++;
+    return this.#message ?? this.#openMessage(out);
   }
 
   #openMessage(out: ResponseEvent[]): OpenMessage {

@@ -96,6 +96,8 @@ export class WholeMessages {
     if (refusal === undefined) hasOther = true;
     else if (refusal !== "") output.addRefusal(refusal, out);
 
+    // Beside deltas, they are told there.
+    if (!this.hasDeltas) output.addExtras(message, out);
     if (this.#takeCalls(message, out)) hasOther = true;
     for (const field in message) {
       if (!KNOWN.has(field) && hasContent(message[field])) hasOther = true;

@@ -79,7 +79,7 @@ Deno.test("ChatDecoder tells items only, without deltas", () => {
   const { events, outcome } = decode([
     chunk({ choices: [], prompt_filter_results: [1] }),
     choice({ reasoning: "Hm" }),
-    choice({ content: "Hi", annotations: [1] }),
+    choice({ content: "Hi", citations: [1] }),
     "not JSON",
     chunk({
       choices: [{ index: 0, delta: {}, finish_reason: "stop" }],
