@@ -10,11 +10,16 @@ import { readCount, readSetting } from "./environment.ts";
 import { EnvironmentError } from "./errors/environment_errors.ts";
 import { type Fixture, openFixture } from "./fixture.ts";
 import { checkPendingCalls } from "./pending_calls.ts";
-import type { Prompt, Reasoning } from "./prompt.ts";
+import { wireSchemaOf } from "./model_schema.ts";
+import type { Prompt, Reasoning, StructuredPrompt } from "./prompt.ts";
 import { checkPrompt } from "./prompt_check.ts";
 import { checkProvider, type ModelProvider, providers } from "./provider.ts";
 import { type Opened, Requester, type RequesterOptions } from "./requester.ts";
-import { ResponseStream } from "./response_stream.ts";
+import {
+  ResponseStream,
+  type ResponseStreamOptions,
+} from "./response_stream.ts";
+import { StructuredStream } from "./structured_stream.ts";
 import {
   DEEPSEEK_TRAITS,
   DEFAULT_TRAITS,
@@ -342,6 +347,29 @@ export class ModelClient {
    * @throws {ConnectionFailedError} If the provider cannot be reached.
    * @throws {NotAStreamError} If the provider's answer is no event stream.
    */
+  stream<T>(
+    prompt: StructuredPrompt<T> & { tools?: undefined },
+    options?: StreamOptions,
+  ): Promise<StructuredStream<T>>;
+  /**
+   * Asks for a response that fits a schema, unless the model calls tools.
+   *
+   * @param prompt What is asked.
+   * @param options What is different for this response, and a signal.
+   * @returns The stream, once the provider has answered with one.
+   */
+  stream<T>(
+    prompt: StructuredPrompt<T>,
+    options?: StreamOptions,
+  ): Promise<StructuredStream<T | undefined>>;
+  /**
+   * Asks for a response.
+   *
+   * @param prompt What is asked.
+   * @param options What is different for this response, and a signal.
+   * @returns The stream, once the provider has answered with one.
+   */
+  stream(prompt: Prompt, options?: StreamOptions): Promise<ResponseStream>;
   async stream(
     prompt: Prompt,
     options: StreamOptions = {},
@@ -352,7 +380,7 @@ export class ModelClient {
     const { signal: given, timeout = 0 } = options;
     given?.throwIfAborted();
     const { clock = systemClock, drainTimeout = DRAIN_TIMEOUT } = this.#options;
-    const asked = this.#ask(prompt, options);
+    const asked = this.#ask(withFormat(prompt), options);
     const controller = new AbortController();
     const { signal } = controller;
     const onAbort = () => controller.abort(given?.reason);
@@ -377,7 +405,7 @@ export class ModelClient {
       const { deltas = true, retryMidStream = false } = this.#options;
       const answers = prompt.extra?.n;
       const hasSeveral = typeof answers === "number" && answers > 1;
-      return new ResponseStream(opened, {
+      const streamOptions: ResponseStreamOptions = {
         makeDecoder: () => this.#wire.decoder({ deltas, hasSeveral }),
         requester,
         retryMidStream,
@@ -387,7 +415,11 @@ export class ModelClient {
         clock,
         controller,
         onEnd,
-      });
+      };
+      const { output } = prompt;
+      return output === undefined
+        ? new ResponseStream(opened, streamOptions)
+        : new StructuredStream(opened, streamOptions, output);
     } catch (error) {
       onEnd();
       throw error;
@@ -516,6 +548,15 @@ function given(reasoning: Reasoning = {}): Reasoning {
   return Object.fromEntries(
     Object.entries(reasoning).filter(([, value]) => value !== undefined),
   );
+}
+
+/** A prompt whose text has the format that its `output` demands. */
+function withFormat(prompt: Prompt): Prompt {
+  const { output, text } = prompt;
+  if (output === undefined) return prompt;
+  const { schema, strict } = wireSchemaOf(output, "stream", "prompt.output");
+  const format = { type: "json_schema", name: "output", schema, strict };
+  return { ...prompt, text: { ...text, format } };
 }
 
 function traitsOf({ dialect }: ModelProvider): ServerTraits {

@@ -64,6 +64,7 @@ export {
   type StreamErrorCode,
 } from "./errors/model_error.ts";
 export { NotAStreamError } from "./errors/not_a_stream_error.ts";
+export { OutputError } from "./errors/output_error.ts";
 export {
   type ProviderFailure,
   ResponseFailedError,
@@ -74,6 +75,7 @@ export {
   UnexpectedStatusError,
 } from "./errors/status_errors.ts";
 export { StreamError } from "./errors/stream_error.ts";
+export { TurnLimitError } from "./errors/turn_limit_error.ts";
 export type { Fixture } from "./fixture.ts";
 export {
   type ContentPart,
@@ -106,7 +108,14 @@ export {
   system,
   user,
 } from "./input_items.ts";
-export type { Prompt, Reasoning, Tool, ToolChoice } from "./prompt.ts";
+export type { AnySchema, JsonSchema, ModelSchema } from "./model_schema.ts";
+export type {
+  Prompt,
+  Reasoning,
+  StructuredPrompt,
+  Tool,
+  ToolChoice,
+} from "./prompt.ts";
 export { type ModelProvider, providers, type WireApi } from "./provider.ts";
 export type { RateLimit, RateLimits } from "./rate_limits.ts";
 export type { ModelResponse } from "./requester.ts";
@@ -129,6 +138,15 @@ export type {
 } from "./response_event.ts";
 export { type FinalResponse, ResponseStream } from "./response_stream.ts";
 export * from "./snapshot.ts";
+export {
+  type StructuredResponse,
+  StructuredStream,
+} from "./structured_stream.ts";
 export type { Usage } from "./usage.ts";
+export type {
+  EventSchema,
+  SchemaIssue,
+  SchemaResult,
+} from "../fetch/standard_schema.ts";
 export type { Clock } from "../fetch/clock.ts";
 export type { RetryPolicy } from "../fetch/retry.ts";

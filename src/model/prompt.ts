@@ -1,6 +1,7 @@
 // This module is browser compatible.
 import { user } from "./input_items.ts";
 import type { InputItem } from "./item.ts";
+import type { AnySchema } from "./model_schema.ts";
 
 /**
  * A tool that the model may call, in the shape of the Responses API: a function,
@@ -127,6 +128,11 @@ export interface Prompt {
    * encrypted reasoning is asked for anyway, which the next turn has to give back.
    */
   include?: readonly string[] | undefined;
+  /**
+   * The schema of an object that the answer is to fit: `final()` then has the value
+   * as `parsed`. Of zod, or of any library with Standard Schema, or written by hand.
+   */
+  output?: AnySchema<unknown> | undefined;
   /** What the text is to be like: `{ format, verbosity }`, as the Responses API has it. */
   text?: Record<string, unknown> | undefined;
   /**
@@ -139,6 +145,27 @@ export interface Prompt {
   /** Put into the body as it is, over all else. */
   extra?: Record<string, unknown> | undefined;
 }
+
+/**
+ * A prompt whose answer is to fit a schema.
+ *
+ * @typeParam T The type of the values that fit.
+ *
+ * @example Ask for data
+ * ```ts
+ * import type { StructuredPrompt } from "@rivulet/rivulet/model";
+ * import { z } from "zod";
+ *
+ * const prompt: StructuredPrompt<{ degrees: number }> = {
+ *   input: "How warm is it in Paris?",
+ *   output: z.object({ degrees: z.number() }),
+ * };
+ * ```
+ */
+export type StructuredPrompt<T> = Omit<Prompt, "output"> & {
+  /** The schema. */
+  output: AnySchema<T>;
+};
 
 /**
  * Returns the conversation of a prompt.

@@ -31,6 +31,15 @@ const calls: Readonly<Record<string, z.ZodType>> = {
   }),
 };
 
+const byHand = z.object({ jsonSchema: record });
+
+/** Whether it is a schema; those of some libraries are functions. */
+function isSchema(value: unknown): boolean {
+  if (typeof value !== "object" && typeof value !== "function") return false;
+  return value !== null && "~standard" in value ||
+    byHand.safeParse(value).success;
+}
+
 const schema = z.object({
   instructions: z.string().optional(),
   userInstructions: z.string().optional(),
@@ -78,10 +87,20 @@ const schema = z.object({
   previousResponseId: z.string().optional(),
   store: z.boolean().optional(),
   include: z.array(z.string()).optional(),
+  output: z.custom(
+    isSchema,
+    "must be a schema, such as z.object({ ... }) of zod, or { jsonSchema }",
+  ).optional(),
   text: record.optional(),
   background: z.boolean().optional(),
   extra: record.optional(),
-});
+}).refine(
+  ({ output, text }) => output === undefined || text?.format === undefined,
+  {
+    path: ["output"],
+    message: "must not be given together with 'text.format'",
+  },
+);
 
 /**
  * Refuses a prompt that is none.

@@ -32,6 +32,8 @@ export type ModelErrorCode =
   | "connection_failed"
   | "not_a_stream"
   | "invalid_fixture"
+  | "output_mismatch"
+  | "turn_limit"
   | StreamErrorCode
   | FailureCode;
 

@@ -20,6 +20,8 @@ export interface ServerTraits {
   readonly reasoningBack: ReasoningBack;
   /** Whether `thinking` says that the model is not to think. Chat only. */
   readonly hasThinking: boolean;
+  /** Whether it takes a JSON Schema for the answer, and not only JSON. Chat only. */
+  readonly hasJsonSchema: boolean;
   /** Whether it has encrypted reasoning to give. Responses only. */
   readonly encryptedReasoning: boolean;
 }
@@ -30,6 +32,7 @@ export const DEFAULT_TRAITS: ServerTraits = {
   tokenLimit: "max_tokens",
   reasoningBack: "none",
   hasThinking: false,
+  hasJsonSchema: true,
   encryptedReasoning: true,
 };
 
@@ -43,6 +46,7 @@ export const DEEPSEEK_TRAITS: ServerTraits = {
   ...DEFAULT_TRAITS,
   reasoningBack: "turn",
   hasThinking: true,
+  hasJsonSchema: false,
 };
 
 /** What to try next where a server complains of `reasoning_content`. */
@@ -73,6 +77,9 @@ export function learnChatTraits(
     refusal.includes("max_completion_tokens")
   ) {
     return { ...traits, tokenLimit: "max_completion_tokens" };
+  }
+  if (traits.hasJsonSchema && /response_format|json_schema/.test(refusal)) {
+    return { ...traits, hasJsonSchema: false };
   }
   if (!refusal.includes("reasoning_content")) return undefined;
   const isDemand = /must be|missing|required|passed back/i.test(refusal);

@@ -1,5 +1,9 @@
 // This module is browser compatible.
-import type { Prompt, RequestFacts } from "../../prompt.ts";
+import {
+  fullInstructions,
+  type Prompt,
+  type RequestFacts,
+} from "../../prompt.ts";
 import { type Fields, isFields } from "../event_data.ts";
 import { refuse } from "../refusal.ts";
 import type { ServerTraits } from "../server_traits.ts";
@@ -35,15 +39,22 @@ export function chatBody(
   const format = isFields(prompt.text?.format)
     ? responseFormat(prompt.text.format)
     : undefined;
+  // A server that takes no schema makes JSON, and is told what it is to be like.
+  const schema = traits.hasJsonSchema ? undefined : schemaIn(format);
   const verbosity = prompt.text?.verbosity;
   return {
     model,
-    messages: messagesOf(prompt, traits.reasoningBack),
+    messages: messagesOf(
+      schema === undefined ? prompt : withSchema(prompt, schema),
+      traits.reasoningBack,
+    ),
     stream: true,
     ...(traits.includeUsage ? { stream_options: { include_usage: true } } : {}),
     ...toolFields(prompt),
     ...(effort === undefined ? {} : effortFields(effort, traits)),
-    ...(format ? { response_format: format } : {}),
+    ...(format
+      ? { response_format: schema ? { type: "json_object" } : format }
+      : {}),
     ...(verbosity == null ? {} : { verbosity }),
     ...(prompt.store ? { store: true } : {}),
     ...settingFields(prompt, traits),
@@ -107,4 +118,23 @@ function responseFormat(format: Fields): Fields | undefined {
   }
   const { type, ...schema } = format;
   return { type, json_schema: schema };
+}
+
+function schemaIn(format: Fields | undefined): unknown {
+  return isFields(format?.json_schema) ? format.json_schema.schema : undefined;
+}
+
+function withSchema(prompt: Prompt, schema: unknown): Prompt {
+  const demand =
+    `Answer with JSON that fits this JSON Schema, and nothing else: ${
+      JSON.stringify(schema)
+    }`;
+  const instructions = fullInstructions(prompt);
+  return {
+    ...prompt,
+    instructions: instructions === undefined
+      ? demand
+      : `${instructions}\n${demand}`,
+    userInstructions: undefined,
+  };
 }
