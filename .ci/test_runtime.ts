@@ -29,6 +29,7 @@ const FOLDERS = [
 
 /** The tests that meet the runtime's own `fetch` first. */
 const SMOKE = [
+  "tests/fetch/foreign_fetch_test.ts",
   "tests/fetch/request_test.ts",
   "tests/fetch/ending_test.ts",
   "tests/fetch/unexpected_response_test.ts",

@@ -8,6 +8,7 @@ import type { Clock } from "./clock.ts";
 import { assertDecoded, contentEncoding } from "./content_encoding.ts";
 import { readErrorBody } from "./error_body.ts";
 import {
+  BodyStreamError,
   ConnectionError,
   ConnectTimeoutError,
   HttpStatusError,
@@ -18,8 +19,10 @@ import {
 import type { AdaptiveTimeout } from "./heartbeat.ts";
 import { isEventStreamType } from "./media_type.ts";
 import { prepareRequest, type RequestOptions, wantsLength } from "./request.ts";
+import { bodyOf, closeUnread, wholeBodyOf } from "./response_body.ts";
 import { Redactor } from "./secrets/redactor.ts";
 import { redactUrl } from "./secrets/urls.ts";
+import { sniff, type SniffedBody } from "./sniff.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** The most that is read of the body of an answer that is not an event stream. */
@@ -57,6 +60,8 @@ export interface ConnectionOptions extends
   > {
   /** Which statuses an event stream may come with. Default: 200, as the standard has it. */
   readonly isExpected?: ((status: number) => boolean) | undefined;
+  /** Which types of content are read. Default: that of event streams. */
+  readonly contentType?: "event-stream" | "any" | undefined;
   /** Seeds the connection, and is sent. */
   readonly lastEventId: string;
   /** Ends the connection, with its reason. */
@@ -109,6 +114,7 @@ export class Connection {
   readonly #onLengthWanted: ConnectionOptions["onLengthWanted"];
   readonly #fetch: ConnectionOptions["fetch"];
   readonly #isExpected: (status: number) => boolean;
+  readonly #contentType: ConnectionOptions["contentType"];
   readonly #clock: Clock;
   readonly #redactor: Redactor;
   readonly #readOptions: ReadEventsOptions;
@@ -153,6 +159,7 @@ export class Connection {
     this.#onLengthWanted = options.onLengthWanted;
     this.#fetch = options.fetch;
     this.#isExpected = options.isExpected ?? ((status) => status === 200);
+    this.#contentType = options.contentType;
     this.#clock = clock;
     const { body } = options;
     this.#redactor = options.redactor ?? new Redactor({
@@ -294,11 +301,12 @@ export class Connection {
     }
     const { status, headers } = response;
     const url = this.#url;
-    if (!isEventStreamType(headers.get("content-type"))) {
-      throw this.#fail(await this.#refusal(response, NotAnEventStreamError));
-    }
+    const body = await this.#eventsOf(response);
     try {
-      this.#reader = readEvents(this.#bodyOf(response), this.#readOptions);
+      this.#reader = readEvents(
+        this.#decoded(body, response),
+        this.#readOptions,
+      );
     } catch (error) {
       throw this.#fail(error);
     }
@@ -336,16 +344,46 @@ export class Connection {
     return response;
   }
 
-  /** The body of an answer; it fails where it is compressed still. */
-  #bodyOf(response: Response): ReadableStream<Uint8Array> {
-    const body = response.body ?? new Blob([]).stream();
+  /** The body of an answer, if it is an event stream: by its type, or by its start. */
+  async #eventsOf(response: Response): Promise<ReadableStream<Uint8Array>> {
+    const type = response.headers.get("content-type");
+    const body = bodyOf(response);
+    if (!body && (type === null || isEventStreamType(type))) {
+      throw this.#fail(new BodyStreamError(redactUrl(this.#url)));
+    }
+    if (body && isEventStreamType(type)) return body;
+    if (!body || this.#contentType !== "any") {
+      throw this.#fail(await this.#refusal(response, NotAnEventStreamError));
+    }
+    const { signal } = this.#controller;
+    this.#byteWatch.start();
+    let sniffed: SniffedBody;
+    try {
+      sniffed = await sniff(body, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#fail(this.#explain(error));
+    } finally {
+      this.#byteWatch.stop();
+    }
+    if (sniffed.isEvents) return sniffed.body;
+    throw this.#fail(
+      await this.#refusal(response, NotAnEventStreamError, sniffed.body),
+    );
+  }
+
+  /** A body that fails where it is compressed still. */
+  #decoded(
+    body: ReadableStream<Uint8Array>,
+    response: Response,
+  ): ReadableStream<Uint8Array> {
     const encoding = contentEncoding(response.headers);
     if (encoding === undefined) return body;
     return assertDecoded(body, () => {
       const error = new NotAnEventStreamError({
         url: redactUrl(this.#url),
         status: response.status,
-        statusText: this.#redactor.text(response.statusText),
+        statusText: this.#redactor.text(response.statusText ?? ""),
         headers: this.#redactor.headers(response.headers),
         body: "",
         truncated: true,
@@ -359,9 +397,10 @@ export class Connection {
   async #refusal<Refusal extends HttpStatusError | NotAnEventStreamError>(
     response: Response,
     Refusal: new (response: UnexpectedResponse) => Refusal,
+    body: ReadableStream<Uint8Array> | null = wholeBodyOf(response),
   ): Promise<Refusal> {
     const { signal } = this.#controller;
-    const { text, truncated } = await readErrorBody(response.body, {
+    const { text, truncated } = await readErrorBody(body, {
       maxBytes: MAX_ERROR_BODY,
       timeout: ERROR_BODY_TIMEOUT,
       clock: this.#clock,
@@ -371,7 +410,7 @@ export class Connection {
     return new Refusal({
       url: redactUrl(this.#url),
       status: response.status,
-      statusText: this.#redactor.text(response.statusText),
+      statusText: this.#redactor.text(response.statusText ?? ""),
       headers: this.#redactor.headers(response.headers),
       body: this.#redactor.text(text),
       truncated,
@@ -449,8 +488,4 @@ export class Connection {
       }
     });
   }
-}
-
-async function closeUnread({ body }: Response): Promise<void> {
-  await body?.cancel();
 }

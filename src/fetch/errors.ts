@@ -1,10 +1,12 @@
 // This module is browser compatible.
 import { messageOf } from "./message_of.ts";
+import { beginsLikeEvents } from "./sniff.ts";
 
 /** The `code` of an {@linkcode EventStreamError}. */
 export type EventStreamErrorCode =
   | "http_status"
   | "not_an_event_stream"
+  | "no_body_stream"
   | "connection"
   | "connect_timeout"
   | "idle_timeout"
@@ -209,11 +211,58 @@ export class NotAnEventStreamError extends UnexpectedResponseError {
         contentType ?? "none"
       }`
       : `the content encoding must be one that 'fetch' decodes: got ${encoding}`;
-    super(`Cannot stream events from ${response.url} as ${problem}`, response);
+    const hint = encoding === undefined && beginsLikeEvents(response.body)
+      ? `, whose body begins like an event stream: set the option 'contentType' to "any" to read it`
+      : "";
+    super(
+      `Cannot stream events from ${response.url} as ${problem}${hint}`,
+      response,
+    );
     this.name = "NotAnEventStreamError";
     this.contentType = contentType;
   }
 }
+
+/**
+ * The answer was an event stream, and `fetch` does not stream: it has no `body`, as
+ * React Native's, which gives only the whole text once the stream has ended.
+ *
+ * @example A fetch without streams
+ * ```ts
+ * import { BodyStreamError, streamEvents } from "@rivulet/rivulet/fetch";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const answer = new Response("data: a\n\n", {
+ *   headers: { "Content-Type": "text/event-stream" },
+ * });
+ * Object.defineProperty(answer, "body", { value: undefined });
+ * const events = streamEvents("https://example.com/", {
+ *   fetch: () => Promise.resolve(answer),
+ * });
+ * await assertRejects(() => events.next(), BodyStreamError);
+ * ```
+ */
+export class BodyStreamError extends EventStreamError {
+  /** Which error it is. */
+  readonly code = "no_body_stream";
+
+  /**
+   * Makes an error.
+   *
+   * @param url The URL, fit to be shown.
+   */
+  constructor(url: string) {
+    super(
+      `Cannot stream events from ${url} as ${NO_BODY_STREAM}`,
+      url,
+    );
+    this.name = "BodyStreamError";
+  }
+}
+
+/** What is wrong with a `fetch` that does not stream, and what to do. */
+export const NO_BODY_STREAM =
+  "the 'body' of the answer must be a stream: 'fetch' gives none, as in React Native. Set the option 'fetch' to one that streams, such as that of the package expo/fetch";
 
 /**
  * The network failed: before there was an answer, or in the middle of it.

@@ -20,6 +20,7 @@ export interface FetchEventSourceInit extends
     | "headers"
     | "body"
     | "sendBody"
+    | "contentType"
     | "signal"
     | "fetch"
     | "lastEventId"

@@ -122,14 +122,9 @@ export class ReconnectingEventStream implements EventStream<Given> {
     new SseParser({ onEvent() {}, maxEventSize, onTooLarge });
     this.#input = input;
     this.#options = options;
-    const { sendBody } = options;
-    if (![undefined, "whole", "stream"].includes(sendBody)) {
-      throw new TypeError(
-        `Cannot stream events as 'sendBody' must be "whole" or "stream": current value is ${
-          described(sendBody)
-        }`,
-      );
-    }
+    const { sendBody, contentType } = options;
+    checkChoice("sendBody", sendBody, ["whole", "stream"]);
+    checkChoice("contentType", contentType, ["event-stream", "any"]);
     this.#sendBody = sendBody;
     this.#schemas = options.schemas;
     this.#yieldInvalid = options.onInvalid === "yield";
@@ -508,6 +503,20 @@ const TIMEOUTS = [
   ["eventTimeout", Infinity],
   ["heartbeatFloor", 10_000],
 ] as const;
+
+/** Refuses what is none of two words; without, the default applies. */
+function checkChoice(
+  name: string,
+  value: unknown,
+  [first, second]: readonly [string, string],
+): void {
+  if ([undefined, first, second].some((choice) => choice === value)) return;
+  throw new TypeError(
+    `Cannot stream events as '${name}' must be "${first}" or "${second}": current value is ${
+      described(value)
+    }`,
+  );
+}
 
 function checkTimeout(name: string, value: number): number {
   if (typeof value === "number" && value >= 0) return value;

@@ -184,6 +184,14 @@ export interface StreamEventsOptions {
    */
   credentials?: RequestCredentials | undefined;
   /**
+   * Which answers are read. The standard wants the type `text/event-stream`. With
+   * `"any"`, an answer of another type, or of none, is read too, if it begins like
+   * an event stream: with a field `data`, `event`, `id` or `retry`, or a comment.
+   *
+   * @default {"event-stream"}
+   */
+  contentType?: "event-stream" | "any" | undefined;
+  /**
    * `"adaptive"` learns the rhythm of the stream's comments and events, and
    * gives a connection up that misses three: after three times the longest of
    * the last eight gaps, and not before `heartbeatFloor`.

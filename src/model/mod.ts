@@ -76,6 +76,7 @@ export {
 } from "./errors/status_errors.ts";
 export { StreamError } from "./errors/stream_error.ts";
 export { TurnLimitError } from "./errors/turn_limit_error.ts";
+export { UnsupportedFetchError } from "./errors/unsupported_fetch_error.ts";
 export type { Fixture } from "./fixture.ts";
 export {
   type ContentPart,

@@ -3,9 +3,11 @@ import { abortable } from "../fetch/abortable.ts";
 import { type Clock, wallTime } from "../fetch/clock.ts";
 import { Connection, type ConnectionOptions } from "../fetch/connection.ts";
 import {
+  BodyStreamError,
   ConnectionError,
   ConnectTimeoutError,
   HttpStatusError,
+  IdleTimeoutError,
   NotAnEventStreamError,
   type UnexpectedResponseError,
 } from "../fetch/errors.ts";
@@ -24,6 +26,7 @@ import {
   RetryLimitError,
   UnexpectedStatusError,
 } from "./errors/status_errors.ts";
+import { UnsupportedFetchError } from "./errors/unsupported_fetch_error.ts";
 import {
   type ClassifiedAnswer,
   readAnswer,
@@ -269,6 +272,8 @@ export class Requester {
       // Followed here, so that the key goes to nobody else, and a POST stays one.
       redirect: "manual",
       isExpected: (status) => status >= 200 && status < 300,
+      // Some providers say text/plain, JSON or nothing.
+      contentType: "any",
       lastEventId: "",
       signal,
       connectTimeout: options.connectTimeout,
@@ -342,11 +347,17 @@ export class Requester {
       const failure = this.#read(error, redact);
       throw new NotAStreamError(error, failure, { cause: error });
     }
+    if (error instanceof BodyStreamError) {
+      throw new UnsupportedFetchError({ cause: error });
+    }
     if (error instanceof HttpStatusError) {
       return this.#delayAfterStatus(error, redact);
     }
     if (
-      error instanceof ConnectionError || error instanceof ConnectTimeoutError
+      error instanceof ConnectionError ||
+      error instanceof ConnectTimeoutError ||
+      // Before its first byte: its type did not tell that it is a stream.
+      error instanceof IdleTimeoutError
     ) {
       const delay = this.#backoff();
       if (!this.#mayRetry(this.#options.requestMaxRetries, delay)) {

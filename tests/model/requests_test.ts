@@ -4,10 +4,13 @@
  * @module
  */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { Readable } from "node:stream";
 import {
   ModelClient,
   type ModelClientOptions,
   UnexpectedStatusError,
+  UnsupportedFetchError,
 } from "../../src/model/mod.ts";
 import { RawServer } from "../support/http/raw_server.ts";
 import {
@@ -106,4 +109,70 @@ Deno.test("ModelClient keeps to a stream that was asked for (G7)", async () => {
   );
   assertInstanceOf(error, UnexpectedStatusError);
   assert(!isWhole(heads[0] ?? ""));
+});
+
+// Answers that are not those of the standard
+
+/** A client over one answer, made anew for each request. */
+async function askWith(
+  make: () => unknown,
+): Promise<{ requests: number; last: unknown }> {
+  let requests = 0;
+  const client = new ModelClient({
+    model: "m",
+    provider: PROVIDER,
+    fetch: () => {
+      requests++;
+      // Packages have classes of their own, with what of a Response is looked at.
+      return Promise.resolve(make() as Response);
+    },
+  });
+  const { events, error } = await outcomeOf(client.stream(PROMPT));
+  return { requests, last: error ?? events.at(-1)?.type };
+}
+
+for (const type of [null, "text/plain", "application/json"]) {
+  Deno.test(`ModelClient reads an event stream of the type ${type} (G11)`, async () => {
+    const { requests, last } = await askWith(() => {
+      const response = new Response(WHOLE_CHUNKS.join(""));
+      if (type === null) response.headers.delete("content-type");
+      else response.headers.set("content-type", type);
+      return response;
+    });
+    assertEquals([requests, last], [1, "completed"]);
+  });
+}
+
+const streamHeaders = new Headers({ "Content-Type": "text/event-stream" });
+
+Deno.test("ModelClient reads bodies that are streams of Node (G12)", async () => {
+  const { requests, last } = await askWith(() => ({
+    status: 200,
+    url: "",
+    headers: streamHeaders,
+    body: Readable.from(WHOLE_CHUNKS.map((text) => Buffer.from(text))),
+  }));
+  assertEquals([requests, last], [1, "completed"]);
+});
+
+Deno.test("ModelClient says at once that fetch does not stream (G12)", async () => {
+  const { requests, last } = await askWith(() => ({
+    status: 200,
+    headers: streamHeaders,
+    text: () => new Promise(() => {}),
+  }));
+  assertInstanceOf(last, UnsupportedFetchError);
+  assert(last.message.includes("'fetch'"), last.message);
+  assertEquals(requests, 1);
+});
+
+Deno.test("ModelClient reads the refusal to a fetch that does not stream (G12)", async () => {
+  const { requests, last } = await askWith(() => ({
+    status: 401,
+    headers: new Headers({ "Content-Type": "application/json" }),
+    text: () => Promise.resolve('{"error":{"message":"Wrong key"}}'),
+  }));
+  assertInstanceOf(last, UnexpectedStatusError);
+  assertEquals(last.providerMessage, "Wrong key");
+  assertEquals(requests, 1);
 });

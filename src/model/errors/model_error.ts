@@ -31,6 +31,7 @@ export type ModelErrorCode =
   | "retry_after_too_long"
   | "connection_failed"
   | "not_a_stream"
+  | "unsupported_fetch"
   | "invalid_fixture"
   | "output_mismatch"
   | "turn_limit"
