@@ -151,3 +151,19 @@ function isErrorCode(code: unknown): boolean {
   return typeof code === "string" && code !== "" &&
     !/^(?:0|2\d\d|ok|success|succeeded)$/i.test(code);
 }
+
+/**
+ * Whether all numbers of a value of JSON are written again as they were: `1e999` would
+ * become `null`, `-0` would become `0`, and a large integer another.
+ *
+ * @param value The value, nested as deeply as the stack allows.
+ * @returns Whether they are.
+ */
+export function hasExactNumbers(value: unknown): boolean {
+  if (typeof value === "number") {
+    return Number.isFinite(value) && !Object.is(value, -0) &&
+      (!Number.isInteger(value) || Number.isSafeInteger(value));
+  }
+  if (typeof value !== "object" || value === null) return true;
+  return Object.values(value).every(hasExactNumbers);
+}

@@ -5,14 +5,20 @@
  * the events of a response puts the same response together, with fewer events.
  *
  * Two events merge if each only adds text to the same place. All their other
- * fields have to be equal, so that one copy says as much as two. Fields that could
+ * fields have to be equal, so that one copy says as much as two, and its numbers have
+ * to be the same when they are written again. Fields that could
  * add up as well, such as `reasoning_details`, have to be empty.
  *
  * @module
  */
 
 import { type ChatRest, fillChatDelta, readChatDelta } from "./chat/delta.ts";
-import { isDeeper, isFields, parseData } from "./event_data.ts";
+import {
+  hasExactNumbers,
+  isDeeper,
+  isFields,
+  parseData,
+} from "./event_data.ts";
 import {
   fillResponsesDelta,
   readResponsesDelta,
@@ -22,6 +28,12 @@ import type { WireDelta } from "./wire_delta.ts";
 
 /** The deepest nesting of a delta: `JSON.stringify` has no stack for some thousands of levels. */
 const MAX_DEPTH = 64;
+
+/**
+ * Numbers that may be written in another way than they came; most are a part of a text.
+ * A fraction of many digits is read by everybody as the same number.
+ */
+const ODD_NUMBER = /[0-9]{16}|[0-9][eE]|-0/;
 
 /** The fewest characters of a level: its brackets. */
 const LEVEL = "[]".length;
@@ -44,6 +56,7 @@ export function readDelta(name: string, data: string): WireDelta | undefined {
   if (data.length > MAX_DEPTH * LEVEL && isDeeper(wire, MAX_DEPTH)) {
     return undefined;
   }
+  if (ODD_NUMBER.test(data) && !hasExactNumbers(wire)) return undefined;
   return "choices" in wire
     ? readChatDelta(name, wire)
     : readResponsesDelta(name, wire);

@@ -381,11 +381,44 @@ const LEFT: [name: string, event: Wire][] = [
   ],
 ];
 
+/** Numbers that `JSON.stringify` would write as others. */
+for (
+  const number of ["1e999", "-1e999", "-0", "-0.0", "9007199254740993", "1e30"]
+) {
+  LEFT.push(
+    [`the number ${number} in a delta`, [
+      "response.output_text.delta",
+      `{"type":"response.output_text.delta","delta":"a","x":[{"y":${number}}]}`,
+    ]],
+    [`the number ${number} of an event`, [
+      "response.output_text.delta",
+      `{"type":"response.output_text.delta","delta":"a","sequence_number":${number}}`,
+    ]],
+    [
+      `the number ${number} in a chunk`,
+      plain(`{"choices":[{"index":${number},"delta":{"content":"a"}}]}`),
+    ],
+  );
+}
+
 for (const [name, [event, data]] of LEFT) {
   Deno.test(`readDelta leaves ${name} alone`, () => {
     assertEquals(readDelta(event, data), undefined);
   });
 }
+
+Deno.test("readDelta reads numbers that are written again as they were", () => {
+  const [name] = responses("output_text.delta");
+  const data = (x: string): string =>
+    `{"type":"response.output_text.delta","delta":"a-0","item_id":"1e9 1234567890123456","x":${x}}`;
+  for (
+    const x of ["-0.5", "1.5e-7", "0.12345678901234567", "-9007199254740991"]
+  ) {
+    const delta = readDelta(name, data(x));
+    assert(delta, x);
+    assertEquals(JSON.parse(mergeDeltas([delta, delta])).x, Number(x));
+  }
+});
 
 /** Pairs of deltas that are not of one item, or not alike. */
 const APART: [name: string, a: Wire, b: Wire][] = [
