@@ -3,8 +3,14 @@ import { z } from "zod";
 import { Problem } from "../problem.ts";
 import { type After, parseAfter } from "../topics/position.ts";
 
+/** The ways in which a topic is read. */
+export const READING_DOORS = ["websocket", "stream", "page"] as const;
+
 /** A way in which a topic is read. */
-export type ReadingDoor = "websocket" | "stream" | "page";
+export type ReadingDoor = typeof READING_DOORS[number];
+
+/** The modes of a subscription. */
+export const MODES = ["all", "merge", "latest"] as const;
 
 /** The most events of a page. */
 export const MAX_PAGE = 1_000;
@@ -73,7 +79,7 @@ const PARAMETERS = {
     },
   },
   mode: {
-    schema: z.enum(["all", "merge", "latest"]),
+    schema: z.enum(MODES),
     fromText: asIs,
     expected: "'all', 'merge' or 'latest'",
     code: "invalid_mode",
@@ -163,6 +169,11 @@ function expectation(name: string, { expected }: Parameter, value: unknown) {
 
 function refuse(code: string, detail: string): never {
   throw new Problem(STATUS_CODE.BadRequest, code, detail);
+}
+
+/** Returns the names of the parameters that a door takes. */
+export function parametersOf(door: ReadingDoor): string[] {
+  return ROWS.filter(([, row]) => isTaken(row, door)).map(([name]) => name);
 }
 
 /**

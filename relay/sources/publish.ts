@@ -22,10 +22,14 @@ import {
 } from "./published_events.ts";
 
 /** The types of body that can be published. */
-export type PublishType =
-  | "text/event-stream"
-  | "application/json"
-  | "text/plain";
+export const PUBLISH_TYPES = [
+  "text/event-stream",
+  "application/json",
+  "text/plain",
+] as const;
+
+/** A type of body that can be published. */
+export type PublishType = typeof PUBLISH_TYPES[number];
 
 /** What is published. */
 export interface Publication extends PublicationKey {

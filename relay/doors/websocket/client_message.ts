@@ -61,9 +61,11 @@ export type ClientMessageResult =
     readonly topic?: string;
   };
 
-const KNOWN: ReadonlySet<string> = new Set(
-  clientMessage.options.map((option) => option.shape.type.value),
-);
+/** The types of messages. */
+export const MESSAGE_TYPES: readonly ClientMessage["type"][] = clientMessage
+  .options.map((option) => option.shape.type.value);
+
+const KNOWN: ReadonlySet<string> = new Set(MESSAGE_TYPES);
 
 /** Reads one text frame of a client. */
 export function parseClientMessage(text: string): ClientMessageResult {

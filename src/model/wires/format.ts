@@ -5,8 +5,11 @@ import { MessagesEndingReader } from "./messages/endings.ts";
 import { PlainEndingReader } from "./plain/endings.ts";
 import { ResponsesEndingReader } from "./responses/endings.ts";
 
-/** A format of streams; `plain` is any that is not known. */
-export type WireFormat = "responses" | "chat" | "messages" | "plain";
+/** The formats of streams; `plain` is any that is not known. */
+export const WIRE_FORMATS = ["responses", "chat", "messages", "plain"] as const;
+
+/** A format of streams. */
+export type WireFormat = typeof WIRE_FORMATS[number];
 
 /**
  * Returns the format of a provider's stream.

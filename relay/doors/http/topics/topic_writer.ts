@@ -6,7 +6,11 @@ import { Problem, unknownTopic } from "../../../problem.ts";
 import { assertLength, type BodyLimits } from "../../../limits/bounded_body.ts";
 import { decodedBody, decodedStream } from "../../../limits/content_coding.ts";
 import type { SourcePolicy } from "../../../sources/guard/source_policy.ts";
-import type { Publisher, PublishType } from "../../../sources/publish.ts";
+import {
+  PUBLISH_TYPES,
+  type Publisher,
+  type PublishType,
+} from "../../../sources/publish.ts";
 import type { Sources } from "../../../sources/sources.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
 import {
@@ -39,11 +43,9 @@ export interface TopicWriterContext {
   readonly sourcePolicy: SourcePolicy;
 }
 
-const PUBLISH_TYPES: ReadonlySet<string> = new Set<PublishType>([
-  "text/event-stream",
-  "application/json",
-  "text/plain",
-]);
+function isPublishType(type: string): type is PublishType {
+  return PUBLISH_TYPES.some((known) => known === type);
+}
 
 const endBody = z.strictObject({
   status: z.enum(END_STATUSES).default("complete"),
@@ -104,13 +106,11 @@ export class TopicWriter {
     const { headers, body, signal } = call.request;
     const type = (headers.get("content-type") ?? "")
       .split(";")[0]!.trim().toLowerCase(); // split gives one part at least
-    if (!PUBLISH_TYPES.has(type)) {
+    if (!isPublishType(type)) {
       throw new Problem(
         STATUS_CODE.UnsupportedMediaType,
         "unsupported_media_type",
-        `Expected a Content-Type of ${
-          [...PUBLISH_TYPES].join(", ")
-        }: got '${type}'`,
+        `Expected a Content-Type of ${PUBLISH_TYPES.join(", ")}: got '${type}'`,
       );
     }
     if (type !== "text/event-stream") {
@@ -128,7 +128,7 @@ export class TopicWriter {
         throw new TopicEndedError(topic.name, topic.state.end);
       }
       const published = await publisher.publish(topic, {
-        type: type as PublishType, // one of PUBLISH_TYPES
+        type,
         body: decoded,
         key: headers.get("idempotency-key") ?? undefined,
         publisher: call.access.identity,
