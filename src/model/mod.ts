@@ -138,11 +138,27 @@ export type {
   UsageEvent,
 } from "./response_event.ts";
 export { type FinalResponse, ResponseStream } from "./response_stream.ts";
+export {
+  type RunClient,
+  type RunEvent,
+  type RunFacts,
+  type RunOptions,
+  runTools,
+  type ToolDoneEvent,
+  ToolRun,
+  type ToolStartedEvent,
+} from "./run_tools.ts";
 export * from "./snapshot.ts";
 export {
   type StructuredResponse,
   StructuredStream,
 } from "./structured_stream.ts";
+export {
+  type RunnableTool,
+  tool,
+  type ToolContext,
+  type ToolOptions,
+} from "./tool.ts";
 export type { Usage } from "./usage.ts";
 export type {
   EventSchema,

@@ -1,0 +1,440 @@
+// This module is browser compatible.
+import { abortable } from "../fetch/abortable.ts";
+import { messageOf } from "../fetch/message_of.ts";
+import type { StreamOptions } from "./client.ts";
+import { TurnLimitError } from "./errors/turn_limit_error.ts";
+import { functionCallOutput } from "./input_items.ts";
+import type {
+  FunctionCallItem,
+  FunctionCallOutputItem,
+  InputItem,
+} from "./item.ts";
+import { inputItems, type Prompt, type StructuredPrompt } from "./prompt.ts";
+import type { ResponseEvent } from "./response_event.ts";
+import type { FinalResponse, ResponseStream } from "./response_stream.ts";
+import type { StructuredResponse } from "./structured_stream.ts";
+import type { RunnableTool } from "./tool.ts";
+
+/** A tool begins to run. */
+export interface ToolStartedEvent {
+  /** Which event it is. */
+  readonly type: "tool.started";
+  /** Which response the call is from, from 1. */
+  readonly turn: number;
+  /** The call. */
+  readonly call: FunctionCallItem;
+}
+
+/** A tool has run, or could not: the model is sent its output. */
+export interface ToolDoneEvent {
+  /** Which event it is. */
+  readonly type: "tool.done";
+  /** Which response the call is from, from 1. */
+  readonly turn: number;
+  /** The call. */
+  readonly call: FunctionCallItem;
+  /** What the model is sent. */
+  readonly output: FunctionCallOutputItem;
+  /** What was thrown, or what was wrong with the call; `undefined` if it went well. */
+  readonly error?: unknown;
+}
+
+/**
+ * An event of {@linkcode runTools}: those of all responses, and of the tools.
+ *
+ * @example Show what the tools do
+ * ```ts
+ * import type { RunEvent } from "@rivulet/rivulet/model";
+ *
+ * function show(event: RunEvent): void {
+ *   if (event.type === "output_text.delta") console.log(event.delta);
+ *   if (event.type === "tool.started") console.log(`${event.call.name}...`);
+ * }
+ * ```
+ */
+export type RunEvent = ResponseEvent | ToolStartedEvent | ToolDoneEvent;
+
+/** What a whole run has come to, beside its last response. */
+export interface RunFacts {
+  /** How many responses there were. */
+  readonly turns: number;
+  /**
+   * The whole conversation, the last response included: add what the user says
+   * next, and it is the next `input`.
+   */
+  readonly input: readonly InputItem[];
+}
+
+/** Options for {@linkcode runTools}; the rest is said of every response. */
+export interface RunOptions extends StreamOptions {
+  /** The tools that the model may call, and that are run for it. */
+  readonly tools: readonly RunnableTool[];
+  /**
+   * How many responses there may be. If the last one still has calls, the run ends
+   * with a {@linkcode TurnLimitError}.
+   *
+   * @default {10}
+   */
+  readonly maxTurns?: number | undefined;
+  /**
+   * What is different for one response, such as its `Idempotency-Key`. Its headers
+   * are sent beside those of the run.
+   *
+   * @param turn Which response, from 1.
+   * @returns The options, over those of the run.
+   */
+  readonly perTurn?:
+    | ((turn: number) => Omit<StreamOptions, "signal">)
+    | undefined;
+}
+
+/** As much of a {@linkcode ModelClient} as a run needs. */
+export interface RunClient {
+  /** Asks for a response. */
+  stream(prompt: Prompt, options?: StreamOptions): Promise<ResponseStream>;
+}
+
+const MAX_TURNS = 10;
+
+/** Calls that the caller has to answer, and no tool of a run can. */
+const CALLERS: ReadonlySet<string> = new Set([
+  "custom_tool_call",
+  "local_shell_call",
+  "shell_call",
+  "apply_patch_call",
+  "computer_call",
+]);
+
+/**
+ * The events of a run of {@linkcode runTools}.
+ *
+ * Nothing is asked for until it is iterated, or until {@linkcode ToolRun.final} is
+ * called. Leaving a `for await` loop closes the connection, and aborts the tools.
+ *
+ * @typeParam R The type of the last response.
+ *
+ * @example Take the last response without its events
+ * ```ts
+ * import type { ToolRun } from "@rivulet/rivulet/model";
+ *
+ * const answer = async (run: ToolRun): Promise<string> =>
+ *   (await run.final()).outputText;
+ * ```
+ */
+export class ToolRun<R extends FinalResponse = FinalResponse>
+  implements AsyncIterable<RunEvent> {
+  readonly #events: AsyncGenerator<RunEvent, void, undefined>;
+  readonly #settled: Promise<R & RunFacts>;
+  #isTaken = false;
+
+  /** Made by {@linkcode runTools}. */
+  constructor(
+    events: (
+      settle: (result: R & RunFacts) => void,
+    ) => AsyncGenerator<RunEvent, void, undefined>,
+  ) {
+    let resolve!: (result: R & RunFacts) => void;
+    let reject!: (error: unknown) => void;
+    this.#settled = new Promise((yes, no) => {
+      resolve = yes;
+      reject = no;
+    });
+    // Only final() asks for it, and nobody has to call that.
+    this.#settled.catch(() => {});
+    this.#events = settling(events(resolve), reject);
+  }
+
+  /**
+   * Runs to the end.
+   *
+   * Where the events are being iterated, it waits until they have been; else it
+   * takes them itself. An iteration that begins in the same turn of the event loop
+   * counts.
+   *
+   * @returns The last response, and the whole conversation.
+   * @throws {TurnLimitError} If the model still calls tools after all turns.
+   * @throws {ModelError} If a response failed, or its stream broke off.
+   */
+  async final(): Promise<R & RunFacts> {
+    // Lets an iteration begin that is on the next line.
+    await Promise.resolve();
+    if (!this.#isTaken) { for await (const _ of this); }
+    return await this.#settled;
+  }
+
+  /**
+   * For `for await`.
+   *
+   * @returns The events.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, undefined> {
+    this.#isTaken = true;
+    return this.#events;
+  }
+}
+
+/** Tells what becomes of the events. */
+async function* settling(
+  events: AsyncGenerator<RunEvent, void, undefined>,
+  reject: (error: unknown) => void,
+): AsyncGenerator<RunEvent, void, undefined> {
+  try {
+    yield* events;
+  } catch (error) {
+    reject(error);
+    throw error;
+  } finally {
+    // Without effect, if it has come to its end.
+    reject(new DOMException("The run was left", "AbortError"));
+  }
+}
+
+/**
+ * Asks a model, makes the calls that it asks for, tells it what they gave, and
+ * asks again, until it answers.
+ *
+ * Calls of one response run at once. What a tool throws, arguments that do not fit
+ * its schema, and the name of a tool that there is not, are told to the model,
+ * which may try again; `tool.done` has the error. A response that was cut off ends
+ * the run, and so do calls of tools that only `prompt.tools` has: those are the
+ * caller's.
+ *
+ * A `toolChoice` that demands a call holds for the first response.
+ *
+ * @param client The client.
+ * @param prompt What is asked. Its `tools` are for what the provider runs itself,
+ * and for calls that the caller answers.
+ * @param options The tools, a bound on turns, a signal, and what is said of every
+ * response: `timeout` is that of one response.
+ * @returns The events of all responses, and of the tools.
+ * @throws {TypeError} If two tools have one name.
+ * @throws {RangeError} If `maxTurns` is no number of turns.
+ *
+ * @example A tool, and the answer
+ * ```ts
+ * import { ModelClient, providers, runTools, tool } from "@rivulet/rivulet/model";
+ * import { ScriptedFetch } from "@rivulet/rivulet/testing";
+ * import { assertEquals } from "@std/assert";
+ * import { z } from "zod";
+ *
+ * // Stands for a provider whose model calls the tool, and then answers.
+ * const chat = (delta: unknown, finish_reason: string) => ({
+ *   chunks: [`data: ${JSON.stringify({ choices: [{ delta, finish_reason }] })}\n\n`],
+ * });
+ * const call = { id: "call_1", function: { name: "weather", arguments: '{"city":"Paris"}' } };
+ * const script = new ScriptedFetch([
+ *   chat({ tool_calls: [call] }, "tool_calls"),
+ *   chat({ content: "It is 21 degrees." }, "stop"),
+ * ]);
+ * const client = new ModelClient({
+ *   model: "llama3",
+ *   provider: providers.ollama,
+ *   fetch: script.fetch,
+ * });
+ *
+ * const weather = tool({
+ *   name: "weather",
+ *   description: "The weather in a city",
+ *   parameters: z.object({ city: z.string() }),
+ *   run: ({ city }) => ({ city, degrees: 21 }),
+ * });
+ * const run = runTools(client, { input: "How warm is it in Paris?" }, { tools: [weather] });
+ * let text = "";
+ * for await (const event of run) {
+ *   if (event.type === "output_text.delta") text += event.delta;
+ * }
+ * assertEquals(text, "It is 21 degrees.");
+ * assertEquals((await run.final()).turns, 2);
+ * ```
+ */
+export function runTools<T>(
+  client: RunClient,
+  prompt: StructuredPrompt<T> & { tools?: undefined },
+  options: RunOptions,
+): ToolRun<StructuredResponse<T>>;
+/**
+ * The same for an answer that fits a schema, unless the run ends with calls that
+ * the caller has to answer.
+ *
+ * @param client The client.
+ * @param prompt What is asked.
+ * @param options The tools, and more.
+ * @returns The events of all responses, and of the tools.
+ */
+export function runTools<T>(
+  client: RunClient,
+  prompt: StructuredPrompt<T>,
+  options: RunOptions,
+): ToolRun<StructuredResponse<T | undefined>>;
+/**
+ * The same for an answer in words.
+ *
+ * @param client The client.
+ * @param prompt What is asked.
+ * @param options The tools, and more.
+ * @returns The events of all responses, and of the tools.
+ */
+export function runTools(
+  client: RunClient,
+  prompt: Prompt,
+  options: RunOptions,
+): ToolRun;
+export function runTools(
+  client: RunClient,
+  prompt: Prompt,
+  options: RunOptions,
+): ToolRun {
+  const { maxTurns = MAX_TURNS } = options;
+  if (!Number.isInteger(maxTurns) || maxTurns < 1) {
+    throw new RangeError(
+      `Cannot run tools as 'maxTurns' must be a whole number from 1: current value is ${maxTurns}`,
+    );
+  }
+  const byName = new Map<string, RunnableTool>();
+  for (const tool of options.tools) {
+    const { name } = tool.definition;
+    if (byName.has(name)) {
+      throw new TypeError(
+        `Cannot run tools as two of them are named '${name}'`,
+      );
+    }
+    byName.set(name, tool);
+  }
+  return new ToolRun((settle) =>
+    eventsOf(client, prompt, { ...options, maxTurns, byName, settle })
+  );
+}
+
+interface Run extends RunOptions {
+  readonly maxTurns: number;
+  readonly byName: ReadonlyMap<string, RunnableTool>;
+  readonly settle: (result: FinalResponse & RunFacts) => void;
+}
+
+async function* eventsOf(
+  client: RunClient,
+  prompt: Prompt,
+  run: Run,
+): AsyncGenerator<RunEvent, void, undefined> {
+  const { tools, maxTurns, perTurn, byName, settle, signal: given, ...each } =
+    run;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const onAbort = () => controller.abort(given?.reason);
+  given?.addEventListener("abort", onAbort);
+  if (given?.aborted) onAbort();
+  try {
+    let input = inputItems(prompt);
+    for (let turn = 1;; turn++) {
+      const asked: Prompt = {
+        ...prompt,
+        input,
+        tools: [
+          ...prompt.tools ?? [],
+          ...tools.map(({ definition }) => definition),
+        ],
+        toolChoice: turn === 1 ? prompt.toolChoice : later(prompt.toolChoice),
+      };
+      const own = perTurn?.(turn);
+      const stream = await client.stream(asked, {
+        ...each,
+        ...own,
+        headers: { ...each.headers, ...own?.headers },
+        signal,
+      });
+      yield* stream;
+      const response = await stream.final();
+      const calls = callsIn(response, prompt, byName);
+      if (calls.length === 0) {
+        settle({
+          ...response,
+          turns: turn,
+          input: [...input, ...response.output],
+        });
+        return;
+      }
+      if (turn === maxTurns) throw new TurnLimitError(turn, input);
+      const outputs: FunctionCallOutputItem[] = [];
+      yield* callAll(calls, { turn, signal, byName, outputs });
+      input = [...input, ...response.output, ...outputs];
+    }
+  } finally {
+    given?.removeEventListener("abort", onAbort);
+    // What still runs is of no use to anybody.
+    controller.abort(new DOMException("The run has ended", "AbortError"));
+  }
+}
+
+/** A choice that demands a call would never let the model answer. */
+function later(choice: Prompt["toolChoice"]): Prompt["toolChoice"] {
+  return choice === "none" || choice === "auto" ? choice : undefined;
+}
+
+/** The calls that are to be made; none if some of them are the caller's. */
+function callsIn(
+  { status, output }: FinalResponse,
+  prompt: Prompt,
+  byName: ReadonlyMap<string, RunnableTool>,
+): readonly FunctionCallItem[] {
+  if (status !== "completed") return [];
+  const calls = output.filter((item) => item.type === "function_call");
+  const areCallers = output.some(({ type }) => CALLERS.has(type)) ||
+    calls.some(({ name }) =>
+      !byName.has(name) && prompt.tools?.some((tool) => tool.name === name)
+    );
+  return areCallers ? [] : calls;
+}
+
+interface Calling {
+  readonly turn: number;
+  readonly signal: AbortSignal;
+  readonly byName: ReadonlyMap<string, RunnableTool>;
+  /** Where the outputs go, in the order of the calls. */
+  readonly outputs: FunctionCallOutputItem[];
+}
+
+async function* callAll(
+  calls: readonly FunctionCallItem[],
+  calling: Calling,
+): AsyncGenerator<RunEvent, void, undefined> {
+  const { turn, signal, outputs } = calling;
+  for (const call of calls) yield { type: "tool.started", turn, call };
+  const pending = new Map(
+    calls.map((call, index) => [
+      index,
+      callOne(call, calling).then((event) => ({ index, event })),
+    ]),
+  );
+  // Rejects as soon as the run is aborted, whatever the tools make of it.
+  const any = () => abortable(Promise.race(pending.values()), signal);
+  while (pending.size > 0) {
+    const { index, event } = await any();
+    pending.delete(index);
+    outputs[index] = event.output;
+    yield event;
+  }
+}
+
+/** Makes a call; never rejects. */
+async function callOne(
+  call: FunctionCallItem,
+  { turn, signal, byName }: Calling,
+): Promise<ToolDoneEvent> {
+  const done = { type: "tool.done", turn, call } as const;
+  try {
+    const tool = byName.get(call.name);
+    if (!tool) {
+      throw new TypeError(
+        `There is no tool '${call.name}', but ${[...byName.keys()].join(", ")}`,
+      );
+    }
+    const value = await tool.call({ signal, call, turn });
+    return { ...done, output: functionCallOutput(call.call_id, value) };
+  } catch (error) {
+    const output = functionCallOutput(
+      call.call_id,
+      `Error: ${messageOf(error)}`,
+    );
+    return { ...done, output, error };
+  }
+}

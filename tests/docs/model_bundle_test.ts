@@ -1,0 +1,37 @@
+// A program carries what it imports of the model client, and no more.
+import { assert, assertEquals } from "@std/assert";
+import * as esbuild from "esbuild";
+import { fromUrl } from "../../.ci/portable/paths.ts";
+
+/** Bundles a program that uses some exports. */
+async function bundled(...names: string[]): Promise<string> {
+  const file = fromUrl(new URL("../../src/model/mod.ts", import.meta.url));
+  try {
+    const { outputFiles } = await esbuild.build({
+      stdin: {
+        contents: `import { ${names} } from ${JSON.stringify(file)};
+          console.log(${names});`,
+        resolveDir: fromUrl(new URL(".", import.meta.url)),
+      },
+      bundle: true,
+      format: "esm",
+      target: "es2022",
+      external: ["zod", "@std/*"],
+      write: false,
+    });
+    return outputFiles[0]!.text; // one entry point makes one file
+  } finally {
+    await esbuild.stop();
+  }
+}
+
+/** Words that only the code of runTools() has. */
+const OF_RUNS = ["tool.started", "maxTurns", "make the tool"];
+
+Deno.test("A program that does not run tools carries no run of them", async () => {
+  const plain = await bundled("ModelClient", "providers", "user");
+  assertEquals(OF_RUNS.filter((word) => plain.includes(word)), []);
+  const running = await bundled("ModelClient", "runTools", "tool");
+  assertEquals(OF_RUNS.filter((word) => running.includes(word)), OF_RUNS);
+  assert(plain.length < running.length);
+});
