@@ -2,17 +2,19 @@
  * Measures the model client beside its peers.
  *
  * `deno run -A bench/model.ts [--rounds 15] [--warm-up 4] [--megabytes 16]
- * [--only NAME]`: one answer of `megabytes`, by Responses and by Chat, in chunks of
- * 16 KiB. The clients take turns, pass by pass, and each round begins with the next
+ * [--only NAME] [--wire API]`: one answer of `megabytes`, by Responses, by Chat and by Messages,
+ * in chunks of 16 KiB. The clients take turns, pass by pass, and each round begins with the next
  * of them, so that what else the machine does, and the garbage of the one before,
  * hits them alike; the medians are compared. Each must deliver all of the text and
- * say that the answer is whole. `only` runs one of them, for a profiler.
+ * say that the answer is whole. `only` runs one of them, for a profiler, and `wire`
+ * one of the APIs.
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import {
   aiSdk,
+  anthropic,
   floor,
   modelClient,
   openai,
@@ -20,8 +22,10 @@ import {
 } from "./model_clients.ts";
 import {
   chatStream,
+  messagesStream,
   type ModelInput,
   responsesStream,
+  type WireApi,
 } from "./model_inputs.ts";
 
 const { values } = parseArgs({
@@ -30,6 +34,7 @@ const { values } = parseArgs({
     "warm-up": { type: "string", default: "4" },
     megabytes: { type: "string", default: "16" },
     only: { type: "string" },
+    wire: { type: "string" },
   },
 });
 const ROUNDS = Number(values.rounds);
@@ -62,18 +67,35 @@ async function time({ name, pass }: Entry, input: ModelInput): Promise<number> {
   return time;
 }
 
+/** The clients that this library is compared to, by wire API. */
+const PEERS: Readonly<
+  Record<WireApi, readonly (readonly [name: string, make: typeof openai])[]>
+> = {
+  responses: [
+    ["openai 7.57.0", openai],
+    ["@ai-sdk/openai 4.0.118", aiSdk],
+  ],
+  chat: [
+    ["openai 7.57.0", openai],
+    ["@ai-sdk/openai-compatible 3.0.92", aiSdk],
+  ],
+  messages: [["@anthropic-ai/sdk 1.12.0", anthropic]],
+};
+
+const TITLES: Readonly<Record<WireApi, string>> = {
+  responses: "Responses",
+  chat: "Chat",
+  messages: "Messages",
+};
+
 /** Runs the clients by turns, and prints a row for each. */
 async function measure(input: ModelInput): Promise<void> {
-  const responses = input.wireApi === "responses";
   const entries: Entry[] = [
-    { name: "openai 7.57.0", peer: true, pass: openai(input) },
-    {
-      name: responses
-        ? "@ai-sdk/openai 4.0.118"
-        : "@ai-sdk/openai-compatible 3.0.92",
+    ...PEERS[input.wireApi].map(([name, make]): Entry => ({
+      name,
       peer: true,
-      pass: aiSdk(input),
-    },
+      pass: make(input),
+    })),
     { name: "ModelClient", peer: false, pass: modelClient(input) },
     {
       name: "no client (decode, parse, `JSON.parse`)",
@@ -102,7 +124,7 @@ async function measure(input: ModelInput): Promise<void> {
   );
   for (const [{ name }, time] of medians) {
     const cells = [
-      responses ? "Responses" : "Chat",
+      TITLES[input.wireApi],
       name,
       (input.size / time / 1e3).toFixed(),
       (input.events / time).toFixed(),
@@ -116,14 +138,19 @@ async function measure(input: ModelInput): Promise<void> {
 const cpu = /model name\s*: (.*)/.exec(
   await Deno.readTextFile("/proc/cpuinfo").catch(() => ""),
 )?.[1] ?? Deno.build.arch;
-const inputs = [responsesStream(SIZE), chatStream(SIZE)];
+const inputs = [responsesStream, chatStream, messagesStream]
+  .map((make) => make(SIZE))
+  .filter(({ wireApi }) =>
+    values.wire === undefined || wireApi === values.wire
+  );
+if (inputs.length === 0) throw new Error(`No wire API: ${values.wire}`);
 console.log(
   `${cpu}, ${navigator.hardwareConcurrency} cores, Deno ${Deno.version.deno}, V8 ${Deno.version.v8}, ${
     new Date().toISOString().slice(0, 10)
   }; median of ${ROUNDS} alternating passes of ${
     inputs.map(({ size, events, wireApi }) =>
       `${(size / 1e6).toFixed(1)} MB of ${events} events (${wireApi})`
-    ).join(" and ")
+    ).join(", ")
   }\n`,
 );
 console.log(

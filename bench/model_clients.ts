@@ -3,6 +3,7 @@
  * it, and says what it got. The answer comes from a `fetch` without sockets.
  */
 import { createOpenAI } from "@ai-sdk/openai";
+import Anthropic from "@anthropic-ai/sdk";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import OpenAI from "openai";
 import { ModelClient, user } from "../src/model/mod.ts";
@@ -104,6 +105,33 @@ export function openai(input: ModelInput): Pass {
       if (choice === undefined) continue;
       characters += choice.delta.content?.length ?? 0;
       if (choice.finish_reason === "stop") completed = true;
+    }
+    return { characters, completed };
+  };
+}
+
+/** The `@anthropic-ai/sdk` package: its stream of events, without what it puts together of them. */
+export function anthropic(input: ModelInput): Pass {
+  const client = new Anthropic({
+    apiKey: "key",
+    baseURL: BASE_URL,
+    fetch: answering(input),
+  });
+  return async () => {
+    let characters = 0;
+    let completed = false;
+    const stream = await client.messages.create({
+      model: MODEL,
+      max_tokens: 32_000,
+      messages: [{ role: "user", content: "Why?" }],
+      stream: true,
+    });
+    for await (const event of stream) {
+      if (
+        event.type === "content_block_delta" &&
+        event.delta.type === "text_delta"
+      ) characters += event.delta.text.length;
+      else if (event.type === "message_stop") completed = true;
     }
     return { characters, completed };
   };

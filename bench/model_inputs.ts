@@ -1,14 +1,15 @@
 /**
  * The inputs of the model client's bench: one long answer, in the shape that OpenAI
- * sends it in, by either wire API.
+ * or Anthropic sends it in.
  *
  * The events are as in recordings: their fields, the order of those, ids of the same
  * length, and `obfuscation`, which hides how long a piece of text is. A Responses
- * event has about 260 bytes, a Chat chunk about 320.
+ * event has about 260 bytes, a Chat chunk about 320, and a Messages event, which is
+ * padded with spaces, about 150.
  */
 
 /** A wire API, as `ModelProvider` has it. */
-export type WireApi = "responses" | "chat";
+export type WireApi = "responses" | "chat" | "messages";
 
 /** One answer. */
 export interface ModelInput {
@@ -226,4 +227,58 @@ export function chatStream(size: number): ModelInput {
     "data: [DONE]\n\n",
   ];
   return input("chat", [...head, ...events, ...tail], text);
+}
+
+/** A Messages stream of about `size` bytes. */
+export function messagesStream(size: number): ModelInput {
+  let number = 0;
+  const event = (type: string, rest: Record<string, unknown>) => {
+    // As in the recordings, up to 15 spaces hide how long a piece of text is.
+    const padding = " ".repeat(number++ * 7 % 16);
+    const data = JSON.stringify({ type, ...rest }).replace(/}$/, `${padding}}`);
+    return `event: ${type}\ndata: ${data}\n\n`;
+  };
+  const usage = {
+    input_tokens: 13,
+    cache_creation_input_tokens: 0,
+    cache_read_input_tokens: 0,
+  };
+  const head = [
+    event("message_start", {
+      message: {
+        model: "claude-sonnet-5",
+        id: "msg_011CdD8kd2BCHcbXAHcYxvaf",
+        type: "message",
+        role: "assistant",
+        content: [],
+        stop_reason: null,
+        stop_sequence: null,
+        stop_details: null,
+        usage: { ...usage, output_tokens: 2, service_tier: "standard" },
+      },
+    }),
+    event("content_block_start", {
+      index: 0,
+      content_block: { type: "text", text: "" },
+    }),
+    event("ping", {}),
+  ];
+  const { events, text } = write(
+    size,
+    0,
+    (token) =>
+      event("content_block_delta", {
+        index: 0,
+        delta: { type: "text_delta", text: token },
+      }),
+  );
+  const tail = [
+    event("content_block_stop", { index: 0 }),
+    event("message_delta", {
+      delta: { stop_reason: "end_turn", stop_sequence: null },
+      usage: { ...usage, output_tokens: events.length },
+    }),
+    event("message_stop", {}),
+  ];
+  return input("messages", [...head, ...events, ...tail], text);
 }

@@ -265,7 +265,7 @@ const schema = z.object({
 /**
  * Asks one model of one provider, and streams what it answers.
  *
- * Both wire APIs, Responses and Chat Completions, give the same events. Every
+ * All wire APIs, Responses, Chat Completions and Messages, give the same events. Every
  * stream ends once, and says how: see {@linkcode ResponseStream}.
  *
  * A request that is answered with 408, 409, 425, 429 or 5xx, or not at all, is made
@@ -488,10 +488,12 @@ export class ModelClient {
     const wire = this.#wire;
     const idleTimeout = provider.idleTimeout ??
       readCount("OPENAI_STREAM_IDLE_TIMEOUT_MS") ?? IDLE_TIMEOUT;
+    const baseUrl = this.#baseUrl();
     return new Requester({
       provider,
-      baseUrl: this.#baseUrl(),
-      path: wire.path,
+      baseUrl,
+      path: wire.path(baseUrl),
+      keyHeader: provider.keyHeader ?? wire.keyHeader,
       headers: wire.headers,
       callHeaders: headers,
       ...asked,

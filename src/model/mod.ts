@@ -1,9 +1,9 @@
 /**
  * Language models, streamed: one client for providers that speak OpenAI's
- * Responses or Chat Completions API.
+ * Responses or Chat Completions API, or Anthropic's Messages API.
  *
  * {@linkcode ModelClient} sends a {@linkcode Prompt} and yields the same
- * {@linkcode ResponseEvent}s for both APIs. Every stream ends exactly once, at
+ * {@linkcode ResponseEvent}s for all three. Every stream ends exactly once, at
  * once, and says how: with `completed`, with `incomplete` and its reason, or with
  * a {@linkcode ModelError} whose `code` and `retryable` tell what to do. A stream
  * that merely stops is an error (`truncated`), not an answer.

@@ -106,7 +106,7 @@ export interface Prompt {
   topP?: number | undefined;
   /** The most tokens that the model may write, its reasoning included. */
   maxOutputTokens?: number | undefined;
-  /** Texts that end the answer where the model writes one of them. Chat only. */
+  /** Texts that end the answer where the model writes one of them. Chat and Messages. */
   stop?: string | readonly string[] | undefined;
   /** The same seed gives the same answer, as far as the provider can. Chat only. */
   seed?: number | undefined;
@@ -200,7 +200,7 @@ export interface Reasoning {
   effort?: string | undefined;
   /**
    * What is to be told of it: `"auto"`, `"concise"`, `"detailed"`; `"none"` leaves it
-   * out. Responses only.
+   * out. Responses and Messages only.
    */
   summary?: string | undefined;
 }

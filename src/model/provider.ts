@@ -2,7 +2,8 @@
 import { z } from "zod";
 
 /**
- * Which of the two APIs a provider speaks: Responses, or Chat Completions.
+ * Which of the three APIs a provider speaks: Responses, Chat Completions, or
+ * Anthropic's Messages.
  *
  * @example Ask an old server
  * ```ts
@@ -11,7 +12,7 @@ import { z } from "zod";
  * const wireApi: WireApi = "chat";
  * ```
  */
-export type WireApi = "responses" | "chat";
+export type WireApi = "responses" | "chat" | "messages";
 
 /**
  * Where a model is to be had, and how to ask for it.
@@ -73,6 +74,12 @@ export interface ModelProvider {
     | string
     | (() => string | undefined | Promise<string | undefined>)
     | undefined;
+  /**
+   * The header that the key is sent in. In `authorization` it is a bearer token.
+   *
+   * @default {"authorization"}, or `"x-api-key"` for Messages
+   */
+  keyHeader?: string | undefined;
   /** Headers that are sent along, over ours; a function is asked on every attempt. */
   headers?:
     | Record<string, string>
@@ -112,11 +119,12 @@ const schema = z.object({
   name: z.string(),
   baseUrl: z.url({ protocol: /^https?$/ }),
   baseUrlEnv: z.string().optional(),
-  wireApi: z.enum(["responses", "chat"]).optional(),
+  wireApi: z.enum(["responses", "chat", "messages"]).optional(),
   dialect: z.literal("deepseek").optional(),
   envKey: z.string().min(1).optional(),
   envKeyInstructions: z.string().optional(),
   apiKey: z.union([z.string(), z.custom(isFunction)]).optional(),
+  keyHeader: z.string().min(1).optional(),
   headers: z.union([
     z.record(z.string(), z.string()),
     z.custom(isFunction),
@@ -172,6 +180,8 @@ function chat(name: string, baseUrl: string, envKey?: string): ModelProvider {
 export const providers: {
   /** OpenAI, by its Responses API. */
   readonly openai: ModelProvider;
+  /** Anthropic, by its Messages API. */
+  readonly anthropic: ModelProvider;
   /** OpenRouter. */
   readonly openrouter: ModelProvider;
   /** Google's Gemini, by its API that is compatible with OpenAI's. */
@@ -195,6 +205,15 @@ export const providers: {
     envKey: "OPENAI_API_KEY",
     envKeyInstructions:
       "Create an API key (https://platform.openai.com) and export it as an environment variable.",
+  },
+  anthropic: {
+    name: "Anthropic",
+    baseUrl: "https://api.anthropic.com",
+    baseUrlEnv: "ANTHROPIC_BASE_URL",
+    wireApi: "messages",
+    envKey: "ANTHROPIC_API_KEY",
+    envKeyInstructions:
+      "Create an API key (https://platform.claude.com) and export it as an environment variable.",
   },
   openrouter: chat(
     "OpenRouter",

@@ -77,6 +77,8 @@ export interface RequesterOptions {
   readonly baseUrl: string;
   /** Where to ask. */
   readonly path: string;
+  /** The header that the key goes into. */
+  readonly keyHeader: string;
   /** Headers that the wire API wants. */
   readonly headers: Readonly<Record<string, string>>;
   /** Headers of this response's own, over the provider's. */
@@ -297,11 +299,14 @@ export class Requester {
   }
 
   async #headers(method: string): Promise<Headers> {
-    const { provider, headers: wanted, signal } = this.#options;
+    const { provider, keyHeader, headers: wanted, signal } = this.#options;
     const headers = new Headers({ accept: "text/event-stream", ...wanted });
     if (method === "POST") headers.set("content-type", "application/json");
     const key = await this.#key();
-    if (key !== undefined) setHeader(headers, "authorization", `Bearer ${key}`);
+    if (key !== undefined) {
+      const isBearer = keyHeader.toLowerCase() === "authorization";
+      setHeader(headers, keyHeader, isBearer ? `Bearer ${key}` : key);
+    }
     const own = typeof provider.headers === "function"
       ? await abortable(provider.headers(), signal)
       : provider.headers;

@@ -128,6 +128,13 @@ const TRUNCATED: Record<WireApi, ExpectedError> = {
     message:
       "stream disconnected before completion: stream closed before [DONE] or a finish_reason",
   },
+  messages: {
+    throws: StreamError,
+    code: "truncated",
+    retryable: true,
+    message:
+      "stream disconnected before completion: stream closed before message_stop",
+  },
 };
 
 const DISCONNECTED: ExpectedError = {

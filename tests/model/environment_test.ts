@@ -156,8 +156,12 @@ Deno.test("ModelClient reads OPENAI_BASE_URL for OpenAI only", async () => {
     );
     assertEquals(script.requests[0]?.url, url);
   }
+  const variables: Record<string, string> = {
+    openai: "OPENAI_BASE_URL",
+    anthropic: "ANTHROPIC_BASE_URL",
+  };
   for (const [name, { baseUrlEnv }] of Object.entries(providers)) {
-    assertEquals(baseUrlEnv, name === "openai" ? "OPENAI_BASE_URL" : undefined);
+    assertEquals(baseUrlEnv, variables[name]);
   }
 });
 

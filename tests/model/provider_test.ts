@@ -9,6 +9,13 @@ const BUILT_IN: Record<keyof typeof providers, Partial<ModelProvider>> = {
     wireApi: "responses",
     envKey: "OPENAI_API_KEY",
   },
+  // Not in the reference.
+  anthropic: {
+    name: "Anthropic",
+    baseUrl: "https://api.anthropic.com",
+    wireApi: "messages",
+    envKey: "ANTHROPIC_API_KEY",
+  },
   openrouter: {
     name: "OpenRouter",
     baseUrl: "https://openrouter.ai/api/v1",

@@ -211,3 +211,79 @@ export function foldChat(bytes: Uint8Array): Folded {
   if (folded.ending === "completed") folded.calls = [...calls.values()];
   return folded;
 }
+
+/** The endings of the reasons to stop; any other is `incomplete`, for itself. */
+const STOPS: Record<string, string> = {
+  end_turn: "completed",
+  stop_sequence: "completed",
+  tool_use: "completed",
+  max_tokens: "incomplete: max_output_tokens",
+  refusal: "incomplete: content_filter",
+};
+
+/** Folds a recording of Anthropic's Messages API. */
+export function foldMessages(bytes: Uint8Array): Folded {
+  const blocks = split(bytes);
+  const folded: Folded = {
+    text: "",
+    reasoning: "",
+    calls: [],
+    ending: "truncated",
+    usage: undefined,
+    id: "",
+    events: blocks.length,
+  };
+  let stop = "";
+  const usage: Record<string, unknown> = {};
+  const calls = new Map<unknown, FoldedCall>();
+  for (const [, data] of blocks) {
+    const event: unknown = JSON.parse(data);
+    const message = at(event, "message");
+    folded.id ||= str(at(message, "id"));
+    for (const told of [at(message, "usage"), at(event, "usage")]) {
+      for (const [name, value] of Object.entries(told ?? {})) {
+        if (value !== null) usage[name] = value;
+      }
+    }
+    const index = at(event, "index");
+    const start = at(event, "content_block");
+    folded.text += str(at(start, "text"));
+    folded.reasoning += str(at(start, "thinking"));
+    if (at(start, "type") === "tool_use") {
+      calls.set(index, {
+        name: str(at(start, "name")),
+        arguments: "",
+        id: str(at(start, "id")),
+      });
+    }
+    const delta = at(event, "delta");
+    folded.text += str(at(delta, "text"));
+    folded.reasoning += str(at(delta, "thinking"));
+    const call = calls.get(index);
+    if (call !== undefined) call.arguments += str(at(delta, "partial_json"));
+    stop = str(at(delta, "stop_reason")) || stop;
+    if (at(event, "type") === "message_stop") {
+      folded.ending = STOPS[stop] ?? `incomplete: ${stop}`;
+    }
+    if (at(event, "type") === "error") {
+      folded.ending = errorEnding(at(event, "error"));
+    }
+  }
+  folded.calls = [...calls.values()].map((call) => ({
+    ...call,
+    arguments: call.arguments || "{}",
+  }));
+  const count = (name: string): number => num(usage[name]) ?? 0;
+  const cached = num(usage["cache_read_input_tokens"]);
+  const input = count("input_tokens") + (cached ?? 0) +
+    count("cache_creation_input_tokens");
+  const output = count("output_tokens");
+  folded.usage = [
+    input,
+    cached,
+    output,
+    num(at(usage["output_tokens_details"], "thinking_tokens")),
+    input + output,
+  ];
+  return folded;
+}

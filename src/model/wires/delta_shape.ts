@@ -149,7 +149,9 @@ export class DeltaShape {
     this.#textGroup = hasNumber && number.start < text.start ? 2 : 1;
     this.#numberGroup = hasNumber ? 3 - this.#textGroup : 0;
     this.number = undefined;
-    const source = fill(`(${STRING})`, `(${NUMBER})`, PADDING, escape);
+    const source = fill(`(${STRING})`, `(${NUMBER})`, PADDING, escape)
+      // Anthropic pads a delta with spaces before its last brace.
+      .replace(/ *\\\}$/, " *\\}");
     this.#pattern = new RegExp(`^${source}$`);
   }
 

@@ -20,6 +20,11 @@ import {
   parseData,
 } from "./event_data.ts";
 import {
+  fillMessagesDelta,
+  type MessagesRest,
+  readMessagesDelta,
+} from "./messages/delta.ts";
+import {
   fillResponsesDelta,
   readResponsesDelta,
   type ResponsesRest,
@@ -57,8 +62,9 @@ export function readDelta(name: string, data: string): WireDelta | undefined {
     return undefined;
   }
   if (ODD_NUMBER.test(data) && !hasExactNumbers(wire)) return undefined;
-  return "choices" in wire
-    ? readChatDelta(name, wire)
+  if ("choices" in wire) return readChatDelta(name, wire);
+  return wire.type === "content_block_delta"
+    ? readMessagesDelta(name, wire)
     : readResponsesDelta(name, wire);
 }
 
@@ -88,9 +94,19 @@ export function mergeDeltas(deltas: readonly WireDelta[]): string {
   const text = deltas.map((delta) => delta.text).join("");
   const logprobs = first.logprobs &&
     deltas.flatMap((delta) => delta.logprobs ?? []);
-  // It was written in `readResponsesDelta` or `readChatDelta`.
-  const event = JSON.parse(first.rest) as ResponsesRest | ChatRest;
+  // It was written in one of the functions that `readDelta` calls.
+  const event = JSON.parse(first.rest) as
+    | ResponsesRest
+    | ChatRest
+    | MessagesRest;
   if ("choices" in event) fillChatDelta(event, first, text, logprobs);
+  else if (isOfMessages(event)) fillMessagesDelta(event, first, text);
   else fillResponsesDelta(event, last, text, logprobs);
   return JSON.stringify(event);
+}
+
+function isOfMessages(
+  event: ResponsesRest | MessagesRest,
+): event is MessagesRest {
+  return typeof event.delta === "object";
 }

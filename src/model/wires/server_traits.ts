@@ -24,6 +24,10 @@ export interface ServerTraits {
   readonly hasJsonSchema: boolean;
   /** Whether it has encrypted reasoning to give. Responses only. */
   readonly encryptedReasoning: boolean;
+  /** The most tokens of an answer; `undefined` while that is unknown. Messages only. */
+  readonly maxTokens?: number;
+  /** Whether thinking has a budget of tokens, and no effort. Messages only. */
+  readonly hasThinkingBudget: boolean;
 }
 
 /** What a server is taken for of which nothing is known. */
@@ -34,6 +38,7 @@ export const DEFAULT_TRAITS: ServerTraits = {
   hasThinking: false,
   hasJsonSchema: true,
   encryptedReasoning: true,
+  hasThinkingBudget: false,
 };
 
 /**

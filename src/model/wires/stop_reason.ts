@@ -32,6 +32,7 @@ export const STOP_REASONS: StopReasons = new Map<string, StopMeaning>([
   ["model_length", CUT_AT_LIMIT],
   ["content_filter", CUT_BY_FILTER],
   ["safety", CUT_BY_FILTER],
+  ["refusal", CUT_BY_FILTER],
 ]);
 
 /**

@@ -2,6 +2,12 @@
 import { chatBody, chatPath } from "./chat/request.ts";
 import { ChatDecoder } from "./chat/decoder.ts";
 import type { DecoderOptions, ResponseDecoder } from "./decoder.ts";
+import { MessagesDecoder } from "./messages/decoder.ts";
+import {
+  learnMessagesTraits,
+  messagesBody,
+  messagesPath,
+} from "./messages/request.ts";
 import type { RequestFacts } from "../prompt.ts";
 import type { WireApi } from "../provider.ts";
 import { responsesBody, responsesPath } from "./responses/request.ts";
@@ -14,8 +20,10 @@ import {
 
 /** What is different from one wire API to the other. */
 export interface Wire {
-  /** Where the request goes to, after the base URL. */
-  readonly path: string;
+  /** Returns where the request goes to, after the base URL. */
+  path(baseUrl: string): string;
+  /** The header that has the key: as it is, or as a bearer token in `authorization`. */
+  readonly keyHeader: string;
   /** Headers that only this API wants. */
   readonly headers: Readonly<Record<string, string>>;
   /**
@@ -33,17 +41,27 @@ export interface Wire {
 /** The wire APIs. */
 export const wires: Readonly<Record<WireApi, Wire>> = {
   responses: {
-    path: responsesPath,
+    path: () => responsesPath,
+    keyHeader: "authorization",
     headers: { "OpenAI-Beta": "responses=experimental" },
     body: responsesBody,
     learn: learnResponsesTraits,
     decoder: (options) => new ResponsesDecoder(options),
   },
   chat: {
-    path: chatPath,
+    path: () => chatPath,
+    keyHeader: "authorization",
     headers: {},
     body: chatBody,
     learn: learnChatTraits,
     decoder: (options) => new ChatDecoder(options),
+  },
+  messages: {
+    path: messagesPath,
+    keyHeader: "x-api-key",
+    headers: { "anthropic-version": "2023-06-01" },
+    body: messagesBody,
+    learn: learnMessagesTraits,
+    decoder: (options) => new MessagesDecoder(options),
   },
 };

@@ -117,7 +117,7 @@ async function assertTold(
   }
 }
 
-const CLIENTS: readonly WireApi[] = ["responses", "chat"];
+const CLIENTS: readonly WireApi[] = ["responses", "chat", "messages"];
 
 for (const wireApi of CLIENTS) {
   for (const cut of CUTS) {

@@ -41,12 +41,23 @@ function responses(type: string, fields: Record<string, unknown> = {}): Wire {
   return [`response.${type}`, JSON.stringify(data)];
 }
 
+const block = (delta: unknown, index = 0): Wire => [
+  "content_block_delta",
+  JSON.stringify({ type: "content_block_delta", index, delta }),
+];
 const plain = (data: string): Wire => ["message", data];
 const fragment = (fields: Record<string, unknown>): Wire =>
   plain(calls({ index: 0, function: { arguments: "a" }, ...fields }));
 const withText = (text: string): Record<string, unknown> => ({
   function: { arguments: text },
 });
+
+/** The deltas of the Messages API, and the field that has their text. */
+const BLOCK_DELTAS = [
+  ["text_delta", "text"],
+  ["thinking_delta", "thinking"],
+  ["input_json_delta", "partial_json"],
+] as const;
 
 /** A pair that merges, and what it becomes. */
 const MERGED: [name: string, a: Wire, b: Wire, expected: unknown][] = [
@@ -70,6 +81,14 @@ const MERGED: [name: string, a: Wire, b: Wire, expected: unknown][] = [
       sequence_number: 5,
     },
   ])),
+  ...BLOCK_DELTAS.map(([type, field]): typeof MERGED[number] => [
+    `Messages ${type}`,
+    block({ type, [field]: "a" }, 2),
+    block({ type, [field]: "b" }, 2).map((data) =>
+      data.replace(/}$/, "   }")
+    ) as [string, string], // of two, as before
+    JSON.parse(block({ type, [field]: "ab" }, 2)[1]),
+  ]),
   [
     "logprobs",
     responses("output_text.delta", { logprobs: [{ token: "a" }] }),
@@ -214,8 +233,16 @@ const LEFT: [name: string, event: Wire][] = [
   [
     "the delta of another API",
     plain(
-      '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}',
+      '{"type":"text-delta","index":0,"delta":{"type":"text_delta","text":"a"}}',
     ),
+  ],
+  ["a signature", block({ type: "signature_delta", signature: "a" })],
+  ["a citation", block({ type: "citations_delta", citation: { url: "a" } })],
+  ["a compaction", block({ type: "compaction_delta", content: "a" })],
+  ["a delta of a block without text", block({ type: "text_delta" })],
+  [
+    "the reason to stop of a message",
+    plain('{"type":"message_delta","delta":{"stop_reason":"end_turn"}}'),
   ],
   ["another event of Responses", responses("output_text.done")],
   ["another delta of Responses", responses("audio.delta")],
@@ -519,7 +546,7 @@ Deno.test({
     let after = 0;
     for (const [name, events] of all) {
       assertExact(events, []);
-      if (!/\.(responses|chat)\./.test(name)) continue;
+      if (!/\.(responses|chat|anthropic)\./.test(name)) continue;
       before += events.length;
       after += mergeAll(events).length;
     }
@@ -627,9 +654,54 @@ const anyResponsesEvent = fc.oneof(
   },
 );
 
+const anyBlock = fc.constantFrom(
+  { type: "text", text: "" },
+  { type: "text", text: "a", citations: [] },
+  { type: "thinking", thinking: "", signature: "" },
+  { type: "tool_use", id: "x", name: "f", input: {} },
+  { type: "server_tool_use", id: "y", name: "web_search", input: {} },
+  { type: "web_search_tool_result", tool_use_id: "y", content: [] },
+);
+const anyIndex = fc.constantFrom(0, 1, 2, undefined);
+
+const anyMessagesEvent = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.tuple(
+      fc.constantFrom(...BLOCK_DELTAS),
+      fc.constantFrom("", "a", "{", "}", '{"a":1}'),
+      anyIndex,
+    ).map(([[type, field], text, index]) =>
+      block({ type, [field]: text }, index)
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ content_block: anyBlock, index: anyIndex })
+      .map((fields) =>
+        plain(JSON.stringify({ type: "content_block_start", ...fields }))
+      ),
+  },
+  {
+    weight: 2,
+    arbitrary: anyIndex.map((index) =>
+      plain(JSON.stringify({ type: "content_block_stop", index }))
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      block({ type: "signature_delta", signature: "s" }),
+      plain('{"type":"message_delta","delta":{"stop_reason":"max_tokens"}}'),
+      plain('{"type":"message_stop"}'),
+    ),
+  },
+);
+
 for (
   const [name, event] of [
     ["Chat", anyChunk],
+    ["Messages", anyMessagesEvent],
     ["Responses", anyResponsesEvent],
   ] as const
 ) {

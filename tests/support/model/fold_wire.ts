@@ -5,6 +5,7 @@
  */
 import { ChatDecoder } from "../../../src/model/wires/chat/decoder.ts";
 import type { ResponseDecoder } from "../../../src/model/wires/decoder.ts";
+import { MessagesDecoder } from "../../../src/model/wires/messages/decoder.ts";
 import type { ResponseEvent } from "../../../src/model/response_event.ts";
 import { ResponsesDecoder } from "../../../src/model/wires/responses/decoder.ts";
 import { SnapshotBuilder } from "../../../src/model/snapshot.ts";
@@ -13,13 +14,14 @@ import { SnapshotBuilder } from "../../../src/model/snapshot.ts";
 export type Wire = readonly [name: string, data: string];
 
 /**
- * Folds events, as both APIs would read them: the response before and after its
+ * Folds events, as each API would read them: the response before and after its
  * end, the verdict, the usage, and the deltas, those of one place put together.
  */
 export function foldWire(events: readonly Wire[]): unknown {
   return [
     fold(new ResponsesDecoder({ deltas: true }), events),
     fold(new ChatDecoder({ deltas: true }), events),
+    fold(new MessagesDecoder({ deltas: true }), events),
   ];
 }
 

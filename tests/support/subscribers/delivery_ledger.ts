@@ -439,6 +439,7 @@ function firstOf(value: unknown): Json {
 /** What has the field in it. */
 function holderOf(json: Json, field: string): Json {
   if (field === "delta") return json;
+  if (json["type"] === "content_block_delta") return objectOf(json["delta"]);
   const delta = objectOf(firstOf(json["choices"])["delta"]);
   return field === "arguments"
     ? objectOf(firstOf(delta["tool_calls"])["function"])
@@ -452,6 +453,9 @@ const FIELDS = [
   "reasoning_content",
   "refusal",
   "arguments",
+  "text",
+  "thinking",
+  "partial_json",
 ];
 
 /** Whether data is what deltas come to: `more` if it is what they and others could. */

@@ -1,8 +1,14 @@
 // This module is browser compatible.
-import { z } from "zod";
 import type { ServerSentEvent } from "../../../sse/event.ts";
 import type { Ending, EndingReader, SaidEnding } from "../ending.ts";
-import { errorIn, parseData, typeOf } from "../event_data.ts";
+import {
+  errorIn,
+  type Fields,
+  isFields,
+  parseData,
+  textOf,
+  typeOf,
+} from "../event_data.ts";
 import { endingOfStop, STOP_REASONS } from "../stop_reason.ts";
 import { ERROR_FIELD, telling } from "../telling.ts";
 
@@ -26,42 +32,55 @@ export const MESSAGE_ROLES: ReadonlyMap<string, MessageRole> = new Map([
   ["error", "error"],
 ]);
 
-/** Fields that are not as they should be count as left out. */
-const schema = z.object({
-  type: z.string().optional().catch(undefined),
-  error: z.unknown().optional(),
-  delta: z.object({
-    stop_reason: z.string().optional().catch(undefined),
-  }).optional().catch(undefined),
-}).catch({});
-
-const TELLING = telling(
-  `"message_stop"`,
-  String.raw`"stop_reason"\s*:\s*"`,
-  ERROR_FIELD,
-);
-
-/** Reads how a stream of Anthropic's Messages API ends. */
-export class MessagesEndingReader implements EndingReader {
+/** The ending of a message, as far as its events have told it. */
+export class MessageEnding {
   #ending: SaidEnding | undefined;
   #isOver = false;
   #stopReason = "";
 
+  /** The ending that was told so far; `undefined` if none was. */
   get ending(): SaidEnding | undefined {
     return this.#ending;
   }
 
+  /** Whether `message_stop` has come. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  take({ event: name, data }: ServerSentEvent): void {
-    if (name === "error") this.#fail(errorIn(data));
-    else if (name === "message_stop" || TELLING.test(data)) {
-      this.#read(name, data);
+  /**
+   * Takes an event in.
+   *
+   * @param name The event's name.
+   * @param wire The event's data. A field that is not as it should be counts as
+   * left out.
+   */
+  take(name: string, wire: Fields): void {
+    switch (MESSAGE_ROLES.get(typeOf(name, wire))) {
+      case "reason": {
+        const { delta } = wire;
+        // Some send it once more, for the usage, without the reason.
+        const reason = isFields(delta) ? textOf(delta.stop_reason) : "";
+        this.#stopReason = reason || this.#stopReason;
+        return;
+      }
+      case "end":
+        this.#isOver = true;
+        this.#ending ??= this.#stopReason === ""
+          ? { kind: "completed" }
+          : endingOfStop(STOP_REASONS, "stop_reason", this.#stopReason);
+        return;
+      case "error":
+        this.fail(wire.error ?? wire);
     }
   }
 
+  /** Takes an error in: the first counts. */
+  fail(details: unknown): void {
+    this.#ending ??= { kind: "failed", details };
+  }
+
+  /** Returns the ending of a stream whose body is over. */
   close(): Ending {
     const stop = this.#stopReason;
     return this.#ending ?? {
@@ -71,27 +90,35 @@ export class MessagesEndingReader implements EndingReader {
         : `message_stop (stop_reason: ${stop})`,
     };
   }
+}
 
-  #read(name: string, data: string): void {
-    const json = parseData(data);
-    const wire = schema.parse(json);
-    switch (MESSAGE_ROLES.get(typeOf(name, wire))) {
-      case "reason":
-        // Some send it once more, for the usage, without the reason.
-        this.#stopReason = wire.delta?.stop_reason || this.#stopReason;
-        return;
-      case "end":
-        this.#isOver = true;
-        this.#ending ??= this.#stopReason === ""
-          ? { kind: "completed" }
-          : endingOfStop(STOP_REASONS, "stop_reason", this.#stopReason);
-        return;
-      case "error":
-        this.#fail(wire.error ?? json);
+const TELLING = telling(
+  `"message_stop"`,
+  String.raw`"stop_reason"\s*:\s*"`,
+  ERROR_FIELD,
+);
+
+/** Reads how a stream of Anthropic's Messages API ends. */
+export class MessagesEndingReader implements EndingReader {
+  readonly #message = new MessageEnding();
+
+  get ending(): SaidEnding | undefined {
+    return this.#message.ending;
+  }
+
+  get isOver(): boolean {
+    return this.#message.isOver;
+  }
+
+  take({ event: name, data }: ServerSentEvent): void {
+    if (name === "error") this.#message.fail(errorIn(data));
+    else if (name === "message_stop" || TELLING.test(data)) {
+      const wire = parseData(data);
+      this.#message.take(name, isFields(wire) ? wire : {});
     }
   }
 
-  #fail(details: unknown): void {
-    this.#ending ??= { kind: "failed", details };
+  close(): Ending {
+    return this.#message.close();
   }
 }
