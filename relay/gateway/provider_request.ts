@@ -1,4 +1,5 @@
 import type { RequestWithSecrets } from "../../src/fetch/secrets/request_secrets.ts";
+import { isIdempotent } from "../upstream/idempotent.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { Upload } from "./upload.ts";
 
@@ -55,19 +56,10 @@ export function partsWithSecrets(
   };
 }
 
-/** The methods of requests that a provider may be sent twice (RFC 9110, section 9.2.2). */
-const REPEATABLE: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "PUT",
-]);
-
 /**
  * Whether a request may be sent once more after it has brought no answer.
  *
- * A provider may have begun, and bill, whatever it was sent. A `DELETE` that is sent
- * twice does no more harm than one, but is answered 404.
+ * A provider may have begun, and bill, whatever it was sent.
  *
  * @param request The request.
  * @param isUnsent Whether no byte of it can have reached the provider.
@@ -77,7 +69,7 @@ export function canBeSentAgain(
   isUnsent: boolean,
 ): boolean {
   if (body instanceof Upload && body.isTaken) return false;
-  return isUnsent || isRepeatable || REPEATABLE.has(method);
+  return isUnsent || isRepeatable || isIdempotent(method);
 }
 
 /** Sends a request to its provider once; rejects if there is no answer. */

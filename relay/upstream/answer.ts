@@ -58,7 +58,7 @@ function bodyOf(
     finish({
       error: signal.aborted
         ? signal.reason
-        : new UpstreamConnectionError(cause, false),
+        : new UpstreamConnectionError(cause),
     });
   incoming.on("data", (part: Uint8Array) => {
     parts.push(part);

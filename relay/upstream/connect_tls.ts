@@ -1,3 +1,5 @@
+import { openTunnel } from "./open_tunnel.ts";
+
 /** How a connection over TLS is made. */
 export interface ConnectTlsOptions {
   /** The host or the address to connect to. */
@@ -8,6 +10,8 @@ export interface ConnectTlsOptions {
   readonly name: string;
   /** The protocols that are offered (RFC 7301). */
   readonly protocols: string[];
+  /** The proxy to connect through. Default: none. */
+  readonly proxy?: URL | undefined;
   /** Stops connecting. */
   readonly signal: AbortSignal | undefined;
 }
@@ -18,13 +22,25 @@ export interface ConnectTlsOptions {
  * @returns A connection whose handshake is over.
  */
 export async function connectTls(
-  { hostname, port, name, protocols, signal }: ConnectTlsOptions,
+  { hostname, port, name, protocols, proxy, signal }: ConnectTlsOptions,
 ): Promise<Deno.TlsConn> {
   const tcp = await Deno.connect({
-    hostname: bare(hostname),
-    port,
+    hostname: bare(proxy?.hostname ?? hostname),
+    port: proxy ? Number(proxy.port) || 80 : port,
     ...(signal && { signal }),
   });
+  if (proxy) {
+    using stack = new DisposableStack();
+    const close = (): void => tcp.close();
+    signal?.addEventListener("abort", close);
+    stack.defer(() => signal?.removeEventListener("abort", close));
+    try {
+      await openTunnel(tcp, `${hostname}:${port}`, proxy);
+    } catch (error) {
+      if (!signal?.aborted) tcp.close();
+      throw error;
+    }
+  }
   const conn = await Deno.startTls(tcp, {
     hostname: bare(name),
     alpnProtocols: protocols,

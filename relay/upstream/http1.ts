@@ -2,11 +2,13 @@ import { type ClientRequest, request } from "node:http";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { joinSmallChunks } from "../limits/body_chunks.ts";
 import { toResponse } from "./answer.ts";
+import { proxyAuthorization } from "./environment_proxy.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
 import { headerPairs } from "./header_pairs.ts";
 import type { AgentOptions, UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
+import { writeBody } from "./write_body.ts";
 
 /** The time for connecting, in milliseconds: there may be another address. */
 const CONNECT_TIMEOUT = 10_000;
@@ -28,8 +30,10 @@ class ConnectTimeoutError extends Error {
   readonly code = "ETIMEDOUT";
 }
 
-/** What requests over HTTP/1.1 share. */
+/** What requests over HTTP/1.1 are made with. */
 export interface AskContext {
+  /** The proxy through which the upstream is asked. Default: none. */
+  readonly proxy: URL | undefined;
   /** The connections. */
   readonly agents: UpstreamAgents;
   /** The clock. */
@@ -49,34 +53,44 @@ export interface AskContext {
 export function askOverHttp1(
   url: URL,
   { method, headers, body, length, isKept, address, signal }: UpstreamRequest,
-  { agents, clock }: AskContext,
+  { agents, proxy, clock }: AskContext,
 ): Promise<Response> {
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   let isSent = false;
+  let isAnswered = false;
   let made: ClientRequest | undefined;
   const gone = new AbortController();
   const fail = (cause: unknown): void => {
     gone.abort();
     made?.destroy();
     reject(
-      signal.aborted
-        ? signal.reason
-        : new UpstreamConnectionError(cause, !isSent),
+      signal.aborted ? signal.reason : new UpstreamConnectionError(cause, {
+        isUnsent: !isSent,
+        isStale: !isAnswered && made !== undefined && agents.isReusing(made),
+      }),
     );
   };
   try {
+    // A proxy is asked in place of an upstream without TLS.
+    const asked = proxy && url.protocol === "http:" ? proxy : url;
+    const path = url.pathname + url.search;
     const options: AgentOptions = {
-      agent: agents.for(url),
-      protocol: url.protocol,
-      host: address ?? url.hostname,
-      port: url.port,
-      path: url.pathname + url.search,
+      agent: agents.for(asked),
+      protocol: asked.protocol,
+      host: address ?? asked.hostname,
+      port: asked.port,
+      path: asked === url ? path : `${url.origin}${path}`,
       method,
       headers: {
         ...Object.fromEntries(headerPairs(headers)),
-        ...(address !== undefined && { host: url.host }),
+        ...((address !== undefined || asked !== url) && { host: url.host }),
+        ...(asked !== url && proxyHeaders(asked)),
       },
-      tls: { name: url.hostname, signal: gone.signal },
+      tls: {
+        name: asked.hostname,
+        proxy: asked === url ? proxy : undefined,
+        signal: gone.signal,
+      },
       isUntrusted: address !== undefined,
       ...(address === undefined && LENIENT),
     };
@@ -97,7 +111,10 @@ export function askOverHttp1(
     stopWaiting();
     if (outgoing.destroyed) return;
     isSent = true;
-    send(outgoing, body).catch(fail);
+    // The head at once: the upstream may refuse before the body has come.
+    // `flushHeaders` would encode the bytes of headers once more.
+    if (body instanceof ReadableStream) outgoing.write(new Uint8Array());
+    writeBody(outgoing, body).catch(fail);
   };
   // Nothing is read of the body before: the upstream may be asked in another way.
   outgoing.on("socket", (socket) => {
@@ -121,9 +138,11 @@ export function askOverHttp1(
     unasked(statusCode);
   });
   outgoing.on("information", ({ statusCode }) => {
+    isAnswered = true;
     if (!PASSED_OVER.has(statusCode)) unasked(statusCode);
   });
   outgoing.on("response", (incoming) => {
+    isAnswered = true;
     const { headers } = incoming;
     if (headers["transfer-encoding"] && headers["content-length"]) {
       // The upstream may have meant the next answer to begin elsewhere.
@@ -139,6 +158,13 @@ export function askOverHttp1(
   return promise;
 }
 
+function proxyHeaders(proxy: URL): Record<string, string> {
+  const credentials = proxyAuthorization(proxy);
+  return credentials === undefined
+    ? {}
+    : { "proxy-authorization": credentials };
+}
+
 /** Says in the head how long the body is, and nothing of a body that there is not. */
 function frame(
   outgoing: ClientRequest,
@@ -152,34 +178,4 @@ function frame(
   } else if (length !== undefined) {
     outgoing.setHeader("content-length", length);
   } else outgoing.setHeader("transfer-encoding", "chunked");
-}
-
-/** Writes the body as fast as the upstream takes it. */
-async function send(
-  outgoing: ClientRequest,
-  body: UpstreamRequest["body"],
-): Promise<void> {
-  if (body instanceof ReadableStream) {
-    // The head at once: the upstream may refuse before the body has come.
-    // `flushHeaders` would encode the bytes of headers once more.
-    outgoing.write(new Uint8Array());
-    for await (const part of body) {
-      if (outgoing.destroyed) return;
-      if (!outgoing.write(part)) await drained(outgoing);
-    }
-    outgoing.end();
-  } else outgoing.end(body ?? undefined);
-}
-
-/** Resolves when there is room for more, or nothing more is taken. */
-function drained(outgoing: ClientRequest): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      outgoing.off("drain", done);
-      outgoing.off("close", done);
-      resolve();
-    };
-    outgoing.on("drain", done);
-    outgoing.on("close", done);
-  });
 }

@@ -32,6 +32,8 @@ export interface AgentOptions extends RequestOptions {
   readonly tls?: {
     /** The name that is asked for, and that the certificate has to be for. */
     readonly name: string;
+    /** The proxy to connect through. Default: none. */
+    readonly proxy?: URL | undefined;
     /** Stops connecting. */
     readonly signal: AbortSignal;
   };
@@ -39,6 +41,9 @@ export interface AgentOptions extends RequestOptions {
 
 /** The only version that is offered: what the relay forwards has its lengths and headers in it as they are. */
 const ALPN_PROTOCOLS = ["http/1.1"];
+
+/** The requests on connections that were used before. */
+const REUSING = new WeakSet<ClientRequest>();
 
 /** Share the time of the process among upstreams, however fast they send. */
 interface Pacers {
@@ -86,6 +91,7 @@ class KeepingAgent extends Agent {
       socket.off("close", cancel);
     }
     super.reuseSocket(socket, request);
+    REUSING.add(request);
     // Deno 2.9.6 sends any request again, a POST too, if such a connection breaks.
     request.reusedSocket = false;
   }
@@ -119,7 +125,8 @@ class TlsAgent extends KeepingAgent {
   readonly defaultPort = 443;
 
   override getName(options?: AgentOptions): string {
-    return `${super.getName(options)}:${options?.tls?.name}`;
+    const { name, proxy } = options?.tls ?? {};
+    return [super.getName(options), name, proxy?.href].join(":");
   }
 
   override createConnection(
@@ -134,6 +141,7 @@ class TlsAgent extends KeepingAgent {
       port: Number(port) || this.defaultPort,
       name: tls?.name ?? String(host),
       protocols: ALPN_PROTOCOLS,
+      proxy: tls?.proxy,
       signal: tls?.signal,
     };
     const connecting: Promise<Duplex> = options.isUntrusted
@@ -168,6 +176,11 @@ export class UpstreamAgents implements Disposable {
   /** Returns the agent for a URL. */
   for({ protocol }: URL): Agent {
     return protocol === "https:" ? this.#secure : this.#plain;
+  }
+
+  /** Whether a request is on a connection that was used before: its peer may be closing it. */
+  isReusing(request: ClientRequest): boolean {
+    return REUSING.has(request);
   }
 
   /** Closes every connection. */

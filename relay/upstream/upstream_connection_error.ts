@@ -17,14 +17,23 @@ const FAILURES: Readonly<Record<string, string>> = {
 export class UpstreamConnectionError extends Error {
   /** Whether no byte of the request can have reached the upstream. */
   readonly isUnsent: boolean;
+  /** Whether the connection was used before, and closed without an answer to this request. */
+  readonly isStale: boolean;
 
   /** Makes it of what was thrown. */
-  constructor(cause: unknown, isUnsent: boolean) {
+  constructor(
+    cause: unknown,
+    { isUnsent = false, isStale = false }: {
+      readonly isUnsent?: boolean;
+      readonly isStale?: boolean;
+    } = {},
+  ) {
     const code = codeOf(cause);
     const known = FAILURES[code];
     super(known ? `${known} (${code})` : messageOf(cause), { cause });
     this.name = "UpstreamConnectionError";
     this.isUnsent = isUnsent;
+    this.isStale = isStale;
   }
 }
 

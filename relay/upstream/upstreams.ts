@@ -1,7 +1,8 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
-import { hasEnvironmentProxy } from "./environment_proxy.ts";
+import { environmentProxy } from "./environment_proxy.ts";
 import { askOverHttp1 } from "./http1.ts";
+import { isIdempotent } from "./idempotent.ts";
 import { UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
@@ -19,8 +20,11 @@ export class Upstreams implements Disposable {
   }
 
   /**
-   * Asks an upstream once over HTTP/1.1. An upstream that speaks HTTP/2 alone, or is
-   * reached through a proxy of the environment, is asked by `fetch`.
+   * Asks an upstream over HTTP/1.1, through the proxy that the environment names for
+   * it. An upstream that speaks HTTP/2 alone is asked by `fetch`.
+   *
+   * A request that may be sent twice is sent again if the connection was used before
+   * and is closed without an answer.
    *
    * @returns The answer, as it comes. A redirect is not followed.
    * @throws {UpstreamConnectionError} If there is none.
@@ -28,12 +32,21 @@ export class Upstreams implements Disposable {
   async ask(asked: UpstreamRequest): Promise<Response> {
     const url = new URL(asked.url);
     asked.signal.throwIfAborted();
-    const isPlain = asked.address !== undefined ||
-      !this.#http2Only.has(url.origin) && !hasEnvironmentProxy(url);
-    if (isPlain) {
+    for (;;) {
+      try {
+        return await this.#askOnce(url, asked);
+      } catch (error) {
+        if (!canAskAgain(asked, error)) throw error;
+      }
+    }
+  }
+
+  async #askOnce(url: URL, asked: UpstreamRequest): Promise<Response> {
+    if (!this.#http2Only.has(url.origin)) {
       try {
         return await askOverHttp1(url, asked, {
           agents: this.#agents,
+          proxy: asked.address === undefined ? this.#proxyOf(url) : undefined,
           clock: this.#clock,
         });
       } catch (error) {
@@ -45,10 +58,27 @@ export class Upstreams implements Disposable {
     return await fetchOnce(asked);
   }
 
+  #proxyOf(url: URL): URL | undefined {
+    try {
+      return environmentProxy(url);
+    } catch (cause) {
+      throw new UpstreamConnectionError(cause, { isUnsent: true });
+    }
+  }
+
   /** Closes every connection. */
   [Symbol.dispose](): void {
     this.#agents[Symbol.dispose]();
   }
+}
+
+/** Whether a request was lost with a connection that was used before, and may be sent twice. */
+function canAskAgain(
+  { method, body }: UpstreamRequest,
+  error: unknown,
+): boolean {
+  return error instanceof UpstreamConnectionError && error.isStale &&
+    isIdempotent(method) && !(body instanceof ReadableStream);
 }
 
 /** Whether an upstream has refused to speak HTTP/1.1, in the handshake of TLS. */
@@ -80,9 +110,8 @@ async function fetchOnce(
       ? error.cause
       : error;
     // Deno has no other sign of it.
-    throw new UpstreamConnectionError(
-      cause,
-      messageOf(cause).includes("(Connect)"),
-    );
+    throw new UpstreamConnectionError(cause, {
+      isUnsent: messageOf(cause).includes("(Connect)"),
+    });
   }
 }

@@ -1,10 +1,8 @@
 // The relay in front of servers that are not ours: Python's http.server, nginx, Node's http with
 // a strict reader of bodies, and Node's http2 (D1, D6, D8). Each is a process of its own.
 import { assert, assertEquals } from "@std/assert";
-import {
-  ForeignServer,
-  run,
-} from "../../support/gateway/foreign/foreign_server.ts";
+import { makeCertificates } from "../../support/gateway/foreign/certificates.ts";
+import { ForeignServer } from "../../support/gateway/foreign/foreign_server.ts";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import { LIMIT } from "../../support/gateway/gateway_world.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
@@ -134,30 +132,6 @@ Deno.test("nginx takes what the relay forwards, refuses by length, and passes on
     await Deno.remove(folder, { recursive: true });
   }
 });
-
-/** Makes a certificate for `localhost`, and the one that vouches for it. */
-async function makeCertificates(folder: string): Promise<void> {
-  const key = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  await Deno.writeTextFile(
-    `${folder}/names`,
-    "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n",
-  );
-  // deno-fmt-ignore
-  await run(
-    "openssl", "req", "-x509", "-newkey", ...key, "-days", "2", "-subj", "/CN=Test",
-    "-keyout", `${folder}/ca.key`, "-out", `${folder}/ca.pem`,
-  );
-  // deno-fmt-ignore
-  await run(
-    "openssl", "req", "-newkey", ...key, "-subj", "/CN=localhost",
-    "-keyout", `${folder}/site.key`, "-out", `${folder}/site.csr`,
-  );
-  // deno-fmt-ignore
-  await run(
-    "openssl", "x509", "-req", "-in", `${folder}/site.csr`, "-days", "2", "-extfile", `${folder}/names`,
-    "-CA", `${folder}/ca.pem`, "-CAkey", `${folder}/ca.key`, "-CAcreateserial", "-out", `${folder}/site.pem`,
-  );
-}
 
 Deno.test("A server that speaks HTTP/2 alone is spoken to over HTTP/2, and its cuts are cuts", async () => {
   const folder = await Deno.makeTempDir();

@@ -20,6 +20,7 @@ async function start(headers = ""): Promise<
   const clock = new FakeClock();
   const requests: string[] = [];
   const open = new Set<Socket>();
+  const used = new Set<Socket>();
   let connections = 0;
   const server = createServer((socket) => {
     const number = ++connections;
@@ -33,8 +34,11 @@ async function start(headers = ""): Promise<
       const [first = ""] = text.split(" HTTP/1.1");
       text = "";
       requests.push(`${number} ${first}`);
+      const isUsed = used.has(socket);
+      used.add(socket);
       if (first.endsWith("reset")) socket.resetAndDestroy();
       else if (first.endsWith("close")) socket.destroy();
+      else if (first.endsWith("stale") && isUsed) socket.destroy();
       else {
         socket.write(
           `HTTP/1.1 200 OK\r\n${headers}Content-Length: 2\r\n\r\n{}`,
@@ -83,6 +87,20 @@ for (const how of ["reset", "close"]) {
     ]);
   });
 }
+
+Deno.test("A GET on a connection that its provider is closing is sent again at once (D2)", async () => {
+  await using world = await start();
+  assertEquals(await world.ask("GET", "models"), 200);
+  // The clock stands still: no backoff is over.
+  assertEquals(await world.ask("GET", "stale"), 200);
+  assertEquals(await world.ask("POST", "stale"), 502);
+  assertEquals(world.requests, [
+    "1 GET /models",
+    "1 GET /stale",
+    "2 GET /stale",
+    "2 POST /stale",
+  ]);
+});
 
 Deno.test("A connection is used again, and closed after 4 s without a request", async () => {
   await using world = await start();

@@ -1,7 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { hasEnvironmentProxy } from "../../../relay/upstream/environment_proxy.ts";
+import { environmentProxy } from "../../../relay/upstream/environment_proxy.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
 
 const PROXY = "http://proxy.test:3128";
@@ -30,10 +30,40 @@ Deno.test("A proxy of the environment is used for the URLs that it is for", () =
     ],
     ["http://a.test:81/", { HTTP_PROXY: PROXY, NO_PROXY: "a.test:81" }, false],
     ["http://a.test:82/", { HTTP_PROXY: PROXY, NO_PROXY: "a.test:81" }, true],
+    ["https://a.test/", { HTTPS_PROXY: PROXY, NO_PROXY: "a.test:443" }, false],
+    ["http://[::1]/", { HTTP_PROXY: PROXY, NO_PROXY: "::1" }, false],
+    ["http://10.1.2.3/", { HTTP_PROXY: PROXY, NO_PROXY: "10.0.0.0/8" }, false],
+    ["http://11.1.2.3/", { HTTP_PROXY: PROXY, NO_PROXY: "10.0.0.0/8" }, true],
+    ["http://10.1.2.3/", { HTTP_PROXY: PROXY, NO_PROXY: "fd00::/8,x/y" }, true],
+    ["http://a.test/", { HTTP_PROXY: "proxy.test:3128" }, true],
   ];
   for (const [url, variables, expected] of cases) {
-    const has = hasEnvironmentProxy(new URL(url), (name) => variables[name]);
-    assertEquals(has, expected, `${url} ${JSON.stringify(variables)}`);
+    const proxy = environmentProxy(new URL(url), (name) => variables[name]);
+    assertEquals(
+      proxy?.href,
+      expected ? `${PROXY}/` : undefined,
+      `${url} ${JSON.stringify(variables)}`,
+    );
+  }
+});
+
+Deno.test("A proxy of the environment that cannot be used is named, without its password", () => {
+  const cases: readonly [string, string][] = [
+    ["socks5://user:sesame@proxy.test", "HTTPS_PROXY: got one of socks5"],
+    ["https://user:sesame@proxy.test", "HTTPS_PROXY: got one of https"],
+    ["http://:sesame@", "HTTPS_PROXY is no URL"],
+  ];
+  for (const [value, message] of cases) {
+    const error = assertThrows(
+      () =>
+        environmentProxy(
+          new URL("https://a.test/"),
+          (name) => name === "HTTPS_PROXY" ? value : undefined,
+        ),
+      TypeError,
+      message,
+    );
+    assertEquals(error.message.includes("sesame"), false);
   }
 });
 

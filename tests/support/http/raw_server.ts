@@ -70,6 +70,19 @@ export class RawConnection implements Disposable {
     }
   }
 
+  /** Passes bytes between its peer and another connection, until one of them closes. */
+  join(other: Deno.Conn): void {
+    const conn = this.#conn;
+    const unread = Uint8Array.from(this.#unread, (c) => c.charCodeAt(0));
+    void (async () => {
+      await new Blob([unread]).stream().pipeTo(other.writable, {
+        preventClose: true,
+      });
+      await conn.readable.pipeTo(other.writable);
+    })().catch(() => {});
+    void other.readable.pipeTo(conn.writable).catch(() => {});
+  }
+
   /** Resolves when the peer has closed the connection. */
   async closed(): Promise<void> {
     try {
