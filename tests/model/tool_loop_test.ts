@@ -8,6 +8,7 @@ import {
   type ModelClientOptions,
   type ModelProvider,
   providers,
+  UnexpectedStatusError,
   user,
 } from "../../src/model/mod.ts";
 import {
@@ -128,8 +129,11 @@ const LEARNT: [
   ["turn", providers.openai, 1],
   ["calls", providers.openai, 1],
   ["calls", providers.deepseek, 0],
+  ["all", providers.openai, 1],
+  ["all", providers.deepseek, 0],
   ["forbidden", providers.openai, 0],
-  ["forbidden", providers.deepseek, 1],
+  // Tried with that of calls alone, too.
+  ["forbidden", providers.deepseek, 2],
 ];
 
 for (const [reasoningContent, provider, refusals] of LEARNT) {
@@ -145,6 +149,30 @@ for (const [reasoningContent, provider, refusals] of LEARNT) {
     assertEquals(strict.accepted.length, TURNS);
   });
 }
+
+Deno.test("ModelClient gives up on a server that complains of whatever comes back (G8)", async () => {
+  const messages = [
+    "The `reasoning_content` must be passed back to the API.",
+    "The reasoning_content field is not allowed.",
+  ];
+  for (const first of [0, 1]) {
+    let count = first;
+    const client = new ModelClient({
+      model: "m",
+      provider: { ...providers.deepseek, apiKey: "a key" },
+      fetch: () =>
+        Promise.resolve(Response.json(
+          { error: { message: messages[count++ % 2] } },
+          { status: 400 },
+        )),
+    });
+    await assertRejects(
+      () => client.stream({ input: "Hi" }),
+      UnexpectedStatusError,
+    );
+    assertEquals(count - first < 6, true, String(count));
+  }
+});
 
 const call = (call_id: string): InputItem => ({
   type: "function_call",

@@ -18,6 +18,8 @@ export interface ServerTraits {
   readonly tokenLimit: "max_tokens" | "max_completion_tokens";
   /** What goes back with its reasoning. Chat only. */
   readonly reasoningBack: ReasoningBack;
+  /** What it has refused to get back: a server may complain of whatever comes. */
+  readonly reasoningRefused: readonly ReasoningBack[];
   /** Whether `thinking` says that the model is not to think. Chat only. */
   readonly hasThinking: boolean;
   /** Whether it takes a JSON Schema for the answer, and not only JSON. Chat only. */
@@ -35,6 +37,7 @@ export const DEFAULT_TRAITS: ServerTraits = {
   includeUsage: true,
   tokenLimit: "max_tokens",
   reasoningBack: "none",
+  reasoningRefused: [],
   hasThinking: false,
   hasJsonSchema: true,
   encryptedReasoning: true,
@@ -54,13 +57,9 @@ export const DEEPSEEK_TRAITS: ServerTraits = {
   hasJsonSchema: false,
 };
 
-/** What to try next where a server complains of `reasoning_content`. */
-const NEXT: Readonly<Record<ReasoningBack, ReasoningBack | undefined>> = {
-  none: "turn",
-  turn: "calls",
-  calls: "all",
-  all: undefined,
-};
+/** What to try where a server wants more reasoning, or less, in this order. */
+const MORE: readonly ReasoningBack[] = ["turn", "all"];
+const LESS: readonly ReasoningBack[] = ["turn", "calls", "none"];
 
 /**
  * Learns from the body of a refusal what a server of Chat takes.
@@ -87,10 +86,13 @@ export function learnChatTraits(
     return { ...traits, hasJsonSchema: false };
   }
   if (!refusal.includes("reasoning_content")) return undefined;
+  const { reasoningBack, reasoningRefused } = traits;
   const isDemand = /must be|missing|required|passed back/i.test(refusal);
-  if (!isDemand && traits.reasoningBack === "none") return undefined;
-  const reasoningBack = isDemand ? NEXT[traits.reasoningBack] : "none";
-  return reasoningBack && { ...traits, reasoningBack };
+  if (!isDemand && reasoningBack === "none") return undefined;
+  const refused = [...reasoningRefused, reasoningBack];
+  const next = (isDemand ? MORE : LESS).find((way) => !refused.includes(way));
+  return next &&
+    { ...traits, reasoningBack: next, reasoningRefused: refused };
 }
 
 /**

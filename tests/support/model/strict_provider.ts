@@ -25,7 +25,12 @@ export interface ChatRules {
     | "parts"
     | "nothing";
   /** Which messages of the model must, or must not, have `reasoning_content`. */
-  readonly reasoningContent?: "turn" | "calls" | "forbidden" | undefined;
+  readonly reasoningContent?:
+    | "turn"
+    | "all"
+    | "calls"
+    | "forbidden"
+    | undefined;
   /** Whether the first call of a message must have the signature that it came with. */
   readonly signsCalls?: boolean;
 }
@@ -367,6 +372,7 @@ function demandReasoning(
   { reasoningContent, thinks, signsCalls }: ChatRules,
 ): void {
   const isRequired = reasoningContent === "turn" ||
+    reasoningContent === "all" ||
     reasoningContent === "calls" && calls.length > 0;
   demand(
     !isRequired || typeof message.reasoning_content === "string",
