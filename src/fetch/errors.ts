@@ -1,5 +1,6 @@
 // This module is browser compatible.
 import { messageOf } from "./message_of.ts";
+import { isRuntimeTimeout } from "./runtime_timeout.ts";
 import { beginsLikeEvents } from "./sniff.ts";
 
 /** The `code` of an {@linkcode EventStreamError}. */
@@ -294,7 +295,10 @@ export class ConnectionError extends EventStreamError {
    * @param cause What `fetch` threw, fit to be shown.
    */
   constructor(url: string, phase: "connect" | "body", cause: unknown) {
-    const why = messageOf(cause);
+    const hint = isRuntimeTimeout(cause)
+      ? ". The runtime's own fetch gives up there, whatever the timeouts here say: set the option 'fetch' to one without that limit, such as one with a 'dispatcher' on Node"
+      : "";
+    const why = `${messageOf(cause)}${hint}`;
     super(
       phase === "connect"
         ? `Cannot stream events from ${url} as there was no answer: ${why}`

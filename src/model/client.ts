@@ -125,9 +125,9 @@ export interface ModelClientOptions {
    */
   sendBody?: "whole" | "stream" | undefined;
   /**
-   * What makes the requests. Where the runtime's own has limits, give one without:
-   * Node's and Bun's `fetch` end an answer that is silent for 300 seconds, whatever
-   * `idleTimeout` says. The page on models shows how.
+   * What makes the requests. Node's own gives up after 300 seconds without headers
+   * or a byte, whatever `idleTimeout` says: give one with a `dispatcher` to wait for
+   * longer, as `docs/model.md` shows.
    *
    * @default {globalThis.fetch}
    */

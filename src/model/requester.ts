@@ -16,6 +16,7 @@ import {
   type CompleteRetryPolicy,
   wait,
 } from "../fetch/retry.ts";
+import { isRuntimeTimeout } from "../fetch/runtime_timeout.ts";
 import { Redactor } from "../fetch/secrets/redactor.ts";
 import { readKey } from "./environment.ts";
 
@@ -365,7 +366,11 @@ export class Requester {
       error instanceof IdleTimeoutError
     ) {
       const delay = this.#backoff();
-      if (!this.#mayRetry(this.#options.requestMaxRetries, delay)) {
+      if (
+        // The next request would end there too, and be paid for.
+        isRuntimeTimeout(error) ||
+        !this.#mayRetry(this.#options.requestMaxRetries, delay)
+      ) {
         throw new ConnectionFailedError(this.#attempts, error);
       }
       this.#count();

@@ -3,6 +3,7 @@ import type { Clock } from "../fetch/clock.ts";
 import { IdleTimeoutError, NotAnEventStreamError } from "../fetch/errors.ts";
 import { messageOf } from "../fetch/message_of.ts";
 import { EventTooLargeError } from "../sse/errors.ts";
+import { isRuntimeTimeout } from "../fetch/runtime_timeout.ts";
 import { CallQueue } from "../sse/call_queue.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
 import type { ResponseDecoder } from "./wires/decoder.ts";
@@ -363,7 +364,7 @@ export class ResponseStream
       return;
     }
     let cause: unknown;
-    if (error?.code !== "invalid_stream") {
+    if (error?.code !== "invalid_stream" && !isRuntimeTimeout(error)) {
       try {
         const outcome = await this.#continue(out);
         if (outcome.ok || this.#ended) return;

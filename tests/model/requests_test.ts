@@ -5,10 +5,13 @@
  */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { Buffer } from "node:buffer";
+import process from "node:process";
 import { Readable } from "node:stream";
 import {
+  ConnectionFailedError,
   ModelClient,
   type ModelClientOptions,
+  StreamError,
   UnexpectedStatusError,
   UnsupportedFetchError,
 } from "../../src/model/mod.ts";
@@ -124,7 +127,11 @@ async function askWith(
     fetch: () => {
       requests++;
       // Packages have classes of their own, with what of a Response is looked at.
-      return Promise.resolve(make() as Response);
+      try {
+        return Promise.resolve(make() as Response);
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
   });
   const { events, error } = await outcomeOf(client.stream(PROMPT));
@@ -176,3 +183,98 @@ Deno.test("ModelClient reads the refusal to a fetch that does not stream (G12)",
   assertEquals(last.providerMessage, "Wrong key");
   assertEquals(requests, 1);
 });
+
+// The limits of the runtime's own fetch
+
+/** What Node's fetch rejects with after 300 seconds without headers. */
+const giveUp = (code: string, name: string) => {
+  const cause = Object.assign(new Error("Headers Timeout Error"), { code });
+  cause.name = name;
+  return new TypeError("fetch failed", { cause });
+};
+
+for (
+  const [code, name] of [
+    ["UND_ERR_HEADERS_TIMEOUT", "HeadersTimeoutError"],
+    ["UND_ERR_BODY_TIMEOUT", "BodyTimeoutError"],
+  ] as const
+) {
+  Deno.test(`ModelClient does not ask again where the runtime gives up: ${name} (G14)`, async () => {
+    const { requests, last } = await askWith(() => {
+      throw giveUp(code, name);
+    });
+    assertInstanceOf(last, ConnectionFailedError);
+    assert(last.message.includes("'dispatcher'"), last.message);
+    assertEquals([requests, last.retryable], [1, true]);
+  });
+
+  Deno.test(`ResponseStream does not ask again where the runtime gives up: ${name} (G14)`, async () => {
+    const { requests, last } = await askWith(() =>
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            controller.error(giveUp(code, name));
+          },
+        }),
+        { headers: streamHeaders },
+      )
+    );
+    assertInstanceOf(last, StreamError);
+    assert(last.message.includes("'dispatcher'"), last.message);
+    assertEquals(requests, 1);
+  });
+}
+
+/** Node's class of dispatchers, which no global name leads to. */
+interface AgentClass {
+  new (limits: { headersTimeout: number; bodyTimeout: number }): {
+    close(): Promise<void>;
+  };
+}
+
+const ON_NODE = process.versions.node !== undefined && !ON_DENO &&
+  process.versions.bun === undefined;
+
+if (ON_NODE) {
+  Deno.test("ModelClient waits as long as the dispatcher that its fetch is given (G14)", async () => {
+    await fetch("data:,"); // which loads Node's fetch
+    const symbol = Symbol.for("undici.globalDispatcher.1");
+    // The types of no runtime know of it.
+    const agent = Reflect.get(globalThis, symbol) as {
+      constructor: AgentClass;
+    };
+    const Agent = agent.constructor;
+    const patient = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+    const hasty = new Agent({ headersTimeout: 100, bodyTimeout: 100 });
+    using server = new RawServer();
+    const ask = (dispatcher: unknown) => {
+      const client = new ModelClient({
+        model: "m",
+        provider: { ...PROVIDER, baseUrl: server.origin, idleTimeout: 0 },
+        fetch: (input, init) => {
+          const options: RequestInit & { dispatcher: unknown } = {
+            ...init,
+            dispatcher,
+          };
+          return fetch(input, options);
+        },
+      });
+      return outcomeOf(client.stream(PROMPT));
+    };
+    const waits = ask(patient);
+    const first = await server.accept();
+    await first.readHead();
+    const failed = ask(hasty);
+    const second = await server.accept();
+    await second.readHead();
+    const { error } = await failed;
+    assertInstanceOf(error, ConnectionFailedError);
+    assertEquals(error.attempts, 1);
+    // It has waited for longer than the one that gave up.
+    await first.write(STREAM);
+    first[Symbol.dispose]();
+    const { events } = await waits;
+    assertEquals(events.at(-1)?.type, "completed");
+    await Promise.all([patient.close(), hasty.close()]);
+  });
+}
