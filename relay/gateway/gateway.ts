@@ -16,7 +16,6 @@ import {
 import { contentCodings, decodeBody } from "../limits/content_coding.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
-import { continuedBy } from "./continuation.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
@@ -33,7 +32,8 @@ import {
   readRunOptions,
   type Target,
 } from "./request.ts";
-import { ProviderRights, responseIdIn } from "./provider_rights.ts";
+import { isRunPath, ProviderRights, responseIdIn } from "./provider_rights.ts";
+import { referencesIn } from "./references.ts";
 import { Run, type RunContext } from "./run.ts";
 import { RunTopic, type RunTopicContext } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
@@ -159,7 +159,7 @@ export class Gateway implements AsyncDisposable {
     const facts = content && call.request.method === "POST"
       ? readRunBody(content)
       : undefined;
-    this.#assertMayContinue(asked, read);
+    this.#assertMayUse(asked, read);
     if (content && facts?.stream) {
       await this.#joinOrStart(asked, read, content);
     } else {
@@ -204,15 +204,15 @@ export class Gateway implements AsyncDisposable {
   }
 
   /**
-   * Refuses a run that goes on from a response or a conversation that its caller
-   * neither made nor may read, and one that may do so unread.
+   * Refuses a run that uses something at the provider (a response, a conversation, a
+   * file) that its caller neither made nor may get, and one that may do so unread.
    */
-  #assertMayContinue(asked: Asked, { body, content }: ReadBody): void {
+  #assertMayUse(asked: Asked, { body, content }: ReadBody): void {
     const { request, access, target } = asked;
     const isEmpty = body === null ||
       body instanceof Uint8Array && body.length === 0;
     if (request.method !== "POST" || isEmpty) return;
-    const paths = content && continuedBy(content);
+    const paths = content && referencesIn(content, isRunPath(target.path));
     if (!paths) return this.#rights.assertMayGoUnread(asked);
     for (const path of paths) {
       const id = responseIdIn(path);

@@ -1,15 +1,21 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
-import { type Access, assertMay, forbidden } from "../rights/access.ts";
+import {
+  type Access,
+  assertMay,
+  forbidden,
+  type Right,
+} from "../rights/access.ts";
 import { readingsOf } from "../forwarding.ts";
 import { Pattern } from "../rights/tokens/pattern.ts";
+import { REFERENCED } from "./references.ts";
 import type { Asked, Target } from "./request.ts";
 
 /**
  * The requests that a token allows which says nothing of providers: making runs,
  * counting their tokens beforehand, and listing models.
  */
-const DEFAULT = [
+export const DEFAULT_REQUESTS = [
   "POST responses",
   "POST responses/compact",
   "POST responses/input_tokens",
@@ -19,18 +25,38 @@ const DEFAULT = [
   "POST messages/count_tokens",
   "GET models",
   "GET models/*",
-].map((text) => new Pattern(text));
+] as const;
 
-/** The requests that concern one response; the id is the caller's if it may read its topic. */
-const OWN_RESPONSE =
-  /^(?:GET responses\/[^/]+(?:\/input_items)?|DELETE responses\/[^/]+|POST responses\/[^/]+\/cancel)$/;
+const DEFAULT = DEFAULT_REQUESTS.map((text) => new Pattern(text));
+
+/**
+ * The requests that concern one response, and the right on its topic that each takes:
+ * the id is the caller's if it has that.
+ */
+export const RESPONSE_REQUESTS = {
+  "GET responses/{id}": "read",
+  "GET responses/{id}/input_items": "read",
+  "DELETE responses/{id}": "cancel",
+  "POST responses/{id}/cancel": "cancel",
+} as const satisfies Readonly<Record<string, Right>>;
+
+const OWN_RESPONSE = new RegExp(
+  `^(?:${
+    Object.keys(RESPONSE_REQUESTS).join("|").replaceAll("{id}", "[^/]+")
+  })$`,
+);
 
 /** A response's id in a decoded path, in every spelling that a provider may read as it. */
 const RESPONSE_PATH = /^(?:\.?\/)*responses(?:;[^/]*)?\/(?:\.?\/)*([^/;?#]+)/i;
 
-/** The decoded paths that make a response, or take another one as if they did. */
-const MAKES_RESPONSE =
-  /^(?:\.?\/)*responses(?:;[^/]*)?(?:\/+(?:compact|input_tokens)(?:;[^/]*)?)?\/*$/i;
+/** The decoded paths that make a run, or take the body of one, in every spelling. */
+const MAKES_RUN =
+  /^(?:\.?\/)*(?:responses(?:;[^/]*)?(?:\/+(?:\.\/+)*(?:compact|input_tokens))?|(?:chat(?:;[^/]*)?\/+(?:\.\/+)*)?completions|messages(?:;[^/]*)?(?:\/+(?:\.\/+)*count_tokens)?)(?:;[^/]*)?\/*$/i;
+
+/** Whether a path takes the body of a run. */
+export function isRunPath(path: string): boolean {
+  return MAKES_RUN.test(readingsOf(path).at(-1) ?? "");
+}
 
 /** Returns the id of the response that a path names, if it names one. */
 export function responseIdIn(path: string): string | undefined {
@@ -77,8 +103,8 @@ export class ProviderRights {
   }
 
   /**
-   * Refuses a run that goes on from something at the provider that its caller may
-   * not get there.
+   * Refuses a run that uses something at the provider that its caller may not get
+   * there.
    *
    * @throws {Problem} 403 `forbidden`.
    */
@@ -86,13 +112,13 @@ export class ProviderRights {
     if (target.provider.key === undefined) return;
     if (this.#mayAsk(access, "GET", target, undefined)) return;
     throw forbidden(
-      `Expected a token with the right to go on from this at the provider '${target.provider.name}', which the relay does not know to be its holder's`,
+      `Expected a token with the right for 'GET ${target.path}' at the provider '${target.provider.name}', which the run uses and the relay does not know to be its holder's: in its 'rivulet.provider', or in --allow-provider-path`,
     );
   }
 
   /**
-   * Refuses a request to make a response whose body the relay cannot read, unless its
-   * caller may go on from every response.
+   * Refuses a request for a run whose body the relay cannot read, unless its caller may
+   * use everything.
    *
    * @throws {Problem} 400 `invalid_body`.
    */
@@ -101,13 +127,20 @@ export class ProviderRights {
   ): void {
     const { provider, path } = target;
     if (provider.key === undefined) return;
-    if (!MAKES_RESPONSE.test(readingsOf(path).at(-1) ?? "")) return;
-    const any = { ...target, path: "responses/?" };
-    if (this.#mayAsk(access, "GET", any, undefined)) return;
+    if (!isRunPath(path)) return;
+    const mayUseAll = [...REFERENCED].every((collection) =>
+      this.#mayAsk(
+        access,
+        "GET",
+        { ...target, path: `${collection}/?` },
+        undefined,
+      )
+    );
+    if (mayUseAll) return;
     throw new Problem(
       STATUS_CODE.BadRequest,
       "invalid_body",
-      "Expected an object of JSON in UTF-8, with the Content-Type application/json: the relay reads what a response goes on from",
+      "Expected an object of JSON in UTF-8, with the Content-Type application/json and each name once: the relay reads what a run uses at the provider",
     );
   }
 

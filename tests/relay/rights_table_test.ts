@@ -11,6 +11,11 @@ import {
   type Needs,
 } from "../../relay/doors/http/endpoints.ts";
 import { parseClientMessage } from "../../relay/doors/websocket/client_message.ts";
+import {
+  DEFAULT_REQUESTS,
+  RESPONSE_REQUESTS,
+} from "../../relay/gateway/provider_rights.ts";
+import { REFERENCED } from "../../relay/gateway/references.ts";
 import type { Topic } from "../../relay/topics/topic.ts";
 import { startRelay, type TestRelay } from "../support/relay/relay.ts";
 import {
@@ -285,4 +290,92 @@ async function upgradeStatus(
   );
   const text = await new Response(connection.readable).text();
   return Number(text.split(" ")[1]);
+}
+
+/** The kinds of tokens at the gateway: each has a topic to write, but for the first two. */
+const CALLERS: Readonly<
+  Record<string, (request: string) => TokenClaims | undefined>
+> = {
+  "no token": () => undefined,
+  "another tenant's": () => ({ write: ["theirs-*"] }),
+  "the topic alone": () => MINE.write,
+  "another right at the provider": () => ({
+    ...MINE.write,
+    provider: ["p:GET other"],
+  }),
+  "this right at another provider": (request) => ({
+    ...MINE.write,
+    provider: [`other:${request}`],
+  }),
+  "this right": (request) => ({ ...MINE.write, provider: [`p:${request}`] }),
+};
+
+/** The requests to a provider: those of the code's own lists, and every method of others. */
+const AT_PROVIDER: readonly string[] = [
+  ...DEFAULT_REQUESTS.map((request) => request.replace("*", "m")),
+  ...Object.keys(RESPONSE_REQUESTS)
+    .map((request) => request.replace("{id}", "resp_unknown")),
+  ...[...REFERENCED, "organization/projects", "batches", "models/m"].flatMap(
+    (path) =>
+      METHODS.flatMap((method) => [`${method} ${path}`, `${method} ${path}/x`]),
+  ),
+];
+
+/** Whether a token that says nothing of providers may make a request. */
+function isDefault(request: string): boolean {
+  const asked = request.replace(/^HEAD /, "GET ");
+  return DEFAULT_REQUESTS.some((allowed) =>
+    allowed === asked ||
+    allowed.endsWith("*") && asked.startsWith(allowed.slice(0, -1))
+  );
+}
+
+for (const [kind, claimsOf] of Object.entries(CALLERS)) {
+  Deno.test(`The gateway gives each request with ${kind} what its row says (B1, B2)`, async () => {
+    let asked = 0;
+    const provider = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      () => {
+        asked++;
+        return Response.json({});
+      },
+    );
+    {
+      await using relay = await startRelay({
+        rights: { jwtKey: JWT_KEY },
+        gateway: {
+          providers: [{
+            name: "p",
+            url: `http://127.0.0.1:${provider.addr.port}/v1`,
+            key: "sk-of-the-provider-0123456789",
+          }],
+        },
+      });
+      for (const request of new Set(AT_PROVIDER)) {
+        const [method = "", path = ""] = request.split(" ");
+        const right = request.replace(/^HEAD /, "GET ");
+        const headers = {
+          ...await headersOf(claimsOf(right)),
+          "rivulet-topic": "mine-run",
+          connection: "close",
+        };
+        const expected = kind === "no token" ? 401 : kind === "this right" ||
+            kind === "the topic alone" && isDefault(request)
+          ? 200
+          : 403;
+        for (const prefix of ["/v1/", "/p/v1/"]) {
+          const before = asked;
+          const answer = await relay.request(`${prefix}${path}`, {
+            method,
+            headers,
+          });
+          await answer.body?.cancel();
+          const what = `${method} ${prefix}${path} with ${kind}`;
+          assertEquals(answer.status, expected, what);
+          assertEquals(asked - before, expected === 200 ? 1 : 0, what);
+        }
+      }
+    }
+    await provider.shutdown();
+  });
 }

@@ -375,6 +375,89 @@ Deno.test("A run goes on from what the relay does not know only with a right to 
   }
 });
 
+/** What a run may name at a provider, by its path there, and where it may stand. */
+const USED: readonly (readonly [path: string, body: unknown])[] = [
+  ["files/f", { input: [{ content: [{ type: "input_file", file_id: "f" }] }] }],
+  ["files/f", { messages: [{ content: [{ file: { file_id: "f" } }] }] }],
+  ["files/f", {
+    messages: [{
+      content: [{ type: "document", source: { type: "file", file_id: "f" } }],
+    }],
+  }],
+  ["files/f", {
+    tools: [{
+      type: "code_interpreter",
+      container: { type: "auto", file_ids: ["f"] },
+    }],
+  }],
+  ["files/f", {
+    prompt: { variables: { x: { type: "input_file", File_ID: "f" } } },
+  }],
+  ["vector_stores/v", {
+    tools: [{ type: "file_search", vector_store_ids: ["v"] }],
+  }],
+  ["containers/c", { container: "c" }],
+  ["containers/c", { container: { id: "c" } }],
+  ["containers/c", { tools: [{ type: "code_interpreter", container: "c" }] }],
+  ["prompts/p", { prompt: { id: "p", variables: {} } }],
+  ["conversations/v", { conversation: "v" }],
+  ["responses/r", { previous_response_id: "r" }],
+];
+
+const RUN_PATHS = [
+  "responses",
+  "responses/compact",
+  "responses/input_tokens",
+  "chat/completions",
+  "completions",
+  "messages",
+  "messages/count_tokens",
+];
+
+Deno.test("A run uses nothing at a provider that its caller may not get there (B1, B2)", async () => {
+  await using world = await start();
+  for (const [used, body] of USED) {
+    const run = `raw:POST *`;
+    const get = `raw:GET ${used}`;
+    for (const path of RUN_PATHS) {
+      const what = `${path} ${JSON.stringify(body)}`;
+      const ask = (claims: TokenClaims) =>
+        statusOf(world, `POST ${path}`, { ...PUBLISHER, ...claims }, body);
+      assertEquals(await ask({}), 403, what);
+      assertEquals(
+        await ask({ provider: [run, "raw:GET other/*"] }),
+        403,
+        what,
+      );
+      assertEquals(await ask({ provider: [run, get] }), 200, what);
+    }
+  }
+});
+
+Deno.test("A run may say what it likes to tools and in texts (B1)", async () => {
+  await using world = await start();
+  const BODIES = [
+    { prompt: "file_id", input: 'a "file_id": "f"' },
+    { tools: [{ parameters: { properties: { file_id: { default: "f" } } } }] },
+    { tools: [{ input_schema: { examples: [{ file_id: "f" }] } }] },
+    {
+      messages: [{ content: [{ type: "tool_use", input: { file_id: "f" } }] }],
+    },
+    { metadata: { container: "mine", prompt: { id: "p" } } },
+    { container: null, file_ids: [], prompt: { variables: {} } },
+    { tools: [{ type: "code_interpreter", container: { type: "auto" } }] },
+  ];
+  for (const body of BODIES) {
+    for (const path of RUN_PATHS) {
+      assertEquals(
+        await statusOf(world, `POST ${path}`, PUBLISHER, body),
+        200,
+        JSON.stringify(body),
+      );
+    }
+  }
+});
+
 /** Bodies that a provider may read, and the relay does not. */
 const UNREAD: readonly (readonly [type: string, body: BodyInit])[] = [
   ["text/plain", '{"previous_response_id":"resp_1"}'],
@@ -393,15 +476,32 @@ const UNREAD: readonly (readonly [type: string, body: BodyInit])[] = [
     ),
   ],
   ["application/json", "{previous_response_id:'resp_1'}"],
+  ["application/json", "{container : 'c'}"],
+  ["application/json", "{prompt: {id: 'p'}}"],
   ["application/json", '[{"previous_response_id":"resp_1"}]'],
+  // Of a name that is there twice, providers take the first or the last.
+  ["application/json", '{"file_id":"resp_1","file_id":null}'],
+  [
+    "application/json",
+    '{"previous_response\\u005fid":"resp_1","previous_response_id":0}',
+  ],
+  [
+    "application/json",
+    `{"file_id":${"[".repeat(20_000)}${"]".repeat(20_000)}}`,
+  ],
 ];
 
-Deno.test("A body that the relay cannot read makes no response with its key (B2)", async () => {
+Deno.test("A body that the relay cannot read makes no run with its key (B2)", async () => {
   await using world = await start();
   await makeResponse(world);
   const before = world.asked();
-  const ask = async (claims: TokenClaims, type: string, body: BodyInit) => {
-    const answer = await world.request("/v1/responses", {
+  const ask = async (
+    claims: TokenClaims,
+    type: string,
+    body: BodyInit,
+    path = "responses",
+  ) => {
+    const answer = await world.request(`/v1/${path}`, {
       method: "POST",
       headers: { ...await headersOf(claims), "content-type": type },
       body,
@@ -411,7 +511,13 @@ Deno.test("A body that the relay cannot read makes no response with its key (B2)
   };
   const claims = { write: ["*"], sub: "b" };
   for (const [type, body] of UNREAD) {
-    assertEquals(await ask(claims, type, body), 400, type);
+    for (const path of RUN_PATHS) {
+      assertEquals(
+        await ask(claims, type, body, path),
+        400,
+        `${path} ${type} ${String(body).slice(0, 100)}`,
+      );
+    }
   }
   assertEquals(world.asked(), before);
   for (const [type, body] of UNREAD) {
