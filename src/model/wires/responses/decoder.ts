@@ -108,6 +108,8 @@ export class ResponsesDecoder implements ResponseDecoder {
   /** The deltas of the part that is being written, and one of them. */
   readonly #shape = new DeltaShape("delta", valuesOf);
   #sample: PartDeltaEvent | undefined;
+  /** The deltas that were read by the shape: to take each in would cost as much as to read it. */
+  #pieces: string[] = [];
 
   /** What was told of the items, and where they are. */
   readonly #told = new ToldItems();
@@ -162,6 +164,7 @@ export class ResponsesDecoder implements ResponseDecoder {
     // The first that says how it ends is right: OpenAI sends `error`, and then
     // `response.failed`, which knows no more.
     if (this.#outcome !== undefined || this.#readDelta(data, out)) return;
+    this.#takePieces();
     const wire = parseData(data);
     if (!isObject(wire) || Array.isArray(wire)) {
       this.#pushOdd(name, data, wire, out);
@@ -244,6 +247,14 @@ export class ResponsesDecoder implements ResponseDecoder {
     };
   }
 
+  /** Takes in what has been told since the last event that was parsed. */
+  #takePieces(): void {
+    const sample = this.#sample;
+    if (sample === undefined || this.#pieces.length === 0) return;
+    this.#told.push({ ...sample, delta: this.#pieces.join("") });
+    this.#pieces = [];
+  }
+
   /** Reads a delta that is as those before, without parsing what it repeats. */
   #readDelta(data: string, out: ResponseEvent[]): boolean {
     const shape = this.#shape;
@@ -253,16 +264,17 @@ export class ResponsesDecoder implements ResponseDecoder {
     const { text: delta, number: sequenceNumber } = shape;
     this.#sequenceNumber = sequenceNumber;
     // Of a sample that has both an id and a number.
-    const event = {
-      type,
-      itemId,
-      outputIndex,
-      contentIndex,
-      delta,
-      sequenceNumber,
-    } as PartDeltaEvent;
-    this.#told.push(event);
-    if (this.#deltas) out.push(event);
+    if (this.#deltas) {
+      out.push({
+        type,
+        itemId,
+        outputIndex,
+        contentIndex,
+        delta,
+        sequenceNumber,
+      } as PartDeltaEvent);
+    }
+    this.#pieces.push(delta);
     return true;
   }
 
