@@ -30,9 +30,10 @@ export interface Folded {
 }
 
 /** A block of a stream: its name, and its data as it was sent. */
-type Block = [name: string, data: string];
+export type Block = [name: string, data: string];
 
-function split(bytes: Uint8Array): Block[] {
+/** Splits a stream into its blocks that have data. */
+export function split(bytes: Uint8Array): Block[] {
   const text = new TextDecoder().decode(bytes).replaceAll("\r\n", "\n")
     .replaceAll("\r", "\n");
   const blocks: Block[] = [];
@@ -48,7 +49,7 @@ function split(bytes: Uint8Array): Block[] {
 }
 
 /** What is at a path in JSON; `undefined` if the path leads nowhere. */
-function at(value: unknown, ...path: (string | number)[]): unknown {
+export function at(value: unknown, ...path: (string | number)[]): unknown {
   for (const step of path) {
     if (typeof value !== "object" || value === null) return undefined;
     // Whatever it is, its fields are as unknown as it was.
@@ -57,11 +58,13 @@ function at(value: unknown, ...path: (string | number)[]): unknown {
   return value;
 }
 
-function str(value: unknown): string {
+/** A text; `""` for anything else. */
+export function str(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-function list(value: unknown): unknown[] {
+/** A list; an empty one for anything else. */
+export function list(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [];
 }
 

@@ -257,11 +257,12 @@ export class ChatDecoder implements ResponseDecoder {
     else if (typeof delta === "string" && delta !== "") {
       output.addText(delta, tokens, out);
     } else if (hasContent(delta)) this.#hasOther = true;
-    if (output.pieces > pieces) this.#messages.hasDeltas = true;
-    // The delta's content once more (Together), or the Completions API.
-    else if (typeof text === "string" && text !== "") {
+    // The content once more (Together), or that of the Completions API.
+    const isContent = output.pieces === pieces && !isFields(message);
+    if (isContent && typeof text === "string" && text !== "") {
       output.addText(text, tokens, out);
     }
+    if (output.pieces > pieces) this.#messages.hasDeltas = true;
     const finish = textOf(choice.finish_reason);
     if (isFields(message) && this.#messages.take(message, finish !== "", out)) {
       this.#hasOther = true;
@@ -269,7 +270,7 @@ export class ChatDecoder implements ResponseDecoder {
     this.#finish.takeChunk(
       finish !== "",
       output.pieces > pieces,
-      output.pieces > 0,
+      output.hasAnswer,
     );
     for (const field in choice) {
       switch (field) {

@@ -5,7 +5,7 @@
  * some servers give one with the first chunk, or with every chunk (OpenRouter,
  * several gateways), and go on.
  *
- * A `finish_reason` in a chunk of its own, after some of the answer, is the last
+ * A `finish_reason` in a chunk of its own, after more than reasoning, is the last
  * word, and so is one that the usage follows in a chunk of its own: little can
  * follow, and not for long. Any other counts at `[DONE]`, or at the end of the
  * body, for which the client waits as long as for the rest of an answer; so does
@@ -31,7 +31,7 @@ export class Finish {
    *
    * @param hasReason Whether it has a `finish_reason`.
    * @param hasPiece Whether it has a piece of the answer.
-   * @param hasBegun Whether it, or a chunk before it, has one.
+   * @param hasBegun Whether it, or a chunk before it, has more than reasoning.
    */
   takeChunk(hasReason: boolean, hasPiece: boolean, hasBegun: boolean): void {
     if (hasPiece) {

@@ -49,6 +49,12 @@ export class ChatOutput {
     return this.#thought + (this.#reasoning?.text ?? "");
   }
 
+  /** Whether there is anything but reasoning. */
+  get hasAnswer(): boolean {
+    return this.#message !== undefined || this.#text !== "" ||
+      this.#refusal !== "" || this.#calls.list.length > 0;
+  }
+
   /** The calls so far. */
   get calls(): readonly ToolCall[] {
     return this.#calls.list;

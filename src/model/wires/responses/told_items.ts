@@ -214,9 +214,12 @@ export class ToldItems {
       const b = toldTexts.get(told) ?? "";
       return a.startsWith(b) || b.startsWith(a);
     };
-    const isAlike = (item: ResponseItem, told: Told): boolean =>
-      !isCall(item) ||
-      nameOf(item) === nameOf(told.item) && isPart(item, told);
+    const isAlike = (item: ResponseItem, told: Told): boolean => {
+      if (!isCall(item)) return true;
+      // One that was never added has no name.
+      const name = nameOf(told.item);
+      return (name === "" || name === nameOf(item)) && isPart(item, told);
+    };
     pass((item, told) => isSameId(item, told.item));
     pass((item, told) =>
       nameOf(item) === nameOf(told.item) &&
