@@ -22,6 +22,7 @@ const PROBLEM = "relay/problem.ts";
 const CUT_ANSWER = "relay/cut_answer.ts";
 const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
+const SLICES = "relay/slices.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
 const DELIVERY = "relay/delivery/";
@@ -43,7 +44,15 @@ const COMMANDS = "relay/commands/";
 const CORE = [FETCH, SSE];
 
 /** The rooms that any code may import if a client's requests reach it. */
-const COMMON = [RIGHTS, LIMITS, PROBLEM, CUT_ANSWER, FORWARDING, ISSUE_TEXT];
+const COMMON = [
+  RIGHTS,
+  LIMITS,
+  PROBLEM,
+  CUT_ANSWER,
+  FORWARDING,
+  ISSUE_TEXT,
+  SLICES,
+];
 
 /**
  * The rooms of the package, from the lowest up. A module belongs to the room with
@@ -94,6 +103,11 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: SLICES,
+    why: "shares the time of the process among long pieces of work",
+    may: [],
+  },
+  {
     path: TOPICS,
     why:
       "has the topics, and the interface of their logs: it knows neither sources nor subscribers",
@@ -107,7 +121,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: DELIVERY,
     why: "is the engine: it knows topics, and neither rights, limits nor doors",
-    may: [TOPICS, MODEL, ...CORE],
+    may: [TOPICS, SLICES, MODEL, ...CORE],
   },
   {
     path: RIGHTS,
@@ -147,6 +161,7 @@ export const ROOMS: readonly Room[] = [
       PROBLEM,
       FORWARDING,
       ISSUE_TEXT,
+      SLICES,
       METRICS,
       TRACES,
       ...CORE,

@@ -33,6 +33,8 @@ export class DeliveryCounts {
   messages = 0;
   /** The bytes of these messages. */
   bytes = 0;
+  /** The bytes of events that were encoded at once, and of what they became. */
+  encoded = 0;
   /** Connections that were closed as nothing was read. */
   slowCloses = 0;
   /** Gaps, by their reason (PROTOCOL.md, section 2). */

@@ -1,4 +1,4 @@
-import type { GapReason, LogRange } from "../topics/log.ts";
+import type { GapReason, LogEntry, LogRange } from "../topics/log.ts";
 import type { FoldedEvent } from "./fold.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
 
@@ -58,6 +58,23 @@ export interface FittingEvents {
 export interface Format {
   /** Writes consecutive events: the same bytes for every subscriber. */
   events(topic: Topic, range: LogRange): Uint8Array;
+  /**
+   * Writes an event that is too long to be encoded at once, as {@linkcode events}
+   * does, in parts of some 100 KiB at most. Without it, it is encoded at once.
+   *
+   * @returns The bytes in front of all parts, if they depend on those.
+   */
+  longEvent?(
+    topic: Topic,
+    offset: number,
+    entry: LogEntry,
+  ): Iterator<Uint8Array, Uint8Array | undefined, void>;
+  /** Writes a snapshot of one such event in the same way. */
+  longSnapshot?(
+    topic: Topic,
+    offset: number,
+    entry: LogEntry,
+  ): Iterator<Uint8Array, Uint8Array | undefined, void>;
   /**
    * Writes as many of consecutive events, from the first on, as fit into some
    * bytes. Without it their number is guessed, until it is right.

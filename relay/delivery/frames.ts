@@ -1,8 +1,11 @@
-import { DeliveryCounts } from "./delivery_counts.ts";
-import type { LogRange, ReadBudget } from "../topics/log.ts";
+import { atOnce, slices, type Steps } from "../slices.ts";
+import type { LogEntry, LogRange, ReadBudget } from "../topics/log.ts";
 import type { Topic } from "../topics/topic.ts";
+import { DeliveryCounts } from "./delivery_counts.ts";
 import { Folder } from "./fold.ts";
 import type { Format } from "./format.ts";
+import { FramesUnderWay, type WaitingReader } from "./frames_under_way.ts";
+import { LongMessage, type Message } from "./long_message.ts";
 
 /**
  * One message carries at most this much. A stalled subscriber holds on to one
@@ -25,18 +28,26 @@ const FRAME_COST = 512;
 /** A snapshot is at most about this large: what comes after it is replayed. */
 const SNAPSHOT_SIZE = 256 * 1024;
 
-/** How much of a log is folded at a time. */
-const SNAPSHOT_STEP: ReadBudget = { events: 512, bytes: 256 * 1024 };
+/** How much of a log is read at a time to be folded. */
+const SNAPSHOT_READ: ReadBudget = { events: 512, bytes: 256 * 1024 };
+
+/** How much of it is folded in a step. */
+const SNAPSHOT_STEP: ReadBudget = { events: 64, bytes: 16 * 1024 };
+
+/** A log of at most this many bytes is folded at once. */
+const SMALL_LOG = 64 * 1024;
 
 /** A snapshot still does when at most this many events came after it. */
 const SNAPSHOT_LAG = 256;
+
+const PATIENT: WaitingReader = { isWaiting: true };
 
 /** A range of events, joined once for all who read it. */
 export interface Frame {
   /** The offset after the last event in it. */
   readonly to: number;
   /** The events as a door writes them. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Message;
   /** Whether more events would not have fitted: it stays right when the log grows. */
   readonly full: boolean;
   /** When the first of them was appended, in milliseconds since the epoch; 0 for a snapshot. */
@@ -45,7 +56,7 @@ export interface Frame {
 
 /** A frame that lives as long as a reader has not taken it. */
 interface LentFrame extends Omit<Frame, "bytes"> {
-  readonly bytes: WeakRef<Uint8Array>;
+  readonly bytes: WeakRef<Message>;
 }
 
 /**
@@ -73,6 +84,10 @@ export class FrameCache {
    */
   readonly #lent = new WeakMap<Topic, Map<number, LentFrame>>();
   readonly #lentSnapshots = new WeakMap<Topic, Map<number, LentFrame>>();
+  readonly #underWay = new FramesUnderWay<Frame>();
+  readonly #snapshotsUnderWay = new FramesUnderWay<Frame>();
+  /** The lengths that long events have when they are encoded. */
+  readonly #lengths = new WeakMap<LogEntry, number>();
   #bytes = 0;
 
   /**
@@ -94,6 +109,7 @@ export class FrameCache {
    * @param room How many bytes may be written. Where fewer than the frame has
    * that is made for all, a smaller one is made for this reader alone.
    * @param always Whether the first event is given however large it is.
+   * @param reader The reader, which may have to wait. Default: one that does.
    * @returns `undefined` where there is no room for the first event.
    */
   get(
@@ -101,6 +117,7 @@ export class FrameCache {
     from: number,
     room = Infinity,
     always = true,
+    reader: WaitingReader = PATIENT,
   ): Frame | undefined | Promise<Frame | undefined> {
     const place = placeIn(this.#byTopic, topic);
     const kept = place.get(from) ?? borrow(this.#lent, topic, from);
@@ -113,7 +130,14 @@ export class FrameCache {
     const events = topic.log.next - from <= BUDGET.events
       ? BUDGET.events
       : BUDGET.events - ((from - 1) % BUDGET.events);
-    const fit = (range: LogRange): Frame | undefined => {
+    const fit = (
+      range: LogRange,
+    ): Frame | undefined | Promise<Frame | undefined> => {
+      const [entry] = range.entries;
+      if (entry && isLong(entry) && this.#format.longEvent) {
+        if (shared) return always ? shared : undefined;
+        return this.#long(topic, from, entry, room, always, reader);
+      }
       if (room < Infinity && this.#format.eventsWithin) {
         return this.#fit(topic, range, room, always, place);
       }
@@ -127,12 +151,17 @@ export class FrameCache {
   }
 
   /**
-   * Returns the fold of what is retained, as far as one message may go.
+   * Returns the fold of what is retained, as far as one message may go. An event that
+   * is longer by itself is a snapshot of its own, or comes after it.
    *
    * @param topic The topic: something is retained of it.
+   * @param reader The reader, which may have to wait. Default: one that does.
    * @returns `undefined` where the format has no snapshots.
    */
-  snapshot(topic: Topic): Frame | undefined | Promise<Frame> {
+  snapshot(
+    topic: Topic,
+    reader: WaitingReader = PATIENT,
+  ): Frame | undefined | Promise<Frame> {
     const { log } = topic;
     const format = this.#format;
     if (!format.snapshot) return undefined;
@@ -142,39 +171,112 @@ export class FrameCache {
     if (kept && (kept.full || next - kept.to <= SNAPSHOT_LAG)) return kept;
 
     const folder = new Folder(first);
+    let isCut = false;
+    /** The only event of the snapshot, if it is long. */
+    let alone: LogEntry | undefined;
     const isUnderWay = (): boolean =>
-      folder.next < next && folder.size < SNAPSHOT_SIZE &&
+      !isCut && folder.next < next && folder.size < SNAPSHOT_SIZE &&
       // What is missing is a gap behind the snapshot.
       !log.holeAt?.(folder.next);
-    const take = ({ entries }: LogRange): boolean => {
-      for (const entry of entries) if (isUnderWay()) folder.add(entry);
+    const take = function* ({ entries }: LogRange): Generator<void, boolean> {
+      let events = 0;
+      let bytes = 0;
+      for (const entry of entries) {
+        if (entry.size > SNAPSHOT_SIZE && format.longSnapshot) {
+          if (folder.next === first) alone = entry;
+          isCut = true;
+        }
+        if (!isUnderWay()) break;
+        folder.add(entry);
+        bytes += entry.size;
+        if (++events < SNAPSHOT_STEP.events && bytes < SNAPSHOT_STEP.bytes) {
+          continue;
+        }
+        yield;
+        events = bytes = 0;
+      }
       // What was given up while this was fetched is a gap behind the snapshot.
       return isUnderWay() && folder.next >= log.first;
     };
-    const finish = (): Frame => {
-      const to = folder.next;
-      const snapshot = { first, offset: to - 1, events: folder.end() };
+    const share = (to: number, bytes: Message): Frame => {
       for (const old of place.values()) this.#drop(old);
-      const bytes = format.snapshot!(topic, snapshot); // it was there above
-      const frame = { to, bytes, full: to < next, time: 0 };
+      const full = to < next || bytes instanceof LongMessage;
+      const frame = { to, bytes, full, time: 0 };
       return bytes.byteLength > MAX_KEPT
         ? lend(this.#lentSnapshots, topic, first, frame)
         : this.#keep(place, first, frame);
     };
-    const fold = (): Frame | Promise<Frame> => {
+    const finish = (isWanted: () => boolean): Frame | Promise<Frame> => {
+      const parts = alone && format.longSnapshot?.(topic, first, alone);
+      if (alone && parts) {
+        const message = encode(alone, parts, isWanted);
+        const to = first + 1;
+        return message instanceof Promise
+          ? message.then((message) => share(to, message))
+          : share(to, message);
+      }
+      const to = folder.next;
+      const snapshot = { first, offset: to - 1, events: folder.end() };
+      return share(to, format.snapshot!(topic, snapshot)); // it was there above
+    };
+    const run = log.bytes <= SMALL_LOG
+      ? atOnce<boolean>
+      : (steps: Steps<boolean>, isWanted: () => boolean) =>
+        slices.run("snapshots", steps, isWanted);
+    const fold = (isWanted: () => boolean): Frame | Promise<Frame> => {
       for (;;) {
-        const range = log.read(folder.next, SNAPSHOT_STEP);
-        if (range instanceof Promise) {
-          return range.then((range) => take(range) ? fold() : finish());
+        const range = log.read(folder.next, SNAPSHOT_READ);
+        const goesOn = range instanceof Promise
+          ? range.then((range) => run(take(range), isWanted))
+          : run(take(range), isWanted);
+        if (goesOn instanceof Promise) {
+          return goesOn.then((goesOn) =>
+            goesOn ? fold(isWanted) : finish(isWanted)
+          );
         }
-        if (!take(range)) return finish();
+        if (!goesOn) return finish(isWanted);
       }
     };
-    return fold();
+    return this.#snapshotsUnderWay.make(topic, first, reader, fold);
+  }
+
+  /** Encodes an event that is long, once for all who wait for it. */
+  #long(
+    topic: Topic,
+    offset: number,
+    entry: LogEntry,
+    room: number,
+    always: boolean,
+    reader: WaitingReader,
+  ): Frame | undefined | Promise<Frame | undefined> {
+    const length = this.#lengths.get(entry) ?? entry.size;
+    if (length > room && !always) return undefined;
+    const share = (message: LongMessage): Frame => {
+      this.#lengths.set(entry, message.byteLength);
+      const range = { offset, entries: [entry] };
+      return this.#share(topic, range, placeIn(this.#byTopic, topic), message);
+    };
+    const frame = this.#underWay.make(topic, offset, reader, (isWanted) => {
+      const parts = this.#format.longEvent!(topic, offset, entry); // get() has looked
+      const message = encode(entry, parts, isWanted);
+      return message instanceof Promise ? message.then(share) : share(message);
+    });
+    const fit = (frame: Frame): Frame | undefined =>
+      frame.bytes.byteLength <= room || always ? frame : undefined;
+    return frame instanceof Promise ? frame.then(fit) : fit(frame);
   }
 
   #join(topic: Topic, range: LogRange, place: Map<number, Frame>): Frame {
-    return this.#share(topic, range, place, this.#format.events(topic, range));
+    return this.#share(topic, range, place, this.#events(topic, range));
+  }
+
+  /** Encodes events at once. */
+  #events(topic: Topic, range: LogRange): Uint8Array {
+    const bytes = this.#format.events(topic, range);
+    this.counts.encoded += bytes.byteLength;
+    // When they are merged, they become less than they were.
+    for (const { size } of range.entries) this.counts.encoded += size;
+    return bytes;
   }
 
   /** As much of a range as there is room for: for all, if that is all of it. */
@@ -187,13 +289,14 @@ export class FrameCache {
   ): Frame | undefined {
     const { offset, entries } = range;
     const fitting = this.#format.eventsWithin?.(topic, range, room);
+    this.counts.encoded += fitting?.bytes.byteLength ?? 0;
     if (fitting?.count === entries.length) {
       return this.#share(topic, range, place, fitting.bytes);
     }
     if (!fitting && !always) return undefined;
     const { count, bytes } = fitting ?? {
       count: 1,
-      bytes: this.#format.events(topic, firstOf(range, 1)),
+      bytes: this.#events(topic, firstOf(range, 1)),
     };
     return { to: offset + count, bytes, full: true, time: timeOf(range) };
   }
@@ -209,7 +312,7 @@ export class FrameCache {
     const { offset, entries } = range;
     const make = (count: number): Frame => ({
       to: offset + count,
-      bytes: this.#format.events(topic, firstOf(range, count)),
+      bytes: this.#events(topic, firstOf(range, count)),
       full: true,
       time: whole.time,
     });
@@ -248,7 +351,7 @@ export class FrameCache {
     topic: Topic,
     range: LogRange,
     place: Map<number, Frame>,
-    bytes: Uint8Array,
+    bytes: Message,
   ): Frame {
     const to = range.offset + range.entries.length;
     // Nobody asks for frames that retention has passed; the oldest come first.
@@ -259,7 +362,8 @@ export class FrameCache {
     const frame = {
       to,
       bytes,
-      full: to < topic.log.next,
+      // What is behind a long event has no room in its message.
+      full: bytes instanceof LongMessage || to < topic.log.next,
       time: timeOf(range),
     };
     return bytes.byteLength > MAX_KEPT
@@ -276,7 +380,9 @@ export class FrameCache {
     // would keep all 8 KiB of it.
     const frame = {
       to,
-      bytes: isPiece(bytes) ? new Uint8Array(bytes) : bytes,
+      bytes: bytes instanceof Uint8Array && isPiece(bytes)
+        ? new Uint8Array(bytes)
+        : bytes,
       full,
       time,
     };
@@ -302,6 +408,36 @@ export class FrameCache {
 
 function firstOf({ offset, entries }: LogRange, count: number): LogRange {
   return { offset, entries: entries.slice(0, count) };
+}
+
+/**
+ * Puts an encoded event together. One such event is encoded at a time, and beside it
+ * a shorter one: nothing counts the bytes of a message that is not whole.
+ */
+function encode(
+  { size }: LogEntry,
+  parts: Iterator<Uint8Array, Uint8Array | undefined, void>,
+  isWanted: () => boolean,
+): LongMessage | Promise<LongMessage> {
+  const lane = size > MAX_KEPT ? "long events" : "events";
+  return slices.run(lane, joined(parts), isWanted);
+}
+
+function* joined(
+  rest: Iterator<Uint8Array, Uint8Array | undefined, void>,
+): Generator<void, LongMessage> {
+  const parts: Uint8Array[] = [];
+  for (;;) {
+    const { done, value } = rest.next();
+    if (done) return new LongMessage(value ? [value, ...parts] : parts);
+    parts.push(value);
+    yield;
+  }
+}
+
+/** Whether an event is encoded in slices of time, and has a message of its own. */
+function isLong({ size }: LogEntry): boolean {
+  return size > BUDGET.bytes;
 }
 
 function timeOf({ entries }: LogRange): number {

@@ -22,6 +22,12 @@ export const SLICE = 64;
 export const TURN = 512;
 
 /**
+ * The number of encoded bytes after which a turn ends, however few were woken: each
+ * may be the first to read an event. Some 5 ms.
+ */
+const TURN_BYTES = 1024 * 1024;
+
+/**
  * How many rounds it takes until the loop has looked at its sockets: while there is
  * other work, Deno does so in every 61st only (tokio's `LocalSet`). A round in
  * which nothing happens costs some 2 µs.
@@ -68,6 +74,8 @@ export class Pump implements TopicObserver, Disposable {
   #woken = 0;
   /** How long that took, in milliseconds. */
   #busyTime = 0;
+  /** How many bytes were encoded since the last rest. */
+  #encoded = 0;
   /** Until when there may be rest, in milliseconds. */
   #restUntil = 0;
 
@@ -148,6 +156,7 @@ export class Pump implements TopicObserver, Disposable {
     if (this.#woken >= TURN || this.#ready.size === 0) {
       if (this.#rests()) return this.#schedule();
       this.#woken = 0;
+      this.#encoded = 0;
       this.#busyTime = 0;
     }
     const start = performance.now();
@@ -211,10 +220,15 @@ export class Pump implements TopicObserver, Disposable {
     let left = Math.min(SLICE, TURN - this.#woken);
     const now = performance.now();
     for (const subscription of lane.ready) {
+      const { counts } = subscription;
+      const before = counts.encoded;
       lane.take(subscription, now);
       this.#woken++;
       subscription.wake();
-      if (--left === 0) return;
+      this.#encoded += counts.encoded - before;
+      // As if as many had been woken as a turn may wake.
+      if (this.#encoded >= TURN_BYTES) this.#woken = TURN;
+      if (--left === 0 || this.#woken >= TURN) return;
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { Message } from "./long_message.ts";
 import type { Pump } from "./pump.ts";
 import type { Subscription, Waker } from "./subscription.ts";
 import type { Watch, Watched } from "./watch.ts";
@@ -23,9 +24,9 @@ export interface QueuedBytes {
   /** Sets how many there are of a message that is this peer's alone. */
   set(bytes: number): void;
   /** Counts a message that other peers may be written, too. */
-  hold(message: Uint8Array, bytes: number): void;
+  hold(message: Message, bytes: number): void;
   /** Counts a message off that was held. */
-  release(message: Uint8Array): void;
+  release(message: Message): void;
   /** The peer has taken a part. */
   taken(): void;
   /** The peer is gone. */
@@ -78,12 +79,14 @@ export class Subscriber implements Waker, Watched, Disposable {
   #told = 0;
   readonly #queued: QueuedBytes | undefined;
   /** The large message under way, of which all counts until all is taken. */
-  #held: Uint8Array | undefined;
-  /** The part of the bytes under way that was not given to the sink yet. */
+  #held: Message | undefined;
+  /** The bytes under way that were not given to the sink yet: what is left of a part, and the parts after it. */
   #rest: Uint8Array | undefined;
+  #parts: Iterator<Uint8Array> | undefined;
   /** How many writes there were when it was last looked whether the peer reads. */
   #seen = 0;
-  #isReading = false;
+  /** The subscription whose next message is being read or encoded. */
+  #reading: Subscription | undefined;
   #closed = false;
   /** The offset before which each subscription has to be written, and what follows then. */
   #awaited:
@@ -97,8 +100,8 @@ export class Subscriber implements Waker, Watched, Disposable {
       return;
     }
     if (this.#held) this.#queued?.release(this.#held);
-    else this.#queued?.set(0);
     this.#held = undefined;
+    this.#queued?.set(0);
     this.#work();
   };
 
@@ -179,9 +182,13 @@ export class Subscriber implements Waker, Watched, Disposable {
 
   /** Gives the sink what is left of a message that was begun. */
   flush(): void {
-    const rest = this.#rest;
+    let rest = this.#rest;
     if (!rest) return;
     this.#rest = undefined;
+    for (let next = this.#nextPart(); next; next = this.#nextPart()) {
+      this.#sink.write(rest, () => {});
+      rest = next;
+    }
     this.#begun++;
     this.#sink.write(rest, this.#done);
   }
@@ -279,6 +286,8 @@ export class Subscriber implements Waker, Watched, Disposable {
   #remove(subscription: Subscription): void {
     if (!takeOut(this.#subscriptions, subscription)) return;
     this.#speakers.delete(subscription);
+    // Nobody waits for its message any more, and it may never come.
+    if (this.#reading === subscription) this.#reading = undefined;
     subscription.topic.unfollow();
     subscription.counts.unsubscribed++;
     subscription.waker = undefined;
@@ -287,7 +296,7 @@ export class Subscriber implements Waker, Watched, Disposable {
   }
 
   get #isBusy(): boolean {
-    return this.#isReading || this.#begun > this.#finished;
+    return this.#reading !== undefined || this.#begun > this.#finished;
   }
 
   /**
@@ -340,31 +349,43 @@ export class Subscriber implements Waker, Watched, Disposable {
     }
   }
 
-  #write(message: Uint8Array): void {
-    const { byteLength } = message;
-    if (byteLength <= PART) this.#queued?.set(byteLength);
-    else {
-      this.#held = message;
-      this.#queued?.hold(message, byteLength);
+  #write(message: Message): void {
+    if (message instanceof Uint8Array && message.byteLength <= PART) {
+      this.#queued?.set(message.byteLength);
+      return this.#writePart(message);
     }
-    this.#writePart(message);
+    const shared = message instanceof Uint8Array ? message : message.shared;
+    this.#held = shared;
+    this.#queued?.hold(shared, shared.byteLength);
+    if (message instanceof Uint8Array) return this.#writePart(message);
+    this.#queued?.set(message.byteLength - shared.byteLength);
+    this.#parts = message.parts.values();
+    const first = this.#nextPart();
+    if (first) this.#writePart(first);
   }
 
   #writePart(bytes: Uint8Array): void {
-    const isLast = bytes.byteLength <= PART;
-    this.#rest = isLast ? undefined : bytes.subarray(PART);
+    const isWhole = bytes.byteLength <= PART;
+    this.#rest = isWhole ? this.#nextPart() : bytes.subarray(PART);
     this.#begun++;
-    this.#sink.write(isLast ? bytes : bytes.subarray(0, PART), this.#done);
+    this.#sink.write(isWhole ? bytes : bytes.subarray(0, PART), this.#done);
   }
 
-  #writeLater(subscription: Subscription, read: Promise<Uint8Array>): void {
-    this.#isReading = true;
-    read.then((bytes) => {
-      this.#isReading = false;
-      if (this.#closed) return;
-      if (subscription.waker !== this) return this.#work();
+  #nextPart(): Uint8Array | undefined {
+    const next: Uint8Array | undefined = this.#parts?.next().value;
+    if (!next) this.#parts = undefined;
+    return next;
+  }
+
+  #writeLater(subscription: Subscription, read: Promise<Message>): void {
+    this.#reading = subscription;
+    read.then((message) => {
+      if (this.#reading !== subscription) return;
+      this.#reading = undefined;
       this.#speakers.add(subscription);
-      this.#write(bytes);
+      this.#write(message);
+    }, (error) => {
+      if (this.#reading === subscription) throw error;
     }).catch((error) => this.#fail(error));
   }
 

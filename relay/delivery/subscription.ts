@@ -5,6 +5,8 @@ import { findStart, type Start } from "../topics/start.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Format, GapReason, SubscriptionNotice } from "./format.ts";
 import type { Frame, FrameCache } from "./frames.ts";
+import type { WaitingReader } from "./frames_under_way.ts";
+import type { Message } from "./long_message.ts";
 import { Turn } from "./turn.ts";
 import type { Watched } from "./watch.ts";
 import { Window } from "./window.ts";
@@ -60,7 +62,7 @@ function untoldUpstream({ state, upstream, upstreamVersion }: Topic): number {
  *
  * Replay and live are the same loop: whoever can write asks for the next piece.
  */
-export class Subscription implements Watched {
+export class Subscription implements Watched, WaitingReader {
   /** What is read. */
   readonly topic: Topic;
   /** Its state with the lane of its topic. */
@@ -120,6 +122,11 @@ export class Subscription implements Watched {
   /** The offset of the first event that was not given to it yet. */
   get cursor(): number {
     return this.#cursor;
+  }
+
+  /** Whether it waits for what it has asked for, and was not removed meanwhile. */
+  get isWaiting(): boolean {
+    return this.waker !== undefined;
   }
 
   /** What is delivered through its door. */
@@ -191,7 +198,7 @@ export class Subscription implements Watched {
    * where there is nothing to say until the topic changes, or the reader has
    * taken what was sent to it.
    */
-  next(): Uint8Array | undefined | Promise<Uint8Array> {
+  next(): Message | undefined | Promise<Message> {
     for (;;) {
       const message = this.#nextMessage();
       if (message) {
@@ -206,7 +213,7 @@ export class Subscription implements Watched {
       if (this.#wantsSnapshot) {
         this.#wantsSnapshot = false;
         if (log.first === log.next) continue;
-        const frame = this.#frames.snapshot(this.topic);
+        const frame = this.#frames.snapshot(this.topic, this);
         if (!frame) continue;
         return frame instanceof Promise
           ? frame.then((frame) => this.#take(frame))
@@ -218,14 +225,20 @@ export class Subscription implements Watched {
         ? log.next - 1
         : this.#cursor;
       const { room, isEmpty } = this.#window;
-      const frame = this.#frames.get(this.topic, from, room, isEmpty);
+      const frame = this.#frames.get(
+        this.topic,
+        from,
+        room,
+        isEmpty,
+        this,
+      );
       return frame instanceof Promise
         ? frame.then((frame) => this.#takeEvents(from, frame) ?? NOTHING)
         : this.#takeEvents(from, frame);
     }
   }
 
-  #takeEvents(from: number, frame: Frame | undefined): Uint8Array | undefined {
+  #takeEvents(from: number, frame: Frame | undefined): Message | undefined {
     if (!frame) {
       this.#blocked = "unseen";
       return undefined;
@@ -241,10 +254,12 @@ export class Subscription implements Watched {
     );
     if (!gap) return bytes;
     this.counts.wrote(gap.byteLength);
-    return Buffer.concat([gap, bytes]);
+    return bytes instanceof Uint8Array
+      ? Buffer.concat([gap, bytes])
+      : bytes.after(gap);
   }
 
-  #take({ to, bytes, time }: Frame): Uint8Array {
+  #take({ to, bytes, time }: Frame): Message {
     const { counts } = this;
     counts.events += to - this.#cursor;
     counts.wrote(bytes.byteLength);

@@ -1,6 +1,6 @@
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { LogEntry } from "../topics/log.ts";
-import { jsonString } from "./paced_body.ts";
+import { jsonString } from "./text_pieces.ts";
 
 /**
  * The size of each of the two generations of cached JSON, in UTF-16 code units. It

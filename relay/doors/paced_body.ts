@@ -1,72 +1,71 @@
-/** A body up to this many UTF-16 code units is sent in one piece. */
-const PIECE = 32 * 1024;
+import { slices } from "../slices.ts";
+import { PIECE, utf8 } from "./text_pieces.ts";
 
-/**
- * The longest text that is escaped at a time: a character becomes six bytes at
- * most.
- */
-const SLICE = 16 * 1024;
+/** The text that is put together in a step, in UTF-16 code units. */
+const STEP = 4 * 1024;
 
-const encoder = new TextEncoder();
-
-/** Writes a text as a JSON string, in pieces that are small however long it is. */
-export function* jsonString(text: string): Generator<string, void> {
-  if (text.length <= SLICE) return yield JSON.stringify(text);
-  yield '"';
-  for (let at = 0; at < text.length;) {
-    let end = at + SLICE;
-    // Half of a pair would be escaped as what it is by itself.
-    if (isPairAt(text, end - 1)) end++;
-    yield JSON.stringify(text.slice(at, end)).slice(1, -1);
-    at = end;
-  }
-  yield '"';
+/** The start of what is left of a text. */
+interface Taken {
+  readonly text: string;
+  readonly isLast: boolean;
 }
 
-/** Whether a pair of surrogates begins here, and not one that stands alone. */
-function isPairAt(text: string, at: number): boolean {
-  return (text.codePointAt(at) ?? 0) > 0xFFFF;
+/** The body of a response, and who it is for. */
+export interface PacedBodyOptions {
+  /** The name of the client: the work for one client is done in its order. */
+  readonly client: string;
+  /** Called when the body was read to its end, or is given up. Default: not called. */
+  onEnd?(): void;
 }
 
 /**
  * Makes the body of a response of pieces of text. A long one is encoded as its
- * reader takes it: one that reads nothing costs two pieces, and not the body.
+ * reader takes it: one that reads nothing costs a piece, and not the body. However
+ * many readers there are, a turn of the event loop does some of the work only.
  *
  * @param pieces The text. None is longer than some 100 KiB.
- * @param onEnd Called when the body was read to its end, or is given up.
  */
-export function pacedBody(
+export async function pacedBody(
   pieces: Iterable<string>,
-  onEnd: () => void = () => {},
-): string | ReadableStream<Uint8Array<ArrayBuffer>> {
+  { client, onEnd }: PacedBodyOptions,
+): Promise<string | ReadableStream<Uint8Array<ArrayBuffer>>> {
   const rest = pieces[Symbol.iterator]();
-  const begin = take(rest);
-  if (begin.isLast) {
-    onEnd();
-    return begin.text;
+  let isOver = false;
+  const takeNext = (): Taken | Promise<Taken> =>
+    slices.run(`pages of ${client}`, take(rest), () => !isOver);
+  let first: Taken | undefined = await takeNext();
+  if (first.isLast) {
+    onEnd?.();
+    return first.text;
   }
-  let next = begin;
   return new ReadableStream({
-    pull(controller): void {
-      controller.enqueue(encoder.encode(next.text));
-      if (next.isLast) {
-        controller.close();
-        onEnd();
-      } else next = take(rest);
+    async pull(controller): Promise<void> {
+      const { text, isLast } = first ?? await takeNext();
+      first = undefined;
+      if (isOver) return;
+      if (text !== "") controller.enqueue(utf8(text));
+      if (!isLast) return;
+      controller.close();
+      onEnd?.();
     },
-    cancel: onEnd,
+    cancel(): void {
+      isOver = true;
+      onEnd?.();
+    },
   }, { highWaterMark: 0 });
 }
 
 /** Takes pieces until they are enough to be sent together. */
-function take(
-  pieces: Iterator<string>,
-): { readonly text: string; readonly isLast: boolean } {
+function* take(pieces: Iterator<string>): Generator<void, Taken> {
   let text = "";
+  let next = STEP;
   while (text.length <= PIECE) {
     const { done, value } = pieces.next();
     if (done) return { text, isLast: true };
     text += value;
+    if (text.length < next) continue;
+    yield;
+    next = text.length + STEP;
   }
   return { text, isLast: false };
 }

@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
-import type { LogRange } from "../../topics/log.ts";
+import type { LogEntry, LogRange } from "../../topics/log.ts";
 import { formatPosition } from "../../topics/position.ts";
 import type { Topic } from "../../topics/topic.ts";
 import type { Format, SubscriptionNotice } from "../../delivery/format.ts";
+import { encodedPieces, slicesOf } from "../text_pieces.ts";
 
 /** How the names begin that are the relay's own. */
 const OWN = "rivulet.";
@@ -24,9 +25,50 @@ function written(
   return Buffer.from(text);
 }
 
+/** Writes one event, which is long, as {@linkcode written} does, in pieces. */
+function* longEventPieces(
+  topic: Topic,
+  offset: number,
+  { event: { event, data, id } }: LogEntry,
+  nameOf: (event: string) => string,
+): Generator<string, void> {
+  if (event !== "message") {
+    yield "event: ";
+    yield* slicesOf(nameOf(event));
+    yield "\n";
+  }
+  yield `id: ${topic.log.epoch}:${offset}\n`;
+  if (id !== "") {
+    yield "upstream-id: ";
+    yield* slicesOf(id);
+    yield "\n";
+  }
+  yield "data: ";
+  for (const slice of slicesOf(data)) {
+    yield slice.replaceAll("\n", "\ndata: ");
+  }
+  yield "\n\n";
+}
+
+/** The same, in parts. */
+function* longEvent(
+  topic: Topic,
+  offset: number,
+  entry: LogEntry,
+  nameOf: (event: string) => string,
+): Generator<Uint8Array, undefined> {
+  const pieces = longEventPieces(topic, offset, entry, nameOf);
+  yield* encodedPieces(pieces, entry.size);
+  return undefined;
+}
+
 /** What an upstream calls as the relay calls its own must not be taken for that. */
 function nameOfOther(event: string): string {
   return event.startsWith(OWN) ? `upstream.${event}` : event;
+}
+
+function asItIs(event: string): string {
+  return event;
 }
 
 /** The id that resumes after this message; `undefined` where it does not move the reader. */
@@ -44,6 +86,8 @@ function positionAfter(message: SubscriptionNotice): number | undefined {
 /** PROTOCOL.md, section 3: upstream events, and the relay's own as `rivulet.*`. */
 export const sseFormat: Format = {
   events: (topic, range) => written(topic, range, nameOfOther),
+  longEvent: (topic, offset, entry) =>
+    longEvent(topic, offset, entry, nameOfOther),
   message(message: SubscriptionNotice, topic: Topic): Uint8Array | undefined {
     if (message.type === "subscribed") return undefined;
     const offset = positionAfter(message);
@@ -84,7 +128,8 @@ export class UntoldGapError extends Error {
  */
 export const rawSseFormat: Format = {
   ...sseFormat,
-  events: (topic, range) => written(topic, range, (event) => event),
+  events: (topic, range) => written(topic, range, asItIs),
+  longEvent: (topic, offset, entry) => longEvent(topic, offset, entry, asItIs),
   // No blank line: the reader expects those of its upstream's events only.
   heartbeat: () => Buffer.from(":\n"),
   message(message: SubscriptionNotice): undefined {

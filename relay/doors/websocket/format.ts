@@ -1,12 +1,18 @@
 import { Buffer } from "node:buffer";
-import type { LogRange } from "../../topics/log.ts";
+import type { LogEntry, LogRange } from "../../topics/log.ts";
 import type { Topic } from "../../topics/topic.ts";
 import {
   type FoldedEvent,
   foldRange,
   mayBeDelta,
 } from "../../delivery/fold.ts";
-import { entryJson, eventFields, eventJson } from "../event_json.ts";
+import {
+  entryJson,
+  eventFields,
+  eventJson,
+  eventJsonPieces,
+} from "../event_json.ts";
+import { encodedPieces } from "../text_pieces.ts";
 import type {
   FittingEvents,
   Format,
@@ -33,18 +39,23 @@ export function textFrame(text: string): Uint8Array {
   const length = Buffer.byteLength(text);
   const header = headerLength(length);
   const frame = Buffer.allocUnsafe(header + length);
-  frame[0] = FIN_TEXT;
-  if (header === 2) {
-    frame[1] = length;
-  } else if (header === 4) {
-    frame[1] = LENGTH_16;
-    frame.writeUInt16BE(length, 2);
-  } else {
-    frame[1] = LENGTH_64;
-    frame.writeBigUInt64BE(BigInt(length), 2);
-  }
+  writeHeader(frame, header, length);
   frame.write(text, header);
   return frame;
+}
+
+/** Writes the header of a frame of text, which has so many bytes before its payload. */
+function writeHeader(frame: Buffer, header: number, payload: number): void {
+  frame[0] = FIN_TEXT;
+  if (header === 2) {
+    frame[1] = payload;
+  } else if (header === 4) {
+    frame[1] = LENGTH_16;
+    frame.writeUInt16BE(payload, 2);
+  } else {
+    frame[1] = LENGTH_64;
+    frame.writeBigUInt64BE(BigInt(payload), 2);
+  }
 }
 
 /** The beginning of an `events` message, up to its first event. */
@@ -60,6 +71,32 @@ function eventsFrame(
   events: readonly string[],
 ): Uint8Array {
   return textFrame(eventsHead(topic, offset) + events.join() + EVENTS_TAIL);
+}
+
+/** Writes a message of one event, which is long, in pieces. */
+function* messagePieces(
+  head: string,
+  entry: LogEntry,
+  tail: string,
+): Generator<string, void> {
+  yield head;
+  yield* eventJsonPieces(entry);
+  yield tail;
+}
+
+/** Writes a frame of pieces, with about so many bytes, in parts. Its header has the length of all of them. */
+function* frameOf(
+  pieces: Iterable<string>,
+  size: number,
+): Generator<Uint8Array, Uint8Array> {
+  let payload = 0;
+  for (const part of encodedPieces(pieces, size)) {
+    payload += part.byteLength;
+    yield part;
+  }
+  const header = Buffer.alloc(headerLength(payload));
+  writeHeader(header, header.length, payload);
+  return header;
 }
 
 /** Adds one event after the other: of those that do not fit, one alone is encoded. */
@@ -115,13 +152,29 @@ function foldedJson(events: readonly FoldedEvent[]): string {
   ).join();
 }
 
-const withoutEvents = {
+function snapshotHead(topic: Topic, first: number, offset: number): string {
+  return `{"type":"snapshot","topic":"${topic.name}","offset":${offset},` +
+    `"value":{"first":${first},"events":[`;
+}
+
+const SNAPSHOT_TAIL = "]}}";
+
+const besidesEvents = {
+  longEvent: (topic: Topic, offset: number, entry: LogEntry) =>
+    frameOf(
+      messagePieces(eventsHead(topic, offset), entry, EVENTS_TAIL),
+      entry.size,
+    ),
   snapshot(topic: Topic, { first, offset, events }: Snapshot): Uint8Array {
     return textFrame(
-      `{"type":"snapshot","topic":"${topic.name}","offset":${offset},` +
-        `"value":{"first":${first},"events":[${foldedJson(events)}]}}`,
+      snapshotHead(topic, first, offset) + foldedJson(events) + SNAPSHOT_TAIL,
     );
   },
+  longSnapshot: (topic: Topic, offset: number, entry: LogEntry) =>
+    frameOf(
+      messagePieces(snapshotHead(topic, offset, offset), entry, SNAPSHOT_TAIL),
+      entry.size,
+    ),
   message(message: SubscriptionNotice): Uint8Array {
     return textFrame(JSON.stringify(message));
   },
@@ -136,7 +189,7 @@ export const websocketFormat: Format = {
     return eventsFrame(topic, offset, entries.map(entryJson));
   },
   eventsWithin,
-  ...withoutEvents,
+  ...besidesEvents,
 };
 
 /**
@@ -149,5 +202,5 @@ export const mergedWebsocketFormat: Format = {
       ? mergedFrames(topic, range)
       : websocketFormat.events(topic, range);
   },
-  ...withoutEvents,
+  ...besidesEvents,
 };

@@ -62,6 +62,7 @@ for (const latest of [false, true]) {
           for (;;) {
             const bytes = await reader.next();
             if (!bytes) return;
+            assert(bytes instanceof Uint8Array);
             text += new TextDecoder().decode(bytes);
           }
         };

@@ -371,3 +371,32 @@ Deno.test("Pump holds up nobody for those who do not read, or are gone", async (
   world[Symbol.dispose]();
   assertEquals(await held, 1);
 });
+
+Deno.test("A3: Pump ends a turn when much was encoded, however few were woken", async () => {
+  using world = new World();
+  let encoded = 0;
+  const { format } = world;
+  const write = format.events.bind(format);
+  format.events = (topic, range): Uint8Array => {
+    encoded += 1;
+    return write(topic, range);
+  };
+  const data = "x".repeat(30 * 1_024);
+  const topics = Array.from({ length: 200 }, (_, index) => {
+    const topic = world.topic(`t${index}`);
+    return { topic, peer: world.follow(topic) };
+  });
+  await turns();
+  for (const { topic } of topics) {
+    topic.append([{ event: "message", data, id: "" }]);
+  }
+  let most = 0;
+  for (let before = 0; before < topics.length;) {
+    await setImmediate();
+    most = Math.max(most, encoded - before);
+    before = encoded;
+  }
+  assert(most <= 1_024 / 60 + 1, `${most} events were encoded in a turn`);
+  await turns();
+  for (const { peer } of topics) assertEquals(peer.data(), [data]);
+});

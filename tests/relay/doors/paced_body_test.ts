@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { jsonString, pacedBody } from "../../../relay/doors/paced_body.ts";
+import { pacedBody } from "../../../relay/doors/paced_body.ts";
+import { jsonString } from "../../../relay/doors/text_pieces.ts";
 import { propertyParameters } from "../../support/property.ts";
 
 const SLICE = 16 * 1024;
@@ -39,7 +40,8 @@ Deno.test("A3: pacedBody encodes a long body as it is read", async () => {
   function* pieces(): Generator<string, void> {
     for (; taken < 1_000; taken++) yield "x".repeat(SLICE);
   }
-  const body = pacedBody(pieces(), () => ended++);
+  const options = { client: "c", onEnd: (): number => ended++ };
+  const body = await pacedBody(pieces(), options);
   assert(body instanceof ReadableStream);
   const reader = body.getReader();
   await reader.read();
@@ -50,10 +52,10 @@ Deno.test("A3: pacedBody encodes a long body as it is read", async () => {
 
   taken = 990;
   assertEquals(
-    (await new Response(pacedBody(pieces(), () => ended++)).text()).length,
+    (await new Response(await pacedBody(pieces(), options)).text()).length,
     10 * SLICE,
   );
   assertEquals(ended, 2);
-  assertEquals(pacedBody(["a", "b"], () => ended++), "ab");
+  assertEquals(await pacedBody(["a", "b"], options), "ab");
   assertEquals(ended, 3);
 });

@@ -99,8 +99,11 @@ export function findTopics(
   return { topics: found, next: undefined };
 }
 
-/** Answers with a page of a list. */
-export function pageResponse({ topics, next }: TopicPage): Response {
+/** Answers a client with a page of a list. */
+export async function pageResponse(
+  { topics, next }: TopicPage,
+  client: string,
+): Promise<Response> {
   function* pieces(): Generator<string, void> {
     yield '{"topics":[';
     for (const [index, topic] of topics.entries()) {
@@ -108,7 +111,7 @@ export function pageResponse({ topics, next }: TopicPage): Response {
     }
     yield next === undefined ? "]}" : `],"next":${JSON.stringify(next)}}`;
   }
-  return new Response(pacedBody(pieces()), {
+  return new Response(await pacedBody(pieces(), { client }), {
     headers: {
       "Content-Type": "application/json",
       "Cache-Control": "no-store",

@@ -77,12 +77,15 @@ export class TopicReader {
   }
 
   /** Lists the topics that the caller may read: a page of them, or a stream. */
-  list(call: Call): Response {
+  list(call: Call): Response | Promise<Response> {
     const { access, request, response, address, client, url } = call;
     const query = readListQuery(url.searchParams);
     switch (accepts(request, "application/json", "text/event-stream")) {
       case "application/json":
-        return pageResponse(findTopics(this.#context.topics, access, query));
+        return pageResponse(
+          findTopics(this.#context.topics, access, query),
+          client,
+        );
       case "text/event-stream":
         if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
         this.#context.lists.open({ response, query, access, address, client });
@@ -202,7 +205,7 @@ export class TopicReader {
       state: state.kind,
       end,
     });
-    return new Response(this.#pageBody(call, facts, entries), {
+    return new Response(await this.#pageBody(call, facts, entries), {
       headers: {
         "Content-Type": "application/json",
         "Cache-Control": "no-store",
@@ -211,18 +214,21 @@ export class TopicReader {
   }
 
   /** Makes the body of a page, whose events count for as long as it is read. */
-  #pageBody(
+  async #pageBody(
     { response, client, address }: Call,
     facts: string,
     entries: readonly LogEntry[],
-  ): BodyInit {
+  ): Promise<BodyInit> {
     const queued = this.#context.budget.open({
       client,
       address,
       drop: () => dropAnswer(response),
     });
     const pieces = pageOf(facts, entries, () => queued.taken());
-    const body = pacedBody(pieces, () => queued.close());
+    const body = await pacedBody(pieces, {
+      client,
+      onEnd: () => queued.close(),
+    });
     if (typeof body === "string") return body;
     for (const entry of entries) queued.hold(entry, entry.size);
     response.on("close", () => queued.close());

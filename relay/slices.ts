@@ -1,0 +1,149 @@
+import { setImmediate } from "node:timers";
+
+/**
+ * Work in steps that are small: each takes well under a millisecond, whatever a peer
+ * has sent. Its result is what it returns.
+ */
+export type Steps<T> = Iterator<void, T, void>;
+
+/** The time of a turn of the event loop that goes to steps, in milliseconds. */
+const SLICE = 4;
+
+/** The most steps of a turn, however little time they take. */
+const MAX_STEPS = 64;
+
+/** The time between two turns, in milliseconds: the runtime looks at its sockets when it has nothing else to do. */
+const REST = 1;
+
+/** The time after which work that did not have to wait may take another slice, in milliseconds. */
+const RENEWAL = 2 * SLICE;
+
+/** Does work in one go: it has to be small. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** Work that waits for its turn. */
+interface Job {
+  /** Takes a step; returns whether it was the last. */
+  step(): boolean;
+  /** Gives the work up. */
+  drop(): void;
+  /** Whether anybody still waits for the result. */
+  isWanted(): boolean;
+}
+
+/**
+ * Shares the time of the process among long pieces of work.
+ *
+ * To encode one event of 16 MiB, or to parse it, takes a second in which nobody else
+ * is served. Here it takes steps: some in each turn of the event loop, for some
+ * milliseconds. Work that needs less is done at once.
+ *
+ * The work of one lane is done in its order, one piece after the other. The lanes
+ * take turns, a step each.
+ */
+export class Slices {
+  readonly #lanes = new Map<string, Job[]>();
+  #start = -Infinity;
+  #steps = 0;
+  #isResting = false;
+
+  /** The number of pieces of work that wait for their turn. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const jobs of this.#lanes.values()) waiting += jobs.length;
+    return waiting;
+  }
+
+  /**
+   * Does work, at once if it is quickly done.
+   *
+   * @param lane The name of the lane: what else is in it is done before.
+   * @param steps The work. If its iterator can be closed, it is when nobody waits for
+   * the result any more.
+   * @param isWanted Whether somebody waits for the result. Default: always.
+   * @returns The result; a promise of it that is never settled if nobody wants it.
+   */
+  run<T>(
+    lane: string,
+    steps: Steps<T>,
+    isWanted: () => boolean = () => true,
+  ): T | Promise<T> {
+    if (!this.#lanes.has(lane)) {
+      if (performance.now() - this.#start >= RENEWAL) this.#renew();
+      while (this.#hasTime()) {
+        this.#steps++;
+        const { done, value } = steps.next();
+        if (done) return value;
+      }
+    }
+    return new Promise((resolve, reject) => {
+      const step = (): boolean => {
+        try {
+          const { done, value } = steps.next();
+          if (done) resolve(value);
+          return done === true;
+        } catch (error) {
+          reject(error);
+          return true;
+        }
+      };
+      this.#add(lane, { step, isWanted, drop: () => void steps.return?.() });
+    });
+  }
+
+  #add(lane: string, job: Job): void {
+    const jobs = this.#lanes.get(lane);
+    if (jobs) return void jobs.push(job);
+    this.#lanes.set(lane, [job]);
+    this.#rest();
+  }
+
+  #renew(): void {
+    this.#start = performance.now();
+    this.#steps = 0;
+  }
+
+  #hasTime(): boolean {
+    return this.#steps < MAX_STEPS && performance.now() - this.#start < SLICE;
+  }
+
+  /** Takes steps again when the runtime has looked at its sockets. */
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    // Timers count from the beginning of a round of the loop: this is a new one.
+    setImmediate(() => setTimeout(() => this.#turn(), REST));
+  }
+
+  #turn(): void {
+    this.#isResting = false;
+    this.#renew();
+    // A lane that is put in again comes last.
+    for (const [lane, jobs] of this.#lanes) {
+      if (!this.#hasTime()) break;
+      this.#lanes.delete(lane);
+      this.#advance(jobs);
+      if (jobs.length > 0) this.#lanes.set(lane, jobs);
+    }
+    if (this.#lanes.size > 0) this.#rest();
+  }
+
+  #advance(jobs: Job[]): void {
+    const job = jobs[0]!; // a lane without jobs is taken out
+    if (!job.isWanted()) {
+      jobs.shift();
+      job.drop();
+      return;
+    }
+    this.#steps++;
+    if (job.step()) jobs.shift();
+  }
+}
+
+/** The long work of this process. */
+export const slices: Slices = new Slices();
