@@ -108,9 +108,10 @@ export async function readBody(
 ): Promise<string> {
   if (!body) return "";
   const decoder = new TextDecoder();
-  let text = "";
+  const pieces: string[] = [];
   for await (const part of boundedBody(body, limits)) {
-    text += decoder.decode(part, { stream: true });
+    pieces.push(decoder.decode(part, { stream: true }));
   }
-  return text + decoder.decode();
+  pieces.push(decoder.decode());
+  return pieces.join("");
 }

@@ -11,6 +11,12 @@ export interface PublicationKey {
   readonly publisher: string;
 }
 
+/** The work of a step: the UTF-16 code units that go into a digest. */
+const STEP = 8 * 1024;
+
+/** The units that an event counts for, besides its own. */
+const EVENT_COST = 1024;
+
 /** The number of keys of a topic that are remembered. */
 const MAX_KEYS = 1_000;
 
@@ -49,6 +55,12 @@ export class KeyedPublications {
   }
 }
 
+/** Events that were digested, behind those that have been added. */
+export interface DigestedEvents {
+  readonly count: number;
+  readonly digest: string;
+}
+
 /** The publication under one key of one publisher. */
 export class KeyedPublication {
   /** Whether the publication is under way. */
@@ -59,10 +71,16 @@ export class KeyedPublication {
   /** A digest of the events that have been added. */
   #digest = "";
 
+  /** Digests events that are about to be added. */
+  *digest(events: readonly ServerSentEvent[]): Generator<void, DigestedEvents> {
+    const digest = yield* digestWith(this.#digest, events);
+    return { count: events.length, digest };
+  }
+
   /** Takes note of events that have been added. */
-  added(events: readonly ServerSentEvent[]): void {
-    this.#digest = events.reduce(digestWith, this.#digest);
-    this.#count += events.length;
+  added({ count, digest }: DigestedEvents): void {
+    this.#digest = digest;
+    this.#count += count;
   }
 
   /** Returns a comparison of another body under the key with this publication. */
@@ -102,9 +120,11 @@ class Comparison {
    * @param events The next events of the body.
    * @throws {PublishError} If the body is another.
    */
-  rest(events: readonly ServerSentEvent[]): ServerSentEvent[] {
+  *rest(
+    events: readonly ServerSentEvent[],
+  ): Generator<void, ServerSentEvent[]> {
     const known = events.slice(0, this.#count - this.#seen);
-    this.#digest = known.reduce(digestWith, this.#digest);
+    this.#digest = yield* digestWith(this.#digest, known);
     this.#seen += known.length;
     if (this.#seen === this.#count && this.#digest !== this.#expected) {
       throw mismatch();
@@ -126,13 +146,32 @@ class Comparison {
   }
 }
 
-/** Continues a digest of events with one more. */
-function digestWith(
+/** Continues a digest of events with more of them. */
+function* digestWith(
   digest: string,
-  { event, data, id }: ServerSentEvent,
-): string {
-  return createHash("sha256")
-    .update(JSON.stringify([digest, event, data, id])).digest("base64url");
+  events: readonly ServerSentEvent[],
+): Generator<void, string> {
+  let taken = 0;
+  for (const { event, data, id } of events) {
+    const lengths = [event, data, id].map(({ length }) => length);
+    const hash = createHash("sha256").update(
+      JSON.stringify([digest, ...lengths]),
+    );
+    for (const text of [event, data, id]) {
+      for (let at = 0; at < text.length; at += STEP) {
+        // As JSON, which writes halves of pairs as what they are.
+        const piece = JSON.stringify(text.slice(at, at + STEP));
+        hash.update(piece);
+        taken += piece.length;
+        if (taken < STEP) continue;
+        yield;
+        taken = 0;
+      }
+    }
+    taken += EVENT_COST;
+    digest = hash.digest("base64url");
+  }
+  return digest;
 }
 
 function mismatch(): PublishError {

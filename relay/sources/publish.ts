@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { wait } from "../../src/fetch/retry.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
@@ -6,10 +7,12 @@ import { ClientRates } from "../limits/client_rates.ts";
 import { countedStream, type IncomingBody } from "../limits/incoming_body.ts";
 import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { Problem } from "../problem.ts";
+import { atOnce, slices, type Steps } from "../slices.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
 import {
+  type DigestedEvents,
   type KeyedPublication,
   KeyedPublications,
   type PublicationKey,
@@ -54,7 +57,8 @@ export interface AddOptions extends PublicationKey {
 /** The most bytes of UTF-8 that a UTF-16 code unit takes. */
 const BYTES_PER_UNIT = 3;
 
-const encoder = new TextEncoder();
+/** A body up to this many UTF-16 code units is read at once. */
+const SMALL = 32 * 1024;
 
 /** How much of a stream is added at once that has to wait, in seconds of its rate. */
 const STEP = 0.1;
@@ -145,14 +149,16 @@ export class Publisher {
     if (!keyed?.published) this.#assertRate(options.client, events.length);
     const parsed = eventsOfValues(events);
     this.#checkSizes(parsed);
-    const { rest, published } = remaining(topic, keyed, parsed);
+    const { rest, published, digested } = atOnce(
+      remaining(topic, keyed, parsed),
+    );
     if (published) return published;
     this.#take(options.client, rest.length);
     const added = (first: number): Published => {
       const next = first + rest.length;
       const published = { epoch: topic.log.epoch, first, next };
-      if (!keyed) return published;
-      keyed.added(rest);
+      if (!keyed || !digested) return published;
+      keyed.added(digested);
       return keyed.published = published;
     };
     this.#options.draining?.assertOpen();
@@ -176,19 +182,31 @@ export class Publisher {
     if (!keyed?.published) this.#assertRate(client, 1);
     const text = await readBody(body, { ...this.#options, incoming });
     incoming?.whole();
-    const events = type === "application/json"
-      ? await eventsOfJson(text)
-      : [eventOfText(text)];
-    this.#checkSizes(events);
-    const { rest, published } = remaining(topic, keyed, events);
+    const steps = this.#read(topic, type, text, keyed);
+    const { rest, published, digested } = text.length <= SMALL
+      ? atOnce(steps)
+      : await run(client, steps);
     if (published) return published;
     this.#take(client, rest.length);
     this.#options.draining?.assertOpen();
     const appended = topic.append(rest);
     this.#options.counts?.http.add(rest);
     const first = await appended;
-    keyed?.added(rest);
+    if (digested) keyed?.added(digested);
     return { epoch: topic.log.epoch, first, next: first + rest.length };
+  }
+
+  *#read(
+    topic: Topic,
+    type: PublishType,
+    text: string,
+    keyed: KeyedPublication | undefined,
+  ): Generator<void, Remaining> {
+    const events = type === "application/json"
+      ? yield* eventsOfJson(text)
+      : [yield* eventOfText(text)];
+    this.#checkSizes(events);
+    return yield* remaining(topic, keyed, events);
   }
 
   async #addStream(
@@ -219,18 +237,21 @@ export class Publisher {
         const batch = await reader.nextBatch();
         if (!batch) break;
         incoming?.passedOn();
-        const events = comparison ? comparison.rest(batch) : batch;
+        const events = comparison
+          ? await run(client, comparison.rest(batch))
+          : batch;
         const bad = events.findIndex((event) => isTooLarge(event, maxEvent));
         const count = bad < 0 ? events.length : bad;
         for (let from = 0; from < count; from += this.#step) {
           this.#options.assertRoom?.();
           const some = events.slice(from, Math.min(from + this.#step, count));
           await this.#takeInTime(client, some.length, over);
+          const digested = keyed && await run(client, keyed.digest(some));
           draining?.assertOpen({ added });
           const appended = topic.append(some);
           this.#options.counts?.http.add(some);
           const first = await appended;
-          keyed?.added(some);
+          if (digested) keyed?.added(digested);
           added = {
             epoch,
             first: added?.first ?? first,
@@ -297,18 +318,30 @@ export class Publisher {
   }
 }
 
-/** Returns the events of a whole body that are to be added; their place, if there are none. */
-function remaining(
-  { log: { epoch, next } }: Topic,
+/** Reads what a client publishes in steps, after what it has published before. */
+function run<T>(client: string, steps: Steps<T>): T | Promise<T> {
+  return slices.run(`publications of ${client}`, steps);
+}
+
+/** The events of a whole body that are to be added, or their place, if there are none. */
+interface Remaining {
+  readonly rest: readonly ServerSentEvent[];
+  readonly published?: Published;
+  readonly digested?: DigestedEvents;
+}
+
+function* remaining(
+  { log }: Topic,
   keyed: KeyedPublication | undefined,
-  events: ServerSentEvent[],
-): { readonly rest: ServerSentEvent[]; readonly published?: Published } {
+  events: readonly ServerSentEvent[],
+): Generator<void, Remaining> {
   if (!keyed) return { rest: events };
   const comparison = keyed.compare();
-  const rest = comparison.rest(events);
+  const rest = yield* comparison.rest(events);
   const published = comparison.end();
   if (published) return { rest, published };
-  if (rest.length > 0) return { rest };
+  if (rest.length > 0) return { rest, digested: yield* keyed.digest(rest) };
+  const { epoch, next } = log;
   return { rest, published: { epoch, first: next, next } };
 }
 
@@ -340,5 +373,8 @@ function isTooLarge(
   const units = name.length + data.length + id.length;
   // Nearly always: to encode each event only to measure it would cost more than all else.
   if (units * BYTES_PER_UNIT <= maxBytes) return false;
-  return encoder.encode(name + data + id).length > maxBytes;
+  return [name, data, id].reduce(
+    (bytes, text) => bytes + Buffer.byteLength(text),
+    0,
+  ) > maxBytes;
 }

@@ -158,3 +158,22 @@ Deno.test("The id of a publish message is the publisher's own, and compared (B3)
   assertEquals(await publish(ann, "c", "error"), "idempotency_mismatch");
   assertEquals(await dataOf(relay), ["a", "b"]);
 });
+
+Deno.test("Long events under one Idempotency-Key are compared whole (A2, B3)", async () => {
+  await using relay = await startRelay();
+  const long = "\u0001".repeat(40 * 1_024);
+  const bodyOf = (...data: string[]): string =>
+    JSON.stringify(data.map((data) => ({ data })));
+  const published = { status: 200, first: 1, next: 3 };
+  const body = bodyOf(`${long}\ud800`, "b");
+  assertEquals(await post(relay, JSON_TYPE, body), published);
+  assertEquals(await post(relay, JSON_TYPE, body), published);
+  for (
+    const other of [
+      bodyOf(`${long}\ud801`, "b"),
+      bodyOf(`${long}\ud800b`, ""),
+      bodyOf(long, "\ud800b"),
+      bodyOf(`${long}\ud800`),
+    ]
+  ) assertEquals(await post(relay, JSON_TYPE, other), MISMATCH);
+});
