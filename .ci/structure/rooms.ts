@@ -23,6 +23,7 @@ const CUT_ANSWER = "relay/cut_answer.ts";
 const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
 const SLICES = "relay/slices.ts";
+const HEADER_PAIRS = "relay/header_pairs.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
 const DELIVERY = "relay/delivery/";
@@ -52,6 +53,7 @@ const COMMON = [
   FORWARDING,
   ISSUE_TEXT,
   SLICES,
+  HEADER_PAIRS,
 ];
 
 /**
@@ -108,6 +110,11 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: HEADER_PAIRS,
+    why: "lists headers in linear time",
+    may: [],
+  },
+  {
     path: TOPICS,
     why:
       "has the topics, and the interface of their logs: it knows neither sources nor subscribers",
@@ -140,7 +147,11 @@ export const ROOMS: readonly Room[] = [
       "takes secrets out of events and recordings: src/fetch/secrets/ defines them",
     may: CORE,
   },
-  { path: TRACES, why: "makes spans for the operator", may: [] },
+  {
+    path: TRACES,
+    why: "makes spans for the operator",
+    may: [HEADER_PAIRS],
+  },
   {
     path: METRICS,
     why: "counts for Prometheus, with labels from closed sets",
@@ -149,7 +160,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: UPSTREAM,
     why: "asks upstreams, for sources and for the gateway",
-    may: [LIMITS, FETCH],
+    may: [LIMITS, HEADER_PAIRS, FETCH],
   },
   {
     path: SOURCES,

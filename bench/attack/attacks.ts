@@ -110,6 +110,11 @@ function get(path: string, ...headers: string[]): string {
 /** The attacks, in the order of the rows of field.md. */
 export const ATTACKS: readonly Attack[] = [
   {
+    name: "none",
+    input: "nothing: what the machine takes by itself",
+    run: () => new Promise(() => {}),
+  },
+  {
     name: "a1-depth",
     input: "deltas nested 5,000 deep, a subscriber with mode=merge",
     async run(port) {

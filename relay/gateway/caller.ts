@@ -5,7 +5,7 @@ import { cutAnswer, dropAnswer } from "../cut_answer.ts";
 import type { Problem } from "../problem.ts";
 import type { SendAccount } from "../limits/memory/send_budget.ts";
 import { ByteQueue } from "./byte_queue.ts";
-import { headerPairs } from "../upstream/header_pairs.ts";
+import { headerPairs } from "../header_pairs.ts";
 
 /**
  * The most bytes that wait for a caller which reads slower than its provider

@@ -1,7 +1,7 @@
 import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
 import { isConnectionHeader, isMisleadingHeader } from "../forwarding.ts";
-import { headerPairs } from "../upstream/header_pairs.ts";
+import { headerPairs } from "../header_pairs.ts";
 import type { GatewayProvider } from "./provider.ts";
 
 /**

@@ -1,4 +1,5 @@
 import type { RequestWithSecrets } from "../../src/fetch/secrets/request_secrets.ts";
+import { headerPairs } from "../header_pairs.ts";
 import { isIdempotent } from "../upstream/idempotent.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { Upload } from "./upload.ts";
@@ -48,7 +49,7 @@ export function partsWithSecrets(
 ): RequestWithSecrets {
   return {
     url: asked.url.href,
-    headers: [...headers, ...asked.headers],
+    headers: [...headerPairs(headers), ...headerPairs(asked.headers)],
     // Decoded when it is looked through: a long body is not kept as text too.
     get body() {
       return content && new TextDecoder().decode(content);

@@ -10,7 +10,7 @@ import { issueText } from "../issue_text.ts";
 import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
-import { headerPairs } from "../upstream/header_pairs.ts";
+import { headerPairs } from "../header_pairs.ts";
 import type { GatewayProvider } from "./provider.ts";
 
 /** A request to the gateway, and its caller. */
@@ -153,7 +153,7 @@ export function identityOf(
 ): string {
   const fields = queryFields(search)
     .map(({ name, value }) => [`?${name.toLowerCase()}`, value] as const);
-  const keys = [...headers, ...fields]
+  const keys = [...headerPairs(headers), ...fields]
     .filter(([name]) => isCredentialName(name.replace("?", "")));
   return digest(JSON.stringify(keys));
 }

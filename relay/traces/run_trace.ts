@@ -9,6 +9,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { z } from "zod";
+import { headerPairs } from "../header_pairs.ts";
 import { endSpan, serverAttributes, type TracedEnd } from "./span.ts";
 
 /** A request to a provider that is traced. */
@@ -48,7 +49,8 @@ const bodyWithModel = z.looseObject({ model: z.string().max(256) });
 const tracer = trace.getTracer("rivulet");
 
 const CARRIER = {
-  keys: (headers: Headers): string[] => [...headers.keys()],
+  keys: (headers: Headers): string[] =>
+    headerPairs(headers).map(([name]) => name),
   get: (headers: Headers, name: string): string | undefined =>
     headers.get(name) ?? undefined,
 };
@@ -111,7 +113,7 @@ export class RunTrace {
 
   /** Returns headers without those that a request in {@linkcode within} sets anew. */
   headers(headers: Headers): Headers {
-    const left = new Headers(headers);
+    const left = new Headers(headerPairs(headers));
     for (const name of propagation.fields()) left.delete(name);
     return left;
   }

@@ -4,7 +4,7 @@ import { joinSmallChunks } from "../limits/body_chunks.ts";
 import { toResponse } from "./answer.ts";
 import { proxyAuthorization } from "./environment_proxy.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
-import { headerPairs } from "./header_pairs.ts";
+import { headerPairs } from "../header_pairs.ts";
 import type { AgentOptions, UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getLogger } from "@logtape/logtape";
+import { headerPairs } from "../../header_pairs.ts";
 import type { WebSocketCaller } from "../websocket/peer.ts";
 import type {
   ClientAddress,
@@ -197,6 +198,6 @@ function withoutCredential(
   if (!credential) return headers;
   const { token } = credential;
   return new Headers(
-    [...headers].filter(([, value]) => !value.includes(token)),
+    headerPairs(headers).filter(([, value]) => !value.includes(token)),
   );
 }

@@ -7,6 +7,13 @@ const INTERVAL = 2_000;
 /** The time in which a connection of the relay's own has to be accepted, in milliseconds. */
 const PATIENCE = 1_000;
 
+/**
+ * The number of connections that wait to be accepted while the relay is busy; the
+ * kernel has a limit of its own (4,096 on Linux). Of 1,000 clients that connect at
+ * once, the default of 511 makes half try again after a second.
+ */
+export const BACKLOG = 4_096;
+
 /** The options of a listener. */
 export interface ListenerOptions {
   /** The address to listen on. */
@@ -115,7 +122,7 @@ export class Listener implements Disposable {
       logger.error("The relay cannot listen again: {message}", { message });
     };
     server.once("error", onError);
-    server.listen(port, host, () => server.off("error", onError));
+    server.listen(port, host, BACKLOG, () => server.off("error", onError));
   }
 
   async #look(): Promise<void> {

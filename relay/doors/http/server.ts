@@ -10,7 +10,7 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
-import { Listener } from "./listener.ts";
+import { BACKLOG, Listener } from "./listener.ts";
 import { ReadPacer } from "../../limits/read_pacer.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
 import { joinSmallChunks } from "../../limits/body_chunks.ts";
@@ -181,7 +181,7 @@ export class HttpServer {
   listen(host: string, port: number): Promise<Address> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(port, host, () => {
+      this.#server.listen(port, host, BACKLOG, () => {
         this.#server.off("error", reject);
         // It listens on TCP: the address is no pipe's name.
         const { address, port } = this.#server.address() as AddressInfo;

@@ -6,6 +6,7 @@ import { type Clock, wallTime } from "../../../src/fetch/clock.ts";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { encodeComment } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import { headerPairs } from "../../header_pairs.ts";
 import { RecordingScrubber } from "../../secrets/recording_scrubber.ts";
 import type { EndStatus } from "../../topics/topic.ts";
 import { PacedWriter } from "./paced_writer.ts";
@@ -99,14 +100,14 @@ export class RecordingFile implements Recording {
     this.#topic = run.topic;
     this.#start = context.clock.now();
     this.#started = wallTime(context.clock);
-    this.finished = this.#create({ ...run, headers: [...run.headers] })
+    this.finished = this.#create({ ...run, headers: headerPairs(run.headers) })
       .then((begun) => this.#record(begun))
       .catch((error: unknown) => this.#break(error));
   }
 
   response(status: number, headers: Headers): void {
     if (!this.#isOver) {
-      this.#response = { status, headers: new Headers(headers) };
+      this.#response = { status, headers: new Headers(headerPairs(headers)) };
     }
   }
 
