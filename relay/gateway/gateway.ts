@@ -6,6 +6,7 @@ import { STATUS_CODE } from "@std/http/status";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { draining, Problem } from "../problem.ts";
+import { slices } from "../slices.ts";
 import { assertMay } from "../rights/access.ts";
 import { isMisleadingPath } from "../forwarding.ts";
 import {
@@ -18,6 +19,7 @@ import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";
+import { assertCheap } from "./json_cost.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
 import type { GatewayProvider } from "./provider.ts";
 import type { ProviderRequest } from "./provider_request.ts";
@@ -226,7 +228,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #readBody(
-    { request, response, headers, incoming }: Asked,
+    { request, response, headers, client, incoming }: Asked,
   ): Promise<ReadBody> {
     const length = headers.get("content-length");
     if (length === null && !headers.has("transfer-encoding")) {
@@ -253,6 +255,7 @@ export class Gateway implements AsyncDisposable {
     const bytes = Buffer.concat(parts);
     const content = await decodeBody(bytes, coding, bodyLimits.maxBytes);
     if (content !== bytes) incoming.add(content.byteLength);
+    await slices.run(`requests of ${client}`, assertCheap(content));
     // It is kept for as long as the run lasts.
     incoming.whole();
     // Decoders may read what others do not: nothing may be hidden from the relay.
