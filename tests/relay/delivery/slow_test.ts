@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import type { SlowReaders } from "../../../relay/delivery/subscriber.ts";
-import { slices } from "../../../relay/slices.ts";
 import { Watch } from "../../../relay/delivery/watch.ts";
 import {
   messages,
@@ -14,6 +13,7 @@ import {
   RawWebSocket,
 } from "../../support/subscribers/raw_websocket.ts";
 import { startRelay } from "../../support/relay/relay.ts";
+import { settled } from "../../support/relay/settled.ts";
 import { LIMIT, until } from "../../support/within.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
@@ -266,14 +266,6 @@ Deno.test("Relay ends the response of a slow SSE reader, and cuts it where it do
     });
   }
 });
-
-/** Waits until a reader that does not read is sent nothing more. */
-async function settled(): Promise<void> {
-  for (let quiet = 0; quiet < 5; quiet++) {
-    await turns();
-    if (slices.waiting > 0) quiet = -1;
-  }
-}
 
 Deno.test("Relay tells a slow reader what it has missed, through each door", async (t) => {
   for (const door of ["WebSocket", "SSE"] as const) {

@@ -5,6 +5,7 @@ import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { upgradeRequest } from "../../support/http/upgrade_request.ts";
 import { RelayProcess } from "../../support/relay/relay_process.ts";
 import { startRelay } from "../../support/relay/relay.ts";
+import { settled } from "../../support/relay/settled.ts";
 import { stalledSockets } from "../../support/relay/stalled_sockets.ts";
 import {
   OPCODE,
@@ -112,6 +113,7 @@ Deno.test("A3: Relay cuts a page of which nothing is read for the slow timeout, 
       await client.send(request("/topics/t", "application/json"));
       // It is seen to stop only once the kernel takes no more.
       await new Promise((resolve) => setTimeout(resolve, 300));
+      await settled();
       if (slowTimeout === undefined) {
         for (let look = 0; look < 6; look++) await clock.advance(7_500);
       }
@@ -167,6 +169,7 @@ Deno.test("A3: nothing comes within a frame that is written in parts", async () 
   client.pause();
   topic.append([{ event: "message", data: LARGE, id: "" }]);
   await new Promise((resolve) => setTimeout(resolve, 300));
+  await settled();
   await socket.send(OPCODE.ping, "are you there?");
   await socket.say({ type: "heartbeat" });
   await clock.advance(TIMEOUT);
@@ -178,6 +181,7 @@ Deno.test("A3: nothing comes within a frame that is written in parts", async () 
   topic.append([{ event: "message", data: LARGE, id: "" }]);
   topic.append([{ event: "message", data: LARGE, id: "" }]);
   await new Promise((resolve) => setTimeout(resolve, 300));
+  await settled();
   const closed = relay.relay.close();
   client.resume();
   assertEquals(await socket.closeCode(), 1012);
