@@ -267,6 +267,16 @@ export type InputItem =
   }
   | { type: string; [field: string]: unknown };
 
+/** Types of the calls that the caller has to answer; the provider makes others itself. */
+export const CALLERS_CALLS: ReadonlySet<string> = new Set([
+  "function_call",
+  "custom_tool_call",
+  "local_shell_call",
+  "shell_call",
+  "apply_patch_call",
+  "computer_call",
+]);
+
 const parts = z.array(z.looseObject({ type: z.string() }));
 const optionalId = z.string().nullish();
 

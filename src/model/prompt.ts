@@ -39,6 +39,23 @@ export interface Tool {
 }
 
 /**
+ * Returns the name of a tool.
+ *
+ * @param tool The tool, in the shape of either API.
+ * @returns The name; `undefined` if it has none.
+ */
+export function nameOf(tool: Tool): unknown {
+  const { type, name } = tool;
+  if (name !== undefined) return name;
+  // Chat has one level more.
+  const definition = tool[type];
+  return typeof definition === "object" && definition !== null &&
+      "name" in definition
+    ? definition.name
+    : undefined;
+}
+
+/**
  * Which tools the model may, or must, call: `"auto"` leaves it to the model,
  * `"none"` forbids calls, `"required"` demands one, `{ name }` demands that tool.
  * What else a provider knows is sent as it is, in the shape of the Responses API.

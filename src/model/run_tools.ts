@@ -4,12 +4,18 @@ import { messageOf } from "../fetch/message_of.ts";
 import type { StreamOptions } from "./client.ts";
 import { TurnLimitError } from "./errors/turn_limit_error.ts";
 import { functionCallOutput } from "./input_items.ts";
-import type {
-  FunctionCallItem,
-  FunctionCallOutputItem,
-  InputItem,
+import {
+  CALLERS_CALLS,
+  type FunctionCallItem,
+  type FunctionCallOutputItem,
+  type InputItem,
 } from "./item.ts";
-import { inputItems, type Prompt, type StructuredPrompt } from "./prompt.ts";
+import {
+  inputItems,
+  nameOf,
+  type Prompt,
+  type StructuredPrompt,
+} from "./prompt.ts";
 import type { ResponseEvent } from "./response_event.ts";
 import type { FinalResponse, ResponseStream } from "./response_stream.ts";
 import type { StructuredResponse } from "./structured_stream.ts";
@@ -95,15 +101,6 @@ export interface RunClient {
 }
 
 const MAX_TURNS = 10;
-
-/** Calls that the caller has to answer, and no tool of a run can. */
-const CALLERS: ReadonlySet<string> = new Set([
-  "custom_tool_call",
-  "local_shell_call",
-  "shell_call",
-  "apply_patch_call",
-  "computer_call",
-]);
 
 /**
  * The events of a run of {@linkcode runTools}.
@@ -378,9 +375,12 @@ function callsIn(
 ): readonly FunctionCallItem[] {
   if (status !== "completed") return [];
   const calls = output.filter((item) => item.type === "function_call");
-  const areCallers = output.some(({ type }) => CALLERS.has(type)) ||
+  const areCallers =
+    output.filter(({ type }) => CALLERS_CALLS.has(type)).length >
+      calls.length ||
     calls.some(({ name }) =>
-      !byName.has(name) && prompt.tools?.some((tool) => tool.name === name)
+      !byName.has(name) &&
+      prompt.tools?.some((tool) => nameOf(tool) === name)
     );
   return areCallers ? [] : calls;
 }

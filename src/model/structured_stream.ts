@@ -1,5 +1,6 @@
 // This module is browser compatible.
 import { OutputError } from "./errors/output_error.ts";
+import { CALLERS_CALLS } from "./item.ts";
 import { type AnySchema, holdAgainst, issuesText } from "./model_schema.ts";
 import type { Opened } from "./requester.ts";
 import {
@@ -88,17 +89,14 @@ export class StructuredStream<T> extends ResponseStream {
   ): Promise<StructuredResponse<T>> {
     const response = await final;
     if (response.status === "incomplete") return response;
-    if (response.outputText === "" && hasCalls(response)) {
+    // What the model says beside its calls is no answer yet.
+    if (response.output.some(({ type }) => CALLERS_CALLS.has(type))) {
       // The type says so where the prompt has tools: see ModelClient.stream().
       return { ...response, parsed: undefined as T };
     }
     const parsed = await parse(response, this.#schema);
     return { ...response, parsed };
   }
-}
-
-function hasCalls({ output }: FinalResponse): boolean {
-  return output.some(({ type }) => type.endsWith("_call"));
 }
 
 async function parse<T>(

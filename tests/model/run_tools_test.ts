@@ -296,20 +296,26 @@ Deno.test("runTools() makes no call of a response that was cut off", async () =>
 Deno.test("runTools() leaves the calls of tools that it has not to the caller", async () => {
   let count = 0;
   const counted = tool({ name: "counted", run: () => ++count });
-  const { client, script } = model([
-    calls(["counted", "{}"], ["mine", "{}"]),
-  ]);
-  const mine = { type: "function", name: "mine" };
-  const run = runTools(client, { input: "Go", tools: [mine] }, {
-    tools: [counted],
-  });
-  const { output } = await run.final();
-  assertEquals([output.length, count], [2, 0]);
-  const { tools } = JSON.parse(script.requests[0]?.body ?? "");
-  assertEquals(
-    tools.map((tool: { function: { name: string } }) => tool.function.name),
-    ["mine", "counted"],
-  );
+  for (
+    const mine of [
+      { type: "function", name: "mine" },
+      { type: "function", function: { name: "mine" } },
+    ]
+  ) {
+    const { client, script } = model([
+      calls(["counted", "{}"], ["mine", "{}"]),
+    ]);
+    const run = runTools(client, { input: "Go", tools: [mine] }, {
+      tools: [counted],
+    });
+    const { output } = await run.final();
+    assertEquals([output.length, count], [2, 0]);
+    const { tools } = JSON.parse(script.requests[0]?.body ?? "");
+    assertEquals(
+      tools.map((tool: { function: { name: string } }) => tool.function.name),
+      ["mine", "counted"],
+    );
+  }
 });
 
 Deno.test("runTools() demands a call of the first response only, and tells each turn's options", async () => {
@@ -353,8 +359,13 @@ Deno.test("runTools() asks for nothing until it is iterated", async () => {
 });
 
 Deno.test("runTools() parses the answer at the end of the calls", async () => {
+  const call = {
+    id: "a",
+    function: { name: "weather", arguments: '{"city":"Paris"}' },
+  };
   const { client } = model([
-    calls(["weather", '{"city":"Paris"}']),
+    // What it says beside the call is no answer.
+    chat({ content: "Let me see.", tool_calls: [call] }, "tool_calls"),
     says('{"warm":true}'),
   ]);
   const output = z.object({ warm: z.boolean() });

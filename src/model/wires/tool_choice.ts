@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import type { Tool, ToolChoice } from "../prompt.ts";
+import { nameOf, type Tool, type ToolChoice } from "../prompt.ts";
 
 /**
  * Returns the choice of a tool by its name as one by its type and name.
@@ -13,6 +13,6 @@ export function toolNamed(
   tools: readonly Tool[],
 ): { type: string; [field: string]: unknown } {
   if ("type" in choice) return choice;
-  const tool = tools.find((tool) => tool.name === choice.name);
+  const tool = tools.find((tool) => nameOf(tool) === choice.name);
   return { type: tool?.type ?? "function", name: choice.name };
 }
