@@ -371,12 +371,12 @@ export class ResponseStream
         cause = outcome.cause;
       } catch (thrown) {
         if (this.#ended) return;
-        this.#decoder.end(out);
+        this.#decoder.end(out, error !== undefined);
         this.#fail(thrown);
         return;
       }
     }
-    const verdict = this.#decoder.end(out);
+    const verdict = this.#decoder.end(out, error !== undefined);
     const failure = error ?? ("error" in verdict ? verdict.error : undefined);
     if (failure && cause !== undefined) failure.cause ??= cause;
     this.#fail(failure);

@@ -1272,6 +1272,142 @@ function waits(dialect: Dialect): Row[] {
   ];
 }
 
+/** A chunk whose choice is edited. */
+const oddly = (edit: (choice: Record<string, unknown>) => void) =>
+(
+  text: string,
+): string => {
+  const data = JSON.parse(text.slice("data: ".length));
+  for (const choice of data.choices) edit(choice);
+  return `data: ${JSON.stringify(data)}\n\n`;
+};
+
+/** A last event without its blank line. */
+const unended = (
+  chunks: readonly string[],
+): string[] => [...chunks.slice(0, -1), chunks.at(-1)?.trimEnd() ?? ""];
+
+const DETAIL = `data: ${JSON.stringify({ detail: "No such model" })}\n\n`;
+
+/** What is odd, and can be read all the same: rows of the field study. */
+const ODD_CHAT: Row[] = [
+  {
+    name: "choices numbered from 1 (G1)",
+    server: [{
+      body: [
+        ...[...CHAT_WHOLE, STOP].map(oddly((choice) => choice.index = 1)),
+        DONE,
+      ],
+    }],
+    delivered: CHAT_SEEN_WHOLE,
+    end: CHAT_AT_LAST,
+  },
+  {
+    name: "finish_reason with every chunk (G1)",
+    server: [{
+      body: [
+        ...[...CHAT_WHOLE, STOP].map(
+          oddly((choice) => choice.finish_reason = "stop"),
+        ),
+        DONE,
+      ],
+    }],
+    delivered: CHAT_SEEN_WHOLE,
+    end: CHAT_AT_LAST,
+  },
+  {
+    name: "finish_reason with every chunk, then reset (G1)",
+    server: [{
+      body: [
+        ...CHAT_START.map(oddly((choice) => choice.finish_reason = "stop")),
+        { taken: CHAT_SEEN_START.length },
+      ],
+      then: "reset",
+    }],
+    retries: 0,
+    delivered: CHAT_SEEN_START,
+    end: DISCONNECTED,
+  },
+  {
+    name: "all of it in a message (G1)",
+    server: [{
+      body: [
+        ...[choice({}, "stop")].map(oddly((choice) => {
+          delete choice.delta;
+          choice.message = { role: "assistant", content: "Hello" };
+        })),
+        DONE,
+      ],
+    }],
+    delivered: [
+      "created chat_1 gpt-x",
+      "added message",
+      "text Hello",
+      "done message Hello",
+    ],
+    end: CHAT_AT_LAST,
+  },
+  {
+    name: "usage without its blank line (G4)",
+    server: [{ body: unended([...CHAT_WHOLE, STOP, USAGE_CHUNK]) }],
+    delivered: CHAT_SEEN_WITH_USAGE,
+    end: CHAT_AT_LAST_WITH_USAGE,
+  },
+  {
+    name: "detail mid-stream (G5)",
+    server: [{ body: [...CHAT_START, DETAIL] }],
+    delivered: CHAT_SEEN_START,
+    end: failed("response_failed", true, "response_failed): No such model"),
+  },
+];
+
+const ODD_RESPONSES: Row[] = [
+  {
+    name: "output that is only in the last event (G1)",
+    server: [{ body: wire(CREATED, COMPLETED) }],
+    delivered: [
+      "created resp_1 gpt-x",
+      SEEN_USAGE,
+      "text Hello",
+      "done message Hello",
+    ],
+    end: { ...AT_LAST, sequenceNumber: 1 },
+  },
+  {
+    name: "text for the content of an item (G2)",
+    server: [{
+      body: wire(
+        CREATED,
+        {
+          ...itemDone("Hello"),
+          item: { ...itemDone("Hello").item, content: "Hello" },
+        },
+        { type: "response.completed", response: response("completed") },
+      ),
+    }],
+    delivered: ["created resp_1 gpt-x", "done message Hello"],
+    end: { ...AT_LAST, usage: undefined, sequenceNumber: 2 },
+  },
+  {
+    name: "response.done (G3)",
+    server: [{ body: wire(...WHOLE, { ...COMPLETED, type: "response.done" }) }],
+    delivered: [...SEEN_WHOLE, SEEN_USAGE],
+    end: AT_LAST,
+  },
+  {
+    name: "response.completed without its blank line (G4)",
+    server: [{ body: unended(wire(...WHOLE, COMPLETED)) }],
+    delivered: [...SEEN_WHOLE, SEEN_USAGE],
+    end: AT_LAST,
+  },
+  {
+    name: "detail mid-stream (G5)",
+    server: [{ body: [...wire(...START), DETAIL] }],
+    delivered: SEEN_START,
+    end: failed("response_failed", true, "response_failed): No such model"),
+  },
+];
+
 /** What follows a finish_reason is waited for, but not for long. */
 const DRAINS: Row[] = [
   {
@@ -1370,8 +1506,8 @@ const DRAINS: Row[] = [
 export const ENDINGS: readonly Ending[] = DIALECTS.flatMap((dialect) => {
   const { wire } = dialect;
   const own = wire === "chat"
-    ? [...CHAT_ENDINGS, ...DRAINS]
-    : RESPONSES_ENDINGS;
+    ? [...CHAT_ENDINGS, ...ODD_CHAT, ...DRAINS]
+    : [...RESPONSES_ENDINGS, ...ODD_RESPONSES];
   return [
     ...completions(dialect),
     ...own,

@@ -178,7 +178,7 @@ Deno.test("ModelClient reads on after a finish_reason that comes early (G1)", as
 Deno.test("ModelClient does not call complete what broke off after an early finish_reason (G1)", async () => {
   for (const finish of ["stop", "length"]) {
     for (const end of ["drop", "stall"] as const) {
-      const { error, texts } = await ask("chat", [
+      const { error, texts, events } = await ask("chat", [
         sse(chunk({ content: "The " }, finish)),
         { wait: 10_000 },
         sse(chunk({ content: "whole " }, finish)),
@@ -186,6 +186,8 @@ Deno.test("ModelClient does not call complete what broke off after an early fini
       assertInstanceOf(error, StreamError);
       assertEquals(error.code, end === "drop" ? "disconnected" : "idle");
       assertEquals(texts[0], "The whole ");
+      // An item that is done would say that it is whole: a call would be run.
+      assert(events.every(({ type }) => type !== "output_item.done"));
     }
   }
 });

@@ -56,10 +56,12 @@ export interface ResponseDecoder {
    * Ends the response, at the end of the body or sooner; called once.
    *
    * @param out Where the response's events go that were held back; never the last.
+   * @param isBroken Whether the body broke off: an ending that was told in the state
+   * `"told"` is then none, as more was to come. Default: `false`.
    * @returns How it has ended. That of a stream that is still open is an error
    * that says so.
    */
-  end(out: ResponseEvent[]): ResponseOutcome;
+  end(out: ResponseEvent[], isBroken?: boolean): ResponseOutcome;
   /** The id of the response; `""` as long as it is unknown. */
   readonly responseId: string;
   /** The last number of an event; `undefined` if there was none. */

@@ -25,7 +25,7 @@ import {
   parseData,
   textOf,
 } from "../event_data.ts";
-import { ChatEnding, choicesOf, placeOfAnswer } from "./endings.ts";
+import { CHAT_CUT, ChatEnding, choicesOf, placeOfAnswer } from "./endings.ts";
 import { Finish } from "./finish.ts";
 import { ChatOutput } from "./output.ts";
 import { shownIn, thoughtIn } from "./reasoning_details.ts";
@@ -151,11 +151,15 @@ export class ChatDecoder implements ResponseDecoder {
    * Ends the response.
    *
    * @param out Where the items go that are whole now.
+   * @param isBroken Whether the body broke off, so that a `finish_reason` that may
+   * have come early is no end.
    * @returns How it has ended.
    */
-  end(out: ResponseEvent[]): ResponseOutcome {
+  end(out: ResponseEvent[], isBroken = false): ResponseOutcome {
     if (this.#early) this.#create("", out);
-    const ending = this.#ending.close();
+    const ending = isBroken && this.#state === "told"
+      ? CHAT_CUT
+      : this.#ending.close();
     if (ending.kind === "failed" || ending.kind === "truncated") {
       this.#output.breakOff(out);
       return {
