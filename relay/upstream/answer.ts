@@ -1,10 +1,16 @@
 import { Buffer } from "node:buffer";
 import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
 import { MAX_HEADERS } from "./head_limits.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 
 /** An answer with one of these statuses has no body (Fetch, section 2.2.3). */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
+
+/** Whether an answer has no body. */
+export function isBodiless(status: number, method: string): boolean {
+  return BODILESS.has(status) || method === "HEAD";
+}
 
 /**
  * Returns an answer of `node:http` as one of `fetch`.
@@ -25,11 +31,31 @@ export function toResponse(
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     headers.append(rawHeaders[at]!, rawHeaders[at + 1]!); // names and values by turns
   }
-  const hasBody = !BODILESS.has(status) && method !== "HEAD";
+  const hasBody = !isBodiless(status, method);
   const init = { status, statusText: statusMessage, headers };
-  if (hasBody) return new Response(bodyOf(incoming, outgoing, signal), init);
+  if (hasBody) {
+    const body = bodyOf(incoming, {
+      isWhole: () => incoming.complete,
+      cancel: () => outgoing.destroy(),
+      request: outgoing,
+      signal,
+    });
+    return new Response(body, init);
+  }
   incoming.resume();
   return new Response(null, init);
+}
+
+/** How the body of an answer is read. */
+export interface BodyOptions {
+  /** Whether a body that has ended is whole. */
+  isWhole(): boolean;
+  /** Stops the body. */
+  cancel(): void;
+  /** The request, if it hears of errors before the answer does. */
+  readonly request?: ClientRequest;
+  /** Stops the request, and the body of its answer. */
+  readonly signal: AbortSignal;
 }
 
 /** The most bytes of an answer that wait to be read. */
@@ -41,10 +67,9 @@ const MAX_UNREAD = 64 * 1024;
  * A `ReadableStream` and a stream of Node both drop what they hold when they break
  * off. What came before is kept here, and read first.
  */
-function bodyOf(
-  incoming: IncomingMessage,
-  outgoing: ClientRequest,
-  signal: AbortSignal,
+export function bodyOf(
+  incoming: Readable,
+  { isWhole, cancel, request, signal }: BodyOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let parts: Uint8Array[] = [];
   let unread = 0;
@@ -68,12 +93,12 @@ function bodyOf(
   });
   // The connection tells the request first: an answer without a length would seem
   // whole.
-  outgoing.on("error", fail);
+  request?.on("error", fail);
   incoming.on("error", fail);
   const isBroken = (): Error => new Error("the answer has broken off");
   incoming.on(
     "end",
-    () => incoming.complete ? finish({}) : fail(isBroken()),
+    () => isWhole() ? finish({}) : fail(isBroken()),
   );
   incoming.on("close", () => fail(isBroken()));
   return new ReadableStream({
@@ -96,7 +121,7 @@ function bodyOf(
       }
     },
     cancel() {
-      outgoing.destroy();
+      cancel();
       finish({});
     },
   });

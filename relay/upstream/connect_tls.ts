@@ -1,4 +1,6 @@
+import type { Duplex } from "node:stream";
 import { openTunnel } from "./open_tunnel.ts";
+import { TlsStream } from "./tls_stream.ts";
 
 /** How a connection over TLS is made. */
 export interface ConnectTlsOptions {
@@ -16,6 +18,14 @@ export interface ConnectTlsOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** A connection over TLS. */
+export interface TlsConnection {
+  /** The connection. */
+  readonly stream: Duplex;
+  /** The protocol that was agreed on, if one was. */
+  readonly protocol: string | null;
+}
+
 /**
  * Connects as `fetch` of Deno does, and trusts the same certificates.
  *
@@ -23,7 +33,7 @@ export interface ConnectTlsOptions {
  */
 export async function connectTls(
   { hostname, port, name, protocols, proxy, signal }: ConnectTlsOptions,
-): Promise<Deno.TlsConn> {
+): Promise<TlsConnection> {
   const tcp = await Deno.connect({
     hostname: bare(proxy?.hostname ?? hostname),
     port: proxy ? Number(proxy.port) || 80 : port,
@@ -55,9 +65,9 @@ export async function connectTls(
   }
   signal?.addEventListener("abort", close);
   try {
-    await conn.handshake();
+    const { alpnProtocol } = await conn.handshake();
     signal?.removeEventListener("abort", close);
-    return conn;
+    return { stream: new TlsStream(conn), protocol: alpnProtocol };
   } catch (error) {
     if (!signal?.aborted) close();
     throw error;

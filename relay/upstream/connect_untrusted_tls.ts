@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
-import { connect, type TLSSocket } from "node:tls";
-import type { ConnectTlsOptions } from "./connect_tls.ts";
+import { connect } from "node:tls";
+import type { ConnectTlsOptions, TlsConnection } from "./connect_tls.ts";
 
 /**
  * Connects to an upstream that a client has named, by `node:tls`.
@@ -12,7 +12,7 @@ import type { ConnectTlsOptions } from "./connect_tls.ts";
  */
 export function connectUntrustedTls(
   { hostname, port, name, protocols, signal }: ConnectTlsOptions,
-): Promise<TLSSocket> {
+): Promise<TlsConnection> {
   return new Promise((resolve, reject) => {
     const bare = name.replace(/^\[(.*)\]$/, "$1");
     const socket = connect({
@@ -27,7 +27,8 @@ export function connectUntrustedTls(
     socket.once("secureConnect", () => {
       settle();
       socket.off("error", reject);
-      resolve(socket);
+      const { alpnProtocol } = socket;
+      resolve({ stream: socket, protocol: alpnProtocol || null });
     });
     socket.once("error", reject);
     socket.once("close", () => {

@@ -3,18 +3,14 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import { joinSmallChunks } from "../limits/body_chunks.ts";
 import { toResponse } from "./answer.ts";
 import { proxyAuthorization } from "./environment_proxy.ts";
+import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
 import { headerPairs } from "../header_pairs.ts";
+import { isPassedOver, unaskedAnswer } from "./informational.ts";
 import type { AgentOptions, UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 import { writeBody } from "./write_body.ts";
-
-/** The time for connecting, in milliseconds: there may be another address. */
-const CONNECT_TIMEOUT = 10_000;
-
-/** The informational answers that any client may get, and pass over. */
-const PASSED_OVER: ReadonlySet<number> = new Set([100, 103]);
 
 /** Settings for upstreams that the operator has named. */
 const LENIENT = {
@@ -23,12 +19,6 @@ const LENIENT = {
   // 9112, section 6.3). What the caller gets is framed anew.
   insecureHTTPParser: true,
 } as const;
-
-/** No connection came about in time. */
-class ConnectTimeoutError extends Error {
-  /** As Node has it. */
-  readonly code = "ETIMEDOUT";
-}
 
 /** What requests over HTTP/1.1 are made with. */
 export interface AskContext {
@@ -130,16 +120,14 @@ export function askOverHttp1(
     signal.removeEventListener("abort", abort);
   });
   outgoing.on("error", fail);
-  const unasked = (status: number | undefined): void =>
-    fail(new Error(`it has answered ${status}, which nobody asked for`));
   // No other protocol was asked for.
   outgoing.on("upgrade", ({ statusCode }, socket) => {
     socket.destroy();
-    unasked(statusCode);
+    fail(unaskedAnswer(statusCode));
   });
   outgoing.on("information", ({ statusCode }) => {
     isAnswered = true;
-    if (!PASSED_OVER.has(statusCode)) unasked(statusCode);
+    if (!isPassedOver(statusCode)) fail(unaskedAnswer(statusCode));
   });
   outgoing.on("response", (incoming) => {
     isAnswered = true;

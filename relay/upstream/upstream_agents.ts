@@ -4,7 +4,6 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import { ReadPacer } from "../limits/read_pacer.ts";
 import { connectTls, type ConnectTlsOptions } from "./connect_tls.ts";
 import { connectUntrustedTls } from "./connect_untrusted_tls.ts";
-import { TlsStream } from "./tls_stream.ts";
 
 /**
  * The time for which an idle connection is kept, in milliseconds. A request on a
@@ -37,6 +36,16 @@ export interface AgentOptions extends RequestOptions {
     /** Stops connecting. */
     readonly signal: AbortSignal;
   };
+}
+
+/** The way to an upstream that speaks HTTP/2 alone. */
+export interface Http2Way {
+  /** The address to connect to, if a client has named the upstream. */
+  readonly address: string | undefined;
+  /** The proxy to connect through. Default: none. */
+  readonly proxy: URL | undefined;
+  /** Stops connecting. */
+  readonly signal: AbortSignal;
 }
 
 /** The only version that is offered: what the relay forwards has its lengths and headers in it as they are. */
@@ -144,11 +153,11 @@ class TlsAgent extends KeepingAgent {
       proxy: tls?.proxy,
       signal: tls?.signal,
     };
-    const connecting: Promise<Duplex> = options.isUntrusted
+    const connecting = options.isUntrusted
       ? connectUntrustedTls(asked)
-      : connectTls(asked).then((conn) => new TlsStream(conn));
+      : connectTls(asked);
     void connecting.then(
-      (stream) => {
+      ({ stream }) => {
         this.pace(stream, options);
         done(null, stream);
       },
@@ -176,6 +185,32 @@ export class UpstreamAgents implements Disposable {
   /** Returns the agent for a URL. */
   for({ protocol }: URL): Agent {
     return protocol === "https:" ? this.#secure : this.#plain;
+  }
+
+  /** Connects to an upstream that speaks HTTP/2 alone. */
+  async connectHttp2(
+    { hostname, port }: URL,
+    { address, proxy, signal }: Http2Way,
+  ): Promise<Duplex> {
+    const asked: ConnectTlsOptions = {
+      hostname: address ?? hostname,
+      port: Number(port) || 443,
+      name: hostname,
+      protocols: ["h2"],
+      proxy,
+      signal,
+    };
+    const isUntrusted = address !== undefined;
+    const { stream, protocol } = isUntrusted
+      ? await connectUntrustedTls(asked)
+      : await connectTls(asked);
+    if (protocol !== "h2") {
+      stream.destroy();
+      throw new Error("it speaks neither HTTP/1.1 nor HTTP/2");
+    }
+    const { trusted, untrusted } = this.#pacers;
+    (isUntrusted ? untrusted : trusted).pace(stream);
+    return stream;
   }
 
   /** Whether a request is on a connection that was used before: its peer may be closing it. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../../src/fetch/clock.ts";
-import { messageOf } from "../../src/fetch/message_of.ts";
 import { environmentProxy } from "./environment_proxy.ts";
 import { askOverHttp1 } from "./http1.ts";
+import { Http2Connections } from "./http2.ts";
 import { isIdempotent } from "./idempotent.ts";
 import { UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
@@ -10,6 +10,7 @@ import type { UpstreamRequest } from "./upstream_request.ts";
 /** Asks upstreams, and keeps the connections to them. */
 export class Upstreams implements Disposable {
   readonly #agents: UpstreamAgents;
+  readonly #http2: Http2Connections;
   readonly #clock: Clock;
   readonly #http2Only = new Set<string>();
 
@@ -17,11 +18,12 @@ export class Upstreams implements Disposable {
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#agents = new UpstreamAgents(clock);
+    this.#http2 = new Http2Connections(clock);
   }
 
   /**
    * Asks an upstream over HTTP/1.1, through the proxy that the environment names for
-   * it. An upstream that speaks HTTP/2 alone is asked by `fetch`.
+   * it, and over HTTP/2 if the upstream speaks nothing else.
    *
    * A request that may be sent twice is sent again if the connection was used before
    * and is closed without an answer.
@@ -42,20 +44,26 @@ export class Upstreams implements Disposable {
   }
 
   async #askOnce(url: URL, asked: UpstreamRequest): Promise<Response> {
+    const { address } = asked;
+    const proxy = address === undefined ? this.#proxyOf(url) : undefined;
+    const agents = this.#agents;
     if (!this.#http2Only.has(url.origin)) {
       try {
         return await askOverHttp1(url, asked, {
-          agents: this.#agents,
-          proxy: asked.address === undefined ? this.#proxyOf(url) : undefined,
+          agents,
+          proxy,
           clock: this.#clock,
         });
       } catch (error) {
-        // `fetch` would look up the host again.
-        if (!isWrongVersion(error) || asked.address !== undefined) throw error;
+        if (!isWrongVersion(error)) throw error;
         this.#http2Only.add(url.origin);
       }
     }
-    return await fetchOnce(asked);
+    return await this.#http2.ask(
+      url,
+      asked,
+      (url, signal) => agents.connectHttp2(url, { address, proxy, signal }),
+    );
   }
 
   #proxyOf(url: URL): URL | undefined {
@@ -69,6 +77,7 @@ export class Upstreams implements Disposable {
   /** Closes every connection. */
   [Symbol.dispose](): void {
     this.#agents[Symbol.dispose]();
+    this.#http2[Symbol.dispose]();
   }
 }
 
@@ -84,34 +93,5 @@ function canAskAgain(
 /** Whether an upstream has refused to speak HTTP/1.1, in the handshake of TLS. */
 function isWrongVersion(error: unknown): boolean {
   return error instanceof UpstreamConnectionError && error.isUnsent &&
-    error.message.includes("NoApplicationProtocol");
-}
-
-async function fetchOnce(
-  { url, method, headers, body, signal }: UpstreamRequest,
-): Promise<Response> {
-  // `duplex` is in the Fetch Standard, and not in the types.
-  const init: RequestInit & { duplex?: "half" } = {
-    method,
-    headers,
-    signal,
-    redirect: "manual",
-    ...(body !== null && method !== "GET" && method !== "HEAD" && {
-      // As a stream, so that the runtime cannot send it twice by itself.
-      body: body instanceof Uint8Array ? ReadableStream.from([body]) : body,
-      duplex: "half",
-    }),
-  };
-  try {
-    return await fetch(url, init);
-  } catch (error) {
-    if (signal.aborted) throw error;
-    const cause = error instanceof Error && error.cause instanceof Error
-      ? error.cause
-      : error;
-    // Deno has no other sign of it.
-    throw new UpstreamConnectionError(cause, {
-      isUnsent: messageOf(cause).includes("(Connect)"),
-    });
-  }
+    /no.?application.?protocol/i.test(error.message);
 }

@@ -143,19 +143,19 @@ Deno.test("A relay is not made with what is no pattern of URLs", () => {
   const table: [RelayOptions, string][] = [
     [
       { rights: { allowSources: ["example.com"] } },
-      "allowSources.0: Expected the pattern",
+      "rights.allowSources[0]: expected the pattern",
     ],
     [
       { rights: { allowSources: ["*", "https://*example.com/"] } },
-      "allowSources.1: Expected the pattern",
+      "rights.allowSources[1]: expected the pattern",
     ],
     [
       { rights: { allowAddresses: ["localhost"] } },
-      "allowAddresses.0: Expected",
+      "rights.allowAddresses[0]: ",
     ],
     [
       { rights: { allowAddresses: ["10.0.0.0/33"] } },
-      "allowAddresses.0: Expected",
+      "rights.allowAddresses[0]: ",
     ],
   ];
   for (const [options, message] of table) {
