@@ -18,17 +18,20 @@ const message = z.union([
 
 const text = z.string("must be a text");
 
+const output = z.object({
+  call_id: text,
+  output: z.union(
+    [z.string(), parts],
+    "must be a text or an array of parts: functionCallOutput() makes JSON of other values",
+  ),
+});
+
 /** What is needed of the items that go back and forth in a loop of calls. */
 const calls: Readonly<Record<string, z.ZodType>> = {
   function_call: z.object({ call_id: text, name: text, arguments: text }),
   custom_tool_call: z.object({ call_id: text, name: text, input: text }),
-  function_call_output: z.object({
-    call_id: text,
-    output: z.union(
-      [z.string(), parts],
-      "must be a text or an array of parts: functionCallOutput() makes JSON of other values",
-    ),
-  }),
+  function_call_output: output,
+  custom_tool_call_output: output,
 };
 
 const byHand = z.object({ jsonSchema: record });

@@ -214,6 +214,9 @@ const BAD_PROMPTS: [path: string, prompt: unknown][] = [
   ["prompt.input.0.output", {
     input: [{ type: "function_call_output", call_id: "c", output: { a: 1 } }],
   }],
+  ["prompt.input.0.output", {
+    input: [{ type: "custom_tool_call_output", call_id: "c", output: ["x"] }],
+  }],
   ["prompt.input.0.call_id", {
     input: [{ type: "function_call_output", output: "x" }],
   }],
