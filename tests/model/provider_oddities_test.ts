@@ -15,6 +15,7 @@ import {
   type ResponseItem,
   snapshot,
   StreamError,
+  user,
   type WireApi,
 } from "../../src/model/mod.ts";
 import {
@@ -723,6 +724,34 @@ Deno.test("ModelClient keeps logprobs, annotations, images, refusals and the pri
     assertEquals(final.usage?.serviceTier, "flex");
     assertEquals(final.usage?.raw, usage);
   }
+});
+
+Deno.test("ModelClient sends the model's images back as they came, by Chat (G15)", async () => {
+  const image = {
+    type: "image_url",
+    image_url: { url: "data:image/png;base64,AA" },
+  };
+  const answer = {
+    chunks: [
+      sse(chunk({ content: "Look", images: [image] }), chunk({}, "stop")),
+      DONE,
+    ],
+  };
+  const model = scriptedModel([answer, answer], {
+    provider: { wireApi: "chat" },
+  });
+  const { output } = snapshot((await model.ask()).events);
+  await model.ask({
+    input: ["Draw", ...output, "Again"].map((one) =>
+      typeof one === "string" ? user(one) : one
+    ),
+  });
+  const { messages } = JSON.parse(model.script.requests[1]?.body ?? "");
+  assertEquals(messages[1], {
+    role: "assistant",
+    content: "Look",
+    images: [image],
+  });
 });
 
 Deno.test("ResponseStream.textStream gives the text alone, and all of it", async () => {

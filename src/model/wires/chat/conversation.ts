@@ -170,13 +170,19 @@ class Conversation {
       ? contentOf(
         // Array.isArray makes it any[].
         (item.content as readonly unknown[]).filter((part) =>
-          !isFields(part) || part.type !== "refusal"
+          !isFields(part) ||
+          part.type !== "refusal" && part.type !== "output_image"
         ),
         `${path}.content`,
       )
       : textOf(item.content);
     message.content = joined(message.content, content);
     if (refusal !== "") message.refusal = textOf(message.refusal) + refusal;
+    const images = imagesIn(item.content);
+    if (images.length > 0) {
+      const before: unknown = message.images;
+      message.images = [...Array.isArray(before) ? before : [], ...images];
+    }
     Object.assign(message, rest(item, OF_MESSAGES));
     if (Array.isArray(item.tool_calls)) {
       // Array.isArray makes it any[].
@@ -254,4 +260,13 @@ function listOf(content: unknown): readonly unknown[] {
 /** The text of the parts of reasoning. */
 function thoughtsOf(parts: unknown): string {
   return plainText(Array.isArray(parts) ? parts : undefined, "text");
+}
+
+/** The images that the model has made, in the shape that it sends them in (OpenRouter). */
+function imagesIn(content: unknown): Fields[] {
+  if (!Array.isArray(content)) return [];
+  // Array.isArray makes it any[].
+  return (content as readonly unknown[]).filter(isFields)
+    .filter(({ type }) => type === "output_image")
+    .map(({ image_url: url }) => ({ type: "image_url", image_url: { url } }));
 }
