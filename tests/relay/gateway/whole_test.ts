@@ -40,8 +40,11 @@ interface Ending {
     exchange: ProviderExchange,
     world: GatewayWorld,
     clock: FakeClock,
+    topic: Topic,
   ): unknown;
 }
+
+type Topic = ReturnType<GatewayWorld["topic"]>;
 
 /** The end of the connection is the end of such a body. */
 const HTTP_1_0 = "HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
@@ -113,12 +116,13 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
   "is cancelled": {
     end: "cut",
     status: "cancelled",
-    over: (_exchange, world) => world.topic("t").end("cancelled"),
+    over: (_exchange, _world, _clock, topic) => topic.end("cancelled"),
   },
   "is deleted": {
     end: "cut",
     status: "cancelled",
-    over: (_exchange, world) => world.relay.topics.delete("t"),
+    over: (_exchange, world, _clock, { name }) =>
+      world.relay.topics.delete(name),
   },
 };
 
@@ -220,7 +224,7 @@ for (
           LIMIT,
           "the followers",
         );
-        await over(exchange, world, clock);
+        await over(exchange, world, clock, topic);
         const seen: Record<string, unknown> = {};
         for (const [reader, answer] of Object.entries(readers)) {
           const { status, body, end } = await answer;
@@ -246,6 +250,118 @@ for (
       },
     });
   }
+}
+
+/** Returns the end of the topic as a WebSocket is told it. */
+function endOf(url: string): Promise<{ type: string; status?: string }> {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(url);
+    let end = { type: "none" };
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "end") end = message;
+    };
+    socket.onclose = () => resolve(end);
+  });
+}
+
+for (
+  const [how, { end, status, begin, headers, over }] of Object.entries(ENDINGS)
+) {
+  Deno.test(`Subscribers, and callers and readers of a gateway behind the gateway, see what becomes of a stream that ${how} (C4, C5)`, async () => {
+    const clock = new FakeClock();
+    await using world = await startGateway({
+      clock,
+      gateway: { timeout: 60_000 },
+      // A client of this process answers no ping while the clock is moved on.
+      delivery: { heartbeat: 120_000 },
+    });
+    const url = `http://127.0.0.1:${world.port}`;
+    await using behind = await startRelay({
+      gateway: { providers: [{ name: "a", url: `${url}/v1` }] },
+    });
+    const caller = askFramed({
+      port: behind.port,
+      version: "1.1",
+      method: "POST",
+      target: `/v1/${path}`,
+      headers: {
+        "content-type": "application/json",
+        "rivulet-topic": "outer",
+      },
+      body: '{"stream":true}',
+    });
+    const exchange = await world.provider.next();
+    await exchange.body();
+    await (begin ? begin(exchange) : exchange.stream(SAID, headers));
+    const [topic] = await until(
+      () => {
+        const topics = [...world.relay.topics];
+        return topics[0]?.log.next === 3 ? topics : undefined;
+      },
+      LIMIT,
+      "the events to be taken in",
+    );
+    const name = topic!.name; // it has events
+    const outer = await until(
+      () => {
+        const topic = behind.relay.topics.get("outer");
+        return topic?.log.next === 3 ? topic : undefined;
+      },
+      LIMIT,
+      "the events to be taken in behind",
+    );
+    const stream = (port: number, target: string): Promise<FramedAnswer> =>
+      askFramed({
+        port,
+        version: "1.1",
+        target,
+        headers: { accept: "text/event-stream" },
+      });
+    const sse = stream(world.port, `/topics/${name}`);
+    const socket = endOf(`${url.replace("http", "ws")}/topics/${name}`);
+    const raw = stream(behind.port, "/topics/outer?raw");
+    const source = { name: "t", reconnect: { minTimeout: 2, maxTimeout: 5 } };
+    const parent = `${url}/topics/${name}`;
+    await using child = await startRelay({
+      sources: [{ ...source, url: parent }],
+    });
+    await using rawChild = await startRelay({
+      sources: [{ ...source, url: `${parent}?raw` }],
+    });
+    const ofChild = stream(child.port, "/topics/t?raw");
+    const ofRawChild = stream(rawChild.port, "/topics/t?raw");
+    const followers = ({ relay }: { relay: GatewayWorld["relay"] }): number =>
+      relay.topics.get("t")?.followers ?? 0;
+    await until(
+      () =>
+        topic!.followers === 4 && outer.followers === 1 &&
+          followers(child) === 1 && followers(rawChild) === 1 || undefined,
+      LIMIT,
+      "the followers",
+    );
+    await over(exchange, world, clock, world.topic(name));
+    const { type, status: told } = await socket;
+    assertEquals([type, told], ["end", status]);
+    const [, notice = "{}"] = /^data: (.*"status".*)$/m.exec(
+      (await sse).body.split("event: rivulet.end").at(-1) ?? "",
+    ) ?? [];
+    assertEquals(JSON.parse(notice).status, status);
+    assertEquals([(await caller).end, (await raw).end], [end, end]);
+    if (how !== "is deleted") {
+      // A parent's end does not say whether its provider has said so itself.
+      assertEquals(
+        (await ofChild).end,
+        status === "complete" ? "whole" : "cut",
+      );
+      assertEquals((await ofRawChild).end, end);
+    }
+    // What the provider has said comes through; of all else a cut is what can be known.
+    assertEquals(
+      (await outer.ended).status,
+      end === "whole" ? status : "truncated",
+    );
+  });
 }
 
 for (const version of VERSIONS) {
