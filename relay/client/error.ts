@@ -61,19 +61,19 @@ export interface SubscriptionErrorFacts {
  */
 export class SubscriptionError extends Error implements SubscriptionErrorFacts {
   /** What happened, for programs. */
-  readonly code: SubscriptionErrorCode;
+  declare readonly code: SubscriptionErrorCode;
   /** The topic. */
-  readonly topic: string;
+  declare readonly topic: string;
   /** The last position that was taken, as `<epoch>:<offset>`: what to resume after. */
-  readonly position: string | undefined;
+  declare readonly position: string | undefined;
   /** How the topic ended, if it has: `failed` or `truncated`. */
-  readonly status: "failed" | "truncated" | undefined;
+  declare readonly status: "failed" | "truncated" | undefined;
   /** Why, in the words of the relay or of the topic's source. */
-  readonly reason: string | undefined;
+  declare readonly reason: string | undefined;
   /** The `code` of the relay's `error` message, if that is what refused. */
-  readonly relayCode: string | undefined;
+  declare readonly relayCode: string | undefined;
   /** The code that the WebSocket was closed with, if that is what happened. */
-  readonly closeCode: number | undefined;
+  declare readonly closeCode: number | undefined;
 
   /**
    * Makes an error.
@@ -93,13 +93,16 @@ export class SubscriptionError extends Error implements SubscriptionErrorFacts {
     const details = [relayCode ?? closeCode, reason ?? cause].filter(Boolean)
       .join(" ");
     super(`Topic '${topic}' ${code}${details && `: ${details}`}`, { cause });
-    this.name = "SubscriptionError";
-    this.code = code;
-    this.topic = topic;
-    this.position = position;
-    this.status = code === "failed" || code === "truncated" ? code : undefined;
-    this.reason = reason;
-    this.relayCode = relayCode;
-    this.closeCode = closeCode;
+    // The fields are declared above, and not defined there: this is shorter in a bundle.
+    Object.assign(this, {
+      name: "SubscriptionError",
+      code,
+      topic,
+      position,
+      status: code === "failed" || code === "truncated" ? code : undefined,
+      reason,
+      relayCode,
+      closeCode,
+    });
   }
 }

@@ -305,9 +305,8 @@ export class Feed implements Subscription {
         const { offset, value } = message;
         check(offset >= 0);
         const place = placeOf(epoch, offset);
-        const { position } = place;
         this.#push(
-          { type: "snapshot", topic, offset, value, position },
+          { type: "snapshot", topic, offset, value, position: place.position },
           place,
           size,
         );
@@ -339,14 +338,12 @@ export class Feed implements Subscription {
       case "live":
         check(message.next <= next);
         this.#push({ type: "live", topic, next: message.next });
-        return false;
+        break;
       case "upstream":
         this.#push({ ...message, topic });
-        return false;
-      default:
-        // A type that is not known yet.
-        return false;
     }
+    // Also a type that is not known yet.
+    return false;
   }
 
   #start(): void {

@@ -228,8 +228,9 @@ export class Link implements Carrier {
   #onMessage(data: unknown): void {
     this.#lastHeard = this.clock.now();
     try {
-      if (typeof data !== "string") throw new TypeError("Expected text");
-      const message: Message = JSON.parse(data);
+      // What is no text is no JSON either.
+      const text = data as string;
+      const message: Message = JSON.parse(text);
       switch (message.type) {
         case "welcome": {
           const { heartbeat } = message;
@@ -239,7 +240,11 @@ export class Link implements Carrier {
           this.#failures = 0;
           return;
         case "goodbye": {
-          const [min = NaN, max = NaN] = message.reconnectIn.map(Number);
+          // What is missing compares as no number does.
+          const [min, max] = message.reconnectIn.map(Number) as [
+            number,
+            number,
+          ];
           if (min >= 0 && max >= min) this.#advice = [min, max];
           return;
         }
@@ -247,7 +252,7 @@ export class Link implements Carrier {
           return this.#onRefused(message);
       }
       if (message.type === "subscribed") this.#asked.delete(message.topic);
-      if (this.#feeds.get(message.topic)?.receive(message, data.length)) {
+      if (this.#feeds.get(message.topic)?.receive(message, text.length)) {
         this.#failures = 0;
       }
     } catch (cause) {
@@ -296,15 +301,12 @@ export class Link implements Carrier {
     this.#drop("idle");
     if (this.#feeds.size === 0) return;
     const { reconnect = true } = this.#options;
-    const policy: ReconnectPolicy = typeof reconnect === "object"
-      ? reconnect
-      : { maxAttempts: reconnect ? Infinity : 1 };
     const {
       minTimeout = 500,
       maxTimeout = 30_000,
-      maxAttempts = Infinity,
+      maxAttempts = reconnect ? Infinity : 1,
       maxElapsed = Infinity,
-    } = policy;
+    }: ReconnectPolicy = Object(reconnect);
     const now = this.clock.now();
     if (this.#failures === 0) this.#failingSince = now;
     // Nothing times infinity is no number.
@@ -354,12 +356,19 @@ function toBase64Url(text: string): string {
  * Makes the URL of a WebSocket of one that may be relative, in a browser, or of
  * HTTP.
  *
- * @throws {TypeError} If it is no URL.
+ * @throws {TypeError} If it is no URL of HTTP or of a WebSocket.
  */
 export function webSocketUrl(input: string | URL): URL {
   // A runtime may have none, whatever the types say.
   const location: { href: string } | undefined = globalThis.location;
-  const url = new URL(input, location?.href);
+  const base = location?.href;
+  const url = new URL(URL.canParse(input, base) ? input : "none:", base);
+  if (!/^(http|ws)s?:/.test(url.protocol)) {
+    // The rest may have a token.
+    throw new TypeError(
+      `Cannot connect as 'url' must be http(s) or ws(s): current value is ${url.protocol}`,
+    );
+  }
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
   return url;

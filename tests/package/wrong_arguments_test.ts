@@ -170,6 +170,31 @@ const ROWS: readonly (readonly [string, () => unknown, string])[] = [
     "Cannot subscribe as the topic must be named in the URL (/topics/NAME) or as 'topic'",
   ],
   [
+    "subscribe(ftp)",
+    () => client.subscribe("ftp://example.com/topics/t?access_token=secret"),
+    "Cannot connect as 'url' must be http(s) or ws(s): current value is ftp:",
+  ],
+  [
+    "subscribe(no URL)",
+    () => client.subscribe("nope"),
+    "Cannot connect as 'url' must be http(s) or ws(s): current value is none:",
+  ],
+  [
+    "connect(no URL)",
+    () => client.connect("nope"),
+    "Cannot connect as 'url' must be http(s) or ws(s): current value is none:",
+  ],
+  [
+    "connect(host:port)",
+    () => client.connect("localhost:8787"),
+    "Cannot connect as 'url' must be http(s) or ws(s): current value is localhost:",
+  ],
+  [
+    "connect(file)",
+    () => client.connect("file:///ws"),
+    "Cannot connect as 'url' must be http(s) or ws(s): current value is file:",
+  ],
+  [
     "subscribe, after",
     () => client.subscribe("ws://example.com/topics/t", wrong({ after: 5 })),
     "Cannot subscribe as 'after' is invalid: current value is 5",
