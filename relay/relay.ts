@@ -438,7 +438,7 @@ class RelayServer implements Relay {
         "record_failed",
         `--record: expected a folder that the relay can write to, got '${this.#options.gateway.record}': ${
           messageOf(cause)
-        }`,
+        }. Give another folder, or the right to write there`,
         { cause },
       );
     }
@@ -471,9 +471,13 @@ class RelayServer implements Relay {
       const topic = this.topics.create(name);
       const spec = { kind: "fixture", path, loop } as const;
       await this.#sources.start(topic, spec).opened.catch((cause) => {
-        throw new RelayStartError("fixture_failed", messageOf(cause), {
-          cause,
-        });
+        throw new RelayStartError(
+          "fixture_failed",
+          `${
+            messageOf(cause)
+          }. Give --fixture a file of events that the relay can read, such as --record writes`,
+          { cause },
+        );
       });
     });
   }

@@ -26,15 +26,18 @@ export class FlagError extends Error {
   }
 }
 
-/** A source that the relay cannot be without is away: it may be there later. */
-export class SourceFailedError extends Error {
+/**
+ * Something that the relay cannot be without is not to be had: a source is away, or
+ * the port is taken. It may be there later.
+ */
+export class UnavailableError extends Error {
   /** The code for programs. */
-  readonly code = "source_failed";
+  readonly code = "unavailable";
 
-  /** Names the source, and what it has answered. */
+  /** Names what is not to be had, and why. */
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = "SourceFailedError";
+    this.name = "UnavailableError";
   }
 }
 

@@ -3,16 +3,16 @@ import { redactText } from "../../src/fetch/secrets/redactor.ts";
 import { VERSION } from "../../src/version.ts";
 import { escapeInvisible } from "../logs/escape_invisible.ts";
 import { ConfigurationError } from "../options/read_configuration.ts";
-import { FlagError, SourceFailedError } from "./command.ts";
+import { FlagError, UnavailableError } from "./command.ts";
 import { commands, DEFAULT_COMMAND, findCommand } from "./commands.ts";
 import { helpOn, suggestion } from "./help.ts";
 import type { System } from "./system.ts";
 
-/** The status of a command line with a mistake, or of a relay that cannot start. */
+/** The status of a command line with a mistake, or of a configuration that no relay can start with. */
 const CANNOT_START = 2;
 
-/** The status of a relay that needs a source which is away (--fail-fast). */
-const SOURCE_FAILED = 3;
+/** The status of a relay that needs what may be there later: a source (--fail-fast), or a port. */
+const UNAVAILABLE = 3;
 
 /** The status of any other failure. */
 const FAILED = 1;
@@ -76,7 +76,7 @@ async function run(request: Request, system: System): Promise<void> {
  *
  * @param args The arguments after the program's name.
  * @returns The status of the process: 0, 2 if the command line or the
- * configuration is wrong, 3 if a source that is needed is away, or 1.
+ * configuration is wrong, 3 if a source that is needed is away or the port is taken, or 1.
  */
 export async function runCommandLine(
   args: readonly string[],
@@ -106,7 +106,7 @@ function statusOf(error: unknown): number {
   if (error instanceof FlagError || error instanceof ConfigurationError) {
     return CANNOT_START;
   }
-  return error instanceof SourceFailedError ? SOURCE_FAILED : FAILED;
+  return error instanceof UnavailableError ? UNAVAILABLE : FAILED;
 }
 
 function problemsOf(error: unknown): readonly string[] {

@@ -11,7 +11,7 @@ import type { CommandOptions } from "../options/schema.ts";
 import type { Relay, RelayAddress } from "../relay.ts";
 import type { Topic } from "../topics/surface.ts";
 import { banner } from "./banner.ts";
-import { type Command, SourceFailedError } from "./command.ts";
+import { type Command, UnavailableError } from "./command.ts";
 import type { System } from "./system.ts";
 
 const logger = getLogger(["rivulet", "relay"]);
@@ -81,13 +81,28 @@ async function listen(relay: Relay): Promise<RelayAddress> {
   } catch (cause) {
     const message = messageOf(cause).replaceAll(/\s*\n\s*/g, " ");
     if (hasCode(cause, "source_failed")) {
-      throw new SourceFailedError(
+      throw new UnavailableError(
         `--fail-fast: ${message}. Without --fail-fast, it is retried`,
+        { cause },
+      );
+    }
+    // Whatever has the address now may leave it: another relay that is drained.
+    if (
+      cause instanceof Error && hasCode(cause, "listen_failed") &&
+      isTaken(cause)
+    ) {
+      throw new UnavailableError(
+        `${message}. Stop what listens there, or give another --port`,
         { cause },
       );
     }
     throw new ConfigurationError([message], { cause });
   }
+}
+
+/** Whether an address cannot be listened on that can be free, or there, later. */
+function isTaken({ cause }: Error): boolean {
+  return hasCode(cause, "EADDRINUSE") || hasCode(cause, "EADDRNOTAVAIL");
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -98,7 +98,7 @@ export function readRunOptions(headers: Headers): RunOptions {
     : new Problem(
       STATUS_CODE.BadRequest,
       "invalid_header",
-      `The header ${issueText(error)}`,
+      `The header ${issueText(error).replace(`["${name}"]`, name)}`,
     );
 }
 

@@ -13,8 +13,10 @@ import { OPCODE, RawWebSocket } from "../support/subscribers/raw_websocket.ts";
 import {
   COMMANDS,
   FILES,
+  HEADERS,
   MESSAGES,
   REQUESTS,
+  RUNS,
   SECRET,
   TOKENS,
   type WrongCommand,
@@ -22,6 +24,16 @@ import {
 } from "../support/wrong_inputs/inputs.ts";
 
 const SNAPSHOT = new URL("./wrong_inputs.txt", import.meta.url);
+
+/** Frames that are no message. */
+const FRAMES: readonly (readonly [string, number, string | Uint8Array])[] = [
+  ["WebSocket binary frame", OPCODE.binary, '{"type":"heartbeat"}'],
+  ["WebSocket frame that is not UTF-8", OPCODE.text, Uint8Array.of(0xFF)],
+  ["WebSocket frame of an unknown opcode", 3, "{}"],
+  ["WebSocket continuation of nothing", OPCODE.continuation, "{}"],
+  ["WebSocket message of 64 KiB and a byte", OPCODE.text, "x".repeat(65_537)],
+  ["WebSocket ping of 126 bytes", OPCODE.ping, "x".repeat(126)],
+];
 
 /** The real command line, with an environment of its own and real files. */
 function systemWith(
@@ -91,11 +103,14 @@ function shortened(text: string): string {
   return text.length > 100 ? `${text.slice(0, 20)}...` : text;
 }
 
-async function answerToMessage(message: string): Promise<string> {
+async function answerToMessage(
+  message: string | Uint8Array,
+  opcode: number = OPCODE.text,
+): Promise<string> {
   await using relay = await startRelay();
   relay.relay.topics.create("ended").end("complete");
   await using socket = await RawWebSocket.open(relay.url, "/ws");
-  await socket.send(OPCODE.text, message);
+  await socket.send(opcode, message);
   for (;;) {
     const frame = await socket.frame();
     assert(frame);
@@ -130,7 +145,12 @@ Deno.test("Every wrong input is answered with what was expected, and without a s
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-  parts.push(...await answersToRequests(REQUESTS));
+  parts.push(...await answersToRequests([...REQUESTS, ...HEADERS]));
+  parts.push(
+    ...await answersToRequests(RUNS, {
+      gateway: { providers: [{ name: "p", url: "http://127.0.0.1:9/v1" }] },
+    }),
+  );
   parts.push(
     ...await answersToRequests(TOKENS, { rights: { jwtKey: JWT_KEY } }),
   );
@@ -142,6 +162,9 @@ Deno.test("Every wrong input is answered with what was expected, and without a s
         message,
       )}`,
     );
+  }
+  for (const [what, opcode, payload] of FRAMES) {
+    parts.push(`${what}\n    ${await answerToMessage(payload, opcode)}`);
   }
   const answers = `${parts.join("\n\n")}\n`;
   assert(!answers.includes(SECRET), "a secret is repeated");

@@ -74,7 +74,11 @@ export interface WrongRequest {
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 
-function post(target: string, body: string, headers = JSON_TYPE): WrongRequest {
+function post(
+  target: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = JSON_TYPE,
+): WrongRequest {
   return { target, method: "POST", body, headers };
 }
 
@@ -98,6 +102,29 @@ export const REQUESTS: readonly WrongRequest[] = [
   { target: "/topics/t", headers: { Origin: "https://app.example.com" } }, { target: "/ws" },
 ];
 
+const ENDED = "/topics/ended";
+
+/** Requests with headers that are rarely wrong. */
+export const HEADERS: readonly WrongRequest[] = [
+  post("/topics/t", "x", { "Content-Encoding": "compress", ...JSON_TYPE }),
+  post("/topics/t", "x", { "Content-Encoding": "gzip", ...JSON_TYPE }),
+  post("/topics/t", "x", { "Content-Type": "application/json;;" }),
+  post("/topics/t", "x", { "Content-Type": "" }),
+  { target: ENDED, headers: { "Sec-Fetch-Site": "cross-site" } },
+  { target: ENDED, headers: { Origin: "null" } },
+];
+
+/** Requests that a relay with a provider refuses. */
+export const RUNS: readonly WrongRequest[] = [
+  post("/v1/responses", "{}", { "Rivulet-Topic": "a b", ...JSON_TYPE }),
+  post("/v1/responses", "{}", { "Rivulet-On-Disconnect": "no", ...JSON_TYPE }),
+  post("/v1/responses", "{}", {
+    "Idempotency-Key": "a".repeat(256),
+    ...JSON_TYPE,
+  }),
+  post("/v1/..%2fadmin", "{}"),
+];
+
 /** Tokens that a relay with a key refuses. */
 export const TOKENS: readonly WrongRequest[] = [
   { target: "/topics" },
@@ -107,6 +134,10 @@ export const TOKENS: readonly WrongRequest[] = [
   token(`eyJhbGciOiJIUzI1NiJ9.e30.${SECRET}`),
   token("a".repeat(9_000)),
   { target: "/topics", headers: { Authorization: `Basic ${SECRET}` } },
+  {
+    target: "/topics",
+    headers: { Authorization: `Bearer ${SECRET}`, "Rivulet-Token": "other" },
+  },
 ];
 
 // deno-fmt-ignore
