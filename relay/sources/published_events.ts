@@ -60,7 +60,7 @@ export function* eventOfText(
  * @throws {PublishError} If one is wrong.
  */
 export function eventsOfValues(values: readonly unknown[]): ServerSentEvent[] {
-  return values.map((value) => atOnce(eventOfValue(value)));
+  return values.map((value, index) => atOnce(eventOfValue(value, index)));
 }
 
 /**
