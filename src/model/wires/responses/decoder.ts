@@ -17,9 +17,10 @@ import {
   wholeResponse,
 } from "./endings.ts";
 import type { ResponseItem } from "../../item.ts";
+import { deltaOf } from "./piece.ts";
 import { Places, toPlace } from "./places.ts";
 import { readItem } from "./odd_item.ts";
-import { type DoneItem, isCall, type Piece, ToldItems } from "./told_items.ts";
+import { type DoneItem, isCall, ToldItems } from "./told_items.ts";
 import type {
   CompletedEvent,
   CreatedEvent,
@@ -305,7 +306,7 @@ export class ResponsesDecoder implements ResponseDecoder {
   ): void {
     const itemId = wire.item_id;
     const outputIndex = this.#places.of(wire, itemId);
-    const contentIndex = placeOf(wire.content_index);
+    const contentIndex = toPlace(wire.content_index) ?? 0;
     const delta = textIn(wire);
     if (delta === undefined) {
       this.#other(wire, out);
@@ -337,7 +338,7 @@ export class ResponsesDecoder implements ResponseDecoder {
     const type = "reasoning_summary.delta";
     const itemId = wire.item_id;
     const outputIndex = this.#places.of(wire, itemId);
-    const summaryIndex = placeOf(wire.summary_index);
+    const summaryIndex = toPlace(wire.summary_index) ?? 0;
     const delta = textIn(wire);
     if (delta === undefined) {
       this.#other(wire, out);
@@ -515,7 +516,9 @@ export class ResponsesDecoder implements ResponseDecoder {
   /** Ends what has begun and was not told to be done, in a response that is whole. */
   #endOpen(wire: WireEvent, out: ResponseEvent[]): void {
     for (const { item, outputIndex } of this.#told.open()) {
-      if (item.type === "function_call" && !isJson(item.arguments)) {
+      if (
+        item.type === "function_call" && parseData(item.arguments) === undefined
+      ) {
         this.#unfinished.set(outputIndex, { ...item, status: "incomplete" });
         continue;
       }
@@ -563,11 +566,6 @@ function isObject(value: unknown): value is WireEvent {
   return typeof value === "object" && value !== null;
 }
 
-/** A place among others; the first, where an event says none. */
-function placeOf(index: unknown): number {
-  return toPlace(index) ?? 0;
-}
-
 /** The text of a delta: some servers wrap it, or give it another name. */
 function textIn(wire: WireEvent): string | undefined {
   const { delta } = wire;
@@ -575,44 +573,6 @@ function textIn(wire: WireEvent): string | undefined {
   const { text = wire.refusal } = isFields(delta) ? delta : wire;
   if (typeof text === "string") return text;
   return undefined;
-}
-
-/** The event of a piece that no delta had. */
-function deltaOf(
-  { kind, place, text: delta }: Piece,
-  outputIndex: number,
-): DeltaEvent {
-  switch (kind) {
-    case "output_text":
-      return {
-        type: "output_text.delta",
-        outputIndex,
-        contentIndex: place,
-        delta,
-      };
-    case "refusal":
-      return { type: "refusal.delta", outputIndex, contentIndex: place, delta };
-    case "reasoning_text":
-      return {
-        type: "reasoning.delta",
-        outputIndex,
-        contentIndex: place,
-        delta,
-      };
-    case "summary_text":
-      return {
-        type: "reasoning_summary.delta",
-        outputIndex,
-        summaryIndex: place,
-        delta,
-      };
-    case "input":
-      return { type: "tool_call.delta", outputIndex, delta };
-  }
-}
-
-function isJson(text: string): boolean {
-  return parseData(text) !== undefined;
 }
 
 /** Adds the number of the wire's event, if it has one. */

@@ -2,6 +2,7 @@
 import type { ResponseItem } from "../../item.ts";
 import { type DeltaEvent, PartialItem } from "../../partial_item.ts";
 import { isFields, textOf } from "../event_data.ts";
+import type { Piece, PieceKind } from "./piece.ts";
 
 /** An item that has begun, or is whole. */
 interface Told {
@@ -23,23 +24,6 @@ export interface DoneItem {
   /** The text of it that no delta had. */
   readonly rest: readonly Piece[];
 }
-
-/** A piece of an item's text. */
-export interface Piece {
-  /** The type of the part; `input` is that of a call. */
-  readonly kind: Kind;
-  /** The place of the part. */
-  readonly place: number;
-  /** The text. */
-  readonly text: string;
-}
-
-type Kind =
-  | "output_text"
-  | "refusal"
-  | "reasoning_text"
-  | "summary_text"
-  | "input";
 
 /** Where the parts of each kind are. */
 const PARTS = [
@@ -375,7 +359,7 @@ function allText(item: ResponseItem): string {
 
 function textOfKind(
   item: ResponseItem,
-  kind: Kind,
+  kind: PieceKind,
   field: "content" | "summary",
 ): string {
   return partsOf(item, field).map((part) => textOfPart(part, kind)).join("");
@@ -389,7 +373,7 @@ function partsOf(
   return Array.isArray(parts) ? parts : [];
 }
 
-function textOfPart(part: unknown, kind: Kind): string {
+function textOfPart(part: unknown, kind: PieceKind): string {
   if (!isFields(part) || part.type !== kind) return "";
   return textOf(kind === "refusal" ? part.refusal : part.text);
 }
