@@ -100,6 +100,9 @@ export const RESPONSE_CUT: TruncatedEnding = {
 
 const text = z.string().optional().catch(undefined);
 
+/** The type of an event of the API: what has one is no bare error. */
+const RESPONSE_EVENT = /^response\./;
+
 /** What tells an ending in an event. */
 interface ResponseWire {
   readonly object?: unknown;
@@ -128,7 +131,7 @@ export function responseEnding(
   // Nested, as OpenAI sends it, or flat, as OpenAI describes it.
   if (type === "error") return { kind: "failed", details: wire.error ?? wire };
   if (!isTerminal(type)) {
-    const error = type.startsWith("response.") ? undefined : bareError(wire);
+    const error = RESPONSE_EVENT.test(type) ? undefined : bareError(wire);
     return error === undefined ? undefined : { kind: "failed", details: error };
   }
   const { status = "", error, incomplete_details: details } = terminal.parse(
