@@ -6,7 +6,7 @@ import { STATUS_CODE } from "@std/http/status";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { draining, Problem } from "../problem.ts";
-import { slices } from "../slices.ts";
+import { atOnce, slices } from "../slices.ts";
 import { assertMay } from "../rights/access.ts";
 import { isMisleadingPath } from "../forwarding.ts";
 import {
@@ -72,6 +72,9 @@ export interface GatewayContext extends RunContext {
 
 /** A body as far as the relay has read it. */
 type ReadBody = Pick<ProviderRequest, "body" | "content">;
+
+/** A body of at most this many bytes is looked at in one go. */
+const SMALL = 64 * 1024;
 
 /** `/{provider}/v1/{path}`, or `/v1/{path}`. */
 const PATH = /^\/(?:([^/]+)\/)?v1\/(.+)$/;
@@ -255,7 +258,10 @@ export class Gateway implements AsyncDisposable {
     const bytes = Buffer.concat(parts);
     const content = await decodeBody(bytes, coding, bodyLimits.maxBytes);
     if (content !== bytes) incoming.add(content.byteLength);
-    await slices.run(`requests of ${client}`, assertCheap(content));
+    const steps = assertCheap(content);
+    // What is small keeps its place among the requests.
+    if (content.length <= SMALL) atOnce(steps);
+    else await slices.run(`requests of ${client}`, steps);
     // It is kept for as long as the run lasts.
     incoming.whole();
     // Decoders may read what others do not: nothing may be hidden from the relay.
