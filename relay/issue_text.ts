@@ -14,9 +14,14 @@ const TYPES: Readonly<Record<string, string>> = {
   undefined: "nothing",
 };
 
-/** Returns the issue of the alternative that the value comes closest to. */
+/**
+ * Returns the issue of the alternative that the value comes closest to, unless the
+ * schema has words of its own for all of them.
+ */
 export function closestIssue(issue: Issue): Issue {
-  if (issue.code !== "invalid_union") return issue;
+  if (issue.code !== "invalid_union" || issue.message !== "Invalid input") {
+    return issue;
+  }
   const [best] = issue.errors.flat()
     .sort((left, right) => right.path.length - left.path.length);
   return best

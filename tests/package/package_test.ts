@@ -205,9 +205,15 @@ Deno.test({
         new URL("../../README.md", import.meta.url),
         `${app.folder}/README.md`,
       );
+      await Deno.mkdir(`${app.folder}/fixtures`, { recursive: true });
+      await Deno.copyFile(
+        new URL("../../fixtures/demo.sse", import.meta.url),
+        `${app.folder}/fixtures/demo.sse`,
+      );
       const { code, stdout, stderr } = await app.run([
         ...["test", "--doc", "--allow-net=127.0.0.1,localhost"],
-        ...["--allow-env=WS_NO_BUFFER_UTIL", "README.md"],
+        ...["--allow-env=WS_NO_BUFFER_UTIL", "--allow-read=fixtures"],
+        "README.md",
       ]);
       assertEquals(code, 0, `${stdout}${stderr}`);
       assertMatch(stdout, /^ok \| [1-9]/m);

@@ -151,11 +151,11 @@ Deno.test("A relay is not made with what is no pattern of URLs", () => {
     ],
     [
       { rights: { allowAddresses: ["localhost"] } },
-      "rights.allowAddresses[0]: ",
+      "rights.allowAddresses[0]: expected an address or a range of them, such as 10.0.0.0/8",
     ],
     [
       { rights: { allowAddresses: ["10.0.0.0/33"] } },
-      "rights.allowAddresses[0]: ",
+      "rights.allowAddresses[0]: expected an address or a range of them, such as 10.0.0.0/8",
     ],
   ];
   for (const [options, message] of table) {
