@@ -94,7 +94,7 @@ function amount(
 ): string {
   const unit = UNITS[origin];
   return unit
-    ? `${relation} ${bound} ${unit}`
+    ? `${relation} ${bound} ${Number(bound) === 1 ? unit.slice(0, -1) : unit}`
     : `a number of ${relation} ${bound}`;
 }
 

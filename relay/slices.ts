@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers";
+import { clearImmediate, setImmediate } from "node:timers";
 
 /**
  * Work in steps that are small: each takes well under a millisecond, whatever a peer
@@ -50,7 +50,8 @@ export class Slices {
   readonly #lanes = new Map<string, Job[]>();
   #start = -Infinity;
   #steps = 0;
-  #isResting = false;
+  /** Cancels the next turn, if there is to be one. */
+  #cancel: (() => void) | undefined;
 
   /** The number of pieces of work that wait for their turn. */
   get waiting(): number {
@@ -96,6 +97,19 @@ export class Slices {
     });
   }
 
+  /** Gives up at once what nobody waits for any more, and the next turn if nothing is left. */
+  sweep(): void {
+    for (const [lane, jobs] of this.#lanes) {
+      const wanted = jobs.filter((job) => job.isWanted());
+      for (const job of jobs) if (!wanted.includes(job)) job.drop();
+      if (wanted.length > 0) this.#lanes.set(lane, wanted);
+      else this.#lanes.delete(lane);
+    }
+    if (this.#lanes.size > 0) return;
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
   #add(lane: string, job: Job): void {
     const jobs = this.#lanes.get(lane);
     if (jobs) return void jobs.push(job);
@@ -114,14 +128,17 @@ export class Slices {
 
   /** Takes steps again when the runtime has looked at its sockets. */
   #rest(): void {
-    if (this.#isResting) return;
-    this.#isResting = true;
+    if (this.#cancel) return;
     // Timers count from the beginning of a round of the loop: this is a new one.
-    setImmediate(() => setTimeout(() => this.#turn(), REST));
+    const immediate = setImmediate(() => {
+      const timer = setTimeout(() => this.#turn(), REST);
+      this.#cancel = () => clearTimeout(timer);
+    });
+    this.#cancel = () => clearImmediate(immediate);
   }
 
   #turn(): void {
-    this.#isResting = false;
+    this.#cancel = undefined;
     this.#renew();
     // A lane that is put in again comes last.
     for (const [lane, jobs] of this.#lanes) {

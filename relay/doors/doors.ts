@@ -17,6 +17,7 @@ import {
 import type { Problem } from "../problem.ts";
 import { type Authority, OPEN_AUTHORITY } from "../rights/access.ts";
 import { Expiries } from "../rights/expiries.ts";
+import { slices } from "../slices.ts";
 import type { Topic } from "../topics/topic.ts";
 import { drain, type Draining, type Guest } from "./guests.ts";
 import type { EndpointContext } from "./http/endpoints.ts";
@@ -326,6 +327,8 @@ export class Doors implements Disposable {
     this.#slow.acks?.[Symbol.dispose]();
     this.#lists[Symbol.dispose]();
     this.#expiries[Symbol.dispose]();
+    // Of long events, the rest has nobody to go to.
+    slices.sweep();
   }
 
   #guests(): (Guest & Pick<EventStreamSession, "subscriptions">)[] {

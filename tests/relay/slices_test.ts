@@ -52,6 +52,35 @@ Deno.test("Slices does the work of a lane in its order, and the lanes take turns
   assertEquals(did, ["b1", "a1", "a2"]);
 });
 
+Deno.test("Slices leaves no turn behind where nobody waits for anything", async () => {
+  const slices = new Slices();
+  let isWanted = true;
+  const dropped: string[] = [];
+  const work = function* (name: string): Generator<void, string> {
+    try {
+      yield* count(500);
+      return name;
+    } finally {
+      if (!isWanted) dropped.push(name);
+    }
+  };
+  for (const lane of ["a", "a", "b"]) {
+    void slices.run(lane, work(lane), () => isWanted);
+  }
+  const kept = slices.run("c", work("c"));
+  slices.sweep();
+  assertEquals([slices.waiting, dropped], [4, []]);
+  isWanted = false;
+  slices.sweep();
+  // The others have not begun.
+  assertEquals([slices.waiting, dropped], [1, ["a"]]);
+  assertEquals(await kept, "c");
+  // The sanitizer sees whether a timer stays.
+  void slices.run("a", work("a"), () => isWanted);
+  slices.sweep();
+  assertEquals(slices.waiting, 0);
+});
+
 Deno.test("Slices gives up what nobody waits for any more, and nothing stays", async () => {
   const slices = new Slices();
   let isWanted = true;
