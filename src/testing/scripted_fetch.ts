@@ -306,6 +306,11 @@ export class ScriptedFetch {
     const signal = init.signal === undefined ? inherited : init.signal;
     const request = new Request(input, { ...init, signal: null });
     signal?.throwIfAborted();
+    // Bun leaves a Request unread that another was made of, which its fetch does not.
+    if (
+      input instanceof Request && init.body == null && request.body !== null &&
+      !input.bodyUsed
+    ) void input.arrayBuffer().catch(() => {});
     const index = this.#requests.length;
     const exchange = new Exchange(request, signal, this.#clock);
     this.#requests.push(exchange);
