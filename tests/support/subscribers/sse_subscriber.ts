@@ -41,7 +41,9 @@ async function* readBlocks(
       yield { event, data, id, upstreamId: unknown["upstream-id"] ?? "" };
     }
   }
-  if (rest !== "") throw new Error(`The stream ended within an event: ${rest}`);
+  // Comments are no part of an event: the first may say that the topic is pending.
+  const left = rest.replace(/^:.*\n/gm, "");
+  if (left !== "") throw new Error(`The stream ended within an event: ${left}`);
 }
 
 /** Yields what there is until the connection is cut; calls back if it was. */
