@@ -23,6 +23,11 @@ function headerValue(text: string): string {
     .slice(0, 500);
 }
 
+/** A path that `fetch` takes: it knows none of over 65,534 bytes. */
+function pathOf(text: string): string {
+  return encodeURIComponent(text.slice(0, 2_000).toWellFormed());
+}
+
 /** Whatever the relay logs, with hostile words in it. */
 async function provoke(
   { url }: RelayCommand,
@@ -30,7 +35,7 @@ async function provoke(
   text: string,
 ): Promise<void> {
   const value = headerValue(text);
-  const path = encodeURIComponent(text.toWellFormed());
+  const path = pathOf(text);
   const json = { "Content-Type": "application/json" };
   const requests: Promise<Response>[] = [
     fetch(`${url}/nowhere/${path}`),
@@ -118,8 +123,10 @@ Deno.test("Metrics have the same labels, whatever was said", async () => {
     );
   };
   const before = await metrics();
-  for (const text of texts(50)) {
-    const path = encodeURIComponent(text.toWellFormed());
+  for (const whole of texts(50)) {
+    // A body that is refused before it has come is waited for.
+    const text = whole.slice(0, 2_000);
+    const path = pathOf(text);
     const requests = [
       relay.request(`/${path}`),
       relay.request(`/topics/${path}`),
