@@ -5,11 +5,17 @@ import type { SubscribeRequest } from "../subscription_request.ts";
 import { websocketFormat } from "./format.ts";
 import { forbid, refuseAtEdge, type WebSocketPeer } from "./peer.ts";
 
+/**
+ * Finds a peer's subscription to a topic. One of which the end was written is none,
+ * though it is taken out only at its next turn: the peer may know of the end by then.
+ */
 function subscriptionTo(
   { subscriber }: WebSocketPeer,
   name: string,
 ): Subscription | undefined {
-  return subscriber.subscriptions.find(({ topic }) => topic.name === name);
+  return subscriber.subscriptions.find(({ topic, ended }) =>
+    topic.name === name && !ended
+  );
 }
 
 /** Subscribes a peer to a topic (the message `subscribe`). */
