@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { decodedStream } from "../limits/content_coding.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
+import { askSource } from "./ask_source.ts";
 import { followRedirects, type SourceRequest } from "./redirects.ts";
 
 /** Makes a request by GET, as far as `fetch` does that. */
@@ -43,22 +44,11 @@ async function askOnce(
   { headers: given, signal }: SourceRequest,
 ): Promise<Response> {
   const headers = new Headers(given);
-  headers.set("accept-encoding", "identity");
   if (!headers.has("user-agent")) headers.set("user-agent", USER_AGENT);
   if (url.username !== "" || url.password !== "") {
     headers.set("authorization", basic(url));
   }
-  const response = await upstreams.ask({
-    url: url.href,
-    method: "GET",
-    headers,
-    body: null,
-    length: undefined,
-    // A stream is over when its connection is, as a rule.
-    isKept: false,
-    signal,
-  });
-  const answer = decoded(response);
+  const answer = decoded(await askSource(upstreams, url, { headers, signal }));
   // A `Response` that is made has no URL of its own.
   return Object.defineProperty(answer, "url", { value: url.href });
 }

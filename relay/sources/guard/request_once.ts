@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { UpstreamConnectionError } from "../../upstream/upstream_connection_error.ts";
 import type { Upstreams } from "../../upstream/upstreams.ts";
+import { askSource } from "../ask_source.ts";
 import type { SourceRequest } from "../redirects.ts";
 
 /** What a request is made with. */
@@ -68,24 +69,13 @@ function failingWith(
  */
 export async function requestOnce(
   url: URL,
-  { headers: given, address, signal, upstreams }: RequestOnceOptions,
+  { headers, address, signal, upstreams }: RequestOnceOptions,
 ): Promise<Response> {
   const explain = (error: unknown): unknown =>
     signal.aborted ? signal.reason : connectionFailed(url, address, error);
-  const headers = new Headers(given);
-  headers.set("accept-encoding", "identity");
   let response: Response;
   try {
-    response = await upstreams.ask({
-      url: url.href,
-      method: "GET",
-      headers,
-      body: null,
-      length: undefined,
-      isKept: false,
-      address,
-      signal,
-    });
+    response = await askSource(upstreams, url, { headers, address, signal });
   } catch (error) {
     throw explain(error);
   }
