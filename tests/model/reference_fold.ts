@@ -100,18 +100,23 @@ function errorEnding(error: unknown): string {
   return `error: ${code}: ${str(at(error, "message"))}`;
 }
 
-/** Folds a recording of the Responses API. */
-export function foldResponses(bytes: Uint8Array): Folded {
-  const blocks = split(bytes);
-  const folded: Folded = {
+/** What is folded of no event yet. */
+function nothingOf(events: number): Folded {
+  return {
     text: "",
     reasoning: "",
     calls: [],
     ending: "truncated",
     usage: undefined,
     id: "",
-    events: blocks.length,
+    events,
   };
+}
+
+/** Folds a recording of the Responses API. */
+export function foldResponses(bytes: Uint8Array): Folded {
+  const blocks = split(bytes);
+  const folded = nothingOf(blocks.length);
   let final: unknown;
   for (const [, data] of blocks) {
     if (data === "[DONE]") continue;
@@ -156,15 +161,7 @@ const COMPLETE = ["stop", "tool_calls", "function_call"];
 /** Folds a recording of Chat Completions. */
 export function foldChat(bytes: Uint8Array): Folded {
   const blocks = split(bytes);
-  const folded: Folded = {
-    text: "",
-    reasoning: "",
-    calls: [],
-    ending: "truncated",
-    usage: undefined,
-    id: "",
-    events: blocks.length,
-  };
+  const folded = nothingOf(blocks.length);
   let finish = "";
   let error: unknown;
   let choices = 0;
@@ -227,15 +224,7 @@ const STOPS: Record<string, string> = {
 /** Folds a recording of Anthropic's Messages API. */
 export function foldMessages(bytes: Uint8Array): Folded {
   const blocks = split(bytes);
-  const folded: Folded = {
-    text: "",
-    reasoning: "",
-    calls: [],
-    ending: "truncated",
-    usage: undefined,
-    id: "",
-    events: blocks.length,
-  };
+  const folded = nothingOf(blocks.length);
   let stop = "";
   const usage: Record<string, unknown> = {};
   const calls = new Map<unknown, FoldedCall>();

@@ -194,6 +194,7 @@ function paramIn(fields: Fields): string | undefined {
   return undefined;
 }
 
+/** Returns the first of these fields that has a text. */
 function textIn(
   fields: Fields,
   names: readonly string[],
@@ -205,14 +206,16 @@ function textIn(
   return undefined;
 }
 
+/** The same, of names that some write as numbers. */
 function nameIn(
   fields: Fields,
   names: readonly string[],
 ): string | undefined {
   for (const name of names) {
     const value = fields[name];
-    if (typeof value === "string" && value !== "") return value;
     if (typeof value === "number") return String(value);
+    const text = textIn(fields, [name]);
+    if (text !== undefined) return text;
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
-import type { ResponseOutcome } from "../../../../src/model/wires/decoder.ts";
 import type { ResponseItem } from "../../../../src/model/item.ts";
 import type { ResponseEvent } from "../../../../src/model/response_event.ts";
 import { ChatDecoder } from "../../../../src/model/wires/chat/decoder.ts";
+import { type Decoded, decodeWith } from "../decoded.ts";
 
 /** The end of a stream, as most servers send it. */
 export const DONE = "[DONE]";
@@ -36,40 +36,18 @@ export function finish(reason: string): string {
   return choice({}, reason);
 }
 
-/** What has come of a stream. */
-export interface Decoded {
-  readonly events: readonly ResponseEvent[];
-  readonly state: string;
-  readonly outcome: ResponseOutcome;
-}
-
 /** Decodes data, or events of a name: `["error", data]`. */
 export function decode(
   stream: readonly (string | readonly [string, string])[],
   deltas = true,
   hasSeveral = false,
 ): Decoded {
-  const decoder = new ChatDecoder({ deltas, hasSeveral });
-  const events: ResponseEvent[] = [];
-  for (const event of stream) {
-    const [name, data] = typeof event === "string" ? ["message", event] : event;
-    decoder.push(name, data, events);
-  }
-  const { state } = decoder;
-  const outcome = decoder.end(events);
-  return { events, state, outcome };
-}
-
-/** The last event; throws what the stream would. */
-export function lastOf({ outcome }: Decoded) {
-  if ("error" in outcome) throw outcome.error;
-  return outcome.last;
-}
-
-/** The error; throws if there is none. */
-export function errorOf({ outcome }: Decoded) {
-  if ("error" in outcome) return outcome.error;
-  throw new Error(`ended with ${outcome.last.type}`);
+  return decodeWith(
+    new ChatDecoder({ deltas, hasSeveral }),
+    stream.map((event) =>
+      typeof event === "string" ? ["message", event] : event
+    ),
+  );
 }
 
 /** The items that are done, in order. */

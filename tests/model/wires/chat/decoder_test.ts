@@ -11,13 +11,12 @@ import {
   chunk,
   decode,
   DONE,
-  errorOf,
   finish,
   itemsOf,
-  lastOf,
   othersOf,
   textOf,
 } from "./decode.ts";
+import { errorOf, lastOf } from "../decoded.ts";
 
 const CREATED = { type: "created", responseId: "c1", model: "m" };
 const USAGE = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };

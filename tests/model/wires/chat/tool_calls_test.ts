@@ -7,13 +7,12 @@ import {
   chunk,
   decode,
   DONE,
-  errorOf,
   finish,
   itemsOf,
-  lastOf,
   othersOf,
   textOf,
 } from "./decode.ts";
+import { errorOf, lastOf } from "../decoded.ts";
 
 /** A call that is done: id, name, arguments. */
 type Whole = readonly [string, string, string];

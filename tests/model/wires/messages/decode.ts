@@ -1,7 +1,6 @@
-import type { ResponseOutcome } from "../../../../src/model/wires/decoder.ts";
 import type { ResponseItem } from "../../../../src/model/item.ts";
-import type { ResponseEvent } from "../../../../src/model/response_event.ts";
 import { MessagesDecoder } from "../../../../src/model/wires/messages/decoder.ts";
+import { type Decoded, decodeWith } from "../decoded.ts";
 
 /** An event of the wire. */
 export type Wire = Readonly<Record<string, unknown>>;
@@ -92,13 +91,6 @@ export function called(
   );
 }
 
-/** What has come of a stream. */
-export interface Decoded {
-  readonly events: readonly ResponseEvent[];
-  readonly state: string;
-  readonly outcome: ResponseOutcome;
-}
-
 /** Decodes events, the name of each as the API gives it. */
 export function decode(stream: readonly Wire[], deltas = true): Decoded {
   return decodeData(
@@ -112,24 +104,7 @@ export function decodeData(
   stream: readonly (readonly [name: string, data: string])[],
   deltas = true,
 ): Decoded {
-  const decoder = new MessagesDecoder({ deltas });
-  const events: ResponseEvent[] = [];
-  for (const [name, data] of stream) decoder.push(name, data, events);
-  const { state } = decoder;
-  const outcome = decoder.end(events);
-  return { events, state, outcome };
-}
-
-/** The last event; throws what the stream would. */
-export function lastOf({ outcome }: Decoded) {
-  if ("error" in outcome) throw outcome.error;
-  return outcome.last;
-}
-
-/** The error; throws if there is none. */
-export function errorOf({ outcome }: Decoded) {
-  if ("error" in outcome) return outcome.error;
-  throw new Error(`ended with ${outcome.last.type}`);
+  return decodeWith(new MessagesDecoder({ deltas }), stream);
 }
 
 /** The items that are done, in the order of the output. */

@@ -5,13 +5,10 @@ import {
   begin,
   called,
   decode,
-  type Decoded,
   decodeData,
   delta,
-  errorOf,
   itemsOf,
   json,
-  lastOf,
   othersOf,
   over,
   said,
@@ -23,6 +20,7 @@ import {
   whole,
   type Wire,
 } from "./decode.ts";
+import { type Decoded, errorOf, lastOf } from "../decoded.ts";
 
 /** Asserts that an object has fields; it may have others. */
 function assertHas(actual: unknown, expected: Record<string, unknown>): void {
