@@ -1,10 +1,12 @@
-import { atOnce, slices, type Steps } from "../slices.ts";
 import type { LogEntry, LogRange, ReadBudget } from "../topics/log.ts";
 import type { Topic } from "../topics/topic.ts";
 import { DeliveryCounts } from "./delivery_counts.ts";
-import { Folder } from "./fold.ts";
+import { encodeParts } from "./encode_parts.ts";
+import { type FoldedSnapshot, foldSnapshot } from "./fold_snapshot.ts";
 import type { Format } from "./format.ts";
+import type { Frame } from "./frame.ts";
 import { FramesUnderWay, type WaitingReader } from "./frames_under_way.ts";
+import { LentFrames, MAX_KEPT } from "./lent_frames.ts";
 import { LongMessage, type Message } from "./long_message.ts";
 
 /**
@@ -16,48 +18,13 @@ const BUDGET: ReadBudget = { events: 512, bytes: 32 * 1024 };
 /** Joined frames are kept for the subscribers that follow close behind, up to this many bytes. */
 const CACHE_BYTES = 16 * 1024 * 1024;
 
-/**
- * A longer frame is not kept, or it would take the place of many others: it is
- * shared for as long as it is being written to a reader, and costs nothing more.
- */
-const MAX_KEPT = 1024 * 1024;
-
 /** What keeping a frame costs besides its bytes, about. */
 const FRAME_COST = 512;
-
-/** A snapshot is at most about this large: what comes after it is replayed. */
-const SNAPSHOT_SIZE = 256 * 1024;
-
-/** How much of a log is read at a time to be folded. */
-const SNAPSHOT_READ: ReadBudget = { events: 512, bytes: 256 * 1024 };
-
-/** How much of it is folded in a step. */
-const SNAPSHOT_STEP: ReadBudget = { events: 64, bytes: 16 * 1024 };
-
-/** A log of at most this many bytes is folded at once. */
-const SMALL_LOG = 64 * 1024;
 
 /** A snapshot still does when at most this many events came after it. */
 const SNAPSHOT_LAG = 256;
 
 const PATIENT: WaitingReader = { isWaiting: true };
-
-/** A range of events, joined once for all who read it. */
-export interface Frame {
-  /** The offset after the last event in it. */
-  readonly to: number;
-  /** The events as a door writes them. */
-  readonly bytes: Message;
-  /** Whether more events would not have fitted: it stays right when the log grows. */
-  readonly full: boolean;
-  /** When the first of them was appended, in milliseconds since the epoch; 0 for a snapshot. */
-  readonly time: number;
-}
-
-/** A frame that lives as long as a reader has not taken it. */
-interface LentFrame extends Omit<Frame, "bytes"> {
-  readonly bytes: WeakRef<Message>;
-}
 
 /**
  * The frames of all topics, of one format and mode, by the offset that they begin at.
@@ -78,12 +45,8 @@ export class FrameCache {
     Frame,
     { readonly from: number; readonly place: Map<number, Frame> }
   >();
-  /**
-   * Frames that are too long to be kept. A thousand readers that stopped within an
-   * event of 16 MiB hold on to the same one.
-   */
-  readonly #lent = new WeakMap<Topic, Map<number, LentFrame>>();
-  readonly #lentSnapshots = new WeakMap<Topic, Map<number, LentFrame>>();
+  readonly #lent = new LentFrames();
+  readonly #lentSnapshots = new LentFrames();
   readonly #underWay = new FramesUnderWay<Frame>();
   readonly #snapshotsUnderWay = new FramesUnderWay<Frame>();
   /** The lengths that long events have when they are encoded. */
@@ -120,7 +83,7 @@ export class FrameCache {
     reader: WaitingReader = PATIENT,
   ): Frame | undefined | Promise<Frame | undefined> {
     const place = placeIn(this.#byTopic, topic);
-    const kept = place.get(from) ?? borrow(this.#lent, topic, from);
+    const kept = place.get(from) ?? this.#lent.borrow(topic, from);
     const shared = kept && (kept.full || kept.to === topic.log.next)
       ? kept
       : undefined;
@@ -167,77 +130,22 @@ export class FrameCache {
     if (!format.snapshot) return undefined;
     const place = placeIn(this.#snapshots, topic);
     const { first, next } = log;
-    const kept = place.get(first) ?? borrow(this.#lentSnapshots, topic, first);
+    const kept = place.get(first) ?? this.#lentSnapshots.borrow(topic, first);
     if (kept && (kept.full || next - kept.to <= SNAPSHOT_LAG)) return kept;
 
-    const folder = new Folder(first);
-    let isCut = false;
-    /** The only event of the snapshot, if it is long. */
-    let alone: LogEntry | undefined;
-    const isUnderWay = (): boolean =>
-      !isCut && folder.next < next && folder.size < SNAPSHOT_SIZE &&
-      // What is missing is a gap behind the snapshot.
-      !log.holeAt?.(folder.next);
-    const take = function* ({ entries }: LogRange): Generator<void, boolean> {
-      let events = 0;
-      let bytes = 0;
-      for (const entry of entries) {
-        if (entry.size > SNAPSHOT_SIZE && format.longSnapshot) {
-          if (folder.next === first) alone = entry;
-          isCut = true;
-        }
-        if (!isUnderWay()) break;
-        folder.add(entry);
-        bytes += entry.size;
-        if (++events < SNAPSHOT_STEP.events && bytes < SNAPSHOT_STEP.bytes) {
-          continue;
-        }
-        yield;
-        events = bytes = 0;
-      }
-      // What was given up while this was fetched is a gap behind the snapshot.
-      return isUnderWay() && folder.next >= log.first;
-    };
-    const share = (to: number, bytes: Message): Frame => {
+    const share = ({ to, bytes }: FoldedSnapshot): Frame => {
       for (const old of place.values()) this.#drop(old);
       const full = to < next || bytes instanceof LongMessage;
       const frame = { to, bytes, full, time: 0 };
       return bytes.byteLength > MAX_KEPT
-        ? lend(this.#lentSnapshots, topic, first, frame)
+        ? this.#lentSnapshots.lend(topic, first, frame)
         : this.#keep(place, first, frame);
     };
-    const finish = (isWanted: () => boolean): Frame | Promise<Frame> => {
-      const parts = alone && format.longSnapshot?.(topic, first, alone);
-      if (alone && parts) {
-        const message = encode(alone, parts, isWanted);
-        const to = first + 1;
-        return message instanceof Promise
-          ? message.then((message) => share(to, message))
-          : share(to, message);
-      }
-      const to = folder.next;
-      const snapshot = { first, offset: to - 1, events: folder.end() };
-      return share(to, format.snapshot!(topic, snapshot)); // it was there above
+    const make = (isWanted: () => boolean): Frame | Promise<Frame> => {
+      const folded = foldSnapshot(topic, format, isWanted);
+      return folded instanceof Promise ? folded.then(share) : share(folded);
     };
-    const run = log.bytes <= SMALL_LOG
-      ? atOnce<boolean>
-      : (steps: Steps<boolean>, isWanted: () => boolean) =>
-        slices.run("snapshots", steps, isWanted);
-    const fold = (isWanted: () => boolean): Frame | Promise<Frame> => {
-      for (;;) {
-        const range = log.read(folder.next, SNAPSHOT_READ);
-        const goesOn = range instanceof Promise
-          ? range.then((range) => run(take(range), isWanted))
-          : run(take(range), isWanted);
-        if (goesOn instanceof Promise) {
-          return goesOn.then((goesOn) =>
-            goesOn ? fold(isWanted) : finish(isWanted)
-          );
-        }
-        if (!goesOn) return finish(isWanted);
-      }
-    };
-    return this.#snapshotsUnderWay.make(topic, first, reader, fold);
+    return this.#snapshotsUnderWay.make(topic, first, reader, make);
   }
 
   /** Encodes an event that is long, once for all who wait for it. */
@@ -258,7 +166,7 @@ export class FrameCache {
     };
     const frame = this.#underWay.make(topic, offset, reader, (isWanted) => {
       const parts = this.#format.longEvent!(topic, offset, entry); // get() has looked
-      const message = encode(entry, parts, isWanted);
+      const message = encodeParts(entry, parts, isWanted);
       return message instanceof Promise ? message.then(share) : share(message);
     });
     const fit = (frame: Frame): Frame | undefined =>
@@ -367,7 +275,7 @@ export class FrameCache {
       time: timeOf(range),
     };
     return bytes.byteLength > MAX_KEPT
-      ? lend(this.#lent, topic, range.offset, frame)
+      ? this.#lent.lend(topic, range.offset, frame)
       : this.#keep(place, range.offset, frame);
   }
 
@@ -410,31 +318,6 @@ function firstOf({ offset, entries }: LogRange, count: number): LogRange {
   return { offset, entries: entries.slice(0, count) };
 }
 
-/**
- * Puts an encoded event together. One such event is encoded at a time, and beside it
- * a shorter one: nothing counts the bytes of a message that is not whole.
- */
-function encode(
-  { size }: LogEntry,
-  parts: Iterator<Uint8Array, Uint8Array | undefined, void>,
-  isWanted: () => boolean,
-): LongMessage | Promise<LongMessage> {
-  const lane = size > MAX_KEPT ? "long events" : "events";
-  return slices.run(lane, joined(parts), isWanted);
-}
-
-function* joined(
-  rest: Iterator<Uint8Array, Uint8Array | undefined, void>,
-): Generator<void, LongMessage> {
-  const parts: Uint8Array[] = [];
-  for (;;) {
-    const { done, value } = rest.next();
-    if (done) return new LongMessage(value ? [value, ...parts] : parts);
-    parts.push(value);
-    yield;
-  }
-}
-
 /** Whether an event is encoded in slices of time, and has a message of its own. */
 function isLong({ size }: LogEntry): boolean {
   return size > BUDGET.bytes;
@@ -452,36 +335,11 @@ function isPiece(bytes: Uint8Array): boolean {
   return bytes.byteLength < bytes.buffer.byteLength;
 }
 
-function placeIn<F>(
-  places: WeakMap<Topic, Map<number, F>>,
+function placeIn(
+  places: WeakMap<Topic, Map<number, Frame>>,
   topic: Topic,
-): Map<number, F> {
+): Map<number, Frame> {
   let place = places.get(topic);
   if (!place) places.set(topic, place = new Map());
   return place;
-}
-
-/** Remembers a frame for as long as a reader has not taken it. */
-function lend(
-  places: WeakMap<Topic, Map<number, LentFrame>>,
-  topic: Topic,
-  from: number,
-  frame: Frame,
-): Frame {
-  const place = placeIn(places, topic);
-  for (const [from, { bytes }] of place) {
-    if (!bytes.deref()) place.delete(from);
-  }
-  place.set(from, { ...frame, bytes: new WeakRef(frame.bytes) });
-  return frame;
-}
-
-function borrow(
-  places: WeakMap<Topic, Map<number, LentFrame>>,
-  topic: Topic,
-  from: number,
-): Frame | undefined {
-  const lent = places.get(topic)?.get(from);
-  const bytes = lent?.bytes.deref();
-  return lent && bytes && { ...lent, bytes };
 }

@@ -4,7 +4,8 @@ import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Format } from "../../../relay/delivery/format.ts";
-import { type Frame, FrameCache } from "../../../relay/delivery/frames.ts";
+import type { Frame } from "../../../relay/delivery/frame.ts";
+import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { LongMessage } from "../../../relay/delivery/long_message.ts";
 import { Pump } from "../../../relay/delivery/pump.ts";
 import {
