@@ -11,7 +11,7 @@ export interface Service {
   ) => Promise<Response>;
 }
 
-/** What is in a picture. */
+/** The content of a picture. */
 export interface Description {
   readonly text: string;
   /**

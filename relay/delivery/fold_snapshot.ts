@@ -9,10 +9,10 @@ import type { Message } from "./long_message.ts";
 /** A snapshot is at most about this large: what comes after it is replayed. */
 const SNAPSHOT_SIZE = 256 * 1024;
 
-/** How much of a log is read at a time to be folded. */
+/** The part of a log that is read at a time. */
 const SNAPSHOT_READ: ReadBudget = { events: 512, bytes: 256 * 1024 };
 
-/** How much of it is folded in a step. */
+/** The part of that which is folded in a step. */
 const SNAPSHOT_STEP: ReadBudget = { events: 64, bytes: 16 * 1024 };
 
 /** A log of at most this many bytes is folded at once. */

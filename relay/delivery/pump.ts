@@ -74,7 +74,7 @@ export class Pump implements TopicObserver, Disposable {
   #woken = 0;
   /** How long that took, in milliseconds. */
   #busyTime = 0;
-  /** How many bytes were encoded since the last rest. */
+  /** The number of bytes that were encoded since the last rest. */
   #encoded = 0;
   /** Until when there may be rest, in milliseconds. */
   #restUntil = 0;

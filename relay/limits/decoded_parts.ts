@@ -10,12 +10,12 @@ import { ZstdFrameScanner } from "./zstd_frames.ts";
 /** A decoder of `node:zlib`; its types do not say that it counts. */
 type Decoder = Transform & { readonly bytesWritten: number };
 
-/** How a body in a coding is decoded as it comes. */
+/** A coding whose bodies can be decoded as they come. */
 interface StreamedCoding {
   /** Makes a decoder. */
   make(): Decoder;
   /**
-   * How the end is found. `node:zlib` of Deno 2.9.6 takes a part for the whole in
+   * The way to find the end. `node:zlib` of Deno 2.9.6 takes a part for the whole in
    * `br` and `zstd`, and reads one frame of `zstd`.
    * - `checked`: the decoder fails if the body is not whole.
    * - `probed`: the decoder takes one byte more, or fails at it, if the body is not

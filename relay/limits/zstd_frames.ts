@@ -12,7 +12,7 @@ const SIZE_BYTES = [0, 2, 4, 8] as const;
 /** The type of a block that says one byte, and how often it is repeated. */
 const REPEATED = 1;
 
-/** What comes next in a frame: some bytes to look at, or some to pass over. */
+/** The next piece of a frame: some bytes to look at, or some to pass over. */
 type Wanted =
   | { readonly kind: "bytes"; readonly count: number }
   | { readonly kind: "rest"; readonly count: number };

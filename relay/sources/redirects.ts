@@ -6,7 +6,7 @@ export interface SourceRequest {
   readonly signal: AbortSignal;
 }
 
-/** How redirects are followed. */
+/** The way in which redirects are followed. */
 export interface RedirectOptions {
   /** The most redirects. */
   readonly maxRedirects: number;
@@ -19,7 +19,7 @@ export interface RedirectOptions {
 /** They mean the same for a GET. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** What another origin is told too; the others may be secrets of the first one. */
+/** The headers that another origin is sent too; the others may be secrets of the first origin. */
 const SHARED_HEADERS: readonly string[] = [
   "accept",
   "cache-control",

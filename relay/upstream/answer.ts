@@ -46,7 +46,7 @@ export function toResponse(
   return new Response(null, init);
 }
 
-/** How the body of an answer is read. */
+/** Options of a body that is read. */
 export interface BodyOptions {
   /** Whether a body that has ended is whole. */
   isWhole(): boolean;

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { openTunnel } from "./open_tunnel.ts";
 import { TlsStream } from "./tls_stream.ts";
 
-/** How a connection over TLS is made. */
+/** Options of a connection over TLS. */
 export interface ConnectTlsOptions {
   /** The host or the address to connect to. */
   readonly hostname: string;

@@ -20,7 +20,7 @@ const LENIENT = {
   insecureHTTPParser: true,
 } as const;
 
-/** What requests over HTTP/1.1 are made with. */
+/** The connections and the clock of requests over HTTP/1.1. */
 export interface AskContext {
   /** The proxy through which the upstream is asked. Default: none. */
   readonly proxy: URL | undefined;

@@ -27,7 +27,7 @@ const FREE = 16 * 1024;
 export interface AgentOptions extends RequestOptions {
   /** Whether a client has named the upstream: it waits for a turn from its first byte on. */
   readonly isUntrusted?: boolean;
-  /** What a connection over TLS is made with. */
+  /** The options of a connection over TLS. */
   readonly tls?: {
     /** The name that is asked for, and that the certificate has to be for. */
     readonly name: string;

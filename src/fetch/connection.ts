@@ -109,7 +109,7 @@ type End = { readonly ok: true } | {
 export class Connection {
   readonly #input: string | URL | Request;
   #init: RequestInit;
-  /** What to ask with where the server wants a length; once. */
+  /** The request with its length, for a server that wants one; used once. */
   #wholeInit: RequestInit | undefined;
   readonly #onLengthWanted: ConnectionOptions["onLengthWanted"];
   readonly #fetch: ConnectionOptions["fetch"];

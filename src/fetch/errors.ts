@@ -261,7 +261,7 @@ export class BodyStreamError extends EventStreamError {
   }
 }
 
-/** What is wrong with a `fetch` that does not stream, and what to do. */
+/** Says why a `fetch` does not stream, and what to do. */
 export const NO_BODY_STREAM =
   "the 'body' of the answer must be a stream: 'fetch' gives none, as in React Native. Set the option 'fetch' to one that streams, such as that of the package expo/fetch";
 

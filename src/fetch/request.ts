@@ -17,7 +17,7 @@ export interface PreparedRequest {
 }
 
 /**
- * How a body is sent: `"whole"`, with its length, or `"stream"`, in chunks, which
+ * The form in which a body is sent: `"whole"`, with its length, or `"stream"`, in chunks, which
  * no runtime can send again behind the caller's back.
  */
 export type BodyForm = "whole" | "stream";
@@ -30,7 +30,7 @@ export interface RequestOptions {
   readonly headers?: HeadersInit | undefined;
   /** The body, in place of that of a `Request`. */
   readonly body?: BodyInit | null | undefined;
-  /** How the body is sent. */
+  /** The form in which the body is sent. */
   readonly sendBody?: BodyForm | undefined;
   /** Where to resume. */
   readonly lastEventId?: string | undefined;

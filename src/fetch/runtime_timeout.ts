@@ -6,7 +6,7 @@ const CODES: ReadonlySet<unknown> = new Set([
   "UND_ERR_BODY_TIMEOUT",
 ]);
 
-/** How many causes are looked at: an error may be its own cause. */
+/** The most causes that are looked at: an error may be its own cause. */
 const MOST_CAUSES = 8;
 
 /**

@@ -115,7 +115,7 @@ export interface StreamEventsOptions {
     | null
     | undefined;
   /**
-   * How the body is sent, if it is not a `ReadableStream`: `"whole"`, with its
+   * The form in which the body is sent, if it is not a `ReadableStream`: `"whole"`, with its
    * length, or `"stream"`, in chunks.
    *
    * A runtime can send a stream only once. Deno sends other bodies again, a POST

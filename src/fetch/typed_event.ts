@@ -125,9 +125,9 @@ export class EventValidationError extends EventStreamError {
 }
 
 /**
- * What validation makes of an event; nothing of one whose type has no schema, or
- * that has no data: an MCP server begins a stream with an id alone, to be resumed
- * from.
+ * Validates an event. An event whose type has no schema gives nothing, and neither
+ * does one without data: an MCP server begins a stream with an id alone, to be
+ * resumed from.
  */
 export async function validateEvent<Schemas extends EventSchemas>(
   raw: ServerSentEvent,

@@ -116,7 +116,7 @@ export interface ModelClientOptions {
    */
   maxEventSize?: number | undefined;
   /**
-   * How the body of a request is sent: `"whole"`, with its length, or `"stream"`, in
+   * The form in which a request's body is sent: `"whole"`, with its length, or `"stream"`, in
    * chunks. On Deno only a stream is sent once for certain; the other runtimes do not
    * repeat a request. A provider that refuses a body without a length is asked again
    * with the whole body, then and later, unless `"stream"` is given here.
@@ -125,7 +125,7 @@ export interface ModelClientOptions {
    */
   sendBody?: "whole" | "stream" | undefined;
   /**
-   * What makes the requests. Node's own gives up after 300 seconds without headers
+   * The function that makes the requests. Node's own gives up after 300 seconds without headers
    * or a byte, whatever `idleTimeout` says: give one with a `dispatcher` to wait for
    * longer, as `docs/model.md` shows.
    *
@@ -174,20 +174,20 @@ export interface StreamOptions {
   /** Headers that are sent along, over the provider's. */
   headers?: Readonly<Record<string, string>> | undefined;
   /**
-   * How long all of the response may take, in milliseconds, waits between requests
-   * included; 0 for ever. After that it rejects with a `DOMException` named
+   * The longest time of the whole response, in milliseconds, with the waits between
+   * requests; 0 for no limit. After it, the stream rejects with a `DOMException` named
    * `"TimeoutError"`.
    *
    * @default {0}
    */
   timeout?: number | undefined;
   /**
-   * How often a request is made again, whatever for.
+   * The most times that a request is made again, for any reason.
    *
    * @default the provider's `requestMaxRetries` and `streamMaxRetries`
    */
   retries?: number | undefined;
-  /** How much the model is to think before it answers, and what is to be told of it. */
+  /** The model's effort in thinking, and the summary of it that is wanted. */
   reasoning?: Reasoning | undefined;
 }
 
@@ -294,7 +294,7 @@ export class ModelClient {
   readonly #options: ModelClientOptions;
   readonly #policy: CompleteRetryPolicy;
   readonly #wire: Wire;
-  /** What was learnt of the provider, by the name of the model. */
+  /** The traits that the provider was seen to have, by the name of the model. */
   readonly #traits = new Map<string, ServerTraits>();
   /** As the options say, or as the provider wants it. */
   #sendBody: ModelClientOptions["sendBody"];
@@ -426,7 +426,7 @@ export class ModelClient {
     }
   }
 
-  /** What a request asks for; throws if the API has no place for something. */
+  /** Returns the request for a prompt; throws if the API has no place for something. */
   #ask(prompt: Prompt, options: StreamOptions): Asked {
     const model = options.model ?? this.#options.model;
     const reasoning = {
@@ -532,7 +532,7 @@ export class ModelClient {
   }
 }
 
-/** What one response is asked for with. */
+/** The parts of a request for one response. */
 type Asked = Pick<RequesterOptions, "body" | "isMended">;
 
 function checkCall(options: StreamOptions): void {

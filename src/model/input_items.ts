@@ -89,7 +89,7 @@ export function assistant(text: string): MessageItem {
 /** Options for {@linkcode image}. */
 export interface ImageOptions {
   /**
-   * How closely the model is to look: `"low"`, `"high"`, `"auto"`.
+   * The detail in which the model looks at the image: `"low"`, `"high"`, `"auto"`.
    *
    * @default what the provider thinks best
    */
@@ -214,7 +214,7 @@ export function functionCallOutput(
   };
 }
 
-/** What a tool has returned, as the model can read it. */
+/** Writes the value that a tool has returned so that the model can read it. */
 function outputOf(value: unknown): string | ContentPart[] {
   if (typeof value === "string") return value;
   if (isParts(value)) return value;

@@ -15,7 +15,7 @@ export interface InputTextPart {
   type: "input_text";
   /** The text. */
   text: string;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -25,7 +25,7 @@ export interface InputImagePart {
   type: "input_image";
   /** Where it is, or all of it as a `data:` URL. */
   image_url?: string | null;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -41,7 +41,7 @@ export interface InputFilePart {
   file_id?: string | null;
   /** Where it is. Chat has no place for that. */
   file_url?: string | null;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -61,7 +61,7 @@ export interface OutputImagePart {
   type: "output_image";
   /** Where it is, or all of it as a `data:` URL. */
   image_url: string;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -71,7 +71,7 @@ export interface RefusalPart {
   type: "refusal";
   /** The text. */
   refusal: string;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -81,7 +81,7 @@ export interface ReasoningTextPart {
   type: "reasoning_text";
   /** The text. */
   text: string;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -116,7 +116,7 @@ export interface MessageItem {
   id?: string;
   /** `"in_progress"`, `"completed"` or `"incomplete"`. */
   status?: string;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -160,7 +160,7 @@ export interface FunctionCallOutputItem {
   call_id: string;
   /** What it has returned. */
   output: string | ContentPart[];
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -176,7 +176,7 @@ export interface CustomToolCallItem {
   name: string;
   /** With what. */
   input: string;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -196,7 +196,7 @@ export interface LocalShellCallItem {
     command?: string[];
     [field: string]: unknown;
   };
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 

@@ -7,8 +7,8 @@ import type { Upstream } from "./upstream.ts";
 const MOST = 1024 * 1024;
 
 /**
- * What a provider has sent in a form that the standard tells a parser to pass
- * over, and that can be read all the same, once the stream is at its end:
+ * Reads, at the end of a stream, text that the standard tells a parser to pass over
+ * and that has a meaning all the same:
  *
  * - the last event, if its blank line is missing and its data is whole;
  * - a line `error: ...`, as llama.cpp has it;

@@ -25,7 +25,7 @@ import { isFields } from "./wires/event_data.ts";
  * ```
  */
 export interface ModelSchema<T> extends EventSchema<T> {
-  /** What the Standard Schema asks of a schema, and of its JSON Schema. */
+  /** The part of Standard Schema that validates a value and gives its JSON Schema. */
   readonly "~standard": EventSchema<T>["~standard"] & {
     /** Makes JSON Schemas. */
     readonly jsonSchema?: {
@@ -57,9 +57,9 @@ export interface ModelSchema<T> extends EventSchema<T> {
  * ```
  */
 export interface JsonSchema<T> {
-  /** What the provider is sent. */
+  /** The JSON Schema that the provider is sent. */
   readonly jsonSchema: Record<string, unknown>;
-  /** What values are held against; any JSON fits without it. */
+  /** Validates a value; without it, any JSON is valid. */
   readonly schema?: ModelSchema<T> | undefined;
 }
 

@@ -5,7 +5,7 @@ import { inputItems, type Prompt } from "./prompt.ts";
 /** A call, or the output of one. */
 interface Mark {
   readonly kind: "call" | "output";
-  /** What ties the two together. */
+  /** The id that the call and its output share. */
   readonly id: string;
   /** Where it stands. */
   readonly path: string;
@@ -15,7 +15,8 @@ interface Mark {
  * Refuses a conversation in which a call has no output, or an output no call:
  * providers refuse it too, but not all say which.
  *
- * What the provider keeps of the conversation may have the call.
+ * Nothing is refused if the provider keeps a part of the conversation: that may have
+ * the call.
  *
  * @param prompt The prompt, which is valid.
  * @throws {TypeError} If a call or an output stands alone.

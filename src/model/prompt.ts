@@ -58,7 +58,7 @@ export function nameOf(tool: Tool): unknown {
 /**
  * Which tools the model may, or must, call: `"auto"` leaves it to the model,
  * `"none"` forbids calls, `"required"` demands one, `{ name }` demands that tool.
- * What else a provider knows is sent as it is, in the shape of the Responses API.
+ * Any other choice that a provider knows is sent as it is, in the shape of the Responses API.
  *
  * @example Demand a call
  * ```ts
@@ -117,7 +117,7 @@ export interface Prompt {
    * @default what the provider thinks best
    */
   parallelToolCalls?: boolean | undefined;
-  /** How freely the model chooses its words: from 0 to 2, or to 1. */
+  /** The freedom with which the model chooses its words: from 0 to 2, or to 1. */
   temperature?: number | undefined;
   /** The share of the most likely words that the model chooses from: from 0 to 1. */
   topP?: number | undefined;
@@ -141,7 +141,7 @@ export interface Prompt {
    */
   store?: boolean | undefined;
   /**
-   * What else the response is to have. Responses only. Without `store`, the
+   * Further parts of the response. Responses only. Without `store`, the
    * encrypted reasoning is asked for anyway, which the next turn has to give back.
    */
   include?: readonly string[] | undefined;
@@ -211,12 +211,12 @@ export function fullInstructions(prompt: Prompt): string | undefined {
 /** How much a model is to think before it answers. */
 export interface Reasoning {
   /**
-   * How much: `"minimal"`, `"low"`, `"medium"`, `"high"`; `"none"` tells the model
+   * The effort: `"minimal"`, `"low"`, `"medium"`, `"high"`; `"none"` tells the model
    * not to think.
    */
   effort?: string | undefined;
   /**
-   * What is to be told of it: `"auto"`, `"concise"`, `"detailed"`; `"none"` leaves it
+   * The summary of the reasoning: `"auto"`, `"concise"`, `"detailed"`; `"none"` leaves it
    * out. Responses and Messages only.
    */
   summary?: string | undefined;

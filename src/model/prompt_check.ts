@@ -26,7 +26,7 @@ const output = z.object({
   ),
 });
 
-/** What is needed of the items that go back and forth in a loop of calls. */
+/** The fields that items need in a loop of calls. */
 const calls: Readonly<Record<string, z.ZodType>> = {
   function_call: z.object({ call_id: text, name: text, arguments: text }),
   custom_tool_call: z.object({ call_id: text, name: text, input: text }),

@@ -60,7 +60,7 @@ export interface ModelProvider {
    */
   wireApi?: WireApi | undefined;
   /**
-   * Whose Chat Completions it speaks, if they differ from OpenAI's: `"deepseek"`
+   * The variant of Chat Completions that it speaks, if that differs from OpenAI's: `"deepseek"`
    * wants the reasoning of calls back, and is told by `thinking` not to think.
    * Servers that refuse something else are asked once more without it.
    */
@@ -88,8 +88,8 @@ export interface ModelProvider {
   /** What is put into the query of every URL. */
   query?: Record<string, string> | undefined;
   /**
-   * How often a request is made again that was answered with an error that passes
-   * (408, 409, 425, 429, 5xx), or not at all. From `OPENAI_REQUEST_MAX_RETRIES`, if it is not given.
+   * The most times that a request is made again after a temporary error (408, 409,
+   * 425, 429, 5xx), or no answer. From `OPENAI_REQUEST_MAX_RETRIES`, if it is not given.
    *
    * @default {4}
    */

@@ -105,7 +105,7 @@ export interface RequesterOptions {
   readonly eventTimeout: number;
   /** The most that an event may have, in UTF-16 code units. */
   readonly maxEventSize: number | undefined;
-  /** How bodies are sent; asked on every attempt. */
+  /** The form in which bodies are sent; asked on every attempt. */
   sendBody(): ConnectionOptions["sendBody"];
   /** Called where the provider takes a body only with its length. */
   onLengthWanted(): void;

@@ -516,7 +516,7 @@ export class ResponseStream
 async function* textsOf(
   stream: ResponseStream,
 ): AsyncGenerator<string, void, undefined> {
-  /** How much was told of the message of each place, in UTF-16 code units. */
+  /** The length of the text that was told of the message at each place, in UTF-16 code units. */
   const told = new Map<number, number>();
   for await (const event of stream) {
     switch (event.type) {

@@ -39,9 +39,9 @@ export interface ToolDoneEvent {
   readonly turn: number;
   /** The call. */
   readonly call: FunctionCallItem;
-  /** What the model is sent. */
+  /** The output that the model is sent. */
   readonly output: FunctionCallOutputItem;
-  /** What was thrown, or what was wrong with the call; `undefined` if it went well. */
+  /** The error that the tool threw, or the fault of the call; `undefined` if it went well. */
   readonly error?: unknown;
 }
 
@@ -60,9 +60,9 @@ export interface ToolDoneEvent {
  */
 export type RunEvent = ResponseEvent | ToolStartedEvent | ToolDoneEvent;
 
-/** What a whole run has come to, beside its last response. */
+/** The result of a whole run, beside its last response. */
 export interface RunFacts {
-  /** How many responses there were. */
+  /** The number of responses. */
   readonly turns: number;
   /**
    * The whole conversation, the last response included: add what the user says
@@ -76,14 +76,14 @@ export interface RunOptions extends StreamOptions {
   /** The tools that the model may call, and that are run for it. */
   readonly tools: readonly RunnableTool[];
   /**
-   * How many responses there may be. If the last one still has calls, the run ends
+   * The most responses. If the last response still has calls, the run ends
    * with a {@linkcode TurnLimitError}.
    *
    * @default {10}
    */
   readonly maxTurns?: number | undefined;
   /**
-   * What is different for one response, such as its `Idempotency-Key`. Its headers
+   * Returns the options of one response alone, such as its `Idempotency-Key`. Its headers
    * are sent beside those of the run.
    *
    * @param turn Which response, from 1.

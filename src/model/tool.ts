@@ -9,7 +9,7 @@ import {
 } from "./model_schema.ts";
 import type { Tool } from "./prompt.ts";
 
-/** What a tool is told of the call beside its arguments. */
+/** The facts of a call that a tool gets beside its arguments. */
 export interface ToolContext {
   /** Aborted when the result is of no use any more: the run was aborted, or left. */
   readonly signal: AbortSignal;
@@ -38,7 +38,7 @@ export interface ToolContext {
 export interface ToolOptions<T> {
   /** The name by which the model calls it. */
   readonly name: string;
-  /** What it is good for, for the model to read. */
+  /** The purpose of the tool, for the model to read. */
   readonly description?: string | undefined;
   /**
    * The schema of its arguments, which are held against it before it runs.
@@ -79,7 +79,7 @@ export interface ToolOptions<T> {
  * ```
  */
 export interface RunnableTool {
-  /** What the model is told of it. */
+  /** The tool as the model is told of it. */
   readonly definition: Tool & { readonly name: string };
   /**
    * Runs it.

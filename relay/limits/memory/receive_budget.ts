@@ -26,10 +26,10 @@ const logger = getLogger(["rivulet", "relay", "limits"]);
  * messages that are not whole yet, and bodies that are kept for as long as their run
  * lasts. Keeps them within a budget, in all and for each client.
  *
- * What takes a client beyond its part is refused. Beyond the budget in all, the
- * largest body of the client is refused that holds most: a client with little to say
- * gets through, whoever fills the budget. What was received whole is not refused any
- * more.
+ * A body that takes its client beyond the client's part is refused. If all clients
+ * together go beyond the budget, the budget refuses the largest body of the client
+ * that holds most: a client that sends little gets through, whoever fills the budget.
+ * A body that was received whole is not refused any more.
  */
 export class ReceiveBudget {
   readonly #options: ReceiveBudgetOptions;

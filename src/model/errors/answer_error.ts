@@ -2,7 +2,7 @@
 import { cutText } from "../failures/cut_text.ts";
 import { type FailureCode, ModelError } from "./model_error.ts";
 
-/** What a provider answered in place of a stream. */
+/** A provider's answer in place of a stream. */
 export interface ProviderAnswer {
   /** The status code. */
   readonly status: number;
@@ -28,7 +28,7 @@ export interface AnswerFailure {
   readonly providerType: string | undefined;
   /** The parameter that is to blame. */
   readonly param: string | undefined;
-  /** How long the provider asks to be left alone, in milliseconds. */
+  /** The delay that the provider asks for, in milliseconds. */
   readonly retryAfter: number | undefined;
   /** The error as the body has it; `undefined` if the body has none. */
   readonly details: unknown;
@@ -79,7 +79,7 @@ export abstract class AnswerError extends ModelError
   readonly providerType: string | undefined;
   /** The parameter that is to blame. */
   readonly param: string | undefined;
-  /** How long the provider asks to be left alone, in milliseconds: by a header, a field or in words. */
+  /** The delay that the provider asks for, in milliseconds: by a header, a field or in words. */
   readonly retryAfter: number | undefined;
   /** The error as the body has it; `undefined` if the body has none. */
   readonly details: unknown;

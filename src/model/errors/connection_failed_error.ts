@@ -28,7 +28,7 @@ export class ConnectionFailedError extends ModelError {
   readonly code = "connection_failed";
   /** Whether the same request may succeed when it is made again: yes. */
   readonly retryable = true;
-  /** How many requests were made. */
+  /** The number of requests that were made. */
   readonly attempts: number;
 
   /**

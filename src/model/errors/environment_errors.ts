@@ -23,7 +23,7 @@ export class MissingKeyError extends ModelError {
   readonly retryable = false;
   /** The name of the variable. */
   readonly variable: string;
-  /** How to get a key, where the provider says so. */
+  /** The way to get a key, where the provider says so. */
   readonly instructions: string | undefined;
 
   /**

@@ -15,7 +15,7 @@ export type FailureCode =
   | "server_is_overloaded"
   | "response_failed";
 
-/** How a stream can break off; see {@linkcode StreamError}. */
+/** The ways in which a stream can break off; see {@linkcode StreamError}. */
 export type StreamErrorCode =
   | "truncated"
   | "idle"
@@ -38,13 +38,13 @@ export type ModelErrorCode =
   | StreamErrorCode
   | FailureCode;
 
-/** What is known of a response that has come to nothing. */
+/** The known facts of a response that has failed. */
 export interface ResponseFacts {
   /** The id of the response, once it was told. */
   readonly responseId?: string | undefined;
   /** The provider's id of the request, for its support. */
   readonly requestId?: string | undefined;
-  /** What the response has cost, as far as it was told. */
+  /** The usage of the response, as far as the provider has told it. */
   readonly usage?: Usage | undefined;
 }
 
@@ -74,7 +74,7 @@ export abstract class ModelError extends Error {
   responseId: string | undefined = undefined;
   /** The provider's id of the request, for its support. */
   requestId: string | undefined = undefined;
-  /** What the response has cost, as far as it was told. */
+  /** The usage of the response, as far as the provider has told it. */
   usage: Usage | undefined = undefined;
 
   /**

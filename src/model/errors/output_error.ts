@@ -3,7 +3,7 @@ import type { SchemaIssue } from "../../fetch/standard_schema.ts";
 import { cutText } from "../failures/cut_text.ts";
 import { ModelError } from "./model_error.ts";
 
-/** How much of the text is in the message: all of it is in `text`. */
+/** The length of the text in the message; all of the text is in `text`. */
 const SHOWN = 200;
 
 /**
@@ -27,7 +27,7 @@ export class OutputError extends ModelError {
   readonly retryable = true;
   /** All that the model said. */
   readonly text: string;
-  /** What is wrong with the value; empty if there is none. */
+  /** The faults of the value; empty if there is no value. */
   readonly issues: readonly SchemaIssue[];
 
   /**

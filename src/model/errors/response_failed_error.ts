@@ -1,17 +1,17 @@
 // This module is browser compatible.
 import { type FailureCode, ModelError } from "./model_error.ts";
 
-/** What a provider says of a response that has failed. */
+/** A provider's own description of a failed response. */
 export interface ProviderFailure {
   /** Its own code, or the type of error where it has no code. */
   readonly providerCode: string | undefined;
   /** Its own words. */
   readonly providerMessage: string;
-  /** What it calls the kind of error. */
+  /** The provider's name for the kind of error. */
   readonly providerType: string | undefined;
   /** The parameter that is to blame. */
   readonly param: string | undefined;
-  /** How long it asks to be left alone, in milliseconds. */
+  /** The delay that the provider asks for, in milliseconds. */
   readonly retryAfter: number | undefined;
   /** All that it says, as the wire has it. */
   readonly details: unknown;
@@ -39,11 +39,11 @@ export class ResponseFailedError extends ModelError implements ProviderFailure {
   readonly providerCode: string | undefined;
   /** The provider's own words. */
   readonly providerMessage: string;
-  /** What the provider calls the kind of error. */
+  /** The provider's name for the kind of error. */
   readonly providerType: string | undefined;
   /** The parameter that is to blame. */
   readonly param: string | undefined;
-  /** How long the provider asks to be left alone, in milliseconds. */
+  /** The delay that the provider asks for, in milliseconds. */
   readonly retryAfter: number | undefined;
   /** All that the provider says, as the wire has it. */
   readonly details: unknown;

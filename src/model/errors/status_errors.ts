@@ -90,7 +90,7 @@ export class RetryLimitError extends AnswerError {
   readonly code = "retry_limit";
   /** Whether the same request may succeed when it is made again: later, yes. */
   readonly retryable = true;
-  /** How many requests were made. */
+  /** The number of requests that were made. */
   readonly attempts: number;
   /**
    * Makes an error.
@@ -145,7 +145,7 @@ export class RetryAfterError extends AnswerError {
   readonly code = "retry_after_too_long";
   /** Whether the same request may succeed when it is made again: later, yes. */
   readonly retryable = true;
-  /** How long the provider asks to be left alone, in milliseconds. */
+  /** The delay that the provider asks for, in milliseconds. */
   override readonly retryAfter: number;
   /** The longest wait that was allowed, in milliseconds. */
   readonly maxRetryAfter: number;

@@ -22,7 +22,7 @@ import { ModelError, type StreamErrorCode } from "./model_error.ts";
  * ```
  */
 export class StreamError extends ModelError {
-  /** How it broke off. */
+  /** The way in which the stream broke off. */
   readonly code: StreamErrorCode;
   /** Whether the same request may succeed when it is made again: yes. */
   readonly retryable = true;

@@ -19,7 +19,7 @@ export class TurnLimitError extends ModelError {
   readonly code = "turn_limit";
   /** Whether the same request may succeed when it is made again: hardly. */
   readonly retryable = false;
-  /** How many responses there were. */
+  /** The number of responses. */
   readonly turns: number;
   /** The conversation up to the last turn, to go on from. */
   readonly input: readonly InputItem[];

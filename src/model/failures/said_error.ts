@@ -18,7 +18,7 @@ export interface SaidError {
   readonly param: string | undefined;
   /** The id of the request. */
   readonly requestId: string | undefined;
-  /** How long to wait, in milliseconds. */
+  /** The delay that is asked for, in milliseconds. */
   readonly delay: number | undefined;
 }
 
@@ -33,7 +33,7 @@ const NOTHING: SaidError = {
   delay: undefined,
 };
 
-/** How deep an error may be wrapped: gateways wrap those of gateways. */
+/** The depth to which an error may be wrapped: gateways wrap the errors of gateways. */
 const DEEPEST = 6;
 
 /** Words that only say that the error is another's. */

@@ -8,17 +8,17 @@
 export type ReasoningBack = "none" | "turn" | "calls" | "all";
 
 /**
- * What servers of one wire API do differently. A client begins with what is known
+ * The differences between servers of one wire API. A client begins with what is known
  * of its provider, and learns the rest from refusals: see `Wire.learn`.
  */
 export interface ServerTraits {
   /** Whether it takes being asked for the usage. Chat only. */
   readonly includeUsage: boolean;
-  /** What the limit of the output is called. Chat only. */
+  /** The name of the output's limit. Chat only. */
   readonly tokenLimit: "max_tokens" | "max_completion_tokens";
-  /** What goes back with its reasoning. Chat only. */
+  /** The reasoning that is sent back. Chat only. */
   readonly reasoningBack: ReasoningBack;
-  /** What it has refused to get back: a server may complain of whatever comes. */
+  /** The reasoning that it has refused to get back: a server may complain of anything. */
   readonly reasoningRefused: readonly ReasoningBack[];
   /** Whether `thinking` says that the model is not to think. Chat only. */
   readonly hasThinking: boolean;
@@ -32,7 +32,7 @@ export interface ServerTraits {
   readonly hasThinkingBudget: boolean;
 }
 
-/** What a server is taken for of which nothing is known. */
+/** The traits of a server of which nothing is known. */
 export const DEFAULT_TRAITS: ServerTraits = {
   includeUsage: true,
   tokenLimit: "max_tokens",
@@ -57,7 +57,7 @@ export const DEEPSEEK_TRAITS: ServerTraits = {
   hasJsonSchema: false,
 };
 
-/** What to try where a server wants more reasoning, or less, in this order. */
+/** The reasoning to try if a server wants more, or less, in this order. */
 const MORE: readonly ReasoningBack[] = ["turn", "all"];
 const LESS: readonly ReasoningBack[] = ["turn", "calls", "none"];
 

@@ -58,18 +58,18 @@ export function messagesOf(
 }
 
 /**
- * What the model said in one go.
+ * One turn of the model.
  *
  * The reference sends a message for each call. OpenAI refuses that for calls that
  * were made at once: each answer must follow the message with its call. So the
  * items of one answer become one message again.
  */
 interface Turn {
-  /** What is sent for it. */
+  /** The message that is sent for the turn. */
   readonly message: Record<string, unknown>;
   readonly calls: Fields[];
   readonly details: ReasoningDetails;
-  /** What the model was thinking. */
+  /** The model's reasoning. */
   reasoning: string;
   /** Which message of the user it answers. */
   readonly question: number;

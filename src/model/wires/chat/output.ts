@@ -22,7 +22,7 @@ export class ChatOutput {
   #thought = "";
   /** The id of the response; `""` as long as it is unknown. */
   responseId = "";
-  /** How many pieces have come. */
+  /** The number of pieces that have come. */
   pieces = 0;
 
   /**

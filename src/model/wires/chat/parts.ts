@@ -2,7 +2,7 @@
 import { refuse } from "../refusal.ts";
 import { type Fields, isFields, textOf } from "../event_data.ts";
 
-/** What this API is called in messages. */
+/** The name of this API in messages. */
 export const CHAT = "Chat Completions";
 
 /** Fields of the model's own text, which say something about it and ask for nothing. */

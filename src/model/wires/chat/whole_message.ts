@@ -24,7 +24,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   "function_call",
 ]);
 
-/** What there is of a whole text beyond what was told; `undefined` if the two are not the same. */
+/** Returns the rest of a whole text after the part that was told; `undefined` if that is no part of it. */
 function restOf(whole: string, told: string): string | undefined {
   if (whole.startsWith(told)) return whole.slice(told.length);
   // A copy of some of it, such as the last item's, says nothing new.

@@ -27,7 +27,7 @@ export const DELTA_KINDS: ReadonlyMap<unknown, DeltaKind> = new Map([
   ["input_json_delta", { field: "partial_json", adds: ["call", "other"] }],
 ]);
 
-/** What an item of a block is made of in all wires, so that it is no extra field. */
+/** The fields of an item that all wires have, so that none of them is an extra field. */
 const KNOWN: Readonly<Record<BlockKind, ReadonlySet<string>>> = {
   text: new Set(["type", "text", "citations"]),
   thinking: new Set(["type", "thinking", "signature", "data"]),
@@ -37,7 +37,7 @@ const KNOWN: Readonly<Record<BlockKind, ReadonlySet<string>>> = {
 
 /** A block of content that is under way. */
 export class Block {
-  /** What is added to it. */
+  /** The deltas that are added to the block. */
   readonly kind: BlockKind;
   /** The block, as it was at its start. */
   readonly start: Fields;

@@ -3,11 +3,11 @@ import { type Fields, isFields, parseData, textOf } from "../event_data.ts";
 import { refuse } from "../refusal.ts";
 import { blocksOf, MESSAGES } from "./parts.ts";
 
-/** What one side says in one go. */
+/** One message of one side. */
 interface Turn {
   readonly role: "user" | "assistant";
   readonly content: Fields[];
-  /** How many of its blocks are results of tools, which have to come first. */
+  /** The number of its blocks that are results of tools, which have to come first. */
   results: number;
 }
 
@@ -37,7 +37,7 @@ export class Conversation {
     }
   }
 
-  /** What goes before the conversation; `undefined` if there is nothing. */
+  /** The text before the conversation; `undefined` if there is none. */
   get system(): string | Fields[] | undefined {
     const [first, second] = this.#system;
     if (first === undefined) return undefined;

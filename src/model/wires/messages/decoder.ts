@@ -39,7 +39,7 @@ import { MessageUsage } from "./usage.ts";
  * call. Every other block is an item of its own type, whole as it came: all of
  * them can be sent back.
  *
- * What comes in is checked by hand, as in the other decoders: nearly all events
+ * Events are checked by hand, as in the other decoders: nearly all events
  * are deltas.
  */
 export class MessagesDecoder implements ResponseDecoder {
@@ -64,7 +64,7 @@ export class MessagesDecoder implements ResponseDecoder {
   /** Whether a piece of arguments came that belongs to no call. */
   #hasLost = false;
 
-  /** What reads the deltas of the block that was added to last, and that block. */
+  /** The block that was added to last, and the reader of its deltas. */
   #shape: DeltaShape | undefined;
   #shaped: Block | undefined;
 
@@ -97,7 +97,7 @@ export class MessagesDecoder implements ResponseDecoder {
     return undefined;
   }
 
-  /** What the message has cost so far. */
+  /** The usage of the message so far. */
   get usage(): Usage | undefined {
     return this.#usage;
   }

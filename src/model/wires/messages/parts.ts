@@ -2,7 +2,7 @@
 import { type Fields, isFields, textOf } from "../event_data.ts";
 import { refuse } from "../refusal.ts";
 
-/** What this API is called in messages. */
+/** The name of this API in messages. */
 export const MESSAGES = "Messages";
 
 /**
@@ -125,7 +125,7 @@ function fileSource(file: Fields, path: string): Fields {
   );
 }
 
-/** What a `data:` URL in Base64 has; `undefined` if it is none. */
+/** Returns the type and the data of a `data:` URL in Base64; `undefined` for any other URL. */
 function readDataUrl(
   url: string,
 ): { type: "base64"; media_type: string; data: string } | undefined {

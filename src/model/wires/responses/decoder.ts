@@ -112,7 +112,7 @@ export class ResponsesDecoder implements ResponseDecoder {
   /** The deltas that were read by the shape: to take each in would cost as much as to read it. */
   #pieces: string[] = [];
 
-  /** What was told of the items, and where they are. */
+  /** The items as they were told, and their places. */
   readonly #told = new ToldItems();
   readonly #places = new Places(this.#told);
   /** The types of items that could not be read. */

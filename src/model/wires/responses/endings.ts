@@ -103,7 +103,7 @@ const text = z.string().optional().catch(undefined);
 /** The type of an event of the API: what has one is no bare error. */
 const RESPONSE_EVENT = /^response\./;
 
-/** What tells an ending in an event. */
+/** The fields of an event that tell an ending. */
 interface ResponseWire {
   readonly object?: unknown;
   readonly response?: unknown;

@@ -24,10 +24,10 @@ export interface ResumeTarget {
   readonly query: Record<string, string>;
 }
 
-/** What this API is called in messages. */
+/** The name of this API in messages. */
 const RESPONSES = "the Responses API";
 
-/** What a response has if it is to go on in a request that nothing is stored for. */
+/** The part of a response that lets the next request go on where nothing is stored. */
 const ENCRYPTED_REASONING = "reasoning.encrypted_content";
 const LOGPROBS = "message.output_text.logprobs";
 

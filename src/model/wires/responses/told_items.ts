@@ -37,8 +37,8 @@ const PARTS = [
 const MOST_COMPARED = 500;
 
 /**
- * What was told of the items of a response: it is held against what their ends,
- * and the end of the response, say once more.
+ * The items of a response as they were told, to be compared with what their ends and
+ * the end of the response repeat.
  */
 export class ToldItems {
   readonly #all: Told[] = [];
