@@ -60,3 +60,26 @@ export async function until<T>(
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/**
+ * Waits until a count stands still: until what writes is held up.
+ *
+ * @param count Returns the count.
+ * @param what What is waited for, in words.
+ */
+export async function untilStill(
+  count: () => number,
+  what: string,
+): Promise<void> {
+  let before = -1;
+  await until(
+    async () => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const isStill = before === count();
+      before = count();
+      return isStill || undefined;
+    },
+    LIMIT,
+    what,
+  );
+}

@@ -9,7 +9,7 @@ import { LIMIT, startGateway } from "../../support/gateway/gateway_world.ts";
 import { RawCaller } from "../../support/http/raw_caller.ts";
 import { RawProvider } from "../../support/gateway/raw_provider.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until, within } from "../../support/within.ts";
+import { until, untilStill, within } from "../../support/within.ts";
 
 /** After an answer that came early, the connection can be used once the body is whole. */
 async function goOn(caller: RawCaller): Promise<void> {
@@ -582,17 +582,7 @@ Deno.test("An upload is passed on as it comes, and waits for a provider that doe
     hash.update(part);
     caller.send(part);
   }
-  let before = -1;
-  await until(
-    async () => {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      const isStill = before === caller.unsent;
-      before = caller.unsent;
-      return isStill || undefined;
-    },
-    LIMIT,
-    "the caller to be held up",
-  );
+  await untilStill(() => caller.unsent, "the caller to be held up");
   // What is on its way are the buffers of four sockets and a few parts.
   assert(
     caller.unsent > size / 2,
@@ -624,17 +614,7 @@ Deno.test("A download waits for a caller that does not read, and is whole", asyn
     }
     await exchange.end();
   })();
-  let before = -1;
-  await until(
-    async () => {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      const isStill = before === sent;
-      before = sent;
-      return isStill || undefined;
-    },
-    LIMIT,
-    "the provider to be held up",
-  );
+  await untilStill(() => sent, "the provider to be held up");
   assert(sent < size / 2, `the relay has taken ${sent}`);
   caller.pause(false);
   const head = await caller.see("\r\n\r\n");

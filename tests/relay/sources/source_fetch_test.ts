@@ -6,7 +6,7 @@ import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
 import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 import { RawServer } from "../../support/http/raw_server.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { until, within } from "../../support/within.ts";
+import { untilStill, within } from "../../support/within.ts";
 
 const LIMIT = 10_000;
 const EVENT = "data: a\n\n";
@@ -197,16 +197,7 @@ Deno.test("A fetch of sources reads no faster than its body is read", async () =
       written += part.length;
     }
   })().catch(() => {});
-  let before = -1;
-  await until(
-    async () => {
-      if (written === before) return true;
-      before = written;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    },
-    LIMIT,
-    "the server to wait",
-  );
+  await untilStill(() => written, "the server to wait");
   isOver = true;
   await body?.cancel();
   await writing;

@@ -14,7 +14,7 @@ import {
   type RawHttp2Exchange,
   startRawHttp2,
 } from "../../support/http/raw_http2.ts";
-import { until } from "../../support/within.ts";
+import { until, untilStill } from "../../support/within.ts";
 
 const LIMIT = 10_000;
 const { DATA, HEADERS, RST_STREAM, GOAWAY } = FRAMES;
@@ -274,16 +274,7 @@ Deno.test("A body over HTTP/2 is read no faster than it is asked for", async () 
   {
     using upstream = asker();
     const { body } = await upstream.ask(port);
-    let before = -1;
-    await until(
-      async () => {
-        if (written === before) return true;
-        before = written;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      },
-      LIMIT,
-      "the server to wait",
-    );
+    await untilStill(() => written, "the server to wait");
     assertEquals(written < total, true, `${written}`);
     await body?.cancel();
   }

@@ -16,7 +16,7 @@ import {
   redirect,
   type SiteAnswer,
 } from "../../../support/upstreams/recording_site.ts";
-import { LIMIT, until, within } from "../../../support/within.ts";
+import { LIMIT, untilStill, within } from "../../../support/within.ts";
 
 /** A name server that has these answers, and counts the questions. */
 class Names {
@@ -569,17 +569,8 @@ Deno.test("A guarded fetch reads no faster than its body is read", async () => {
   const { body } = await guarded()(site.origin);
   const reader = body!.getReader(); // it has one
   let read = (await reader.read()).value?.length ?? 0;
-  let before = -1;
   // Until the buffers on the way are full: then nothing is written any more.
-  await until(
-    async () => {
-      if (written === before) return true;
-      before = written;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    },
-    LIMIT,
-    "the site to wait",
-  );
+  await untilStill(() => written, "the site to wait");
   assertEquals(written < total, true);
   for (;;) {
     const { value, done } = await reader.read();
