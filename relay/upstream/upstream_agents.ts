@@ -2,7 +2,7 @@ import { Agent, type ClientRequest, type RequestOptions } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { ReadPacer } from "../limits/read_pacer.ts";
-import { connectTls, type ConnectTlsOptions } from "./connect_tls.ts";
+import { type ConnectTlsOptions, TlsConnector } from "./connect_tls.ts";
 import { connectUntrustedTls } from "./connect_untrusted_tls.ts";
 
 /**
@@ -128,10 +128,16 @@ class PlainAgent extends KeepingAgent {
 
 /** Connects as `fetch` of Deno does, and trusts the same certificates. */
 class TlsAgent extends KeepingAgent {
+  readonly #connector: TlsConnector;
   /** Read by `node:http`. */
   readonly protocol = "https:";
   /** Read by `node:http`. */
   readonly defaultPort = 443;
+
+  constructor(clock: Clock, pacers: Pacers, connector: TlsConnector) {
+    super(clock, pacers);
+    this.#connector = connector;
+  }
 
   override getName(options?: AgentOptions): string {
     const { name, proxy } = options?.tls ?? {};
@@ -155,7 +161,7 @@ class TlsAgent extends KeepingAgent {
     };
     const connecting = options.isUntrusted
       ? connectUntrustedTls(asked)
-      : connectTls(asked);
+      : this.#connector.connect(asked);
     void connecting.then(
       ({ stream }) => {
         this.pace(stream, options);
@@ -173,13 +179,14 @@ export class UpstreamAgents implements Disposable {
     trusted: new ReadPacer(FREE),
     untrusted: new ReadPacer(),
   };
+  readonly #connector = new TlsConnector();
   readonly #plain: Agent;
   readonly #secure: Agent;
 
   /** Has no connections yet. */
   constructor(clock: Clock) {
     this.#plain = new PlainAgent(clock, this.#pacers);
-    this.#secure = new TlsAgent(clock, this.#pacers);
+    this.#secure = new TlsAgent(clock, this.#pacers, this.#connector);
   }
 
   /** Returns the agent for a URL. */
@@ -203,7 +210,7 @@ export class UpstreamAgents implements Disposable {
     const isUntrusted = address !== undefined;
     const { stream, protocol } = isUntrusted
       ? await connectUntrustedTls(asked)
-      : await connectTls(asked);
+      : await this.#connector.connect(asked);
     if (protocol !== "h2") {
       stream.destroy();
       throw new Error("it speaks neither HTTP/1.1 nor HTTP/2");
@@ -222,6 +229,7 @@ export class UpstreamAgents implements Disposable {
   [Symbol.dispose](): void {
     this.#plain.destroy();
     this.#secure.destroy();
+    this.#connector[Symbol.dispose]();
     this.#pacers.trusted[Symbol.dispose]();
     this.#pacers.untrusted[Symbol.dispose]();
   }

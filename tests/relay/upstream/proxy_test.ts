@@ -1,7 +1,7 @@
 // Providers and sources with TLS behind a proxy of HTTP: nothing gets lost on the way
 // (field.md C4, D6, D8).
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { connectTls } from "../../../relay/upstream/connect_tls.ts";
+import { TlsConnector } from "../../../relay/upstream/connect_tls.ts";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import { makeCertificates } from "../../support/gateway/foreign/certificates.ts";
 import { askFramed } from "../../support/http/framed_answer.ts";
@@ -165,8 +165,9 @@ for (
 ) {
   Deno.test(`A proxy that ${how} opens no tunnel, and its connection is closed`, async () => {
     using server = new RawServer();
+    using connector = new TlsConnector();
     const controller = new AbortController();
-    const connecting = connectTls({
+    const connecting = connector.connect({
       hostname: "a.test",
       port: 443,
       name: "a.test",
@@ -188,8 +189,9 @@ for (
 
 Deno.test("Connecting through a proxy can be cancelled", async () => {
   using server = new RawServer();
+  using connector = new TlsConnector();
   const controller = new AbortController();
-  const connecting = connectTls({
+  const connecting = connector.connect({
     hostname: "a.test",
     port: 443,
     name: "a.test",
