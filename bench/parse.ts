@@ -121,6 +121,28 @@ function decoder(): ReadableWritablePair<string, Uint8Array> {
 }
 
 /**
+ * Enqueues as many objects as there are events, but does not parse: what no parser
+ * in a `TransformStream` can be faster than.
+ */
+function floorStream(
+  chunks: number,
+  events: number,
+): TransformStream<string, unknown> {
+  const value = { event: "message", data: "", id: "" };
+  let read = 0;
+  let given = 0;
+  return new TransformStream({
+    transform(_, controller) {
+      const due = Math.round(events * ++read / chunks);
+      while (given < due) {
+        given++;
+        controller.enqueue(value);
+      }
+    },
+  });
+}
+
+/**
  * Reads, decodes and iterates over as many objects, but does not parse: what no
  * parser can be faster than, behind `for await` on this runtime.
  */
@@ -207,7 +229,7 @@ for (const size of [16_384, 65_536, 262_144]) {
 }
 await textPoint("LF, chunks of 262144 (copied)", textChunks(lf, 262_144));
 
-for (const size of [350, 16_384]) {
+for (const size of [350, 4_096, 16_384, 65_536]) {
   const chunks = repeatFirst(byteChunks(lf, size));
   const events = await count(readEvents(body(chunks)));
   await point(
@@ -224,6 +246,11 @@ for (const size of [350, 16_384]) {
           body(chunks).pipeThrough(decoder()).pipeThrough(
             new SseParserStream(),
           ),
+        ),
+      "no parser (TextDecoderStream, TransformStream)": () =>
+        count(
+          body(chunks).pipeThrough(decoder())
+            .pipeThrough(floorStream(chunks.length, events)),
         ),
       readEvents: () => count(readEvents(body(chunks))),
       "readEvents, nextBatch()": async () => {

@@ -105,7 +105,7 @@ for (const [way, run] of Object.entries(ways)) {
     ] as const
   ) {
     await measure(run, data, 4096);
-    for (const size of [256 * 1024, 64 * 1024]) {
+    for (const size of [128 * 1024, 64 * 1024, 16 * 1024]) {
       results.push({ way, text, size, bytes: await measure(run, data, size) });
     }
   }
