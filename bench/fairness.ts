@@ -16,6 +16,7 @@ import { Setup } from "./fanout/load.ts";
 import { median } from "./fanout/median.ts";
 import { relay, V8_FLAGS } from "./fanout/servers/relay.ts";
 import { TOPIC } from "./fanout/event.ts";
+import { sleep } from "./sleep.ts";
 
 /** Time for the compiler to find what is hot, and for the stuck ones to fill up, in milliseconds. */
 const WARM_UP = 3_000;
@@ -40,10 +41,6 @@ const fast = Number(values.fast);
 const rate = Number(values.rate);
 const size = Number(values.size);
 const seconds = Number(values.seconds);
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 interface Run extends Counts {
   /** How much of the time the relay ran, and waited for its core. */

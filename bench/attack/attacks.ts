@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { upgradeRequest } from "../../tests/support/http/upgrade_request.ts";
 import { again, block, closed, flood, open } from "./flood.ts";
+import { sleep } from "../sleep.ts";
 
 /** An attack on a relay, by a process of its own. */
 export interface Attack {
@@ -82,7 +83,7 @@ function frames(first: string, repeated: string) {
             ),
             closed(socket),
           ]);
-        } else await new Promise((resolve) => setTimeout(resolve));
+        } else await sleep(0);
       }
     });
 }
@@ -181,7 +182,7 @@ export const ATTACKS: readonly Attack[] = [
           body,
       );
       socket.resume();
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await sleep(500);
       await unread(port, 100, get("/topics/t", "Accept: application/json"));
     },
   },
@@ -318,7 +319,7 @@ export const ATTACKS: readonly Attack[] = [
             `Content-Length: ${body.length}`,
           ) + body,
         );
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
         socket.destroy();
       }),
   },
@@ -354,7 +355,7 @@ export const ATTACKS: readonly Attack[] = [
         for (const byte of head) {
           if (socket.destroyed) return;
           socket.write(byte);
-          await new Promise((resolve) => setTimeout(resolve, 50));
+          await sleep(50);
         }
         socket.destroy();
       });

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
+import { sleep } from "../sleep.ts";
 
 /** The address of the attacker: limits for each address are to leave others alone. */
 const ATTACKER = "127.0.0.2";
@@ -49,7 +50,7 @@ export async function flood(
   socket.write(head);
   while (!socket.destroyed) {
     if (socket.write(bytes)) {
-      await new Promise((resolve) => setTimeout(resolve));
+      await sleep(0);
     } else {
       const drained = Promise.withResolvers<void>();
       socket.once("drain", drained.resolve);
@@ -75,7 +76,7 @@ export async function again(
       } catch {
         // It is refused: that is what the relay should do.
       }
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await sleep(1);
     }
   }));
 }

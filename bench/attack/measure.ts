@@ -3,6 +3,7 @@ import { BenchProcess, type StartOptions } from "../fanout/process.ts";
 import { startAndHear } from "../fanout/servers/program.ts";
 import type { Attack } from "./attacks.ts";
 import type { Health } from "./prober.ts";
+import { sleep } from "../sleep.ts";
 
 /** What an attack did to a relay. Memory is in bytes. */
 export interface Effect extends Health {
@@ -36,10 +37,6 @@ const LOOK = 50;
 const REST = 700;
 
 const ROOT = new URL("../../", import.meta.url);
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 function deno(module: string, ...args: readonly unknown[]): string[] {
   const { pathname } = new URL(module, ROOT);

@@ -2,6 +2,7 @@ import { LEAST_SIZE } from "./event.ts";
 import type { Counts } from "./generator/main.ts";
 import { BenchProcess, canPin, type StartOptions } from "./process.ts";
 import type { RunningServer, Server } from "./servers/server.ts";
+import { sleep } from "../sleep.ts";
 
 /** What every server is measured with. */
 export interface Load {
@@ -55,10 +56,6 @@ const LOAD_CORE = 1;
 
 /** Whether every process has its core. */
 export const pinned: boolean = canPin() && navigator.hardwareConcurrency > 1;
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 function startModule(module: string, args: readonly unknown[]): BenchProcess {
   const path = new URL(module, import.meta.url).pathname;

@@ -1,6 +1,7 @@
 import { TOPIC } from "./event.ts";
 import { Setup } from "./load.ts";
 import type { Server } from "./servers/server.ts";
+import { sleep } from "../sleep.ts";
 
 /** How many subscribers come, one after the other. */
 const TIMES = 20;
@@ -30,7 +31,7 @@ export async function measureReplay(
   for (let next = 0; next <= events;) {
     const response = await fetch(url, { method: "HEAD" });
     next = Number(response.headers.get("Rivulet-Next"));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
   const times: number[] = [];
   for (let time = 0; time < TIMES; time++) {

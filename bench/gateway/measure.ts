@@ -1,5 +1,6 @@
 import type { Counts } from "./caller/main.ts";
 import type { Setup } from "./setup.ts";
+import { sleep } from "../sleep.ts";
 
 /** What is measured with. */
 export interface Load {
@@ -43,10 +44,6 @@ export interface Measurement {
 const WARM_UP = 1_000;
 
 let measured = 0;
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
 
 /** Measures one way, once. */
 export async function measure(

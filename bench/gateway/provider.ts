@@ -10,6 +10,7 @@
 import { wallClock } from "../fanout/event.ts";
 import { writeText } from "../fanout/feed/outlet.ts";
 import { contentEvent, LAST_EVENTS } from "./event.ts";
+import { sleep } from "../sleep.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" +
   "Transfer-Encoding: chunked\r\n\r\n";
@@ -59,7 +60,7 @@ async function answer(connection: Deno.Conn, request: string): Promise<void> {
   for (let sequence = 1; sequence <= events; sequence++) {
     const wait = start + sequence / rate * 1_000 - wallClock();
     if (wait > 0) {
-      await new Promise((resolve) => setTimeout(resolve, Math.ceil(wait)));
+      await sleep(Math.ceil(wait));
     }
     await writeText(connection, chunk(contentEvent(wallClock(), sequence)));
   }

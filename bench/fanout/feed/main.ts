@@ -12,6 +12,7 @@ import { lines } from "../lines.ts";
 import type { Outlet } from "./outlet.ts";
 import { PipelinedOutlet, POSTS, PUBLISHES } from "./pipelined_outlet.ts";
 import { SseOutlet } from "./sse_outlet.ts";
+import { sleep } from "../../sleep.ts";
 
 /** A write that took longer was held up by the server, in milliseconds. */
 const HELD_UP = 2;
@@ -60,6 +61,6 @@ for (let sequence = 0; sequence < last;) {
   const end = wallClock();
   isHeldUp = events.length > 0 && end - now > HELD_UP;
   const wait = start + (sequence + 1) / rate * 1_000 - end;
-  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+  if (wait > 0) await sleep(wait);
 }
 await new Promise(() => setInterval(() => {}, 60_000)); // the connection stays open

@@ -1,5 +1,6 @@
 import { BenchProcess } from "../process.ts";
 import type { Launch, RunningServer } from "./server.ts";
+import { sleep } from "../../sleep.ts";
 
 /** How often it is tried whether a server listens, in milliseconds. */
 const RETRY = 20;
@@ -33,7 +34,7 @@ export async function startAndWait(
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
       return running(process, port);
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, RETRY));
+      await sleep(RETRY);
     }
   }
   await process[Symbol.asyncDispose]();
