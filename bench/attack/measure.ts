@@ -5,12 +5,16 @@ import type { Attack } from "./attacks.ts";
 import type { Health } from "./prober.ts";
 import { sleep } from "../sleep.ts";
 
-/** What an attack did to a relay. Memory is in bytes. */
-export interface Effect extends Health {
-  /** The share of a core that the relay took during the attack. */
+/** What a server did during an attack. */
+export interface Load extends Health {
+  /** The share of a core that the server took during the attack. */
   readonly cpu: number;
-  /** The share of the time for which the relay waited for its core: others had it. */
+  /** The share of the time for which the server waited for its core: others had it. */
   readonly waited: number;
+}
+
+/** What an attack did to a relay. Memory is in bytes. */
+export interface Effect extends Load {
   /** The resident memory before the attack, at its height, and after it. */
   readonly before: number;
   readonly peak: number;
@@ -33,7 +37,10 @@ const LOAD_CORE = 1;
 /** The interval at which memory is looked at, in milliseconds. */
 const LOOK = 50;
 
-/** The time for the prober to warm up, and for the relay to come to rest, in milliseconds. */
+/** The time in which relay and prober load and compile what a probe takes, in milliseconds. */
+const WARM_UP = 1_500;
+
+/** The time for the relay to come to rest, in milliseconds. */
 const REST = 700;
 
 const ROOT = new URL("../../", import.meta.url);
@@ -66,19 +73,28 @@ async function upstreamFlags(
     : ["--provider", `bench=${url}/v1`];
 }
 
-/** Attacks a new relay, and looks at its health and its memory meanwhile. */
-export async function measure(
+/** A server under attack. */
+interface Battle {
+  readonly load: Load;
+  readonly before: number;
+  readonly peak: number;
+  readonly server: BenchProcess;
+  readonly prober: BenchProcess;
+}
+
+/** Starts a server and attacks it; when this resolves, the attack is over. */
+async function fight(
   attack: Attack,
   { seconds, relay: module }: Method,
-): Promise<Effect> {
-  await using stack = new AsyncDisposableStack();
+  stack: AsyncDisposableStack,
+): Promise<Battle> {
   const { descriptors, flags = [] } = attack;
   const command = deno(module, "--port", 0, "--log-level", "warning", ...flags)
     .concat(await upstreamFlags(attack, stack));
   const limited = descriptors === undefined
     ? command
     : ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", ...command];
-  const { port, process } = stack.use(
+  const { port, process: server } = stack.use(
     await startAndHear(
       limited,
       { core: pinned ? RELAY_CORE : undefined, upstream: "" },
@@ -89,40 +105,64 @@ export async function measure(
     new BenchProcess(deno("bench/attack/prober.ts", port), on(LOAD_CORE)),
   );
   await prober.hear(/^ready$/);
-  await sleep(REST);
-  const before = process.usage();
-  const attacker = stack.use(
-    new BenchProcess(
-      ["nice", ...deno("bench/attack/attacker.ts", attack.name, port)],
-      on(LOAD_CORE),
-    ),
+  await sleep(WARM_UP);
+  const before = server.usage().rss;
+  await using attacker = new BenchProcess(
+    ["nice", ...deno("bench/attack/attacker.ts", attack.name, port)],
+    on(LOAD_CORE),
   );
   await attacker.hear(/^ready$/);
   await prober.say("begin");
-  const start = process.usage();
+  const start = server.usage();
   const began = performance.now();
   let peak = start.rss;
   while (performance.now() - began < seconds * 1_000) {
     await sleep(LOOK);
-    peak = Math.max(peak, process.usage().rss);
+    peak = Math.max(peak, server.usage().rss);
   }
-  const end = process.usage();
+  const end = server.usage();
   const elapsed = (performance.now() - began) / 1_000;
+  const health = await askHealth(prober);
+  const cpu = (end.cpu - start.cpu) / elapsed;
+  const waited = (end.waited - start.waited) / elapsed;
+  return { load: { ...health, cpu, waited }, before, peak, server, prober };
+}
+
+async function askHealth(prober: BenchProcess): Promise<Health> {
   await prober.say("end");
-  const health: Health = JSON.parse((await prober.hear(/^\{.*\}$/))[0]);
-  await attacker[Symbol.asyncDispose]();
+  return JSON.parse((await prober.hear(/^\{.*\}$/))[0]);
+}
+
+/** Attacks a new relay, and looks at its health and its memory meanwhile. */
+export async function measure(
+  attack: Attack,
+  method: Method,
+): Promise<Effect> {
+  await using stack = new AsyncDisposableStack();
+  const { load, before, peak, server, prober } = await fight(
+    attack,
+    method,
+    stack,
+  );
   await sleep(REST);
   await prober.say("begin");
   await sleep(REST);
-  await prober.say("end");
-  const later: Health = JSON.parse((await prober.hear(/^\{.*\}$/))[0]);
+  const later = await askHealth(prober);
   return {
-    ...health,
-    cpu: (end.cpu - start.cpu) / elapsed,
-    waited: (end.waited - start.waited) / elapsed,
-    before: before.rss,
+    ...load,
+    before,
     peak,
-    after: process.usage().rss,
+    after: server.usage().rss,
     lives: later.failed === 0 && later.max < 5_000,
   };
+}
+
+/** Attacks, in place of a relay, a server that does nothing with what it reads. */
+export async function measureFloor(
+  attack: Attack,
+  { seconds }: Method,
+): Promise<Load> {
+  await using stack = new AsyncDisposableStack();
+  const relay = "bench/attack/floor.ts";
+  return (await fight(attack, { seconds, relay }, stack)).load;
 }

@@ -11,13 +11,14 @@ Deno.test("bench:attack prints what an attack does to a relay", async () => {
   assertEquals(code, 0);
   const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");
   const cells = (lines.at(-1) ?? "").split("|").map((cell) => cell.trim());
-  const [, name, , p50, p99, max, failed, cpu, memory] = cells;
+  const [, name, , p50, p99, max, failed, cpu, floor, memory] = cells;
   assertEquals(name, "pongs");
   for (const time of [p50, p99, max]) {
     assert(Number.parseFloat(time ?? "") > 0, `a time: ${time}`);
   }
   assert(/^\d+ of \d+$/.test(failed ?? ""), failed);
   assert(/^\d+ %, \d+ %$/.test(cpu ?? ""), cpu);
+  assert(/^\d+\.\d, \d+\.\d$/.test(floor ?? ""), floor);
   assert(/^\d+, \d+, \d+$/.test(memory ?? ""), memory);
 });
 
