@@ -123,6 +123,15 @@ export class Caller {
     if (this.#isDone || bytes.length === 0) return;
     if (bytes.length > this.#left) return this.cut();
     this.#left -= bytes.length;
+    const response = this.#response;
+    const isFree = this.#queue.length === 0 && bytes.length <= AHEAD &&
+      response.writableLength < AHEAD;
+    if (isFree) {
+      // Not by the queue, which takes 16 KiB for a first short piece.
+      response.write(bytes);
+      this.#account?.set(response.writableLength);
+      return;
+    }
     this.#queue.push(bytes);
     this.#drain();
     if (this.behind > MAX_BEHIND) this.#drop();
