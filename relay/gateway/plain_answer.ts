@@ -33,12 +33,12 @@ export async function passPlainAnswer(
   caller.head(status, statusText, responseHeaders(headers));
   let error = "";
   let isWhole = false;
-  const decoder = new TextDecoder();
+  const decoder = response.ok ? undefined : new TextDecoder();
   try {
     watchdog.start();
     for await (const bytes of response.body ?? []) {
       watchdog.stop();
-      if (!response.ok && error.length < MAX_ERROR_BODY) {
+      if (decoder && error.length < MAX_ERROR_BODY) {
         error += decoder.decode(bytes, { stream: true });
       }
       onBytes(bytes);
@@ -51,7 +51,7 @@ export async function passPlainAnswer(
   } catch {
     caller.cut(); // it must not take a part for the whole
   }
-  return { isWhole, message: errorMessage(error) };
+  return { isWhole, message: error === "" ? "" : errorMessage(error) };
 }
 
 const errorBody = z.object({

@@ -5,7 +5,7 @@ import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 export interface Refusal {
   /** The status that the provider has answered with, if it has answered. */
   readonly status: number | undefined;
-  /** The reason in words, without secrets. */
+  /** The reason in words, without secrets. May be worked out when it is read. */
   readonly reason: string;
   /** The time that the provider asks clients to wait, in milliseconds, if it names one. */
   readonly retryAfter: number | undefined;
@@ -27,15 +27,23 @@ const RETRY_GRACE = 10_000;
  * Makes a refusal of an answer that is no event stream.
  *
  * @param response The answer.
- * @param reason The reason in words, without secrets.
+ * @param describe Returns the reason in words, without secrets. Called only if the
+ * reason is read: to take secrets out of a text costs more than to pass on a short
+ * answer, and most answers leave no topic that would say it.
  * @param now The time, in milliseconds since the epoch.
  */
 export function refusalOf(
   { status, headers }: Response,
-  reason: string,
+  describe: () => string,
   now: number,
 ): Refusal {
-  return { status, reason, retryAfter: parseRetryAfter(headers, now) };
+  return {
+    status,
+    get reason() {
+      return describe();
+    },
+    retryAfter: parseRetryAfter(headers, now),
+  };
 }
 
 /** Describes an answer that is no event stream, in words. */

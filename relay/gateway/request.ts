@@ -71,15 +71,18 @@ const options = z.object({
   "idempotency-key": z.string().min(1).max(255).optional(),
 });
 
+const NAMES = Object.keys(options.shape);
+
 /**
  * Reads the options that a caller gives the relay.
  *
  * @throws {Problem} If an option has no valid value.
  */
 export function readRunOptions(headers: Headers): RunOptions {
-  const { data, error } = options.safeParse(
-    Object.fromEntries(headerPairs(headers)),
+  const given = Object.fromEntries(
+    NAMES.map((name) => [name, headers.get(name) ?? undefined]),
   );
+  const { data, error } = options.safeParse(given);
   if (data) {
     return {
       topic: data["rivulet-topic"],

@@ -53,7 +53,8 @@ const MAX_EVENT_SIZE = 64 * 1024 * 1024;
 export class RunStream {
   readonly #context: RunStreamContext;
   readonly #judge: Judge;
-  readonly #scrubber: EventScrubber;
+  /** Made for the first event: most answers are no streams, and a body may be long. */
+  #scrubber: EventScrubber | undefined;
   readonly #gate = new EventGate();
   #recording: Recording | undefined;
   #delivered = 0;
@@ -64,7 +65,6 @@ export class RunStream {
     const { request, reasons } = context;
     this.#context = context;
     this.#judge = judgeFor(request.path, (text) => reasons.redact(text));
-    this.#scrubber = new EventScrubber(secretsOf(partsWithSecrets(request)));
   }
 
   /** The number of events so far. */
@@ -203,6 +203,9 @@ export class RunStream {
     caller.write(judge.background ? this.#gate.release() : this.#gate.open());
     if (topic.isEnded) return;
     this.#recording?.events(events);
+    this.#scrubber ??= new EventScrubber(
+      secretsOf(partsWithSecrets(this.#context.request)),
+    );
     await topic.append(this.#scrubber.scrub(events));
     const { responseId } = judge;
     if (!this.#hasResponseId && responseId) {

@@ -56,8 +56,10 @@ export class RunTopic {
   readonly #plan: RunTopicPlan;
   readonly #context: RunTopicContext;
   readonly #fate = Promise.withResolvers<RunFate>();
-  /** Aborted once the topic's end is decided, or another run's business. */
-  readonly #decided = new AbortController();
+  /** Whether the topic's end is decided, or another run's business. */
+  #isDecided = false;
+  /** Stops the wait for followers. */
+  #idle: AbortController | undefined;
   #topic: Topic | undefined;
   #isStreaming = false;
   #refusal: Refusal | undefined;
@@ -191,7 +193,7 @@ export class RunTopic {
     const topic = this.#topic;
     if (!topic) return false;
     // A topic that is held for the next run is no longer this one's.
-    if (this.#decided.signal.aborted) return true;
+    if (this.#isDecided) return true;
     if (this.#plan.onDisconnect === "cancel") {
       topic.end("cancelled", "The caller has left");
     } else void this.#cancelWhenIdle(topic);
@@ -207,8 +209,9 @@ export class RunTopic {
 
   /** Returns whether the end was open. */
   #decide(): boolean {
-    if (this.#decided.signal.aborted) return false;
-    this.#decided.abort();
+    if (this.#isDecided) return false;
+    this.#isDecided = true;
+    this.#idle?.abort();
     return true;
   }
 
@@ -255,7 +258,8 @@ export class RunTopic {
   async #cancelWhenIdle(topic: Topic): Promise<void> {
     const { idleCancel, clock, closing } = this.#context;
     if (idleCancel === Infinity) return;
-    const signal = AbortSignal.any([this.#decided.signal, closing]);
+    this.#idle = new AbortController();
+    const signal = AbortSignal.any([this.#idle.signal, closing]);
     for (let idle = 0; idle < idleCancel;) {
       try {
         await wait(idleCancel - idle, clock, signal);
