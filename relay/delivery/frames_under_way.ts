@@ -1,4 +1,4 @@
-import type { Topic } from "../topics/topic.ts";
+import type { Frame } from "./frame.ts";
 
 /** A reader that may have to wait for a frame. */
 export interface WaitingReader {
@@ -7,33 +7,32 @@ export interface WaitingReader {
 }
 
 /** A frame that is being made. */
-interface UnderWay<Frame> {
+interface UnderWay {
   readonly frame: Promise<Frame>;
   readonly readers: WaitingReader[];
 }
 
-/** Frames that take more than a turn of the event loop to make: each is made once for all its readers. */
-export class FramesUnderWay<Frame> {
-  readonly #byTopic = new WeakMap<Topic, Map<number, UnderWay<Frame>>>();
+/**
+ * Frames of one topic that take more than a turn of the event loop to make: each is
+ * made once for all its readers.
+ */
+export class FramesUnderWay {
+  readonly #frames = new Map<number, UnderWay>();
 
   /**
    * Makes a frame, or waits for it with others.
    *
-   * @param topic The topic.
    * @param from The offset that the frame begins at.
    * @param reader The reader.
    * @param make Makes the frame. It may give up when no reader waits any more, and
    * then never resolves.
    */
   make(
-    topic: Topic,
     from: number,
     reader: WaitingReader,
     make: (isWanted: () => boolean) => Frame | Promise<Frame>,
   ): Frame | Promise<Frame> {
-    let place = this.#byTopic.get(topic);
-    if (!place) this.#byTopic.set(topic, place = new Map());
-    const frames = place;
+    const frames = this.#frames;
     for (const [from, { readers }] of frames) {
       if (!isWanted(readers)) frames.delete(from);
     }

@@ -202,10 +202,8 @@ export class Subscriber implements Waker, Watched, Disposable {
 
   /** Begins to deliver a subscription. */
   add(subscription: Subscription): void {
-    subscription.topic.follow();
-    subscription.counts.subscribed++;
     this.#subscriptions.push(subscription);
-    subscription.waker = this;
+    subscription.join(this);
     this.#pump.join(subscription);
     this.wake(subscription);
   }
@@ -288,9 +286,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     this.#speakers.delete(subscription);
     // Nobody waits for its message any more, and it may never come.
     if (this.#reading === subscription) this.#reading = undefined;
-    subscription.topic.unfollow();
-    subscription.counts.unsubscribed++;
-    subscription.waker = undefined;
+    subscription.leave();
     this.#slow?.acks?.delete(subscription);
     this.#pump.leave(subscription);
   }

@@ -6,6 +6,7 @@ import type { Topic } from "../topics/topic.ts";
 import type { Format, GapReason, SubscriptionNotice } from "./format.ts";
 import type { Frame } from "./frame.ts";
 import type { FrameCache } from "./frames.ts";
+import type { TopicFrames } from "./topic_frames.ts";
 import type { WaitingReader } from "./frames_under_way.ts";
 import type { Message } from "./long_message.ts";
 import { Turn } from "./turn.ts";
@@ -68,10 +69,9 @@ export class Subscription implements Watched, WaitingReader {
   readonly topic: Topic;
   /** Its state with the lane of its topic. */
   readonly turn: Turn = new Turn();
-  /** Its writer, which sets it; `undefined` before and afterwards. */
-  waker: Waker | undefined;
   readonly #format: Format;
-  readonly #frames: FrameCache;
+  readonly #frames: TopicFrames;
+  #waker: Waker | undefined;
   /** Until it has been told. */
   #start: Announced | undefined;
   readonly #latest: boolean;
@@ -109,7 +109,7 @@ export class Subscription implements Watched, WaitingReader {
   ) {
     this.topic = topic;
     this.#format = format;
-    this.#frames = frames;
+    this.#frames = frames.of(topic);
     const start = announce(topic, after);
     this.#start = start;
     this.#latest = latest;
@@ -125,9 +125,30 @@ export class Subscription implements Watched, WaitingReader {
     return this.#cursor;
   }
 
+  /** Its writer; `undefined` before it is joined and after it has left. */
+  get waker(): Waker | undefined {
+    return this.#waker;
+  }
+
+  /** Begins to follow the topic, written by a writer. */
+  join(waker: Waker): void {
+    this.#waker = waker;
+    this.topic.follow();
+    this.#frames.join(this.#cursor);
+    this.counts.subscribed++;
+  }
+
+  /** Follows the topic no more. */
+  leave(): void {
+    this.#waker = undefined;
+    this.topic.unfollow();
+    this.#frames.leave(this.#cursor);
+    this.counts.unsubscribed++;
+  }
+
   /** Whether it waits for what it has asked for, and was not removed meanwhile. */
   get isWaiting(): boolean {
-    return this.waker !== undefined;
+    return this.#waker !== undefined;
   }
 
   /** What is delivered through its door. */
@@ -171,7 +192,7 @@ export class Subscription implements Watched, WaitingReader {
 
   /** Lets it have its turn. */
   wake(): void {
-    this.waker?.wake(this);
+    this.#waker?.wake(this);
   }
 
   /** Whether it was blocked since this was last asked: its time begins then. */
@@ -183,7 +204,7 @@ export class Subscription implements Watched, WaitingReader {
 
   /** There was no ack for as long as it may take. */
   onQuiet(): void {
-    this.waker?.onBlocked(this);
+    this.#waker?.onBlocked(this);
   }
 
   /**
@@ -214,7 +235,7 @@ export class Subscription implements Watched, WaitingReader {
       if (this.#wantsSnapshot) {
         this.#wantsSnapshot = false;
         if (log.first === log.next) continue;
-        const frame = this.#frames.snapshot(this.topic, this);
+        const frame = this.#frames.snapshot(this);
         if (!frame) continue;
         return frame instanceof Promise
           ? frame.then((frame) => this.#take(frame))
@@ -226,13 +247,7 @@ export class Subscription implements Watched, WaitingReader {
         ? log.next - 1
         : this.#cursor;
       const { room, isEmpty } = this.#window;
-      const frame = this.#frames.get(
-        this.topic,
-        from,
-        room,
-        isEmpty,
-        this,
-      );
+      const frame = this.#frames.get(from, room, isEmpty, this);
       return frame instanceof Promise
         ? frame.then((frame) => this.#takeEvents(from, frame) ?? NOTHING)
         : this.#takeEvents(from, frame);
@@ -245,7 +260,7 @@ export class Subscription implements Watched, WaitingReader {
       return undefined;
     }
     const skipped = this.#cursor;
-    this.#cursor = from;
+    if (from !== skipped) this.#moveTo(from);
     const bytes = this.#take(frame);
     if (from === skipped) return bytes;
     // In one write: another gap could come between them for ever.
@@ -266,10 +281,15 @@ export class Subscription implements Watched, WaitingReader {
     counts.wrote(bytes.byteLength);
     // What was there before its reader is older than its way was long.
     if (this.#live) counts.aged(time);
-    this.#cursor = to;
+    this.#moveTo(to);
     this.#saidEvents = true;
     this.#window.send(to - 1, bytes.byteLength);
     return bytes;
+  }
+
+  #moveTo(offset: number): void {
+    if (this.#waker) this.#frames.move(this.#cursor, offset);
+    this.#cursor = offset;
   }
 
   #gap(from: number, to: number, reason: GapReason): SubscriptionNotice {
@@ -299,25 +319,25 @@ export class Subscription implements Watched, WaitingReader {
       const from = this.#cursor;
       if (this.#foreign) {
         this.#foreign = false;
-        this.#cursor = log.first;
+        this.#moveTo(log.first);
         return this.#gap(1, log.first - 1, "epoch");
       }
       if (this.#slow) {
         this.#slow = false;
         // A snapshot takes the place of all that was missed.
         if (from < log.next && !this.#wantsSnapshot) {
-          this.#cursor = log.next;
+          this.#moveTo(log.next);
           return this.#gap(from, log.next - 1, "slow");
         }
       }
       if (from < log.first) {
-        this.#cursor = log.first;
+        this.#moveTo(log.first);
         return this.#gap(from, log.first - 1, "evicted");
       }
       if (this.#wantsSnapshot) return undefined;
       const hole = log.holeAt?.(from);
       if (hole) {
-        this.#cursor = hole.to + 1;
+        this.#moveTo(hole.to + 1);
         return this.#gap(from, hole.to, hole.reason);
       }
     }

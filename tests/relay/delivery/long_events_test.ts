@@ -94,7 +94,7 @@ Deno.test("A3: Formats write a long event in parts as they would write it at onc
       await fc.assert(
         fc.asyncProperty(event, async (event) => {
           const topic = topicWith(event);
-          const frame = await new FrameCache(format).get(topic, 1);
+          const frame = await new FrameCache(format).of(topic).get(1);
           assert(isLong(frame));
           const range = await topic.log.read(1, { events: 1, bytes: 1 });
           const atOnce = Buffer.from(format.events(topic, range));
@@ -103,7 +103,7 @@ Deno.test("A3: Formats write a long event in parts as they would write it at onc
           if (!format.snapshot) return;
           const long = { ...event, data: event.data.repeat(8) };
           const other = topicWith(long);
-          const snapshot = await new FrameCache(format).snapshot(other);
+          const snapshot = await new FrameCache(format).of(other).snapshot();
           assert(isLong(snapshot));
           const [entry] = (await other.log.read(1, { events: 1, bytes: 1 }))
             .entries;
@@ -151,7 +151,7 @@ Deno.test("A3: FrameCache encodes a long event once for all its readers, some pa
     const frames = new FrameCache(counting);
     const topic = topicWith(message(EIGHT_MIB), message("b"));
     const read = Promise.all(
-      Array.from({ length: 100 }, () => frames.get(topic, 1)),
+      Array.from({ length: 100 }, () => frames.of(topic).get(1)),
     );
     let isOver = false;
     void read.then(() => isOver = true);
@@ -168,7 +168,10 @@ Deno.test("A3: FrameCache encodes a long event once for all its readers, some pa
     assert(most <= 64, `${most} parts in a turn`);
     assert(counting.parts > 2 * 64);
     const { bytes } = first;
-    assert((await frames.get(topic, 1))?.bytes === bytes, "a reader holds it");
+    assert(
+      (await frames.of(topic).get(1))?.bytes === bytes,
+      "a reader holds it",
+    );
   }
 });
 
@@ -178,8 +181,8 @@ Deno.test("A3: FrameCache gives a long event up when no reader waits for it any 
   const topic = topicWith(message(EIGHT_MIB));
   const first = { isWaiting: true };
   const second = { isWaiting: true };
-  void frames.get(topic, 1, Infinity, true, first);
-  void frames.get(topic, 1, Infinity, true, second);
+  void frames.of(topic).get(1, Infinity, true, first);
+  void frames.of(topic).get(1, Infinity, true, second);
   first.isWaiting = false;
   const before = counting.parts;
   while (counting.parts === before) await setImmediate();
@@ -188,7 +191,7 @@ Deno.test("A3: FrameCache gives a long event up when no reader waits for it any 
   while (slices.waiting > 0) await setImmediate();
   assertEquals(counting.parts, given);
   // And a reader that comes now gets it.
-  assert(isLong(await frames.get(topic, 1)));
+  assert(isLong(await frames.of(topic).get(1)));
   assertEquals(counting.begun, 2);
 });
 
@@ -197,22 +200,22 @@ Deno.test("A3: FrameCache encodes no long event again that has no room in a wind
   const frames = new FrameCache(counting);
   const data = "\u0001".repeat(40 * KIB);
   const topic = topicWith(message(data));
-  assertEquals(await frames.get(topic, 1, 39 * KIB, false), undefined);
+  assertEquals(await frames.of(topic).get(1, 39 * KIB, false), undefined);
   assertEquals(counting.begun, 0, "it is longer by itself");
-  assertEquals(await frames.get(topic, 1, 100 * KIB, false), undefined);
-  assert(isLong(await frames.get(topic, 1, 100 * KIB, true)));
+  assertEquals(await frames.of(topic).get(1, 100 * KIB, false), undefined);
+  assert(isLong(await frames.of(topic).get(1, 100 * KIB, true)));
   assertEquals(counting.begun, 1);
 });
 
 Deno.test("A snapshot ends before a long event, and one that begins with it has no other", async () => {
   const frames = new FrameCache(websocketFormat);
   const long = message("x".repeat(257 * KIB));
-  const before = await frames.snapshot(topicWith(message("a"), long));
+  const before = await frames.of(topicWith(message("a"), long)).snapshot();
   assertEquals(before?.to, 2);
-  const alone = await frames.snapshot(topicWith(long, message("a")));
+  const alone = await frames.of(topicWith(long, message("a"))).snapshot();
   assertEquals([alone?.to, isLong(alone)], [2, true]);
   const shorter = message("x".repeat(256 * KIB - 7));
-  const both = await frames.snapshot(topicWith(shorter, message("a")));
+  const both = await frames.of(topicWith(shorter, message("a"))).snapshot();
   assertEquals([both?.to, isLong(both)], [2, false]);
 });
 

@@ -226,17 +226,19 @@ Deno.test("FrameCache folds a snapshot once for readers that come soon after eac
   const topic = new Topic("t", new MemoryLog(retention, clock), clock);
   const frames = new FrameCache(websocketFormat);
   topic.append(some(1_000));
-  const first = frames.snapshot(topic);
+  const first = frames.of(topic).snapshot();
   assert(first && !(first instanceof Promise));
   assertEquals(first.to, 1_001);
   topic.append(some(256));
-  assert(frames.snapshot(topic) === first, "little came after it");
+  const same = frames.of(topic).snapshot();
+  assert(same && !(same instanceof Promise));
+  assert(same.bytes === first.bytes, "little came after it");
   topic.append(some(1));
-  const second = frames.snapshot(topic);
+  const second = frames.of(topic).snapshot();
   assert(second && !(second instanceof Promise));
   assertEquals(second.to, 1_258);
   topic.append(some(1_000)); // 258 are given up
-  const third = frames.snapshot(topic);
+  const third = frames.of(topic).snapshot();
   assert(third && !(third instanceof Promise));
   assertEquals(third.to, 2_258);
 });

@@ -35,14 +35,19 @@ const decoder = new TextDecoder();
 
 /** One JSON object a write; counts how often a range is joined. */
 class JsonFormat implements Format {
-  joined = 0;
+  /** What was made: what is lent is lost when its memory is needed. */
+  readonly #made: Uint8Array[] = [];
 
+  get joined(): number {
+    return this.#made.length;
+  }
   events(topic: Topic, { offset, entries }: LogRange): Uint8Array {
-    this.joined++;
     const events = entries.map(({ event }) => event.data);
-    return encoder.encode(
+    const bytes = encoder.encode(
       JSON.stringify({ type: "events", topic: topic.name, offset, events }),
     );
+    this.#made.push(bytes);
+    return bytes;
   }
   message(message: unknown): Uint8Array {
     return encoder.encode(JSON.stringify(message));
