@@ -97,7 +97,7 @@ async function fight(
   const { port, process: server } = stack.use(
     await startAndHear(
       limited,
-      { core: pinned ? RELAY_CORE : undefined, upstream: "" },
+      { core: pinned ? RELAY_CORE : undefined },
       / on http:\/\/\S+:([0-9]+)$/,
     ),
   );

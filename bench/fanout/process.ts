@@ -8,6 +8,8 @@ export interface Usage {
   readonly waited: number;
   /** Resident memory, in bytes. */
   readonly rss: number;
+  /** The most resident memory that it has had, in bytes. */
+  readonly peak: number;
 }
 
 /** How a process is started. */
@@ -177,9 +179,15 @@ function usageOf(pid: number): Usage {
   try {
     // Fields 14 and 15, counted after the name, which may have spaces in it.
     const fields = read("stat").replace(/^.*\) /s, "").split(" ");
-    const [, kilobytes] = /VmRSS:\s+([0-9]+)/.exec(read("status")) ?? [];
+    const status = read("status");
+    const bytesOf = (name: string): number => {
+      const [, kilobytes] = new RegExp(`${name}:\\s+([0-9]+)`).exec(status) ??
+        [];
+      return Number(kilobytes) * 1024;
+    };
     let cpu = (Number(fields[11]) + Number(fields[12])) / TICKS;
-    let rss = Number(kilobytes) * 1024;
+    let rss = bytesOf("VmRSS");
+    let peak = bytesOf("VmHWM");
     // In nanoseconds: on the core, and waiting for it.
     let waited = Number(read("schedstat").split(" ")[1]) / 1e9;
     for (const child of childrenOf(pid)) {
@@ -187,9 +195,10 @@ function usageOf(pid: number): Usage {
       cpu += usage.cpu;
       waited += usage.waited;
       rss += usage.rss;
+      peak += usage.peak;
     }
-    return { cpu, waited, rss };
+    return { cpu, waited, rss, peak };
   } catch {
-    return { cpu: NaN, waited: NaN, rss: NaN };
+    return { cpu: NaN, waited: NaN, rss: NaN, peak: NaN };
   }
 }

@@ -9,27 +9,12 @@
  */
 import { wallClock } from "../fanout/event.ts";
 import { writeText } from "../fanout/feed/outlet.ts";
+import { chunk, endOfRequest, LAST_CHUNK } from "../http_request.ts";
 import { contentEvent, LAST_EVENTS } from "./event.ts";
 import { sleep } from "../sleep.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" +
   "Transfer-Encoding: chunked\r\n\r\n";
-
-const LAST_CHUNK = "0\r\n\r\n";
-
-function chunk(text: string): string {
-  return `${text.length.toString(16)}\r\n${text}\r\n`;
-}
-
-/** The end of a request, whose body has a length or is in chunks. */
-function endOf(request: string): number {
-  const body = request.indexOf("\r\n\r\n") + 4;
-  if (body < 4) return Infinity;
-  const [, length] = /^content-length: ([0-9]+)/im.exec(request) ?? [];
-  if (length !== undefined) return body + Number(length);
-  const last = request.indexOf(`\r\n${LAST_CHUNK}`, body);
-  return last < 0 ? Infinity : last + 2 + LAST_CHUNK.length;
-}
 
 /** Yields what is asked over a connection, one request after the other. */
 async function* requests(connection: Deno.Conn): AsyncGenerator<string> {
@@ -39,7 +24,7 @@ async function* requests(connection: Deno.Conn): AsyncGenerator<string> {
     const length = await connection.read(bytes);
     if (length === null) return;
     text += decoder.decode(bytes.subarray(0, length));
-    const end = endOf(text);
+    const end = endOfRequest(text);
     if (end > text.length) continue;
     yield text.slice(0, end);
     text = text.slice(end);

@@ -41,7 +41,7 @@ export class Setup implements AsyncDisposable {
     const provider = stack.use(
       await startAndHear(
         moduleCommand("bench/gateway/provider.ts", []),
-        { core: on(LOAD_CORE), upstream: "" },
+        { core: on(LOAD_CORE) },
         /^([0-9]+)$/,
       ),
     );
@@ -51,7 +51,7 @@ export class Setup implements AsyncDisposable {
       await startAndHear(
         moduleCommand(module, flags)
           .concat("--port", "0", "--provider", `bench=${upstream}/v1`),
-        { core: on(RELAY_CORE), upstream },
+        { core: on(RELAY_CORE) },
         / on http:\/\/\S+:([0-9]+)$/,
       ),
     );

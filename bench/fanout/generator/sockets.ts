@@ -1,53 +1,19 @@
-/** `EPOLL_CTL_ADD`, `EPOLL_CTL_DEL`, `EPOLLIN`. */
-const ADD = 1;
-const DELETE = 2;
-const IN = 1;
+import {
+  addressOf,
+  EPOLL,
+  EPOLL_EVENT,
+  EPOLL_EVENT_FD,
+  libc,
+  MESSAGE,
+  SOCKET,
+} from "../../sockets.ts";
 
-const AF_INET = 2;
-const SOCK_STREAM = 1;
-const SOL_SOCKET = 1;
-const SO_LINGER = 13;
-const DONT_WAIT = 0x40;
-const NO_SIGNAL = 0x4000;
-
-/** `struct epoll_event` has no padding on x86-64, and there alone (epoll_ctl(2)). */
-const EVENT = Deno.build.arch === "x86_64" ? 3 : 4;
-const EVENT_FD = EVENT - 2;
 const MAX_EVENTS = 1_024;
 
 /** The file descriptor of the standard input. */
 const INPUT = 0;
 
 const BUFFER = 256 * 1024;
-
-function libc() {
-  if (Deno.build.os !== "linux") {
-    throw new Error("The load generator needs Linux: it uses epoll");
-  }
-  return Deno.dlopen(
-    "libc.so.6",
-    {
-      socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
-      connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-      setsockopt: {
-        parameters: ["i32", "i32", "i32", "buffer", "u32"],
-        result: "i32",
-      },
-      recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
-      send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
-      close: { parameters: ["i32"], result: "i32" },
-      epoll_create1: { parameters: ["i32"], result: "i32" },
-      epoll_ctl: {
-        parameters: ["i32", "i32", "i32", "buffer"],
-        result: "i32",
-      },
-      epoll_wait: {
-        parameters: ["i32", "buffer", "i32", "i32"],
-        result: "i32",
-      },
-    } as const,
-  ).symbols;
-}
 
 /**
  * Many sockets in one thread, through the C library.
@@ -63,7 +29,7 @@ export class Sockets {
   readonly buffer = new Uint8Array(BUFFER);
   readonly #libc = libc();
   readonly #epoll = this.#libc.epoll_create1(0);
-  readonly #events = new Uint32Array(EVENT * MAX_EVENTS);
+  readonly #events = new Uint32Array(EPOLL_EVENT * MAX_EVENTS);
 
   /** Makes none yet, and listens to the input. */
   constructor() {
@@ -77,32 +43,34 @@ export class Sockets {
    */
   connect(port: number): number {
     const { socket, connect, setsockopt } = this.#libc;
-    const fd = socket(AF_INET, SOCK_STREAM, 0);
+    const fd = socket(SOCKET.inet, SOCKET.stream, 0);
     if (fd < 0) {
       throw new Error("Cannot make a socket: are file descriptors left?");
     }
-    const address = new Uint8Array(16);
-    new Uint16Array(address.buffer)[0] = AF_INET; // in the machine's byte order
-    new DataView(address.buffer).setUint16(2, port);
-    address.set([127, 0, 0, 1], 4);
+    const address = addressOf(port);
     if (connect(fd, address, address.length) !== 0) {
       throw new Error(`Cannot connect to port ${port}`);
     }
     // A close is a reset: ten thousand ports do not stay behind for a minute.
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, new Int32Array([1, 0]), 8);
+    setsockopt(fd, SOCKET.level, SOCKET.linger, new Int32Array([1, 0]), 8);
     this.#add(fd);
     return fd;
   }
 
   /** Sends a few bytes: less than what the socket's buffer takes. */
   send(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
-    const sent = this.#libc.send(fd, bytes, BigInt(bytes.length), NO_SIGNAL);
+    const sent = this.#libc.send(
+      fd,
+      bytes,
+      BigInt(bytes.length),
+      MESSAGE.noSignal,
+    );
     if (sent !== bytes.length) throw new Error("Cannot send");
   }
 
   /** Closes a socket. */
   close(fd: number): void {
-    this.#libc.epoll_ctl(this.#epoll, DELETE, fd, this.#events);
+    this.#libc.epoll_ctl(this.#epoll, EPOLL.delete, fd, this.#events);
     this.#libc.close(fd);
   }
 
@@ -120,12 +88,12 @@ export class Sockets {
     const count = epoll_wait(this.#epoll, events, MAX_EVENTS, timeout);
     let hasInput = false;
     for (let i = 0; i < count; i++) {
-      const fd = events[i * EVENT + EVENT_FD]!; // there are `count` of them
+      const fd = events[i * EPOLL_EVENT + EPOLL_EVENT_FD]!; // there are `count` of them
       if (fd === INPUT) {
         hasInput = true;
         continue;
       }
-      const length = recv(fd, this.buffer, BigInt(BUFFER), DONT_WAIT);
+      const length = recv(fd, this.buffer, BigInt(BUFFER), MESSAGE.dontWait);
       if (length <= 0) throw new Error("The server has closed a connection");
       onRead(fd, length);
     }
@@ -158,10 +126,10 @@ export class Sockets {
   }
 
   #add(fd: number): void {
-    const event = new Uint32Array(EVENT);
-    event[0] = IN;
-    event[EVENT_FD] = fd;
-    if (this.#libc.epoll_ctl(this.#epoll, ADD, fd, event) !== 0) {
+    const event = new Uint32Array(EPOLL_EVENT);
+    event[0] = EPOLL.in;
+    event[EPOLL_EVENT_FD] = fd;
+    if (this.#libc.epoll_ctl(this.#epoll, EPOLL.add, fd, event) !== 0) {
       throw new Error("Cannot watch a file descriptor");
     }
   }

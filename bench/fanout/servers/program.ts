@@ -9,7 +9,7 @@ const ATTEMPTS = 250;
 /** Starts a program that says its port: the pattern's first group. */
 export async function startAndHear(
   command: readonly string[],
-  { core }: Launch,
+  { core }: Pick<Launch, "core">,
   pattern: RegExp,
 ): Promise<RunningServer> {
   const process = new BenchProcess(command, core === undefined ? {} : { core });
@@ -25,7 +25,7 @@ export async function startAndHear(
 /** Starts a program that listens on the port that it is told. */
 export async function startAndWait(
   command: readonly string[],
-  { core }: Launch,
+  { core }: Pick<Launch, "core">,
   port: number,
 ): Promise<RunningServer> {
   const process = new BenchProcess(command, core === undefined ? {} : { core });

@@ -9,10 +9,14 @@ export const V8_FLAGS = "--max-semi-space-size=4,--single-threaded-gc";
 /** How often the figures are asked for of the relay that is secured, in milliseconds. */
 const SCRAPE_INTERVAL = 1_000;
 
-/** In the environment, where a relay of before does not see it: all subscribers are of one address. */
+/** In the environment, where a relay of before does not see it: all clients are of one address. */
 const LIMITS = [
   "RIVULET_MAX_CONNECTIONS=65536",
   "RIVULET_MAX_CONNECTIONS_PER_ADDRESS=65536",
+  "RIVULET_MAX_UPSTREAMS=65536",
+  "RIVULET_MAX_UPSTREAMS_PER_CLIENT=65536",
+  "RIVULET_MAX_PUBLISH_RATE=10000000",
+  "RIVULET_MAX_BODY_CHUNK_RATE=10000000",
 ];
 
 /** Everything that there is to keep others out, and to see what is done. */
@@ -30,25 +34,36 @@ function flagsOf(v8Flags: string): string[] {
   return v8Flags === "" ? [] : [`--v8-flags=${v8Flags}`];
 }
 
+/**
+ * Starts a relay on a port that is free.
+ *
+ * @param module Its main module: a path from the root of the repository.
+ * @param v8Flags Flags of V8 that Deno is started with; "" for none.
+ * @param options What the relay is told on its command line besides.
+ */
+export function startRelay(
+  module: string,
+  v8Flags: string,
+  launch: Pick<Launch, "core">,
+  options: readonly string[],
+): Promise<RunningServer> {
+  const path = new URL(module, new URL("../../../", import.meta.url)).pathname;
+  return startAndHear(
+    ["env", ...LIMITS, Deno.execPath(), "run", "-A", ...flagsOf(v8Flags), path]
+      .concat("--port", "0", options),
+    launch,
+    / on http:\/\/\S+:([0-9]+)$/,
+  );
+}
+
 function start(
   module: string,
   v8Flags: string,
   launch: Launch,
   options: readonly string[] = [],
 ): Promise<RunningServer> {
-  const path = new URL(module, new URL("../../../", import.meta.url)).pathname;
-  return startAndHear(
-    ["env", ...LIMITS, Deno.execPath(), "run", "-A", ...flagsOf(v8Flags), path]
-      .concat(
-        "--port",
-        "0",
-        "--source",
-        `${TOPIC}=${launch.upstream}`,
-        options,
-      ),
-    launch,
-    / on http:\/\/\S+:([0-9]+)$/,
-  );
+  const source = `${TOPIC}=${launch.upstream}`;
+  return startRelay(module, v8Flags, launch, ["--source", source, ...options]);
 }
 
 function titleOf(name: string, v8Flags: string): string {
