@@ -3,6 +3,8 @@
 // name, their links against what is there, and it is made sure that no block escapes.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { USAGE as BENCH_FANOUT_USAGE } from "../../bench/fanout/options.ts";
+import { USAGE as BENCH_GATEWAY_USAGE } from "../../bench/gateway/options.ts";
+import { USAGE as BENCH_TOPICS_USAGE } from "../../bench/topics/options.ts";
 import { commands } from "../../relay/commands/commands.ts";
 import { helpOn } from "../../relay/commands/help.ts";
 import { anchorsIn, type Block, blocksOf } from "../support/docs/markdown.ts";
@@ -115,7 +117,8 @@ async function checkTask(rest: string[], facts: Facts): Promise<void> {
   }
   if (name === "relay") return await checkFlags(others, facts);
   if (name === "test") return await checkTests(others);
-  if (name === "bench:fanout") return checkBench(others);
+  const usage = BENCH_USAGES[name];
+  if (usage !== undefined) return checkBench(others, usage);
   if (others.length > 0) throw new Error(`'${others.join(" ")}' is too much`);
 }
 
@@ -129,8 +132,15 @@ async function checkTests(words: string[]): Promise<void> {
   }
 }
 
-function checkBench(words: string[]): void {
-  const known = flagsIn(BENCH_FANOUT_USAGE);
+/** What the benches with flags say to `--help`, by the task. */
+const BENCH_USAGES: Readonly<Record<string, string>> = {
+  "bench:fanout": BENCH_FANOUT_USAGE,
+  "bench:gateway": BENCH_GATEWAY_USAGE,
+  "bench:topics": BENCH_TOPICS_USAGE,
+};
+
+function checkBench(words: string[], usage: string): void {
+  const known = flagsIn(usage);
   const unknown = flagsIn(words.join(" "))
     .filter((flag) => !known.includes(flag));
   if (unknown.length > 0) throw new Error(`'${unknown}' is too much`);
@@ -423,7 +433,7 @@ Deno.test("commandsOf drops comments and joins continued lines", () => {
 });
 
 const facts: Facts = {
-  tasks: ["check", "test", "relay", "bench:fanout"],
+  tasks: ["check", "test", "relay", "bench:fanout", "bench:topics"],
   help: () =>
     Promise.resolve("  -p, --port N\n      --source NAME=URL\n  --no-page\n"),
 };
@@ -434,6 +444,7 @@ for (
     "deno task check",
     "deno task test tests/sse --filter 'final CR'",
     "deno task bench:fanout --servers ws",
+    "deno task bench:topics --loads 500x3",
     "deno task relay --source a=http://localhost:1/",
     "curl -N http://localhost:8787/topics/demo",
     "curl -N http://localhost:8787/v1/models -H 'A: b' -d '{}'",
@@ -457,11 +468,15 @@ for (
   const [command, reason] of [
     ["npm install rivulet", "no known form"],
     ["npx --yes deno@2.9.5 task test", "no known form"],
-    ["deno task tset", "no task 'tset', but check, test, relay, bench:fanout"],
+    [
+      "deno task tset",
+      "no task 'tset', but check, test, relay, bench:fanout, bench:topics",
+    ],
     ["deno task", "no task 'undefined'"],
     ["deno task test --watch", "'--watch' is too much"],
     ["deno task test tests/ssse", "there is no 'tests/ssse'"],
     ["deno task bench:fanout --server ws", "'--server' is too much"],
+    ["deno task bench:topics --servers ws", "'--servers' is too much"],
     ["curl -N localhost:8787", "must begin with http:"],
     ["deno task relay --sauce a", "'--sauce'"],
     ["curl -N http://localhost:8787/ -o file", "'-o file' is too much"],

@@ -1,0 +1,17 @@
+import type { RunningServer } from "../fanout/servers/server.ts";
+
+/** How to start what stands between callers and a provider. */
+export interface ProxyLaunch {
+  /** The core that it is bound to; `undefined` for any. */
+  readonly core: number | undefined;
+  /** The port of the provider. */
+  readonly upstream: number;
+}
+
+/** What stands between callers and a provider: the relay, or a plain proxy. */
+export interface Proxy {
+  readonly name: string;
+  /** With its version. */
+  readonly title: string;
+  start(launch: ProxyLaunch): Promise<RunningServer>;
+}
