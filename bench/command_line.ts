@@ -1,5 +1,10 @@
 import { messageOf } from "../src/fetch/message_of.ts";
 
+/** Reads words with commas between them; none where there is nothing. */
+export function list(text: string): string[] {
+  return text === "" ? [] : text.split(",");
+}
+
 /**
  * Reads whole numbers with commas between them.
  *

@@ -12,7 +12,7 @@ import { readOptions } from "./command_line.ts";
 import { pinned } from "./fanout/load.ts";
 import { runAndKill } from "./fanout/process.ts";
 import { machine } from "./fanout/report/machine.ts";
-import { findCandidates } from "./topics/candidates.ts";
+import { findCandidates, titles } from "./proxies/candidates.ts";
 import { compare } from "./topics/comparison.ts";
 import { type Options, parseOptions, USAGE } from "./topics/options.ts";
 import { table } from "./topics/table.ts";
@@ -29,11 +29,7 @@ async function run(options: Options, folder: string): Promise<void> {
         ? "The relay has one core, the generator another"
         : "Nothing was bound to a core: no taskset, or a single core"
     }. ${seconds} s each, after ${warmUp} s of warming up; medians of ${rounds}.`,
-    candidates.map((candidate) =>
-      "why" in candidate
-        ? `- without ${candidate.name}: ${candidate.why}`
-        : `- ${candidate.title}`
-    ).join("\n"),
+    titles(candidates),
     table(rows, bound),
   ].join("\n\n"));
 }

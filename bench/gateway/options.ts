@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
-import { number, numbers } from "../command_line.ts";
+import { list, number, numbers } from "../command_line.ts";
 import { V8_FLAGS } from "../fanout/servers/relay.ts";
+import { type Beside, otherOf, OTHERS } from "../proxies/candidates.ts";
 
 /** What is measured, and how. */
 export interface Options {
@@ -12,7 +13,12 @@ export interface Options {
   readonly rate: number;
   readonly seconds: number;
   readonly rounds: number;
-  readonly relay: string;
+  /** How many short requests there are at a time; none: they are left out. */
+  readonly short: readonly number[];
+  /** The main modules of the relays. */
+  readonly relays: readonly string[];
+  /** What is measured beside them with short requests. */
+  readonly beside: readonly Beside[];
   /** Flags of V8 that the relay is started with; none where it is empty. */
   readonly v8Flags: string;
 }
@@ -21,12 +27,17 @@ export interface Options {
 export const USAGE =
   `Usage: deno task bench:gateway [FLAG ...]     a list is 1,20,100
 
-  --runs LIST       runs at a time, default 1,20,100
+  --runs LIST       runs at a time, default 1,20,100; "" leaves them out
+  --short LIST      short requests at a time, default 16; "" leaves them out
   --followers LIST  WebSocket subscribers of each run, default 0,3
   --rate NUMBER     events a second of each run, default 50
   --seconds NUMBER  of each measurement, default 3
   --rounds NUMBER   default 3: what is shown are the medians
-  --relay PATH      another relay's main module, default relay/main.ts
+  --relay PATH      another relay's main module, default relay/main.ts; give it
+                    several times to compare several
+  --beside LIST     of ${OTHERS.join(",")}, for short requests;
+                    default nginx,haproxy; "" for none. direct: the callers call
+                    the provider, which shows what the generator itself does
   --v8-flags FLAGS  for the relay, as of deno run; "" for none; default
                     ${V8_FLAGS}
   --help            this text
@@ -47,19 +58,23 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       rate: { type: "string", default: "50" },
       seconds: { type: "string", default: "3" },
       rounds: { type: "string", default: "3" },
-      relay: { type: "string", default: "relay/main.ts" },
+      short: { type: "string", default: "16" },
+      relay: { type: "string", multiple: true, default: ["relay/main.ts"] },
+      beside: { type: "string", default: "nginx,haproxy" },
       "v8-flags": { type: "string", default: V8_FLAGS },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return undefined;
   return {
-    runs: numbers(values.runs, 1),
+    runs: values.runs === "" ? [] : numbers(values.runs, 1),
+    short: values.short === "" ? [] : numbers(values.short, 1),
     followers: numbers(values.followers, 0),
     rate: number(values.rate, 1),
     seconds: number(values.seconds, 1),
     rounds: number(values.rounds, 1),
-    relay: values.relay,
+    relays: values.relay,
+    beside: list(values.beside).map(otherOf),
     v8Flags: values["v8-flags"],
   };
 }

@@ -9,7 +9,7 @@
  */
 import { wallClock } from "../fanout/event.ts";
 import { writeText } from "../fanout/feed/outlet.ts";
-import { chunk, endOfRequest, LAST_CHUNK } from "../http_request.ts";
+import { chunk, endOfRequest, LAST_CHUNK } from "../net/http_request.ts";
 import { contentEvent, LAST_EVENTS } from "./event.ts";
 import { sleep } from "../sleep.ts";
 

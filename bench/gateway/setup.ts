@@ -35,7 +35,10 @@ export class Setup implements AsyncDisposable {
   }
 
   /** Starts them; nobody calls yet. */
-  static async start({ relay: module, v8Flags }: Options): Promise<Setup> {
+  static async start(
+    module: string,
+    { v8Flags }: Pick<Options, "v8Flags">,
+  ): Promise<Setup> {
     await using stack = new AsyncDisposableStack();
     const on = (core: number) => pinned ? core : undefined;
     const provider = stack.use(

@@ -1,3 +1,4 @@
+import { markdownTable } from "../fanout/report/markdown_table.ts";
 import { brief, count, percent } from "../fanout/report/numbers.ts";
 import type { Comparison } from "./comparison.ts";
 import type { Measurement } from "./measure.ts";
@@ -86,7 +87,6 @@ had other work: measure again when it is calm.
 
 /** Everything as a Markdown table, with what it means. */
 export function table(comparisons: readonly Comparison[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const rows = [COLUMNS, COLUMNS.map(() => "--:"), ...comparisons.map(row)];
-  return [rows.map(line).join("\n"), verdict(comparisons), NOTES].join("\n\n");
+  const rows = [COLUMNS, ...comparisons.map(row)];
+  return [markdownTable(rows), verdict(comparisons), NOTES].join("\n\n");
 }

@@ -1,28 +1,9 @@
-import { messageOf } from "../../src/fetch/message_of.ts";
-import { median } from "../fanout/median.ts";
 import type { Missing } from "../fanout/servers/server.ts";
-import type { Candidate } from "./candidates.ts";
+import type { Candidate } from "../proxies/candidates.ts";
+import { measureInTurn, type Row } from "../proxies/rounds.ts";
 import { type Load, loadText } from "./load.ts";
 import { measure, type Measurement } from "./measure.ts";
 import type { Options } from "./options.ts";
-
-/** What came of one candidate with one load. */
-export interface Row {
-  readonly load: Load;
-  readonly candidate: Candidate | Missing;
-  /** One for each round that went well. */
-  readonly measurements: readonly Measurement[];
-  /** What went wrong in the last round that did not go well. */
-  readonly failure: string | undefined;
-}
-
-/** The median of a number in all rounds. */
-export function medianOf(
-  { measurements }: Row,
-  name: keyof Measurement,
-): number {
-  return median(measurements.map((measurement) => measurement[name]));
-}
 
 /** A proxy has no followers and takes no publications. */
 function takes(candidate: Candidate | Missing, load: Load): boolean {
@@ -31,40 +12,20 @@ function takes(candidate: Candidate | Missing, load: Load): boolean {
 }
 
 /** Measures all candidates in turn, with each load, round after round. */
-export async function compare(
+export function compare(
   candidates: readonly (Candidate | Missing)[],
   { loads, rounds, warmUp, seconds }: Options,
   onProgress: (what: string) => void,
-): Promise<Row[]> {
-  const rows = loads.flatMap((load) =>
-    candidates.filter((candidate) => takes(candidate, load)).map((
-      candidate,
-    ) => ({
-      load,
-      candidate,
-      measurements: [] as Measurement[], // filled below
-      failure: undefined as string | undefined, // set below
-    }))
+): Promise<Row<Load, Measurement>[]> {
+  const pairings = loads.flatMap((load) =>
+    candidates.filter((candidate) => takes(candidate, load))
+      .map((candidate) => ({ load, candidate }))
   );
-  for (let round = 1; round <= rounds; round++) {
-    for (const row of rows) {
-      const { candidate, load } = row;
-      if ("why" in candidate) {
-        row.failure = candidate.why;
-        continue;
-      }
-      onProgress(
-        `round ${round} of ${rounds}: ${candidate.name}, ${loadText(load)}`,
-      );
-      try {
-        row.measurements.push(
-          await measure(candidate, load, { warmUp, seconds }),
-        );
-      } catch (error) {
-        row.failure = messageOf(error);
-        onProgress(row.failure);
-      }
-    }
-  }
-  return rows;
+  return measureInTurn(
+    pairings,
+    rounds,
+    (candidate, load) => measure(candidate, load, { warmUp, seconds }),
+    loadText,
+    onProgress,
+  );
 }

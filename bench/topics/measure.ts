@@ -1,6 +1,5 @@
-import { pinned } from "../fanout/load.ts";
-import { BenchProcess } from "../fanout/process.ts";
-import type { Candidate } from "./candidates.ts";
+import type { Candidate } from "../proxies/candidates.ts";
+import { launch } from "../proxies/launch.ts";
 import type { Counts, Plan } from "./generator/plan.ts";
 import type { Load } from "./load.ts";
 
@@ -40,35 +39,19 @@ export interface Method {
 /** What has not come by then does not come, in milliseconds. */
 const PATIENCE = 10_000;
 
-const RELAY_CORE = 0;
-const LOAD_CORE = 1;
-
 /** Measures one candidate with a load, once. */
 export async function measure(
   candidate: Candidate,
   load: Load,
   { warmUp, seconds }: Method,
 ): Promise<Measurement> {
-  const { pathname } = new URL("generator/main.ts", import.meta.url);
-  await using generator = new BenchProcess(
-    [Deno.execPath(), "run", "-A", pathname],
-    pinned ? { core: LOAD_CORE } : {},
+  await using launched = await launch(
+    candidate,
+    new URL("generator/main.ts", import.meta.url),
   );
-  const upstream = Number((await generator.hear(/^[0-9]+$/))[0]);
-  await using server = candidate.kind === "direct"
-    ? undefined
-    : await candidate.start({
-      core: pinned ? RELAY_CORE : undefined,
-      upstream,
-    });
-  const usage = () => ({
-    server: (server?.process ?? generator).usage(),
-    generator: generator.usage(),
-    time: performance.now() / 1_000,
-  });
-
+  const { generator, port } = launched;
   const plan: Plan = {
-    port: server?.port ?? upstream,
+    port,
     load,
     warmUp: warmUp * load.rate,
     events: seconds * load.rate,
@@ -76,11 +59,11 @@ export async function measure(
   };
   await generator.say(JSON.stringify(plan));
   await generator.hear(/^measuring$/, warmUp * 10_000);
-  const before = usage();
+  const before = launched.usage();
   await generator.hear(/^measured$/, seconds * 10_000);
-  const sent = usage();
+  const sent = launched.usage();
   const [json] = await generator.hear(/^\{.*\}$/, PATIENCE);
-  const after = usage();
+  const after = launched.usage();
 
   const counts: Counts = JSON.parse(json); // as the generator has written it
   const { callers, followers } = counts;

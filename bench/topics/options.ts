@@ -1,10 +1,8 @@
 import { parseArgs } from "node:util";
-import { number } from "../command_line.ts";
+import { list, number } from "../command_line.ts";
 import { V8_FLAGS } from "../fanout/servers/relay.ts";
+import { type Beside, otherOf, OTHERS } from "../proxies/candidates.ts";
 import { type Load, parseLoad } from "./load.ts";
-
-/** What can be measured beside relays. */
-const OTHERS = ["nginx", "haproxy", "direct"] as const;
 
 /** What is measured, and how. */
 export interface Options {
@@ -12,7 +10,7 @@ export interface Options {
   /** The main modules of the relays. */
   readonly relays: readonly string[];
   /** What is measured beside them. */
-  readonly beside: readonly typeof OTHERS[number][];
+  readonly beside: readonly Beside[];
   /** The p99 up to which a load is usable, in milliseconds. */
   readonly bound: number;
   readonly warmUp: number;
@@ -50,16 +48,6 @@ Needs Linux.
   --quick           10x1,10x0,publish:10x1, one second each, one round
   --help            this text
 `;
-
-function otherOf(name: string): typeof OTHERS[number] {
-  const found = OTHERS.find((other) => other === name);
-  if (found) return found;
-  throw new RangeError(`Expected of ${OTHERS.join()}: got '${name}'`);
-}
-
-function list(text: string): string[] {
-  return text === "" ? [] : text.split(",");
-}
 
 /**
  * Reads the command line.

@@ -1,6 +1,7 @@
+import { markdownTable } from "../fanout/report/markdown_table.ts";
 import { brief, count, percent } from "../fanout/report/numbers.ts";
-import { medianOf, type Row } from "./comparison.ts";
-import { loadText } from "./load.ts";
+import { medianOf, type Row, sumOf } from "../proxies/rounds.ts";
+import { type Load, loadText } from "./load.ts";
 import type { Measurement } from "./measure.ts";
 
 /** More of the time than this, and the machine was not calm. */
@@ -38,15 +39,13 @@ function isUsable(bound: number): (measurement: Measurement) => boolean {
     !(followerP99 > bound);
 }
 
-function cells(row: Row, bound: number): string[] {
+function cells(row: Row<Load, Measurement>, bound: number): string[] {
   const { load, candidate, measurements, failure } = row;
   const begin = [loadText(load), candidate.name];
   if (measurements.length === 0) {
     return [...begin, failure ?? "not measured"];
   }
   const of = (name: keyof Measurement) => medianOf(row, name);
-  const sum = (name: keyof Measurement) =>
-    measurements.reduce((sum, measurement) => sum + measurement[name], 0);
   const usable = measurements.filter(isUsable(bound)).length;
   const generator = of("generatorShare");
   const waited = of("waited");
@@ -57,8 +56,8 @@ function cells(row: Row, bound: number): string[] {
     brief(of("callerP99")),
     brief(of("followerP50")),
     brief(of("followerP99")),
-    count(sum("late")),
-    count(sum("errors")),
+    count(sumOf(row, "late")),
+    count(sumOf(row, "errors")),
     `${usable} of ${measurements.length}`,
     brief(of("cpuPerEvent")),
     brief(of("cpuPerDelivery")),
@@ -82,12 +81,10 @@ had other work: measure again when it is calm.
 }
 
 /** Everything as a Markdown table, with what it means. */
-export function table(rows: readonly Row[], bound: number): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const lines = [
-    COLUMNS,
-    COLUMNS.map(() => "--:"),
-    ...rows.map((row) => cells(row, bound)),
-  ];
-  return [lines.map(line).join("\n"), notes(bound)].join("\n\n");
+export function table(
+  rows: readonly Row<Load, Measurement>[],
+  bound: number,
+): string {
+  const lines = [COLUMNS, ...rows.map((row) => cells(row, bound))];
+  return [markdownTable(lines), notes(bound)].join("\n\n");
 }

@@ -6,7 +6,7 @@ import {
   libc,
   MESSAGE,
   SOCKET,
-} from "../../sockets.ts";
+} from "../../net/libc.ts";
 
 const MAX_EVENTS = 1_024;
 

@@ -1,5 +1,5 @@
 import { type Arrivals, Sequence } from "./arrivals.ts";
-import type { Loop } from "./loop.ts";
+import type { Loop } from "../../net/loop.ts";
 import { inputOf } from "./provider.ts";
 import { ResponseReader } from "./response_reader.ts";
 
@@ -17,6 +17,7 @@ export function call(
   arrivals: Arrivals,
 ): void {
   const sequence = new Sequence(arrivals);
+  let hasEnded = false;
   const reader = new ResponseReader({
     onHead: (head) => {
       if (!head.startsWith("HTTP/1.1 200 ")) {
@@ -24,14 +25,19 @@ export function call(
       }
     },
     onEvent: (time, number) => sequence.take(time, number),
-    onEnd: () => arrivals.ended++,
+    onEnd: () => {
+      hasEnded = true;
+      arrivals.ended++;
+    },
   });
   const fd = loop.connect(port, {
     read: (bytes, end) => {
       arrivals.reads++;
       reader.push(bytes, end);
     },
-    closed: () => arrivals.errors++,
+    closed: () => {
+      if (!hasEnded) arrivals.errors++;
+    },
   });
   const body = JSON.stringify({
     model: "bench",

@@ -1,4 +1,4 @@
-import { chunk } from "../../http_request.ts";
+import { chunk } from "../../net/http_request.ts";
 
 const encoder = new TextEncoder();
 

@@ -1,7 +1,7 @@
 import { upgradeRequest } from "../../../tests/support/http/upgrade_request.ts";
 import { type Arrivals, Sequence } from "./arrivals.ts";
 import { FrameReader } from "./frame_reader.ts";
-import type { Loop } from "./loop.ts";
+import type { Loop } from "../../net/loop.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");

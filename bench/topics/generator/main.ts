@@ -15,7 +15,8 @@ import { Arrivals } from "./arrivals.ts";
 import { call } from "./caller.ts";
 import { FIRST, StampedEvent } from "./events.ts";
 import { follow } from "./follower.ts";
-import { Loop } from "./loop.ts";
+import { Loop } from "../../net/loop.ts";
+import { readLine } from "../../net/read_line.ts";
 import type { Counts, Plan, Side } from "./plan.ts";
 import { Provider } from "./provider.ts";
 import { Publishers } from "./publisher.ts";
@@ -31,17 +32,6 @@ const START_LIMIT = 30_000;
 
 const loop = new Loop();
 const provider = new Provider(loop);
-
-function readLine(): string {
-  const bytes = new Uint8Array(4096);
-  let text = "";
-  while (!text.includes("\n")) {
-    const length = Deno.stdin.readSync(bytes);
-    if (length === null) Deno.exit();
-    text += new TextDecoder().decode(bytes.subarray(0, length));
-  }
-  return text;
-}
 
 function waitUntil(isDone: () => boolean, limit: number): boolean {
   const end = performance.now() + limit;
@@ -143,5 +133,5 @@ function run({ port, load, warmUp, events, patience }: Plan): Counts {
 console.log(provider.port);
 const plan: Plan = JSON.parse(readLine()); // as bench/topics/measure.ts writes it
 console.log(JSON.stringify(run(plan)));
-// What is left open closes with the process; the bench ends it.
-loop.turn(-1);
+// The bench ends the process: its connections are not to close before that.
+for (;;) loop.turn(-1);

@@ -1,6 +1,6 @@
-import { chunk, LAST_CHUNK } from "../../http_request.ts";
+import { chunk, LAST_CHUNK } from "../../net/http_request.ts";
 import { COMPLETED, CREATED } from "./events.ts";
-import type { Loop } from "./loop.ts";
+import type { Loop } from "../../net/loop.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

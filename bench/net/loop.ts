@@ -7,7 +7,7 @@ import {
   libc,
   MESSAGE,
   SOCKET,
-} from "../../sockets.ts";
+} from "./libc.ts";
 
 const MAX_EVENTS = 1_024;
 const BUFFER = 256 * 1024;

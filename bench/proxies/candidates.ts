@@ -1,9 +1,34 @@
 import { startRelay } from "../fanout/servers/relay.ts";
 import type { Missing } from "../fanout/servers/server.ts";
-import { haproxy } from "../proxies/haproxy.ts";
-import { nginx } from "../proxies/nginx.ts";
-import type { Proxy } from "../proxies/proxy.ts";
-import type { Options } from "./options.ts";
+import { haproxy } from "./haproxy.ts";
+import { nginx } from "./nginx.ts";
+import type { Proxy } from "./proxy.ts";
+
+/** What can be measured beside relays. */
+export const OTHERS = ["nginx", "haproxy", "direct"] as const;
+
+/** The name of one of {@linkcode OTHERS}. */
+export type Beside = typeof OTHERS[number];
+
+/**
+ * Reads such a name.
+ *
+ * @throws {RangeError} If it is none.
+ */
+export function otherOf(name: string): Beside {
+  const found = OTHERS.find((other) => other === name);
+  if (found) return found;
+  throw new RangeError(`Expected of ${OTHERS.join()}: got '${name}'`);
+}
+
+/** Which relays are measured, and beside what. */
+export interface CandidateOptions {
+  /** The main modules of the relays. */
+  readonly relays: readonly string[];
+  readonly beside: readonly Beside[];
+  /** Flags of V8 that the relays are started with. */
+  readonly v8Flags: string;
+}
 
 /** One that is measured. */
 export type Candidate =
@@ -28,7 +53,7 @@ function relay(module: string, v8Flags: string): Candidate {
 
 /** Looks for what is to be measured, and makes it ready to be started. */
 export async function findCandidates(
-  { relays, beside, v8Flags }: Pick<Options, "relays" | "beside" | "v8Flags">,
+  { relays, beside, v8Flags }: CandidateOptions,
   folder: string,
 ): Promise<(Candidate | Missing)[]> {
   const found: (Candidate | Missing)[] = relays.map((module) =>
@@ -44,4 +69,13 @@ export async function findCandidates(
     found.push("why" in proxy ? proxy : { ...proxy, kind: "proxy" });
   }
   return found;
+}
+
+/** Writes what is measured as a list, with what is not there. */
+export function titles(candidates: readonly (Candidate | Missing)[]): string {
+  return candidates.map((candidate) =>
+    "why" in candidate
+      ? `- without ${candidate.name}: ${candidate.why}`
+      : `- ${candidate.title}`
+  ).join("\n");
 }
