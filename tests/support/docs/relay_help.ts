@@ -12,7 +12,8 @@ export const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...["--allow-net", "--allow-env", "--allow-read", "--allow-write"], // of Deno
   ...["--allow-sys", "--filter", "--yes", "--ulimit"],
   ...["--new-key", "--read", "--write", "--ttl"], // of the command for tokens
-  ...["--servers", "--rates", "--relay", "--seconds", "--loads"], // of benches and tests
+  ...["--servers", "--rates", "--relay", "--seconds"], // of benches and tests
+  ...["--loads", "--rounds", "--beside"],
 ]);
 
 let help: Promise<string> | undefined;
