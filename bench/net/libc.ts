@@ -45,8 +45,8 @@ const SYMBOLS = {
   epoll_wait: { parameters: [I32, "buffer", I32, I32], result: I32 },
 } as const;
 
-/** The functions of the C library that the load generators use. */
-export type LibC = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+/** The C library, with the functions that the load generators use. */
+export type LibC = Deno.DynamicLibrary<typeof SYMBOLS>;
 
 /**
  * Opens the C library.
@@ -57,7 +57,7 @@ export function libc(): LibC {
   if (Deno.build.os !== "linux") {
     throw new Error("The load generator needs Linux: it uses epoll");
   }
-  return Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  return Deno.dlopen("libc.so.6", SYMBOLS);
 }
 
 /** Writes the `struct sockaddr_in` of a port of this machine. */

@@ -32,8 +32,9 @@ export interface Peer {
  * Connects, listens, reads and writes many sockets in one thread, through the C
  * library. It blocks: nothing else is done by this process.
  */
-export class Loop {
-  readonly #libc: LibC = libc();
+export class Loop implements Disposable {
+  readonly #library: LibC = libc();
+  readonly #libc: LibC["symbols"] = this.#library.symbols;
   readonly #epoll: number = this.#libc.epoll_create1(0);
   readonly #events = new Uint32Array(EPOLL_EVENT * MAX_EVENTS);
   readonly #buffer = new Uint8Array(BUFFER);
@@ -51,6 +52,7 @@ export class Loop {
     const fd = this.#socket();
     const address = addressOf(port);
     if (this.#libc.connect(fd, address, address.length) !== 0) {
+      this.#libc.close(fd);
       throw new Error(`Cannot connect to port ${port}`);
     }
     // A close is a reset: thousands of ports do not stay behind for a minute.
@@ -127,6 +129,14 @@ export class Loop {
         if ((what & ~EPOLL.out) !== 0) this.#read(fd, peer);
       }
     }
+  }
+
+  /** Closes everything. */
+  [Symbol.dispose](): void {
+    for (const fd of [...this.#peers.keys()]) this.close(fd);
+    for (const fd of this.#listeners.keys()) this.#libc.close(fd);
+    this.#libc.close(this.#epoll);
+    this.#library.close();
   }
 
   #socket(): number {

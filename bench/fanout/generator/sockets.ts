@@ -27,7 +27,7 @@ const BUFFER = 256 * 1024;
 export class Sockets {
   /** What was read last. */
   readonly buffer = new Uint8Array(BUFFER);
-  readonly #libc = libc();
+  readonly #libc = libc().symbols;
   readonly #epoll = this.#libc.epoll_create1(0);
   readonly #events = new Uint32Array(EPOLL_EVENT * MAX_EVENTS);
 
