@@ -34,6 +34,13 @@ const TURN_BYTES = 1024 * 1024;
  */
 const LOOK = 64;
 
+/**
+ * The time after which a turn follows however few rounds there were, in milliseconds,
+ * if the last turn took less: under load a round takes milliseconds, and turns would
+ * come seconds apart.
+ */
+const MAX_LOOK = 5;
+
 /** After so many rounds without news nothing is at hand of what was seen. */
 const QUIET = 8;
 
@@ -76,8 +83,8 @@ export class Pump implements TopicObserver, Disposable {
   #busyTime = 0;
   /** The number of bytes that were encoded since the last rest. */
   #encoded = 0;
-  /** Until when there may be rest, in milliseconds. */
-  #restUntil = 0;
+  /** When the last turn ended, in milliseconds. */
+  #turnEnd = 0;
 
   /** Takes up a subscription. */
   join({ topic }: Subscription): void {
@@ -161,9 +168,8 @@ export class Pump implements TopicObserver, Disposable {
     }
     const start = performance.now();
     this.#turn();
-    const end = performance.now();
-    this.#busyTime += end - start;
-    this.#restUntil = end + this.#busyTime;
+    this.#turnEnd = performance.now();
+    this.#busyTime += this.#turnEnd - start;
     this.#restRounds = 0;
     this.#quietRounds = 0;
     if (this.#ready.size > 0 || this.#changed.size > 0) this.#schedule();
@@ -171,11 +177,14 @@ export class Pump implements TopicObserver, Disposable {
 
   #rests(): boolean {
     this.#quietRounds++;
+    const rested = performance.now() - this.#turnEnd;
     // Whoever else has sent something is seen first.
-    if (++this.#restRounds <= LOOK && this.#woken >= TURN) return true;
+    if (++this.#restRounds <= LOOK && this.#woken >= TURN) {
+      return rested < Math.max(this.#busyTime, MAX_LOOK);
+    }
     const enough = this.#ready.size > 0 ? QUIET : LOOK;
     return this.#quietRounds <= enough && !this.#hasEnough() &&
-      performance.now() < this.#restUntil;
+      rested < this.#busyTime;
   }
 
   readonly #giveUp = (): void => {
