@@ -1,5 +1,6 @@
 import type { SendBudget } from "../limits/memory/send_budget.ts";
 import { Buffer } from "node:buffer";
+import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
@@ -14,6 +15,7 @@ import {
   type BodyLimits,
   boundedBody,
 } from "../limits/bounded_body.ts";
+import { IncomingReader } from "../limits/incoming_reader.ts";
 import { contentCodings, decodeBody } from "../limits/content_coding.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
@@ -75,6 +77,16 @@ type ReadBody = Pick<ProviderRequest, "body" | "content">;
 
 /** A body of at most this many bytes is looked at in one go. */
 const SMALL = 64 * 1024;
+
+/** Returns the body of a request as a stream. */
+function bodyOf(
+  request: Request,
+  response: ServerResponse,
+): ReadableStream<Uint8Array> {
+  // A `Request` with the method GET or HEAD has no body, whatever came.
+  return request.body ??
+    Readable.toWeb(response.req) as ReadableStream<Uint8Array>; // other types
+}
 
 /** `/{provider}/v1/{path}`, or `/v1/{path}`. */
 const PATH = /^\/(?:([^/]+)\/)?v1\/(.+)$/;
@@ -239,21 +251,23 @@ export class Gateway implements AsyncDisposable {
     }
     // The length came, and is passed on.
     if (length === "0") return { body: new Uint8Array(), content: undefined };
-    // A `Request` with the method GET or HEAD has no body, whatever came.
-    const body = request.body ??
-      Readable.toWeb(response.req) as ReadableStream<Uint8Array>; // other types
     const { maxUpload } = this.#context;
     const bodyLimits = { ...this.#context.bodyLimits, incoming };
     if (!JSON_TYPE.test(headers.get("content-type") ?? "")) {
       const limits = { ...bodyLimits, maxBytes: maxUpload };
       assertLength(length, limits);
       const size = length === null ? undefined : Number(length);
+      const body = bodyOf(request, response);
       return { body: new Upload(body, limits, size), content: undefined };
     }
     const coding = headers.get("content-encoding");
     contentCodings(coding);
     assertLength(length, bodyLimits);
     const parts: Uint8Array[] = [];
+    // Of a client that has left, the server's stream has what came before.
+    const body = response.req.destroyed
+      ? bodyOf(request, response)
+      : new IncomingReader(response.req);
     for await (const part of boundedBody(body, bodyLimits)) parts.push(part);
     const bytes = Buffer.concat(parts);
     const content = await decodeBody(bytes, coding, bodyLimits.maxBytes);

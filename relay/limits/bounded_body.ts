@@ -1,5 +1,6 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { IncomingBody } from "./incoming_body.ts";
+import type { Part, PartReader } from "./incoming_reader.ts";
 
 /** How much of a body is waited for, and how long. */
 export interface BodyLimits {
@@ -54,26 +55,29 @@ function tooLarge(maxBytes: number): BodyLimitError {
  * @throws {Problem} If too much is held of bodies.
  */
 export async function* boundedBody(
-  body: ReadableStream<Uint8Array>,
+  body: ReadableStream<Uint8Array> | PartReader,
   { maxBytes, idleTimeout, clock, incoming }: BodyLimits,
 ): AsyncGenerator<Uint8Array, void> {
-  const reader = body.getReader();
+  const reader: PartReader = body instanceof ReadableStream
+    ? body.getReader()
+    : body;
   let bytes = 0;
   let isWhole = false;
   try {
     for (;;) {
-      const late = Promise.withResolvers<never>();
+      const next = Promise.withResolvers<Part>();
       const cancel = clock.setTimeout(() =>
-        late.reject(
+        next.reject(
           new BodyLimitError(
             "body_timeout",
             `Expected the next part of the body within ${idleTimeout} ms`,
           ),
         ), idleTimeout);
-      let part: ReadableStreamReadResult<Uint8Array>;
-      if (incoming) incoming.onRefused = late.reject;
+      let part: Part;
+      if (incoming) incoming.onRefused = next.reject;
       try {
-        part = await Promise.race([reader.read(), late.promise]);
+        reader.read().then(next.resolve, next.reject);
+        part = await next.promise;
       } finally {
         cancel();
         if (incoming) incoming.onRefused = undefined;
