@@ -2,6 +2,7 @@ import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
 import { isConnectionHeader, isMisleadingHeader } from "../forwarding.ts";
 import { headerPairs } from "../header_pairs.ts";
+import type { UpstreamAnswer } from "../upstream/answer.ts";
 import type { GatewayProvider } from "./provider.ts";
 
 /**
@@ -70,7 +71,7 @@ export function requestQuery(search: string, { key }: GatewayProvider): string {
  * head says, or that it belongs to another protocol (RFC 9112, section 6.3).
  */
 export function framingFault(
-  { status, headers }: Response,
+  { status, headers }: UpstreamAnswer,
 ): string | undefined {
   if (status < 200) {
     return `Expected an answer, and the provider has answered ${status}, which nobody has asked for`;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Watchdog } from "../../src/fetch/watchdog.ts";
+import type { UpstreamAnswer } from "../upstream/answer.ts";
 import type { Caller } from "./caller.ts";
 import { responseHeaders } from "./headers.ts";
 
@@ -24,7 +25,7 @@ const MAX_ERROR_BODY = 16 * 1024;
  * @param onBytes Called for the bytes of the body. Default: does nothing.
  */
 export async function passPlainAnswer(
-  response: Response,
+  response: UpstreamAnswer,
   caller: Caller,
   watchdog: Watchdog,
   onBytes: (bytes: Uint8Array) => void = () => {},
@@ -36,7 +37,7 @@ export async function passPlainAnswer(
   const decoder = response.ok ? undefined : new TextDecoder();
   try {
     watchdog.start();
-    for await (const bytes of response.body ?? []) {
+    for (let bytes; (bytes = await response.body?.next());) {
       watchdog.stop();
       if (decoder && error.length < MAX_ERROR_BODY) {
         error += decoder.decode(bytes, { stream: true });

@@ -1,5 +1,6 @@
 import type { RequestWithSecrets } from "../../src/fetch/secrets/request_secrets.ts";
 import { headerPairs } from "../header_pairs.ts";
+import type { UpstreamAnswer } from "../upstream/answer.ts";
 import { isIdempotent } from "../upstream/idempotent.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { Upload } from "./upload.ts";
@@ -77,7 +78,7 @@ export function canBeSentAgain(
 export function sendRequest(
   { url, method, body }: ProviderRequest,
   { headers, rest, signal, upstreams, onUpload }: SendOptions,
-): Promise<Response> {
+): Promise<UpstreamAnswer> {
   if (rest !== undefined) {
     headers.delete("content-type");
     headers.delete("content-encoding");

@@ -1,5 +1,6 @@
 import { parseRetryAfter } from "../../src/fetch/retry.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
+import type { UpstreamAnswer } from "../upstream/answer.ts";
 
 /** The reason why there is no event stream. */
 export interface Refusal {
@@ -33,7 +34,7 @@ const RETRY_GRACE = 10_000;
  * @param now The time, in milliseconds since the epoch.
  */
 export function refusalOf(
-  { status, headers }: Response,
+  { status, headers }: UpstreamAnswer,
   describe: () => string,
   now: number,
 ): Refusal {
@@ -48,7 +49,7 @@ export function refusalOf(
 
 /** Describes an answer that is no event stream, in words. */
 export function describeAnswer(
-  { status, statusText, headers }: Response,
+  { status, statusText, headers }: UpstreamAnswer,
   message = "",
 ): string {
   const type = [headers.get("content-encoding"), headers.get("content-type")]

@@ -13,6 +13,7 @@ import { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { ProviderOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
 import type { Topic } from "../topics/topic.ts";
+import type { UpstreamAnswer } from "../upstream/answer.ts";
 import { UpstreamConnectionError } from "../upstream/upstream_connection_error.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { RunTrace } from "../traces/run_trace.ts";
@@ -254,7 +255,7 @@ export class Run {
   /** Asks once; returns how the answer died, if there may be another. */
   async #attempt(): Promise<Death | undefined> {
     const context = this.#context;
-    let response: Response;
+    let response: UpstreamAnswer;
     this.#watchdog.start();
     try {
       response = await this.#trace.within(() => this.#ask());
@@ -282,17 +283,17 @@ export class Run {
     context.providerAsked(
       isStream ? "stream" : status < 400 ? "answered" : "refused",
     );
-    if (isStream) return await this.#stream.follow(response);
+    if (isStream) return await this.#stream.follow(response, body);
     if (this.#topic.isStreaming) {
       // The caller has the head of a stream, and takes no other answer now.
-      await body?.cancel();
+      body?.cancel();
       return { reason: this.#reasons.ofText(describeAnswer(response)) };
     }
     await this.#pass(response);
     return undefined;
   }
 
-  #ask(): Promise<Response> {
+  #ask(): Promise<UpstreamAnswer> {
     const { delivered, rest } = this.#stream;
     return sendRequest(this.#request, {
       headers: this.#trace.headers(this.#request.headers),
@@ -304,7 +305,7 @@ export class Run {
   }
 
   /** Passes on an answer that is no event stream. */
-  async #pass(response: Response): Promise<void> {
+  async #pass(response: UpstreamAnswer): Promise<void> {
     const { status } = response;
     const reader = response.ok && ResponseIdReader.reads(this.#request)
       ? new ResponseIdReader()

@@ -5,6 +5,7 @@ import { resumePath } from "../../src/model/wires/responses/request.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { EventScrubber } from "../secrets/event_scrubber.ts";
 import type { RunTrace } from "../traces/run_trace.ts";
+import type { AnswerBody, UpstreamAnswer } from "../upstream/answer.ts";
 import type { Caller } from "./caller.ts";
 import { EventBody } from "./event_body.ts";
 import { EventGate } from "./event_gate.ts";
@@ -109,15 +110,20 @@ export class RunStream {
   /**
    * Passes an answer on: a first one, or one that goes on where another has died.
    *
+   * @param response The answer.
+   * @param answerBody Its body.
    * @returns How the answer died, if the stream may be gone on with; `undefined` if
    * it has ended.
    * @throws {Problem} If no topic may be made for it.
    */
-  async follow(response: Response): Promise<Death | undefined> {
+  async follow(
+    response: UpstreamAnswer,
+    answerBody: AnswerBody,
+  ): Promise<Death | undefined> {
     this.#begin(response);
     const { caller, watchdog, reasons } = this.#context;
     const isResumed = this.#delivered > 0;
-    await using body = new EventBody(response.body!, { // the run has looked
+    using body = new EventBody(answerBody, {
       maxEventSize: MAX_EVENT_SIZE,
       // Only the provider's own silence counts. The wait for the end of the body
       // started when the verdict arrived, in `#take`.
@@ -162,7 +168,7 @@ export class RunStream {
     caller.end();
   }
 
-  #begin({ status, statusText, headers }: Response): void {
+  #begin({ status, statusText, headers }: UpstreamAnswer): void {
     const { caller, topic, trace, record } = this.#context;
     if (topic.isStreaming) {
       this.#gate.reset();

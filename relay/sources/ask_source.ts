@@ -1,3 +1,4 @@
+import { toResponse } from "../upstream/answer.ts";
 import type { UpstreamRequest } from "../upstream/upstream_request.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { SourceRequest } from "./redirects.ts";
@@ -20,7 +21,7 @@ export async function askSource(
 ): Promise<Response> {
   const sent = new Headers(headers);
   sent.set("accept-encoding", "identity");
-  return await upstreams.ask({
+  const answer = await upstreams.ask({
     url: url.href,
     method: "GET",
     headers: sent,
@@ -30,4 +31,5 @@ export async function askSource(
     address,
     signal,
   });
+  return toResponse(answer);
 }

@@ -13,16 +13,68 @@ export function isBodiless(status: number, method: string): boolean {
 }
 
 /**
- * Returns an answer of `node:http` as one of `fetch`.
+ * The answer of an upstream, as it comes.
+ *
+ * It is no `Response`, and its body no stream, since streams cost more than all else
+ * that is done with a short answer, or with one event of a long one.
+ */
+export interface UpstreamAnswer {
+  /** The status. */
+  readonly status: number;
+  /** The words beside the status. */
+  readonly statusText: string;
+  /** Whether the status says that all went well. */
+  readonly ok: boolean;
+  /** The headers. */
+  readonly headers: Headers;
+  /** The body; `null` if the answer has none. */
+  readonly body: AnswerBody | null;
+}
+
+/** Returns an answer as one of `fetch`. */
+export function toResponse(
+  { status, statusText, headers, body }: UpstreamAnswer,
+): Response {
+  const init = { status, statusText, headers };
+  return new Response(body?.stream() ?? null, init);
+}
+
+/** The characters of a reason phrase (RFC 9112, section 4). */
+const REASON = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * Makes an answer of what HTTP says of it.
+ *
+ * @throws {RangeError} If it has no status, or no words, that HTTP knows.
+ */
+export function answerOf(
+  status: number,
+  statusText: string,
+  headers: Headers,
+  body: AnswerBody | null,
+): UpstreamAnswer {
+  // As a `Response` has it: 101 is told apart elsewhere.
+  const isKnown = status === 101 || status >= 200 && status <= 599;
+  if (!isKnown || !REASON.test(statusText)) {
+    throw new RangeError(
+      `it has answered with the status '${status} ${statusText}', which HTTP does not know`,
+    );
+  }
+  const ok = status >= 200 && status < 300;
+  return { status, statusText, ok, headers, body };
+}
+
+/**
+ * Returns the answer that `node:http` brings.
  *
  * @throws {Error} If it has too many headers, or one that HTTP does not allow.
  */
-export function toResponse(
+export function toAnswer(
   incoming: IncomingMessage,
   outgoing: ClientRequest,
   method: string,
   signal: AbortSignal,
-): Response {
+): UpstreamAnswer {
   if (incoming.rawHeaders.length > 2 * MAX_HEADERS) {
     throw new Error(`the answer has more than ${MAX_HEADERS} headers`);
   }
@@ -31,19 +83,17 @@ export function toResponse(
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     headers.append(rawHeaders[at]!, rawHeaders[at + 1]!); // names and values by turns
   }
-  const hasBody = !isBodiless(status, method);
-  const init = { status, statusText: statusMessage, headers };
-  if (hasBody) {
-    const body = bodyOf(incoming, {
-      isWhole: () => incoming.complete,
-      cancel: () => outgoing.destroy(),
-      request: outgoing,
-      signal,
-    });
-    return new Response(body, init);
+  if (isBodiless(status, method)) {
+    incoming.resume();
+    return answerOf(status, statusMessage, headers, null);
   }
-  incoming.resume();
-  return new Response(null, init);
+  const body = new AnswerBody(incoming, {
+    isWhole: () => incoming.complete,
+    cancel: () => outgoing.destroy(),
+    request: outgoing,
+    signal,
+  });
+  return answerOf(status, statusMessage, headers, body);
 }
 
 /** Options of a body that is read. */
@@ -61,68 +111,114 @@ export interface BodyOptions {
 /** The most bytes of an answer that wait to be read. */
 const MAX_UNREAD = 64 * 1024;
 
+/** A part of at most this many bytes is copied: it may be a small piece of a large buffer. */
+const SHORT = 4 * 1024;
+
 /**
- * Returns the body of an answer as a stream that is read as fast as it is asked for.
+ * The body of an answer, which is read as fast as it is asked for.
  *
- * A `ReadableStream` and a stream of Node both drop what they hold when they break
- * off. What came before is kept here, and read first.
+ * A stream of Node drops what it holds when it breaks off. What came before is kept
+ * here, and read first.
  */
-export function bodyOf(
-  incoming: Readable,
-  { isWhole, cancel, request, signal }: BodyOptions,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let parts: Uint8Array[] = [];
-  let unread = 0;
-  let end: { readonly error?: unknown } | undefined;
-  let wake = (): void => {};
-  const finish = (result: typeof end): void => {
-    end ??= result;
-    wake();
-  };
-  const fail = (cause: unknown): void =>
-    finish({
+export class AnswerBody {
+  readonly #incoming: Readable;
+  readonly #options: BodyOptions;
+  #parts: Uint8Array[] = [];
+  #unread = 0;
+  #end: { readonly error?: unknown } | undefined;
+  #wake = (): void => {};
+
+  /** Begins to read a body. */
+  constructor(incoming: Readable, options: BodyOptions) {
+    this.#incoming = incoming;
+    this.#options = options;
+    const { isWhole, request } = options;
+    const fail = (cause: unknown): void => this.#fail(cause);
+    incoming.on("data", (part: Uint8Array) => {
+      this.#parts.push(part);
+      this.#unread += part.length;
+      if (this.#unread >= MAX_UNREAD) incoming.pause();
+      this.#wake();
+    });
+    // The connection tells the request first: an answer without a length would seem
+    // whole.
+    request?.on("error", fail);
+    incoming.on("error", fail);
+    incoming.on("end", () => isWhole() ? this.#finish({}) : this.#break());
+    incoming.on("close", () => this.#break());
+  }
+
+  /**
+   * Returns the bytes that have come, once there are any; `undefined` at the end. The
+   * bytes may be kept. To be called again when it has resolved.
+   *
+   * Rejects with an {@linkcode UpstreamConnectionError} if the body has broken off,
+   * and as its signal does if it was stopped.
+   */
+  async next(): Promise<Uint8Array | undefined> {
+    const parts = await this.#take();
+    const [first] = parts;
+    if (parts.length > 1) return Buffer.concat(parts);
+    return first && first.length <= SHORT ? Buffer.from(first) : first;
+  }
+
+  /** Stops the body, unless it is over. */
+  cancel(): void {
+    if (this.#end) return;
+    this.#options.cancel();
+    this.#finish({});
+  }
+
+  /** Returns the body as a stream, which is read in place of this. */
+  stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return new ReadableStream({
+      type: "bytes",
+      pull: async (controller) => {
+        const parts = await this.#take();
+        if (parts.length > 0) {
+          // A copy: the stream takes over the buffer, which may hold other parts.
+          controller.enqueue(new Uint8Array(Buffer.concat(parts)));
+          return;
+        }
+        controller.close();
+        controller.byobRequest?.respond(0);
+      },
+      cancel: () => this.cancel(),
+    });
+  }
+
+  /** Returns the parts that have come, once there are any; none at the end. */
+  async #take(): Promise<Uint8Array[]> {
+    while (this.#parts.length === 0 && !this.#end) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    const parts = this.#parts;
+    if (parts.length === 0 && this.#end && "error" in this.#end) {
+      throw this.#end.error;
+    }
+    this.#parts = [];
+    this.#unread = 0;
+    this.#incoming.resume();
+    return parts;
+  }
+
+  #break(): void {
+    // Of a body that is over, nobody would read the error.
+    if (!this.#end) this.#fail(new Error("the answer has broken off"));
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#end) return;
+    const { signal } = this.#options;
+    this.#finish({
       error: signal.aborted
         ? signal.reason
         : new UpstreamConnectionError(cause),
     });
-  incoming.on("data", (part: Uint8Array) => {
-    parts.push(part);
-    unread += part.length;
-    if (unread >= MAX_UNREAD) incoming.pause();
-    wake();
-  });
-  // The connection tells the request first: an answer without a length would seem
-  // whole.
-  request?.on("error", fail);
-  incoming.on("error", fail);
-  const isBroken = (): Error => new Error("the answer has broken off");
-  incoming.on(
-    "end",
-    () => isWhole() ? finish({}) : fail(isBroken()),
-  );
-  incoming.on("close", () => fail(isBroken()));
-  return new ReadableStream({
-    type: "bytes",
-    async pull(controller) {
-      while (parts.length === 0 && !end) {
-        await new Promise<void>((resolve) => wake = resolve);
-      }
-      if (parts.length > 0) {
-        // A copy: the stream takes over the buffer, which may hold other parts.
-        const bytes = new Uint8Array(Buffer.concat(parts));
-        parts = [];
-        unread = 0;
-        controller.enqueue(bytes);
-        incoming.resume();
-      } else if (end && "error" in end) throw end.error;
-      else {
-        controller.close();
-        controller.byobRequest?.respond(0);
-      }
-    },
-    cancel() {
-      cancel();
-      finish({});
-    },
-  });
+  }
+
+  #finish(end: { readonly error?: unknown }): void {
+    this.#end ??= end;
+    this.#wake();
+  }
 }

@@ -1,7 +1,7 @@
 import { type ClientRequest, request } from "node:http";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { joinSmallChunks } from "../limits/body_chunks.ts";
-import { toResponse } from "./answer.ts";
+import { toAnswer, type UpstreamAnswer } from "./answer.ts";
 import { proxyAuthorization } from "./environment_proxy.ts";
 import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
@@ -44,8 +44,8 @@ export function askOverHttp1(
   url: URL,
   { method, headers, body, length, isKept, address, signal }: UpstreamRequest,
   { agents, proxy, clock }: AskContext,
-): Promise<Response> {
-  const { promise, resolve, reject } = Promise.withResolvers<Response>();
+): Promise<UpstreamAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
   let isSent = false;
   let isAnswered = false;
   let made: ClientRequest | undefined;
@@ -138,7 +138,7 @@ export function askOverHttp1(
     }
     try {
       joinSmallChunks(incoming);
-      resolve(toResponse(incoming, outgoing, method, signal));
+      resolve(toAnswer(incoming, outgoing, method, signal));
     } catch (cause) {
       fail(cause);
     }

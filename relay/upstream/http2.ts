@@ -6,7 +6,12 @@ import {
 } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/fetch/clock.ts";
-import { bodyOf, isBodiless } from "./answer.ts";
+import {
+  AnswerBody,
+  answerOf,
+  isBodiless,
+  type UpstreamAnswer,
+} from "./answer.ts";
 import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
 import { headerPairs } from "../header_pairs.ts";
@@ -68,7 +73,7 @@ export class Http2Connections implements Disposable {
     url: URL,
     asked: UpstreamRequest,
     connect: ConnectHttp2,
-  ): Promise<Response> {
+  ): Promise<UpstreamAnswer> {
     const { origin } = url;
     const kept = asked.isKept ? this.#takeIdle(origin) : undefined;
     const connection = kept ?? await this.#connect(url, asked.signal, connect);
@@ -169,9 +174,11 @@ export class Http2Connections implements Disposable {
     url: URL,
     { method, headers, body, length, isKept, signal }: UpstreamRequest,
     connection: Connection,
-  ): Promise<Response> {
+  ): Promise<UpstreamAnswer> {
     const { session, frames, wasUsed } = connection;
-    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const { promise, resolve, reject } = Promise.withResolvers<
+      UpstreamAnswer
+    >();
     let isAnswered = false;
     let isOver = false;
     let stream: ClientHttp2Stream | undefined;
@@ -215,8 +222,8 @@ export class Http2Connections implements Disposable {
     asked.on("response", (answered) => {
       isAnswered = true;
       try {
-        resolve(toResponse(answered, method, () =>
-          bodyOf(asked, {
+        resolve(toAnswer(answered, method, () =>
+          new AnswerBody(asked, {
             isWhole: () => frames.hasEnded(id()),
             cancel: () => session.destroy(),
             signal,
@@ -243,19 +250,21 @@ export class Http2Connections implements Disposable {
   }
 }
 
-function toResponse(
+function toAnswer(
   answered: IncomingHttpHeaders & { readonly ":status"?: number | undefined },
   method: string,
-  body: () => ReadableStream<Uint8Array<ArrayBuffer>>,
-): Response {
+  body: () => AnswerBody,
+): UpstreamAnswer {
   const headers = new Headers();
   for (const [name, value] of Object.entries(answered)) {
     if (name.startsWith(":")) continue;
     for (const one of [value].flat()) headers.append(name, String(one));
   }
   const status = Number(answered[":status"]);
-  return new Response(isBodiless(status, method) ? null : body(), {
+  return answerOf(
     status,
+    "",
     headers,
-  });
+    isBodiless(status, method) ? null : body(),
+  );
 }

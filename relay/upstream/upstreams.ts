@@ -1,4 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
+import type { UpstreamAnswer } from "./answer.ts";
 import { environmentProxy } from "./environment_proxy.ts";
 import { askOverHttp1 } from "./http1.ts";
 import { Http2Connections } from "./http2.ts";
@@ -31,7 +32,7 @@ export class Upstreams implements Disposable {
    * @returns The answer, as it comes. A redirect is not followed.
    * @throws {UpstreamConnectionError} If there is none.
    */
-  async ask(asked: UpstreamRequest): Promise<Response> {
+  async ask(asked: UpstreamRequest): Promise<UpstreamAnswer> {
     const url = new URL(asked.url);
     asked.signal.throwIfAborted();
     for (;;) {
@@ -43,7 +44,7 @@ export class Upstreams implements Disposable {
     }
   }
 
-  async #askOnce(url: URL, asked: UpstreamRequest): Promise<Response> {
+  async #askOnce(url: URL, asked: UpstreamRequest): Promise<UpstreamAnswer> {
     const { address } = asked;
     const proxy = address === undefined ? this.#proxyOf(url) : undefined;
     const agents = this.#agents;

@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from "node:net";
 import { assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../../src/fetch/clock.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { toResponse } from "../../../relay/upstream/answer.ts";
 import { Http2Connections } from "../../../relay/upstream/http2.ts";
 import { UpstreamConnectionError } from "../../../relay/upstream/upstream_connection_error.ts";
 import {
@@ -40,7 +41,7 @@ function asker(clock = systemClock) {
   const connections = new Http2Connections(clock);
   return {
     [Symbol.dispose]: () => connections[Symbol.dispose](),
-    ask: (
+    ask: async (
       port: number,
       {
         method = "GET",
@@ -55,7 +56,7 @@ function asker(clock = systemClock) {
       } = {},
     ): Promise<Response> => {
       const url = new URL(`https://localhost:${port}/a//b?c`);
-      return connections.ask(url, {
+      const answer = await connections.ask(url, {
         url: url.href,
         method,
         headers: new Headers({ "x-a": "ä" }),
@@ -64,6 +65,7 @@ function asker(clock = systemClock) {
         isKept,
         signal,
       }, () => Promise.resolve(connect(port, "127.0.0.1")));
+      return toResponse(answer);
     },
   };
 }
