@@ -285,9 +285,10 @@ export async function fuzz(
   const before = await relay.memory();
   for (let look = 2; look <= LOOKS; look++) {
     await upTo(frames * look / LOOKS);
+    // A relay has room for a number of topics only.
+    await forgotten();
     if (onProgress) onProgress(await resultSince(before));
   }
-  await forgotten();
   return await resultSince(before);
 }
 
