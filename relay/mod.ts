@@ -37,16 +37,11 @@
 export * from "./relay.ts";
 export type * from "./options/relay_options.ts";
 export type { SourceReconnect } from "./sources/source_reconnect.ts";
+export type { EndStatus, TopicEnd } from "./topics/end.ts";
 export type { LogEntry, LogRange, ReadBudget, TopicLog } from "./topics/log.ts";
 export { InvalidTopicNameError, TopicLimitError } from "./topics/registry.ts";
 export type { Topic, TopicRegistry } from "./topics/surface.ts";
 export { TopicEndedError } from "./topics/topic.ts";
-export type {
-  EndStatus,
-  EventInput,
-  TopicEnd,
-  TopicState,
-  UpstreamState,
-} from "./topics/topic.ts";
+export type { EventInput, TopicState, UpstreamState } from "./topics/topic.ts";
 export type { Clock } from "../src/fetch/clock.ts";
 export type { ServerSentEvent } from "../src/sse/event.ts";

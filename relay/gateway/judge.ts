@@ -6,7 +6,7 @@ import type {
 import { readFailure } from "../../src/model/wires/failure.ts";
 import { endingReader, formatOf } from "../../src/model/wires/format.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
-import type { TopicEnd } from "../topics/topic.ts";
+import type { TopicEnd } from "../topics/end.ts";
 
 /** The end of a topic, as the ending of its stream has it. */
 export type Verdict = TopicEnd;

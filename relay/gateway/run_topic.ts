@@ -5,7 +5,9 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
-import type { Topic, TopicEnd, UpstreamState } from "../topics/topic.ts";
+import type { TopicEnd } from "../topics/end.ts";
+import type { Topic, UpstreamState } from "../topics/topic.ts";
+import { TopicWriter } from "../topics/topic_writer.ts";
 import type { HeldTopics } from "./held_topics.ts";
 import { outcomeOf, patienceFor, type Refusal } from "./refusal.ts";
 
@@ -61,6 +63,7 @@ export class RunTopic {
   /** Stops the wait for followers. */
   #idle: AbortController | undefined;
   #topic: Topic | undefined;
+  #writer: TopicWriter | undefined;
   #isStreaming = false;
   #refusal: Refusal | undefined;
   #onCancelled: () => void = () => {};
@@ -86,9 +89,9 @@ export class RunTopic {
     return this.#isStreaming;
   }
 
-  /** Whether it has ended. */
+  /** Whether its end was said. */
   get isEnded(): boolean {
-    return this.#topic?.state.kind === "ended";
+    return this.#topic?.verdict !== undefined;
   }
 
   /** The outcome that the run counts as when it is over. */
@@ -115,6 +118,7 @@ export class RunTopic {
   reserve(): Topic {
     const topic = this.#create();
     this.#topic = topic;
+    this.#writer = new TopicWriter(topic);
     void topic.ended.then(() => {
       if (!this.#decide()) return;
       this.#onCancelled();
@@ -141,9 +145,13 @@ export class RunTopic {
     this.#topic?.setUpstream(upstream);
   }
 
-  /** Adds events; drops them if the topic has ended. */
-  async append(events: readonly ServerSentEvent[]): Promise<void> {
-    if (!this.isEnded) await this.#topic?.append(events);
+  /**
+   * Adds events; drops them if the topic has ended.
+   *
+   * @returns Resolves once more may be added; `undefined` if that is now.
+   */
+  append(events: readonly ServerSentEvent[]): Promise<void> | undefined {
+    return this.isEnded ? undefined : this.#writer?.write(events);
   }
 
   /** Ends the topic as its provider's stream has ended, if it has not ended. */

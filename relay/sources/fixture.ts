@@ -6,6 +6,7 @@ import {
   parsePacedEvents,
 } from "../../src/sse/paced_events.ts";
 import type { Topic } from "../topics/topic.ts";
+import { TopicWriter } from "../topics/topic_writer.ts";
 import type { Source } from "./source.ts";
 
 /** How a recorded stream is played. */
@@ -96,11 +97,12 @@ export class FixtureSource implements Source {
     } catch {
       return; // told by `opened`, and by the topic's end
     }
+    const writer = new TopicWriter(topic);
     do {
       for (const { delay, events } of steps) {
         if (delay > 0) await this.#wait(delay);
-        if (this.#isStopped) return;
-        await topic.append(events);
+        if (this.#isStopped || topic.verdict) return;
+        await writer.write(events);
       }
     } while (loop);
     topic.end("complete");

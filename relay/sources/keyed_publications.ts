@@ -70,10 +70,18 @@ export class KeyedPublication {
   #count = 0;
   /** A digest of the events that have been added. */
   #digest = "";
+  /** A digest of these, and of those that are being added. */
+  #tail = "";
 
-  /** Digests events that are about to be added. */
+  /** Begins, where an earlier attempt has left off. */
+  begin(): void {
+    this.busy = true;
+    this.#tail = this.#digest;
+  }
+
+  /** Digests events that are about to be added, after those of the call before. */
   *digest(events: readonly ServerSentEvent[]): Generator<void, DigestedEvents> {
-    const digest = yield* digestWith(this.#digest, events);
+    const digest = this.#tail = yield* digestWith(this.#tail, events);
     return { count: events.length, digest };
   }
 

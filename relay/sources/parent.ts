@@ -3,12 +3,8 @@ import type { StreamResponse } from "../../src/fetch/connection.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { GapReason } from "../topics/log.ts";
 import { formatPosition, parseAfter } from "../topics/position.ts";
-import {
-  END_STATUSES,
-  type EndStatus,
-  type TopicEnd,
-  type UpstreamState,
-} from "../topics/topic.ts";
+import { END_STATUSES, type EndStatus, type TopicEnd } from "../topics/end.ts";
+import type { UpstreamState } from "../topics/topic.ts";
 
 /** One thing that an upstream says. */
 export type ParentStep =

@@ -9,6 +9,7 @@ import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { Problem } from "../problem.ts";
 import { atOnce, slices, type Steps } from "../slices.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
+import { TopicWriter } from "../topics/topic_writer.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
 import {
@@ -119,7 +120,7 @@ export class Publisher {
     if (!keyed || keyed.published) {
       return await this.#add(topic, publication, keyed);
     }
-    keyed.busy = true;
+    keyed.begin();
     try {
       return keyed.published = await this.#add(topic, publication, keyed);
     } finally {
@@ -164,10 +165,14 @@ export class Publisher {
     this.#options.draining?.assertOpen();
     const first = topic.append(rest);
     this.#options.counts?.websocket.add(rest);
-    if (!(first instanceof Promise)) return added(first);
-    if (!keyed) return first.then(added);
-    keyed.busy = true;
-    return first.then(added).finally(() => keyed.busy = false);
+    const { ready } = topic;
+    if (!ready && !(first instanceof Promise)) return added(first);
+    if (keyed) keyed.busy = true;
+    const isKept = Promise.resolve(first).then(added);
+    return Promise.all([isKept, ready]).then(([published]) => published)
+      .finally(() => {
+        if (keyed) keyed.busy = false;
+      });
   }
 
   async #add(
@@ -191,7 +196,7 @@ export class Publisher {
     this.#options.draining?.assertOpen();
     const appended = topic.append(rest);
     this.#options.counts?.http.add(rest);
-    const first = await appended;
+    const [first] = await Promise.all([appended, topic.ready]);
     if (digested) keyed?.added(digested);
     return { epoch: topic.log.epoch, first, next: first + rest.length };
   }
@@ -216,6 +221,7 @@ export class Publisher {
   ): Promise<Published> {
     const { maxEvent } = this.#options;
     const { epoch, next } = topic.log;
+    const writer = new TopicWriter(topic);
     let added: Published | undefined;
     const comparison = keyed?.compare();
     if (!body) return comparison?.end() ?? { epoch, first: next, next };
@@ -248,21 +254,25 @@ export class Publisher {
           await this.#takeInTime(client, some.length, over);
           const digested = keyed && await run(client, keyed.digest(some));
           draining?.assertOpen({ added });
-          const appended = topic.append(some);
+          const room = writer.write(some, (first) => {
+            if (digested) keyed?.added(digested);
+            added = {
+              epoch,
+              first: added?.first ?? first,
+              next: first + some.length,
+            };
+          });
           this.#options.counts?.http.add(some);
-          const first = await appended;
-          if (digested) keyed?.added(digested);
-          added = {
-            epoch,
-            first: added?.first ?? first,
-            next: first + some.length,
-          };
+          if (room) await room;
         }
         if (bad >= 0) throw sizeError(maxEvent, { added });
       }
       const before = comparison?.end();
       if (before) return before;
+      await writer.settled();
     } catch (cause) {
+      // What was added is told as far as the log keeps it.
+      await writer.settled().catch(() => {});
       draining?.assertOpen({ added });
       if (cause instanceof TopicEndedError || cause instanceof PublishError) {
         throw cause;

@@ -18,7 +18,9 @@ import type {
 import { streamEvents } from "../../src/fetch/stream_events.ts";
 import type { RetryNotice } from "../../src/fetch/stream_options.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
-import type { EndStatus, Topic, TopicEnd } from "../topics/topic.ts";
+import type { EndStatus, TopicEnd } from "../topics/end.ts";
+import type { Topic } from "../topics/topic.ts";
+import { TopicWriter } from "../topics/topic_writer.ts";
 import { SourceRefusedError } from "./guard/source_refused_error.ts";
 import { type ConnectionEnd, UpstreamTrace } from "../traces/upstream_trace.ts";
 import { failureOf, publicFailureOf } from "./failure.ts";
@@ -107,6 +109,7 @@ export class SseSource implements Source {
   readonly opened: Promise<void>;
   readonly finished: Promise<void>;
   readonly #topic: Topic;
+  readonly #writer: TopicWriter;
   readonly #abort = new AbortController();
   readonly #stream: EventStream;
   readonly #repeats: Repeats;
@@ -147,6 +150,7 @@ export class SseSource implements Source {
     }: SseSourceOptions,
   ) {
     this.#topic = topic;
+    this.#writer = new TopicWriter(topic);
     this.#repeats = new Repeats(repeats);
     this.#parent = new Parent(url, topic.log.next === 1);
     this.#ask = ask;
@@ -362,15 +366,17 @@ export class SseSource implements Source {
     events: readonly ServerSentEvent[],
   ): Promise<TopicEnd | undefined> {
     const topic = this.#topic;
+    // Somebody else has ended it, and the source is about to be stopped.
+    if (topic.verdict) return undefined;
     if (this.#parent.kind === "none") {
       const fresh = this.#repeats.fresh(events);
-      if (fresh.length > 0) await topic.append(fresh);
+      if (fresh.length > 0) await this.#writer.write(fresh);
       return undefined;
     }
     for (const step of this.#parent.read(events)) {
       switch (step.kind) {
         case "events":
-          await topic.append(step.events);
+          await this.#writer.write(step.events);
           break;
         case "gap":
           topic.skip(step.count, step.reason);

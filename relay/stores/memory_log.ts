@@ -3,15 +3,23 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { createEpoch } from "../topics/position.ts";
 import {
   type Appended,
+  type AppendedPublication,
   type GapReason,
   type Hole,
   type Log,
+  type LogAppendOptions,
   type LogEntry,
   type LogRange,
   type ReadBudget,
   type Retention,
   sizeOf,
+  type TopicFacts,
 } from "../topics/log.ts";
+import type { StoredEnd } from "../topics/end.ts";
+import { StaleWriterError } from "../topics/store.ts";
+
+/** The number of publications that are remembered. */
+const MAX_PUBLICATIONS = 1_000;
 
 /** What is given up is removed from the array in steps of at least this many. */
 const COMPACT_AT = 1_024;
@@ -24,8 +32,15 @@ interface CountedHole extends Hole {
 /** A {@linkcode Log} with nothing behind it: what leaves its window is gone. */
 export class MemoryLog implements Log {
   readonly epoch: string = createEpoch();
+  readonly createdAt: number;
+  readonly #name: string;
   readonly #retention: Retention;
   readonly #clock: Clock;
+  #facts: TopicFacts;
+  #ended: StoredEnd | undefined;
+  #lastId = "";
+  /** The publications with a key: the oldest first. */
+  #publications: Map<string, string> | undefined;
   /** Entries before `#head` are given up, and not yet cut off. */
   #entries: (LogEntry | undefined)[] = [];
   #head = 0;
@@ -37,10 +52,35 @@ export class MemoryLog implements Log {
   #skipped = 0;
   #passed = 0;
 
-  /** Makes an empty log, with an epoch of its own. */
-  constructor(retention: Retention, clock: Clock) {
+  /**
+   * Makes an empty log, with an epoch of its own.
+   *
+   * @param name The name of the topic, for messages.
+   * @param facts What is kept besides the events.
+   */
+  constructor(
+    retention: Retention,
+    clock: Clock,
+    name = "",
+    facts: TopicFacts = { isOpen: false },
+  ) {
+    this.#name = name;
     this.#retention = retention;
     this.#clock = clock;
+    this.#facts = facts;
+    this.createdAt = clock.now();
+  }
+
+  get facts(): TopicFacts {
+    return this.#facts;
+  }
+
+  get ended(): StoredEnd | undefined {
+    return this.#ended;
+  }
+
+  get lastId(): string {
+    return this.#lastId;
   }
 
   get first(): number {
@@ -56,8 +96,18 @@ export class MemoryLog implements Log {
     return this.#bytes;
   }
 
-  append(events: readonly ServerSentEvent[]): Appended {
+  append(
+    events: readonly ServerSentEvent[],
+    { expected, publication }: LogAppendOptions = {},
+  ): Appended {
     const first = this.next;
+    if (this.#ended || (expected !== undefined && expected !== first)) {
+      throw new StaleWriterError(
+        this.#name,
+        expected ?? first,
+        this.#ended ? undefined : first,
+      );
+    }
     const time = this.#clock.now();
     let bytes = 0;
     for (const event of events) {
@@ -66,8 +116,34 @@ export class MemoryLog implements Log {
       this.#entries.push({ event, size, time });
     }
     this.#bytes += bytes;
+    this.#lastId = events.at(-1)?.id ?? "";
+    if (publication) this.#remember(publication);
     this.trim();
     return { first, count: events.length, bytes };
+  }
+
+  end(end: StoredEnd): void {
+    this.#ended ??= end;
+  }
+
+  update(facts: TopicFacts): void {
+    this.#facts = facts;
+  }
+
+  settled(): void {}
+
+  publication(key: string): string | undefined {
+    return this.#publications?.get(key);
+  }
+
+  #remember({ key, value }: AppendedPublication): void {
+    const all = this.#publications ??= new Map();
+    all.delete(key);
+    all.set(key, value);
+    for (const oldest of all.keys()) {
+      if (all.size <= MAX_PUBLICATIONS) break;
+      all.delete(oldest);
+    }
   }
 
   read(from: number, budget: ReadBudget): LogRange {

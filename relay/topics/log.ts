@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { StoredEnd } from "./end.ts";
 
 /**
  * An event as a log holds it.
@@ -141,23 +142,87 @@ export interface TopicLog {
   read(from: number, budget: ReadBudget): LogRange | Promise<LogRange>;
 }
 
+/** What a store keeps of a topic besides its events. */
+export interface TopicFacts {
+  /** What fills the topic, in words that are safe to show. */
+  readonly source?: string | undefined;
+  /** The place where a subscription begins that names no position. Default: the start. */
+  readonly from?: "now" | undefined;
+  /** The owner of the topic: the subject of a token. */
+  readonly owner?: string | undefined;
+  /** Whether the topic is open: its source is there, though there may be no event yet. */
+  readonly isOpen: boolean;
+  /** Whether the topic is there only because somebody has asked for it. */
+  readonly isAwaited?: true | undefined;
+  /** How to go on filling the topic after a restart, in the words of what fills it. */
+  readonly filling?: string | undefined;
+}
+
+/** A value that a store has at hand, or has to fetch. */
+export type Stored<T> = T | Promise<T>;
+
+/** The publication that appended events belong to. */
+export interface AppendedPublication {
+  /** The key of the publication, which is its publisher's own. */
+  readonly key: string;
+  /** What is known of the publication once the events are there, in the publisher's words. */
+  readonly value: string;
+}
+
+/** How events are appended to a {@linkcode Log}. */
+export interface LogAppendOptions {
+  /**
+   * The offset that the writer expects the first event to have. Default: the one after
+   * all that this handle has appended.
+   */
+  readonly expected?: number | undefined;
+  /** What is kept in one step with the events. Default: nothing. */
+  readonly publication?: AppendedPublication | undefined;
+}
+
 /**
  * A {@linkcode TopicLog} as a store gives it to a topic.
  *
- * A store keeps its promise in `append`: a log that must survive resolves once
- * it will, and only then do {@linkcode TopicLog.next} and readers know of the
- * events.
+ * A log does what it is told in order, however much of it is under way: appends,
+ * holes, facts, and the end, which is its last entry. Each call resolves once the store
+ * keeps it as it promises to. Only then do {@linkcode TopicLog.next} and
+ * {@linkcode Log.ended} know of it. A call that is done at once returns no promise.
+ * After an append was refused, what was told after it is refused too.
  */
 export interface Log extends TopicLog, Disposable {
-  /** Adds events at the end, and gives up what retention no longer allows. */
-  append(events: readonly ServerSentEvent[]): Appended | Promise<Appended>;
+  /** The time when the log was made, in milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** What is kept besides the events. */
+  readonly facts: TopicFacts;
+  /** The end, once the log keeps it. */
+  readonly ended: StoredEnd | undefined;
+  /** The id of the last event that was appended; empty if it had none. */
+  readonly lastId: string;
+  /**
+   * Adds events at the end, and gives up what retention no longer allows.
+   *
+   * @throws {StaleWriterError} If the log goes on elsewhere than the writer expects.
+   * @throws {StoreError} If the store cannot keep them now.
+   */
+  append(
+    events: readonly ServerSentEvent[],
+    options?: LogAppendOptions,
+  ): Stored<Appended>;
+  /** Ends the log. An end that was kept stands. */
+  end(end: StoredEnd): Stored<void>;
+  /** Changes what is kept besides the events. */
+  update(facts: TopicFacts): Stored<void>;
+  /** Resolves once all is kept that the log was told up to now. */
+  settled(): Stored<void>;
+  /** Returns what was kept with the events of a publication. */
+  publication(key: string): Stored<string | undefined>;
   /** Gives up what has become too old. */
   trim(): void;
   /**
    * Leaves out offsets at the end: their events will not come. A read stops before
    * a hole. Not there in a log that has no holes, as {@linkcode Log.holeAt}.
    */
-  skip?(count: number, reason: GapReason): void;
+  skip?(count: number, reason: GapReason): Stored<void>;
   /** Returns the hole that an offset is in, from that offset on. */
   holeAt?(offset: number): Hole | undefined;
 }

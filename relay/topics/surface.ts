@@ -1,11 +1,6 @@
 import type { TopicLog } from "./log.ts";
-import type {
-  EndStatus,
-  EventInput,
-  TopicEnd,
-  TopicState,
-  UpstreamState,
-} from "./topic.ts";
+import type { EndStatus, TopicEnd } from "./end.ts";
+import type { EventInput, TopicState, UpstreamState } from "./topic.ts";
 
 /**
  * A named log with a life (pending, open, ended with a verdict), as the program
@@ -46,17 +41,22 @@ export interface Topic {
   /** Opens the topic before its first event. An open or ended topic stays as it is. */
   open(): void;
   /**
-   * Adds events, one at least. Resolves when the log holds them, and more can be
-   * added without outrunning the subscribers.
+   * Resolves when more can be added without outrunning the subscribers and the store;
+   * `undefined` if that is now. Whoever adds many events waits for it in between.
+   */
+  readonly ready: Promise<void> | undefined;
+  /**
+   * Adds events, one at least, after those of earlier calls: many calls can be under
+   * way.
    *
-   * @returns The offset of the first of them.
+   * @returns The offset of the first of them, once the log keeps them.
    * @throws {TopicEndedError} If the topic has ended.
    * @throws {TypeError} If there is no event, or one is not as {@linkcode EventInput}
    * has it, or a name or an id has a CR or an LF, or data a CR.
    */
   append(events: readonly EventInput[]): number | Promise<number>;
   /**
-   * Ends the topic. The first verdict stands: a later one changes nothing.
+   * Ends the topic, after all events that were added. The first verdict stands: a later one changes nothing.
    *
    * @returns Whether this call ended it.
    * @throws {TypeError} If the status is none.

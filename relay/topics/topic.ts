@@ -1,52 +1,18 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
-import type { Appended, GapReason, Log } from "./log.ts";
-
-/**
- * The end status of a topic (PROTOCOL.md, section 1). `complete`: the upstream
- * said that it was done. `failed`: the upstream said that it failed, or could not
- * be reached. `truncated`: the connection died before the upstream said either.
- * The others are `cancelled` and `expired`.
- *
- * @example One of five
- * ```ts
- * import type { EndStatus } from "@rivulet/rivulet/relay";
- *
- * const status: EndStatus = "truncated";
- * ```
- */
-export type EndStatus =
-  | "complete"
-  | "failed"
-  | "truncated"
-  | "cancelled"
-  | "expired";
-
-/** Every end status. */
-export const END_STATUSES = [
-  "complete",
-  "failed",
-  "truncated",
-  "cancelled",
-  "expired",
-] as const satisfies readonly EndStatus[];
-
-/**
- * The verdict on a stream, and the entry that closes its log.
- *
- * @example A verdict with a reason
- * ```ts
- * import type { TopicEnd } from "@rivulet/rivulet/relay";
- *
- * const end: TopicEnd = { status: "failed", reason: "out of tokens" };
- * ```
- */
-export interface TopicEnd {
-  /** How it ended. */
-  readonly status: EndStatus;
-  /** Why, in words, where there is more to say than the status. */
-  readonly reason?: string;
-}
+import {
+  END_STATUSES,
+  type EndStatus,
+  type StoredEnd,
+  type TopicEnd,
+} from "./end.ts";
+import type {
+  Appended,
+  GapReason,
+  Log,
+  LogAppendOptions,
+  TopicFacts,
+} from "./log.ts";
 
 /**
  * Where a topic is in its life.
@@ -102,8 +68,8 @@ export interface TopicObserver {
    */
   changed(topic: Topic, appended?: Appended): void;
   /**
-   * Called after each append: resolves once more should be added, for an observer
-   * that cannot keep up; must not reject.
+   * Resolves once more should be added, for an observer that cannot keep up;
+   * `undefined` if it can. Must not reject.
    */
   caughtUp?(topic: Topic): Promise<void> | undefined;
 }
@@ -134,7 +100,8 @@ export class TopicEndedError extends Error {
   readonly end: TopicEnd;
 
   /** Names the topic and its end. */
-  constructor(topic: string, end: TopicEnd) {
+  constructor(topic: string, { status, reason }: TopicEnd) {
+    const end = { status, ...(reason !== undefined && { reason }) };
     super(
       `Cannot add to topic '${topic}' as it has ended: ${end.status}. ` +
         "Publish to a topic of another name, or delete this one first.",
@@ -254,32 +221,79 @@ function completeEvents(
   return given.every(isEvent) ? given : given.map(completeEvent);
 }
 
+/** How much may be appended that the log does not keep yet. Writers wait beyond it. */
+const MAX_UNKEPT = { events: 1_024, units: 256 * 1024 };
+
 /** A named log with a life: for the engine, the doors and the sources too. */
 export class Topic {
   /** The name that subscribers ask for. */
   readonly name: string;
   /** The events. */
   readonly log: Log;
-  /** What fills it, in words that are safe to show: a URL without its secrets, a file's name. */
-  source: string | undefined;
-  /** Where a subscription begins that names no position. */
-  from: "start" | "now" = "start";
   readonly #clock: Clock;
   readonly #observers = new Set<TopicObserver>();
   readonly #ended: PromiseWithResolvers<TopicEnd> = Promise.withResolvers();
   #state: TopicState = { kind: "pending" };
-  #isWhole = false;
+  /** The verdict, which stands before the log keeps it. */
+  #verdict: StoredEnd | undefined;
+  /** What was appended and is not kept yet, in events and in UTF-16 code units. */
+  #unkeptEvents = 0;
+  #unkeptUnits = 0;
+  /** Resolves when there is room for more that is not kept. */
+  #room: PromiseWithResolvers<void> | undefined;
   #upstream: UpstreamState | undefined;
   #upstreamVersion = 0;
   #followers = 0;
   #idleSince: number;
 
-  /** Makes a pending topic. */
+  /** Makes a topic of a log: pending, unless the log knows better. */
   constructor(name: string, log: Log, clock: Clock) {
     this.name = name;
     this.log = log;
     this.#clock = clock;
     this.#idleSince = clock.now();
+    const { ended, facts } = log;
+    if (ended) {
+      this.#verdict = ended;
+      this.#conclude(ended);
+    } else if (facts.isOpen || log.next > 1) this.#state = { kind: "open" };
+  }
+
+  /** What fills it, in words that are safe to show: a URL without its secrets, a file's name. */
+  get source(): string | undefined {
+    return this.log.facts.source;
+  }
+
+  set source(source: string | undefined) {
+    this.#update({ source });
+  }
+
+  /** Where a subscription begins that names no position. */
+  get from(): "start" | "now" {
+    return this.log.facts.from ?? "start";
+  }
+
+  set from(from: "start" | "now") {
+    this.#update({ from: from === "now" ? from : undefined });
+  }
+
+  /** The owner of the topic: the subject of a token. */
+  set owner(owner: string | undefined) {
+    this.#update({ owner });
+  }
+
+  /** Whether the topic is there only because somebody has asked for it. */
+  set isAwaited(isAwaited: boolean) {
+    this.#update({ isAwaited: isAwaited || undefined });
+  }
+
+  /** How to go on filling the topic after a restart, in the words of what fills it. */
+  get filling(): string | undefined {
+    return this.log.facts.filling;
+  }
+
+  set filling(filling: string | undefined) {
+    this.#update({ filling });
   }
 
   /** How many subscriptions follow it. */
@@ -292,9 +306,14 @@ export class Topic {
     return this.#followers === 0 ? this.#idleSince : undefined;
   }
 
-  /** Where the topic is in its life. */
+  /** Where the topic is in its life, as far as the log keeps it. */
   get state(): TopicState {
     return this.#state;
+  }
+
+  /** The end as it was said: nothing can be added any more, though the log may not keep it yet. */
+  get verdict(): TopicEnd | undefined {
+    return this.#verdict;
   }
 
   /**
@@ -302,7 +321,7 @@ export class Topic {
    * are not told the end must not take another topic for whole.
    */
   get isWhole(): boolean {
-    return this.#isWhole;
+    return this.#state.kind === "ended" && this.#verdict?.isWhole === true;
   }
 
   /** How its upstream is, as far as that was told. */
@@ -320,10 +339,28 @@ export class Topic {
     return this.#ended.promise;
   }
 
+  /**
+   * Resolves once more may be added without outrunning those who read, or the log;
+   * `undefined` if that is now.
+   */
+  get ready(): Promise<void> | undefined {
+    let waits: Promise<void>[] | undefined;
+    for (const observer of this.#observers) {
+      const wait = observer.caughtUp?.(this);
+      if (wait) (waits ??= []).push(wait);
+    }
+    if (this.#hasTooMuchUnkept) {
+      this.#room ??= Promise.withResolvers();
+      (waits ??= []).push(this.#room.promise);
+    }
+    return waits && Promise.all(waits).then(() => {});
+  }
+
   /** Says that the source is there, before its first event. */
   open(): void {
-    if (this.#state.kind !== "pending") return;
+    if (this.#verdict || this.#state.kind !== "pending") return;
     this.#state = { kind: "open" };
+    this.#update({ isOpen: true });
     this.#notify();
   }
 
@@ -332,30 +369,31 @@ export class Topic {
    * topic that has ended has none any more.
    */
   setUpstream(upstream: UpstreamState): void {
-    if (this.#state.kind === "ended") return;
+    if (this.#verdict) return;
     this.#upstream = upstream;
     this.#upstreamVersion++;
     this.#notify();
   }
 
   /**
-   * Adds events, one at least; resolves when the log holds what it promises, and
-   * more may be added without outrunning those who read.
+   * Adds events, one at least; many may be under way. Whoever adds more waits for
+   * {@linkcode ready} in between.
    *
-   * @returns The offset of the first of them.
+   * @returns The offset of the first of them, once the log keeps them.
    * @throws {TopicEndedError} If the topic has ended.
    * @throws {TypeError} If there is no event, or one is not as {@linkcode EventInput}
    * has it, or a name or an id has a CR or an LF, or data a CR.
    */
-  append(given: readonly EventInput[]): number | Promise<number> {
+  append(
+    given: readonly EventInput[],
+    options?: LogAppendOptions,
+  ): number | Promise<number> {
     const events = completeEvents(given);
-    if (this.#state.kind === "ended") {
-      throw new TopicEndedError(this.name, this.#state.end);
-    }
+    if (this.#verdict) throw new TopicEndedError(this.name, this.#verdict);
     for (const event of events) assertLines(event);
-    const appended = this.log.append(events);
+    const appended = this.log.append(events, options);
     return appended instanceof Promise
-      ? appended.then((appended) => this.#appended(appended))
+      ? this.#keep(events, appended)
       : this.#appended(appended);
   }
 
@@ -367,15 +405,16 @@ export class Topic {
    * @param reason The reason why they are missing.
    */
   skip(count: number, reason: GapReason): void {
-    if (this.#state.kind === "ended") return;
+    if (this.#verdict) return;
     // Whatever an upstream claims: there have to be offsets left for events.
     const isPossible = count <= MAX_OFFSET - this.log.next;
-    this.log.skip?.(isPossible ? count : 1, reason);
-    this.#notify();
+    const skipped = this.log.skip?.(isPossible ? count : 1, reason);
+    whenDone(skipped, () => this.#notify());
   }
 
   /**
-   * Ends the topic. The first verdict stands: a later one changes nothing.
+   * Ends the topic, after all that was added to it. The first verdict stands: a later
+   * one changes nothing.
    *
    * @param status The verdict.
    * @param reason The reason in words.
@@ -395,12 +434,18 @@ export class Topic {
         }, got ${typeof status === "string" ? `'${status}'` : kindOf(status)}`,
       );
     }
-    if (this.#state.kind === "ended") return false;
-    this.#isWhole = isWhole;
-    const end = { status, ...(reason !== undefined && { reason }) };
-    this.#state = { kind: "ended", end, at: this.#clock.now() };
-    this.#ended.resolve(end);
-    this.#notify();
+    if (this.#verdict) return false;
+    const end = this.#verdict = {
+      status,
+      ...(reason !== undefined && { reason }),
+      isWhole,
+      at: this.#clock.now(),
+    };
+    // A verdict is told although the store cannot keep it: it says so itself.
+    whenDone(this.log.end(end), () => {
+      this.#conclude(end);
+      this.#notify();
+    });
     return true;
   }
 
@@ -425,19 +470,56 @@ export class Topic {
     return () => void this.#observers.delete(observer);
   }
 
-  #appended(appended: Appended): number | Promise<number> {
+  get #hasTooMuchUnkept(): boolean {
+    return this.#unkeptEvents >= MAX_UNKEPT.events ||
+      this.#unkeptUnits >= MAX_UNKEPT.units;
+  }
+
+  #conclude({ status, reason, at }: StoredEnd): void {
+    const end = { status, ...(reason !== undefined && { reason }) };
+    this.#state = { kind: "ended", end, at };
+    this.#ended.resolve(end);
+  }
+
+  #update(facts: Partial<TopicFacts>): void {
+    whenDone(this.log.update({ ...this.log.facts, ...facts }), () => {});
+  }
+
+  async #keep(
+    events: readonly ServerSentEvent[],
+    appended: Promise<Appended>,
+  ): Promise<number> {
+    let units = 0;
+    for (const { event, data, id } of events) {
+      units += event.length + data.length + id.length;
+    }
+    this.#unkeptEvents += events.length;
+    this.#unkeptUnits += units;
+    try {
+      return this.#appended(await appended);
+    } finally {
+      this.#unkeptEvents -= events.length;
+      this.#unkeptUnits -= units;
+      if (!this.#hasTooMuchUnkept) {
+        this.#room?.resolve();
+        this.#room = undefined;
+      }
+    }
+  }
+
+  #appended(appended: Appended): number {
     if (this.#state.kind === "pending") this.#state = { kind: "open" };
     this.#notify(appended);
-    const { first } = appended;
-    const waits: Promise<void>[] = [];
-    for (const observer of this.#observers) {
-      const wait = observer.caughtUp?.(this);
-      if (wait) waits.push(wait);
-    }
-    return waits.length > 0 ? Promise.all(waits).then(() => first) : first;
+    return appended.first;
   }
 
   #notify(appended?: Appended): void {
     for (const observer of this.#observers) observer.changed(this, appended);
   }
+}
+
+/** Goes on at once, or when a store has done what it was told, or could not. */
+function whenDone(done: void | Promise<void>, next: () => void): void {
+  if (done instanceof Promise) void done.then(next, next);
+  else next();
 }

@@ -5,7 +5,8 @@
  * @module
  */
 import { createOpenRelay, type OpenRelay } from "../support/relay/relay.ts";
-import type { EndStatus, Topic } from "../../relay/topics/topic.ts";
+import type { EndStatus } from "../../relay/topics/end.ts";
+import type { Topic } from "../../relay/topics/topic.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { Random } from "../support/random.ts";
 import { until } from "../support/within.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Topic, TopicEnd } from "../../relay/topics/topic.ts";
+import type { TopicEnd } from "../../relay/topics/end.ts";
+import type { Topic } from "../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { Content, type ContentKind } from "./content.ts";
 

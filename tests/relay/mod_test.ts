@@ -44,6 +44,7 @@ Deno.test("The relay's topics have no handles of the engine in their types", () 
     upstream: true,
     ended: true,
     open: true,
+    ready: true,
     append: true,
     end: true,
   });

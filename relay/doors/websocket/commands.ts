@@ -118,12 +118,12 @@ export function cancel(
     peer.context.topics.get(name);
   if (!topic) return refuseUnknown(peer, name);
   topic.end("cancelled", reason);
-  const { state } = topic;
+  const { verdict } = topic;
   // To repeat a verdict is no error.
-  if (state.kind === "ended" && state.end.status !== "cancelled") {
+  if (verdict && verdict.status !== "cancelled") {
     peer.refuse(
       "topic_ended",
-      `The topic has ended already: ${state.end.status}`,
+      `The topic has ended already: ${verdict.status}`,
       name,
     );
   }

@@ -1,5 +1,5 @@
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import type { EndStatus } from "../../topics/topic.ts";
+import type { EndStatus } from "../../topics/end.ts";
 
 /** A run that is to be recorded. */
 export interface RecordedRun {

@@ -8,7 +8,7 @@ import { encodeComment } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { headerPairs } from "../../header_pairs.ts";
 import { RecordingScrubber } from "../../secrets/recording_scrubber.ts";
-import type { EndStatus } from "../../topics/topic.ts";
+import type { EndStatus } from "../../topics/end.ts";
 import { PacedWriter } from "./paced_writer.ts";
 import type { RecordedRun, Recording } from "./recording.ts";
 import { RecordingFiles } from "./recording_files.ts";

@@ -8,12 +8,7 @@ import {
   websocketFormat,
 } from "../../../relay/doors/websocket/format.ts";
 import { Window } from "../../../relay/delivery/window.ts";
-import type {
-  Appended,
-  Log,
-  LogRange,
-  ReadBudget,
-} from "../../../relay/topics/log.ts";
+import type { Log, LogRange, ReadBudget } from "../../../relay/topics/log.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
@@ -26,6 +21,7 @@ import {
   type Received,
   record,
 } from "../../support/delivery/delivery_reader.ts";
+import { StoreLog } from "../../support/delivery/store_log.ts";
 import { propertyParameters } from "../../support/property.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 
@@ -447,33 +443,11 @@ Deno.test("A subscription that is told to skip jumps to the end, and says so onc
 });
 
 /** A log whose reads have to be fetched. */
-class FetchedLog implements Log {
-  readonly #log: MemoryLog;
-
-  constructor(clock: FakeClock) {
-    this.#log = new MemoryLog(DEFAULT_RETENTION, clock);
-  }
-  get epoch(): string {
-    return this.#log.epoch;
-  }
-  get first(): number {
-    return this.#log.first;
-  }
-  get next(): number {
-    return this.#log.next;
-  }
-  get bytes(): number {
-    return this.#log.bytes;
-  }
-  append(events: readonly ServerSentEvent[]): Appended {
-    return this.#log.append(events);
-  }
-  async read(from: number, budget: ReadBudget): Promise<LogRange> {
+class FetchedLog extends StoreLog {
+  override async read(from: number, budget: ReadBudget): Promise<LogRange> {
     await setImmediate();
-    return this.#log.read(from, budget);
+    return this.memory.read(from, budget);
   }
-  trim(): void {}
-  [Symbol.dispose](): void {}
 }
 
 for (const snapshot of [false, true]) {

@@ -1,10 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import type { FakeClock } from "../../../src/testing/fake_clock.ts";
 import type {
   Appended,
-  Log,
   LogRange,
   ReadBudget,
 } from "../../../relay/topics/log.ts";
@@ -12,8 +10,7 @@ import type { Format } from "../../../relay/delivery/format.ts";
 import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { Subscription } from "../../../relay/delivery/subscription.ts";
 import type { After } from "../../../relay/topics/position.ts";
-import { DEFAULT_RETENTION } from "../../support/retention.ts";
-import { MemoryLog } from "../../../relay/stores/memory_log.ts";
+import { StoreLog } from "../../support/delivery/store_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import {
   messages,
@@ -294,43 +291,27 @@ Deno.test("Subscriber delivers nothing more of what was removed, and nothing aft
 });
 
 /** A log whose reads have to be fetched, and are given when the test says so. */
-class FetchedLog implements Log {
-  readonly #log: MemoryLog;
+class FetchedLog extends StoreLog {
   readonly waiting: PromiseWithResolvers<LogRange>[] = [];
   readonly ranges: LogRange[] = [];
 
-  constructor(clock: FakeClock) {
-    this.#log = new MemoryLog(DEFAULT_RETENTION, clock);
-  }
-  get epoch(): string {
-    return this.#log.epoch;
-  }
-  get first(): number {
-    return this.#log.first;
-  }
-  get next(): number {
-    return this.#log.next;
-  }
-  get bytes(): number {
-    return this.#log.bytes;
-  }
-  async append(events: readonly ServerSentEvent[]): Promise<Appended> {
+  override async append(events: readonly ServerSentEvent[]): Promise<Appended> {
     await Promise.resolve();
-    return this.#log.append(events);
+    return this.memory.append(events);
   }
-  read(from: number, budget: ReadBudget): Promise<LogRange> {
-    this.ranges.push(this.#log.read(from, budget));
+
+  override read(from: number, budget: ReadBudget): Promise<LogRange> {
+    this.ranges.push(this.memory.read(from, budget));
     const read = Promise.withResolvers<LogRange>();
     this.waiting.push(read);
     return read.promise;
   }
+
   give(): void {
     for (const read of this.waiting.splice(0)) {
       read.resolve(this.ranges.shift()!); // one for each that waits
     }
   }
-  trim(): void {}
-  [Symbol.dispose](): void {}
 }
 
 Deno.test("Subscription waits for what a store has to fetch", async () => {

@@ -1,6 +1,6 @@
+import type { TopicEnd } from "../../../topics/end.ts";
 import type {
   Topic,
-  TopicEnd,
   TopicState,
   UpstreamState,
 } from "../../../topics/topic.ts";

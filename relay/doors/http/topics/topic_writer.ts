@@ -13,12 +13,8 @@ import {
 } from "../../../sources/publish.ts";
 import type { Sources } from "../../../sources/sources.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
-import {
-  END_STATUSES,
-  type EndStatus,
-  type Topic,
-  TopicEndedError,
-} from "../../../topics/topic.ts";
+import { END_STATUSES, type EndStatus } from "../../../topics/end.ts";
+import { type Topic, TopicEndedError } from "../../../topics/topic.ts";
 import type { Draining } from "../../guests.ts";
 import type { Call } from "../entrance.ts";
 import { checkSource, putBody } from "./check_source.ts";
