@@ -28,7 +28,7 @@ import { SourcePolicy } from "./sources/guard/source_policy.ts";
 import { Publisher } from "./sources/publish.ts";
 import { createSourceFetch } from "./sources/source_fetch.ts";
 import { Sources } from "./sources/sources.ts";
-import { MemoryLog } from "./stores/memory_log.ts";
+import { MemoryStore } from "./stores/memory_store.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 import { Upstreams } from "./upstream/upstreams.ts";
 import type * as surface from "./topics/surface.ts";
@@ -311,7 +311,7 @@ class RelayServer implements Relay {
     this.topics = new TopicRegistry({
       ...limits,
       ...retention,
-      createLog: () => new MemoryLog(retention, clock),
+      store: new MemoryStore(retention, clock),
       clock,
       onEnd: metrics.topicEnded,
     });

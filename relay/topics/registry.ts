@@ -1,14 +1,17 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
+import { messageOf } from "../../src/fetch/message_of.ts";
 import type { Log } from "./log.ts";
+import type { ListQuery, Store, StoredTopic } from "./store.ts";
 import type * as surface from "./surface.ts";
-import { type EndStatus, Topic, type TopicEnd } from "./topic.ts";
+import type { EndStatus, TopicEnd } from "./end.ts";
+import { Topic } from "./topic.ts";
 import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
 
 /** The limits of topics, and the tools of their registry. */
 export interface TopicRegistryOptions {
-  /** Makes the log of a new topic. */
-  readonly createLog: () => Log;
+  /** The place where the topics live. */
+  readonly store: Store;
   /** How long an ended topic can still be read, in milliseconds. */
   readonly endedTtl: number;
   /** How long a topic that was only asked for is kept while nobody follows it, in milliseconds. */
@@ -91,8 +94,15 @@ const logger = getLogger(["rivulet", "relay", "topic"]);
 /** How often it is looked for topics to forget, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
 
+/** How long a topic of a lasting store is kept in memory that has ended and that nobody follows, in milliseconds. */
+const IDLE = 10_000;
+
+/** The number of topics that are taken from a store at a time. */
+const PAGE = 1_000;
+
 /** All topics of a relay, by name: for the engine, the doors and the sources too. */
 export class TopicRegistry implements surface.TopicRegistry, Disposable {
+  /** The topics in memory: of a store that is not lasting, all of them. */
   readonly #topics = new Map<string, Topic>();
   /** Topics that exist because somebody asked for them, and for no other reason: the oldest first. */
   readonly #awaited = new Set<Topic>();
@@ -102,9 +112,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** How many topics each owner has. */
   readonly #owned = new Map<string, number>();
   readonly #options: TopicRegistryOptions;
-  /** The names in order, until a topic is made or forgotten. */
-  #names: string[] | undefined;
   #cancelSweep: () => void = () => {};
+  #isDeleting = false;
 
   /** Makes an empty registry. */
   constructor(options: TopicRegistryOptions) {
@@ -112,12 +121,39 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     this.#scheduleSweep();
   }
 
-  /** Returns the topic of this name, if there is one. */
-  get(name: string): Topic | undefined {
-    return this.#topics.get(name);
+  /**
+   * Takes up the topics that the store has kept, and have not ended.
+   *
+   * @returns These topics. Those that were only asked for are forgotten.
+   */
+  restore(): Topic[] {
+    const { store } = this.#options;
+    const restored: Topic[] = [];
+    const query = (after: string): ListQuery => ({
+      after,
+      prefix: "",
+      limit: PAGE,
+    });
+    let page = store.listUnended(query(""));
+    for (; page.length > 0; page = store.listUnended(query(nameAfter(page)))) {
+      for (const { name, epoch, facts } of page) {
+        if (facts.isAwaited) void this.#deleteStored(name, epoch);
+        else restored.push(this.get(name)!); // it is in the store
+      }
+    }
+    return restored;
   }
 
-  /** How many topics there are. */
+  /** Returns the topic of this name, if there is one. */
+  get(name: string): Topic | undefined {
+    const known = this.#topics.get(name);
+    if (known || !this.#options.store.isLasting) return known;
+    if (!topicName.safeParse(name).success) return undefined;
+    const log = this.#options.store.find(name);
+    return log && this.#take(name, log);
+  }
+
+  /** The number of topics in memory. */
   get size(): number {
     return this.#topics.size;
   }
@@ -132,12 +168,13 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * @throws {TopicLimitError} If it would be one too many.
    */
   create(name: string, owner?: string): Topic {
-    const known = this.#topics.get(name);
+    const known = this.get(name);
     if (!known) return this.#add(name, owner);
     this.#filling.delete(known);
     if (this.#awaited.has(known)) {
       this.#give(known, owner);
       this.#awaited.delete(known);
+      known.isAwaited = false;
     }
     return known;
   }
@@ -157,10 +194,10 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * @throws {TopicLimitError} If it would be one too many.
    */
   await(name: string, owner?: string): Topic {
-    const known = this.#topics.get(name);
+    const known = this.get(name);
     if (known) return known;
     const topic = this.#add(name, owner);
-    this.#awaited.add(topic);
+    this.#await(topic);
     return topic;
   }
 
@@ -175,7 +212,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * @throws {TopicLimitError} If it would be one too many.
    */
   fill(name: string, owner?: string): Filling {
-    const known = this.#topics.get(name);
+    const known = this.get(name);
     const count = known ? this.#filling.get(known) : 0;
     // It is there for another reason.
     if (known && count === undefined && !this.#awaited.has(known)) {
@@ -196,14 +233,19 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
 
   /** Takes {@linkcode create} back, where nothing has come of filling a topic. */
   release(topic: Topic): void {
-    if (topic.state.kind === "pending") this.#awaited.add(topic);
+    if (topic.state.kind === "pending") this.#await(topic);
+  }
+
+  #await(topic: Topic): void {
+    this.#awaited.add(topic);
+    topic.isAwaited = true;
   }
 
   /** Takes {@linkcode create} back for a topic that nothing but its name was made of. */
   #discard(topic: Topic): void {
     if (topic.state.kind !== "pending") return;
-    if (topic.followers > 0) this.#awaited.add(topic);
-    else this.#forget(topic);
+    if (topic.followers > 0) this.#await(topic);
+    else this.#delete(topic);
   }
 
   /**
@@ -212,9 +254,9 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * @returns Whether there was one.
    */
   delete(name: string): boolean {
-    const topic = this.#topics.get(name);
+    const topic = this.get(name);
     if (!topic) return false;
-    this.#forget(topic);
+    this.#delete(topic);
     topic.end("cancelled", "The topic was deleted");
     // Its log is not disposed of: who follows it still reads up to the end.
     return true;
@@ -228,23 +270,22 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * @param prefix The beginning of all names.
    */
   *inOrder(after: string, prefix: string): Generator<Topic, void> {
-    // To sort 10,000 names takes some milliseconds; most lists come between changes.
-    const names = this.#names ??= [...this.#topics.keys()].sort();
-    let [low, high] = [0, names.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const name = names[middle]!; // within the list
-      if (name > after && name >= prefix) high = middle;
-      else low = middle + 1;
-    }
-    for (; low < names.length; low++) {
-      const name = names[low]!; // within the list
-      if (!name.startsWith(prefix)) return;
-      yield this.#topics.get(name)!; // the list is of these names
+    const { store, clock } = this.#options;
+    for (let last = after;;) {
+      const page = store.list({ after: last, prefix, limit: PAGE });
+      for (const { name } of page) {
+        const known = this.#topics.get(name);
+        // To be looked at, a topic need not be taken into memory.
+        const log = known ? undefined : store.find(name);
+        if (known) yield known;
+        else if (log) yield new Topic(name, log, clock);
+      }
+      if (page.length < PAGE) return;
+      last = nameAfter(page);
     }
   }
 
-  /** Every topic, the oldest first. */
+  /** Every topic in memory, the oldest first. */
   [Symbol.iterator](): Iterator<Topic> {
     return this.#topics.values();
   }
@@ -262,7 +303,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     if (!topicName.safeParse(name).success) {
       throw new InvalidTopicNameError(name);
     }
-    const { createLog, clock, maxTopics = Infinity } = this.#options;
+    const { store, maxTopics = Infinity } = this.#options;
     this.#makeRoomOf(owner);
     if (this.#topics.size >= maxTopics && !this.#evict(() => true)) {
       throw new TopicLimitError(
@@ -270,11 +311,29 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         `Expected at most ${maxTopics} topics: delete some, or try again later`,
       );
     }
-    const topic = new Topic(name, createLog(), clock);
+    const topic = this.#hold(
+      name,
+      store.create(name, { isOpen: false, owner }),
+    );
     void topic.ended.then((end) => this.#onEnd(topic, end));
-    this.#topics.set(name, topic);
-    this.#names = undefined;
     this.#own(topic, owner);
+    return topic;
+  }
+
+  /** Takes a topic of the store into memory. */
+  #take(name: string, log: Log): Topic {
+    const topic = this.#hold(name, log);
+    // Whoever is responsible for an end has told it already.
+    if (!log.ended) {
+      void topic.ended.then((end) => this.#onEnd(topic, end));
+      this.#own(topic, log.facts.owner);
+    }
+    return topic;
+  }
+
+  #hold(name: string, log: Log): Topic {
+    const topic = new Topic(name, log, this.#options.clock);
+    this.#topics.set(name, topic);
     return topic;
   }
 
@@ -298,6 +357,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     this.#makeRoomOf(owner);
     this.#disown(topic);
     this.#own(topic, owner);
+    topic.owner = owner;
   }
 
   #makeRoomOf(owner: string | undefined): void {
@@ -317,7 +377,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       if (state.kind !== "pending" || followers > 0 || !isWanted(topic)) {
         continue;
       }
-      this.#forget(topic);
+      this.#delete(topic);
       return true;
     }
     return false;
@@ -338,9 +398,30 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     else this.#owned.delete(owner);
   }
 
+  /** Forgets a topic, as the store does. */
+  #delete(topic: Topic): void {
+    this.#forget(topic);
+    void this.#deleteStored(topic.name, topic.log.epoch);
+  }
+
+  async #deleteStored(name: string, epoch: string): Promise<void> {
+    try {
+      await this.#options.store.delete(name, epoch);
+    } catch (error) {
+      // It will be deleted when its time has come.
+      logger.warn(
+        "Topic {topic} could not be deleted from the store: {reason}",
+        {
+          topic: name,
+          reason: messageOf(error),
+        },
+      );
+    }
+  }
+
+  /** Takes a topic out of memory. */
   #forget(topic: Topic): void {
     this.#topics.delete(topic.name);
-    this.#names = undefined;
     this.#awaited.delete(topic);
     this.#filling.delete(topic);
     this.#disown(topic);
@@ -354,19 +435,47 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   }
 
   #sweep(): void {
-    const { clock, endedTtl, awaitedTtl } = this.#options;
+    const { store, clock, endedTtl, awaitedTtl } = this.#options;
     const now = clock.now();
     for (const topic of this.#topics.values()) {
       const { state, idleSince } = topic;
       topic.log.trim();
-      if (state.kind === "ended" && now - state.at >= endedTtl) {
-        this.#forget(topic);
+      const idle = idleSince === undefined ? 0 : now - idleSince;
+      if (state.kind === "ended") {
+        const since = now - state.at;
+        if (since >= endedTtl) this.#forget(topic);
+        else if (store.isLasting && Math.min(since, idle) >= IDLE) {
+          this.#forget(topic);
+          topic.log[Symbol.dispose]();
+        }
       } else if (
         state.kind === "pending" && this.#awaited.has(topic) &&
-        idleSince !== undefined && now - idleSince >= awaitedTtl
+        idle >= awaitedTtl
       ) {
-        this.#forget(topic);
+        this.#delete(topic);
       }
     }
+    void this.#deleteEnded(now - endedTtl);
   }
+
+  async #deleteEnded(before: number): Promise<void> {
+    if (this.#isDeleting) return;
+    this.#isDeleting = true;
+    try {
+      await this.#options.store.deleteEnded(before);
+    } catch (error) {
+      logger.warn(
+        "Ended topics could not be deleted from the store: {reason}",
+        {
+          reason: messageOf(error),
+        },
+      );
+    } finally {
+      this.#isDeleting = false;
+    }
+  }
+}
+
+function nameAfter(page: readonly StoredTopic[]): string {
+  return page.at(-1)!.name; // a page that is gone on from has topics
 }

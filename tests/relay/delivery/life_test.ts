@@ -14,7 +14,7 @@ import {
 } from "../../../relay/doors/websocket/format.ts";
 import { Publisher } from "../../../relay/sources/publish.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
-import { MemoryLog } from "../../../relay/stores/memory_log.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { FULL_ACCESS, OPEN_AUTHORITY } from "../../../relay/rights/access.ts";
 import { Expiries } from "../../../relay/rights/expiries.ts";
@@ -211,7 +211,7 @@ class Line implements Disposable {
   readonly peer = new Peer();
   readonly pump = new Pump();
   readonly topics = new TopicRegistry({
-    createLog: () => new MemoryLog(DEFAULT_RETENTION, this.clock),
+    store: new MemoryStore(DEFAULT_RETENTION, this.clock),
     endedTtl: 1_000_000,
     awaitedTtl: 1_000_000,
     clock: this.clock,

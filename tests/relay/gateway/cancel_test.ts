@@ -1,6 +1,6 @@
 // A run that somebody has enough of: its provider, its caller and its followers are told.
 import { assertEquals } from "@std/assert";
-import type { TopicEnd } from "../../../relay/topics/topic.ts";
+import type { TopicEnd } from "../../../relay/topics/end.ts";
 import type { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type GatewayWorld,

@@ -1,6 +1,7 @@
 // Two things happen to a run at once, at every point of its life: it ends once, lawfully, and leaves nothing behind.
 import { assert, assertEquals } from "@std/assert";
-import type { EndStatus, Topic } from "../../../relay/topics/topic.ts";
+import type { EndStatus } from "../../../relay/topics/end.ts";
+import type { Topic } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import type { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {

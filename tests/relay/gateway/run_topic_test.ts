@@ -8,7 +8,7 @@ import {
 } from "../../../relay/gateway/run_topic.ts";
 import { Problem } from "../../../relay/problem.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
-import { MemoryLog } from "../../../relay/stores/memory_log.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
@@ -20,7 +20,7 @@ const BUSY: Refusal = { status: 503, reason: "Busy", retryAfter: undefined };
 class World implements Disposable {
   readonly clock = new FakeClock();
   readonly topics = new TopicRegistry({
-    createLog: () => new MemoryLog(DEFAULT_RETENTION, this.clock),
+    store: new MemoryStore(DEFAULT_RETENTION, this.clock),
     endedTtl: Infinity,
     awaitedTtl: Infinity,
     clock: this.clock,

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { TopicIndex } from "../../../relay/gateway/topic_index.ts";
-import { MemoryLog } from "../../../relay/stores/memory_log.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import type { Topic } from "../../../relay/topics/topic.ts";
@@ -9,7 +9,7 @@ import { FakeClock } from "../../../src/testing/fake_clock.ts";
 function registry(): TopicRegistry {
   const clock = new FakeClock();
   return new TopicRegistry({
-    createLog: () => new MemoryLog(DEFAULT_RETENTION, clock),
+    store: new MemoryStore(DEFAULT_RETENTION, clock),
     endedTtl: 1_000,
     awaitedTtl: 1_000,
     clock,

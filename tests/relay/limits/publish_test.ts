@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Publication, Publisher } from "../../../relay/sources/publish.ts";
 import { PublishError } from "../../../relay/sources/publish_error.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
-import { MemoryLog } from "../../../relay/stores/memory_log.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { type Topic, TopicEndedError } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
@@ -17,7 +17,7 @@ const JSON_TYPE = "application/json";
 class World implements Disposable {
   readonly clock = new FakeClock();
   readonly topics = new TopicRegistry({
-    createLog: () => new MemoryLog(DEFAULT_RETENTION, this.clock),
+    store: new MemoryStore(DEFAULT_RETENTION, this.clock),
     endedTtl: 1e9,
     awaitedTtl: 1e9,
     clock: this.clock,

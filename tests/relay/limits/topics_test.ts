@@ -5,7 +5,7 @@ import {
   TopicLimitError,
   TopicRegistry,
 } from "../../../relay/topics/registry.ts";
-import { MemoryLog } from "../../../relay/stores/memory_log.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { propertyParameters } from "../../support/property.ts";
@@ -21,7 +21,7 @@ function make(
   clock = new FakeClock(),
 ): TopicRegistry {
   return new TopicRegistry({
-    createLog: () => new MemoryLog(DEFAULT_RETENTION, clock),
+    store: new MemoryStore(DEFAULT_RETENTION, clock),
     endedTtl: ENDED_TTL,
     awaitedTtl: AWAITED_TTL,
     clock,

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { assertEquals } from "@std/assert";
 import { readEvents } from "../../../src/sse/read_events.ts";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
-import { END_STATUSES } from "../../../relay/topics/topic.ts";
+import { END_STATUSES } from "../../../relay/topics/end.ts";
 import { CuttableLine } from "../../support/http/cuttable_line.ts";
 import {
   type OpenRelay,

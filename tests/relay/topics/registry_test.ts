@@ -4,7 +4,7 @@ import {
   InvalidTopicNameError,
   TopicRegistry,
 } from "../../../relay/topics/registry.ts";
-import { MemoryLog } from "../../../relay/stores/memory_log.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 
 const event = { event: "message", data: "x", id: "" };
@@ -14,7 +14,7 @@ function make(clock = new FakeClock()): {
   topics: TopicRegistry;
 } {
   const topics = new TopicRegistry({
-    createLog: () => new MemoryLog(DEFAULT_RETENTION, clock),
+    store: new MemoryStore(DEFAULT_RETENTION, clock),
     endedTtl: 600_000,
     awaitedTtl: 60_000,
     clock,

@@ -4,7 +4,8 @@
  * @module
  */
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
-import type { Topic, TopicEnd } from "../../../relay/topics/topic.ts";
+import type { TopicEnd } from "../../../relay/topics/end.ts";
+import type { Topic } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { CallerStream } from "./caller_stream.ts";
 import { type ProviderExchange, RawProvider } from "./raw_provider.ts";

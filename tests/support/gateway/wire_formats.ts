@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { TopicEnd } from "../../../relay/topics/topic.ts";
+import type { TopicEnd } from "../../../relay/topics/end.ts";
 
 /** How streams of a format look. */
 export interface WireFormat {

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
 import { createRelay, RelayOptionsError } from "../../../../relay/relay.ts";
-import type { TopicEnd } from "../../../../relay/topics/topic.ts";
+import type { TopicEnd } from "../../../../relay/topics/end.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { RawServer } from "../../../support/http/raw_server.ts";
 import {
