@@ -86,19 +86,23 @@ async function knock(
 /** All doors but those to providers, which a relay has only if it is told of one. */
 const OWN_DOORS = doors.filter(({ name }) => !/run|proxied/.test(name));
 
-/** Waits until a topic has an event. */
-async function followed(url: string, topic: string): Promise<void> {
+/** Waits until a topic has an event: its upstream answers the first request. */
+async function followed(url: string, name: string): Promise<void> {
   await until(
     async () => {
-      const response = await fetch(`${url}/topics/${topic}`, {
-        headers: { Accept: "application/json" },
-      });
-      const { next, end } = await response.json();
+      const response = await fetch(`${url}/topics`);
+      const { topics } = await response.json();
+      const topic = topics.find((topic: { name: string }) =>
+        topic.name === name
+      );
+      const { next, end, upstream } = topic;
       assert(!end || end.status === "complete", JSON.stringify(end));
+      // It may not be asked: waiting on would take all of the limit.
+      assert(upstream?.state !== "retrying", JSON.stringify(upstream));
       return next > 1 || undefined;
     },
     LIMIT,
-    `an event of ${topic}`,
+    `an event of ${name}`,
   );
 }
 
