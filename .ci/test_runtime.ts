@@ -1,6 +1,7 @@
 /**
- * Runs the core's tests on another runtime: the same files, bundled, with what
- * they use of Deno written over Node's modules. `src/` gets no such help.
+ * Runs the core's tests, and some of the relay's, on another runtime: the same files,
+ * bundled, with what they use of Deno written over Node's modules. `src/` and `relay/`
+ * get no such help.
  *
  * ```sh
  * deno task test:node [FILES]
@@ -10,6 +11,7 @@
  *
  * `--version` takes that version of Node from npm, the newest of a major version for
  * `24`. `--smoke` runs only the files whose outcome depends on the runtime's `fetch`.
+ * `--relay` runs the tests of the relay, too.
  */
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { bundle } from "./portable/bundle.ts";
@@ -35,6 +37,9 @@ const SMOKE = [
   "tests/fetch/unexpected_response_test.ts",
   "tests/model/requests_test.ts",
 ];
+
+/** The tests of the relay, which needs Node 24.2 or Bun. */
+const RELAY = ["tests/relay/runtimes/smoke_test.ts"];
 
 /** The least version of Node that the core promises to run on. */
 const LEAST_NODE = 20;
@@ -120,17 +125,20 @@ const given = rest.filter((argument) => !argument.startsWith("--"));
 const version = flags.find((flag) => flag.startsWith("--version="))
   ?.slice("--version=".length);
 const isSmoke = flags.includes("--smoke");
-const isKnown = flags.every((flag) => /^--(?:version=.+|smoke)$/.test(flag));
+const isRelay = flags.includes("--relay");
+const isKnown = flags.every((flag) =>
+  /^--(?:version=.+|smoke|relay)$/.test(flag)
+);
 if (
   runtime !== "node" && runtime !== "bun" || !isKnown ||
   version !== undefined && runtime !== "node"
 ) {
   console.error(
-    "Usage: deno run -A .ci/test_runtime.ts node|bun [--version=NODE] [--smoke] [FILES]",
+    "Usage: deno run -A .ci/test_runtime.ts node|bun [--version=NODE] [--smoke] [--relay] [FILES]",
   );
   Deno.exit(2);
 }
-if (isSmoke) given.push(...SMOKE);
+if (isSmoke) given.push(...SMOKE, ...isRelay ? RELAY : []);
 const folder = await Deno.makeTempDir({ prefix: "rivulet-" });
 try {
   Deno.exitCode = await main(runtime, folder);
@@ -144,6 +152,7 @@ async function main(runtime: "node" | "bun", folder: string): Promise<number> {
   const leftOut = LEFT_OUT.filter(({ on }) => on.includes(runtime));
   if (files.length === 0) {
     for (const folder of FOLDERS) await findTests(folder, files);
+    if (isRelay) files.push(...RELAY);
     files.sort();
     files = files.filter((file) =>
       !leftOut.some((other) => other.file === file && !other.test)
@@ -274,6 +283,8 @@ async function runFile(command: string, path: string): Promise<Counts> {
     args: runtime === "node" ? ["--enable-source-maps", path] : [path],
     cwd: fromUrl(ROOT),
     stdin: "null",
+    // The relay's command line, as this runtime can run it.
+    env: { RIVULET_TEST_MAIN: `${folder}/relay/main.mjs` },
     stdout: "piped",
   }).spawn();
   const timer = setTimeout(() => process.kill("SIGKILL"), FILE_LIMIT);

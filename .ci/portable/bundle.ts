@@ -37,8 +37,8 @@ async function modulesOf(config: URL): Promise<[string, string][]> {
 /**
  * Bundles files of tests, each to a module that runs its tests.
  *
- * What is in `src/` is left as it is, but for its syntax. Packages from npm are
- * not bundled.
+ * What is in `src/` and `relay/` is left as it is, but for its syntax. Packages from
+ * npm are not bundled. The relay's command line becomes `relay/main.mjs`.
  *
  * @param files The files, as paths from the root of the repository.
  * @param leftOut The names of the tests in a file that are not to be run.
@@ -59,7 +59,9 @@ export async function bundle(
       ),
     )).flat(),
   );
-  const source = fromUrl(new URL("src/", ROOT));
+  const sources = ["src/", "relay/"].map((path) =>
+    fromUrl(new URL(path, ROOT))
+  );
   const support = fromUrl(new URL(".ci/portable/", ROOT));
 
   const plugin: esbuild.Plugin = {
@@ -89,7 +91,7 @@ export async function bundle(
       });
       build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         const contents = await Deno.readTextFile(path);
-        if (path.startsWith(source) || path.startsWith(support)) {
+        if ([...sources, support].some((folder) => path.startsWith(folder))) {
           return { contents, loader: "ts" };
         }
         const names = [...new Set(Object.values(REPLACED))];
@@ -118,10 +120,13 @@ export async function bundle(
 
   try {
     await esbuild.build({
-      entryPoints: files.map((file) => ({
-        in: `run:${file}`,
-        out: file.replace(/\.ts$/, ""),
-      })),
+      entryPoints: [
+        { in: "relay/main.ts", out: "relay/main" },
+        ...files.map((file) => ({
+          in: `run:${file}`,
+          out: file.replace(/\.ts$/, ""),
+        })),
+      ],
       outdir: folder,
       outExtension: { ".js": ".mjs" },
       absWorkingDir: fromUrl(ROOT),

@@ -24,6 +24,7 @@ const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
 const SLICES = "relay/slices.ts";
 const HEADER_PAIRS = "relay/header_pairs.ts";
+const RUNTIME = "relay/runtime.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
 const DELIVERY = "relay/delivery/";
@@ -115,6 +116,11 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: RUNTIME,
+    why: "has what differs between Deno, Node and Bun",
+    may: [],
+  },
+  {
     path: TOPICS,
     why:
       "has the topics, and the interface of their logs: it knows neither sources nor subscribers",
@@ -138,7 +144,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: LIMITS,
     why: "bounds what a client may cost",
-    may: [PROBLEM, FETCH],
+    may: [RUNTIME, PROBLEM, FETCH],
   },
   { path: LOGS, why: "writes lines for the operator", may: [FETCH] },
   {
@@ -160,7 +166,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: UPSTREAM,
     why: "asks upstreams, for sources and for the gateway",
-    may: [LIMITS, HEADER_PAIRS, FETCH],
+    may: [RUNTIME, LIMITS, HEADER_PAIRS, FETCH],
   },
   {
     path: SOURCES,
@@ -236,6 +242,7 @@ export const ROOMS: readonly Room[] = [
       TOPICS,
       RIGHTS,
       LOGS,
+      RUNTIME,
       TESTING,
       MODEL,
       ...CORE,

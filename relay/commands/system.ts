@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { isatty } from "node:tty";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+import { wantsNoColor, writeError } from "../runtime.ts";
 
 /** The surroundings of a command. */
 export interface System {
@@ -28,14 +30,7 @@ export interface System {
   onStop(listener: (signal: string) => void): void;
 }
 
-/** `process.stderr` would block the process while nobody reads a pipe. */
-async function writeError(bytes: Uint8Array): Promise<void> {
-  for (let rest = bytes; rest.length > 0;) {
-    rest = rest.subarray(await Deno.stderr.write(rest));
-  }
-}
-
-/** Returns the process as the surroundings; every use of `Deno` by the command line is here. */
+/** Returns the process as the surroundings. */
 export function createSystem(): System {
   const { stdout } = process;
   const closed = new AbortController();
@@ -44,12 +39,12 @@ export function createSystem(): System {
     new Promise((resolve, reject) => {
       stdout.write(text, (error) => error ? reject(error) : resolve());
     });
-  const isTerminal = Deno.stderr.isTerminal();
+  const isTerminal = isatty(process.stderr.fd);
   return {
     clock: systemClock,
     outputClosed: closed.signal,
     isTerminal,
-    hasColors: isTerminal && !Deno.noColor,
+    hasColors: isTerminal && !wantsNoColor(),
     environment: (name) => process.env[name],
     readBytes: (path) => readFile(path),
     readText: (path) => readFile(path, "utf8"),

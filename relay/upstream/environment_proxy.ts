@@ -1,12 +1,15 @@
 import { isIP } from "node:net";
+import process from "node:process";
 import ipaddr from "ipaddr.js";
+import { isGranted } from "../runtime.ts";
 
 /** Returns the value of an environment variable, if there is one that may be read. */
 export type ReadVariable = (name: string) => string | undefined;
 
 function readVariable(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
+  return isGranted({ name: "env", variable: name })
+    ? process.env[name]
+    : undefined;
 }
 
 /**

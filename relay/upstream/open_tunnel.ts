@@ -1,5 +1,13 @@
 import { proxyAuthorization } from "./environment_proxy.ts";
 
+/** The end of a connection on which a tunnel is opened. */
+export interface TunnelEnd {
+  /** Reads; returns the number of bytes, or `null` at the end. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Writes a part; returns its length. */
+  write(bytes: Uint8Array): Promise<number>;
+}
+
 /** The largest head of a proxy's answer, in bytes. */
 const MAX_HEAD = 16 * 1024;
 
@@ -12,7 +20,7 @@ const MAX_HEAD = 16 * 1024;
  * @throws {Error} If the proxy does not do it.
  */
 export async function openTunnel(
-  conn: Deno.TcpConn,
+  conn: TunnelEnd,
   authority: string,
   proxy: URL,
 ): Promise<void> {
@@ -36,14 +44,14 @@ export async function openTunnel(
   }
 }
 
-async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+async function writeAll(conn: TunnelEnd, bytes: Uint8Array): Promise<void> {
   for (let rest = bytes; rest.length > 0;) {
     rest = rest.subarray(await conn.write(rest));
   }
 }
 
 /** Reads up to the empty line; the server speaks after the client, so that nothing follows it. */
-async function readHead(conn: Deno.TcpConn): Promise<string> {
+async function readHead(conn: TunnelEnd): Promise<string> {
   const buffer = new Uint8Array(MAX_HEAD);
   for (let length = 0; length < MAX_HEAD;) {
     const count = await conn.read(buffer.subarray(length));

@@ -2,8 +2,14 @@ import { Agent, type ClientRequest, type RequestOptions } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { ReadPacer } from "../limits/read_pacer.ts";
-import { type ConnectTlsOptions, TlsConnector } from "./connect_tls.ts";
-import { connectUntrustedTls } from "./connect_untrusted_tls.ts";
+import { HAS_DENO_TLS, HTTP2_TAKES_HANDLES } from "../runtime.ts";
+import { connectNodeTls } from "./connect_node_tls.ts";
+import { PlainStream } from "./plain_stream.ts";
+import {
+  type ConnectTlsOptions,
+  type TlsConnection,
+  TlsConnector,
+} from "./connect_tls.ts";
 
 /**
  * The time for which an idle connection is kept, in milliseconds. A request on a
@@ -126,15 +132,27 @@ class PlainAgent extends KeepingAgent {
   }
 }
 
-/** Connects as `fetch` of Deno does, and trusts the same certificates. */
+/** A way to connect over TLS. */
+interface Connector {
+  /** Connects; returns a connection whose handshake is over. */
+  connect(options: ConnectTlsOptions): Promise<TlsConnection>;
+}
+
+/**
+ * The way to upstreams that clients have named: it gives up a handshake at once on
+ * every runtime.
+ */
+const NODE_TLS: Connector = { connect: connectNodeTls };
+
+/** Connects as the runtime's `fetch` does, and trusts the same certificates. */
 class TlsAgent extends KeepingAgent {
-  readonly #connector: TlsConnector;
+  readonly #connector: Connector;
   /** Read by `node:http`. */
   readonly protocol = "https:";
   /** Read by `node:http`. */
   readonly defaultPort = 443;
 
-  constructor(clock: Clock, pacers: Pacers, connector: TlsConnector) {
+  constructor(clock: Clock, pacers: Pacers, connector: Connector) {
     super(clock, pacers);
     this.#connector = connector;
   }
@@ -159,10 +177,8 @@ class TlsAgent extends KeepingAgent {
       proxy: tls?.proxy,
       signal: tls?.signal,
     };
-    const connecting = options.isUntrusted
-      ? connectUntrustedTls(asked)
-      : this.#connector.connect(asked);
-    void connecting.then(
+    const connector = options.isUntrusted ? NODE_TLS : this.#connector;
+    void connector.connect(asked).then(
       ({ stream }) => {
         this.pace(stream, options);
         done(null, stream);
@@ -179,7 +195,9 @@ export class UpstreamAgents implements Disposable {
     trusted: new ReadPacer(FREE),
     untrusted: new ReadPacer(),
   };
-  readonly #connector = new TlsConnector();
+  readonly #connector: Connector & Partial<Disposable> = HAS_DENO_TLS
+    ? new TlsConnector()
+    : NODE_TLS;
   readonly #plain: Agent;
   readonly #secure: Agent;
 
@@ -208,16 +226,15 @@ export class UpstreamAgents implements Disposable {
       signal,
     };
     const isUntrusted = address !== undefined;
-    const { stream, protocol } = isUntrusted
-      ? await connectUntrustedTls(asked)
-      : await this.#connector.connect(asked);
+    const connector = isUntrusted ? NODE_TLS : this.#connector;
+    const { stream, protocol } = await connector.connect(asked);
     if (protocol !== "h2") {
       stream.destroy();
       throw new Error("it speaks neither HTTP/1.1 nor HTTP/2");
     }
     const { trusted, untrusted } = this.#pacers;
     (isUntrusted ? untrusted : trusted).pace(stream);
-    return stream;
+    return HTTP2_TAKES_HANDLES ? new PlainStream(stream) : stream;
   }
 
   /** Whether a request is on a connection that was used before: its peer may be closing it. */
@@ -229,7 +246,7 @@ export class UpstreamAgents implements Disposable {
   [Symbol.dispose](): void {
     this.#plain.destroy();
     this.#secure.destroy();
-    this.#connector[Symbol.dispose]();
+    this.#connector[Symbol.dispose]?.();
     this.#pacers.trusted[Symbol.dispose]();
     this.#pacers.untrusted[Symbol.dispose]();
   }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
+import { isGranted } from "../../runtime.ts";
 
 /** The memory that is assumed where nothing can be asked: a small machine's. */
 const ASSUMED = 2 * 1024 ** 3;
@@ -83,7 +84,3 @@ const processSystem: MemorySystem = {
       ? totalmem()
       : undefined,
 };
-
-function isGranted(permission: Deno.PermissionDescriptor): boolean {
-  return Deno.permissions.querySync(permission).state === "granted";
-}

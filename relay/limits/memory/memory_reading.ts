@@ -1,6 +1,5 @@
 import process from "node:process";
-import { getHeapStatistics, setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectGarbage, heapLimit } from "../../runtime.ts";
 
 /** The memory of the process, at one moment. */
 export interface MemoryReading {
@@ -8,7 +7,7 @@ export interface MemoryReading {
   readonly resident: number;
   /** The bytes of the program's objects, garbage among them. */
   readonly heap: number;
-  /** The bytes of objects at which the engine ends the process. */
+  /** The bytes of objects at which the engine ends the process; `Infinity` if it has no such limit. */
   readonly heapLimit: number;
 }
 
@@ -26,28 +25,5 @@ export const processMemory: ProcessMemory = {
     const { rss, heapUsed } = process.memoryUsage();
     return { resident: rss, heap: heapUsed, heapLimit: heapLimit() };
   },
-  collect() {
-    collector()?.();
-  },
+  collect: collectGarbage,
 };
-
-let knownLimit: number | undefined;
-
-function heapLimit(): number {
-  return knownLimit ??= getHeapStatistics().heap_size_limit;
-}
-
-let knownCollector: (() => void) | undefined;
-
-/**
- * Returns the engine's collector, which is hidden from programs. Buffers that are no
- * longer needed stay where they are until something is collected, and a relay that
- * refuses all work makes nothing that would have it collected.
- */
-function collector(): (() => void) | undefined {
-  if (knownCollector) return knownCollector;
-  setFlagsFromString("--expose-gc");
-  const found: unknown = runInNewContext("gc");
-  if (typeof found !== "function") return undefined;
-  return knownCollector = () => void Reflect.apply(found, undefined, []);
-}
