@@ -1,5 +1,6 @@
 // The gateway bench, small, with short requests alone.
 import { assert, assertEquals } from "@std/assert";
+import { figure } from "../support/figure.ts";
 
 Deno.test({
   name: "bench:gateway prints what short requests cost, and all are answered",
@@ -22,10 +23,10 @@ Deno.test({
       "embeddings 2 relay/main.ts",
       "embeddings 2 direct",
     ]);
-    for (const [, , , requests = "", p50, p99, cost, ...rest] of rows) {
-      assert(Number(requests.replaceAll(",", "")) > 0, `requests: ${requests}`);
-      assert(Number(p50) > 0 && Number(p99) >= Number(p50), `${p50}, ${p99}`);
-      assert(Number(cost?.replaceAll(",", "")) > 0, `µs a request: ${cost}`);
+    for (const [, , , requests, p50, p99, cost, ...rest] of rows) {
+      assert(figure(requests) > 0, `requests: ${requests}`);
+      assert(figure(p50) > 0 && figure(p99) >= figure(p50), `${p50}, ${p99}`);
+      assert(figure(cost) > 0, `µs a request: ${cost}`);
       assertEquals(rest.at(-1), "0", "errors");
     }
   },

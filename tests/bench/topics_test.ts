@@ -1,5 +1,6 @@
 // The topics bench, small: everything arrives, and the figures are printed.
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { figure } from "../support/figure.ts";
 import { loadText, parseLoad } from "../../bench/topics/load.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -29,16 +30,16 @@ Deno.test({
       const [load = "", , events, caller, , follower, , ...rest] = row;
       const [late, errors, usable, ...figures] = rest;
       assertEquals([late, errors, usable], ["0", "0", "1 of 1"], row.join());
-      assert(Number(events) > 0, `events/s: ${events}`);
+      assert(figure(events) > 0, `events/s: ${events}`);
       const hasCallers = !load.startsWith("publish");
       const hasFollowers = load.includes("x1@");
-      assertEquals(Number(caller) > 0, hasCallers, `caller p50: ${caller}`);
-      assertEquals(Number(follower) > 0, hasFollowers, `p50: ${follower}`);
+      assertEquals(figure(caller) > 0, hasCallers, `caller p50: ${caller}`);
+      assertEquals(figure(follower) > 0, hasFollowers, `p50: ${follower}`);
       const [event, delivery, , , rss, peak, generator] = figures;
-      assert(Number(event) > 0, `µs an event: ${event}`);
-      assert(Number(delivery) > 0, `µs a delivery: ${delivery}`);
+      assert(figure(event) > 0, `µs an event: ${event}`);
+      assert(figure(delivery) > 0, `µs a delivery: ${delivery}`);
       assert(
-        Number(rss) > 10 && Number(peak) >= Number(rss),
+        figure(rss) > 10 && figure(peak) >= figure(rss),
         `${rss}, ${peak}`,
       );
       assert(/^\d+ %/.test(generator ?? ""), generator);
