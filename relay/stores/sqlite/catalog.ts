@@ -1,0 +1,174 @@
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { z } from "zod";
+import { END_STATUSES, type StoredEnd } from "../../topics/end.ts";
+import type { GapReason, Hole, TopicFacts } from "../../topics/log.ts";
+import type { ListQuery, StoredTopic } from "../../topics/store.ts";
+
+/** A topic as the file has it. */
+export interface TopicRow extends StoredTopic {
+  readonly id: number;
+  /** The time of the oldest event; `undefined` where there is none. */
+  readonly oldest: number | undefined;
+  readonly lastId: string;
+}
+
+/** Each field has a row: what the schema does not know would be lost. */
+const factFields = {
+  source: z.string().optional(),
+  from: z.literal("now").optional(),
+  owner: z.string().optional(),
+  isOpen: z.boolean(),
+  isAwaited: z.literal(true).optional(),
+  filling: z.string().optional(),
+} satisfies Record<keyof TopicFacts, z.ZodType>;
+
+const facts: z.ZodType<TopicFacts> = z.object(factFields);
+
+const REASONS: readonly GapReason[] = ["evicted", "epoch", "slow", "skipped"];
+
+/** A row, which has the columns that were selected, in the types of the schema. */
+type Row = Readonly<Record<string, unknown>>;
+
+const COLUMNS =
+  "id, name, epoch, created, facts, first, next, bytes, oldest, last_id, end_status, end_reason, end_whole, ended";
+
+/**
+ * Looks up what the file says of topics, keys and values: some microseconds each, which
+ * are less than a thread would need to answer.
+ */
+export class Catalog implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** Opens the file, which is there and in order. */
+  constructor(path: string) {
+    this.#db = new DatabaseSync(path, { readOnly: true, timeout: 1_000 });
+  }
+
+  /** Returns the number of topics. */
+  count(): number {
+    return this.#number("SELECT count(*) FROM topics");
+  }
+
+  /** Returns the greatest id of a topic that there is, or whose rows are not removed yet. */
+  lastId(): number {
+    return this.#number(
+      "SELECT max(coalesce((SELECT max(id) FROM topics), 0), coalesce((SELECT max(topic) FROM graves), 0))",
+    );
+  }
+
+  /** Finds a topic. */
+  find(name: string): TopicRow | undefined {
+    const row = this.#prepare(`SELECT ${COLUMNS} FROM topics WHERE name = ?`)
+      .get(name);
+    return row && readTopic(row);
+  }
+
+  /** Lists topics in the order of their names. */
+  list({ after, prefix, limit }: ListQuery): TopicRow[] {
+    return this.#prepare(
+      `SELECT ${COLUMNS} FROM topics WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?`,
+    ).all(after, prefix, endOf(prefix), limit).map(readTopic);
+  }
+
+  /** Lists topics that have not ended, in the order of their names. */
+  listUnended({ after, prefix, limit }: ListQuery): TopicRow[] {
+    return this.#prepare(
+      `SELECT ${COLUMNS} FROM topics WHERE ended IS NULL AND name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?`,
+    ).all(after, prefix, endOf(prefix), limit).map(readTopic);
+  }
+
+  /** Lists topics that had ended at a time, those that ended first. */
+  listEnded(before: number, limit: number): TopicRow[] {
+    return this.#prepare(
+      `SELECT ${COLUMNS} FROM topics WHERE ended <= ? ORDER BY ended LIMIT ?`,
+    ).all(before, limit).map(readTopic);
+  }
+
+  /** Returns the holes of a topic, in order. */
+  holes(id: number): Hole[] {
+    return this.#prepare(
+      'SELECT start AS "from", stop AS "to", reason FROM holes WHERE topic = ? ORDER BY start',
+    ).all(id).map(readHole);
+  }
+
+  /** Returns what was kept with the events of a publication. */
+  publication(id: number, key: string): string | undefined {
+    return textOf(
+      this.#prepare(
+        "SELECT value FROM publications WHERE topic = ? AND key = ?",
+      ).get(id, key),
+    );
+  }
+
+  /** Returns the value under a key that has not expired. */
+  value(bucket: string, key: string, now: number): string | undefined {
+    return textOf(
+      this.#prepare(
+        "SELECT value FROM entries WHERE bucket = ? AND key = ? AND expires > ?",
+      ).get(bucket, key, now),
+    );
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      this.#statements.set(sql, statement = this.#db.prepare(sql));
+    }
+    return statement;
+  }
+
+  #number(sql: string): number {
+    return Number(Object.values(this.#prepare(sql).get() ?? {})[0]);
+  }
+}
+
+/** No name has a character after this one. */
+function endOf(prefix: string): string {
+  return `${prefix}\u{10ffff}`;
+}
+
+function textOf(row: Row | undefined): string | undefined {
+  return row === undefined ? undefined : String(row.value);
+}
+
+function readHole({ from, to, reason }: Row): Hole {
+  const known = REASONS.find((known) => known === reason);
+  return { from: Number(from), to: Number(to), reason: known ?? "evicted" };
+}
+
+/** Schemas for rows would take most of the time of a list: the columns have types already. */
+function readTopic(row: Row): TopicRow {
+  const oldest = row.oldest ?? undefined;
+  return {
+    id: Number(row.id),
+    name: String(row.name),
+    epoch: String(row.epoch),
+    createdAt: Number(row.created),
+    facts: facts.parse(JSON.parse(String(row.facts))),
+    first: Number(row.first),
+    next: Number(row.next),
+    bytes: Number(row.bytes),
+    oldest: oldest === undefined ? undefined : Number(oldest),
+    lastId: String(row.last_id),
+    end: readEnd(row),
+  };
+}
+
+function readEnd(row: Row): StoredEnd | undefined {
+  const { end_status, end_reason } = row;
+  if (end_status === null) return undefined;
+  const status = END_STATUSES.find((status) => status === end_status);
+  if (!status) throw new TypeError(`Expected an end status: got ${end_status}`);
+  return {
+    status,
+    ...(end_reason !== null && { reason: String(end_reason) }),
+    isWhole: row.end_whole === 1,
+    at: Number(row.ended),
+  };
+}

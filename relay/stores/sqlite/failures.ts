@@ -1,0 +1,90 @@
+import { StoreError, type StoreFailure } from "../../topics/store.ts";
+
+const SQLITE_FULL = 13;
+
+/** What is wrong, by primary result code of SQLite (https://sqlite.org/rescode.html). */
+const FAILURES: ReadonlyMap<number, StoreFailure> = new Map([
+  [3, "read_only"], // SQLITE_PERM
+  [5, "locked"], // SQLITE_BUSY
+  [6, "locked"], // SQLITE_LOCKED
+  [8, "read_only"], // SQLITE_READONLY
+  [10, "io"], // SQLITE_IOERR
+  [11, "corrupt"], // SQLITE_CORRUPT
+  [SQLITE_FULL, "full"],
+  [14, "io"], // SQLITE_CANTOPEN
+  [26, "corrupt"], // SQLITE_NOTADB
+]);
+
+/** What to do, by what is wrong. */
+const REMEDIES: Readonly<Record<StoreFailure, string>> = {
+  full:
+    "the disk is full, or the file has the size that it may have: make room, or allow it more",
+  read_only:
+    "the file or its folder cannot be written: give the relay's user the right to write there",
+  io: "the disk does not do what it is told: look at the system's log",
+  corrupt: "the file is damaged: stop the relay and restore a backup",
+  foreign: "the file belongs to another program: choose another path",
+  newer:
+    "the file was written by a later version of the relay: run that version",
+  locked: "another process uses the file: stop it, or choose another path",
+  closed: "the store was closed",
+};
+
+/** What is wrong, by the text of errors of SQLite that have no code: those of `exec`. */
+const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
+  [/locked/, "locked"],
+  [/malformed|not a database/, "corrupt"],
+  [/is full/, "full"],
+  [/readonly/, "read_only"],
+];
+
+/** Describes what SQLite, or the file system, could not do with a file. */
+export function storeErrorOf(path: string, error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const failure = failureOf(error, message);
+  const remedy = codeOf(error) === "ENOENT"
+    ? "its folder is not there: make it, or choose another path"
+    : REMEDIES[failure];
+  return new StoreError(
+    failure,
+    `Cannot use the store ${path}: ${remedy} (${message})`,
+    { cause: error },
+  );
+}
+
+/** Makes the error of a store for a file that is not what it has to be. */
+export function refusal(
+  path: string,
+  failure: StoreFailure,
+  found: string,
+): StoreError {
+  return new StoreError(
+    failure,
+    `Cannot use the store ${path}: ${REMEDIES[failure]} (${found})`,
+  );
+}
+
+function failureOf(error: unknown, message: string): StoreFailure {
+  if (error instanceof Error && "errcode" in error) {
+    const { errcode } = error;
+    if (typeof errcode === "number") {
+      return FAILURES.get(errcode & 0xff) ?? "io";
+    }
+  }
+  switch (codeOf(error)) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return "full";
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return "read_only";
+  }
+  return TEXTS.find(([text]) => text.test(message))?.[1] ?? "io";
+}
+
+/** The code of an error of the file system. */
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}

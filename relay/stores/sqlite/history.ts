@@ -1,0 +1,244 @@
+import type { Hole, LogEntry, LogRange, ReadBudget } from "../../topics/log.ts";
+import { StoreError } from "../../topics/store.ts";
+import { storeErrorOf } from "./failures.ts";
+import type { PackedRange, ReaderRequest } from "./messages.ts";
+import { type Segment, unpackRange } from "./pack.ts";
+
+/** A log that is read. */
+export interface ReadLog {
+  readonly id: number;
+  readonly name: string;
+  readonly next: number;
+  /** Whether the topic was deleted. */
+  readonly isGone: boolean;
+  /** The newest events. */
+  readonly window: { at(offset: number): Segment | undefined };
+  /** Returns the hole that an offset is in. */
+  holeAt(offset: number): Hole | undefined;
+  /** Called when events were fetched. */
+  onRead(): void;
+}
+
+/** Answers requests in another thread. */
+export interface RangeSource {
+  /** Asks for work, and returns its result. */
+  ask(request: ReaderRequest): Promise<unknown>;
+}
+
+/** What one read fetches: some messages to a subscriber, so that most reads find theirs there. */
+const FETCH_BYTES = 128 * 1024;
+
+/** The most bytes of rows that are kept for the readers that follow close behind. */
+const CACHE_BYTES = 16 * 1024 * 1024;
+
+/** What a row in memory costs besides the bytes of its events, about, and each event. */
+const ROW_COST = 200;
+const ENTRY_COST = 150;
+
+interface CachedRow extends Segment {
+  readonly log: ReadLog;
+  readonly cost: number;
+}
+
+/** The rows of a log that are in memory, and those that are being fetched. */
+interface LogRows {
+  /** By the offset that they begin at. */
+  readonly rows: Map<number, CachedRow>;
+  /** The offsets that they begin at, in order. */
+  starts: number[];
+  /** By the offset that was asked for. */
+  readonly fetches: Map<number, Promise<readonly Segment[]>>;
+}
+
+/** Reads events of all logs of a store: from memory if they are there, or else from the file. */
+export class History {
+  readonly #path: string;
+  readonly #source: RangeSource;
+  readonly #logs = new Map<ReadLog, LogRows>();
+  /** Every row in memory; the one that was used last is the last. */
+  readonly #recent = new Set<CachedRow>();
+  #bytes = 0;
+
+  /** Reads through a thread. */
+  constructor(path: string, source: RangeSource) {
+    this.#path = path;
+    this.#source = source;
+  }
+
+  /** The lowest offset that is being fetched of a log. */
+  lowestRead(log: ReadLog): number | undefined {
+    const fetches = this.#logs.get(log)?.fetches;
+    return fetches?.size ? Math.min(...fetches.keys()) : undefined;
+  }
+
+  /** Reads events: at once, if they are in memory. */
+  read(
+    log: ReadLog,
+    from: number,
+    budget: ReadBudget,
+  ): LogRange | Promise<LogRange> {
+    const rows = this.#logs.get(log);
+    const find = (offset: number): Segment | undefined =>
+      log.window.at(offset) ?? this.#cached(rows, offset);
+    const entries = gather(log, from, budget, find);
+    if (entries.length === 0) return this.#fetched(log, from, budget);
+    if (rows && rows.rows.size > 0) {
+      this.#readAhead(log, from + entries.length, find);
+    }
+    return { offset: from, entries };
+  }
+
+  /** Gives up what is in memory of a log. */
+  forget(log: ReadLog): void {
+    const rows = this.#logs.get(log);
+    if (!rows) return;
+    for (const row of rows.rows.values()) this.#drop(rows, row);
+    if (rows.fetches.size === 0) this.#logs.delete(log);
+  }
+
+  async #fetched(
+    log: ReadLog,
+    from: number,
+    budget: ReadBudget,
+  ): Promise<LogRange> {
+    const rows = await this.#fetch(log, from);
+    const find = (offset: number): Segment | undefined =>
+      log.window.at(offset) ?? rows.find((row) => isIn(row, offset));
+    const entries = gather(log, from, budget, find);
+    if (entries.length > 0) return { offset: from, entries };
+    if (log.isGone) {
+      throw new StoreError(
+        "closed",
+        `Cannot read topic '${log.name}' as it was deleted meanwhile`,
+      );
+    }
+    throw new StoreError(
+      "corrupt",
+      `Cannot read topic '${log.name}' from ${from}: ${this.#path} does not have the event`,
+    );
+  }
+
+  /** Readers of one place wait for the same rows. */
+  #fetch(log: ReadLog, from: number): Promise<readonly Segment[]> {
+    let rows = this.#logs.get(log);
+    if (!rows) {
+      rows = { rows: new Map(), starts: [], fetches: new Map() };
+      this.#logs.set(log, rows);
+    }
+    const underWay = rows.fetches.get(from);
+    if (underWay) return underWay;
+    const fetch = this.#load(log, from).then(
+      (segments) => {
+        rows.fetches.delete(from);
+        if (!log.isGone) this.#keep(log, rows, segments);
+        log.onRead();
+        return segments;
+      },
+      (error: unknown) => {
+        rows.fetches.delete(from);
+        log.onRead();
+        throw storeErrorOf(this.#path, error);
+      },
+    );
+    rows.fetches.set(from, fetch);
+    return fetch;
+  }
+
+  async #load(log: ReadLog, from: number): Promise<readonly Segment[]> {
+    const ranges = await this.#source.ask({
+      kind: "read",
+      id: log.id,
+      from,
+      bytes: FETCH_BYTES,
+    }) as readonly PackedRange[]; // the answer to a read
+    return ranges.map(unpackRange);
+  }
+
+  #readAhead(
+    log: ReadLog,
+    next: number,
+    find: (offset: number) => Segment | undefined,
+  ): void {
+    if (next >= log.next || log.holeAt(next) || find(next)) return;
+    // Whoever needs the events asks again, and is told what is wrong.
+    this.#fetch(log, next).catch(() => {});
+  }
+
+  #keep(log: ReadLog, rows: LogRows, segments: readonly Segment[]): void {
+    for (const { first, entries } of segments) {
+      const old = rows.rows.get(first);
+      if (old) this.#drop(rows, old);
+      const cost = entries.reduce(
+        (sum, { size }) => sum + size + ENTRY_COST,
+        ROW_COST,
+      );
+      const row = { first, entries, log, cost };
+      rows.rows.set(first, row);
+      rows.starts.splice(indexAfter(rows.starts, first), 0, first);
+      this.#recent.add(row);
+      this.#bytes += cost;
+    }
+    for (const oldest of this.#recent) {
+      if (this.#bytes <= CACHE_BYTES) break;
+      const rows = this.#logs.get(oldest.log);
+      if (rows) this.#drop(rows, oldest);
+    }
+  }
+
+  #cached(rows: LogRows | undefined, offset: number): Segment | undefined {
+    if (!rows) return undefined;
+    const start = rows.starts[indexAfter(rows.starts, offset) - 1];
+    const row = start === undefined ? undefined : rows.rows.get(start);
+    if (!row || !isIn(row, offset)) return undefined;
+    this.#recent.delete(row);
+    this.#recent.add(row);
+    return row;
+  }
+
+  #drop(rows: LogRows, row: CachedRow): void {
+    rows.rows.delete(row.first);
+    rows.starts.splice(indexAfter(rows.starts, row.first) - 1, 1);
+    this.#recent.delete(row);
+    this.#bytes -= row.cost;
+  }
+}
+
+function isIn({ first, entries }: Segment, offset: number): boolean {
+  return first <= offset && offset < first + entries.length;
+}
+
+/** Returns the number of offsets that are not greater than one. */
+function indexAfter(starts: readonly number[], offset: number): number {
+  let [low, high] = [0, starts.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= offset) low = middle + 1; // within the array
+    else high = middle;
+  }
+  return low;
+}
+
+/** Puts events together, as far as they are in memory and follow each other. */
+function gather(
+  log: ReadLog,
+  from: number,
+  budget: ReadBudget,
+  find: (offset: number) => Segment | undefined,
+): LogEntry[] {
+  const entries: LogEntry[] = [];
+  let bytes = 0;
+  for (let offset = from; offset < log.next;) {
+    const segment = find(offset);
+    if (!segment) break;
+    const end = Math.min(segment.first + segment.entries.length, log.next);
+    for (; offset < end; offset++) {
+      const entry = segment.entries[offset - segment.first]!; // within the segment
+      bytes += entry.size;
+      const isTooMuch = entries.length >= budget.events ||
+        bytes > budget.bytes;
+      if (isTooMuch && entries.length > 0) return entries;
+      entries.push(entry);
+    }
+  }
+  return entries;
+}

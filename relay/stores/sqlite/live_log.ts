@@ -1,0 +1,377 @@
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { StoredEnd } from "../../topics/end.ts";
+import {
+  type Appended,
+  type AppendedPublication,
+  type GapReason,
+  type Hole,
+  type LogEntry,
+  sizeOf,
+  type TopicFacts,
+} from "../../topics/log.ts";
+import { StaleWriterError, type StoreError } from "../../topics/store.ts";
+import type { TopicRow } from "./catalog.ts";
+import type { Work } from "./committer.ts";
+import type { Operation, Standing } from "./messages.ts";
+import { Window, type Windows } from "./window.ts";
+import { AppendWork, SingleWork, type WorkOwner } from "./work.ts";
+
+/** What a {@linkcode LiveLog} needs of its store. */
+export interface LiveLogStore {
+  /** The windows of all logs. */
+  readonly windows: Windows;
+  /** The age after which events are given up, in milliseconds. */
+  readonly maxAge: number;
+  /** Why nothing can be written now. */
+  readonly failure: StoreError | undefined;
+  /** The time, in milliseconds since the epoch. */
+  now(): number;
+  /** Writes something. */
+  add(work: Work): void;
+  /** Takes note of events that retention has passed. */
+  onPassed(log: LiveLog): void;
+  /** Takes note of a log that may have become idle. */
+  onIdle(log: LiveLog): void;
+}
+
+/** Who waits until all is kept that the log was told up to some work. */
+interface Settling {
+  readonly until: number;
+  readonly result: PromiseWithResolvers<void>;
+}
+
+/**
+ * A log that is in use, however many handles it has.
+ *
+ * What is under way is known here alone: the fields that others see change when the
+ * file has it.
+ */
+export class LiveLog implements WorkOwner {
+  readonly id: number;
+  readonly name: string;
+  readonly epoch: string;
+  readonly createdAt: number;
+  /** The newest events. */
+  readonly window: Window;
+  /** The number of handles. */
+  handles = 0;
+  /** Whether the topic was deleted. */
+  isGone = false;
+  /** The number of times that something was not kept: who waits counts anew from there. */
+  losses = 0;
+  readonly #store: LiveLogStore;
+  readonly #holes: Hole[];
+  readonly #settling: Settling[] = [];
+  #facts: TopicFacts;
+  #first: number;
+  #next: number;
+  #bytes: number;
+  #oldest: number | undefined;
+  #lastId: string;
+  #ended: StoredEnd | undefined;
+  #tail: number;
+  #isEnding: boolean;
+  /** Whether the file has the topic; `pending` while that is under way. */
+  #made: "yes" | "pending" | "no";
+  #appends: AppendWork | undefined;
+  #told = 0;
+  #settled = 0;
+  #isTrimming = false;
+
+  /** Takes up a log where the file has it; `isNew` if it has yet to be made there. */
+  constructor(
+    store: LiveLogStore,
+    row: TopicRow,
+    holes: readonly Hole[],
+    isNew: boolean,
+  ) {
+    this.#store = store;
+    this.id = row.id;
+    this.name = row.name;
+    this.epoch = row.epoch;
+    this.createdAt = row.createdAt;
+    this.window = new Window(store.windows);
+    this.#facts = row.facts;
+    this.#first = row.first;
+    this.#next = row.next;
+    this.#tail = row.next;
+    this.#bytes = row.bytes;
+    this.#oldest = row.oldest;
+    this.#lastId = row.lastId;
+    this.#ended = row.end;
+    this.#isEnding = row.end !== undefined;
+    this.#holes = [...holes];
+    this.#made = isNew ? "no" : "yes";
+    // Whoever wants to know asks `settled`.
+    if (isNew) void this.#make();
+  }
+
+  /** What is kept besides the events. */
+  get facts(): TopicFacts {
+    return this.#facts;
+  }
+
+  /** The offset of the oldest event that is kept. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** The offset that the next event will have, after those that are kept. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** The offset that the next event will have, after those that are under way. */
+  get tail(): number {
+    return this.#tail;
+  }
+
+  /** The bytes of what is kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The id of the last event that is kept. */
+  get lastId(): string {
+    return this.#lastId;
+  }
+
+  /** The end, once it is kept. */
+  get ended(): StoredEnd | undefined {
+    return this.#ended;
+  }
+
+  /** Whether nothing more may be appended. */
+  get isClosed(): boolean {
+    return this.isGone || this.#isEnding;
+  }
+
+  /** Whether something is under way. */
+  get isBusy(): boolean {
+    return this.#told > this.#settled;
+  }
+
+  /** Whether the file has the topic, as far as is known. */
+  get isMade(): boolean {
+    return this.#made === "yes";
+  }
+
+  /** Adds events at the tail. */
+  append(
+    events: readonly ServerSentEvent[],
+    publication: AppendedPublication | undefined,
+  ): Promise<Appended> {
+    const time = this.#store.now();
+    const entries = events.map((event) => ({
+      event,
+      size: sizeOf(event),
+      time,
+    }));
+    if (!this.#appends?.isOpen) {
+      this.#makeAgain();
+      this.#appends = new AppendWork(this, this.#tail);
+      const result = this.#appends.add(entries, publication);
+      this.#tail += entries.length;
+      this.#tell(this.#appends);
+      return result;
+    }
+    this.#tail += entries.length;
+    return this.#appends.add(entries, publication);
+  }
+
+  /** Leaves out offsets at the tail. */
+  skip(count: number, reason: GapReason): Promise<void> {
+    const from = this.#tail;
+    this.#tail += count;
+    return this.#do(
+      ["skip", this.id, from, count, reason],
+      () => this.onSkipped(from, count, reason),
+      (next) => this.staleAt(from, next),
+    );
+  }
+
+  /** Ends the log at the tail. */
+  end(end: StoredEnd): void | Promise<void> {
+    if (this.#ended) return;
+    if (this.#isEnding) return this.settled();
+    this.#isEnding = true;
+    const { status, reason = null, isWhole, at } = end;
+    const tail = this.#tail;
+    return this.#do(
+      ["end", this.id, tail, status, reason, isWhole, at],
+      () => this.onEnded(end),
+      (next) => this.staleAt(tail, next),
+    );
+  }
+
+  /** Changes the facts. */
+  update(facts: TopicFacts): Promise<void> {
+    return this.#do(
+      ["update", this.id, JSON.stringify(facts)],
+      () => this.onUpdated(facts),
+      () => this.staleAt(this.#tail, null),
+    );
+  }
+
+  /** Gives up what has become too old. */
+  trim(): void {
+    const oldest = this.#store.now() - this.#store.maxAge;
+    if (!(this.#oldest !== undefined && this.#oldest < oldest)) return;
+    if (this.#isTrimming || this.isGone || this.#store.failure) return;
+    this.#isTrimming = true;
+    const over = (): void => void (this.#isTrimming = false);
+    // What fails is tried again with the next call.
+    this.#do(["trim", this.id], () => {}).then(over, over);
+  }
+
+  /** Resolves once all is kept that the log was told up to now. */
+  settled(): void | Promise<void> {
+    if (this.#made === "no" && !this.isGone) return this.#make();
+    if (!this.isBusy) return;
+    const result = Promise.withResolvers<void>();
+    this.#settling.push({ until: this.#told, result });
+    return result.promise;
+  }
+
+  /** Returns the hole that an offset is in, from that offset on. */
+  holeAt(offset: number): Hole | undefined {
+    // Most readers are near the end.
+    for (let index = this.#holes.length - 1; index >= 0; index--) {
+      const { from, to, reason } = this.#holes[index]!; // within the array
+      if (to < offset) return undefined;
+      if (from <= offset) return { from: offset, to, reason };
+    }
+    return undefined;
+  }
+
+  /** The topic was deleted: what is in memory can still be read. */
+  bury(): void {
+    this.isGone = true;
+    this.#first = Math.max(this.#first, this.window.first ?? this.#next);
+  }
+
+  /** Takes over where the file has the log after a transaction. */
+  stand({ first, bytes, oldest }: Standing): void {
+    if (this.isGone) return;
+    this.#bytes = bytes;
+    this.#oldest = oldest ?? undefined;
+    if (first === this.#first) return;
+    this.#first = first;
+    const kept = this.#holes.findIndex(({ to }) => to >= first);
+    this.#holes.splice(0, kept < 0 ? this.#holes.length : kept);
+    this.window.pass(first);
+    this.#store.onPassed(this);
+  }
+
+  /** Events were fetched. */
+  onRead(): void {
+    this.#store.onIdle(this);
+  }
+
+  onAppended(
+    first: number,
+    entries: readonly LogEntry[],
+    lastId: string,
+  ): void {
+    this.window.push(first, entries);
+    this.#next = first + entries.length;
+    this.#lastId = lastId;
+  }
+
+  onSkipped(from: number, count: number, reason: GapReason): void {
+    this.#next = from + count;
+    const last = this.#holes.at(-1);
+    const continued = last?.to === from - 1 ? this.#holes.pop() : undefined;
+    this.#holes.push({
+      from: continued?.from ?? from,
+      to: from + count - 1,
+      reason,
+    });
+  }
+
+  onEnded(end: StoredEnd): void {
+    this.#ended = end;
+  }
+
+  onUpdated(facts: TopicFacts): void {
+    this.#facts = facts;
+  }
+
+  staleAt(expected: number, next: number | null): Error {
+    return new StaleWriterError(this.name, expected, next ?? undefined);
+  }
+
+  #do(
+    operation: Operation,
+    onDone: () => void,
+    onStale?: (next: number | null) => Error | undefined,
+  ): Promise<void> {
+    this.#makeAgain();
+    const work = new SingleWork(operation, onDone, onStale);
+    this.#tell(work);
+    return work.result;
+  }
+
+  /** What could not be made before is made before anything else. */
+  #makeAgain(): void {
+    if (this.#made === "no" && !this.isGone) this.#make();
+  }
+
+  #make(): Promise<void> {
+    const { id, name, epoch, createdAt } = this;
+    const facts = JSON.stringify(this.#facts);
+    const work = new SingleWork(
+      ["create", id, name, epoch, createdAt, facts],
+      () => void (this.#made = "yes"),
+    );
+    // What was to be written into the topic fails too: that is told.
+    work.result.catch(() => {});
+    this.#made = "pending";
+    this.#tell(work, () => void (this.#made = "no"));
+    return work.result;
+  }
+
+  /** Has work done after all that the log was told before. */
+  #tell(work: Work, onFailed: () => void = () => {}): void {
+    if (work !== this.#appends) this.#appends = undefined;
+    this.#told++;
+    this.#store.add({
+      get bytes() {
+        return work.bytes;
+      },
+      ...(work.makesRoom && { makesRoom: true }),
+      pack: () => work.pack(),
+      done: (stale) => {
+        work.done(stale);
+        this.#onSettled(
+          typeof stale === "number" || stale === null
+            ? this.staleAt(this.#tail, stale)
+            : undefined,
+        );
+      },
+      failed: (error) => {
+        onFailed();
+        work.failed(error);
+        this.#onSettled(error);
+      },
+    });
+  }
+
+  #onSettled(error: Error | undefined): void {
+    this.#settled++;
+    if (error) {
+      this.losses++;
+      this.#tail = this.#next;
+      this.#isEnding = this.#ended !== undefined;
+      this.#appends = undefined;
+      for (const { result } of this.#settling.splice(0)) result.reject(error);
+    }
+    for (;;) {
+      const [oldest] = this.#settling;
+      if (!oldest || oldest.until > this.#settled) break;
+      this.#settling.shift();
+      oldest.result.resolve();
+    }
+    this.#store.onIdle(this);
+  }
+}

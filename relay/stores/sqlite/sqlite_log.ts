@@ -1,0 +1,163 @@
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { StoredEnd } from "../../topics/end.ts";
+import type {
+  Appended,
+  GapReason,
+  Hole,
+  Log,
+  LogAppendOptions,
+  LogRange,
+  ReadBudget,
+  TopicFacts,
+} from "../../topics/log.ts";
+import { StaleWriterError } from "../../topics/store.ts";
+import type { LiveLog } from "./live_log.ts";
+
+/** What a {@linkcode SqliteLog} needs of its store. */
+export interface SqliteLogStore {
+  /** Reads events. */
+  read(
+    log: LiveLog,
+    from: number,
+    budget: ReadBudget,
+  ): LogRange | Promise<LogRange>;
+  /** Returns what was kept with the events of a publication. */
+  publication(log: LiveLog, key: string): string | undefined;
+  /** Takes note of a handle that is not needed any more. */
+  release(log: LiveLog): void;
+}
+
+/**
+ * One writer's handle of a log.
+ *
+ * It knows up to where it has appended itself. Another writer's events behind that are
+ * a reason to refuse its own.
+ */
+export class SqliteLog implements Log {
+  readonly #store: SqliteLogStore;
+  readonly #log: LiveLog;
+  #tail: number | undefined;
+  #losses: number;
+  #refused: StaleWriterError | undefined;
+  #isReleased = false;
+
+  /** Makes a handle. */
+  constructor(store: SqliteLogStore, log: LiveLog) {
+    this.#store = store;
+    this.#log = log;
+    this.#losses = log.losses;
+    log.handles++;
+  }
+
+  get epoch(): string {
+    return this.#log.epoch;
+  }
+
+  get first(): number {
+    return this.#log.first;
+  }
+
+  get next(): number {
+    return this.#log.next;
+  }
+
+  get bytes(): number {
+    return this.#log.bytes;
+  }
+
+  get createdAt(): number {
+    return this.#log.createdAt;
+  }
+
+  get facts(): TopicFacts {
+    return this.#log.facts;
+  }
+
+  get ended(): StoredEnd | undefined {
+    return this.#log.ended;
+  }
+
+  get lastId(): string {
+    return this.#log.lastId;
+  }
+
+  append(
+    events: readonly ServerSentEvent[],
+    options: LogAppendOptions = {},
+  ): Promise<Appended> {
+    const { expected, publication } = options;
+    const error = this.#fence(expected) ?? this.#closed(expected);
+    if (error) return Promise.reject(error);
+    const appended = this.#log.append(events, publication);
+    this.#tail = this.#log.tail;
+    return appended;
+  }
+
+  skip(count: number, reason: GapReason): Promise<void> {
+    const error = this.#fence() ?? this.#closed();
+    if (error) return Promise.reject(error);
+    const skipped = this.#log.skip(count, reason);
+    this.#tail = this.#log.tail;
+    return skipped;
+  }
+
+  end(end: StoredEnd): void | Promise<void> {
+    if (this.#log.ended) return;
+    const error = this.#fence() ??
+      (this.#log.isGone ? this.#closed() : undefined);
+    return error ? Promise.reject(error) : this.#log.end(end);
+  }
+
+  update(facts: TopicFacts): Promise<void> {
+    const error = this.#refused ??
+      (this.#log.isGone ? this.#closed() : undefined);
+    return error ? Promise.reject(error) : this.#log.update(facts);
+  }
+
+  settled(): void | Promise<void> {
+    return this.#log.settled();
+  }
+
+  publication(key: string): string | undefined {
+    return this.#store.publication(this.#log, key);
+  }
+
+  trim(): void {
+    this.#log.trim();
+  }
+
+  read(from: number, budget: ReadBudget): LogRange | Promise<LogRange> {
+    return this.#store.read(this.#log, from, budget);
+  }
+
+  holeAt(offset: number): Hole | undefined {
+    return this.#log.holeAt(offset);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#log.handles--;
+    this.#store.release(this.#log);
+  }
+
+  /** Returns why this handle may not write any more: another one was first. */
+  #fence(expected?: number): StaleWriterError | undefined {
+    if (this.#refused) return this.#refused;
+    const { losses, tail, name } = this.#log;
+    // What was not kept was not appended.
+    if (this.#losses !== losses) {
+      this.#losses = losses;
+      this.#tail = undefined;
+    }
+    const own = expected ?? this.#tail ?? tail;
+    if (own === tail) return undefined;
+    return this.#refused = new StaleWriterError(name, own, tail);
+  }
+
+  #closed(expected = this.#log.tail): StaleWriterError | undefined {
+    const { isClosed, name } = this.#log;
+    if (!isClosed) return undefined;
+    return this.#refused = new StaleWriterError(name, expected, undefined);
+  }
+}

@@ -1,0 +1,512 @@
+import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../../../src/fetch/clock.ts";
+import type {
+  Log,
+  LogRange,
+  ReadBudget,
+  Retention,
+  TopicFacts,
+} from "../../topics/log.ts";
+import { createEpoch } from "../../topics/position.ts";
+import {
+  type ListQuery,
+  type Store,
+  type StoredTopic,
+  StoreError,
+} from "../../topics/store.ts";
+import { type Boot, findBoot } from "./boot.ts";
+import { Catalog, type TopicRow } from "./catalog.ts";
+import { type CommitReport, Committer, type Work } from "./committer.ts";
+import { storeErrorOf } from "./failures.ts";
+import { History } from "./history.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { LiveLog } from "./live_log.ts";
+import type { ReaderRequest, Standing, WriterRequest } from "./messages.ts";
+import { createFile, FileLock, openFile } from "./open_file.ts";
+import { Reader } from "./reader.ts";
+import { SqliteLog } from "./sqlite_log.ts";
+import { Thread } from "./thread.ts";
+import { Windows } from "./window.ts";
+import { SingleWork } from "./work.ts";
+import { Writer, type WriterSettings } from "./writer.ts";
+
+/** How a {@linkcode SqliteStore} keeps topics. */
+export interface SqliteStoreOptions {
+  /** The path of the file. Its folder is there, and can be written. */
+  readonly path: string;
+  /**
+   * Whether a commit waits for the disk. `normal` does not: what was acknowledged
+   * survives the process, and after a loss of power logs that go on may be shorter.
+   * They get a new epoch then.
+   */
+  readonly sync: "full" | "normal";
+  /** The bounds of each log. */
+  readonly retention: Retention;
+  /** The most bytes of the file. Default: any number. */
+  readonly maxBytes?: number | undefined;
+  /** Where time comes from. */
+  readonly clock: Clock;
+  /**
+   * Called with the names of ended topics that had to go, as the file has no more
+   * room. Default: nobody is told.
+   */
+  readonly onEvicted?: ((names: readonly string[]) => void) | undefined;
+  /** Called after each transaction. Default: nobody is told. */
+  readonly onCommit?: ((report: CommitReport) => void) | undefined;
+  /** Finds out what tells a restart of the machine. Default: {@linkcode findBoot}. */
+  readonly findBoot?: (() => Boot | undefined) | undefined;
+  /** The most bytes of events in memory, of all logs. Default: 64 MiB. */
+  readonly windowBytes?: number | undefined;
+}
+
+/** What a store holds, in numbers. */
+export interface SqliteStoreCounts {
+  /** The transactions. */
+  readonly commits: number;
+  /** The operations in them. */
+  readonly operations: number;
+  /** The bytes of events in them. */
+  readonly bytes: number;
+  /** The operations that wait for their transaction. */
+  readonly backlog: number;
+  /** The bytes of the file. */
+  readonly fileBytes: number;
+  /** The bytes of the file that are free. */
+  readonly freeBytes: number;
+  /** The logs that are in use. */
+  readonly logs: number;
+  /** The bytes of events in memory. */
+  readonly windowBytes: number;
+}
+
+/** The most publications of a topic whose keys are kept. */
+const MAX_PUBLICATIONS = 1_000;
+
+const WINDOW_BYTES = 64 * 1024 * 1024;
+
+/** How often it is looked for something to remove, in milliseconds. */
+const TIDY_INTERVAL = 1_000;
+
+/** The topics that one transaction forgets: it takes some milliseconds. */
+const DELETED_AT_A_TIME = 200;
+
+const logger = getLogger(["rivulet", "relay", "store"]);
+
+/** What an open store works with. */
+interface Parts {
+  readonly lock: FileLock;
+  readonly catalog: Catalog;
+  readonly committer: Committer;
+  readonly reader: Thread<ReaderRequest>;
+  readonly history: History;
+}
+
+/** Topics in a file of SQLite. */
+export class SqliteStore implements Store {
+  readonly isLasting = true;
+  readonly #options: SqliteStoreOptions;
+  readonly #windows: Windows;
+  /** The logs that are in use, by the names of their topics. */
+  readonly #live = new Map<string, LiveLog>();
+  readonly #byId = new Map<number, LiveLog>();
+  /** The ids of topics that are being deleted: the file has them still. */
+  readonly #leaving = new Set<number>();
+  readonly #housekeeping = new Housekeeping(this.#places());
+  #parts: Parts | undefined;
+  #isClosed = false;
+  #lastId = 0;
+  #size = 0;
+  #cancelTidy: () => void = () => {};
+  readonly #counts = { commits: 0, operations: 0, bytes: 0 };
+
+  /** Makes a store that has yet to be opened. */
+  constructor(options: SqliteStoreOptions) {
+    this.#options = options;
+    this.#windows = new Windows(options.windowBytes ?? WINDOW_BYTES);
+  }
+
+  /** Why nothing can be kept now. */
+  get failure(): StoreError | undefined {
+    return this.#parts?.committer.failure;
+  }
+
+  /** The number of topics. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** What the store holds, in numbers. */
+  get counts(): SqliteStoreCounts {
+    return {
+      ...this.#counts,
+      backlog: this.#parts?.committer.backlog ?? 0,
+      fileBytes: this.#housekeeping.fileBytes,
+      freeBytes: this.#housekeeping.freeBytes,
+      logs: this.#byId.size,
+      windowBytes: this.#windows.bytes,
+    };
+  }
+
+  /**
+   * Opens the file, made if there is none, and brings it in order.
+   *
+   * @throws {StoreError} If it cannot be used.
+   */
+  // deno-lint-ignore require-await -- opening is synchronous here, and not in other stores
+  async open(): Promise<void> {
+    const { path, sync, clock } = this.#options;
+    const lock = new FileLock(path);
+    try {
+      const boot = (this.#options.findBoot ?? (() => findBoot(clock)))();
+      if (sync === "normal" && !boot) {
+        logger.warn(
+          "Without --allow-sys=osUptime a restart of the machine cannot be told from one of the relay: after a crash, topics that have not ended get a new epoch",
+        );
+      }
+      const { renewed } = openFile(path, { sync, boot });
+      if (renewed > 0) {
+        logger.warn(
+          "{count} topics have a new epoch, as the machine was restarted and the file may have lost events",
+          { count: renewed },
+        );
+      }
+      const catalog = new Catalog(path);
+      this.#size = catalog.count();
+      this.#lastId = catalog.lastId();
+      const reader = new Thread<ReaderRequest>(
+        Reader,
+        "DatabaseSync, backup, data",
+        { path },
+      );
+      // Those who come back after a restart read what is in the file.
+      reader.start();
+      this.#parts = {
+        lock,
+        catalog,
+        committer: this.#startCommitter(),
+        reader,
+        history: new History(path, reader),
+      };
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw storeErrorOf(path, error);
+    }
+    this.#scheduleTidy();
+  }
+
+  /** Makes a topic. There is none of that name. */
+  create(name: string, facts: TopicFacts): Log {
+    this.#open();
+    const now = this.#options.clock.now();
+    const row: TopicRow = {
+      id: ++this.#lastId,
+      name,
+      epoch: createEpoch(),
+      createdAt: now,
+      facts,
+      first: 1,
+      next: 1,
+      bytes: 0,
+      end: undefined,
+      oldest: undefined,
+      lastId: "",
+    };
+    this.#size++;
+    const log = new LiveLog(this.#logStore, row, [], true);
+    return this.#use(log);
+  }
+
+  /** Finds the log of a topic. */
+  find(name: string): Log | undefined {
+    const { catalog } = this.#open();
+    const live = this.#live.get(name);
+    if (live) return this.#handle(live);
+    return this.#try(() => {
+      const row = catalog.find(name);
+      if (!row || this.#leaving.has(row.id)) return undefined;
+      const holes = catalog.holes(row.id);
+      return this.#use(new LiveLog(this.#logStore, row, holes, false));
+    });
+  }
+
+  /** Lists topics. */
+  list(query: ListQuery): readonly StoredTopic[] {
+    const { catalog } = this.#open();
+    return this.#try(() => this.#present(catalog.list(query)));
+  }
+
+  /** Lists the topics that have not ended. */
+  listUnended(query: ListQuery): readonly StoredTopic[] {
+    const { catalog } = this.#open();
+    return this.#try(() => this.#present(catalog.listUnended(query)));
+  }
+
+  /** Forgets a topic and its events, if the name still stands for that log. */
+  delete(name: string, epoch: string): void | Promise<void> {
+    const { catalog } = this.#open();
+    const live = this.#live.get(name);
+    if (live) {
+      return live.epoch === epoch ? this.#remove(live.id) : undefined;
+    }
+    const row = this.#try(() => catalog.find(name));
+    if (row?.epoch !== epoch || this.#leaving.has(row.id)) return;
+    return this.#remove(row.id);
+  }
+
+  /** Forgets topics that ended before a time, some at a time. */
+  async deleteEnded(before: number): Promise<void> {
+    for (;;) {
+      const { catalog } = this.#open();
+      const limit = DELETED_AT_A_TIME + this.#leaving.size;
+      const rows = this.#try(() =>
+        this.#present(catalog.listEnded(before, limit))
+      ).slice(0, DELETED_AT_A_TIME);
+      if (rows.length === 0) return;
+      await Promise.all(rows.map(({ id }) => this.#remove(id)));
+      if (this.#isClosed) return;
+    }
+  }
+
+  /** Returns a value that was put under a key, unless it has expired. */
+  get(bucket: string, key: string): string | undefined {
+    const { catalog } = this.#open();
+    const now = this.#options.clock.now();
+    return this.#try(() => catalog.value(bucket, key, now));
+  }
+
+  /** Puts a value under a key. */
+  put(
+    bucket: string,
+    key: string,
+    value: string,
+    expires: number,
+  ): Promise<void> {
+    const work = new SingleWork(["put", bucket, key, value, expires], () => {});
+    this.#open().committer.add(work);
+    return work.result;
+  }
+
+  /**
+   * Makes a copy of the file as it is now, while the store is in use. When the copy
+   * is opened, logs that go on get a new epoch: more was shown of them.
+   *
+   * @param path The path of the copy. A file that is there is replaced.
+   */
+  async backup(path: string): Promise<void> {
+    const { reader } = this.#open();
+    try {
+      createFile(path);
+      await reader.ask({ kind: "backup", path });
+    } catch (error) {
+      throw storeErrorOf(path, error);
+    }
+  }
+
+  /** Writes what is left, and closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const parts = this.#parts;
+    this.#isClosed = true;
+    this.#cancelTidy();
+    if (!parts) return;
+    await parts.committer[Symbol.asyncDispose]();
+    await parts.reader[Symbol.asyncDispose]();
+    this.#parts = undefined;
+    parts.catalog[Symbol.dispose]();
+    parts.lock[Symbol.dispose]();
+  }
+
+  #open(): Parts {
+    if (this.#parts && !this.#isClosed) return this.#parts;
+    throw new StoreError(
+      "closed",
+      `Cannot use the store ${this.#options.path} as it is not open`,
+    );
+  }
+
+  #try<T>(look: () => T): T {
+    try {
+      return look();
+    } catch (error) {
+      throw storeErrorOf(this.#options.path, error);
+    }
+  }
+
+  #startCommitter(): Committer {
+    const { path, sync, retention, maxBytes = Infinity } = this.#options;
+    const { clock, onCommit } = this.#options;
+    const settings: WriterSettings = {
+      path,
+      sync,
+      ...{
+        maxEvents: retention.maxEvents,
+        maxBytes: retention.maxBytes,
+        maxAge: retention.maxAge,
+      },
+      maxFileBytes: maxBytes,
+      maxPublications: MAX_PUBLICATIONS,
+    };
+    return new Committer({
+      path,
+      clock,
+      start: () =>
+        new Thread<WriterRequest>(Writer, "DatabaseSync, data", settings),
+      housekeeping: this.#housekeeping,
+      onStandings: (standings) => this.#stand(standings),
+      onEvicted: (names) => this.#onEvicted(names),
+      onCommit: (report) => {
+        this.#counts.commits++;
+        this.#counts.operations += report.operations;
+        this.#counts.bytes += report.bytes;
+        onCommit?.(report);
+      },
+    });
+  }
+
+  #use(log: LiveLog): Log {
+    this.#live.set(log.name, log);
+    this.#byId.set(log.id, log);
+    return this.#handle(log);
+  }
+
+  #handle(log: LiveLog): Log {
+    return new SqliteLog(this.#handleStore, log);
+  }
+
+  #present(rows: readonly TopicRow[]): readonly TopicRow[] {
+    return this.#leaving.size === 0
+      ? rows
+      : rows.filter(({ id }) => !this.#leaving.has(id));
+  }
+
+  async #remove(id: number): Promise<void> {
+    const live = this.#byId.get(id);
+    const work = new SingleWork(
+      ["delete", id],
+      () => {},
+      undefined,
+      true,
+    );
+    this.#leaving.add(id);
+    this.#size--;
+    if (live) this.#part(live);
+    this.#open().committer.add(work);
+    try {
+      await work.result;
+      this.#housekeeping.remind();
+    } catch (error) {
+      this.#size++;
+      throw error;
+    } finally {
+      this.#leaving.delete(id);
+    }
+  }
+
+  /** Takes a deleted log out of use. Those who read it have what is in memory. */
+  #part(log: LiveLog): void {
+    log.bury();
+    this.#live.delete(log.name);
+    this.#onIdle(log);
+  }
+
+  #onEvicted(names: readonly string[]): void {
+    this.#size -= names.length;
+    logger.warn(
+      "The store has no more room: {count} ended topics were deleted before their time, the oldest first: {names}",
+      { count: names.length, names: names.slice(0, 10) },
+    );
+    for (const name of names) {
+      const live = this.#live.get(name);
+      if (live) this.#part(live);
+    }
+    this.#options.onEvicted?.(names);
+  }
+
+  #stand(standings: readonly Standing[]): void {
+    for (const standing of standings) {
+      const live = this.#byId.get(standing.id);
+      if (live) live.stand(standing);
+      else this.#housekeeping.passed(standing.id, standing.first);
+    }
+  }
+
+  /** A log that nobody uses any more is in the file alone. */
+  #onIdle(log: LiveLog): void {
+    if (this.#byId.get(log.id) !== log) return;
+    const history = this.#parts?.history;
+    if (history?.lowestRead(log) !== undefined) return;
+    // Handles of a deleted log have what is in memory, and need nothing else.
+    if (!log.isGone && (log.handles > 0 || log.isBusy)) return;
+    this.#byId.delete(log.id);
+    if (this.#live.get(log.name) === log) this.#live.delete(log.name);
+    if (!log.isMade && !log.isGone) this.#size--;
+    if (log.handles === 0) log.window.clear();
+    history?.forget(log);
+  }
+
+  #scheduleTidy(): void {
+    this.#cancelTidy = this.#options.clock.setTimeout(() => {
+      this.#housekeeping.remind();
+      this.#parts?.committer.tidy();
+      this.#scheduleTidy();
+    }, TIDY_INTERVAL);
+  }
+
+  #places(): {
+    lowestRead: (id: number) => number | undefined;
+    readonly held: readonly number[];
+  } {
+    const lowestRead = (id: number): number | undefined => {
+      const log = this.#byId.get(id);
+      return log && this.#parts?.history.lowestRead(log);
+    };
+    const listHeld = (): readonly number[] => {
+      const held: number[] = [];
+      for (const [id, log] of this.#byId) {
+        if (log.isGone && lowestRead(id) !== undefined) held.push(id);
+      }
+      return held;
+    };
+    return {
+      lowestRead,
+      get held() {
+        return listHeld();
+      },
+    };
+  }
+
+  get #logStore() {
+    // deno-lint-ignore no-this-alias -- the getters below have a `this` of their own
+    const store = this;
+    return {
+      windows: this.#windows,
+      maxAge: this.#options.retention.maxAge,
+      get failure() {
+        return store.failure;
+      },
+      now: () => this.#options.clock.now(),
+      add: (work: Work) => {
+        const { committer } = this.#parts ?? {};
+        if (committer) return committer.add(work);
+        work.failed(new StoreError("closed", "The store was closed"));
+      },
+      onPassed: (log: LiveLog) => this.#housekeeping.passed(log.id, log.first),
+      onIdle: (log: LiveLog) => this.#onIdle(log),
+    };
+  }
+
+  get #handleStore() {
+    return {
+      read: (
+        log: LiveLog,
+        from: number,
+        budget: ReadBudget,
+      ): LogRange | Promise<LogRange> =>
+        this.#open().history.read(log, from, budget),
+      publication: (log: LiveLog, key: string): string | undefined => {
+        const { catalog } = this.#open();
+        return this.#try(() => catalog.publication(log.id, key));
+      },
+      release: (log: LiveLog) => this.#onIdle(log),
+    };
+  }
+}
