@@ -1,0 +1,348 @@
+/**
+ * The store bench: how many events a second a store keeps, and how long an append
+ * waits for it.
+ *
+ * `deno run -A bench/store.ts [--parts speed,latency,start,ended,retention]
+ * [--stores memory,normal,full] [--topics 1,100,1000] [--rates 10000,50000]
+ * [--seconds 3] [--rounds 3] [--ended 1000000] [--folder PATH]`
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import process from "node:process";
+import { systemClock } from "../src/fetch/clock.ts";
+import type { ServerSentEvent } from "../src/sse/event.ts";
+import { MemoryLog } from "../relay/stores/memory_log.ts";
+import { SqliteStore } from "../relay/stores/sqlite/sqlite_store.ts";
+import type { Log, Retention } from "../relay/topics/log.ts";
+import { median } from "./fanout/median.ts";
+
+/** An event is about what a provider's token is, with what is around it. */
+const EVENT_BYTES = 250;
+
+/** The appends of one topic that are under way at full speed, of one event each. */
+const IN_FLIGHT = 512;
+
+const RETENTION: Retention = {
+  maxEvents: 10_000,
+  maxBytes: 16 * 1024 * 1024,
+  maxAge: Infinity,
+};
+
+const { values } = parseArgs({
+  options: {
+    parts: { type: "string", default: "speed,latency,start,ended,retention" },
+    stores: { type: "string", default: "memory,normal,full" },
+    topics: { type: "string", default: "1,100,1000" },
+    rates: { type: "string", default: "10000,50000" },
+    seconds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "3" },
+    ended: { type: "string", default: "1000000" },
+    folder: { type: "string", default: Deno.makeTempDirSync() },
+  },
+});
+const parts = values.parts.split(",");
+const stores = values.stores.split(",");
+const topics = values.topics.split(",").map(Number);
+const rates = values.rates.split(",").map(Number);
+const duration = Number(values.seconds) * 1_000;
+const rounds = Number(values.rounds);
+
+const event: ServerSentEvent = {
+  event: "response.output_text.delta",
+  data: `{"type":"response.output_text.delta","delta":" word","n":`.padEnd(
+    EVENT_BYTES - "response.output_text.delta".length - 1,
+    "x",
+  ) + "}",
+  id: "",
+};
+
+let files = 0;
+
+/** Logs to append to. */
+interface Setup extends AsyncDisposable {
+  readonly logs: readonly Log[];
+  readonly counts: string;
+}
+
+async function setUp(store: string, count: number): Promise<Setup> {
+  if (store === "memory") {
+    return {
+      logs: Array.from(
+        { length: count },
+        () => new MemoryLog(RETENTION, systemClock),
+      ),
+      counts: "",
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+  const sqlite = new SqliteStore({
+    path: `${values.folder}/bench-${++files}.db`,
+    sync: store === "full" ? "full" : "normal",
+    retention: RETENTION,
+    clock: systemClock,
+  });
+  await sqlite.open();
+  const logs = Array.from(
+    { length: count },
+    (_, index) => sqlite.create(`t${index}`, { isOpen: true }),
+  );
+  await Promise.all(logs.map((log) => log.settled()));
+  return {
+    logs,
+    get counts() {
+      const { commits, operations } = sqlite.counts;
+      return `${(operations / commits).toFixed(0)} operations a commit`;
+    },
+    [Symbol.asyncDispose]: () => sqlite[Symbol.asyncDispose](),
+  };
+}
+
+/** The user and system time of all threads, in microseconds. */
+function cpu(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+/** Returns events a second, and the CPU of an event in microseconds. */
+async function speed(
+  store: string,
+  count: number,
+): Promise<{ rate: number; cpu: number; counts: string }> {
+  await using setup = await setUp(store, count);
+  let appended = 0;
+  let isOver = false;
+  const each = Math.max(Math.floor(IN_FLIGHT * 8 / count), 8);
+  const feed = async (log: Log): Promise<void> => {
+    while (!isOver) {
+      const appends: unknown[] = [];
+      for (let index = 0; index < Math.min(each, IN_FLIGHT); index++) {
+        appends.push(log.append([event]));
+      }
+      await Promise.all(appends);
+      appended += appends.length;
+      if (store === "memory") await new Promise((done) => setImmediate(done));
+    }
+  };
+  const feeds = setup.logs.map(feed);
+  const measure = async (time: number) => {
+    const [start, before, used] = [performance.now(), appended, cpu()];
+    await new Promise((done) => setTimeout(done, time));
+    const events = appended - before;
+    return {
+      rate: events / (performance.now() - start) * 1_000,
+      cpu: (cpu() - used) / events,
+    };
+  };
+  await measure(500);
+  const result = await measure(duration);
+  isOver = true;
+  await Promise.all(feeds);
+  return { ...result, counts: setup.counts };
+}
+
+/** Returns how long appends wait at a rate, in milliseconds. */
+async function latency(
+  store: string,
+  count: number,
+  rate: number,
+): Promise<{ p50: number; p99: number; late: number }> {
+  await using setup = await setUp(store, count);
+  const times: number[] = [];
+  const start = performance.now();
+  let sent = 0;
+  let late = 0;
+  let last = start;
+  const waits: Promise<void>[] = [];
+  const send = async (log: Log, begun: number): Promise<void> => {
+    await log.append([event]);
+    if (begun - start > 500) times.push(performance.now() - begun);
+  };
+  while (performance.now() - start < duration + 500) {
+    await new Promise((done) => setTimeout(done, 0));
+    const now = performance.now();
+    late = Math.max(late, now - last);
+    last = now;
+    const due = (now - start) / 1_000 * rate;
+    for (; sent < due; sent++) {
+      waits.push(send(setup.logs[sent % count]!, performance.now()));
+    }
+  }
+  await Promise.all(waits);
+  times.sort((a, b) => a - b);
+  const at = (share: number): number =>
+    times[Math.floor(times.length * share)]!;
+  return { p50: at(0.5), p99: at(0.99), late };
+}
+
+if (parts.includes("speed")) {
+  console.log("events/s at full speed (CPU us an event, of all threads)");
+  for (const count of topics) {
+    const results = new Map<
+      string,
+      { rate: number; cpu: number; counts: string }[]
+    >();
+    for (let round = 0; round < rounds; round++) {
+      for (const store of stores) {
+        const list = results.get(store) ?? [];
+        results.set(store, list);
+        list.push(await speed(store, count));
+      }
+    }
+    for (const [store, list] of results) {
+      console.log(
+        `${count} topics, ${store}: ${
+          Math.round(median(list.map(({ rate }) => rate)))
+        } (${median(list.map(({ cpu }) => cpu)).toFixed(1)}) ${
+          list[0]?.counts
+        }`,
+      );
+    }
+  }
+}
+if (parts.includes("latency")) {
+  console.log(
+    "added latency of an append, p50 / p99 ms (longest turn of the loop)",
+  );
+  for (const rate of rates) {
+    for (const count of topics) {
+      for (const store of stores) {
+        const list: Awaited<ReturnType<typeof latency>>[] = [];
+        for (let round = 0; round < rounds; round++) {
+          list.push(await latency(store, count, rate));
+        }
+        const middle = (key: "p50" | "p99" | "late"): string =>
+          median(list.map((result) => result[key])).toFixed(2);
+        console.log(
+          `${rate}/s, ${count} topics, ${store}: ${middle("p50")} / ${
+            middle("p99")
+          } (${middle("late")})`,
+        );
+      }
+    }
+  }
+}
+
+/** Fills a file with topics of events, and returns its path. */
+async function fillFile(
+  count: number,
+  events: number,
+  isEnded: boolean,
+): Promise<string> {
+  const path = `${values.folder}/bench-${++files}.db`;
+  await using store = new SqliteStore({
+    path,
+    sync: "normal",
+    retention: RETENTION,
+    clock: systemClock,
+  });
+  await store.open();
+  const fill = async (name: string): Promise<void> => {
+    using log = store.create(name, { isOpen: true });
+    if (events > 0) {
+      await log.append(Array.from({ length: events }, () => event));
+    }
+    if (isEnded) await log.end({ status: "complete", isWhole: true, at: 1 });
+    else await log.settled();
+  };
+  for (let index = 0; index < count;) {
+    const fills: Promise<void>[] = [];
+    for (; index < count && fills.length < 4_000; index++) {
+      fills.push(fill(`t${index}`));
+    }
+    await Promise.all(fills);
+  }
+  return path;
+}
+
+function storeAt(path: string): SqliteStore {
+  return new SqliteStore({
+    path,
+    sync: "full",
+    retention: RETENTION,
+    clock: systemClock,
+  });
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
+}
+
+if (parts.includes("start")) {
+  const path = await fillFile(10_000, 100, false);
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    await using store = storeAt(path);
+    await store.open();
+    const opened = performance.now();
+    const query = { after: "", prefix: "", limit: 1_000_000 };
+    const { length } = store.listUnended(query);
+    const listed = performance.now();
+    const log = store.find("t5000");
+    await log?.read(1, { events: 512, bytes: 32 * 1024 });
+    const read = performance.now();
+    console.log(
+      `start with 1 M events in ${length} topics: open ${
+        (opened - start).toFixed(0)
+      } ms, list ${(listed - opened).toFixed(0)} ms, first read ${
+        (read - listed).toFixed(0)
+      } ms`,
+    );
+  }
+}
+if (parts.includes("ended")) {
+  const count = Number(values.ended);
+  const path = await fillFile(count, 0, true);
+  const before = Deno.memoryUsage().rss;
+  const start = performance.now();
+  await using store = storeAt(path);
+  await store.open();
+  const opened = performance.now();
+  const finds = 10_000;
+  for (let index = 0; index < finds; index++) {
+    using log = store.find(`t${(index * 7_919) % count}`);
+    if (!log) throw new Error("Expected the topic");
+  }
+  const found = performance.now();
+  console.log(
+    `${store.size} ended topics: open ${(opened - start).toFixed(0)} ms, ${
+      ((found - opened) / finds * 1_000).toFixed(0)
+    } us a find, RSS ${megabytes(before)} before and ${
+      megabytes(Deno.memoryUsage().rss)
+    } after, file ${megabytes(Deno.statSync(path).size)}`,
+  );
+}
+if (parts.includes("retention")) {
+  const path = await fillFile(10_000, 100, true);
+  const full = Deno.statSync(path).size;
+  await using store = storeAt(path);
+  await store.open();
+  const start = performance.now();
+  let late = 0;
+  let last = start;
+  const watch = setInterval(() => {
+    late = Math.max(late, performance.now() - last - 1);
+    last = performance.now();
+  }, 1);
+  await store.deleteEnded(Date.now());
+  const over = performance.now();
+  await new Promise<void>((done) => {
+    const look = setInterval(() => {
+      const { fileBytes } = store.counts;
+      if (fileBytes > full * 0.2) return;
+      clearInterval(look);
+      done();
+    }, 10);
+  });
+  clearInterval(watch);
+  console.log(
+    `10000 topics deleted in ${
+      (over - start).toFixed(0)
+    } ms, the file went from ${megabytes(full)} to ${
+      megabytes(store.counts.fileBytes)
+    } in ${
+      (performance.now() - over).toFixed(0)
+    } ms more, the loop stood still for ${late.toFixed(0)} ms at most`,
+  );
+}
+await Deno.remove(values.folder, { recursive: true });
