@@ -5,7 +5,7 @@ import { VERSION } from "../src/version.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
 import { Doors } from "./doors/doors.ts";
 import { Draining } from "./doors/guests.ts";
-import { sourcesAway } from "./doors/readiness.ts";
+import { sourcesAway, storeFailed } from "./doors/readiness.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recording/recorder.ts";
 import { MemoryGuard } from "./limits/memory/memory_guard.ts";
@@ -28,10 +28,12 @@ import { SourcePolicy } from "./sources/guard/source_policy.ts";
 import { Publisher } from "./sources/publish.ts";
 import { createSourceFetch } from "./sources/source_fetch.ts";
 import { Sources } from "./sources/sources.ts";
-import { MemoryStore } from "./stores/memory_store.ts";
+import { createStore, parseStoreAddress } from "./stores/store_address.ts";
 import { TopicRegistry } from "./topics/registry.ts";
+import type { Topic } from "./topics/topic.ts";
 import { Upstreams } from "./upstream/upstreams.ts";
 import type * as surface from "./topics/surface.ts";
+import type { Store } from "./topics/store.ts";
 
 /**
  * The address of a relay that listens.
@@ -77,8 +79,8 @@ export interface Relay extends AsyncDisposable {
    * Opens the sources, and then the doors.
    *
    * @returns Where the relay can be reached. Rejects with a
-   * {@linkcode RelayStartError} if a fixture, the folder of recordings or the address
-   * cannot be had, or, with `failFast`, a source; the relay is closed then. Without
+   * {@linkcode RelayStartError} if the store, a fixture, the folder of recordings or the
+   * address cannot be had, or, with `failFast`, a source; the relay is closed then. Without
    * `failFast`, a source that is away is retried.
    */
   listen(): Promise<RelayAddress>;
@@ -132,6 +134,7 @@ export class RelayStartError extends Error {
     | "source_failed"
     | "fixture_failed"
     | "record_failed"
+    | "store_failed"
     | "listen_failed";
 
   /** Says what cannot be had, and why. */
@@ -272,6 +275,7 @@ function createMemory(
 class RelayServer implements Relay {
   readonly topics: TopicRegistry;
   readonly #options: CompleteRelayOptions;
+  readonly #store: Store;
   readonly #sources: Sources;
   readonly #upstreams: Upstreams;
   readonly #gateway: Gateway;
@@ -308,10 +312,15 @@ class RelayServer implements Relay {
         return { maxMemory, isAtEdge, ...this.#held() };
       },
     }, { clock, version: VERSION });
+    const store = this.#store = createStore(parseStoreAddress(options.store), {
+      retention,
+      maxStore: retention.maxStore,
+      clock,
+    });
     this.topics = new TopicRegistry({
       ...limits,
       ...retention,
-      store: new MemoryStore(retention, clock),
+      store,
       clock,
       onEnd: metrics.topicEnded,
     });
@@ -356,6 +365,7 @@ class RelayServer implements Relay {
       allowedPaths: rights.allowProviderPaths,
       clock,
       topics: this.topics,
+      store,
       bodyLimits,
       retry: PROVIDER_RETRY,
       idleTimeout: gateway.timeout,
@@ -395,6 +405,7 @@ class RelayServer implements Relay {
         () => draining.refusal(),
         () => memory.refusal(),
         () => authority.unready?.(),
+        () => storeFailed(store),
         (query) =>
           options.failFast || query.has("sources")
             ? sourcesAway(sources)
@@ -408,6 +419,7 @@ class RelayServer implements Relay {
     const { host, port } = this.#options;
     this.#authority.prepare?.();
     try {
+      await this.#openStore();
       await this.#prepareRecorder();
       await Promise.all([...this.#startSources(), ...this.#startFixtures()]);
       try {
@@ -430,6 +442,29 @@ class RelayServer implements Relay {
     }
   }
 
+  /** Opens the store, and goes on with what a relay before has left. */
+  async #openStore(): Promise<void> {
+    try {
+      await this.#store.open();
+    } catch (cause) {
+      throw new RelayStartError(
+        "store_failed",
+        `--store: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
+    const { sources, fixtures } = this.#options;
+    const filled = new Set([...sources, ...fixtures].map(({ name }) => name));
+    const restored = this.topics.restore();
+    for (const topic of restored) {
+      if (!filled.has(topic.name)) this.#sources.resume(topic);
+    }
+    if (restored.length === 0) return;
+    logger.info("The store has {count} topics that have not ended", {
+      count: restored.length,
+    });
+  }
+
   async #prepareRecorder(): Promise<void> {
     try {
       await this.#recorder?.prepare();
@@ -448,7 +483,7 @@ class RelayServer implements Relay {
   #startSources(): Promise<void>[] {
     const { sources, failFast } = this.#options;
     return sources.map(async ({ name, from, ...source }) => {
-      const topic = this.topics.create(name);
+      const topic = this.#topicToFill(name);
       topic.from = from;
       const { opened } = this.#sources.start(topic, {
         kind: "sse",
@@ -466,8 +501,18 @@ class RelayServer implements Relay {
     });
   }
 
+  /** A topic that has ended is not filled any more: a source begins another one. */
+  #topicToFill(name: string): Topic {
+    if (this.topics.get(name)?.state.kind === "ended") {
+      this.topics.delete(name);
+    }
+    return this.topics.create(name);
+  }
+
   #startFixtures(): Promise<void>[] {
     return this.#options.fixtures.map(async ({ name, path, loop }) => {
+      // It is played from its first event: after others, they would be there twice.
+      this.topics.delete(name);
       const topic = this.topics.create(name);
       const spec = { kind: "fixture", path, loop } as const;
       await this.#sources.start(topic, spec).opened.catch((cause) => {
@@ -565,6 +610,7 @@ class RelayServer implements Relay {
     this.#memory[Symbol.dispose]();
     this.#metrics[Symbol.dispose]();
     this.topics[Symbol.dispose]();
+    await this.#store[Symbol.asyncDispose]();
     this.#tellStopped(reason, subscribers);
   }
 }

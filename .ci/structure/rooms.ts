@@ -206,7 +206,17 @@ export const ROOMS: readonly Room[] = [
   {
     path: OPTIONS,
     why: "has a row for each option: the other rooms say what a valid value is",
-    may: [DOORS, GATEWAY, SOURCES, TOPICS, RIGHTS, ISSUE_TEXT, LOGS, FETCH],
+    may: [
+      DOORS,
+      GATEWAY,
+      SOURCES,
+      STORES,
+      TOPICS,
+      RIGHTS,
+      ISSUE_TEXT,
+      LOGS,
+      FETCH,
+    ],
   },
   {
     path: RELAY,

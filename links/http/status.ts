@@ -29,6 +29,7 @@ export const STATUS_CODE = {
   NotImplemented: 501,
   BadGateway: 502,
   ServiceUnavailable: 503,
+  InsufficientStorage: 507,
 } as const;
 
 /** One of the codes in {@linkcode STATUS_CODE}. */
@@ -59,4 +60,5 @@ export const STATUS_TEXT: Record<StatusCode, string> = {
   501: "Not Implemented",
   502: "Bad Gateway",
   503: "Service Unavailable",
+  507: "Insufficient Storage",
 };

@@ -1,5 +1,6 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
+import type { Store } from "../topics/store.ts";
 import type { Sources } from "../sources/sources.ts";
 
 /** Returns why the relay is not ready, while an upstream of the operator's is away. */
@@ -11,6 +12,19 @@ export function sourcesAway(
     "source_unavailable",
     `${away} of ${operated} sources cannot be read at the moment: the log says why`,
     {},
+    { "Retry-After": "1" },
+  );
+}
+
+/** Returns why the relay is not ready, while its store keeps nothing. */
+export function storeFailed(
+  { failure }: Pick<Store, "failure">,
+): Problem | undefined {
+  return failure && new Problem(
+    STATUS_CODE.ServiceUnavailable,
+    failure.code,
+    failure.message,
+    { failure: failure.failure },
     { "Retry-After": "1" },
   );
 }

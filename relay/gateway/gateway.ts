@@ -23,6 +23,7 @@ import { requestHeaders, requestQuery } from "./headers.ts";
 import { HeldTopics } from "./held_topics.ts";
 import { assertCheap } from "./json_cost.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
+import { KeptRuns, type RunStore } from "./kept_runs.ts";
 import type { GatewayProvider } from "./provider.ts";
 import type { ProviderRequest } from "./provider_request.ts";
 import type { Recorder } from "./recording/recorder.ts";
@@ -48,6 +49,8 @@ export interface GatewayContext extends RunContext {
   readonly providers: readonly GatewayProvider[];
   /** The topics that event streams fill. */
   readonly topics: TopicRegistry;
+  /** Keeps the keys of runs and the ids of responses, if it outlasts the process. */
+  readonly store: RunStore;
   /** The limits of a JSON body. */
   readonly bodyLimits: BodyLimits;
   /** The most bytes of any other body. */
@@ -109,10 +112,14 @@ export class Gateway implements AsyncDisposable {
 
   /** Makes a gateway without runs. */
   constructor(context: GatewayContext) {
-    const { topics, clock, idleCancel } = context;
+    const { topics, store, clock, idleCancel } = context;
     this.#context = context;
     this.#rights = new ProviderRights(context.allowedPaths);
-    this.#joining = new Joining(topics, (replay) => context.stream(replay));
+    this.#joining = new Joining(
+      topics,
+      new KeptRuns(store, clock),
+      (replay) => context.stream(replay),
+    );
     this.#held = new HeldTopics(topics, clock);
     this.#topicContext = {
       topics,

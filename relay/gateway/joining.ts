@@ -5,6 +5,7 @@ import { Problem } from "../problem.ts";
 import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
+import type { KeptRuns } from "./kept_runs.ts";
 import { type KnownResponse, KnownResponses } from "./known_responses.ts";
 import { type Asked, digest, identityOf } from "./request.ts";
 import {
@@ -48,7 +49,9 @@ const RESPONSE_PATH = /^responses\/[^/]+$/;
 
 /** The runs that can be had once more: by Idempotency-Key, or by the id of the response. */
 export class Joining {
+  readonly #topics: TopicRegistry;
   readonly #byKey: TopicIndex<JoinableRun>;
+  readonly #kept: KeptRuns;
   readonly #responses: KnownResponses;
   readonly #replay: (replay: RunReplay) => "streaming" | "at end";
 
@@ -56,21 +59,34 @@ export class Joining {
    * Makes an index without runs.
    *
    * @param topics All topics: a run is known as long as its topic is there.
+   * @param kept The runs that the store keeps.
    * @param replay Answers a caller with a run's events, unless it has all of them
    * already.
    */
   constructor(
     topics: TopicRegistry,
+    kept: KeptRuns,
     replay: (replay: RunReplay) => "streaming" | "at end",
   ) {
+    this.#topics = topics;
+    this.#kept = kept;
     this.#byKey = new TopicIndex(topics);
-    this.#responses = new KnownResponses(topics);
+    this.#responses = new KnownResponses(topics, kept);
     this.#replay = replay;
   }
 
   /** Returns the run that has this {@linkcode joinKey}, if there is one. */
   find(key: string): JoinableRun | undefined {
-    return this.#byKey.get(key);
+    return this.#byKey.get(key) ?? this.#keptRun(key);
+  }
+
+  /** Returns a run of a relay before this one. */
+  #keptRun(key: string): JoinableRun | undefined {
+    const { name, epoch, fingerprint } = this.#kept.run(key) ?? {};
+    if (name === undefined || fingerprint === undefined) return undefined;
+    const topic = this.#topics.get(name);
+    if (topic?.log.epoch !== epoch) return undefined;
+    return topic && { topic, fingerprint, fate: Promise.resolve("streaming") };
   }
 
   /** Lets callers join a run by a {@linkcode joinKey}, until it is refused or cancelled before its stream began. */
@@ -79,7 +95,9 @@ export class Joining {
     const run = { topic, fingerprint, fate };
     this.#byKey.set(key, run);
     void fate.then((fate) => {
-      if (fate !== "streaming") this.#byKey.delete(key, run);
+      if (fate !== "streaming") return this.#byKey.delete(key, run);
+      const { name, log: { epoch } } = topic;
+      this.#kept.addRun(key, { name, epoch, fingerprint });
     });
   }
 

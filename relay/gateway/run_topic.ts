@@ -7,6 +7,8 @@ import { Problem } from "../problem.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { TopicEnd } from "../topics/end.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
+import { writeFilling } from "../topics/filling.ts";
+import { StoreError } from "../topics/store.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import type { HeldTopics } from "./held_topics.ts";
 import { outcomeOf, patienceFor, type Refusal } from "./refusal.ts";
@@ -24,6 +26,13 @@ export interface RunTopicContext {
   /** Aborted when the relay closes. */
   readonly closing: AbortSignal;
 }
+
+/** What the store keeps of a run: its provider does not go on for another relay. */
+const FILLING = writeFilling({ kind: "lost" });
+
+/** The reason of a topic whose store keeps no more of its run. */
+const NOT_KEPT =
+  "The relay could not store the rest, which the caller alone has";
 
 /** The topic that a run is to fill. */
 export interface RunTopicPlan {
@@ -151,7 +160,15 @@ export class RunTopic {
    * @returns Resolves once more may be added; `undefined` if that is now.
    */
   append(events: readonly ServerSentEvent[]): Promise<void> | undefined {
-    return this.isEnded ? undefined : this.#writer?.write(events);
+    if (this.isEnded) return undefined;
+    try {
+      return this.#writer?.write(events);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      // The run goes on for its caller.
+      this.breakOff({ status: "truncated", reason: NOT_KEPT });
+      return undefined;
+    }
   }
 
   /** Ends the topic as its provider's stream has ended, if it has not ended. */
@@ -188,6 +205,7 @@ export class RunTopic {
       ...(status !== undefined && { status }),
       ...(retryAfter !== undefined && { retryIn: Math.ceil(retryAfter) }),
     });
+    topic.filling = undefined;
     held.hold(topic, patience, reason);
   }
 
@@ -236,6 +254,7 @@ export class RunTopic {
     const topic = topics.create(name, owner);
     held.take(topic);
     topic.source = source;
+    topic.filling = FILLING;
     // The state that the refused run before has left no longer holds.
     if (topic.upstream) topic.setUpstream({ state: "connecting" });
     return topic;

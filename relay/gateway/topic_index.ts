@@ -18,7 +18,8 @@ export class TopicIndex<Entry extends { readonly topic: Topic }> {
   /** Returns the entry of a key, unless its topic is gone. */
   get(key: string): Entry | undefined {
     const entry = this.#byKey.get(key);
-    return entry && this.#isThere(entry) ? entry : undefined;
+    const topic = entry && this.#topicOf(entry);
+    return topic && { ...entry, topic };
   }
 
   /** Sets the entry of a key. */
@@ -32,13 +33,15 @@ export class TopicIndex<Entry extends { readonly topic: Topic }> {
     if (this.#byKey.get(key) === entry) this.#byKey.delete(key);
   }
 
-  #isThere({ topic }: Entry): boolean {
-    return this.#topics.get(topic.name) === topic;
+  /** Returns the topic of an entry: another object, where a store had it meanwhile. */
+  #topicOf({ topic }: Entry): Topic | undefined {
+    const known = this.#topics.get(topic.name);
+    return known?.log.epoch === topic.log.epoch ? known : undefined;
   }
 
   #sweep(): void {
     for (const [key, entry] of this.#byKey) {
-      if (!this.#isThere(entry)) this.#byKey.delete(key);
+      if (!this.#topicOf(entry)) this.#byKey.delete(key);
     }
     this.#sweepAt = Math.max(2 * this.#byKey.size, MIN_SWEEP);
   }

@@ -46,6 +46,7 @@ export const REFUSAL_REASONS = [
   "run_not_retained",
   "source_not_allowed",
   "source_unavailable",
+  "store_failed",
   "token_expired",
   "token_required",
   "too_many_bytes_of_client",

@@ -37,6 +37,15 @@ export interface RelayOptions {
    */
   trustedProxies?: readonly string[] | undefined;
   /**
+   * The place where topics live: `"memory"`, or `"sqlite:PATH"` for a file that
+   * outlives the process. `"sqlite:PATH?sync=normal"` does not wait for the disk: what
+   * was acknowledged outlives the process, but perhaps not a loss of power. A file is
+   * opened by `listen()`: there are no topics before.
+   *
+   * @default {"memory"}
+   */
+  store?: string | undefined;
+  /**
    * SSE upstreams: each fills the topic of its name. A subscription that names
    * no position begins at the first event that is kept, or with new events if
    * `from` is `"now"`.
@@ -490,6 +499,11 @@ export interface RelayRetention {
    * @default {Infinity}
    */
   maxAge?: number | undefined;
+  /**
+   * The most bytes of the file of `store`. At this bound, the topics that ended first
+   * are deleted, and events are refused if that is not enough. Default: no bound.
+   */
+  maxStore?: number | undefined;
   /**
    * The time that an ended topic can be read, in milliseconds.
    *

@@ -7,6 +7,10 @@ import {
 } from "../rights/provider_pattern.ts";
 import { sourcePattern } from "../sources/guard/source_pattern.ts";
 import {
+  parseStoreAddress,
+  STORE_ADDRESS_FORM,
+} from "../stores/store_address.ts";
+import {
   addressRange,
   bytes,
   choice,
@@ -48,6 +52,20 @@ export const relayRows = {
       "trusts the X-Forwarded-For of proxies at this address or in this range",
     ],
   }),
+  store: option(
+    text("STORE", STORE_ADDRESS_FORM, readable(parseStoreAddress)),
+    {
+      default: "memory",
+      flag: "store",
+      topic: "retention",
+      help: [
+        "where topics live. STORE is one of:",
+        "memory: in this process, until it ends",
+        "sqlite:PATH: in a file, which outlives the process. What was acknowledged is on the disk",
+        "sqlite:PATH?sync=normal: in a file. What was acknowledged outlives the process, but perhaps not a loss of power",
+      ],
+    },
+  ),
   sources: option(list(source), {
     default: [],
     flag: "source",
@@ -400,6 +418,14 @@ export const relayRows = {
       topic: "retention",
       help: ["how long a topic keeps an event"],
       without: "as long as the topic exists",
+    }),
+    maxStore: option(bytes, {
+      flag: "max-store",
+      topic: "retention",
+      help: [
+        "bytes of the file of --store. At this bound the topics that ended first are deleted, and events are refused if that is not enough",
+      ],
+      without: "no bound",
     }),
     endedTtl: option(duration(), {
       default: 600_000,

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
+import { z } from "zod";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { AppendedPublication } from "../topics/log.ts";
 import type { Topic } from "../topics/topic.ts";
 import { type Published, PublishError } from "./publish_error.ts";
 
@@ -19,6 +21,22 @@ const EVENT_COST = 1024;
 
 /** The number of keys of a topic that are remembered. */
 const MAX_KEYS = 1_000;
+
+/** What a log keeps of a publication: how much of it was added, and where that stands. */
+const kept = z.object({
+  count: z.int().positive(),
+  digest: z.string(),
+  first: z.int().positive(),
+  next: z.int().positive(),
+  isWhole: z.boolean(),
+});
+
+type Kept = z.output<typeof kept>;
+
+function readKept(text: string | undefined): Kept | undefined {
+  // It is what this relay or one before has written.
+  return text === undefined ? undefined : kept.parse(JSON.parse(text));
+}
 
 /** The publications to one topic under each key, for the keys of all publishers. */
 export class KeyedPublications {
@@ -49,7 +67,11 @@ export class KeyedPublications {
       if (keys.size < MAX_KEYS) break;
       if (!busy) keys.delete(oldest);
     }
-    const keyed = new KeyedPublication();
+    const keyed = new KeyedPublication(
+      own,
+      topic.log.epoch,
+      readKept(topic.log.publication(own)),
+    );
     keys.set(own, keyed);
     return keyed;
   }
@@ -67,16 +89,42 @@ export class KeyedPublication {
   busy = false;
   /** The place of the events, once all of them are in the topic. */
   published: Published | undefined;
+  /** The place of the events that are in the topic. */
+  place: Published | undefined;
+  readonly #key: string;
   #count = 0;
   /** A digest of the events that have been added. */
   #digest = "";
-  /** A digest of these, and of those that are being added. */
+  /** A digest of these, and of those that are being added, and the number of both. */
   #tail = "";
+  #tailCount = 0;
+  /** The offset of the first event, though it may still be added. */
+  #first: number | undefined;
+
+  /**
+   * Goes on with a publication.
+   *
+   * @param key The key, which is its publisher's own.
+   * @param epoch The log.
+   * @param kept What the log keeps of it. Default: nothing, it is a new one.
+   */
+  constructor(key: string, epoch: string, kept?: Kept) {
+    this.#key = key;
+    if (!kept) return;
+    const { count, digest, first, next, isWhole } = kept;
+    this.#count = this.#tailCount = count;
+    this.#digest = this.#tail = digest;
+    this.#first = first;
+    this.place = { epoch, first, next };
+    if (isWhole) this.published = this.place;
+  }
 
   /** Begins, where an earlier attempt has left off. */
   begin(): void {
     this.busy = true;
     this.#tail = this.#digest;
+    this.#tailCount = this.#count;
+    this.#first = this.place?.first;
   }
 
   /** Digests events that are about to be added, after those of the call before. */
@@ -85,10 +133,37 @@ export class KeyedPublication {
     return { count: events.length, digest };
   }
 
+  /**
+   * Returns what the log is to keep with events that were digested last.
+   *
+   * @param first The offset that they will have.
+   * @param isWhole Whether they are the last of the publication.
+   */
+  keep(
+    { count, digest }: DigestedEvents,
+    first: number,
+    isWhole: boolean,
+  ): AppendedPublication {
+    this.#tailCount += count;
+    this.#first ??= first;
+    const value: Kept = {
+      count: this.#tailCount,
+      digest,
+      first: this.#first,
+      next: first + count,
+      isWhole,
+    };
+    return { key: this.#key, value: JSON.stringify(value) };
+  }
+
   /** Takes note of events that have been added. */
-  added({ count, digest }: DigestedEvents): void {
+  added(
+    { count, digest }: DigestedEvents,
+    { epoch, first, next }: Published,
+  ): void {
     this.#digest = digest;
     this.#count += count;
+    this.place = { epoch, first: this.place?.first ?? first, next };
   }
 
   /** Returns a comparison of another body under the key with this publication. */

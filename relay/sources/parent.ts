@@ -91,11 +91,18 @@ export class Parent {
    * Expects an upstream.
    *
    * @param url The URL of the upstream.
-   * @param isEmpty Whether its first event is the first one of the topic.
+   * @param log What it has filled before.
    */
-  constructor(url: string | URL, isEmpty: boolean) {
+  constructor(
+    url: string | URL,
+    { next, lastId }: { readonly next: number; readonly lastId: string },
+  ) {
     this.#url = new URL(url);
-    this.#isWanted = isEmpty && !this.#url.searchParams.has("after");
+    this.#isWanted = next === 1 && !this.#url.searchParams.has("after");
+    const position = parseAfter(lastId);
+    if (typeof position !== "object") return;
+    const { epoch, offset } = position;
+    this.#place = { epoch, next: offset + 1 };
   }
 
   /** The end status, if the upstream has answered that there is nothing more. */

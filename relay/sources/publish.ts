@@ -9,6 +9,8 @@ import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { Problem } from "../problem.ts";
 import { atOnce, slices, type Steps } from "../slices.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
+import type { LogAppendOptions } from "../topics/log.ts";
+import { StoreError } from "../topics/store.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
@@ -159,11 +161,11 @@ export class Publisher {
       const next = first + rest.length;
       const published = { epoch: topic.log.epoch, first, next };
       if (!keyed || !digested) return published;
-      keyed.added(digested);
+      keyed.added(digested, published);
       return keyed.published = published;
     };
     this.#options.draining?.assertOpen();
-    const first = topic.append(rest);
+    const first = topic.append(rest, keptWith(topic, keyed, digested, true));
     this.#options.counts?.websocket.add(rest);
     const { ready } = topic;
     if (!ready && !(first instanceof Promise)) return added(first);
@@ -194,11 +196,13 @@ export class Publisher {
     if (published) return published;
     this.#take(client, rest.length);
     this.#options.draining?.assertOpen();
-    const appended = topic.append(rest);
+    const appended = topic.append(rest, keptWith(topic, keyed, digested, true));
     this.#options.counts?.http.add(rest);
     const [first] = await Promise.all([appended, topic.ready]);
-    if (digested) keyed?.added(digested);
-    return { epoch: topic.log.epoch, first, next: first + rest.length };
+    const { epoch } = topic.log;
+    const added = { epoch, first, next: first + rest.length };
+    if (digested) keyed?.added(digested, added);
+    return added;
   }
 
   *#read(
@@ -255,13 +259,10 @@ export class Publisher {
           const digested = keyed && await run(client, keyed.digest(some));
           draining?.assertOpen({ added });
           const room = writer.write(some, (first) => {
-            if (digested) keyed?.added(digested);
-            added = {
-              epoch,
-              first: added?.first ?? first,
-              next: first + some.length,
-            };
-          });
+            const next = first + some.length;
+            if (digested) keyed?.added(digested, { epoch, first, next });
+            added = { epoch, first: added?.first ?? first, next };
+          }, keptWith(topic, keyed, digested, false));
           this.#options.counts?.http.add(some);
           if (room) await room;
         }
@@ -274,7 +275,10 @@ export class Publisher {
       // What was added is told as far as the log keeps it.
       await writer.settled().catch(() => {});
       draining?.assertOpen({ added });
-      if (cause instanceof TopicEndedError || cause instanceof PublishError) {
+      if (
+        cause instanceof TopicEndedError || cause instanceof PublishError ||
+        cause instanceof StoreError
+      ) {
         throw cause;
       }
       if (cause instanceof Problem) {
@@ -289,7 +293,8 @@ export class Publisher {
         added,
       });
     }
-    return added ?? { epoch, first: topic.log.next, next: topic.log.next };
+    return added ?? keyed?.place ??
+      { epoch, first: topic.log.next, next: topic.log.next };
   }
 
   /** How many events of a stream are added at once. */
@@ -326,6 +331,17 @@ export class Publisher {
       throw sizeError(maxEvent);
     }
   }
+}
+
+/** How events are appended that have a key. */
+function keptWith(
+  { tail }: Topic,
+  keyed: KeyedPublication | undefined,
+  digested: DigestedEvents | undefined,
+  isWhole: boolean,
+): LogAppendOptions | undefined {
+  return keyed && digested &&
+    { publication: keyed.keep(digested, tail, isWhole) };
 }
 
 /** Reads what a client publishes in steps, after what it has published before. */

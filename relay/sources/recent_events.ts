@@ -1,7 +1,7 @@
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 
 /** The most events that are remembered: as many as a log retains unless it is told otherwise. */
-const MAX_EVENTS = 10_000;
+export const MAX_RECENT = 10_000;
 
 /** The most text of them, in UTF-16 code units; the newest event is remembered whatever its size. */
 const MAX_SIZE = 4 * 1024 * 1024;
@@ -49,7 +49,7 @@ export class RecentEvents {
     this.#size += sizeOf(event);
     while (
       this.next - this.#first > 1 &&
-      (this.next - this.#first > MAX_EVENTS || this.#size > MAX_SIZE)
+      (this.next - this.#first > MAX_RECENT || this.#size > MAX_SIZE)
     ) {
       this.#size -= sizeOf(this.#events[this.#head++]!); // more than one is there
       this.#first++;

@@ -5,7 +5,14 @@ import { UnexpectedResponseError } from "../../src/fetch/errors.ts";
 import { redactUrl } from "../../src/fetch/secrets/urls.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { Topic } from "../topics/topic.ts";
+import { Problem } from "../problem.ts";
 import { failureOf } from "./failure.ts";
+import {
+  type Filling,
+  isKeepable,
+  readFilling,
+  writeFilling,
+} from "../topics/filling.ts";
 import { FixtureSource } from "./fixture.ts";
 import type { RepeatsPolicy } from "./repeats.ts";
 import type { Source, SourceCounts } from "./source.ts";
@@ -117,13 +124,23 @@ export class Sources implements AsyncDisposable {
    * `too_many_upstreams_of_client`, of a guarded one.
    */
   start(topic: Topic, spec: SourceSpec, client = ""): Source {
+    return this.#start(topic, spec, client, firstConnectionOf(spec));
+  }
+
+  #start(
+    topic: Topic,
+    spec: SourceSpec,
+    client: string,
+    firstConnection: "once" | "retried",
+  ): Source {
     using stack = new DisposableStack();
     if (spec.kind === "guarded") stack.use(this.#options.slots.take(client));
-    const source = this.#make(topic, spec);
+    const source = this.#make(topic, spec, firstConnection);
     const held = stack.move();
     topic.source = spec.kind === "fixture"
       ? `fixture ${spec.path}`
       : redactUrl(spec.url);
+    topic.filling = writeFilling(fillingOf(spec));
     this.#specs.set(topic, spec);
     this.#running.add(source);
     void source.finished.finally(() => {
@@ -139,6 +156,25 @@ export class Sources implements AsyncDisposable {
     return source;
   }
 
+  /**
+   * Goes on with filling a topic that the store has kept, or ends it as `truncated` if
+   * that cannot be. A topic that is published to stays as it is.
+   */
+  resume(topic: Topic): void {
+    const { filling: text } = topic;
+    if (text === undefined) return;
+    const filling = readFilling(text);
+    if (filling?.kind !== "source") return void endLost(topic);
+    const { url, reconnect, repeats } = filling;
+    try {
+      const spec = { kind: "guarded", url, reconnect, repeats } as const;
+      this.#start(topic, spec, "", "retried");
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      endLost(topic, error.message);
+    }
+  }
+
   /** Stops every source, and waits until they have stopped. */
   async [Symbol.asyncDispose](): Promise<void> {
     const sources = [...this.#running];
@@ -146,16 +182,20 @@ export class Sources implements AsyncDisposable {
     await Promise.all(sources.map(({ finished }) => finished));
   }
 
-  #make(topic: Topic, spec: SourceSpec): Source {
+  #make(
+    topic: Topic,
+    spec: SourceSpec,
+    firstConnection: "once" | "retried",
+  ): Source {
     const { clock, idleTimeout, fetch, guardedFetch, counts } = this.#options;
     const { maxEvent: maxEventSize } = this.#options;
     switch (spec.kind) {
       case "sse": {
-        const { url, reconnect, repeats, required } = spec;
+        const { url, reconnect, repeats } = spec;
         return new SseSource(topic, url, {
           maxEventSize,
           reconnect,
-          firstConnection: required ? "once" : "retried",
+          firstConnection,
           repeats,
           idleTimeout,
           fetch,
@@ -169,6 +209,7 @@ export class Sources implements AsyncDisposable {
           ...(headers && { headers }),
           maxEventSize,
           reconnect,
+          firstConnection,
           repeats,
           idleTimeout,
           fetch: guardedFetch,
@@ -182,6 +223,31 @@ export class Sources implements AsyncDisposable {
       }
     }
   }
+}
+
+/** A request that makes a source is told at once if it was never there. */
+function firstConnectionOf(spec: SourceSpec): "once" | "retried" {
+  return spec.kind === "sse" && !spec.required ? "retried" : "once";
+}
+
+/**
+ * Returns what the store keeps of a source. Those of the operator are named by the
+ * configuration; secrets of a request are not kept.
+ */
+function fillingOf(spec: SourceSpec): Filling {
+  if (spec.kind !== "guarded" || spec.headers || !isKeepable(spec.url)) {
+    return { kind: "lost" };
+  }
+  const { url, reconnect, repeats } = spec;
+  if (typeof reconnect !== "boolean") return { kind: "lost" };
+  return { kind: "source", url, reconnect, repeats };
+}
+
+function endLost(topic: Topic, reason?: string): void {
+  topic.end(
+    "truncated",
+    `The relay was restarted${reason === undefined ? "" : `: ${reason}`}`,
+  );
 }
 
 function isAway({ state, upstream }: Topic): boolean {

@@ -25,6 +25,7 @@ import { SourceRefusedError } from "./guard/source_refused_error.ts";
 import { type ConnectionEnd, UpstreamTrace } from "../traces/upstream_trace.ts";
 import { failureOf, publicFailureOf } from "./failure.ts";
 import { Parent, retainedPosition } from "./parent.ts";
+import { MAX_RECENT } from "./recent_events.ts";
 import { Repeats, type RepeatsPolicy } from "./repeats.ts";
 import type { Source, SourceCounts } from "./source.ts";
 import type { SourceFetch } from "./source_fetch.ts";
@@ -124,6 +125,8 @@ export class SseSource implements Source {
   readonly #retriesFirst: boolean;
   readonly #counts: SourceCounts | undefined;
   #wasOpen = false;
+  /** Whether another source has filled the topic before: one of a relay that is over. */
+  readonly #isResumed: boolean;
   #isRefused = false;
   /** The last request was not answered with events, so far. */
   #isAsking = false;
@@ -150,9 +153,12 @@ export class SseSource implements Source {
     }: SseSourceOptions,
   ) {
     this.#topic = topic;
-    this.#writer = new TopicWriter(topic);
+    this.#writer = new TopicWriter(topic, {
+      retry: { clock: options.clock, signal: this.#abort.signal },
+    });
+    this.#isResumed = topic.log.next > 1;
     this.#repeats = new Repeats(repeats);
-    this.#parent = new Parent(url, topic.log.next === 1);
+    this.#parent = new Parent(url, topic.log);
     this.#ask = ask;
     this.#headers = options.headers;
     this.#clock = options.clock;
@@ -162,6 +168,7 @@ export class SseSource implements Source {
     this.#counts = counts;
     this.#stream = streamEvents(url, {
       ...options,
+      lastEventId: topic.log.lastId,
       reconnect: (this.#reconnects || this.#retriesFirst) && {
         ...(typeof reconnect === "object" && reconnect),
         decide: (context) => this.#decide(context),
@@ -281,7 +288,9 @@ export class SseSource implements Source {
     this.#counts?.attempted("opened");
     this.#trace.opened();
     logger.info("The upstream of {name} is open", { name: this.#topic.name });
-    if (this.#wasOpen) this.#repeats.reconnected(this.#stream.lastEventId);
+    if (this.#wasOpen || this.#isResumed) {
+      this.#repeats.reconnected(this.#stream.lastEventId);
+    }
     if (this.#topic.upstream) this.#topic.setUpstream({ state: "open" });
     this.#wasOpen = true;
   }
@@ -323,6 +332,7 @@ export class SseSource implements Source {
 
   async #open(): Promise<void> {
     try {
+      if (this.#isResumed) await this.#remember();
       await this.#stream.open();
       this.#topic.open();
     } catch (error) {
@@ -332,6 +342,23 @@ export class SseSource implements Source {
       }
       this.#end("failed", publicFailureOf(error));
       throw error;
+    }
+  }
+
+  /** Learns the events that the upstream may send again. */
+  async #remember(): Promise<void> {
+    const { log } = this.#topic;
+    const budget = { events: MAX_RECENT, bytes: Infinity };
+    let from = Math.max(log.first, log.next - MAX_RECENT);
+    while (from < log.next) {
+      const hole = log.holeAt?.(from);
+      if (hole) {
+        from = hole.to + 1;
+        continue;
+      }
+      const { offset, entries } = await log.read(from, budget);
+      this.#repeats.fresh(entries.map(({ event }) => event));
+      from = offset + entries.length;
     }
   }
 

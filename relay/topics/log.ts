@@ -215,7 +215,7 @@ export interface Log extends TopicLog, Disposable {
   /** Resolves once all is kept that the log was told up to now. */
   settled(): Stored<void>;
   /** Returns what was kept with the events of a publication. */
-  publication(key: string): Stored<string | undefined>;
+  publication(key: string): string | undefined;
   /** Gives up what has become too old. */
   trim(): void;
   /**

@@ -234,11 +234,15 @@ export class Topic {
   readonly #observers = new Set<TopicObserver>();
   readonly #ended: PromiseWithResolvers<TopicEnd> = Promise.withResolvers();
   #state: TopicState = { kind: "pending" };
+  /** What was said of it, which the log may not keep yet. */
+  #facts: TopicFacts;
   /** The verdict, which stands before the log keeps it. */
   #verdict: StoredEnd | undefined;
   /** What was appended and is not kept yet, in events and in UTF-16 code units. */
   #unkeptEvents = 0;
   #unkeptUnits = 0;
+  /** The offset after what is under way. */
+  #tail = 1;
   /** Resolves when there is room for more that is not kept. */
   #room: PromiseWithResolvers<void> | undefined;
   #upstream: UpstreamState | undefined;
@@ -253,6 +257,7 @@ export class Topic {
     this.#clock = clock;
     this.#idleSince = clock.now();
     const { ended, facts } = log;
+    this.#facts = facts;
     if (ended) {
       this.#verdict = ended;
       this.#conclude(ended);
@@ -261,7 +266,7 @@ export class Topic {
 
   /** What fills it, in words that are safe to show: a URL without its secrets, a file's name. */
   get source(): string | undefined {
-    return this.log.facts.source;
+    return this.#facts.source;
   }
 
   set source(source: string | undefined) {
@@ -270,7 +275,7 @@ export class Topic {
 
   /** Where a subscription begins that names no position. */
   get from(): "start" | "now" {
-    return this.log.facts.from ?? "start";
+    return this.#facts.from ?? "start";
   }
 
   set from(from: "start" | "now") {
@@ -289,7 +294,7 @@ export class Topic {
 
   /** How to go on filling the topic after a restart, in the words of what fills it. */
   get filling(): string | undefined {
-    return this.log.facts.filling;
+    return this.#facts.filling;
   }
 
   set filling(filling: string | undefined) {
@@ -354,6 +359,11 @@ export class Topic {
       (waits ??= []).push(this.#room.promise);
     }
     return waits && Promise.all(waits).then(() => {});
+  }
+
+  /** The offset that the next events to be added will have, once all that is under way is kept. */
+  get tail(): number {
+    return this.#unkeptEvents === 0 ? this.log.next : this.#tail;
   }
 
   /** Says that the source is there, before its first event. */
@@ -482,7 +492,8 @@ export class Topic {
   }
 
   #update(facts: Partial<TopicFacts>): void {
-    whenDone(this.log.update({ ...this.log.facts, ...facts }), () => {});
+    this.#facts = { ...this.#facts, ...facts };
+    whenDone(this.log.update(this.#facts), () => {});
   }
 
   async #keep(
@@ -493,6 +504,7 @@ export class Topic {
     for (const { event, data, id } of events) {
       units += event.length + data.length + id.length;
     }
+    this.#tail = this.tail + events.length;
     this.#unkeptEvents += events.length;
     this.#unkeptUnits += units;
     try {

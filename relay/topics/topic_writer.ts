@@ -1,5 +1,27 @@
-import type { EventInput, Topic } from "./topic.ts";
+import type { Clock } from "../../src/fetch/clock.ts";
+import { wait } from "../../src/fetch/retry.ts";
 import type { LogAppendOptions } from "./log.ts";
+import { StoreError } from "./store.ts";
+import type { EventInput, Topic } from "./topic.ts";
+
+/** How a writer goes on after the store could not keep something. */
+export interface TopicWriterOptions {
+  /**
+   * Writes again what the store could not keep, until it can or the signal is aborted.
+   * Default: the writer is done.
+   */
+  readonly retry?: { readonly clock: Clock; readonly signal: AbortSignal };
+}
+
+/** Events that the log does not keep yet. */
+interface Batch {
+  readonly events: readonly EventInput[];
+  readonly onKept: ((first: number) => void) | undefined;
+  readonly options: LogAppendOptions | undefined;
+}
+
+/** The time between two attempts to write what a store could not keep, in milliseconds. */
+const RETRY_INTERVAL = 1_000;
 
 /**
  * Adds events to a topic, many appends at a time: whoever reads an upstream need not
@@ -7,12 +29,18 @@ import type { LogAppendOptions } from "./log.ts";
  */
 export class TopicWriter {
   readonly #topic: Topic;
+  readonly #retry: TopicWriterOptions["retry"];
+  /** What was written and is not kept, the oldest first. */
+  readonly #unkept: Batch[] = [];
   #failure: { readonly error: unknown } | undefined;
   #last: Promise<void> | undefined;
+  /** Resolves once the store keeps again what it could not keep. */
+  #recovery: Promise<void> | undefined;
 
   /** Makes a writer that has written nothing. */
-  constructor(topic: Topic) {
+  constructor(topic: Topic, { retry }: TopicWriterOptions = {}) {
     this.#topic = topic;
+    this.#retry = retry;
   }
 
   /**
@@ -31,11 +59,18 @@ export class TopicWriter {
     options?: LogAppendOptions,
   ): Promise<void> | undefined {
     this.#assertKept();
+    const batch = { events, onKept, options };
+    if (this.#recovery) {
+      this.#unkept.push(batch);
+      return this.#recovery;
+    }
     const appended = this.#topic.append(events, options);
     if (appended instanceof Promise) {
-      this.#last = appended.then(onKept, (error) => {
-        this.#failure ??= { error };
-      });
+      this.#unkept.push(batch);
+      this.#last = appended.then(
+        (first) => this.#kept(first),
+        (error) => this.#refused(error),
+      );
     } else onKept?.(appended);
     return this.#topic.ready;
   }
@@ -47,7 +82,49 @@ export class TopicWriter {
    */
   async settled(): Promise<void> {
     await this.#last;
+    await this.#recovery;
     this.#assertKept();
+  }
+
+  #kept(first: number): void {
+    this.#unkept.shift()?.onKept?.(first);
+  }
+
+  #refused(error: unknown): Promise<void> | undefined {
+    if (this.#retry && error instanceof StoreError) {
+      return this.#recovery ??= this.#recover(this.#retry);
+    }
+    this.#failure ??= { error };
+    return undefined;
+  }
+
+  async #recover(
+    { clock, signal }: NonNullable<TopicWriterOptions["retry"]>,
+  ): Promise<void> {
+    try {
+      while (this.#unkept.length > 0) {
+        // What was under way is refused by then.
+        await wait(RETRY_INTERVAL, clock, signal);
+        await this.#writeAgain();
+      }
+    } catch (error) {
+      this.#failure ??= { error };
+    } finally {
+      this.#recovery = undefined;
+    }
+  }
+
+  /** Writes what was not kept, as far as the store can keep it. */
+  async #writeAgain(): Promise<void> {
+    try {
+      for (;;) {
+        const [batch] = this.#unkept;
+        if (!batch) return;
+        this.#kept(await this.#topic.append(batch.events, batch.options));
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+    }
   }
 
   #assertKept(): void {

@@ -6,6 +6,7 @@ import {
   InvalidTopicNameError,
   TopicLimitError,
 } from "../../topics/registry.ts";
+import { StoreError } from "../../topics/store.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
 
 /** When a topic may have gone, in seconds: a guess. */
@@ -39,6 +40,17 @@ export function problemOf(error: unknown): Problem | undefined {
       ? STATUS_CODE.RequestTimeout
       : STATUS_CODE.ContentTooLarge;
     return new Problem(status, error.code, error.message);
+  }
+  if (error instanceof StoreError) {
+    return new Problem(
+      STATUS_CODE.InsufficientStorage,
+      error.code,
+      error.message,
+      {
+        failure: error.failure,
+      },
+      { "Retry-After": RETRY_AFTER },
+    );
   }
   if (error instanceof PublishError) {
     const status = {

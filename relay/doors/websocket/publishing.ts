@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
 import { type Published, PublishError } from "../../sources/publish_error.ts";
 import { type Filling, TopicLimitError } from "../../topics/registry.ts";
+import { StoreError } from "../../topics/store.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
 import type { PublishRequest } from "./client_message.ts";
 import {
@@ -27,6 +28,10 @@ function refusalOf(error: unknown): Refusal {
     return { code, message, retryable: true };
   }
   if (error instanceof TopicLimitError) {
+    const { code, message } = error;
+    return { code, message, retryable: true };
+  }
+  if (error instanceof StoreError) {
     const { code, message } = error;
     return { code, message, retryable: true };
   }

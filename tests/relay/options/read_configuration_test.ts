@@ -171,6 +171,8 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   maxBytes: ["7", 7],
   maxAge: ["2h", 7_200_000],
   endedTtl: ["500ms", 500],
+  store: ["sqlite:a.db", "sqlite:a.db"],
+  maxStore: ["1GiB", 1_073_741_824],
   awaitedTtl: ["3s", 3_000],
   heartbeat: ["30s", 30_000],
   slowTimeout: ["40s", 40_000],

@@ -89,6 +89,23 @@ Deno.test("Topic tells its end though the log cannot keep it", async () => {
   assertEquals(await topic.ended, { status: "complete" });
 });
 
+Deno.test("Topic keeps every fact, however many are under way", async () => {
+  const { log, topic } = heldTopic();
+  topic.source = "fixture a.sse";
+  topic.from = "now";
+  topic.filling = "{}";
+  topic.open();
+  assertEquals([topic.source, topic.from], ["fixture a.sse", "now"]);
+  log.keep();
+  await setImmediate();
+  assertEquals(log.facts, {
+    isOpen: true,
+    source: "fixture a.sse",
+    from: "now",
+    filling: "{}",
+  });
+});
+
 Deno.test("TopicWriter throws what an append was refused with, at the next write and at last", async () => {
   const { log, topic } = heldTopic();
   const writer = new TopicWriter(topic);

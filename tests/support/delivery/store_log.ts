@@ -76,7 +76,7 @@ export class StoreLog implements Log {
 
   settled(): Stored<void> {}
 
-  publication(key: string): Stored<string | undefined> {
+  publication(key: string): string | undefined {
     return this.memory.publication(key);
   }
 

@@ -88,6 +88,7 @@ export class TopicWriter {
     }
     const topic = topics.create(name, access.identity);
     if (spec) this.#start(topic, spec, client);
+    await topic.log.settled();
     return Response.json(describeTopic(topic), {
       status: STATUS_CODE.Created,
       headers: { Location: `/topics/${name}` },

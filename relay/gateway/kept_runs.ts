@@ -1,0 +1,75 @@
+import { z } from "zod";
+import type { Clock } from "../../src/fetch/clock.ts";
+import type { Store } from "../topics/store.ts";
+
+const HOUR = 3_600_000;
+
+/** The time for which a run's Idempotency-Key is known, in milliseconds. */
+const RUN_TTL = 24 * HOUR;
+
+/** The time for which a response's id is known, in milliseconds: a conversation may go on much later. */
+const RESPONSE_TTL = 30 * 24 * HOUR;
+
+const place = z.object({ name: z.string(), epoch: z.string() });
+
+const keptRun = z.object({ ...place.shape, fingerprint: z.string() });
+
+const keptResponse = z.object({
+  topicName: z.string(),
+  owner: z.string(),
+  retained: place.optional(),
+});
+
+/** A run as the store keeps it: its topic, and a digest of its body. */
+export type KeptRun = z.output<typeof keptRun>;
+
+/** A response as the store keeps it. */
+export type KeptResponse = z.output<typeof keptResponse>;
+
+/** The parts of a store that keep runs. */
+export type RunStore = Pick<Store, "get" | "put" | "isLasting">;
+
+/** What a store that outlasts the process keeps of runs: their keys, and the ids of their responses. */
+export class KeptRuns {
+  readonly #store: RunStore | undefined;
+  readonly #clock: Clock;
+
+  /** Keeps runs in a store; nothing, if it does not outlast the process. */
+  constructor(store: RunStore, clock: Clock) {
+    this.#store = store.isLasting ? store : undefined;
+    this.#clock = clock;
+  }
+
+  /** Returns the run that a key was used for. */
+  run(key: string): KeptRun | undefined {
+    return this.#get("runs", key, keptRun);
+  }
+
+  /** Keeps a run under its key. */
+  addRun(key: string, run: KeptRun): void {
+    this.#put("runs", key, run, RUN_TTL);
+  }
+
+  /** Returns the response that a key stands for. */
+  response(key: string): KeptResponse | undefined {
+    return this.#get("responses", key, keptResponse);
+  }
+
+  /** Keeps a response under its key. */
+  addResponse(key: string, response: KeptResponse): void {
+    this.#put("responses", key, response, RESPONSE_TTL);
+  }
+
+  #get<T>(bucket: string, key: string, schema: z.ZodType<T>): T | undefined {
+    const text = this.#store?.get(bucket, key);
+    // A relay of this version or an earlier one has written it.
+    return text === undefined ? undefined : schema.parse(JSON.parse(text));
+  }
+
+  #put(bucket: string, key: string, value: unknown, ttl: number): void {
+    const expires = this.#clock.now() + ttl;
+    const put = this.#store?.put(bucket, key, JSON.stringify(value), expires);
+    // A store that keeps nothing says so itself, and the run goes on.
+    if (put instanceof Promise) put.catch(() => {});
+  }
+}

@@ -1,0 +1,68 @@
+import type { Clock } from "../../src/fetch/clock.ts";
+import type { Retention } from "../topics/log.ts";
+import type { Store } from "../topics/store.ts";
+import { MemoryStore } from "./memory_store.ts";
+import { SqliteStore } from "./sqlite/sqlite_store.ts";
+
+/** Which store topics live in. */
+export type StoreAddress =
+  | { readonly kind: "memory" }
+  | {
+    readonly kind: "sqlite";
+    /** The path of the file. */
+    readonly path: string;
+    /** Whether a commit waits for the disk. */
+    readonly sync: "full" | "normal";
+  };
+
+/** What an address of a store has to be, in words for messages. */
+export const STORE_ADDRESS_FORM =
+  "memory or sqlite:PATH, with ?sync=full or ?sync=normal";
+
+const SQLITE = "sqlite:";
+
+/**
+ * Reads an address of a store.
+ *
+ * @param text `memory`, or `sqlite:PATH[?sync=full|normal]`.
+ * @throws {RangeError} If it is none.
+ */
+export function parseStoreAddress(text: string): StoreAddress {
+  if (text === "memory") return { kind: "memory" };
+  const [place = "", query, more] = text.split("?");
+  const path = place.slice(SQLITE.length);
+  const [name, value = ""] = query?.split("=") ?? ["sync", "full"];
+  if (
+    place.startsWith(SQLITE) && path !== "" && more === undefined &&
+    name === "sync" && (value === "full" || value === "normal")
+  ) return { kind: "sqlite", path, sync: value };
+  throw new RangeError(`Expected ${STORE_ADDRESS_FORM}: got '${text}'`);
+}
+
+/** What a store is made with. */
+export interface StoreSettings {
+  /** The bounds of each log. */
+  readonly retention: Retention;
+  /** The most bytes of a file. Default: any number. */
+  readonly maxStore?: number | undefined;
+  /** Where time comes from. */
+  readonly clock: Clock;
+}
+
+/** Makes the store that an address names. It has yet to be opened. */
+export function createStore(
+  address: StoreAddress,
+  { retention, maxStore, clock }: StoreSettings,
+): Store {
+  const { maxEvents, maxBytes, maxAge } = retention;
+  const bounds = { maxEvents, maxBytes, maxAge };
+  if (address.kind === "memory") return new MemoryStore(bounds, clock);
+  const { path, sync } = address;
+  return new SqliteStore({
+    path,
+    sync,
+    retention: bounds,
+    maxBytes: maxStore,
+    clock,
+  });
+}
