@@ -1,5 +1,6 @@
 // Nobody takes a part of a run for the whole: a table of how the provider's stream
-// was over, by the reader, by the version of HTTP (field.md C2, C3, C4, H5).
+// was over, by the reader, by the version of HTTP (field.md C2, C3, C4, H5). The rows of HTTP/2
+// are in whole_http2_test.ts.
 import { assertEquals } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import {

@@ -39,7 +39,45 @@ function answer(request, response, body) {
   response.end(chunk({}, "stop") + "data: [DONE]\n\n");
 }
 
+/** The connections by their ports: a session of HTTP/2 does not let them be ended. */
+const sockets = new Map();
+
+/** How a stream of events over HTTP/2 is over. */
+const ENDS = {
+  "END_STREAM": (response) => response.end(),
+  "NO_ERROR": (response) => response.stream.close(0),
+  "INTERNAL_ERROR": (response) => response.stream.close(2),
+  "CANCEL": (response) => response.stream.close(8),
+  "GOAWAY": ({ stream: { session } }) => {
+    session.goaway(0);
+    sockets.get(session.socket.remotePort).end();
+  },
+  "closed": ({ stream: { session } }) =>
+    sockets.get(session.socket.remotePort).end(),
+  "destroyed": ({ stream: { session } }) => session.destroy(),
+};
+
+/** Sends two of six events, after the last that has come, and is over in the way of the query. */
+function stream(request, response) {
+  const last = Number(request.headers["last-event-id"] ?? 0);
+  if (last >= 6) {
+    response.writeHead(204).end();
+    return;
+  }
+  const { searchParams } = new URL(request.url, "https://localhost");
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  const event = (id) => `id: ${id}\ndata: ${id} of ${request.httpVersion}\n\n`;
+  response.write(
+    `retry: 1\n${event(last + 1)}${event(last + 2)}data: half of one\n`,
+    () => ENDS[searchParams.get("end")](response),
+  );
+}
+
 function listen(request, response) {
+  if (request.url.startsWith("/events?")) {
+    stream(request, response);
+    return;
+  }
   const { headers, method } = request;
   const length = headers["content-length"];
   // As body-parser: a length, or no body.
@@ -69,4 +107,9 @@ const server = kind === "http2"
     cert: readFileSync(certificate),
   }, listen)
   : createServer(listen);
+server.on("secureConnection", (socket) => {
+  sockets.set(socket.remotePort, socket);
+  socket.on("close", () => sockets.delete(socket.remotePort));
+});
+server.on("sessionError", () => {}); // it has been ended
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
