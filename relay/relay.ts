@@ -221,6 +221,7 @@ function createSources(
   { rights, limits, sourceTimeout, clock }: CompleteRelayOptions,
   slots: UpstreamSlots,
   upstreams: Upstreams,
+  received: ReceiveBudget,
   metrics: Metrics,
 ): { sources: Sources; sourcePolicy: SourcePolicy } {
   const sourcePolicy = new SourcePolicy(rights.allowSources);
@@ -235,6 +236,7 @@ function createSources(
       upstreams,
     }),
     slots,
+    received,
     counts: {
       attempted: metrics.upstreamAttempted,
       refused: metrics.refused,
@@ -329,10 +331,12 @@ class RelayServer implements Relay {
       limits.maxUpstreamsPerClient,
     );
     const upstreams = this.#upstreams = new Upstreams(clock);
+    const { memory, budget, received } = createMemory(options, metrics);
     const { sources, sourcePolicy } = createSources(
       options,
       slots,
       upstreams,
+      received,
       metrics,
     );
     this.#sources = sources;
@@ -342,7 +346,6 @@ class RelayServer implements Relay {
       clock,
     };
     const draining = new Draining(clock);
-    const { memory, budget, received } = createMemory(options, metrics);
     this.#memory = memory;
     this.#held = () => ({
       queued: budget.queued,
@@ -373,8 +376,10 @@ class RelayServer implements Relay {
       draining,
       memory,
       budget,
+      received,
       slots,
       runEnded: metrics.runEnded,
+      eventRefused: metrics.refused,
       providerAsked: metrics.providerAsked,
       refused: (...refusal) => this.#doors.refused(...refusal),
       stream: (replay) => this.#doors.stream(replay),

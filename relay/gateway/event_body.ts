@@ -13,6 +13,8 @@ export interface EventBodyOptions {
   onWait(): void;
   /** Called with the bytes that have come, before their events are returned. The bytes may be kept. */
   onBytes(bytes: Uint8Array): void;
+  /** Called after that with how much is held of an event that is not whole, in UTF-16 code units. */
+  onPending(size: number): void;
 }
 
 /** The bytes of a body, as far as they have come. */
@@ -57,16 +59,39 @@ export class EventBody implements Disposable {
   async nextBatch(): Promise<ServerSentEvent[] | undefined> {
     for (;;) {
       if (this.#failure) throw this.#failure.error;
-      this.#options.onWait();
-      const bytes = await this.#body.next();
+      const bytes = await this.#read();
       if (!bytes) return undefined; // an unfinished event is none
-      this.#options.onBytes(bytes);
+      // It may have been given up meanwhile.
+      if (this.#failure) continue;
       this.#parse(bytes);
+      this.#options.onPending(this.#parser.pendingSize);
       if (this.#events.length === 0) continue;
       const events = this.#events;
       this.#events = [];
       return events;
     }
+  }
+
+  /** Gives up the events that have not come: `nextBatch` rejects with an error. */
+  giveUp(error: unknown): void {
+    this.#failure ??= { error };
+    this.#parser.end();
+  }
+
+  /**
+   * Reads on, and looks for no events.
+   *
+   * @returns Whether anything has come; not at the end. Rejects as the body does.
+   */
+  async skip(): Promise<boolean> {
+    return await this.#read() !== undefined;
+  }
+
+  async #read(): Promise<Uint8Array | undefined> {
+    this.#options.onWait();
+    const bytes = await this.#body.next();
+    if (bytes) this.#options.onBytes(bytes);
+    return bytes;
   }
 
   /** Stops reading. */
@@ -81,7 +106,7 @@ export class EventBody implements Disposable {
       this.#hasBegun ||= text !== "";
       this.#parser.push(hasMark ? text.slice(BOM.length) : text);
     } catch (error) {
-      this.#failure = { error };
+      this.giveUp(error);
     }
   }
 }

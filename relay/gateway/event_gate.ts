@@ -35,6 +35,11 @@ export class EventGate {
   #isFirstLine = true;
   #wasCr = false;
 
+  /** The number of bytes that are held back. */
+  get held(): number {
+    return this.#held.length;
+  }
+
   /** Whether the gate holds nothing back any more. */
   get isOpen(): boolean {
     return this.#isOpen;

@@ -1,3 +1,5 @@
+import { EventRoom } from "../limits/memory/event_room.ts";
+import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { SendBudget } from "../limits/memory/send_budget.ts";
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
@@ -69,6 +71,10 @@ export interface GatewayContext extends RunContext {
   readonly draining: { assertOpen(): void };
   /** Counts the bytes that wait for callers. */
   readonly budget: SendBudget;
+  /** Counts what has come of events that are not whole yet. */
+  readonly received: ReceiveBudget;
+  /** Counts an event that there was no room for, by the code of the limit. */
+  eventRefused(code: string): void;
   /** Refuses new requests while there is little memory. */
   readonly memory: { assertRoom(): void };
   /** Answers a caller with a run's events, unless it has all of them already. */
@@ -337,6 +343,8 @@ export class Gateway implements AsyncDisposable {
     topic: RunTopic,
   ): Promise<void> {
     const { request, headers, response, target, client, address } = asked;
+    const { received, eventRefused } = this.#context;
+    using room = new EventRoom(received, client, eventRefused);
     const run = Run.start({
       request: {
         asked,
@@ -352,6 +360,7 @@ export class Gateway implements AsyncDisposable {
       },
       response,
       topic,
+      room,
       account: (drop) => this.#context.budget.open({ client, address, drop }),
       record: (topic) => this.#record(asked, content, topic),
       onResponseId: (id) => this.#joining.addResponse(asked, id, topic),

@@ -55,7 +55,7 @@ export interface RunContext {
 export interface RunPlan extends
   Pick<
     RunStreamContext,
-    "request" | "topic" | "record" | "onResponseId"
+    "request" | "topic" | "room" | "record" | "onResponseId"
   > {
   /** The response to the caller. It has not begun. */
   readonly response: ServerResponse;
@@ -164,7 +164,8 @@ export class Run {
   }
 
   #left(): void {
-    if (this.#topic.leave()) return;
+    // Of a stream that is not read, nobody else gets anything.
+    if (this.#topic.leave() && !this.#stream.isUnread) return;
     this.#halt({
       status: "cancelled",
       reason: "Nobody is there to have the answer",

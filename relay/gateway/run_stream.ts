@@ -1,8 +1,14 @@
+import { getLogger } from "@logtape/logtape";
 import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
 import type { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { BodyEnd } from "../../src/model/wires/ending.ts";
 import { resumePath } from "../../src/model/wires/responses/request.ts";
+import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
+import {
+  EventRefusedError,
+  type EventRoom,
+} from "../limits/memory/event_room.ts";
 import { EventScrubber } from "../secrets/event_scrubber.ts";
 import type { RunTrace } from "../traces/run_trace.ts";
 import type { AnswerBody, UpstreamAnswer } from "../upstream/answer.ts";
@@ -28,6 +34,8 @@ export interface RunStreamContext {
   readonly trace: RunTrace;
   /** Watches over the provider's silence. */
   readonly watchdog: Watchdog;
+  /** The room for an event that is not whole yet. */
+  readonly room: EventRoom;
   /** Makes reasons that may be shown. */
   readonly reasons: Reasons;
   /** Begins a recording, if runs are recorded. */
@@ -47,6 +55,8 @@ export interface Death {
 /** The longest event, in UTF-16 code units. */
 const MAX_EVENT_SIZE = 64 * 1024 * 1024;
 
+const logger = getLogger(["rivulet", "relay", "gateway"]);
+
 /**
  * The event stream that a run passes on: one stream to its caller and its topic,
  * of however many answers of the provider it is made.
@@ -60,6 +70,7 @@ export class RunStream {
   #recording: Recording | undefined;
   #delivered = 0;
   #hasResponseId = false;
+  #isUnread = false;
 
   /** Makes a stream that has not begun. */
   constructor(context: RunStreamContext) {
@@ -71,6 +82,11 @@ export class RunStream {
   /** The number of events so far. */
   get delivered(): number {
     return this.#delivered;
+  }
+
+  /** Whether the relay has given up to read its events: only the caller gets the rest. */
+  get isUnread(): boolean {
+    return this.#isUnread;
   }
 
   /** The id of the response, if the provider has told one. */
@@ -121,8 +137,9 @@ export class RunStream {
     answerBody: AnswerBody,
   ): Promise<Death | undefined> {
     this.#begin(response);
-    const { caller, watchdog, reasons } = this.#context;
+    const { caller, watchdog, reasons, room } = this.#context;
     const isResumed = this.#delivered > 0;
+    room.reset();
     using body = new EventBody(answerBody, {
       maxEventSize: MAX_EVENT_SIZE,
       // Only the provider's own silence counts. The wait for the end of the body
@@ -131,7 +148,13 @@ export class RunStream {
         if (!this.said) watchdog.start();
       },
       onBytes: (bytes) => caller.write(this.#gate.push(bytes)),
+      onPending: (size) => room.hold(size + this.#gate.held),
     });
+    room.onRefused = (error) => {
+      body.giveUp(error);
+      // What was held back is the caller's to hold.
+      caller.write(this.#gate.open());
+    };
     let how: BodyEnd = "clean";
     let death: Death = {
       reason: "The stream has ended without a last word",
@@ -150,13 +173,47 @@ export class RunStream {
         await this.#take(events);
       }
     } catch (error) {
+      const reason = reasons.ofThrown(error);
+      const isGivenUp = error instanceof EventRefusedError ||
+        error instanceof EventTooLargeError;
+      if (isGivenUp) return await this.#passOn(body, reason);
       how = "broken";
-      death = { reason: reasons.ofThrown(error) };
+      death = { reason };
     }
     // Once the provider has said how it ends, nothing that follows changes that.
     const verdict = this.said ?? this.#judge.end(how, death.reason);
     if (!this.said && verdict.status === "truncated") return death;
     this.#finish(verdict);
+    return undefined;
+  }
+
+  /**
+   * Passes on the rest of an answer whose events the relay cannot hold: its topic is
+   * truncated, and the caller gets every byte.
+   */
+  async #passOn(body: EventBody, reason: string): Promise<undefined> {
+    const { caller, topic, trace, watchdog } = this.#context;
+    const { said } = this;
+    if (said) this.#end(said);
+    else {
+      trace.verdict({ status: "truncated" });
+      topic.breakOff({ status: "truncated", reason });
+    }
+    logger.warning(
+      "The events of {topic} are read no further, and its caller gets the rest: {reason}",
+      { topic: topic.topic?.name, reason },
+    );
+    this.#isUnread = true;
+    caller.write(this.#gate.open());
+    try {
+      while (!caller.isGone && await body.skip()) {
+        watchdog.stop();
+        await caller.drained();
+      }
+      caller.end();
+    } catch {
+      caller.cut(); // it must not take a part for the whole
+    }
     return undefined;
   }
 

@@ -51,7 +51,7 @@ export class MemoryMetrics {
     });
     new Gauge({
       name: "rivulet_received_bytes",
-      help: "Bytes of requests and messages that the relay holds.",
+      help: "Bytes that peers have sent and that the relay holds.",
       registers,
       collect(): void {
         this.set(memory().received);

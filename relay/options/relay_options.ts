@@ -443,14 +443,14 @@ export interface RelayLimits {
    */
   maxQueuedPerClient?: number | undefined;
   /**
-   * The most bytes that clients have sent and that the relay holds, in all: of bodies
-   * and messages that are not whole yet, and of the bodies of runs that are going on.
-   * Default: a quarter of `maxMemory`.
+   * The most bytes that clients and upstreams have sent and that the relay holds, in
+   * all: of bodies, messages and events that are not whole yet, and of the bodies of
+   * runs that are going on. Default: a quarter of `maxMemory`.
    */
   maxReceived?: number | undefined;
   /**
-   * The most of these bytes of one client: the subject of a token, or an address.
-   * Default: half of `maxReceived`.
+   * The most of these bytes of one client: the subject of a token, or an address; of
+   * the operator's sources, each is one. Default: half of `maxReceived`.
    */
   maxReceivedPerClient?: number | undefined;
   /**

@@ -377,7 +377,9 @@ export const relayRows = {
     maxReceived: option(bytes, {
       flag: "max-received",
       topic: "limits",
-      help: ["bytes of requests and messages that the relay holds, in all"],
+      help: [
+        "bytes of requests, messages and unfinished events that the relay holds, in all",
+      ],
       without: "a quarter of --max-memory",
     }),
     maxReceivedPerClient: option(bytes, {

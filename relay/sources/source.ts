@@ -15,6 +15,9 @@ export interface Source {
 export interface SourceCounts {
   /** A connection was asked for: it has answered with events, or not. */
   attempted(outcome: "opened" | "failed"): void;
-  /** A request, or what it was redirected to, was not allowed. */
+  /**
+   * A request, or what it was redirected to, was not allowed; or there was no room for
+   * an event.
+   */
   refused(code: string): void;
 }

@@ -3,6 +3,8 @@ import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { UnexpectedResponseError } from "../../src/fetch/errors.ts";
 import { redactUrl } from "../../src/fetch/secrets/urls.ts";
+import { EventRoom } from "../limits/memory/event_room.ts";
+import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { Topic } from "../topics/topic.ts";
 import { Problem } from "../problem.ts";
@@ -67,6 +69,8 @@ export interface SourcesOptions {
   readonly guardedFetch: SourceFetch;
   /** Each of these upstreams takes one, from its start to its end. */
   readonly slots: UpstreamSlots;
+  /** Counts what has come of events that are not whole yet. */
+  readonly received: ReceiveBudget;
   /** Counts the attempts to connect to SSE upstreams. Default: nobody does. */
   readonly counts?: SourceCounts | undefined;
 }
@@ -135,7 +139,7 @@ export class Sources implements AsyncDisposable {
   ): Source {
     using stack = new DisposableStack();
     if (spec.kind === "guarded") stack.use(this.#options.slots.take(client));
-    const source = this.#make(topic, spec, firstConnection);
+    const source = this.#make(topic, spec, client, firstConnection);
     const held = stack.move();
     topic.source = spec.kind === "fixture"
       ? `fixture ${spec.path}`
@@ -185,10 +189,17 @@ export class Sources implements AsyncDisposable {
   #make(
     topic: Topic,
     spec: SourceSpec,
+    client: string,
     firstConnection: "once" | "retried",
   ): Source {
     const { clock, idleTimeout, fetch, guardedFetch, counts } = this.#options;
     const { maxEvent: maxEventSize } = this.#options;
+    const roomFor = (client: string): EventRoom =>
+      new EventRoom(
+        this.#options.received,
+        client,
+        (code) => counts?.refused(code),
+      );
     switch (spec.kind) {
       case "sse": {
         const { url, reconnect, repeats } = spec;
@@ -199,6 +210,8 @@ export class Sources implements AsyncDisposable {
           repeats,
           idleTimeout,
           fetch,
+          // Nobody has asked for it: each counts by itself.
+          room: roomFor(`source ${topic.name}`),
           counts,
           clock,
         });
@@ -213,6 +226,7 @@ export class Sources implements AsyncDisposable {
           repeats,
           idleTimeout,
           fetch: guardedFetch,
+          room: roomFor(client),
           counts,
           clock,
         });

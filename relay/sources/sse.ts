@@ -18,6 +18,7 @@ import type {
 import { streamEvents } from "../../src/fetch/stream_events.ts";
 import type { RetryNotice } from "../../src/fetch/stream_options.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
+import type { EventRoom } from "../limits/memory/event_room.ts";
 import type { EndStatus, TopicEnd } from "../topics/end.ts";
 import type { Topic } from "../topics/topic.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
@@ -50,6 +51,8 @@ export interface SseSourceOptions {
   readonly firstConnection?: "once" | "retried";
   /** What becomes of events whose id was there before. Default: `"keep"`. */
   readonly repeats?: RepeatsPolicy;
+  /** The room for an event that is not whole yet. Disposed of with the source. */
+  readonly room: EventRoom;
   /** Counts the attempts to connect. Default: nobody does. */
   readonly counts?: SourceCounts | undefined;
   /** Where time comes from. */
@@ -118,6 +121,7 @@ export class SseSource implements Source {
   readonly #ask: SourceFetch;
   readonly #headers: HeadersInit | undefined;
   readonly #clock: Clock;
+  readonly #room: EventRoom;
   /** Whether the last connection broke off within its body. */
   #wasCut = false;
   readonly #trace: UpstreamTrace;
@@ -162,6 +166,7 @@ export class SseSource implements Source {
     this.#ask = ask;
     this.#headers = options.headers;
     this.#clock = options.clock;
+    this.#room = options.room;
     this.#trace = new UpstreamTrace(topic.name, url);
     this.#reconnects = reconnect !== false;
     this.#retriesFirst = firstConnection === "retried";
@@ -178,7 +183,9 @@ export class SseSource implements Source {
       fetch: async (...request) => {
         this.#onRequest();
         try {
-          return await this.#trace.connect(() => this.#request(...request));
+          return await this.#trace.connect(() =>
+            this.#request(...this.#refusable(...request))
+          );
         } catch (error) {
           this.#onNoAnswer(error);
           throw error;
@@ -186,7 +193,11 @@ export class SseSource implements Source {
       },
       onOpen: (response) => this.#onOpen(response),
       onRetry: (notice) => this.#onRetry(notice),
-      onDisconnect: (...errors) => void (this.#wasCut = errors.length > 0),
+      onDisconnect: (...errors) => {
+        this.#wasCut = errors.length > 0;
+        this.#room.hold(0);
+      },
+      onPending: (size) => this.#room.hold(size),
     });
     void topic.ended.then(() => this.stop());
     this.opened = this.#open();
@@ -211,6 +222,20 @@ export class SseSource implements Source {
     }
     if (this.#reconnects) return undefined;
     return { action: reason.kind === "end" ? "done" : "fail" };
+  }
+
+  /**
+   * Makes a request whose answer breaks off where there is no room for an event: it
+   * is made again, with the last event id, as after any loss. There may be room then.
+   */
+  #refusable(
+    ...[input, init]: Parameters<SourceFetch>
+  ): Parameters<SourceFetch> {
+    const refusal = new AbortController();
+    this.#room.reset();
+    this.#room.onRefused = (error) => refusal.abort(error);
+    const signals = [refusal.signal, ...(init?.signal ? [init.signal] : [])];
+    return [input, { ...init, signal: AbortSignal.any(signals) }];
   }
 
   #onRequest(): void {
@@ -363,6 +388,7 @@ export class SseSource implements Source {
   }
 
   async #run(): Promise<void> {
+    using _room = this.#room;
     try {
       await this.opened;
     } catch (error) {

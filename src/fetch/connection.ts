@@ -56,7 +56,11 @@ export interface ConnectionOptions extends
   RequestOptions,
   Pick<
     ReadEventsOptions,
-    "maxEventSize" | "onTooLarge" | "onComment" | "onDiagnostic"
+    | "maxEventSize"
+    | "onTooLarge"
+    | "onComment"
+    | "onDiagnostic"
+    | "onPending"
   > {
   /** Which statuses an event stream may come with. Default: 200, as the standard has it. */
   readonly isExpected?: ((status: number) => boolean) | undefined;
@@ -184,6 +188,7 @@ export class Connection {
         : comment,
       onRetry: this.#remembering(options.onRetryTime),
       onDiagnostic: this.#remembering(options.onDiagnostic),
+      onPending: this.#remembering(options.onPending),
       onChunk: (bytes) => {
         if (bytes === 0) return;
         options.onBytes(bytes);

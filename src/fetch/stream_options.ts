@@ -266,6 +266,14 @@ export interface StreamEventsOptions {
    */
   onDiagnostic?: ((diagnostic: SseDiagnostic) => void) | undefined;
   /**
+   * Called before more of the stream is waited for, with how much is held of an event
+   * that is not whole yet, in UTF-16 code units: once for each connection, and then
+   * where that has changed. Not called when a connection is over: nothing is held then.
+   *
+   * @default {undefined}
+   */
+  onPending?: ((size: number) => void) | undefined;
+  /**
    * What makes the request.
    *
    * @default {globalThis.fetch}

@@ -223,6 +223,16 @@ export class SseParser {
   }
 
   /**
+   * How much is held of an event whose blank line has not come, and of a line whose
+   * end has not: what `maxEventSize` limits.
+   *
+   * @returns The number of UTF-16 code units.
+   */
+  get pendingSize(): number {
+    return this.#skipping ? 0 : this.#eventSize() + this.#partialLength;
+  }
+
+  /**
    * Parses the next chunk of the stream's text, calling back for what it
    * completes.
    *

@@ -14,6 +14,12 @@ export interface ReadEventsOptions extends Omit<SseParserOptions, "onEvent"> {
    */
   onChunk?: ((bytes: number) => void) | undefined;
   /**
+   * Called before a chunk is waited for, with how much is held of an event that is
+   * not whole yet, in UTF-16 code units: before the first chunk, and then where that
+   * has changed. Not called when the reading is over: nothing is held then.
+   */
+  onPending?: ((size: number) => void) | undefined;
+  /**
    * Stops reading: the call that is waiting, or else the next one, rejects with
    * the signal's reason at once, and the body is cancelled with it.
    */
@@ -111,6 +117,9 @@ class BodyEventReader implements EventReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #parser: SseParser;
   readonly #onChunk: ((bytes: number) => void) | undefined;
+  readonly #onPending: ((size: number) => void) | undefined;
+  /** The size that `#onPending` was told last; none is -1. */
+  #pending = -1;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.#abort();
 
@@ -140,7 +149,7 @@ class BodyEventReader implements EventReader {
 
   constructor(
     body: ReadableStream<Uint8Array>,
-    { onChunk, signal, ...options }: ReadEventsOptions,
+    { onChunk, onPending, signal, ...options }: ReadEventsOptions,
   ) {
     this.#parser = new SseParser({
       ...options,
@@ -148,6 +157,7 @@ class BodyEventReader implements EventReader {
     });
     this.#lastEventId = this.#parser.lastEventId;
     this.#onChunk = onChunk;
+    this.#onPending = onPending;
     this.#signal = signal;
     this.#reader = body.getReader();
     if (signal === undefined) return;
@@ -245,6 +255,7 @@ class BodyEventReader implements EventReader {
   /** Reads a chunk, or finds out that there is none. */
   async #read(): Promise<void> {
     try {
+      this.#tellPending();
       const { done, value } = await this.#reader.read();
       // Stopped while it waited: what has come, if anything, is not wanted.
       if (this.#finished) return;
@@ -265,6 +276,14 @@ class BodyEventReader implements EventReader {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #tellPending(): void {
+    if (!this.#onPending) return;
+    const size = this.#parser.pendingSize;
+    if (size === this.#pending) return;
+    this.#pending = size;
+    this.#onPending(size);
   }
 
   /** Takes a chunk in, except for the character that it may end in the middle of. */

@@ -8,6 +8,7 @@ import {
 import {
   ConnectionError,
   EventTooLargeError,
+  streamEvents,
   type StreamEventsOptions,
 } from "../../src/fetch/mod.ts";
 import { RawServer } from "../support/http/raw_server.ts";
@@ -180,6 +181,21 @@ Deno.test("EventStream passes comments and diagnostics on", async () => {
   });
   await Array.fromAsync(events);
   assertEquals(seen, ["hello", "unknown-field"]);
+});
+
+Deno.test("EventStream tells how much each connection holds of an event that is not whole", async () => {
+  const seen: unknown[] = [];
+  const bodies = ["id: 1\ndata: a\n\ndata: half", "data: b\n\n"];
+  const events = streamEvents("http://localhost/", {
+    fetch: () => Promise.resolve(streamResponse(bodies.shift() ?? null)),
+    reconnect: { minTimeout: 0, maxTimeout: 0, jitter: 0 },
+    onPending: (size) => seen.push(size),
+  });
+  for await (const { data } of events) {
+    seen.push(data);
+    if (data === "b") break;
+  }
+  assertEquals(seen, [0, "a", 10, 0, "b"]);
 });
 
 Deno.test("EventStream passes on what a callback throws, and ends", async () => {

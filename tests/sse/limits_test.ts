@@ -180,6 +180,32 @@ Deno.test("SseParser counts lines and offsets in text that it parses in pieces",
   ]);
 });
 
+Deno.test("SseParser tells how much it holds of an event that is not whole", () => {
+  const streams: [text: string, size: number][] = [
+    ["", 0],
+    ["data: abc", 9],
+    ["data: abc\n", 3],
+    ["data: a\ndata: b\n", 3],
+    ["data\ndata\ndata", 1 + 4],
+    ["event: abcd\nid: 12\ndata: a\n: c", 4 + 2 + 1 + 3],
+    ["event: abcd\nevent: e\n", 1],
+    [": a comment\nretry: 5\nnonsense\n", 0],
+    ["data: a\n\n", 0],
+    ["data: a\r\r\nid: 1\r", 1],
+    ["event: abcd\n\n: c", 3],
+    [`data: 0123456789\n\ndata: ${"x".repeat(20)}`, 0], // it is skipped
+  ];
+  for (const [text, size] of streams) {
+    for (const chunks of allCuts(text)) {
+      const { parser } = parserOf({ maxEventSize: 20, onTooLarge: "skip" });
+      for (const chunk of chunks) parser.push(chunk);
+      assertEquals(parser.pendingSize, size, JSON.stringify(chunks));
+      parser.end();
+      assertEquals(parser.pendingSize, 0);
+    }
+  }
+});
+
 Deno.test("SseParser does not keep a line without an end beyond maxEventSize", () => {
   for (
     const start of ["data: ", ":", "id: ", "event: ", "nonsense", "retry:"]

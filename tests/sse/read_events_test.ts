@@ -298,7 +298,15 @@ Deno.test("readEvents() cancels the body at an event that is too large", async (
 });
 
 Deno.test("readEvents() passes on what a callback throws, and cancels the body", async () => {
-  for (const name of ["onChunk", "onComment", "onRetry", "onDiagnostic"]) {
+  for (
+    const name of [
+      "onChunk",
+      "onComment",
+      "onRetry",
+      "onDiagnostic",
+      "onPending",
+    ]
+  ) {
     const source = manualBody();
     source.write(": c\nretry: 1\nnonsense\n\n");
     const error = new Error(name);
@@ -366,6 +374,18 @@ Deno.test("readEvents() tells of every chunk", async () => {
   assertEquals(chunks, [17, 0, 9]);
   assertEquals(await dataOf(reader), undefined);
   assertEquals(chunks, [17, 0, 9, 2]);
+});
+
+Deno.test("readEvents() tells how much it holds of an event that is not whole", async () => {
+  const seen: unknown[] = [];
+  const chunks = ["data: a\n\nda", "ta: b", "c", "", "\n\n", ": c", "\n", "id"];
+  const reader = readEvents(
+    bodyOf(chunks.map((chunk) => encoder.encode(chunk))),
+    { onPending: (size) => seen.push(size) },
+  );
+  for await (const { data } of reader) seen.push(data);
+  // The empty chunk changes nothing.
+  assertEquals(seen, [0, "a", 2, 7, 8, "bc", 0, 3, 0, 2]);
 });
 
 Deno.test("readEvents() takes a chunk that is a view of a larger buffer", async () => {

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
 import { outOfMemory, Problem } from "../../problem.ts";
 
-/** The bytes of requests and messages that may be held. */
+/** The bytes of requests, messages and events of upstreams that may be held. */
 export interface ReceiveBudgetOptions {
   /** The most in all. */
   readonly maxReceived: number;
@@ -22,9 +22,10 @@ const RETRY_AFTER = "5";
 const logger = getLogger(["rivulet", "relay", "limits"]);
 
 /**
- * Counts the bytes that clients have sent and that the relay holds: bodies and
- * messages that are not whole yet, and bodies that are kept for as long as their run
- * lasts. Keeps them within a budget, in all and for each client.
+ * Counts the bytes that peers have sent and that the relay holds: bodies and
+ * messages that are not whole yet, bodies that are kept for as long as their run
+ * lasts, and events of upstreams that are not whole yet. Keeps them within a budget,
+ * in all and for each client.
  *
  * A body that takes its client beyond the client's part is refused. If all clients
  * together go beyond the budget, the budget refuses the largest body of the client
@@ -52,13 +53,15 @@ export class ReceiveBudget {
   }
 
   /**
-   * Makes an account of a body or a message, which is to be closed with it.
+   * Makes an account of a body, a message or an event, which is to be closed with it.
    *
    * @param client The name under which limits count the client.
+   * @param what What the account is of, for the log. Default: a request.
    */
-  open(client: string): ReceiveAccount {
-    return new ReceiveAccount((account, more) =>
-      this.#count(client, account, more)
+  open(client: string, what: string = "a request"): ReceiveAccount {
+    return new ReceiveAccount(
+      (account, more) => this.#count(client, account, more),
+      what,
     );
   }
 
@@ -106,8 +109,12 @@ export class ReceiveBudget {
       const heaviest = this.#heaviest();
       if (!heaviest) return;
       logger.warning(
-        "Refused a request of which {bytes} bytes had come: the relay holds {received} bytes of requests (--max-received)",
-        { bytes: heaviest.bytes, received: this.#bytes },
+        "Refused {what} of which {bytes} bytes had come: the relay holds {received} bytes of what is being received (--max-received)",
+        {
+          what: heaviest.what,
+          bytes: heaviest.bytes,
+          received: this.#bytes,
+        },
       );
       heaviest.refuse(outOfMemory());
     }
@@ -127,22 +134,29 @@ export class ReceiveBudget {
   }
 }
 
-/** The bytes that are held of one body, or of one message. */
+/** The bytes that are held of one body, one message or one event. */
 export class ReceiveAccount implements Disposable {
   readonly #count: (account: ReceiveAccount, more: number) => void;
   #bytes = 0;
   #isWhole = false;
   #problem: Problem | undefined;
-  /** Called when the body is refused while the rest of it is waited for. */
-  onRefused: ((problem: Problem) => void) | undefined;
+  /** What the account is of, for the log. */
+  readonly what: string;
+  /** Called when the body is refused, with the bytes that had come of it. */
+  onRefused: ((problem: Problem, bytes: number) => void) | undefined;
 
   /**
    * Makes an account of nothing.
    *
    * @param count Counts bytes in the budget; may refuse the account.
+   * @param what What the account is of, for the log.
    */
-  constructor(count: (account: ReceiveAccount, more: number) => void) {
+  constructor(
+    count: (account: ReceiveAccount, more: number) => void,
+    what: string,
+  ) {
     this.#count = count;
+    this.what = what;
   }
 
   /** The number of bytes. */
@@ -162,9 +176,13 @@ export class ReceiveAccount implements Disposable {
    * body is refused, or was.
    */
   set(bytes: number): void {
+    this.trySet(bytes);
     if (this.#problem) throw this.#problem;
-    this.#set(bytes);
-    if (this.#problem) throw this.#problem;
+  }
+
+  /** Sets the number of bytes, unless the body was refused: `onRefused` says whether it is. */
+  trySet(bytes: number): void {
+    if (!this.#problem) this.#set(bytes);
   }
 
   /** Adds to the number of bytes, as {@linkcode set} does. */
@@ -181,8 +199,9 @@ export class ReceiveAccount implements Disposable {
   refuse(problem: Problem): void {
     if (this.#problem) return;
     this.#problem = problem;
+    const bytes = this.#bytes;
     this.#set(0);
-    this.onRefused?.(problem);
+    this.onRefused?.(problem, bytes);
   }
 
   /** Counts nothing any more. */

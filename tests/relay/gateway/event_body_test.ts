@@ -48,6 +48,7 @@ async function readAll(
       calls.push("bytes");
       pieces.push(bytes);
     },
+    onPending: () => {},
   });
   try {
     for (let batch; (batch = await reader.nextBatch());) {
@@ -180,6 +181,7 @@ Deno.test("EventBody cancels a body that is not read to its end", async () => {
       maxEventSize: 100,
       onWait: () => {},
       onBytes: () => {},
+      onPending: () => {},
     });
     await reader.nextBatch();
     assert(!isCancelled);

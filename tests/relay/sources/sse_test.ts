@@ -1,6 +1,8 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { systemClock } from "../../../src/fetch/clock.ts";
+import { EventRoom } from "../../../relay/limits/memory/event_room.ts";
+import { ReceiveBudget } from "../../../relay/limits/memory/receive_budget.ts";
 import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
 import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 import { SseSource } from "../../../relay/sources/sse.ts";
@@ -38,6 +40,11 @@ function topic(): Topic {
   );
 }
 
+function room(): EventRoom {
+  const budget = { maxReceived: 1_000, maxReceivedPerClient: 1_000 };
+  return new EventRoom(new ReceiveBudget(budget), "a", () => {});
+}
+
 const HEAD =
   "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 const CHUNK = "9\r\ndata: a\n\n\r\n";
@@ -63,6 +70,7 @@ Deno.test("SseSource without reconnection gives each ending of its upstream its 
         reconnect: false,
         clock: systemClock,
         fetch: createSourceFetch(new Upstreams(systemClock)),
+        room: room(),
       });
       if (status === "failed") await assertRejects(() => source.opened);
       else await source.opened;
@@ -83,6 +91,7 @@ Deno.test("SseSource fails where nobody listens, and says where, without secrets
   const source = new SseSource(filled, `${server.url}?key=sesame`, {
     clock: systemClock,
     fetch: createSourceFetch(new Upstreams(systemClock)),
+    room: room(),
   });
   const error = await assertRejects(() => source.opened);
   assertStringIncludes(String(error), server.url);
@@ -100,6 +109,7 @@ Deno.test("SseSource closes its upstream when its topic is ended, and when it is
       const source = new SseSource(filled, server.url, {
         clock: systemClock,
         fetch: createSourceFetch(new Upstreams(systemClock)),
+        room: room(),
       });
       await source.opened;
       if (by === "ended") filled.end("cancelled");

@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { Clock } from "../../../../src/fetch/clock.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
+import { ReceiveBudget } from "../../../../relay/limits/memory/receive_budget.ts";
 import { UpstreamSlots } from "../../../../relay/limits/upstream_slots.ts";
 import { Problem } from "../../../../relay/problem.ts";
 import { AddressPolicy } from "../../../../relay/sources/guard/address_policy.ts";
@@ -45,6 +46,10 @@ function makeSources(
     clock,
     maxEvent,
     slots,
+    received: new ReceiveBudget({
+      maxReceived: 10_000,
+      maxReceivedPerClient: 10_000,
+    }),
     counts: {
       attempted: (outcome) => counted.push(outcome),
       refused: (code) => counted.push(code),
