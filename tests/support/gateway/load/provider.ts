@@ -77,6 +77,9 @@ const server = createServer({ noDelay: true }, async (incoming, response) => {
     due: performance.now() + Math.random() * interval,
   });
 });
+// For longer than a round takes on any machine: a relay that is held up for a second
+// would otherwise ask on a connection that is being closed, and POSTs are not asked again.
+server.keepAliveTimeout = 600_000;
 server.listen(0, "127.0.0.1", () => {
   // It listens on TCP: the address is no pipe's name.
   console.log((server.address() as AddressInfo).port);
