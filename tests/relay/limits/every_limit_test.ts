@@ -33,11 +33,14 @@ async function told(response: Response | Promise<Response>): Promise<string> {
 
 /** Asks for two sources, where there is a slot for one of them only. */
 async function tellLateSource(relay: TestRelay): Promise<string> {
-  // A name that no resolver has: it counts while it is looked up.
+  // It answers nothing, so that a source of it counts. A name that no resolver has
+  // would do too, but its look-up goes on when the test is over.
+  using upstream = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = upstream.addr as Deno.NetAddr; // it listens on TCP
   const put = (topic: string) =>
     relay.request(`/topics/${topic}`, {
       method: "PUT",
-      body: JSON.stringify({ source: { url: "http://no.invalid/" } }),
+      body: JSON.stringify({ source: { url: `http://127.0.0.1:${port}/` } }),
     });
   const answers = await Promise.all([put("a"), put("b")]);
   const [late] = answers.filter(({ status }) => status !== 201);
@@ -229,7 +232,10 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "upstreams": {
     reason: "too_many_upstreams",
-    options: { limits: { maxUpstreams: 1 }, rights: { allowSources: ["*"] } },
+    options: {
+      limits: { maxUpstreams: 1 },
+      rights: { allowSources: ["*"], allowAddresses: ["127.0.0.0/8"] },
+    },
     told: "503 too_many_upstreams",
     meet: tellLateSource,
   },
@@ -237,7 +243,7 @@ const CASES: Readonly<Record<string, Case>> = {
     reason: "too_many_upstreams_of_client",
     options: {
       limits: { maxUpstreams: 4, maxUpstreamsPerClient: 1 },
-      rights: { allowSources: ["*"] },
+      rights: { allowSources: ["*"], allowAddresses: ["127.0.0.0/8"] },
     },
     told: "429 too_many_upstreams_of_client",
     meet: tellLateSource,
