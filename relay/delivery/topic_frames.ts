@@ -10,6 +10,7 @@ import { FramesUnderWay, type WaitingReader } from "./frames_under_way.ts";
 import { FrameList, type KeptFrames } from "./kept_frames.ts";
 import { LentFrames, MAX_KEPT } from "./lent_frames.ts";
 import { LongMessage, type Message } from "./long_message.ts";
+import type { RecentFrames } from "./recent_frames.ts";
 
 /**
  * One message carries at most this much. A stalled subscriber holds on to one
@@ -37,7 +38,8 @@ const PATIENT: WaitingReader = { isWaiting: true };
  *
  * A frame is kept for readers that have yet to read it, and so only if another reader
  * than the one that it was made for is not past it. When all are past it, it is lent:
- * a reader that comes later has it if its memory was not needed meanwhile.
+ * a reader that comes later has it if its memory was not needed meanwhile
+ * ({@linkcode RecentFrames}).
  */
 export class TopicFrames {
   /** What is delivered of the frames of all topics. */
@@ -45,6 +47,7 @@ export class TopicFrames {
   readonly #topic: Topic;
   readonly #format: Format;
   readonly #kept: KeptFrames;
+  readonly #recent: RecentFrames;
   /** The places of all readers. */
   readonly #cursors = new Cursors();
   // Most topics have one reader, which reads each event as it comes: what it needs
@@ -68,17 +71,20 @@ export class TopicFrames {
    * @param topic The topic.
    * @param format How events are written.
    * @param kept The frames that are kept of all topics.
+   * @param recent The frames of all topics that were lent last.
    * @param counts What is delivered.
    */
   constructor(
     topic: Topic,
     format: Format,
     kept: KeptFrames,
+    recent: RecentFrames,
     counts: DeliveryCounts,
   ) {
     this.#topic = topic;
     this.#format = format;
     this.#kept = kept;
+    this.#recent = recent;
     this.counts = counts;
   }
 
@@ -333,6 +339,7 @@ export class TopicFrames {
     if (frame.bytes.byteLength < MIN_LENT) return;
     this.#lent ??= new LentFrames();
     this.#lent.lend(from, frame);
+    this.#recent.hold(frame.bytes);
   }
 
   /** Gives up the frames that no reader has yet to read, or a single one. */
