@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
 /** The most requests that may wait for the answers before them. */
 const MAX_WAITING = 32;
@@ -19,12 +20,21 @@ export type AnswerRequest = (
  */
 export class RequestQueue {
   readonly #answer: AnswerRequest;
+  readonly #goOn: (begin: () => void) => void;
   #current: ServerResponse | undefined;
   #waiting: [IncomingMessage, ServerResponse][] | undefined;
 
-  /** Makes a queue in which nothing waits. */
-  constructor(answer: AnswerRequest) {
+  /**
+   * Makes a queue in which nothing waits.
+   *
+   * @param answer Answers a request.
+   * @param goOn Calls back when it is the turn of a request that has waited for the
+   * answer before it. Pipelined requests of eight connections, each of them begun as
+   * soon as the one before was answered, took 190 ms in which nobody else was served.
+   */
+  constructor(answer: AnswerRequest, goOn: (begin: () => void) => void) {
     this.#answer = answer;
+    this.#goOn = goOn;
   }
 
   /** Whether a request is being answered. */
@@ -78,13 +88,20 @@ export class RequestQueue {
 
   #begin(incoming: IncomingMessage, outgoing: ServerResponse): void {
     this.#current = outgoing;
-    outgoing.on("close", () => {
-      this.#current = undefined;
-      // On a connection that has gone, or is to go, there will be no more answers.
-      if (!incoming.socket.writable) this.#waiting = undefined;
-      const next = this.#waiting?.shift();
-      if (next) this.#begin(...next);
-    });
+    outgoing.on("close", () => this.#next(incoming.socket));
     this.#answer(incoming, outgoing);
+  }
+
+  #next(socket: Socket): void {
+    this.#current = undefined;
+    // On a connection that has gone, or is to go, there will be no more answers.
+    if (!socket.writable) this.#waiting = undefined;
+    const next = this.#waiting?.shift();
+    if (!next) return;
+    this.#current = next[1]; // what comes meanwhile is behind it
+    this.#goOn(() => {
+      if (socket.writable) this.#begin(...next);
+      else this.#next(socket);
+    });
   }
 }

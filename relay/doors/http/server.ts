@@ -136,9 +136,14 @@ export class HttpServer {
         errorHandler: (error) => this.#errorResponse(error),
       },
     );
-    this.#connections = new TcpConnections(options, (incoming, outgoing) => {
-      if (this.#admits(incoming, outgoing)) void listener(incoming, outgoing);
-    });
+    this.#connections = new TcpConnections(
+      options,
+      (incoming, outgoing) => {
+        if (this.#admits(incoming, outgoing)) void listener(incoming, outgoing);
+      },
+      (socket, begin) =>
+        this.#pacer.run(this.#connections.networkOf(socket), begin),
+    );
     // Not written where it is used: the types do not know of all of these yet.
     const serverOptions = {
       maxHeaderSize: options.maxHead,
@@ -162,7 +167,10 @@ export class HttpServer {
     });
     this.#server.on("connection", (socket: Socket) => {
       const problem = this.#connections.add(socket);
-      this.#pacer.pace(socket, (bytes) => this.#onBytes(socket, bytes));
+      this.#pacer.pace(socket, {
+        peer: this.#connections.networkOf(socket),
+        onPiece: (bytes) => this.#onBytes(socket, bytes),
+      });
       if (problem) this.#refuse(socket, problem);
     });
     this.#server.on("upgrade", (incoming, socket, head) => {

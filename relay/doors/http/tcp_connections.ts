@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ClientAddresses } from "../../limits/client_addresses.ts";
+import type {
+  ClientAddress,
+  ClientAddresses,
+} from "../../limits/client_addresses.ts";
 import {
   ConnectionLimits,
   type ConnectionLimitsOptions,
@@ -33,6 +36,7 @@ export class TcpConnections {
   readonly #addresses: ClientAddresses;
   readonly #limits: ConnectionLimits;
   readonly #answer: AnswerRequest;
+  readonly #goOn: (socket: Socket, begin: () => void) => void;
   readonly #open = new Map<Duplex, TcpConnection>();
 
   /**
@@ -40,8 +44,14 @@ export class TcpConnections {
    *
    * @param options How many there may be.
    * @param answer Answers a request when its turn comes.
+   * @param goOn Calls back when it is the turn of a connection's next request.
    */
-  constructor(options: TcpConnectionsOptions, answer: AnswerRequest) {
+  constructor(
+    options: TcpConnectionsOptions,
+    answer: AnswerRequest,
+    goOn: (socket: Socket, begin: () => void) => void,
+  ) {
+    this.#goOn = goOn;
     this.#addresses = options.addresses;
     this.#limits = new ConnectionLimits(options);
     this.#answer = answer;
@@ -62,10 +72,13 @@ export class TcpConnections {
     // Behind a proxy it depends on the request whose it is.
     const network = this.#addresses.isProxy(remoteAddress)
       ? undefined
-      : this.#addresses.of(remoteAddress, undefined).network;
+      : this.networkOf(socket);
     const problem = this.#limits.add(network);
     if (problem) return problem;
-    const requests = new RequestQueue(this.#answer);
+    const requests = new RequestQueue(
+      this.#answer,
+      (begin) => this.#goOn(socket, begin),
+    );
     this.#open.set(socket, {
       requests,
       framing: new Framing(),
@@ -112,8 +125,12 @@ export class TcpConnections {
 
   /** Returns the address of a connection's peer, as long as nothing was asked on it. */
   peerOf(socket: Duplex): string {
-    const peer = socket instanceof Socket ? socket.remoteAddress : undefined;
-    return this.#addresses.of(peer, undefined).address;
+    return this.#peer(socket).address;
+  }
+
+  /** Returns the network of a connection's peer: of a proxy, it is the proxy's own. */
+  networkOf(socket: Duplex): string {
+    return this.#peer(socket).network;
   }
 
   /** Cuts connections on which nothing was asked: those that clients keep in hand. */
@@ -121,6 +138,11 @@ export class TcpConnections {
     for (const [socket, { isUsed }] of this.#open) {
       if (!isUsed) socket.destroy();
     }
+  }
+
+  #peer(socket: Duplex): ClientAddress {
+    const peer = socket instanceof Socket ? socket.remoteAddress : undefined;
+    return this.#addresses.of(peer, undefined);
   }
 
   /** Cuts every connection. */

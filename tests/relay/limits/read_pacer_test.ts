@@ -1,0 +1,69 @@
+// The work of peers: one with much of it does not keep the others waiting.
+import { Buffer } from "node:buffer";
+import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
+import { assertEquals } from "@std/assert";
+import { ReadPacer } from "../../../relay/limits/read_pacer.ts";
+import { LIMIT, within } from "../../support/within.ts";
+
+Deno.test("ReadPacer does one piece of each peer's work in turn", async () => {
+  using pacer = new ReadPacer();
+  const done: string[] = [];
+  const over = Promise.withResolvers<void>();
+  const work = (peer: string, name: string): void =>
+    pacer.run(peer, () => {
+      done.push(name);
+      if (done.length === 6) over.resolve();
+    });
+  work("a", "a1");
+  work("a", "a2");
+  work("a", "a3");
+  work("a", "a4");
+  work("b", "b1");
+  work("b", "b2");
+  await within(over.promise, LIMIT, "all work");
+  assertEquals(done, ["a1", "b1", "a2", "b2", "a3", "a4"]);
+});
+
+Deno.test("ReadPacer lets the event loop go round between two pieces of work", async () => {
+  using pacer = new ReadPacer();
+  const done: string[] = [];
+  const over = Promise.withResolvers<void>();
+  pacer.run("a", () => {
+    done.push("a1");
+    setImmediate(() => done.push("what a1 has set going"));
+  });
+  pacer.run("a", () => {
+    done.push("a2");
+    over.resolve();
+  });
+  await within(over.promise, LIMIT, "both");
+  assertEquals(done, ["a1", "what a1 has set going", "a2"]);
+});
+
+Deno.test("ReadPacer reads the sockets of one peer in one lane, and lets the lanes take turns", async () => {
+  using pacer = new ReadPacer();
+  const read: string[] = [];
+  const over = Promise.withResolvers<void>();
+  const open = (name: string, peer?: string): Duplex => {
+    const socket = new Duplex({ read() {}, write: (_, __, done) => done() });
+    const onPiece = (): void => {
+      read.push(name);
+      if (read.length === 6) over.resolve();
+    };
+    pacer.pace(socket, { peer, onPiece });
+    return socket.resume();
+  };
+  const sockets = [
+    ...["a1", "a2", "a3"].map((name) => open(name, "a")),
+    open("b1", "b"),
+    ...["c", "d"].map((name) => open(name)), // each has a lane of its own
+  ];
+  await new Promise(setImmediate); // they flow
+  pacer.run("e", () => {}); // something waits: so does all that comes
+  for (const socket of sockets) socket.push(Buffer.from("x"));
+  assertEquals(read, []);
+  await within(over.promise, LIMIT, "all pieces");
+  assertEquals(read, ["a1", "b1", "c", "d", "a2", "a3"]);
+  for (const socket of sockets) socket.destroy();
+});
