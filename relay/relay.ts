@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { systemClock } from "../src/fetch/clock.ts";
+import { systemClock, wallTime } from "../src/fetch/clock.ts";
 import { messageOf } from "../src/fetch/message_of.ts";
 import { VERSION } from "../src/version.ts";
 import { completeRetryPolicy } from "../src/fetch/retry.ts";
@@ -28,12 +28,16 @@ import { SourcePolicy } from "./sources/guard/source_policy.ts";
 import { Publisher } from "./sources/publish.ts";
 import { createSourceFetch } from "./sources/source_fetch.ts";
 import { Sources } from "./sources/sources.ts";
-import { createStore, parseStoreAddress } from "./stores/store_address.ts";
+import {
+  type CountedStore,
+  createStore,
+  parseStoreAddress,
+} from "./stores/store_address.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 import type { Topic } from "./topics/topic.ts";
+import { traceSlowCommit } from "./traces/store_trace.ts";
 import { Upstreams } from "./upstream/upstreams.ts";
 import type * as surface from "./topics/surface.ts";
-import type { Store } from "./topics/store.ts";
 
 /**
  * The address of a relay that listens.
@@ -277,7 +281,7 @@ function createMemory(
 class RelayServer implements Relay {
   readonly topics: TopicRegistry;
   readonly #options: CompleteRelayOptions;
-  readonly #store: Store;
+  readonly #store: CountedStore;
   readonly #sources: Sources;
   readonly #upstreams: Upstreams;
   readonly #gateway: Gateway;
@@ -313,11 +317,17 @@ class RelayServer implements Relay {
         const { maxMemory, isAtEdge } = this.#memory;
         return { maxMemory, isAtEdge, ...this.#held() };
       },
+      store: () => this.#store.counts,
+      isStoreFailing: () => this.#store.failure !== undefined,
     }, { clock, version: VERSION });
     const store = this.#store = createStore(parseStoreAddress(options.store), {
       retention,
       maxStore: retention.maxStore,
       clock,
+      onCommit: (report) => {
+        metrics.committed(report);
+        if (report.isSlow) traceSlowCommit(report, wallTime(clock));
+      },
     });
     this.topics = new TopicRegistry({
       ...limits,

@@ -16,6 +16,11 @@ import {
 } from "./memory_metrics.ts";
 import { registerProcessMetrics } from "./process_metrics.ts";
 import {
+  type MeasuredCommit,
+  type MeasuredStore,
+  StoreMetrics,
+} from "./store_metrics.ts";
+import {
   type MeasuredEnd,
   type MeasuredTopic,
   type PublishCounts,
@@ -44,6 +49,10 @@ export interface MetricsReadings {
   runs(): number;
   /** The memory of the process. */
   memory(): MeasuredMemory;
+  /** The store; `undefined` where it is in memory. */
+  store(): MeasuredStore | undefined;
+  /** Whether the store keeps nothing now. */
+  isStoreFailing(): boolean;
 }
 
 /** How a relay is measured. */
@@ -67,6 +76,7 @@ export class Metrics implements Disposable {
   readonly #upstreams: UpstreamMetrics;
   readonly #refusals: Counter<"reason">;
   readonly #memory: MemoryMetrics;
+  readonly #store: StoreMetrics;
   readonly #lag: LagSampler;
   readonly #loop: LoopDelay;
 
@@ -114,6 +124,11 @@ export class Metrics implements Disposable {
       registers,
     });
     this.#memory = new MemoryMetrics(registry, () => readings.memory());
+    this.#store = new StoreMetrics(
+      registry,
+      () => readings.store(),
+      () => readings.isStoreFailing(),
+    );
     for (const reason of REFUSAL_REASONS) this.#refusals.inc({ reason }, 0);
     const loopDelay = new Histogram({
       name: "rivulet_event_loop_delay_seconds",
@@ -176,6 +191,11 @@ export class Metrics implements Disposable {
   /** Counts a connection that was cut as its client did not read. */
   readonly connectionCut = (reason: CutReason): void => {
     this.#memory.cut(reason);
+  };
+
+  /** Counts a transaction of the store. */
+  readonly committed = (commit: MeasuredCommit): void => {
+    this.#store.committed(commit);
   };
 
   /** Measures no more. */

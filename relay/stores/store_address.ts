@@ -2,7 +2,8 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import type { Retention } from "../topics/log.ts";
 import type { Store } from "../topics/store.ts";
 import { MemoryStore } from "./memory_store.ts";
-import { SqliteStore } from "./sqlite/sqlite_store.ts";
+import type { CommitReport } from "./sqlite/committer.ts";
+import { SqliteStore, type SqliteStoreCounts } from "./sqlite/sqlite_store.ts";
 
 /** Which store topics live in. */
 export type StoreAddress =
@@ -47,13 +48,21 @@ export interface StoreSettings {
   readonly maxStore?: number | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
+  /** Called after each transaction of a file. Default: nobody is told. */
+  readonly onCommit?: ((report: CommitReport) => void) | undefined;
 }
+
+/** A store that may tell what it holds. */
+export type CountedStore = Store & {
+  /** What the store holds, in numbers, if it is in a file. */
+  readonly counts?: SqliteStoreCounts;
+};
 
 /** Makes the store that an address names. It has yet to be opened. */
 export function createStore(
   address: StoreAddress,
-  { retention, maxStore, clock }: StoreSettings,
-): Store {
+  { retention, maxStore, clock, onCommit }: StoreSettings,
+): CountedStore {
   const { maxEvents, maxBytes, maxAge } = retention;
   const bounds = { maxEvents, maxBytes, maxAge };
   if (address.kind === "memory") return new MemoryStore(bounds, clock);
@@ -64,5 +73,6 @@ export function createStore(
     retention: bounds,
     maxBytes: maxStore,
     clock,
+    onCommit,
   });
 }

@@ -39,6 +39,8 @@ export interface CommitReport {
   readonly operations: number;
   /** The bytes of events. */
   readonly bytes: number;
+  /** Whether it took so long that the operator should know. */
+  readonly isSlow: boolean;
 }
 
 /** What a {@linkcode Committer} works with. */
@@ -52,6 +54,8 @@ export interface CommitterOptions {
   readonly onStandings: (standings: readonly Standing[]) => void;
   /** Called with the names of ended topics that had to go for want of room. */
   readonly onEvicted: (names: readonly string[]) => void;
+  /** Called after each transaction, and each attempt to write again, that failed. */
+  readonly onFailure: () => void;
   /** Called after each transaction. */
   readonly onCommit: ((report: CommitReport) => void) | undefined;
 }
@@ -74,6 +78,12 @@ const BACKOFF: { readonly least: number; readonly most: number } = {
   most: 5_000,
 };
 
+/** A transaction that takes this long is slow, in milliseconds: a disk in order takes a tenth. */
+const SLOW_COMMIT = 100;
+
+/** The least time between two lines of the log on slow transactions, in milliseconds. */
+const SLOW_LINES = 10_000;
+
 const logger = getLogger(["rivulet", "relay", "store"]);
 
 /**
@@ -93,6 +103,8 @@ export class Committer implements AsyncDisposable {
   #backoff = BACKOFF.least;
   #cancelProbe: () => void = () => {};
   #isClosed = false;
+  /** The slow transactions that the log has not told of, and when it may. */
+  #slow = { count: 0, longest: 0, next: -Infinity };
 
   /** Starts the thread that writes. */
   constructor(options: CommitterOptions) {
@@ -219,10 +231,30 @@ export class Committer implements AsyncDisposable {
     }
     onStandings(standings);
     if (evicted.length > 0) onEvicted(evicted);
+    const duration = clock.now() - started;
+    const isSlow = duration >= SLOW_COMMIT;
+    if (isSlow) this.#tellSlow(duration);
     if (!onCommit) return;
     const bytes = works.reduce((sum, work) => sum + work.bytes, 0);
-    const duration = clock.now() - started;
-    onCommit({ duration, operations: works.length, bytes });
+    onCommit({ duration, operations: works.length, bytes, isSlow });
+  }
+
+  /** A slow disk makes many slow transactions, and few lines. */
+  #tellSlow(duration: number): void {
+    const slow = this.#slow;
+    slow.count++;
+    slow.longest = Math.max(slow.longest, duration);
+    const now = this.#options.clock.now();
+    if (now < slow.next) return;
+    logger.warn(
+      "The disk of the store is slow: {count} transactions took {limit} ms or more, the longest {longest} ms",
+      {
+        count: slow.count,
+        limit: SLOW_COMMIT,
+        longest: Math.round(slow.longest),
+      },
+    );
+    this.#slow = { count: 0, longest: 0, next: now + SLOW_LINES };
   }
 
   async #step(step: WriterRequest): Promise<void> {
@@ -246,6 +278,7 @@ export class Committer implements AsyncDisposable {
       logger.error("Nothing can be stored: {error}", { error: failure });
     }
     this.#failure = failure;
+    this.#options.onFailure();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const work of works) work.failed(failure);

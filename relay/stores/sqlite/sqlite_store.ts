@@ -69,6 +69,10 @@ export interface SqliteStoreCounts {
   readonly bytes: number;
   /** The operations that wait for their transaction. */
   readonly backlog: number;
+  /** The transactions that failed, and the attempts to write again that failed. */
+  readonly failures: number;
+  /** The ended topics that were deleted before their time, as there was no room. */
+  readonly evicted: number;
   /** The bytes of the file. */
   readonly fileBytes: number;
   /** The bytes of the file that are free. */
@@ -117,7 +121,13 @@ export class SqliteStore implements Store {
   #lastId = 0;
   #size = 0;
   #cancelTidy: () => void = () => {};
-  readonly #counts = { commits: 0, operations: 0, bytes: 0 };
+  readonly #counts = {
+    commits: 0,
+    operations: 0,
+    bytes: 0,
+    failures: 0,
+    evicted: 0,
+  };
 
   /** Makes a store that has yet to be opened. */
   constructor(options: SqliteStoreOptions) {
@@ -353,6 +363,7 @@ export class SqliteStore implements Store {
       housekeeping: this.#housekeeping,
       onStandings: (standings) => this.#stand(standings),
       onEvicted: (names) => this.#onEvicted(names),
+      onFailure: () => void this.#counts.failures++,
       onCommit: (report) => {
         this.#counts.commits++;
         this.#counts.operations += report.operations;
@@ -410,6 +421,7 @@ export class SqliteStore implements Store {
 
   #onEvicted(names: readonly string[]): void {
     this.#size -= names.length;
+    this.#counts.evicted += names.length;
     logger.warn(
       "The store has no more room: {count} ended topics were deleted before their time, the oldest first: {names}",
       { count: names.length, names: names.slice(0, 10) },
