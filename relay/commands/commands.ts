@@ -29,6 +29,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "prints a recorded stream at its pace",
     load: async () => (await import("./replay.ts")).replayCommand,
   },
+  backup: {
+    summary: "copies the file of --store while the relay runs",
+    load: async () => (await import("./backup.ts")).backupCommand,
+  },
   hostile: {
     summary: "runs a provider of language models that fails as told",
     load: async () => (await import("./hostile.ts")).hostile,

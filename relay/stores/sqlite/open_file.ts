@@ -108,7 +108,7 @@ export function createFile(path: string): void {
 }
 
 /** Looks at the header before SQLite does: it may not change the file of another program. */
-function assertOwn(path: string): void {
+export function assertOwn(path: string): void {
   // SQLite has been interrupted while it made the file, and has to bring it in order.
   if (existsSync(`${path}-journal`)) return;
   const header = new Uint8Array(HEADER_BYTES);
