@@ -9,6 +9,7 @@ import {
 } from "../options/read_configuration.ts";
 import type { CommandOptions } from "../options/schema.ts";
 import type { Relay, RelayAddress } from "../relay.ts";
+import { StoreError } from "../topics/store.ts";
 import type { Topic } from "../topics/surface.ts";
 import { banner } from "./banner.ts";
 import { type Command, UnavailableError } from "./command.ts";
@@ -96,6 +97,10 @@ async function listen(relay: Relay): Promise<RelayAddress> {
         { cause },
       );
     }
+    // The file may be that of another relay that is drained, and a disk gets room.
+    if (cause instanceof Error && isStoreAway(cause)) {
+      throw new UnavailableError(message, { cause });
+    }
     throw new ConfigurationError([message], { cause });
   }
 }
@@ -103,6 +108,12 @@ async function listen(relay: Relay): Promise<RelayAddress> {
 /** Whether an address cannot be listened on that can be free, or there, later. */
 function isTaken({ cause }: Error): boolean {
   return hasCode(cause, "EADDRINUSE") || hasCode(cause, "EADDRNOTAVAIL");
+}
+
+/** Whether the file of the store can be used later. */
+function isStoreAway({ cause }: Error): boolean {
+  return cause instanceof StoreError &&
+    (cause.failure === "locked" || cause.failure === "full");
 }
 
 function hasCode(error: unknown, code: string): boolean {

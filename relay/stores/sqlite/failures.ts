@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { StoreError, type StoreFailure } from "../../topics/store.ts";
 
 const SQLITE_FULL = 13;
@@ -43,9 +44,7 @@ export function storeErrorOf(path: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const failure = failureOf(error, message);
-  const remedy = codeOf(error) === "ENOENT"
-    ? "its folder is not there: make it, or choose another path"
-    : REMEDIES[failure];
+  const remedy = remedyOf(path, error) ?? REMEDIES[failure];
   return new StoreError(
     failure,
     `Cannot use the store ${path}: ${remedy} (${message})`,
@@ -65,6 +64,28 @@ export function refusal(
   );
 }
 
+/** What to do about an error of the file system that says more than what failed. */
+function remedyOf(path: string, error: unknown): string | undefined {
+  if (isDenied(error)) {
+    const folder = dirname(path);
+    return `Deno does not let the relay use its folder: start it with --allow-read=${folder} --allow-write=${folder}`;
+  }
+  switch (codeOf(error)) {
+    case "ENOENT":
+      return "its folder is not there: make it, or choose another path";
+    case "EISDIR":
+      return "it is a folder: give the path of a file in it";
+  }
+  return undefined;
+}
+
+/** Whether a permission of Deno's is missing. */
+function isDenied(error: unknown): boolean {
+  return error instanceof Error &&
+    (error.name === "NotCapable" ||
+      /--allow-(?:read|write)/.test(error.message));
+}
+
 function failureOf(error: unknown, message: string): StoreFailure {
   if (error instanceof Error && "errcode" in error) {
     const { errcode } = error;
@@ -72,6 +93,7 @@ function failureOf(error: unknown, message: string): StoreFailure {
       return FAILURES.get(errcode & 0xff) ?? "io";
     }
   }
+  if (isDenied(error)) return "read_only";
   switch (codeOf(error)) {
     case "ENOSPC":
     case "EDQUOT":

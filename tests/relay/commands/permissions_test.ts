@@ -1,8 +1,14 @@
 // The relay runs with the smallest set of permissions that docs/production.md names: with
 // these it complains of nothing, and with any of them less it does not work.
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { type Door, doors } from "../../support/relay/doors.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
+import { runDeno } from "../../support/run_deno.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
 
@@ -162,6 +168,14 @@ function formsWith(folder: string, address: string): readonly Form[] {
       },
     },
     {
+      name: "with a store",
+      args: ["--store", `sqlite:${folder}/store.db`],
+      permissions: { read: [folder], write: [folder] },
+      async use(url) {
+        for (const door of OWN_DOORS) await knock(door, url);
+      },
+    },
+    {
       name: "whose topics are made by PUT",
       args: [
         ...["--allow-source", `http://${address}/*`],
@@ -317,6 +331,29 @@ Deno.test("A relay needs all of the permissions of its form", async (t) => {
           return refuse(form, port, withAll(basic(port), less));
         });
       }
+    }
+  });
+});
+
+Deno.test("A relay says which permission its store lacks, and exits with status 2", async (t) => {
+  await inFolder(async (folder) => {
+    const port = freePort();
+    const store = { read: [folder], write: [folder] };
+    for (const less of withOneLess(store)) {
+      await t.step(flagsOf(less).join(" "), async () => {
+        const { code, stderr } = await runDeno([
+          "run",
+          "--no-prompt",
+          ...flagsOf(withAll(basic(port), less)),
+          "relay/main.ts",
+          ...["--port", String(port), "--store", `sqlite:${folder}/store.db`],
+        ], { RIVULET_LOG_LEVEL: "error" });
+        assertEquals(code, 2, stderr);
+        assertStringIncludes(
+          stderr,
+          `start it with --allow-read=${folder} --allow-write=${folder}`,
+        );
+      });
     }
   });
 });

@@ -57,6 +57,7 @@ export const COMMANDS: readonly WrongCommand[] = [
   flags("--fixture", "a"), flags("--fixture", "a=CONFIG/text.sse"), flags("--fixture", "a=CONFIG/nowhere.sse"),
   flags("--provider", "opnai"), flags("--provider", "p=h"), flags("--provider", "topics=http://h/v1"), flags("--provider", "openai", "--provider", "openai"),
   flags("--record", "CONFIG/text.sse"), flags("--record-max-age", "7d"),
+  flags("--store", "store.db"), flags("--store", ""), flags("--store", "sqlite:"), flags("--store", "sqlite:CONFIG/store.db?sync=off"), flags("--store", "sqlite:CONFIG/store.db?mode=ro"), flags("--store", "sqlite:CONFIG/nowhere/store.db"), flags("--store", "sqlite:CONFIG/text.sse"), flags("--max-store", "10GB"), flags("--max-store", "0"),
   flags("--origin", "app.example.com"), flags("--origin", "https://app.example.com/"), flags("--trusted-proxy", "proxy"), flags("--allow-source", "h"), flags("--allow-address", "10.0.0.0/99"), flags("--allow-provider-path", "files"),
   flags("--jwt-key", SECRET), flags("--jwt-key", `https://h/?k=${SECRET}`), flags("--jwks", "keys.example"), flags("--jwks", SECRET), flags("--jwks", "http://h/", "--jwt-key", `${SECRET}${SECRET}`),
   flags("--jwt-key-file", "CONFIG/nowhere.key"), flags("--jwt-key-file", "CONFIG/short.key"), flags("--jwt-key-file", "CONFIG/private.key"), flags("--jwt-key-file", "CONFIG/broken.key"), flags("--jwt-key-file", "CONFIG/jwk.key"),
