@@ -53,15 +53,23 @@ Deno.test("TopicIndex forgets what is over", () => {
     looked++;
     return get(name);
   };
+  // To make or delete one is to look for it first, which does not count.
+  const uncounted = <Result>(act: () => Result): Result => {
+    const before = looked;
+    const result = act();
+    looked = before;
+    return result;
+  };
+  const create = (name: string): Topic => uncounted(() => topics.create(name));
   for (let i = 0; i < 3_000; i++) {
-    index.set(`live${i}`, { topic: topics.create(`live${i}`), data: {} });
+    index.set(`live${i}`, { topic: create(`live${i}`), data: {} });
   }
   assertEquals(looked < 6_000, true, `${looked}`);
   looked = 0;
   for (let i = 0; i < 10_000; i++) {
-    const topic = topics.create(`t${i}`);
+    const topic = create(`t${i}`);
     index.set(`k${i}`, { topic, data: {} });
-    if (i % 100 !== 0) topics.delete(`t${i}`);
+    if (i % 100 !== 0) uncounted(() => topics.delete(`t${i}`));
   }
   assertEquals(index.get("k9900") !== undefined, true);
   assertEquals(index.get("k9901"), undefined);
