@@ -328,6 +328,7 @@ class RelayServer implements Relay {
         metrics.committed(report);
         if (report.isSlow) traceSlowCommit(report, wallTime(clock));
       },
+      onEvicted: (names) => this.topics.evicted(names),
     });
     this.topics = new TopicRegistry({
       ...limits,

@@ -50,6 +50,8 @@ export interface StoreSettings {
   readonly clock: Clock;
   /** Called after each transaction of a file. Default: nobody is told. */
   readonly onCommit?: ((report: CommitReport) => void) | undefined;
+  /** Called with the names of topics that had to go for room. Default: nobody is told. */
+  readonly onEvicted?: ((names: readonly string[]) => void) | undefined;
 }
 
 /** A store that may tell what it holds. */
@@ -61,7 +63,7 @@ export type CountedStore = Store & {
 /** Makes the store that an address names. It has yet to be opened. */
 export function createStore(
   address: StoreAddress,
-  { retention, maxStore, clock, onCommit }: StoreSettings,
+  { retention, maxStore, clock, onCommit, onEvicted }: StoreSettings,
 ): CountedStore {
   const { maxEvents, maxBytes, maxAge } = retention;
   const bounds = { maxEvents, maxBytes, maxAge };
@@ -74,5 +76,6 @@ export function createStore(
     maxBytes: maxStore,
     clock,
     onCommit,
+    onEvicted,
   });
 }

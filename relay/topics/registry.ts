@@ -144,6 +144,14 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return restored;
   }
 
+  /** Forgets ended topics that the store has deleted before their time. */
+  evicted(names: readonly string[]): void {
+    for (const name of names) {
+      const topic = this.#topics.get(name);
+      if (topic?.state.kind === "ended") this.#forget(topic);
+    }
+  }
+
   /** Returns the topic of this name, if there is one. */
   get(name: string): Topic | undefined {
     const known = this.#topics.get(name);

@@ -285,3 +285,31 @@ Deno.test("An ended topic that nobody follows needs no memory, and is there all 
   assertEquals(relay.relay.topics.size, 0);
   assertEquals(await dataOf(relay, "t"), ["a"]);
 });
+
+Deno.test("A file that is full gives up the topics that ended first, and they are gone at once", async () => {
+  await using file = new Restarts();
+  await using relay = await file.start({
+    retention: { maxStore: 1024 * 1024 },
+  });
+  const data = "x".repeat(100_000);
+  const isThere = async (name: string): Promise<boolean> => {
+    const response = await relay.request(`/topics/${name}`, {
+      headers: { Accept: "application/json" },
+    });
+    await response.body?.cancel();
+    return response.status === 200;
+  };
+  let count = 0;
+  // The last one may be refused until there is room.
+  while (count < 3 || await isThere("t0")) {
+    const { code } = await post(relay, `/topics/t${count}`, { data });
+    if (code !== undefined) {
+      assertEquals(code, "store_failed");
+      continue;
+    }
+    await post(relay, `/topics/t${count++}/end`, { status: "complete" });
+    assert(count < 40, "nothing is given up");
+  }
+  assert(count > 4, `only ${count} found room`);
+  assert(await isThere(`t${count - 1}`));
+});
