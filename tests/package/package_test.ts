@@ -11,6 +11,7 @@ import { VERSION } from "../../src/version.ts";
 import { blocksOf } from "../support/docs/markdown.ts";
 import { commandsOf, wordsOf } from "../support/docs/shell.ts";
 import { type Output, PackedApp } from "../support/packed_app.ts";
+import { TemporaryFolder } from "../support/relay/sqlite_world.ts";
 
 /** As users write it. */
 const CLI = "jsr:@rivulet/rivulet/cli";
@@ -36,7 +37,7 @@ function freePort(): number {
 
 /** A permission of a command's help, and the values of its placeholders. */
 interface Permission {
-  readonly name: "net" | "env" | "read";
+  readonly name: "net" | "env" | "read" | "write";
   readonly values?: Readonly<Record<string, string>>;
 }
 
@@ -52,7 +53,7 @@ function permissionsOf(
     assert(allowed !== undefined, `--allow-${name}: ${help}`);
     const flag = Object.entries({ ...values, ",...": "" })
       .reduce((text, [from, to]) => text.replace(from, to), allowed);
-    assert(!/ADDRESS|PORT|PATHS|FILE|DIR|\.\.\./.test(flag), flag);
+    assert(!/ADDRESS|PORT|PATHS|FILE|FOLDER|DIR|\.\.\./.test(flag), flag);
     return `--allow-${name}=${flag}`;
   });
 }
@@ -174,6 +175,26 @@ Deno.test({
             ),
           ),
           recording,
+        );
+      },
+      async backup() {
+        await using folder = new TemporaryFolder();
+        const { path } = folder;
+        await Deno.copyFile(
+          new URL("../../fixtures/stores/version_1.db", import.meta.url),
+          `${path}/store.db`,
+        );
+        const paths = [`${path}/store.db`, `${path}/copy.db`];
+        const printed = await run(
+          permissionsOf(help["backup"] ?? "", [
+            { name: "read", values: { "FOLDER,FOLDER": path } },
+            { name: "write", values: { FOLDER: path } },
+          ]),
+          ["backup", ...paths],
+        );
+        assertEquals(
+          assertDone(printed),
+          `Copied ${paths[0]} to ${paths[1]}\n`,
         );
       },
       async hostile() {
