@@ -114,7 +114,7 @@ export class Sources implements AsyncDisposable {
 
   /** Returns what fills a topic, or has filled it, if anything does. */
   get(topic: Topic): SourceSpec | undefined {
-    return this.#specs.get(topic);
+    return this.#specs.get(topic) ?? specOf(topic.filling);
   }
 
   /**
@@ -167,11 +167,9 @@ export class Sources implements AsyncDisposable {
   resume(topic: Topic): void {
     const { filling: text } = topic;
     if (text === undefined) return;
-    const filling = readFilling(text);
-    if (filling?.kind !== "source") return void endLost(topic);
-    const { url, reconnect, repeats } = filling;
+    const spec = specOf(text);
+    if (!spec) return void endLost(topic);
     try {
-      const spec = { kind: "guarded", url, reconnect, repeats } as const;
       this.#start(topic, spec, "", "retried");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -255,6 +253,14 @@ function fillingOf(spec: SourceSpec): Filling {
   const { url, reconnect, repeats } = spec;
   if (typeof reconnect !== "boolean") return { kind: "lost" };
   return { kind: "source", url, reconnect, repeats };
+}
+
+/** Returns the source that the store has kept of a topic, if it is one that can be gone on with. */
+function specOf(text: string | undefined): SourceSpec | undefined {
+  const filling = text === undefined ? undefined : readFilling(text);
+  if (filling?.kind !== "source") return undefined;
+  const { url, reconnect, repeats } = filling;
+  return { kind: "guarded", url, reconnect, repeats };
 }
 
 function endLost(topic: Topic, reason?: string): void {
