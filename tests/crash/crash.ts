@@ -1,0 +1,436 @@
+/**
+ * A relay with a file for its topics that is killed at random moments, again and
+ * again, among publishers, sources, runs and subscribers who hold each relay to
+ * everything that those before it have said.
+ *
+ * @module
+ */
+import { Random } from "../support/random.ts";
+import { LIMIT, until, within } from "../support/within.ts";
+import { type Break, SourceContent } from "./contents.ts";
+import { Caller, SourceMaker } from "./fillers.ts";
+import { DOORS, Follower } from "./followers.ts";
+import { MortalRelay } from "./mortal_relay.ts";
+import { describeAll, readPage } from "./pages.ts";
+import {
+  HttpPublisher,
+  PublishedTopics,
+  type Repetition,
+  SocketPublisher,
+} from "./publishers.ts";
+import { type Description, type Told, TopicRecord } from "./topic_record.ts";
+import { Upstreams } from "./upstreams.ts";
+import { type Tally, World } from "./world.ts";
+
+/** How the relay is made to end: `both` takes turns. */
+export type Signals = "SIGKILL" | "SIGTERM" | "both";
+
+/** How large a run is. */
+export interface CrashOptions {
+  readonly seed: number;
+  /** How often the relay is made to end. */
+  readonly kills: number;
+  readonly signals: Signals;
+  readonly sync: "full" | "normal";
+  readonly repetition: Repetition;
+  readonly publishers: number;
+  /** Half of them by `--source`, half by `PUT`. */
+  readonly sources: number;
+  readonly callers: number;
+  readonly followers: number;
+  /** Called when all go on after a kill, or now and then. */
+  readonly onProgress?: (result: CrashResult) => void;
+}
+
+/** The parts of a restart, each with the longest time that it took, in milliseconds from the moment at which the relay listens. */
+export type Recovery = Record<
+  "descriptions" | "runs" | "sources" | "publishers" | "followers",
+  number
+>;
+
+/** What came of a run. */
+export interface CrashResult extends Tally {
+  readonly kills: number;
+  /** How many of these came before the relay listened. */
+  readonly killedInStart: number;
+  /** How many of these came before all went on after the last one. */
+  readonly killedInRecovery: number;
+  readonly topics: number;
+  /** The longest time between the start of a process and its listening, in milliseconds. */
+  readonly start: number;
+  readonly recovery: Recovery;
+  /** After how many restarts everything went on within 2 s, and after how many later. */
+  readonly inTime: number;
+  readonly late: number;
+  /** The number of requests of the relays to sources that went on after an id. */
+  readonly sourcesResumed: number;
+  readonly seconds: number;
+}
+
+/** What was told of each topic when a relay ended. */
+type Known = ReadonlyMap<TopicRecord, Told>;
+
+/** The time that the issue allows for a restart, in milliseconds: printed, not asserted. */
+const SOON = 2_000;
+
+/** The number of publishers of a topic. */
+const PUBLISHERS_OF_TOPIC = 5;
+
+class Crash {
+  readonly #options: CrashOptions;
+  readonly #random: Random;
+  readonly #world = new World();
+  readonly #folder = Deno.makeTempDirSync({ prefix: "rivulet-crash-" });
+  readonly #upstreams: Upstreams;
+  readonly #publishers: (HttpPublisher | SocketPublisher)[] = [];
+  readonly #callers: Caller[] = [];
+  readonly #followers: Follower[] = [];
+  readonly #actors: { run(): Promise<void> }[] = [];
+  readonly #operated: TopicRecord[] = [];
+  readonly #began = performance.now();
+  readonly #recovery: Recovery = {
+    descriptions: 0,
+    runs: 0,
+    sources: 0,
+    publishers: 0,
+    followers: 0,
+  };
+  #relay: MortalRelay;
+  #port = 0;
+  #spawned = 0;
+  #listening = 0;
+  #start = 0;
+  #kills = 0;
+  #killedInStart = 0;
+  #killedInRecovery = 0;
+  #inTime = 0;
+  #late = 0;
+
+  constructor(options: CrashOptions, upstreams: Upstreams) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    this.#upstreams = upstreams;
+    this.#gather();
+    this.#relay = this.#spawn();
+  }
+
+  get result(): CrashResult {
+    return {
+      ...this.#world.tally,
+      kills: this.#kills,
+      killedInStart: this.#killedInStart,
+      killedInRecovery: this.#killedInRecovery,
+      topics: this.#world.records.size,
+      start: Math.round(this.#start),
+      recovery: this.#recovery,
+      inTime: this.#inTime,
+      late: this.#late,
+      sourcesResumed: this.#upstreams.resumed,
+      seconds: Math.round((performance.now() - this.#began) / 1_000),
+    };
+  }
+
+  async run(): Promise<CrashResult> {
+    const actors: Promise<void>[] = [];
+    try {
+      await this.#listen();
+      actors.push(...this.#actors.map((actor) => this.#act(actor)));
+      await this.#recover(new Map());
+      while (this.#kills < this.#options.kills) {
+        await this.#killOnce();
+        this.#options.onProgress?.(this.result);
+      }
+      this.#world.check();
+      this.#world.finish();
+      await Promise.all(actors);
+      await this.#audit();
+      return this.result;
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      throw new Error(
+        `Seed ${this.#options.seed}, after ${this.#kills} kills: ${text}`,
+        { cause: error },
+      );
+    } finally {
+      this.#world.finish();
+      await Promise.all(actors);
+      await this.#relay.kill("SIGKILL");
+      await Deno.remove(this.#folder, { recursive: true });
+    }
+  }
+
+  /** Whoever takes part does so until all is over. */
+  async #act(actor: { run(): Promise<void> }): Promise<void> {
+    try {
+      await actor.run();
+    } catch (error) {
+      this.#world.fail(error);
+    }
+  }
+
+  #gather(): void {
+    const { publishers, sources, callers, followers, repetition } =
+      this.#options;
+    const world = this.#world;
+    const random = this.#random;
+    const topics = Array.from(
+      { length: Math.ceil(publishers / PUBLISHERS_OF_TOPIC) },
+      (_, index) => new PublishedTopics(`published-${index}`, world),
+    );
+    for (let id = 0; id < publishers; id++) {
+      const Kind = id % 2 === 0 ? HttpPublisher : SocketPublisher;
+      this.#publishers.push(
+        new Kind(
+          id,
+          topics[id % topics.length]!, // there are some
+          world,
+          random.fork(),
+          repetition,
+        ),
+      );
+    }
+    const makers = Array.from(
+      { length: Math.floor(sources / 2) },
+      (_, index) =>
+        new SourceMaker(
+          `source-${index}`,
+          this.#upstreams,
+          world,
+          random.fork(),
+        ),
+    );
+    for (let index = makers.length; index < sources; index++) {
+      const name = `operated-${index}`;
+      const content = new SourceContent(name, Number.MAX_SAFE_INTEGER);
+      const record = new TopicRecord(name, content);
+      world.records.set(name, record);
+      this.#operated.push(record);
+    }
+    for (let index = 0; index < callers; index++) {
+      this.#callers.push(new Caller(`run-${index}`, world, random.fork()));
+    }
+    const sequences = [...topics, ...makers, ...this.#callers];
+    for (let index = 0; index < followers; index++) {
+      const door = DOORS[index % DOORS.length]!; // there are some
+      const place = Math.floor(index / DOORS.length) + index;
+      const all = [...sequences, ...this.#operated];
+      const followed = all[place % all.length]!; // there are some
+      let next = 0;
+      const itinerary = async () => {
+        if (followed instanceof TopicRecord) return followed;
+        for (const at = next++;;) {
+          const record = followed.at(at);
+          if (record) return record;
+          await world.pause(20);
+        }
+      };
+      this.#followers.push(
+        new Follower(index, door, itinerary, world, random.fork()),
+      );
+    }
+    this.#actors.push(
+      ...topics,
+      ...this.#publishers,
+      ...makers,
+      ...this.#callers,
+      ...this.#followers,
+    );
+  }
+
+  #spawn(): MortalRelay {
+    const { origin } = this.#upstreams;
+    const { sync } = this.#options;
+    const query = sync === "full" ? "" : `?sync=${sync}`;
+    this.#spawned = performance.now();
+    return new MortalRelay([
+      ...["--port", String(this.#port)],
+      ...["--store", `sqlite:${this.#folder}/topics.db${query}`],
+      ...["--max-events", "10000000", "--max-bytes", "4GiB"],
+      ...["--ttl", "24h", "--drain", "1s"],
+      ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
+      ...["--provider", `local=${origin}/v1`, "--log-level", "warning"],
+      ...this.#operated.flatMap(({ name }) => [
+        "--source",
+        `${name}=${this.#upstreams.source(name, Number.MAX_SAFE_INTEGER)}`,
+      ]),
+    ]);
+  }
+
+  /** Waits until the relay listens. */
+  async #listen(): Promise<void> {
+    const url = await within(this.#relay.listening, LIMIT, "a relay to listen");
+    if (url === undefined) {
+      throw new Error(`The relay ended: ${await this.#relay.ended()}`);
+    }
+    this.#listening = performance.now();
+    this.#start = Math.max(this.#start, this.#listening - this.#spawned);
+    this.#port = Number(new URL(url).port);
+    this.#world.arrived(url);
+  }
+
+  get #signal(): Break {
+    const { signals } = this.#options;
+    if (signals !== "both") return signals;
+    return this.#kills % 2 === 0 ? "SIGKILL" : "SIGTERM";
+  }
+
+  /** Ends the relay, starts one, and maybe waits until all goes on. */
+  async #killOnce(): Promise<void> {
+    const [how, when, long] = [
+      this.#random.next(),
+      this.#random.next(),
+      this.#random.pick([20, 200, 1_000]),
+    ];
+    const world = this.#world;
+    await world.pause(when * long);
+    const signal = this.#signal;
+    world.leaves(signal);
+    const said = await this.#relay.kill(signal);
+    this.#kills++;
+    this.#checkSaid(said);
+    this.#relay = this.#spawn();
+    while (this.#kills < this.#options.kills && this.#random.chance(0.1)) {
+      const listens = await Promise.race([
+        this.#relay.listening,
+        world.pause(this.#random.next() * 1_000),
+      ]);
+      if (listens !== undefined) break;
+      await this.#relay.kill("SIGKILL");
+      this.#kills++;
+      this.#killedInStart++;
+      this.#relay = this.#spawn();
+    }
+    const known: Known = new Map(
+      [...world.records.values()].map((record) => [record, record.told]),
+    );
+    await this.#listen();
+    world.check();
+    if (how < 0.25 && this.#kills < this.#options.kills) {
+      this.#killedInRecovery++;
+      return;
+    }
+    await this.#recover(known);
+  }
+
+  #checkSaid(said: string): void {
+    const lines = said.split("\n").filter((line) => /ERROR|panic/i.test(line));
+    if (lines.length > 0) throw new Error(`The relay said ${lines.join("\n")}`);
+  }
+
+  /**
+   * Holds the relay to what was known when the last one ended, and waits until
+   * everybody goes on.
+   */
+  async #recover(known: Known): Promise<void> {
+    const world = this.#world;
+    const { starts } = world;
+    const took = new Map<keyof Recovery, number>();
+    const wait = async (
+      part: keyof Recovery,
+      isDone: () => string | undefined,
+    ): Promise<void> => {
+      let missing: string | undefined;
+      await until(
+        () => {
+          world.check();
+          missing = isDone();
+          return missing === undefined ? true : undefined;
+        },
+        LIMIT,
+        () => `${part} to go on: ${missing}`,
+      );
+      took.set(part, performance.now() - this.#listening);
+    };
+    await Promise.all([
+      this.#describe(known).then((running) => {
+        took.set("descriptions", performance.now() - this.#listening);
+        return wait(
+          "runs",
+          () => running.find((record) => !record.hasEnded)?.name,
+        );
+      }),
+      wait("sources", () => {
+        const left = [...known].find(([record, { events, isThere }]) =>
+          record.content.kind === "source" && !record.hasEnded && isThere &&
+          record.known <= events
+        );
+        return left?.[0].name;
+      }),
+      wait("publishers", () => {
+        const left = this.#publishers.find(({ heard }) => heard < starts);
+        return left && `publisher ${left.id}`;
+      }),
+      wait(
+        "followers",
+        () => this.#followers.find((one) => !one.hasCaughtUp(known))?.state,
+      ),
+    ]);
+    const last = Math.max(...took.values());
+    if (last <= SOON) this.#inTime++;
+    else this.#late++;
+    for (const [part, time] of took) {
+      this.#recovery[part] = Math.round(Math.max(this.#recovery[part], time));
+    }
+  }
+
+  /** Compares all descriptions with what was told; returns the runs that have to end. */
+  async #describe(
+    known: Known,
+  ): Promise<TopicRecord[]> {
+    const { records } = this.#world;
+    // Whether somebody has told the end since does not matter here.
+    const descriptions = await describeAll(this.#world);
+    const byName = new Map<string, Description>(
+      descriptions?.map((one) => [one.name, one]),
+    );
+    const running: TopicRecord[] = [];
+    for (const [record, told] of known) {
+      const who = "the list";
+      const described = byName.get(record.name);
+      if (described) record.described(described, told, who);
+      else if (told.isThere) record.fail(who, "the topic is gone");
+      const isRun = record.content.kind === "run";
+      if (isRun && told.isThere && !record.hasEnded) running.push(record);
+    }
+    for (const name of byName.keys()) {
+      if (!records.has(name)) throw new Error(`Nobody knows topic ${name}`);
+    }
+    return running;
+  }
+
+  /** Reads every topic from its first event on, when nobody else asks any more. */
+  async #audit(): Promise<void> {
+    const { records, url } = this.#world;
+    const world = new World(records);
+    world.arrived(url);
+    try {
+      for (const record of records.values()) await this.#read(world, record);
+    } finally {
+      world.finish();
+    }
+  }
+
+  async #read(world: World, record: TopicRecord): Promise<void> {
+    const who = "the audit";
+    const check = record.check();
+    // Nothing that comes meanwhile is waited for.
+    const { known } = record;
+    for (let seen = 0; seen < known;) {
+      const page = await readPage(world, record, seen, who);
+      if (!page) throw new Error("The relay is away");
+      if (page.events.length === 0) {
+        record.fail(who, `${seen} events, of ${known} that were told`);
+      }
+      for (const event of page.events) {
+        const at = ++seen;
+        record.guard(who, "an event", () => check(at, event));
+      }
+    }
+  }
+}
+
+/** Runs it; throws at the first thing that is wrong. */
+export async function runCrash(options: CrashOptions): Promise<CrashResult> {
+  await using upstreams = await Upstreams.start(new Random(options.seed + 1));
+  return await new Crash(options, upstreams).run();
+}

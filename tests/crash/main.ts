@@ -1,0 +1,70 @@
+/**
+ * Kills a relay as often as one likes:
+ * `deno run -A tests/crash/main.ts --kills 300 --seed 7`
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { type CrashResult, runCrash } from "./crash.ts";
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    kills: { type: "string", default: "300" },
+    seed: { type: "string" },
+    signals: { type: "string", default: "SIGKILL" },
+    sync: { type: "string", default: "full" },
+    repetition: { type: "string", default: "tail" },
+    publishers: { type: "string", default: "50" },
+    sources: { type: "string", default: "20" },
+    callers: { type: "string", default: "20" },
+    followers: { type: "string", default: "200" },
+  },
+});
+
+function numberOf(text: string): number {
+  const number = Number(text);
+  if (!(number >= 0)) throw new TypeError(`Expected a number: got '${text}'`);
+  return number;
+}
+
+function oneOf<const Name extends string>(
+  names: readonly Name[],
+  text: string,
+): Name {
+  const name = names.find((one) => one === text);
+  if (name !== undefined) return name;
+  throw new TypeError(`Expected one of ${names.join(", ")}: got '${text}'`);
+}
+
+const print = (
+  { kills, seconds, acknowledged, deliveries, topics, inTime, late }:
+    CrashResult,
+): void =>
+  console.log(
+    `${seconds} s: ${kills} kills, ${acknowledged} events acknowledged, ` +
+      `${deliveries} deliveries, ${topics} topics, ${inTime} restarts in time, ${late} late`,
+  );
+
+const seed = values.seed !== undefined
+  ? Number(values.seed)
+  : crypto.getRandomValues(new Uint32Array(1))[0]!; // of length 1
+console.log(`seed ${seed}`);
+try {
+  const result = await runCrash({
+    seed,
+    kills: numberOf(values.kills),
+    signals: oneOf(["SIGKILL", "SIGTERM", "both"], values.signals),
+    sync: oneOf(["full", "normal"], values.sync),
+    repetition: oneOf(["key", "tail"], values.repetition),
+    publishers: numberOf(values.publishers),
+    sources: numberOf(values.sources),
+    callers: numberOf(values.callers),
+    followers: numberOf(values.followers),
+    onProgress: print,
+  });
+  console.log(JSON.stringify(result, undefined, 2));
+} catch (error) {
+  console.error(`To repeat it: --seed=${seed}`);
+  throw error;
+}

@@ -1,0 +1,67 @@
+/**
+ * A relay in a process of its own that can be killed at any moment, before it
+ * listens too.
+ *
+ * @module
+ */
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { LIMIT, within } from "../support/within.ts";
+
+/** What a relay says on its output once it listens. */
+const LISTENING = /^Rivulet relay on (\S+)$/;
+
+/** A process that is, or was, a relay. */
+export class MortalRelay {
+  /** Resolves with its URL once it listens; with `undefined` if it ends before that. */
+  readonly listening: Promise<string | undefined>;
+  readonly #process: Deno.ChildProcess;
+  readonly #errors: Promise<string>;
+  readonly #output: Promise<void>;
+
+  /** Starts a process. */
+  constructor(args: readonly string[]) {
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "relay/main.ts", ...args],
+      cwd: new URL("../../", import.meta.url),
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#errors = new Response(this.#process.stderr).text();
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    this.listening = promise;
+    this.#output = this.#read(resolve);
+  }
+
+  /**
+   * Sends a signal, and waits for the end of the process.
+   *
+   * @returns What it has said on stderr.
+   */
+  async kill(signal: "SIGKILL" | "SIGTERM"): Promise<string> {
+    try {
+      this.#process.kill(signal);
+    } catch {
+      // It has ended by itself.
+    }
+    return await within(this.ended(), LIMIT, `a relay to end by ${signal}`);
+  }
+
+  /** Waits for the end of the process; returns what it has said on stderr. */
+  async ended(): Promise<string> {
+    await this.#process.status;
+    await this.#output;
+    return await this.#errors;
+  }
+
+  async #read(resolve: (url: string | undefined) => void): Promise<void> {
+    const lines = this.#process.stdout.pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream());
+    for await (const line of lines) {
+      const [, url] = LISTENING.exec(line) ?? [];
+      if (url !== undefined) resolve(url);
+    }
+    resolve(undefined);
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * What those who take part know: which relay there is, and what was told of each topic.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { LIMIT, within } from "../support/within.ts";
+import type { Break } from "./contents.ts";
+import type { TopicRecord } from "./topic_record.ts";
+
+/** What has happened. */
+export interface Tally {
+  /** Events that publishers were told to be kept. */
+  acknowledged: number;
+  /** Publications that were made again. */
+  repeated: number;
+  /** Publications of which no answer came, and that had been kept. */
+  found: number;
+  /** Events that came to subscribers. */
+  deliveries: number;
+  /** Connections of subscribers that went on after a position. */
+  resumed: number;
+  /** Topics that were seen to end, by their status. */
+  readonly ends: Record<string, number>;
+  /** Runs whose topic was gone after a kill, before anybody was told of an event. */
+  forgotten: number;
+}
+
+/** A whole answer. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+const problem = z.object({ code: z.string() });
+
+/** Returns the code of a refusal. */
+export function codeOf({ text }: Answer): string {
+  return problem.parse(JSON.parse(text)).code;
+}
+
+/** A world in which there is a relay most of the time. */
+export class World {
+  readonly records: Map<string, TopicRecord>;
+  readonly tally: Tally = {
+    acknowledged: 0,
+    repeated: 0,
+    found: 0,
+    deliveries: 0,
+    resumed: 0,
+    ends: {},
+    forgotten: 0,
+  };
+  /** The number of relays that have listened. */
+  starts = 0;
+  /** The number of relays that were told to end. */
+  ends = 0;
+  /** What {@linkcode ends} became when a relay was told last to stop by itself. */
+  #stopped = 0;
+  #url = "";
+  #client: Deno.HttpClient | undefined;
+  #back = Promise.withResolvers<void>();
+  readonly #over = new AbortController();
+  #failure: { readonly error: unknown } | undefined;
+
+  /** Makes a world without a relay, in which these topics are known. */
+  constructor(records: Map<string, TopicRecord> = new Map()) {
+    this.records = records;
+    // Who waits for the relay is told by `over`.
+    this.#back.promise.catch(() => {});
+  }
+
+  /** Aborted when all is over, or has failed. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** The beginning of the URLs of the relay that there is, or was last. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** A relay listens. */
+  arrived(url: string): void {
+    this.#url = url;
+    // No connection to a relay that is gone is taken for one to this.
+    this.#client = Deno.createHttpClient({ poolMaxIdlePerHost: 1_000 });
+    this.starts++;
+    this.#back.resolve();
+  }
+
+  /** The relay is about to be told to end. */
+  leaves(signal: Break): void {
+    this.ends++;
+    if (signal === "SIGTERM") this.#stopped = this.ends;
+    this.#back = Promise.withResolvers();
+    this.#back.promise.catch(() => {});
+    this.#client?.close();
+    this.#client = undefined;
+  }
+
+  /** Returns what a relay was told to end with since `ends` was as it is given. */
+  brokenSince(ends: number): Break | undefined {
+    if (this.#stopped > ends) return "SIGTERM";
+    return this.ends > ends ? "SIGKILL" : undefined;
+  }
+
+  /** Nobody is to do anything more. */
+  finish(): void {
+    this.#over.abort(new Error("The run is over"));
+    this.#back.reject(this.over.reason);
+    this.#client?.close();
+    this.#client = undefined;
+  }
+
+  /** Something is wrong: all stops. */
+  fail(error: unknown): void {
+    if (this.over.aborted) return;
+    this.#failure ??= { error };
+  }
+
+  /** Throws what is wrong, if anything is. */
+  check(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  /** Waits until a relay listens; rejects when all is over. */
+  async back(): Promise<void> {
+    this.over.throwIfAborted();
+    await this.#back.promise;
+  }
+
+  /** Waits. */
+  async pause(milliseconds: number): Promise<void> {
+    this.over.throwIfAborted();
+    await new Promise<void>((resolve) => {
+      const stop = () => {
+        clearTimeout(timer);
+        this.over.removeEventListener("abort", stop);
+        resolve();
+      };
+      const timer = setTimeout(stop, milliseconds);
+      this.over.addEventListener("abort", stop);
+    });
+  }
+
+  /**
+   * Throws unless a relay was told to end since `ends` was as it is given: without
+   * that, nothing may fail.
+   */
+  excuse(ends: number, what: string, cause?: unknown): void {
+    this.over.throwIfAborted();
+    if (this.ends > ends) return;
+    throw new Error(`${what}, though no relay was told to end`, { cause });
+  }
+
+  /** Requests a path of the relay that there is. */
+  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const client = this.#client;
+    if (!client) throw new TypeError("There is no relay now");
+    return await fetch(this.#url + path, {
+      ...init,
+      signal: this.over,
+      client,
+    });
+  }
+
+  /**
+   * Requests a path, and returns the whole answer; `undefined` if the relay has ended
+   * meanwhile, or is about to.
+   */
+  async ask(path: string, init: RequestInit = {}): Promise<Answer | undefined> {
+    await this.back();
+    const { ends } = this;
+    try {
+      return await within(
+        this.#whole(path, init, ends),
+        LIMIT,
+        `an answer to ${init.method ?? "GET"} ${path}`,
+      );
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      this.excuse(ends, `${path} has failed`, error);
+      return undefined;
+    }
+  }
+
+  async #whole(
+    path: string,
+    init: RequestInit,
+    ends: number,
+  ): Promise<Answer | undefined> {
+    const response = await this.fetch(path, init);
+    const { status, headers } = response;
+    const text = await response.text();
+    if (status !== 503) return { status, headers, text };
+    this.excuse(ends, `${path} was answered with 503 ${text}`);
+    return undefined;
+  }
+}
