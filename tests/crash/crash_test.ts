@@ -1,0 +1,33 @@
+// A relay that is killed among those who publish, subscribe and make runs: see crash.ts.
+// `deno task test:crash` goes on for longer, with more of them.
+import { assert } from "@std/assert";
+import { seedOf } from "../support/property.ts";
+import { runCrash } from "./crash.ts";
+
+Deno.test("Relay keeps what it has said, however often it is killed", async () => {
+  const result = await runCrash({
+    seed: seedOf("crash_test.ts"),
+    kills: 8,
+    signals: "both",
+    sync: "full",
+    repetition: "key",
+    publishers: 10,
+    sources: 4,
+    callers: 4,
+    followers: 30,
+  });
+  console.log(JSON.stringify(result));
+  // What has not happened was not tried.
+  const { acknowledged, repeated, resumed, sourcesResumed, ends } = result;
+  const { complete = 0, truncated = 0 } = ends;
+  for (
+    const happened of [
+      acknowledged,
+      repeated,
+      resumed,
+      sourcesResumed,
+      complete,
+      truncated,
+    ]
+  ) assert(happened > 0, `Too little has happened: ${JSON.stringify(result)}`);
+});
