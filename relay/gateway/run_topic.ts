@@ -73,6 +73,8 @@ export class RunTopic {
   #idle: AbortController | undefined;
   #topic: Topic | undefined;
   #writer: TopicWriter | undefined;
+  /** The end that waits until the store has kept what comes before it. */
+  #said: TopicEnd | undefined;
   #isStreaming = false;
   #refusal: Refusal | undefined;
   #onCancelled: () => void = () => {};
@@ -100,16 +102,14 @@ export class RunTopic {
 
   /** Whether its end was said. */
   get isEnded(): boolean {
-    return this.#topic?.verdict !== undefined;
+    return (this.#said ?? this.#topic?.verdict) !== undefined;
   }
 
   /** The outcome that the run counts as when it is over. */
   get outcome(): RunOutcome {
     if (this.#refusal) return outcomeOf(this.#refusal);
-    const state = this.#topic?.state;
-    return this.#isStreaming && state?.kind === "ended"
-      ? state.end.status
-      : "cancelled";
+    const end = this.#said ?? this.#topic?.verdict;
+    return this.#isStreaming && end ? end.status : "cancelled";
   }
 
   /** Calls a listener, once, when somebody else than the run has ended the topic. */
@@ -172,9 +172,21 @@ export class RunTopic {
   }
 
   /** Ends the topic as its provider's stream has ended, if it has not ended. */
-  conclude({ status, reason }: TopicEnd): void {
+  conclude(end: TopicEnd): void {
     this.#decide();
-    this.#topic?.end(status, reason, true);
+    const topic = this.#topic;
+    const writer = this.#writer;
+    if (!topic || this.#said || topic.verdict) return;
+    const { status, reason } = end;
+    if (!writer || writer.isSettled) {
+      return void topic.end(status, reason, true);
+    }
+    this.#said = end;
+    // A topic that lacks its last events is not whole.
+    void writer.settled().then(
+      () => topic.end(status, reason, true),
+      () => topic.end("truncated", NOT_KEPT, false),
+    );
   }
 
   /** Ends the topic, if it has not ended: its provider has not said its last word. */

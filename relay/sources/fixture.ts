@@ -105,6 +105,7 @@ export class FixtureSource implements Source {
         await writer.write(events);
       }
     } while (loop);
+    if (!writer.isSettled) await writer.settled();
     topic.end("complete");
   }
 

@@ -402,7 +402,9 @@ export class SseSource implements Source {
         if (!events) break;
         this.#trace.received(events.length);
         const end = await this.#take(events);
-        if (end) return this.#end(end.status, end.reason);
+        if (!end) continue;
+        await this.#settle();
+        return this.#end(end.status, end.reason);
       }
       await this.#conclude();
     } catch (error) {
@@ -444,8 +446,18 @@ export class SseSource implements Source {
     return undefined;
   }
 
+  /** Waits until all is kept that came: the end is the last entry. */
+  async #settle(): Promise<void> {
+    try {
+      await this.#writer.settled();
+    } catch {
+      // The source was stopped, or its topic has ended: nothing is said any more.
+    }
+  }
+
   /** Ends the topic: there will be no other connection. */
   async #conclude(failure?: { readonly error: unknown }): Promise<void> {
+    if (!this.#writer.isSettled) await this.#settle();
     const { kind, status } = this.#parent;
     // A `raw` stream does not say how its topic ended.
     const end = kind === "raw" ? await this.#askForEnd() : undefined;

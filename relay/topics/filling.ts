@@ -1,5 +1,9 @@
 import { z } from "zod";
-import { redactUrl } from "../../src/fetch/secrets/urls.ts";
+import {
+  isSecretName,
+  isSecretShape,
+} from "../../src/fetch/secrets/definition.ts";
+import { queryFields } from "../../src/fetch/secrets/urls.ts";
 
 /** What fills a topic, as the store keeps it for the relay that goes on after this one. */
 export type Filling = z.output<typeof schema>;
@@ -29,7 +33,11 @@ export function readFilling(text: string): Filling | undefined {
   }
 }
 
-/** Whether a URL may be kept: it has no secrets. */
+/** Whether a URL may be kept: it has no secrets, as far as one can tell. */
 export function isKeepable(url: string): boolean {
-  return redactUrl(url) === new URL(url).href;
+  const { username, password } = new URL(url);
+  return username === "" && password === "" && !isSecretShape(url) &&
+    queryFields(url).every(({ name, value }) =>
+      !isSecretName(name) && !isSecretShape(value)
+    );
 }

@@ -75,6 +75,11 @@ export class TopicWriter {
     return this.#topic.ready;
   }
 
+  /** Whether all is kept that was written. */
+  get isSettled(): boolean {
+    return this.#unkept.length === 0 && !this.#failure;
+  }
+
   /**
    * Resolves once all is kept that was written.
    *

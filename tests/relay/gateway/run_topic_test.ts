@@ -9,6 +9,9 @@ import {
 import { Problem } from "../../../relay/problem.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { MemoryStore } from "../../../relay/stores/memory_store.ts";
+import { StoreError } from "../../../relay/topics/store.ts";
+import { HeldLog } from "../../support/delivery/store_log.ts";
+import { LIMIT, until } from "../../support/within.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
@@ -19,8 +22,9 @@ const BUSY: Refusal = { status: 503, reason: "Busy", retryAfter: undefined };
 /** All that runs share, and a way to plan one. */
 class World implements Disposable {
   readonly clock = new FakeClock();
+  readonly store: MemoryStore = new MemoryStore(DEFAULT_RETENTION, this.clock);
   readonly topics = new TopicRegistry({
-    store: new MemoryStore(DEFAULT_RETENTION, this.clock),
+    store: this.store,
     endedTtl: Infinity,
     awaitedTtl: Infinity,
     clock: this.clock,
@@ -106,6 +110,29 @@ Deno.test("RunTopic tells a run once that somebody else has ended its topic", as
     }
   }
 });
+
+for (const isKept of [true, false]) {
+  Deno.test(`RunTopic is complete only if the store keeps its last events: ${isKept}`, async () => {
+    using world = new World();
+    const log = new HeldLog(world.clock);
+    world.store.create = () => log;
+    const { topic } = world.plan();
+    const opened = topic.open();
+    void topic.append([EVENT]);
+    topic.conclude({ status: "complete" });
+    assertEquals([topic.isEnded, topic.outcome], [true, "complete"]);
+    await topic.append([EVENT]);
+    if (isKept) log.keep();
+    else log.refuse(new StoreError("full", "The disk is full"));
+    await until(() => log.waiting || undefined, LIMIT, "the end to be told");
+    log.keep();
+    assertEquals(
+      (await opened.ended).status,
+      isKept ? "complete" : "truncated",
+    );
+    assertEquals(log.next, isKept ? 2 : 1);
+  });
+}
 
 Deno.test("RunTopic takes an end for its own that came a moment after another's", async () => {
   using world = new World();

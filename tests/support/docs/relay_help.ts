@@ -13,7 +13,7 @@ export const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...["--allow-sys", "--filter", "--yes", "--ulimit"],
   ...["--new-key", "--read", "--write", "--ttl"], // of the command for tokens
   ...["--servers", "--rates", "--relay", "--seconds"], // of benches and tests
-  ...["--loads", "--rounds", "--beside"],
+  ...["--loads", "--rounds", "--beside", "--kills"],
 ]);
 
 let help: Promise<string> | undefined;
