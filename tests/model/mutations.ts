@@ -142,8 +142,9 @@ const CHAT: Record<string, Mutation> = {
       if (at(delta, "tool_calls")) hasCalls = true;
     }
     const block = blocks[last];
-    // Calls are told in fragments, which only their own test puts together.
-    if (!block || hasCalls) return blocks;
+    // Calls are told in fragments, which only their own test puts together, and after
+    // "message for delta" there is nothing left to put at the end.
+    if (!block || hasCalls || content === "") return blocks;
     fields(block.data, "choices", 0).message = { role: "assistant", content };
     for (const { data } of blocks) {
       delete fields(data, "choices", 0, "delta").content;
