@@ -7,7 +7,7 @@ import { runCrash } from "./crash.ts";
 Deno.test("Relay keeps what it has said, however often it is killed", async () => {
   const result = await runCrash({
     seed: seedOf("crash_test.ts"),
-    kills: 30,
+    kills: 15,
     signals: "both",
     sync: "full",
     repetition: "key",
