@@ -35,7 +35,8 @@ const CACHE_BYTES = 16 * 1024 * 1024;
 const ROW_COST = 200;
 const ENTRY_COST = 150;
 
-interface CachedRow extends Segment {
+interface CachedRow {
+  readonly segment: Segment;
   readonly log: ReadLog;
   readonly cost: number;
 }
@@ -165,14 +166,15 @@ export class History {
   }
 
   #keep(log: ReadLog, rows: LogRows, segments: readonly Segment[]): void {
-    for (const { first, entries } of segments) {
+    for (const segment of segments) {
+      const { first, entries } = segment;
       const old = rows.rows.get(first);
       if (old) this.#drop(rows, old);
       const cost = entries.reduce(
         (sum, { size }) => sum + size + ENTRY_COST,
         ROW_COST,
       );
-      const row = { first, entries, log, cost };
+      const row = { segment, log, cost };
       rows.rows.set(first, row);
       rows.starts.splice(indexAfter(rows.starts, first), 0, first);
       this.#recent.add(row);
@@ -189,15 +191,16 @@ export class History {
     if (!rows) return undefined;
     const start = rows.starts[indexAfter(rows.starts, offset) - 1];
     const row = start === undefined ? undefined : rows.rows.get(start);
-    if (!row || !isIn(row, offset)) return undefined;
+    if (!row || !isIn(row.segment, offset)) return undefined;
     this.#recent.delete(row);
     this.#recent.add(row);
-    return row;
+    return row.segment;
   }
 
   #drop(rows: LogRows, row: CachedRow): void {
-    rows.rows.delete(row.first);
-    rows.starts.splice(indexAfter(rows.starts, row.first) - 1, 1);
+    const { first } = row.segment;
+    rows.rows.delete(first);
+    rows.starts.splice(indexAfter(rows.starts, first) - 1, 1);
     this.#recent.delete(row);
     this.#bytes -= row.cost;
   }

@@ -18,6 +18,28 @@ export interface Segment {
   readonly entries: readonly LogEntry[];
 }
 
+/**
+ * Events of a row.
+ *
+ * V8 15.0 (Deno 2.9.6) may give the objects that a loop makes one box for a number of
+ * theirs that is no small integer, as all numbers of SQLite are: every row of an answer
+ * then began where the last one did. In a typed array the number has no box.
+ */
+class UnpackedRange implements Segment {
+  readonly entries: readonly LogEntry[];
+  readonly #first: Float64Array;
+
+  /** Makes a segment. */
+  constructor(first: number, entries: readonly LogEntry[]) {
+    this.#first = Float64Array.of(first);
+    this.entries = entries;
+  }
+
+  get first(): number {
+    return this.#first[0]!; // it has one
+  }
+}
+
 /** Packs events as rows. */
 export function packRanges({ first, entries }: Segment): PackedRange[] {
   const ranges: PackedRange[] = [];
@@ -85,5 +107,5 @@ export function unpackRange(range: PackedRange): Segment {
     const size = sizeOf(whole);
     entries.push({ event: whole, size, time: runs[run + 1] ?? range.time });
   }
-  return { first: range.first, entries };
+  return new UnpackedRange(range.first, entries);
 }
