@@ -130,7 +130,9 @@ export async function runGatewayLoad(
         const { topics } = await response.json();
         return topics.length === 0 || undefined;
       },
-      ENDED_TTL + PATIENCE,
+      // A subscriber that came after the end has asked for its topic anew, which is
+      // forgotten after a minute by itself.
+      ENDED_TTL + 2 * PATIENCE,
       "the topics to be forgotten",
     );
     done.push({
