@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
-import type { AppendedPublication } from "../topics/log.ts";
+import { type AppendedPublication, MAX_PUBLICATIONS } from "../topics/log.ts";
 import type { Topic } from "../topics/topic.ts";
 import { type Published, PublishError } from "./publish_error.ts";
 
@@ -18,9 +18,6 @@ const STEP = 8 * 1024;
 
 /** The units that an event counts for, besides its own. */
 const EVENT_COST = 1024;
-
-/** The number of keys of a topic that are remembered. */
-const MAX_KEYS = 1_000;
 
 /** What a log keeps of a publication: how much of it was added, and where that stands. */
 const kept = z.object({
@@ -64,7 +61,7 @@ export class KeyedPublications {
     }
     if (earlier) return earlier;
     for (const [oldest, { busy }] of keys) {
-      if (keys.size < MAX_KEYS) break;
+      if (keys.size < MAX_PUBLICATIONS) break;
       if (!busy) keys.delete(oldest);
     }
     const keyed = new KeyedPublication(

@@ -10,6 +10,7 @@ import {
   type LogAppendOptions,
   type LogEntry,
   type LogRange,
+  MAX_PUBLICATIONS,
   type ReadBudget,
   type Retention,
   sizeOf,
@@ -17,9 +18,7 @@ import {
 } from "../topics/log.ts";
 import type { StoredEnd } from "../topics/end.ts";
 import { StaleWriterError } from "../topics/store.ts";
-
-/** The number of publications that are remembered. */
-const MAX_PUBLICATIONS = 1_000;
+import { holeAt } from "./hole_at.ts";
 
 /** What is given up is removed from the array in steps of at least this many. */
 const COMPACT_AT = 1_024;
@@ -180,13 +179,7 @@ export class MemoryLog implements Log {
   }
 
   holeAt(offset: number): Hole | undefined {
-    // Most readers are near the end.
-    for (let index = this.#holes.length - 1; index >= 0; index--) {
-      const { from, to, reason } = this.#holes[index]!; // within the array
-      if (to < offset) return undefined;
-      if (from <= offset) return { from: offset, to, reason };
-    }
-    return undefined;
+    return holeAt(this.#holes, offset);
   }
 
   /** Returns the hole after an event, and how many offsets are missing before it. */

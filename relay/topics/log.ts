@@ -161,6 +161,9 @@ export interface TopicFacts {
 /** A value that a store has at hand, or has to fetch. */
 export type Stored<T> = T | Promise<T>;
 
+/** The publications of a topic that are remembered: the oldest go first. */
+export const MAX_PUBLICATIONS = 1_000;
+
 /** The publication that appended events belong to. */
 export interface AppendedPublication {
   /** The key of the publication, which is its publisher's own. */

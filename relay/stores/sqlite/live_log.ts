@@ -15,6 +15,7 @@ import type { Work } from "./committer.ts";
 import type { Operation, Standing } from "./messages.ts";
 import { Window, type Windows } from "./window.ts";
 import { AppendWork, SingleWork, type WorkOwner } from "./work.ts";
+import { holeAt } from "../hole_at.ts";
 
 /** What a {@linkcode LiveLog} needs of its store. */
 export interface LiveLogStore {
@@ -235,13 +236,7 @@ export class LiveLog implements WorkOwner {
 
   /** Returns the hole that an offset is in, from that offset on. */
   holeAt(offset: number): Hole | undefined {
-    // Most readers are near the end.
-    for (let index = this.#holes.length - 1; index >= 0; index--) {
-      const { from, to, reason } = this.#holes[index]!; // within the array
-      if (to < offset) return undefined;
-      if (from <= offset) return { from: offset, to, reason };
-    }
-    return undefined;
+    return holeAt(this.#holes, offset);
   }
 
   /** The topic was deleted: what is in memory can still be read. */

@@ -1,11 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
-import type {
-  Log,
-  LogRange,
-  ReadBudget,
-  Retention,
-  TopicFacts,
+import {
+  type Log,
+  type LogRange,
+  MAX_PUBLICATIONS,
+  type ReadBudget,
+  type Retention,
+  type TopicFacts,
 } from "../../topics/log.ts";
 import { createEpoch } from "../../topics/position.ts";
 import {
@@ -82,9 +83,6 @@ export interface SqliteStoreCounts {
   /** The bytes of events in memory. */
   readonly windowBytes: number;
 }
-
-/** The most publications of a topic whose keys are kept. */
-const MAX_PUBLICATIONS = 1_000;
 
 const WINDOW_BYTES = 64 * 1024 * 1024;
 
