@@ -107,9 +107,10 @@ export class Writer {
     db.exec(`PRAGMA synchronous=${sync}`);
     db.exec("PRAGMA temp_store=MEMORY");
     db.exec("PRAGMA cache_size=-16000");
-    // Each page that is copied back is copied once a checkpoint, however often it was
-    // written: fewer checkpoints are less work. The file beside it has up to 16 MiB.
-    db.exec("PRAGMA wal_autocheckpoint=4000");
+    // A checkpoint holds up the commit that it comes with. With 4,000 pages in place of
+    // 1,000, the p99 of an append at 10,000 events/s was 97-104 ms in place of 27 with
+    // `normal`, and 40-49 in place of 20-31 with `full` and 1,000 topics.
+    db.exec("PRAGMA wal_autocheckpoint=1000");
     db.exec("PRAGMA journal_size_limit=67108864");
     if (maxFileBytes < Infinity) {
       const pages = Math.max(Math.floor(maxFileBytes / this.#pageSize()), 1);
