@@ -33,6 +33,7 @@ import {
   createStore,
   parseStoreAddress,
 } from "./stores/store_address.ts";
+import { endRestarted, readFilling } from "./topics/filling.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 import type { Topic } from "./topics/topic.ts";
 import { traceSlowCommit } from "./traces/store_trace.ts";
@@ -473,12 +474,29 @@ class RelayServer implements Relay {
     const filled = new Set([...sources, ...fixtures].map(({ name }) => name));
     const restored = this.topics.restore();
     for (const topic of restored) {
-      if (!filled.has(topic.name)) this.#sources.resume(topic);
+      if (!filled.has(topic.name)) this.#goOn(topic);
     }
     if (restored.length === 0) return;
     logger.info("The store has {count} topics that have not ended", {
       count: restored.length,
     });
+  }
+
+  /**
+   * Goes on with filling a topic that the store has kept, or ends it if that cannot be.
+   * A topic that is published to stays as it is.
+   */
+  #goOn(topic: Topic): void {
+    if (topic.filling === undefined) return;
+    const filling = readFilling(topic.filling);
+    switch (filling?.kind) {
+      case "source":
+        return this.#sources.resume(topic, filling);
+      case "response":
+        return this.#gateway.resume(topic, filling);
+      default:
+        return endRestarted(topic);
+    }
   }
 
   async #prepareRecorder(): Promise<void> {

@@ -26,6 +26,23 @@ const NO_CONTENT = 204;
 const RESET_CONTENT = 205;
 const NOT_MODIFIED = 304;
 
+/** What a run tells its caller. */
+export type CallerOfRun = Pick<
+  Caller,
+  "isGone" | "head" | "write" | "drained" | "end" | "refuse" | "cut"
+>;
+
+/** The caller of a run whose caller went with the relay before this one. */
+export const NO_CALLER: CallerOfRun = {
+  isGone: true,
+  head: () => {},
+  write: () => {},
+  drained: () => Promise.resolve(),
+  end: () => {},
+  refuse: () => {},
+  cut: () => {},
+};
+
 /** A caller, which waits for the provider's answer. */
 export class Caller {
   readonly #response: ServerResponse;

@@ -8,6 +8,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
+import { messageOf } from "../../src/fetch/message_of.ts";
 import { draining, Problem } from "../problem.ts";
 import { atOnce, slices } from "../slices.ts";
 import { assertMay } from "../rights/access.ts";
@@ -19,6 +20,7 @@ import {
 } from "../limits/bounded_body.ts";
 import { IncomingReader } from "../limits/incoming_reader.ts";
 import { contentCodings, decodeBody } from "../limits/content_coding.ts";
+import { endRestarted, type ResponseFilling } from "../topics/filling.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
@@ -41,7 +43,9 @@ import {
 } from "./request.ts";
 import { isRunPath, ProviderRights, responseIdIn } from "./provider_rights.ts";
 import { referencesIn } from "./references.ts";
-import { Run, type RunContext } from "./run.ts";
+import { responseFilling } from "./kept_response.ts";
+import { resumeRun } from "./resume_run.ts";
+import { Run, type RunContext, type RunPlan } from "./run.ts";
 import { RunTopic, type RunTopicContext } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
 
@@ -110,6 +114,8 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
 export class Gateway implements AsyncDisposable {
   readonly #context: GatewayContext;
   readonly #runs = new Set<Run>();
+  /** The runs that go on from a relay before this one, also before their provider is asked. */
+  readonly #resumed = new Set<Promise<void>>();
   readonly #joining: Joining;
   readonly #held: HeldTopics;
   readonly #topicContext: RunTopicContext;
@@ -206,6 +212,7 @@ export class Gateway implements AsyncDisposable {
     const runs = [...this.#runs];
     for (const run of runs) run.close();
     await Promise.all(runs.map(({ finished }) => finished));
+    await Promise.all(this.#resumed);
     await this.#context.recorder?.[Symbol.asyncDispose]();
   }
 
@@ -345,26 +352,68 @@ export class Gateway implements AsyncDisposable {
     const { request, headers, response, target, client, address } = asked;
     const { received, eventRefused } = this.#context;
     using room = new EventRoom(received, client, eventRefused);
-    const run = Run.start({
-      request: {
-        asked,
-        provider: target.provider.name,
-        url: target.url.href,
-        path: target.path,
-        method: request.method,
-        headers: requestHeaders(headers, target.provider),
-        body,
-        content,
-        isRepeatable: target.provider.idempotent === true &&
-          asked.options.idempotencyKey !== undefined,
+    const providerRequest = {
+      asked,
+      provider: target.provider.name,
+      url: target.url.href,
+      path: target.path,
+      method: request.method,
+      headers: requestHeaders(headers, target.provider),
+      body,
+      content,
+      isRepeatable: target.provider.idempotent === true &&
+        asked.options.idempotencyKey !== undefined,
+    };
+    await this.#finish({
+      request: providerRequest,
+      caller: {
+        response,
+        account: (drop) => this.#context.budget.open({ client, address, drop }),
       },
-      response,
       topic,
       room,
-      account: (drop) => this.#context.budget.open({ client, address, drop }),
+      kept: undefined,
       record: (topic) => this.#record(asked, content, topic),
       onResponseId: (id) => this.#joining.addResponse(asked, id, topic),
-    }, this.#context);
+      onBackground: (id) => {
+        if (!this.#context.store.isLasting) return;
+        const filling = responseFilling(providerRequest, target, id);
+        if (filling) topic.keep(filling);
+      },
+    });
+  }
+
+  /**
+   * Goes on with a background response that a relay before this one has left, or ends its
+   * topic if that cannot be.
+   *
+   * @param topic The topic.
+   * @param filling The response, as the store has kept it.
+   */
+  resume(topic: Topic, filling: ResponseFilling): void {
+    const resumed = this.#resume(topic, filling)
+      .finally(() => this.#resumed.delete(resumed));
+    this.#resumed.add(resumed);
+  }
+
+  async #resume(topic: Topic, filling: ResponseFilling): Promise<void> {
+    try {
+      await resumeRun(
+        topic,
+        filling,
+        this.#context,
+        this.#topicContext,
+        (plan) => this.#finish(plan),
+      );
+    } catch (error) {
+      endRestarted(topic, messageOf(error));
+    }
+  }
+
+  /** Starts a run; resolves when it is over. */
+  async #finish(plan: RunPlan): Promise<void> {
+    const run = Run.start(plan, this.#context);
+    const { topic } = plan;
     this.#runs.add(run);
     try {
       await run.finished;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
-import type { Caller } from "./caller.ts";
+import type { CallerOfRun } from "./caller.ts";
 import { responseHeaders } from "./headers.ts";
 
 /** The result of passing on an answer that is no event stream. */
@@ -26,7 +26,7 @@ const MAX_ERROR_BODY = 16 * 1024;
  */
 export async function passPlainAnswer(
   response: UpstreamAnswer,
-  caller: Caller,
+  caller: CallerOfRun,
   watchdog: Watchdog,
   onBytes: (bytes: Uint8Array) => void = () => {},
 ): Promise<PlainAnswer> {

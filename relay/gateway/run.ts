@@ -12,6 +12,7 @@ import {
 import { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { ProviderOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
+import { restarted } from "../topics/filling.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
 import { UpstreamConnectionError } from "../upstream/upstream_connection_error.ts";
@@ -19,7 +20,7 @@ import type { Upstreams } from "../upstream/upstreams.ts";
 import { RunTrace } from "../traces/run_trace.ts";
 import type { TracedEnd } from "../traces/span.ts";
 import type { SendAccount } from "../limits/memory/send_budget.ts";
-import { Caller } from "./caller.ts";
+import { Caller, type CallerOfRun, NO_CALLER } from "./caller.ts";
 import { framingFault } from "./headers.ts";
 import type { Verdict } from "./judge.ts";
 import { passPlainAnswer } from "./plain_answer.ts";
@@ -51,12 +52,8 @@ export interface RunContext {
   refused(problem: Problem, incoming: IncomingMessage): void;
 }
 
-/** The parts of one run. Its topic is reserved, or only planned. */
-export interface RunPlan extends
-  Pick<
-    RunStreamContext,
-    "request" | "topic" | "room" | "record" | "onResponseId"
-  > {
+/** The caller of a run. */
+export interface CallerPlan {
   /** The response to the caller. It has not begun. */
   readonly response: ServerResponse;
   /**
@@ -67,10 +64,32 @@ export interface RunPlan extends
   account(drop: () => void): SendAccount;
 }
 
+/**
+ * The parts of one run. Its topic is reserved, or only planned, or a relay before this
+ * one has left it.
+ */
+export interface RunPlan extends
+  Pick<
+    RunStreamContext,
+    | "request"
+    | "topic"
+    | "room"
+    | "record"
+    | "kept"
+    | "onResponseId"
+    | "onBackground"
+  > {
+  /** The caller; `undefined` if the run goes on from a relay before this one. */
+  readonly caller: CallerPlan | undefined;
+}
+
 /** The end of a run that is stopped, unless its provider has said another. */
 interface Stop {
-  /** `cancelled` if nobody wants the answer, `truncated` if it cannot be had. */
-  readonly status: "cancelled" | "truncated";
+  /**
+   * `cancelled` if nobody wants the answer, `truncated` if it cannot be had, `left` if the
+   * relay closes: the next one may go on with it.
+   */
+  readonly status: "cancelled" | "truncated" | "left";
   /** The reason in words. */
   readonly reason: string;
 }
@@ -91,7 +110,7 @@ export class Run {
   readonly #request: ProviderRequest;
   readonly #context: RunContext;
   readonly #topic: RunTopic;
-  readonly #caller: Caller;
+  readonly #caller: CallerOfRun;
   readonly #reasons: Reasons;
   readonly #trace: RunTrace;
   readonly #watchdog: Watchdog;
@@ -102,17 +121,19 @@ export class Run {
   #stop: Stop | undefined;
 
   private constructor(plan: RunPlan, context: RunContext) {
-    const { request, response, topic } = plan;
+    const { request, caller, topic } = plan;
     this.#request = request;
     this.#onResponseId = plan.onResponseId;
     this.#context = context;
     this.#topic = topic;
-    this.#caller = new Caller(
-      response,
-      () => this.#left(),
-      (problem) => context.refused(problem, response.req),
-      (drop) => plan.account(drop),
-    );
+    this.#caller = caller
+      ? new Caller(
+        caller.response,
+        () => this.#left(),
+        (problem) => context.refused(problem, caller.response.req),
+        (drop) => caller.account(drop),
+      )
+      : NO_CALLER;
     this.#reasons = new Reasons(request);
     this.#trace = new RunTrace(request);
     this.#watchdog = new Watchdog(
@@ -144,6 +165,7 @@ export class Run {
     plan.topic.onCancelled(() =>
       run.#halt({ status: "cancelled", reason: "The run was cancelled" })
     );
+    if (!plan.caller) run.#left();
     run.#finished.resolve(run.#run());
     return run;
   }
@@ -160,7 +182,7 @@ export class Run {
 
   /** Stops the run: the relay closes. */
   close(): void {
-    this.#halt({ status: "truncated", reason: "The relay was closed" });
+    this.#halt({ status: "left", reason: "The relay was closed" });
   }
 
   #left(): void {
@@ -205,6 +227,7 @@ export class Run {
     const { retry, clock } = this.#context;
     const stream = this.#stream;
     let start = clock.now();
+    if (stream.hasBegun) this.#topic.setUpstream({ state: "connecting" });
     for (let failures = 0;;) {
       const before = stream.delivered;
       const death = await this.#attempt();
@@ -224,7 +247,9 @@ export class Run {
         clock.now() - start + delay > retry.maxElapsed;
       if (isSpent || !this.#canAskAgain(death)) {
         // Also if the body has ended well: clients take a clean end for success.
-        return this.#fail({ status: "truncated", reason: death.reason });
+        const isSilent = stream.hasBegun && stream.delivered === 0;
+        const reason = isSilent ? restarted(death.reason) : death.reason;
+        return this.#fail({ status: "truncated", reason });
       }
       logger.info("A provider is asked again in {delay} ms: {reason}", {
         delay,
@@ -248,7 +273,7 @@ export class Run {
 
   /** Whether an answer that has died can be had once more, or the rest of it. */
   #canAskAgain({ isUnsent = false }: Death): boolean {
-    return this.#stream.delivered > 0
+    return this.#stream.hasBegun
       ? this.#stream.rest !== undefined
       : canBeSentAgain(this.#request, isUnsent);
   }
@@ -295,10 +320,10 @@ export class Run {
   }
 
   #ask(): Promise<UpstreamAnswer> {
-    const { delivered, rest } = this.#stream;
+    const { hasBegun, rest } = this.#stream;
     return sendRequest(this.#request, {
       headers: this.#trace.headers(this.#request.headers),
-      rest: delivered > 0 ? rest : undefined,
+      rest: hasBegun ? rest : undefined,
       signal: this.#abort.signal,
       upstreams: this.#context.upstreams,
       onUpload: () => this.#watchdog.touch(),
@@ -331,14 +356,15 @@ export class Run {
     );
   }
 
-  #stopped(stop: Stop): void {
-    if (stop.status === "truncated") return this.#fail(stop);
-    this.#trace.verdict({ status: stop.status });
-    this.#topic.breakOff(stop);
+  #stopped({ status, reason }: Stop): void {
+    if (status !== "cancelled") {
+      if (status === "left") this.#topic.leaveToNext();
+      return this.#fail({ status: "truncated", reason });
+    }
+    this.#trace.verdict({ status });
+    this.#topic.breakOff({ status, reason });
     // Clients do not ask again after this status.
-    this.#caller.refuse(
-      new Problem(STATUS_CODE.Gone, "cancelled", stop.reason),
-    );
+    this.#caller.refuse(new Problem(STATUS_CODE.Gone, "cancelled", reason));
   }
 
   /** Ends without a last word of the provider. */

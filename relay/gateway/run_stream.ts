@@ -12,7 +12,7 @@ import {
 import { EventScrubber } from "../secrets/event_scrubber.ts";
 import type { RunTrace } from "../traces/run_trace.ts";
 import type { AnswerBody, UpstreamAnswer } from "../upstream/answer.ts";
-import type { Caller } from "./caller.ts";
+import type { CallerOfRun } from "./caller.ts";
 import { EventBody } from "./event_body.ts";
 import { EventGate } from "./event_gate.ts";
 import { streamHeaders } from "./headers.ts";
@@ -20,6 +20,7 @@ import { type Judge, judgeFor, type Verdict } from "./judge.ts";
 import { partsWithSecrets, type ProviderRequest } from "./provider_request.ts";
 import type { Reasons } from "./reasons.ts";
 import type { Recording } from "./recording/recording.ts";
+import type { KeptResponse } from "./kept_response.ts";
 import { type RunTopic, topicHeaders } from "./run_topic.ts";
 
 /** The parts of a stream. */
@@ -27,7 +28,7 @@ export interface RunStreamContext {
   /** The request that the stream answers. */
   readonly request: ProviderRequest;
   /** The caller, which gets the bytes. */
-  readonly caller: Caller;
+  readonly caller: CallerOfRun;
   /** The topic, which gets the events. */
   readonly topic: RunTopic;
   /** The span of the run. */
@@ -40,8 +41,15 @@ export interface RunStreamContext {
   readonly reasons: Reasons;
   /** Begins a recording, if runs are recorded. */
   record(topic: string): Recording | undefined;
+  /** What a relay before this one has had of the response, which is gone on with. */
+  readonly kept?: KeptResponse | undefined;
   /** Called once the response has an id by which it can be asked for. */
   onResponseId(id: string): void;
+  /**
+   * Called with the id of a response that its provider goes on with when nobody reads
+   * it, before its first events are added to the topic.
+   */
+  onBackground(id: string): void;
 }
 
 /** The death of an answer: it was over before its provider had said how it ended. */
@@ -70,6 +78,7 @@ export class RunStream {
   #recording: Recording | undefined;
   #delivered = 0;
   #hasResponseId = false;
+  #isInBackground = false;
   #isUnread = false;
 
   /** Makes a stream that has not begun. */
@@ -84,6 +93,11 @@ export class RunStream {
     return this.#delivered;
   }
 
+  /** Whether events have come, here or to a relay before this one: the rest follows them. */
+  get hasBegun(): boolean {
+    return this.#delivered > 0 || this.#context.kept !== undefined;
+  }
+
   /** Whether the relay has given up to read its events: only the caller gets the rest. */
   get isUnread(): boolean {
     return this.#isUnread;
@@ -91,7 +105,17 @@ export class RunStream {
 
   /** The id of the response, if the provider has told one. */
   get responseId(): string | undefined {
-    return this.#judge.responseId;
+    return this.#judge.responseId ?? this.#context.kept?.responseId;
+  }
+
+  /** The number of the last event that has one. */
+  get #sequenceNumber(): number | undefined {
+    return this.#judge.sequenceNumber ?? this.#context.kept?.sequenceNumber;
+  }
+
+  /** Whether the provider goes on with the response when nobody reads it. */
+  get #isBackground(): boolean {
+    return this.#context.kept !== undefined || this.#judge.background;
   }
 
   /** The verdict, once the provider has said how the stream ends, or can no longer say it. */
@@ -105,10 +129,11 @@ export class RunStream {
    * not go on with the response when nobody reads it.
    */
   get rest(): string | undefined {
-    const { responseId, sequenceNumber, background } = this.#judge;
-    if (!background || !responseId || sequenceNumber === undefined) {
-      return undefined;
-    }
+    const { responseId } = this;
+    const sequenceNumber = this.#sequenceNumber;
+    if (!this.#isBackground || !responseId) return undefined;
+    // A relay before this one may have had no event.
+    if (sequenceNumber === undefined && this.#delivered > 0) return undefined;
     // Half a character has no place in a URL.
     if (!responseId.isWellFormed()) return undefined;
     // The caller may have half an event, which no other answer goes on with.
@@ -138,7 +163,7 @@ export class RunStream {
   ): Promise<Death | undefined> {
     this.#begin(response);
     const { caller, watchdog, reasons, room } = this.#context;
-    const isResumed = this.#delivered > 0;
+    const isResumed = this.hasBegun;
     room.reset();
     using body = new EventBody(answerBody, {
       maxEventSize: MAX_EVENT_SIZE,
@@ -249,37 +274,50 @@ export class RunStream {
 
   /** Whether an answer begins with the event after the last one. */
   #goesOn(event: ServerSentEvent | undefined): boolean {
-    const before = this.#judge.sequenceNumber;
-    if (!event || before === undefined) return false;
+    // Before the first event, which has the number 0, there is none.
+    const before = this.#sequenceNumber ?? (this.#delivered > 0 ? NaN : -1);
+    if (!event) return false;
     const judge = judgeFor(this.#context.request.path);
     judge.take(event);
     return judge.sequenceNumber === before + 1;
   }
 
   async #take(events: ServerSentEvent[]): Promise<void> {
-    const { caller, topic, watchdog, onResponseId } = this.#context;
+    const { caller, topic, watchdog } = this.#context;
     const judge = this.#judge;
     if (!judge.isOver) watchdog.stop();
     for (const event of events) judge.take(event);
     this.#delivered += events.length;
     // The rest of a background response may come with another answer.
-    caller.write(judge.background ? this.#gate.release() : this.#gate.open());
+    caller.write(this.#isBackground ? this.#gate.release() : this.#gate.open());
     if (topic.isEnded) return;
     this.#recording?.events(events);
     this.#scrubber ??= new EventScrubber(
       secretsOf(partsWithSecrets(this.#context.request)),
     );
+    this.#tellBackground();
     await topic.append(this.#scrubber.scrub(events));
-    const { responseId } = judge;
-    if (!this.#hasResponseId && responseId) {
-      this.#hasResponseId = true;
-      onResponseId(responseId);
-    }
+    this.#tellResponseId();
     const verdict = this.said;
     if (!verdict) return;
     watchdog.start();
     // Followers need not wait for the provider to close.
     if (judge.isOver) this.#end(verdict);
+  }
+
+  #tellBackground(): void {
+    const { responseId, background } = this.#judge;
+    if (this.#isInBackground || !background || !responseId) return;
+    this.#isInBackground = true;
+    // Half a character has no place in the URL of the rest.
+    if (responseId.isWellFormed()) this.#context.onBackground(responseId);
+  }
+
+  #tellResponseId(): void {
+    const { responseId } = this.#judge;
+    if (this.#hasResponseId || !responseId) return;
+    this.#hasResponseId = true;
+    this.#context.onResponseId(responseId);
   }
 
   #end(verdict: Verdict): void {

@@ -7,7 +7,7 @@ import { Problem } from "../problem.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { TopicEnd } from "../topics/end.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
-import { writeFilling } from "../topics/filling.ts";
+import { type ResponseFilling, writeFilling } from "../topics/filling.ts";
 import { StoreError } from "../topics/store.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import type { HeldTopics } from "./held_topics.ts";
@@ -27,8 +27,8 @@ export interface RunTopicContext {
   readonly closing: AbortSignal;
 }
 
-/** What the store keeps of a run: its provider does not go on for another relay. */
-const FILLING = writeFilling({ kind: "lost" });
+/** What the store keeps of most runs: their provider does not go on for another relay. */
+const LOST = writeFilling({ kind: "lost" });
 
 /** The reason of a topic whose store keeps no more of its run. */
 const NOT_KEPT =
@@ -77,6 +77,9 @@ export class RunTopic {
   #said: TopicEnd | undefined;
   #isStreaming = false;
   #refusal: Refusal | undefined;
+  /** Whether another relay can go on with the run. */
+  #canGoOn = false;
+  #isLeft = false;
   #onCancelled: () => void = () => {};
 
   /** Plans a topic, and makes none. */
@@ -125,7 +128,26 @@ export class RunTopic {
    * @throws {TopicLimitError} If there are too many topics.
    */
   reserve(): Topic {
-    const topic = this.#create();
+    return this.#take(this.#create());
+  }
+
+  /** Takes over a topic that a relay before this one was filling, and has not ended. */
+  takeOver(topic: Topic): void {
+    this.#isStreaming = true;
+    this.#canGoOn = true;
+    this.#fate.resolve("streaming");
+    this.#take(topic);
+  }
+
+  /** Keeps what the next relay needs to go on with the run, unless it ends with its caller. */
+  keep(filling: ResponseFilling): void {
+    const topic = this.#topic;
+    if (!topic || this.#plan.onDisconnect === "cancel") return;
+    this.#canGoOn = true;
+    topic.filling = writeFilling(filling);
+  }
+
+  #take(topic: Topic): Topic {
     this.#topic = topic;
     this.#writer = new TopicWriter(topic);
     void topic.ended.then(() => {
@@ -189,10 +211,18 @@ export class RunTopic {
     );
   }
 
-  /** Ends the topic, if it has not ended: its provider has not said its last word. */
+  /**
+   * Ends the topic, if it has not ended: its provider has not said its last word. A topic
+   * that was left to the next relay stays open.
+   */
   breakOff({ status, reason }: TopicEnd): void {
     this.#decide();
-    this.#topic?.end(status, reason, false);
+    if (!this.#isLeft) this.#topic?.end(status, reason, false);
+  }
+
+  /** Leaves the topic to the next relay, if that can go on with the run. */
+  leaveToNext(): void {
+    this.#isLeft = this.#canGoOn;
   }
 
   /**
@@ -266,7 +296,7 @@ export class RunTopic {
     const topic = topics.create(name, owner);
     held.take(topic);
     topic.source = source;
-    topic.filling = FILLING;
+    topic.filling = LOST;
     // The state that the refused run before has left no longer holds.
     if (topic.upstream) topic.setUpstream({ state: "connecting" });
     return topic;

@@ -10,9 +10,11 @@ import type { Topic } from "../topics/topic.ts";
 import { Problem } from "../problem.ts";
 import { failureOf } from "./failure.ts";
 import {
+  endRestarted,
   type Filling,
   isKeepable,
   readFilling,
+  type SourceFilling,
   writeFilling,
 } from "../topics/filling.ts";
 import { FixtureSource } from "./fixture.ts";
@@ -162,18 +164,17 @@ export class Sources implements AsyncDisposable {
 
   /**
    * Goes on with filling a topic that the store has kept, or ends it as `truncated` if
-   * that cannot be. A topic that is published to stays as it is.
+   * that cannot be.
+   *
+   * @param topic The topic.
+   * @param filling The source, as the store has kept it.
    */
-  resume(topic: Topic): void {
-    const { filling: text } = topic;
-    if (text === undefined) return;
-    const spec = specOf(text);
-    if (!spec) return void endLost(topic);
+  resume(topic: Topic, filling: SourceFilling): void {
     try {
-      this.#start(topic, spec, "", "retried");
+      this.#start(topic, guarded(filling), "", "retried");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      endLost(topic, error.message);
+      endRestarted(topic, error.message);
     }
   }
 
@@ -258,16 +259,11 @@ function fillingOf(spec: SourceSpec): Filling {
 /** Returns the source that the store has kept of a topic, if it is one that can be gone on with. */
 function specOf(text: string | undefined): SourceSpec | undefined {
   const filling = text === undefined ? undefined : readFilling(text);
-  if (filling?.kind !== "source") return undefined;
-  const { url, reconnect, repeats } = filling;
-  return { kind: "guarded", url, reconnect, repeats };
+  return filling?.kind === "source" ? guarded(filling) : undefined;
 }
 
-function endLost(topic: Topic, reason?: string): void {
-  topic.end(
-    "truncated",
-    `The relay was restarted${reason === undefined ? "" : `: ${reason}`}`,
-  );
+function guarded({ url, reconnect, repeats }: SourceFilling): SourceSpec {
+  return { kind: "guarded", url, reconnect, repeats };
 }
 
 function isAway({ state, upstream }: Topic): boolean {

@@ -4,9 +4,16 @@ import {
   isSecretShape,
 } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
+import type { Topic } from "./topic.ts";
 
 /** What fills a topic, as the store keeps it for the relay that goes on after this one. */
 export type Filling = z.output<typeof schema>;
+
+/** A source that can be gone on with after the last id that the topic has. */
+export type SourceFilling = Extract<Filling, { kind: "source" }>;
+
+/** A background response, which its provider tells on from a number. */
+export type ResponseFilling = Extract<Filling, { kind: "response" }>;
 
 const schema = z.discriminatedUnion("kind", [
   z.object({
@@ -14,6 +21,19 @@ const schema = z.discriminatedUnion("kind", [
     url: z.url(),
     reconnect: z.boolean(),
     repeats: z.enum(["keep", "drop"]),
+  }),
+  z.object({
+    kind: z.literal("response"),
+    /** The name of the provider. */
+    provider: z.string(),
+    /** The path below the provider's URL that the response was asked for with. */
+    path: z.string(),
+    /** The query that it was asked for with; empty, or with its `?`. */
+    query: z.string(),
+    /** The headers that belong to every request for it. None is a secret. */
+    headers: z.record(z.string(), z.string()),
+    /** The provider's id of the response. */
+    id: z.string(),
   }),
   // Whatever fills it cannot be gone on with from what the store keeps.
   z.object({ kind: z.literal("lost") }),
@@ -31,6 +51,21 @@ export function readFilling(text: string): Filling | undefined {
   } catch {
     return undefined; // a later version of the relay has written it
   }
+}
+
+/**
+ * Ends a topic that nobody can fill any more, since the relay that filled it is gone.
+ *
+ * @param topic The topic; one that has ended stays as it is.
+ * @param why What keeps this relay from going on. Default: nothing that would help.
+ */
+export function endRestarted(topic: Topic, why?: string): void {
+  topic.end("truncated", restarted(why));
+}
+
+/** Returns the reason of an end that a restart has brought. */
+export function restarted(why?: string): string {
+  return `The relay was restarted${why === undefined ? "" : `: ${why}`}`;
 }
 
 /** Whether a URL may be kept: it has no secrets, as far as one can tell. */

@@ -10,7 +10,7 @@ import { LIMIT, until, within } from "../support/within.ts";
 import { type Break, SourceContent } from "./contents.ts";
 import { Caller, SourceMaker } from "./fillers.ts";
 import { DOORS, Follower } from "./followers.ts";
-import { MortalRelay } from "./mortal_relay.ts";
+import { MortalRelay } from "../support/relay/mortal_relay.ts";
 import { describeAll, readPage } from "./pages.ts";
 import {
   HttpPublisher,

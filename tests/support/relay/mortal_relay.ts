@@ -5,7 +5,7 @@
  * @module
  */
 import { TextLineStream } from "@std/streams/text-line-stream";
-import { LIMIT, within } from "../support/within.ts";
+import { LIMIT, within } from "../within.ts";
 
 /** What a relay says on its output once it listens. */
 const LISTENING = /^Rivulet relay on (\S+)$/;
@@ -18,12 +18,20 @@ export class MortalRelay {
   readonly #errors: Promise<string>;
   readonly #output: Promise<void>;
 
-  /** Starts a process. */
-  constructor(args: readonly string[]) {
+  /**
+   * Starts a process.
+   *
+   * @param args The arguments of the command line.
+   * @param env Its environment, besides that of the tests. Default: nothing.
+   */
+  constructor(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     this.#process = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "relay/main.ts", ...args],
-      cwd: new URL("../../", import.meta.url),
-      env: { NO_COLOR: "1" },
+      cwd: new URL("../../../", import.meta.url),
+      env: { ...env, NO_COLOR: "1" },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

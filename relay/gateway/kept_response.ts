@@ -1,0 +1,129 @@
+import { Buffer } from "node:buffer";
+import {
+  isCredentialName,
+  isSecretShape,
+  MIN_LENGTH_IN_EVENTS,
+} from "../../src/fetch/secrets/definition.ts";
+import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
+import { queryFields } from "../../src/fetch/secrets/urls.ts";
+import { headerPairs } from "../header_pairs.ts";
+import type { Log } from "../topics/log.ts";
+import { isKeepable, type ResponseFilling } from "../topics/filling.ts";
+import { requestHeaders } from "./headers.ts";
+import { judgeFor, type Verdict } from "./judge.ts";
+import type { GatewayProvider } from "./provider.ts";
+import type { ProviderRequest } from "./provider_request.ts";
+import type { Target } from "./request.ts";
+
+/** The headers that say whose response it is, and of which version, besides its id. */
+const KEPT_HEADERS = /^openai-(?:beta|organization|project)$/;
+
+/** The number of events that are looked at for the last number: nearly every event has one. */
+const TAIL = 64;
+
+/** The part of a background response that a relay before this one has had. */
+export interface KeptResponse {
+  /** The provider's id of the response. */
+  readonly responseId: string;
+  /** The number of the last event; `undefined` if there is no event. */
+  readonly sequenceNumber: number | undefined;
+}
+
+/** What a store has of a response that was being told when the relay ended. */
+export type ResponseTail =
+  | { readonly kind: "open"; readonly kept: KeptResponse }
+  | { readonly kind: "over"; readonly verdict: Verdict }
+  /** There are events, and none has a number. */
+  | { readonly kind: "unknown" };
+
+/**
+ * Returns what the store keeps of a run whose provider goes on with the response
+ * when nobody reads it.
+ *
+ * Secrets are not kept. Without them, the next relay could neither ask for the rest of
+ * a response that was asked for with the caller's key, nor take the secrets of the
+ * request out of it.
+ *
+ * @param request The request.
+ * @param target The place that it went to.
+ * @param id The provider's id of the response.
+ * @returns `undefined` if the next relay cannot go on with it.
+ */
+export function responseFilling(
+  request: ProviderRequest,
+  { provider, path }: Pick<Target, "provider" | "path">,
+  id: string,
+): ResponseFilling | undefined {
+  const { search } = new URL(request.url);
+  const headers = headerPairs(request.headers).filter(([name]) =>
+    provider.key === undefined || name !== provider.keyHeader
+  );
+  const names = [
+    ...headers.map(([name]) => name),
+    ...queryFields(search).map(({ name }) => name),
+  ];
+  if (names.some(isCredentialName) || !isKeepable(request.url)) {
+    return undefined;
+  }
+  const body = request.content && Buffer.from(request.content).toString();
+  const secrets = secretsOf({ url: request.url, headers, body });
+  if (secrets.some(({ length }) => length >= MIN_LENGTH_IN_EVENTS)) {
+    return undefined;
+  }
+  const kept = headers.filter(([name, value]) =>
+    KEPT_HEADERS.test(name) && !isSecretShape(value)
+  );
+  return {
+    kind: "response",
+    provider: provider.name,
+    path,
+    query: search,
+    headers: Object.fromEntries(kept),
+    id,
+  };
+}
+
+/** Returns the request whose rest is asked for with what the store has kept. */
+export function keptRequest(
+  { path, query, headers: kept }: ResponseFilling,
+  provider: GatewayProvider,
+): ProviderRequest {
+  const url = new URL(`${provider.url}/${path}${query}`);
+  return {
+    asked: { url, headers: new Headers() },
+    provider: provider.name,
+    url: url.href,
+    path,
+    method: "GET",
+    headers: requestHeaders(
+      new Headers({ ...kept, accept: "text/event-stream" }),
+      provider,
+    ),
+    body: null,
+    content: undefined,
+    isRepeatable: false,
+  };
+}
+
+/**
+ * Finds out how far the events of a response have come that the store has kept.
+ *
+ * @param log The log of its topic.
+ * @param filling What the store has kept besides.
+ */
+export async function tailOf(
+  log: Log,
+  { path, id: responseId }: ResponseFilling,
+): Promise<ResponseTail> {
+  const judge = judgeFor(path);
+  const budget = { events: TAIL, bytes: Infinity };
+  for (let from = Math.max(log.first, log.next - TAIL); from < log.next;) {
+    const { offset, entries } = await log.read(from, budget);
+    for (const { event } of entries) judge.take(event);
+    from = offset + entries.length;
+  }
+  const { verdict, sequenceNumber } = judge;
+  if (verdict) return { kind: "over", verdict };
+  if (sequenceNumber === undefined && log.next > 1) return { kind: "unknown" };
+  return { kind: "open", kept: { responseId, sequenceNumber } };
+}

@@ -1,0 +1,97 @@
+// What a store has of a background response that a relay has left, in the states between two writes.
+import { assertEquals } from "@std/assert";
+import { writeFilling } from "../../../relay/topics/filling.ts";
+import type { Topic } from "../../../relay/topics/topic.ts";
+import { startGateway } from "../../support/gateway/gateway_world.ts";
+import { startRelay } from "../../support/relay/relay.ts";
+import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
+
+const FILLING = writeFilling({
+  kind: "response",
+  provider: "raw",
+  path: "responses",
+  query: "?x=y",
+  headers: { "openai-project": "p" },
+  id: "resp_1",
+});
+
+interface Event {
+  readonly type: string;
+  readonly sequence_number?: number;
+  readonly response?: unknown;
+}
+
+const created: Event = {
+  type: "response.created",
+  sequence_number: 0,
+  response: { id: "resp_1", background: true },
+};
+
+const completed: Event = {
+  type: "response.completed",
+  sequence_number: 1,
+  response: { id: "resp_1", background: true, status: "completed" },
+};
+
+const messageOf = (event: Event) => ({
+  event: event.type,
+  data: JSON.stringify(event),
+});
+
+/** Leaves a topic in a file as a relay does that is killed after these events. */
+async function leave(store: string, events: readonly Event[]): Promise<void> {
+  await using relay = await startRelay({ store });
+  const topic: Topic = relay.relay.topics.create("t");
+  topic.open();
+  topic.filling = FILLING;
+  if (events.length > 0) await topic.append(events.map(messageOf));
+  await topic.log.settled();
+}
+
+Deno.test("A background response whose last event is stored has its end without its provider", async () => {
+  await using folder = new TemporaryFolder();
+  const store = `sqlite:${folder.path}/relay.db`;
+  await leave(store, [created, completed]);
+  await using world = await startGateway({ store });
+  assertEquals(await world.ended("t"), { status: "complete" });
+  assertEquals(world.provider.count, 0);
+  assertEquals((await world.events("t")).length, 2);
+});
+
+Deno.test("A background response of which no event is stored is told from its start", async () => {
+  await using folder = new TemporaryFolder();
+  const store = `sqlite:${folder.path}/relay.db`;
+  await leave(store, []);
+  await using world = await startGateway({ store }, { key: "relay-key" });
+  const rest = await world.provider.next();
+  assertEquals(
+    [rest.method, rest.target, rest.header("openai-project")],
+    ["GET", "/base/v1/responses/resp_1?x=y&stream=true", "p"],
+  );
+  assertEquals(rest.header("authorization"), "Bearer relay-key");
+  await rest.stream(
+    [created, completed].map((event) =>
+      `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+    ).join(""),
+  );
+  await rest.end();
+  assertEquals(await world.ended("t"), { status: "complete" });
+  assertEquals(
+    (await world.events("t")).map(({ data }) => JSON.parse(data)),
+    [created, completed],
+  );
+});
+
+Deno.test("A background response whose events have no numbers is truncated", async () => {
+  await using folder = new TemporaryFolder();
+  const store = `sqlite:${folder.path}/relay.db`;
+  const { response } = created;
+  await leave(store, [{ type: "response.created", response }]);
+  await using world = await startGateway({ store });
+  assertEquals(await world.ended("t"), {
+    status: "truncated",
+    reason:
+      "The relay was restarted: the events of the response have no numbers",
+  });
+  assertEquals(world.provider.count, 0);
+});
