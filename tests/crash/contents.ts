@@ -193,6 +193,86 @@ export function runEvents(name: string): readonly ServerSentEvent[] {
   ];
 }
 
+/** Returns all events of a background response, each with its number. */
+export function responseEvents(name: string): readonly ServerSentEvent[] {
+  const count = 10 + hashOf(name) % 60;
+  const numbered = (
+    type: string,
+    sequence_number: number,
+    more: Readonly<Record<string, unknown>>,
+  ) => ({
+    event: type,
+    data: JSON.stringify({ type, sequence_number, ...more }),
+    id: "",
+  });
+  const response = (status: string) => ({
+    response: { id: responseId(name), background: true, status },
+  });
+  return [
+    numbered("response.created", 0, response("queued")),
+    ...Array.from(
+      { length: count },
+      (_, n) =>
+        numbered("response.output_text.delta", n + 1, {
+          delta: `${n} of ${name}, `,
+        }),
+    ),
+    numbered("response.completed", count + 1, response("completed")),
+  ];
+}
+
+/** Returns the id of the response that a run gets. */
+export function responseId(name: string): string {
+  return `resp_${name}`;
+}
+
+/** Whether the provider forgets a response that it is asked for again. */
+export function isForgotten(name: string): boolean {
+  return hashOf(name) % 6 === 0;
+}
+
+/** The words of an end that a relay gives to a response which its provider has forgotten. */
+const FORGOTTEN = /The provider has answered 404/;
+
+/** A topic of a background response: whole, whatever becomes of relays. */
+export class ResponseContent implements Content {
+  readonly kind = "run";
+  readonly events: readonly ServerSentEvent[];
+  readonly #isForgotten: boolean;
+  /** What may have broken the run off, since it was asked for. */
+  readonly #broken: () => Break | undefined;
+
+  constructor(name: string, broken: () => Break | undefined) {
+    this.events = responseEvents(name);
+    this.#isForgotten = isForgotten(name);
+    this.#broken = broken;
+  }
+
+  check(): EventCheck {
+    return (offset, event) =>
+      checkEqual(offset, event, this.events[offset - 1]);
+  }
+
+  isWhole(events: number): boolean {
+    return events === this.events.length;
+  }
+
+  checkEnd(end: End, events: number): void {
+    if (end.status === "complete" && this.isWhole(events)) return;
+    const broken = this.#broken();
+    // Without an event, a relay does not know that the response is one in the background.
+    if (events === 0 && isBroken(end, broken)) return;
+    if (
+      this.#isForgotten && broken !== undefined &&
+      end.status === "truncated" &&
+      (end.reason === undefined || FORGOTTEN.test(end.reason))
+    ) return;
+    throw new Error(
+      `the response has ${this.events.length} events, and goes on without a relay`,
+    );
+  }
+}
+
 /** A topic of a run: whole, or broken off by the end of a relay. */
 export class RunContent implements Content {
   readonly kind = "run";

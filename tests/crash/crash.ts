@@ -7,11 +7,16 @@
  */
 import { Random } from "../support/random.ts";
 import { LIMIT, until, within } from "../support/within.ts";
-import { type Break, SourceContent } from "./contents.ts";
+import {
+  type Break,
+  ResponseContent,
+  RunContent,
+  SourceContent,
+} from "./contents.ts";
 import { Caller, SourceMaker } from "./fillers.ts";
 import { DOORS, Follower } from "./followers.ts";
 import { MortalRelay } from "../support/relay/mortal_relay.ts";
-import { describeAll, readPage } from "./pages.ts";
+import { describe, describeAll, readPage } from "./pages.ts";
 import {
   HttpPublisher,
   PublishedTopics,
@@ -44,7 +49,12 @@ export interface CrashOptions {
 
 /** The parts of a restart, each with the longest time that it took, in milliseconds from the moment at which the relay listens. */
 export type Recovery = Record<
-  "descriptions" | "runs" | "sources" | "publishers" | "followers",
+  | "descriptions"
+  | "runs"
+  | "responses"
+  | "sources"
+  | "publishers"
+  | "followers",
   number
 >;
 
@@ -64,6 +74,8 @@ export interface CrashResult extends Tally {
   readonly late: number;
   /** The number of requests of the relays to sources that went on after an id. */
   readonly sourcesResumed: number;
+  /** The number of requests of the relays for the rest of a background response. */
+  readonly responsesResumed: number;
   readonly seconds: number;
 }
 
@@ -91,6 +103,7 @@ class Crash {
   readonly #recovery: Recovery = {
     descriptions: 0,
     runs: 0,
+    responses: 0,
     sources: 0,
     publishers: 0,
     followers: 0,
@@ -126,6 +139,7 @@ class Crash {
       inTime: this.#inTime,
       late: this.#late,
       sourcesResumed: this.#upstreams.resumed,
+      responsesResumed: this.#upstreams.responsesResumed,
       seconds: Math.round((performance.now() - this.#began) / 1_000),
     };
   }
@@ -207,7 +221,11 @@ class Crash {
       this.#operated.push(record);
     }
     for (let index = 0; index < callers; index++) {
-      this.#callers.push(new Caller(`run-${index}`, world, random.fork()));
+      // A third of them in the background.
+      const kind = index % 3 === 0 ? "background" : "chat";
+      this.#callers.push(
+        new Caller(`run-${index}`, kind, world, random.fork()),
+      );
     }
     const sequences = [...topics, ...makers, ...this.#callers];
     for (let index = 0; index < followers; index++) {
@@ -349,6 +367,9 @@ class Crash {
           () => running.find((record) => !record.hasEnded)?.name,
         );
       }),
+      this.#goOn(known).then(() =>
+        took.set("responses", performance.now() - this.#listening)
+      ),
       wait("sources", () => {
         const left = [...known].find(([record, { events, isThere }]) =>
           record.content.kind === "source" && !record.hasEnded && isThere &&
@@ -389,13 +410,33 @@ class Crash {
       const described = byName.get(record.name);
       if (described) record.described(described, told, who);
       else if (told.isThere) record.fail(who, "the topic is gone");
-      const isRun = record.content.kind === "run";
+      const isRun = record.content instanceof RunContent;
       if (isRun && told.isThere && !record.hasEnded) running.push(record);
     }
     for (const name of byName.keys()) {
       if (!records.has(name)) throw new Error(`Nobody knows topic ${name}`);
     }
     return running;
+  }
+
+  /** Waits until the responses in the background have more events than were told, or an end. */
+  async #goOn(known: Known): Promise<void> {
+    const world = this.#world;
+    for (const [record, told] of known) {
+      const { content, name } = record;
+      if (!(content instanceof ResponseContent) || !told.isThere) continue;
+      await until(
+        async () => {
+          world.check();
+          if (record.hasEnded || record.known > told.events) return true;
+          const described = await describe(world, name);
+          if (described) record.described(described, told, "who waits for it");
+          return described && described.next - 1 > told.events || undefined;
+        },
+        LIMIT,
+        () => `${name} to go on after ${told.events}`,
+      );
+    }
   }
 
   /** Reads every topic from its first event on, when nobody else asks any more. */

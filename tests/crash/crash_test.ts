@@ -19,6 +19,7 @@ Deno.test("Relay keeps what it has said, however often it is killed", async () =
   console.log(JSON.stringify(result));
   // What has not happened was not tried.
   const { acknowledged, repeated, resumed, sourcesResumed, ends } = result;
+  const { responsesResumed } = result;
   const { complete = 0, truncated = 0 } = ends;
   for (
     const happened of [
@@ -26,6 +27,7 @@ Deno.test("Relay keeps what it has said, however often it is killed", async () =
       repeated,
       resumed,
       sourcesResumed,
+      responsesResumed,
       complete,
       truncated,
     ]

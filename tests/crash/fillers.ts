@@ -5,7 +5,7 @@
  */
 import { readEvents } from "../../src/sse/read_events.ts";
 import type { Random } from "../support/random.ts";
-import { RunContent, SourceContent } from "./contents.ts";
+import { ResponseContent, RunContent, SourceContent } from "./contents.ts";
 import { describe } from "./pages.ts";
 import { TopicRecord } from "./topic_record.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -98,12 +98,17 @@ export class SourceMaker extends Filler {
   }
 }
 
+/** What a caller asks for: Chat, or a response in the background. */
+export type RunKind = "chat" | "background";
+
 /** Makes one run after the other through the gateway. */
 export class Caller extends Filler {
+  readonly #kind: RunKind;
   readonly #random: Random;
 
-  constructor(name: string, world: World, random: Random) {
+  constructor(name: string, kind: RunKind, world: World, random: Random) {
     super(name, world);
+    this.#kind = kind;
     this.#random = random;
   }
 
@@ -112,9 +117,10 @@ export class Caller extends Filler {
       const name = this.nextName();
       const { world } = this;
       let ends = Infinity;
+      const Content = this.#kind === "chat" ? RunContent : ResponseContent;
       const record = new TopicRecord(
         name,
-        new RunContent(name, () => world.brokenSince(ends)),
+        new Content(name, () => world.brokenSince(ends)),
       );
       world.records.set(name, record);
       do {
@@ -132,14 +138,13 @@ export class Caller extends Filler {
     const { ends } = world;
     const { name } = record;
     try {
-      const response = await world.fetch("/v1/chat/completions", {
+      const [path, asked] = this.#kind === "chat"
+        ? ["chat/completions", { messages: [{ role: "user", content: name }] }]
+        : ["responses", { background: true, input: name }];
+      const response = await world.fetch(`/v1/${path}`, {
         method: "POST",
         headers: { ...JSON_BODY, "Rivulet-Topic": name },
-        body: JSON.stringify({
-          model: "m",
-          stream: true,
-          messages: [{ role: "user", content: name }],
-        }),
+        body: JSON.stringify({ model: "m", stream: true, ...asked }),
       });
       const { status, body } = response;
       if (status !== 200 || !body) {
@@ -168,9 +173,10 @@ export class Caller extends Filler {
     for await (const event of readEvents(body, { signal: this.world.over })) {
       record.guard("its caller", "an event", () => check(++count, event));
     }
-    if (record.content instanceof RunContent) {
-      const { events: { length } } = record.content;
-      if (record.content.isWhole(count)) return;
+    const { content } = record;
+    if (content instanceof RunContent || content instanceof ResponseContent) {
+      const { events: { length } } = content;
+      if (content.isWhole(count)) return;
       record.fail("its caller", `a whole answer with ${count} of ${length}`);
     }
   }

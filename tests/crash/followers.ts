@@ -9,13 +9,22 @@ import { readEvents } from "../../src/sse/read_events.ts";
 import { openSocket } from "../support/client/client_socket.ts";
 import { DeliveryLedger } from "../support/subscribers/delivery_ledger.ts";
 import type { Random } from "../support/random.ts";
-import type { EventCheck } from "./contents.ts";
 import { describe, readPage } from "./pages.ts";
+import { Reading } from "./reading.ts";
+import { followByClient, followByEventSource } from "./resuming.ts";
 import type { Told, TopicRecord } from "./topic_record.ts";
 import type { World } from "./world.ts";
 
 /** Where a follower reads. */
-export const DOORS = ["one", "many", "sse", "raw", "page"] as const;
+export const DOORS = [
+  "one",
+  "many",
+  "sse",
+  "raw",
+  "page",
+  "client",
+  "EventSource",
+] as const;
 
 type Door = typeof DOORS[number];
 
@@ -24,45 +33,6 @@ export type Itinerary = () => Promise<TopicRecord>;
 
 /** The codes with which a relay that is stopped closes, and a connection that is cut. */
 const AWAY = [1006, 1012];
-
-/** What one follower has of one topic. */
-class Reading {
-  readonly record: TopicRecord;
-  seen = 0;
-  hasEnded = false;
-  readonly #who: string;
-  readonly #check: EventCheck;
-  readonly #world: World;
-
-  constructor(record: TopicRecord, who: string, world: World) {
-    this.record = record;
-    this.#who = who;
-    this.#check = record.check();
-    this.#world = world;
-  }
-
-  get position(): string {
-    return this.seen === 0 ? "start" : `${this.record.epoch}:${this.seen}`;
-  }
-
-  event(epoch: string, offset: number, event: ServerSentEvent): void {
-    const { record } = this;
-    if (offset !== this.seen + 1) {
-      record.fail(this.#who, `${offset} after ${this.seen}`);
-    }
-    this.seen = offset;
-    record.saw(epoch, offset, event, this.#who);
-    record.guard(this.#who, "an event", () => this.#check(offset, event));
-    this.#world.tally.deliveries++;
-  }
-
-  end(epoch: string, status: string, reason: string | undefined): void {
-    this.hasEnded = true;
-    this.record.sawEnd(epoch, { status, reason }, this.seen, this.#who);
-    const { ends } = this.#world.tally;
-    ends[status] = (ends[status] ?? 0) + 1;
-  }
-}
 
 /** A subscriber that stays for as long as there are topics. */
 export class Follower {
@@ -118,6 +88,10 @@ export class Follower {
     }
   }
 
+  readonly #onReached = (start: number): void => {
+    this.#reached = Math.max(this.#reached, start);
+  };
+
   #visitorOf(reading: Reading): () => Promise<void> {
     switch (this.#door) {
       case "one":
@@ -131,6 +105,10 @@ export class Follower {
         return () => this.#overSse(reading, "raw");
       case "page":
         return () => this.#page(reading);
+      case "client":
+        return () => followByClient(reading, this.#world, this.#onReached);
+      case "EventSource":
+        return () => followByEventSource(reading, this.#world, this.#onReached);
     }
   }
 
@@ -267,7 +245,7 @@ export class Follower {
     try {
       for await (const event of readEvents(body, { signal: world.over })) {
         if (raw === "raw") reading.event(epoch, reading.seen + 1, event);
-        else this.#ofStream(reading, epoch, event);
+        else reading.ofStream(epoch, event);
       }
     } catch (error) {
       world.over.throwIfAborted();
@@ -320,29 +298,6 @@ export class Follower {
       if (!(error instanceof TypeError)) throw error;
       this.#world.excuse(ends, `${path} has failed`, error);
       return undefined;
-    }
-  }
-
-  #ofStream(reading: Reading, epoch: string, sent: ServerSentEvent): void {
-    const { record } = reading;
-    const { event, data, id } = sent;
-    const [of, digits] = id.split(":");
-    switch (event) {
-      case "rivulet.live":
-      case "rivulet.upstream":
-        return;
-      case "rivulet.gap":
-        return record.fail(this.who, `${data} after ${reading.position}`);
-      case "rivulet.end": {
-        const { status, reason, offset } = JSON.parse(data);
-        if (offset !== reading.seen + 1) {
-          record.fail(this.who, `${data} after ${reading.seen}`);
-        }
-        return reading.end(epoch, status, reason);
-      }
-      default:
-        if (of !== epoch) record.fail(this.who, `${id} is not of ${epoch}`);
-        return reading.event(epoch, Number(digits), sent);
     }
   }
 

@@ -12,7 +12,13 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { encodeEvent } from "../../src/sse/encode.ts";
-import { runEvents, sourceEvent } from "./contents.ts";
+import {
+  isForgotten,
+  responseEvents,
+  responseId,
+  runEvents,
+  sourceEvent,
+} from "./contents.ts";
 import type { Random } from "../support/random.ts";
 
 /** The pauses between two writes, in milliseconds. */
@@ -22,6 +28,13 @@ const PAUSES = [0, 20, 60, 150];
 export class Upstreams implements AsyncDisposable {
   /** The number of requests that went on after an id. */
   resumed = 0;
+  /** The number of requests for the rest of a response. */
+  responsesResumed = 0;
+  /** The responses in the background, by their ids. */
+  readonly #responses = new Map<
+    string,
+    { readonly name: string; readonly start: number; readonly pace: number }
+  >();
   readonly #answers = new Set<Promise<void>>();
   readonly #server: Server;
   readonly #random: Random;
@@ -81,10 +94,62 @@ export class Upstreams implements AsyncDisposable {
         Number(last ?? 0),
       );
     }
+    if (request.method === "GET") {
+      return await this.#goOn(request.url ?? "", response);
+    }
     let body = "";
     for await (const chunk of request) body += chunk;
-    const { messages } = JSON.parse(body);
-    await this.#run(response, messages[0].content);
+    const { messages, input } = JSON.parse(body);
+    if (input === undefined) {
+      return await this.#run(response, messages[0].content);
+    }
+    // One that was asked for again is another run, and has the same events.
+    this.#responses.set(responseId(input), {
+      name: input,
+      start: performance.now(),
+      pace: this.#random.pick([5, 30, 80]),
+    });
+    await this.#tell(response, responseId(input), 0);
+  }
+
+  /** Answers `GET /v1/responses/{id}?stream=true&starting_after=N`. */
+  async #goOn(target: string, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(target, this.origin);
+    const id = pathname.split("/").at(-1) ?? "";
+    const after = searchParams.get("starting_after");
+    if (isForgotten(id.replace("resp_", ""))) {
+      response.writeHead(404, { "Content-Type": "application/json" });
+      response.end('{"error":{"message":"There is no such response"}}');
+      return;
+    }
+    this.responsesResumed++;
+    await this.#tell(response, id, after === null ? 0 : Number(after) + 1);
+  }
+
+  /** Tells a response from a number on, which it goes on with by itself. */
+  async #tell(
+    response: ServerResponse,
+    id: string,
+    from: number,
+  ): Promise<void> {
+    const { name, start, pace } = this.#responses.get(id) ?? {};
+    if (name === undefined || start === undefined || pace === undefined) {
+      response.writeHead(400).end();
+      return;
+    }
+    response.writeHead(200, { "Content-Type": "text/event-stream" });
+    for (const [n, event] of responseEvents(name).entries()) {
+      if (n < from) continue;
+      const due = start + n * pace - performance.now();
+      if (due > 0) await new Promise((resolve) => setTimeout(resolve, due));
+      if (response.destroyed) return;
+      response.write(encodeEvent(event));
+      if (n > from && !isForgotten(name) && this.#random.chance(0.01)) {
+        // What was written arrives: a relay asks three times for the next event.
+        break;
+      }
+    }
+    response.end();
   }
 
   /** Plays a source on from an id; the connection breaks off now and then. */
