@@ -9,6 +9,7 @@ import {
   type Log,
   type LogAppendOptions,
   type LogEntry,
+  type LogProgress,
   type LogRange,
   MAX_PUBLICATIONS,
   type ReadBudget,
@@ -17,7 +18,9 @@ import {
   type TopicFacts,
 } from "../topics/log.ts";
 import type { StoredEnd } from "../topics/end.ts";
+import { LeaseLostError } from "../topics/lease.ts";
 import { StaleWriterError } from "../topics/store.ts";
+import { followLog, Wakes } from "./follow_log.ts";
 import { holeAt } from "./hole_at.ts";
 
 /** What is given up is removed from the array in steps of at least this many. */
@@ -32,11 +35,16 @@ interface CountedHole extends Hole {
 export class MemoryLog implements Log {
   readonly epoch: string = createEpoch();
   readonly createdAt: number;
+  /** Wakes with each change. */
+  readonly wakes = new Wakes();
+  /** Called when it has ended. */
+  onEnded: () => void = () => {};
   readonly #name: string;
   readonly #retention: Retention;
   readonly #clock: Clock;
   #facts: TopicFacts;
   #ended: StoredEnd | undefined;
+  #isGone = false;
   #lastId = "";
   /** The publications with a key: the oldest first. */
   #publications: Map<string, string> | undefined;
@@ -78,6 +86,11 @@ export class MemoryLog implements Log {
     return this.#ended;
   }
 
+  /** Whether the topic was deleted. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
   get lastId(): string {
     return this.#lastId;
   }
@@ -97,8 +110,9 @@ export class MemoryLog implements Log {
 
   append(
     events: readonly ServerSentEvent[],
-    { expected, publication }: LogAppendOptions = {},
+    { expected, publication, lease }: LogAppendOptions = {},
   ): Appended {
+    if (lease?.isHeld === false) throw new LeaseLostError(this.#name);
     const first = this.next;
     if (this.#ended || (expected !== undefined && expected !== first)) {
       throw new StaleWriterError(
@@ -118,15 +132,30 @@ export class MemoryLog implements Log {
     this.#lastId = events.at(-1)?.id ?? "";
     if (publication) this.#remember(publication);
     this.trim();
+    this.wakes.wake();
     return { first, count: events.length, bytes };
   }
 
   end(end: StoredEnd): void {
-    this.#ended ??= end;
+    if (this.#ended) return;
+    this.#ended = end;
+    this.wakes.wake();
+    this.onEnded();
   }
 
   update(facts: TopicFacts): void {
     this.#facts = facts;
+    this.wakes.wake();
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress> {
+    return followLog(this, from, signal);
+  }
+
+  /** The topic was deleted: what is in memory can still be read. */
+  bury(): void {
+    this.#isGone = true;
+    this.wakes.wake();
   }
 
   settled(): void {}
@@ -165,6 +194,7 @@ export class MemoryLog implements Log {
 
   skip(count: number, reason: GapReason): void {
     const from = this.next;
+    this.wakes.wake();
     // In front of all events, it is as if retention had passed these.
     if (from === this.#first) return void (this.#first += count);
     this.#skipped += count;

@@ -1,8 +1,18 @@
 import type { Clock } from "../../src/fetch/clock.ts";
+import type { CancelAnswer, Lease, LeaseRequest } from "../topics/lease.ts";
 import type { Log, Retention, TopicFacts } from "../topics/log.ts";
-import type { ListQuery, Store, StoredTopic } from "../topics/store.ts";
+import type {
+  ListQuery,
+  Store,
+  StoredTopic,
+  TopicNews,
+  WatchQuery,
+} from "../topics/store.ts";
+import { describeLog } from "./describe_log.ts";
 import { MemoryLog } from "./memory_log.ts";
+import { PrivateLeases } from "./private_leases.ts";
 import { SortedNames } from "./sorted_names.ts";
+import { Watchers } from "./watchers.ts";
 
 /** A value of a bucket, and the time when it is forgotten. */
 interface Value {
@@ -22,12 +32,15 @@ export class MemoryStore implements Store {
   readonly #logs = new Map<string, MemoryLog>();
   readonly #names = new SortedNames(this.#logs);
   readonly #values = new Map<string, Value>();
+  readonly #leases: PrivateLeases;
+  readonly #watchers = new Watchers();
   #sweepAt = MIN_SWEEP;
 
   /** Makes an empty store, whose logs keep this much. */
   constructor(retention: Retention, clock: Clock) {
     this.#retention = retention;
     this.#clock = clock;
+    this.#leases = new PrivateLeases(clock);
   }
 
   async open(): Promise<void> {}
@@ -36,6 +49,12 @@ export class MemoryStore implements Store {
     const log = new MemoryLog(this.#retention, this.#clock, name, facts);
     this.#logs.set(name, log);
     this.#names.changed();
+    log.onEnded = () => {
+      // A topic that was deleted is told of no more.
+      if (this.#logs.get(name) !== log) return;
+      this.#watchers.tell("ended", () => describeLog(name, log));
+    };
+    this.#watchers.tell("made", () => describeLog(name, log));
     return log;
   }
 
@@ -51,17 +70,38 @@ export class MemoryStore implements Store {
     return this.#list(query, ({ ended }) => ended === undefined);
   }
 
+  watch(
+    query: WatchQuery,
+    signal: AbortSignal,
+  ): AsyncIterable<TopicNews> {
+    return this.#watchers.watch((page) => this.list(page), query, signal);
+  }
+
+  hold(request: LeaseRequest): Lease {
+    return this.#leases.hold(request);
+  }
+
+  cancel(
+    name: string,
+    epoch: string,
+    reason: string | undefined,
+  ): CancelAnswer | Promise<CancelAnswer> {
+    return this.#leases.cancel(name, epoch, reason);
+  }
+
   delete(name: string, epoch: string): void {
-    if (this.#logs.get(name)?.epoch !== epoch) return;
-    this.#logs.delete(name);
+    const log = this.#logs.get(name);
+    if (log?.epoch !== epoch) return;
+    this.#remove(name, log);
     this.#names.changed();
   }
 
   deleteEnded(before: number): void {
     let isChanged = false;
-    for (const [name, { ended }] of this.#logs) {
+    for (const [name, log] of this.#logs) {
+      const { ended } = log;
       if (!ended || ended.at > before) continue;
-      this.#logs.delete(name);
+      this.#remove(name, log);
       isChanged = true;
     }
     if (isChanged) this.#names.changed();
@@ -84,6 +124,12 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
+  #remove(name: string, log: MemoryLog): void {
+    this.#logs.delete(name);
+    log.bury();
+    this.#watchers.deleted(name);
+  }
+
   #list(
     { after, prefix, limit }: ListQuery,
     isWanted: (log: MemoryLog) => boolean,
@@ -92,7 +138,7 @@ export class MemoryStore implements Store {
     for (const name of this.#names.inOrder(after, prefix)) {
       if (topics.length >= limit) break;
       const log = this.#logs.get(name)!; // the names are those of the logs
-      if (isWanted(log)) topics.push(describe(name, log));
+      if (isWanted(log)) topics.push(describeLog(name, log));
     }
     return topics;
   }
@@ -108,11 +154,4 @@ export class MemoryStore implements Store {
 
 function keyOf(bucket: string, key: string): string {
   return `${bucket}\0${key}`;
-}
-
-function describe(
-  name: string,
-  { epoch, createdAt, facts, first, next, bytes, ended }: MemoryLog,
-): StoredTopic {
-  return { name, epoch, createdAt, facts, first, next, bytes, end: ended };
 }

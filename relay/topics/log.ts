@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { StoredEnd } from "./end.ts";
+import type { Lease } from "./lease.ts";
+import type { Stored } from "./stored.ts";
 
 /**
  * An event as a log holds it.
@@ -158,9 +160,6 @@ export interface TopicFacts {
   readonly filling?: string | undefined;
 }
 
-/** A value that a store has at hand, or has to fetch. */
-export type Stored<T> = T | Promise<T>;
-
 /** The publications of a topic that are remembered: the oldest go first. */
 export const MAX_PUBLICATIONS = 1_000;
 
@@ -181,7 +180,26 @@ export interface LogAppendOptions {
   readonly expected?: number | undefined;
   /** What is kept in one step with the events. Default: nothing. */
   readonly publication?: AppendedPublication | undefined;
+  /** The lease that the writer fills the topic with. Default: it needs none. */
+  readonly lease?: Lease | undefined;
 }
+
+/** Where a log has got to, as one who follows it is told. */
+export type LogProgress =
+  /** It goes on: there is more before `next`, or its facts are others. */
+  | {
+    readonly kind: "open";
+    readonly next: number;
+    readonly facts: TopicFacts;
+  }
+  /** It has ended, and there is nothing from `next` on. */
+  | {
+    readonly kind: "ended";
+    readonly next: number;
+    readonly end: StoredEnd;
+  }
+  /** Its topic was deleted before it ended. */
+  | { readonly kind: "deleted" };
 
 /**
  * A {@linkcode TopicLog} as a store gives it to a topic.
@@ -205,13 +223,19 @@ export interface Log extends TopicLog, Disposable {
    * Adds events at the end, and gives up what retention no longer allows.
    *
    * @throws {StaleWriterError} If the log goes on elsewhere than the writer expects.
+   * @throws {LeaseLostError} If the writer's lease has been taken by another one.
    * @throws {StoreError} If the store cannot keep them now.
    */
   append(
     events: readonly ServerSentEvent[],
     options?: LogAppendOptions,
   ): Stored<Appended>;
-  /** Ends the log. An end that was kept stands. */
+  /**
+   * Ends the log. An end that was kept stands.
+   *
+   * @throws {StaleWriterError} If the log goes on elsewhere than the writer expects.
+   * @throws {StoreError} If the store cannot keep it now.
+   */
   end(end: StoredEnd): Stored<void>;
   /** Changes what is kept besides the events. */
   update(facts: TopicFacts): Stored<void>;
@@ -219,6 +243,17 @@ export interface Log extends TopicLog, Disposable {
   settled(): Stored<void>;
   /** Returns what was kept with the events of a publication. */
   publication(key: string): string | undefined;
+  /**
+   * Tells where the log has got to, whoever appends to it: that there are events from
+   * an offset on, or other facts than now, and then each time that there is more, up to
+   * the end or the deletion. What was told of can be read. Several steps may be told as
+   * one, so that a slow follower is told less often and later.
+   *
+   * @param from The offset of the first event to be told of. The log may not be there
+   * yet.
+   * @param signal Ends it: the iteration throws its reason.
+   */
+  follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress>;
   /** Gives up what has become too old. */
   trim(): void;
   /**

@@ -1,5 +1,7 @@
 import type { StoredEnd } from "./end.ts";
-import type { Log, Stored, TopicFacts } from "./log.ts";
+import type { CancelAnswer, Lease, LeaseRequest } from "./lease.ts";
+import type { Log, TopicFacts } from "./log.ts";
+import type { Stored } from "./stored.ts";
 
 /** What went wrong with a store. */
 export type StoreFailure =
@@ -82,6 +84,32 @@ export interface ListQuery {
   readonly limit: number;
 }
 
+/** Which topics are watched. */
+export interface WatchQuery {
+  /** The beginning of their names. */
+  readonly prefix: string;
+  /** The most topics of a page of the list. */
+  readonly limit: number;
+}
+
+/**
+ * What is told of the topics of a store.
+ *
+ * `reset`: whatever was told before counts no more, and the list begins. `listed`: a
+ * page of the list, in the order of the names. `current`: all is told that there is.
+ * `made` and `ended`: a topic as it is then; a topic of that name that was told before
+ * is gone if it had another epoch. `deleted`: there is no topic of that name any more.
+ *
+ * Of several changes of one topic, only the last may be told. Changes while the list is
+ * told come after it, and may be in it already.
+ */
+export type TopicNews =
+  | { readonly kind: "reset" }
+  | { readonly kind: "listed"; readonly topics: readonly StoredTopic[] }
+  | { readonly kind: "current" }
+  | { readonly kind: "made" | "ended"; readonly topic: StoredTopic }
+  | { readonly kind: "deleted"; readonly name: string };
+
 /** The place where topics live. */
 export interface Store extends AsyncDisposable {
   /**
@@ -105,6 +133,36 @@ export interface Store extends AsyncDisposable {
   list(query: ListQuery): readonly StoredTopic[];
   /** Lists the topics that have not ended: what a relay has to go on with at its start. */
   listUnended(query: ListQuery): readonly StoredTopic[];
+  /**
+   * Tells what topics there are, and from then on which are made, end or are deleted.
+   * A watcher that falls far behind gets the list anew.
+   *
+   * @param signal Ends it: the iteration throws its reason.
+   * @throws {StoreError} If the store cannot say so.
+   */
+  watch(query: WatchQuery, signal: AbortSignal): AsyncIterable<TopicNews>;
+  /**
+   * Takes the lease on filling a topic, if nobody has it or it has expired. Its holder
+   * hears of cancels.
+   *
+   * @throws {LeaseHeldError} If it is held, even by the same holder.
+   * @throws {StoreError} If the store cannot say so now.
+   */
+  hold(request: LeaseRequest): Stored<Lease>;
+  /**
+   * Tells the holder of the lease on a topic to stop.
+   *
+   * @param name The name of the topic.
+   * @param epoch The log of the topic.
+   * @param reason The reason in words, if there is one.
+   * @returns `stopped` once the holder has stopped. `unheld` if there is none, or its
+   * lease expires before it has stopped: then whoever asks ends the topic.
+   */
+  cancel(
+    name: string,
+    epoch: string,
+    reason: string | undefined,
+  ): Stored<CancelAnswer>;
   /** Forgets a topic and its events, if the name still stands for that log. */
   delete(name: string, epoch: string): Stored<void>;
   /** Forgets topics that ended before a time, some at a time. Others may be read meanwhile. */

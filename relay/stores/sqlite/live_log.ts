@@ -15,6 +15,7 @@ import type { Work } from "./committer.ts";
 import type { Operation, Standing } from "./messages.ts";
 import { Window, type Windows } from "./window.ts";
 import { AppendWork, SingleWork, type WorkOwner } from "./work.ts";
+import { Wakes } from "../follow_log.ts";
 import { holeAt } from "../hole_at.ts";
 
 /** What a {@linkcode LiveLog} needs of its store. */
@@ -33,6 +34,8 @@ export interface LiveLogStore {
   onPassed(log: LiveLog): void;
   /** Takes note of a log that may have become idle. */
   onIdle(log: LiveLog): void;
+  /** Takes note of a topic that the file has, or whose end it has. */
+  onNews(kind: "made" | "ended", log: LiveLog): void;
 }
 
 /** Who waits until all is kept that the log was told up to some work. */
@@ -54,6 +57,8 @@ export class LiveLog implements WorkOwner {
   readonly createdAt: number;
   /** The newest events. */
   readonly window: Window;
+  /** Wakes with each change. */
+  readonly wakes = new Wakes();
   /** The number of handles. */
   handles = 0;
   /** Whether the topic was deleted. */
@@ -242,6 +247,7 @@ export class LiveLog implements WorkOwner {
   /** The topic was deleted: what is in memory can still be read. */
   bury(): void {
     this.isGone = true;
+    this.wakes.wake();
     this.#first = Math.max(this.#first, this.window.first ?? this.#next);
   }
 
@@ -271,6 +277,7 @@ export class LiveLog implements WorkOwner {
     this.window.push(first, entries);
     this.#next = first + entries.length;
     this.#lastId = lastId;
+    this.wakes.wake();
   }
 
   onSkipped(from: number, count: number, reason: GapReason): void {
@@ -282,14 +289,18 @@ export class LiveLog implements WorkOwner {
       to: from + count - 1,
       reason,
     });
+    this.wakes.wake();
   }
 
   onEnded(end: StoredEnd): void {
     this.#ended = end;
+    this.wakes.wake();
+    this.#store.onNews("ended", this);
   }
 
   onUpdated(facts: TopicFacts): void {
     this.#facts = facts;
+    this.wakes.wake();
   }
 
   staleAt(expected: number, next: number | null): Error {
@@ -317,7 +328,10 @@ export class LiveLog implements WorkOwner {
     const facts = JSON.stringify(this.#facts);
     const work = new SingleWork(
       ["create", id, name, epoch, createdAt, facts],
-      () => void (this.#made = "yes"),
+      () => {
+        this.#made = "yes";
+        this.#store.onNews("made", this);
+      },
     );
     // What was to be written into the topic fails too: that is told.
     work.result.catch(() => {});

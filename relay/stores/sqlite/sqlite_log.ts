@@ -6,11 +6,14 @@ import type {
   Hole,
   Log,
   LogAppendOptions,
+  LogProgress,
   LogRange,
   ReadBudget,
   TopicFacts,
 } from "../../topics/log.ts";
+import { LeaseLostError } from "../../topics/lease.ts";
 import { StaleWriterError } from "../../topics/store.ts";
+import { followLog } from "../follow_log.ts";
 import type { LiveLog } from "./live_log.ts";
 
 /** What a {@linkcode SqliteLog} needs of its store. */
@@ -85,8 +88,10 @@ export class SqliteLog implements Log {
     events: readonly ServerSentEvent[],
     options: LogAppendOptions = {},
   ): Promise<Appended> {
-    const { expected, publication } = options;
-    const error = this.#fence(expected) ?? this.#closed(expected);
+    const { expected, publication, lease } = options;
+    const error = lease?.isHeld === false
+      ? new LeaseLostError(this.#log.name)
+      : this.#fence(expected) ?? this.#closed(expected);
     if (error) return Promise.reject(error);
     const appended = this.#log.append(events, publication);
     this.#tail = this.#log.tail;
@@ -120,6 +125,10 @@ export class SqliteLog implements Log {
 
   publication(key: string): string | undefined {
     return this.#store.publication(this.#log, key);
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress> {
+    return followLog(this.#log, from, signal);
   }
 
   trim(): void {

@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
+import type { CancelAnswer, Lease, LeaseRequest } from "../../topics/lease.ts";
 import {
   type Log,
   type LogRange,
@@ -14,7 +15,12 @@ import {
   type Store,
   type StoredTopic,
   StoreError,
+  type TopicNews,
+  type WatchQuery,
 } from "../../topics/store.ts";
+import { describeLog } from "../describe_log.ts";
+import { PrivateLeases } from "../private_leases.ts";
+import { Watchers } from "../watchers.ts";
 import { type Boot, findBoot } from "./boot.ts";
 import { Catalog, type TopicRow } from "./catalog.ts";
 import { type CommitReport, Committer, type Work } from "./committer.ts";
@@ -113,6 +119,8 @@ export class SqliteStore implements Store {
   readonly #byId = new Map<number, LiveLog>();
   /** The ids of topics that are being deleted: the file has them still. */
   readonly #leaving = new Set<number>();
+  readonly #leases: PrivateLeases;
+  readonly #watchers = new Watchers();
   readonly #housekeeping = new Housekeeping(this.#places());
   #parts: Parts | undefined;
   #isClosed = false;
@@ -130,6 +138,7 @@ export class SqliteStore implements Store {
   /** Makes a store that has yet to be opened. */
   constructor(options: SqliteStoreOptions) {
     this.#options = options;
+    this.#leases = new PrivateLeases(options.clock);
     this.#windows = new Windows(options.windowBytes ?? WINDOW_BYTES);
   }
 
@@ -249,16 +258,38 @@ export class SqliteStore implements Store {
     return this.#try(() => this.#present(catalog.listUnended(query)));
   }
 
+  /** Tells what topics there are, and which are made, end or are deleted. */
+  watch(
+    query: WatchQuery,
+    signal: AbortSignal,
+  ): AsyncIterable<TopicNews> {
+    return this.#watchers.watch((page) => this.list(page), query, signal);
+  }
+
+  /** Takes the lease on filling a topic. The file is this process's alone. */
+  hold(request: LeaseRequest): Lease {
+    return this.#leases.hold(request);
+  }
+
+  /** Tells the holder of the lease on a topic to stop. */
+  cancel(
+    name: string,
+    epoch: string,
+    reason: string | undefined,
+  ): CancelAnswer | Promise<CancelAnswer> {
+    return this.#leases.cancel(name, epoch, reason);
+  }
+
   /** Forgets a topic and its events, if the name still stands for that log. */
   delete(name: string, epoch: string): void | Promise<void> {
     const { catalog } = this.#open();
     const live = this.#live.get(name);
     if (live) {
-      return live.epoch === epoch ? this.#remove(live.id) : undefined;
+      return live.epoch === epoch ? this.#remove(live) : undefined;
     }
     const row = this.#try(() => catalog.find(name));
     if (row?.epoch !== epoch || this.#leaving.has(row.id)) return;
-    return this.#remove(row.id);
+    return this.#remove(row);
   }
 
   /** Forgets topics that ended before a time, some at a time. */
@@ -270,7 +301,7 @@ export class SqliteStore implements Store {
         this.#present(catalog.listEnded(before, limit))
       ).slice(0, DELETED_AT_A_TIME);
       if (rows.length === 0) return;
-      await Promise.all(rows.map(({ id }) => this.#remove(id)));
+      await Promise.all(rows.map((row) => this.#remove(row)));
       if (this.#isClosed) return;
     }
   }
@@ -387,11 +418,13 @@ export class SqliteStore implements Store {
       : rows.filter(({ id }) => !this.#leaving.has(id));
   }
 
-  async #remove(id: number): Promise<void> {
+  async #remove(
+    { id, name }: Pick<TopicRow, "id" | "name">,
+  ): Promise<void> {
     const live = this.#byId.get(id);
     const work = new SingleWork(
       ["delete", id],
-      () => {},
+      () => this.#watchers.deleted(name),
       undefined,
       true,
     );
@@ -404,6 +437,8 @@ export class SqliteStore implements Store {
       this.#housekeeping.remind();
     } catch (error) {
       this.#size++;
+      // It was left out of lists meanwhile.
+      this.#watchers.reset();
       throw error;
     } finally {
       this.#leaving.delete(id);
@@ -427,6 +462,7 @@ export class SqliteStore implements Store {
     for (const name of names) {
       const live = this.#live.get(name);
       if (live) this.#part(live);
+      this.#watchers.deleted(name);
     }
     this.#options.onEvicted?.(names);
   }
@@ -501,6 +537,8 @@ export class SqliteStore implements Store {
       },
       onPassed: (log: LiveLog) => this.#housekeeping.passed(log.id, log.first),
       onIdle: (log: LiveLog) => this.#onIdle(log),
+      onNews: (kind: "made" | "ended", log: LiveLog) =>
+        this.#watchers.tell(kind, () => describeLog(log.name, log)),
     };
   }
 

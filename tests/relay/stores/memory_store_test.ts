@@ -3,6 +3,7 @@ import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import type { Retention } from "../../../relay/topics/log.ts";
 import { type ContractWorld, testStore } from "./contract.ts";
 import { testStoreModel } from "./model.ts";
+import { testSharing } from "./sharing_contract.ts";
 
 async function open(retention: Retention): Promise<ContractWorld> {
   const clock = new FakeClock(1_000_000);
@@ -16,4 +17,5 @@ async function open(retention: Retention): Promise<ContractWorld> {
 }
 
 testStore({ name: "MemoryStore", test: Deno.test, open });
+testSharing({ name: "MemoryStore", test: Deno.test, open });
 testStoreModel({ name: "MemoryStore", test: Deno.test, open }, 50);

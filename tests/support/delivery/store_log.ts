@@ -3,11 +3,12 @@ import type {
   Appended,
   Log,
   LogAppendOptions,
+  LogProgress,
   LogRange,
   ReadBudget,
-  Stored,
   TopicFacts,
 } from "../../../relay/topics/log.ts";
+import type { Stored } from "../../../relay/topics/stored.ts";
 import type { StoredEnd } from "../../../relay/topics/end.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { FakeClock } from "../../../src/testing/fake_clock.ts";
@@ -78,6 +79,10 @@ export class StoreLog implements Log {
 
   publication(key: string): string | undefined {
     return this.memory.publication(key);
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress> {
+    return this.memory.follow(from, signal);
   }
 
   trim(): void {}

@@ -1,6 +1,7 @@
 import { SqliteWorld } from "../../../support/relay/sqlite_world.ts";
 import { testStore } from "../contract.ts";
 import { testStoreModel } from "../model.ts";
+import { testSharing } from "../sharing_contract.ts";
 
 testStore({
   name: "SqliteStore",
@@ -13,6 +14,12 @@ testStore({
   test: Deno.test,
   open: (retention) =>
     SqliteWorld.open({ retention, sync: "normal", windowBytes: 0 }),
+});
+
+testSharing({
+  name: "SqliteStore",
+  test: Deno.test,
+  open: (retention) => SqliteWorld.open({ retention }),
 });
 
 testStoreModel({

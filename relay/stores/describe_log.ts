@@ -1,0 +1,16 @@
+import type { Log } from "../topics/log.ts";
+import type { StoredTopic } from "../topics/store.ts";
+
+/** What a list shows of a log. */
+type ListedLog = Pick<
+  Log,
+  "epoch" | "createdAt" | "facts" | "first" | "next" | "bytes" | "ended"
+>;
+
+/** Describes a topic by its log, as a list does. */
+export function describeLog(
+  name: string,
+  { epoch, createdAt, facts, first, next, bytes, ended }: ListedLog,
+): StoredTopic {
+  return { name, epoch, createdAt, facts, first, next, bytes, end: ended };
+}

@@ -1,0 +1,50 @@
+import { abortable } from "../../src/fetch/abortable.ts";
+import type { StoredEnd } from "../topics/end.ts";
+import type { LogProgress, TopicFacts } from "../topics/log.ts";
+
+/** Wakes those who wait for a change: each change costs a look whether anybody does. */
+export class Wakes {
+  #next: PromiseWithResolvers<void> | undefined;
+
+  /** Resolves with the next change. */
+  get next(): Promise<void> {
+    return (this.#next ??= Promise.withResolvers()).promise;
+  }
+
+  /** Something has changed. */
+  wake(): void {
+    if (!this.#next) return;
+    this.#next.resolve();
+    this.#next = undefined;
+  }
+}
+
+/** A log of this process, as one who follows it needs it. */
+export interface FollowedLog {
+  readonly next: number;
+  readonly facts: TopicFacts;
+  readonly ended: StoredEnd | undefined;
+  /** Whether the topic was deleted. */
+  readonly isGone: boolean;
+  /** Wakes with each change of the others. */
+  readonly wakes: Wakes;
+}
+
+/** Tells where a log of this process has got to. */
+export async function* followLog(
+  log: FollowedLog,
+  from: number,
+  signal: AbortSignal,
+): AsyncGenerator<LogProgress, void> {
+  let told = { next: from, facts: log.facts };
+  for (;;) {
+    signal.throwIfAborted();
+    const { next, facts, ended, isGone } = log;
+    if (ended) return yield { kind: "ended", next, end: ended };
+    if (isGone) return yield { kind: "deleted" };
+    if (next > told.next || facts !== told.facts) {
+      told = { next: Math.max(next, from), facts };
+      yield { kind: "open", next, facts };
+    } else await abortable(log.wakes.next, signal);
+  }
+}

@@ -1,0 +1,87 @@
+import type { Stored } from "./stored.ts";
+
+/** Somebody else fills a topic. */
+export class LeaseHeldError extends Error {
+  /** What happened, for programs. */
+  readonly code = "lease_held";
+  /** The topic. */
+  readonly topic: string;
+  /** The holder of the lease, in its own words. */
+  readonly holder: string;
+
+  /** Names the topic and the holder. */
+  constructor(topic: string, holder: string) {
+    super(
+      `Cannot fill topic '${topic}' as '${holder}' fills it: wait until its lease has ended`,
+    );
+    this.name = "LeaseHeldError";
+    this.topic = topic;
+    this.holder = holder;
+  }
+}
+
+/** A lease has ended, and the store knows of it: somebody else may fill the topic. */
+export class LeaseLostError extends Error {
+  /** What happened, for programs. */
+  readonly code = "lease_lost";
+  /** The topic. */
+  readonly topic: string;
+
+  /** Names the topic. */
+  constructor(topic: string) {
+    super(
+      `Cannot fill topic '${topic}' any more as the lease on it has ended: stop, or ask for a new lease`,
+    );
+    this.name = "LeaseLostError";
+    this.topic = topic;
+  }
+}
+
+/** What a lease is asked for with. */
+export interface LeaseRequest {
+  /** The name of the topic. */
+  readonly topic: string;
+  /** The log of the topic. */
+  readonly epoch: string;
+  /** The holder, in words that no other holder has. */
+  readonly holder: string;
+  /** The time for which it is held, from now and from each renewal on, in milliseconds. */
+  readonly ttl: number;
+  /**
+   * What of the topic is filled: leases of several parts do not exclude each other.
+   * Default: all that is not a part of its own, which is what a cancel means.
+   */
+  readonly part?: string | undefined;
+  /**
+   * Called when somebody wants the holder to stop.
+   *
+   * @param reason The reason in words, if one was given.
+   * @returns Resolves once the holder has stopped.
+   */
+  readonly onCancel: (reason: string | undefined) => Promise<void>;
+}
+
+/**
+ * The right to fill a topic, until it expires.
+ *
+ * For its time once more after that, a holder that has been late can renew it, unless
+ * somebody else has taken it.
+ */
+export interface Lease {
+  /** Whether nobody else has it, as far as this process knows. */
+  readonly isHeld: boolean;
+  /** The time when it expires, in milliseconds since the epoch. */
+  readonly expires: number;
+  /**
+   * Holds it for its time again.
+   *
+   * @throws {LeaseLostError} If somebody else has taken it, or it was given up.
+   * @throws {StoreError} If the store cannot say so now.
+   */
+  renew(): Stored<void>;
+  /** Gives it up. One that is not held any more stays as it is. */
+  release(): Stored<void>;
+}
+
+/** What has come of a cancel: its holder has stopped, or there is no holder. */
+export type CancelAnswer = "stopped" | "unheld";
