@@ -224,6 +224,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
 /** The sources of a relay, and what decides which ones requests may make. */
 function createSources(
   { rights, limits, sourceTimeout, clock }: CompleteRelayOptions,
+  { leases }: TopicRegistry,
   slots: UpstreamSlots,
   upstreams: Upstreams,
   received: ReceiveBudget,
@@ -240,6 +241,7 @@ function createSources(
       addresses: new AddressPolicy(rights.allowAddresses),
       upstreams,
     }),
+    leases,
     slots,
     received,
     counts: {
@@ -346,6 +348,7 @@ class RelayServer implements Relay {
     const { memory, budget, received } = createMemory(options, metrics);
     const { sources, sourcePolicy } = createSources(
       options,
+      this.topics,
       slots,
       upstreams,
       received,
@@ -404,6 +407,7 @@ class RelayServer implements Relay {
         ...bodyLimits,
         maxEvent: limits.maxEvent,
         maxRate: limits.maxPublishRate,
+        leases: this.topics.leases,
         draining,
         assertRoom: () => memory.assertRoom(),
         counts: {

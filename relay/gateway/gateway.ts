@@ -21,6 +21,7 @@ import {
 import { IncomingReader } from "../limits/incoming_reader.ts";
 import { contentCodings, decodeBody } from "../limits/content_coding.ts";
 import { endRestarted, type ResponseFilling } from "../topics/filling.ts";
+import { LeaseHeldError } from "../topics/lease.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
@@ -406,6 +407,8 @@ export class Gateway implements AsyncDisposable {
         (plan) => this.#finish(plan),
       );
     } catch (error) {
+      // Another relay has gone on with it.
+      if (error instanceof LeaseHeldError) return;
       endRestarted(topic, messageOf(error));
     }
   }

@@ -202,6 +202,8 @@ export class Run {
 
   async #run(): Promise<void> {
     try {
+      const { held } = this.#topic;
+      if (held) await held;
       await this.#attempts();
     } catch (error) {
       if (error instanceof Problem) {

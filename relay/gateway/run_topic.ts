@@ -6,6 +6,8 @@ import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { TopicEnd } from "../topics/end.ts";
+import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
+import type { Hold } from "../topics/leases.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
 import { type ResponseFilling, writeFilling } from "../topics/filling.ts";
 import { StoreError } from "../topics/store.ts";
@@ -73,6 +75,10 @@ export class RunTopic {
   #idle: AbortController | undefined;
   #topic: Topic | undefined;
   #writer: TopicWriter | undefined;
+  /** The lease on the topic. */
+  #hold: Hold | undefined;
+  /** Whether another relay fills the topic: nothing of the run gets there any more. */
+  #isLost = false;
   /** The end that waits until the store has kept what comes before it. */
   #said: TopicEnd | undefined;
   #isStreaming = false;
@@ -101,6 +107,19 @@ export class RunTopic {
   /** Whether an event stream of the provider's fills it, or has filled it. */
   get isStreaming(): boolean {
     return this.#isStreaming;
+  }
+
+  /**
+   * Resolves once the topic is this run's alone to fill; `undefined` if it is.
+   *
+   * @throws {Problem} If another relay fills it.
+   */
+  get held(): Promise<void> | undefined {
+    return this.#hold?.ready?.catch((error) => {
+      throw error instanceof LeaseHeldError
+        ? filledProblem(this.#plan.name)
+        : error;
+    });
   }
 
   /** Whether its end was said. */
@@ -149,8 +168,11 @@ export class RunTopic {
 
   #take(topic: Topic): Topic {
     this.#topic = topic;
-    this.#writer = new TopicWriter(topic);
+    const { leases } = this.#context.topics;
+    this.#hold = leases.hold(topic, { onLost: () => this.#lose() });
+    this.#writer = new TopicWriter(topic, { hold: this.#hold });
     void topic.ended.then(() => {
+      this.#release();
       if (!this.#decide()) return;
       this.#onCancelled();
     });
@@ -182,12 +204,13 @@ export class RunTopic {
    * @returns Resolves once more may be added; `undefined` if that is now.
    */
   append(events: readonly ServerSentEvent[]): Promise<void> | undefined {
-    if (this.isEnded) return undefined;
+    if (this.isEnded || this.#isLost) return undefined;
     try {
       return this.#writer?.write(events);
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
       // The run goes on for its caller.
+      if (error instanceof LeaseLostError) return undefined;
+      if (!(error instanceof StoreError)) throw error;
       this.breakOff({ status: "truncated", reason: NOT_KEPT });
       return undefined;
     }
@@ -198,7 +221,7 @@ export class RunTopic {
     this.#decide();
     const topic = this.#topic;
     const writer = this.#writer;
-    if (!topic || this.#said || topic.verdict) return;
+    if (!topic || this.#isLost || this.#said || topic.verdict) return;
     const { status, reason } = end;
     if (!writer || writer.isSettled) {
       return void topic.end(status, reason, true);
@@ -207,7 +230,7 @@ export class RunTopic {
     // A topic that lacks its last events is not whole.
     void writer.settled().then(
       () => topic.end(status, reason, true),
-      () => topic.end("truncated", NOT_KEPT, false),
+      () => this.breakOff({ status: "truncated", reason: NOT_KEPT }),
     );
   }
 
@@ -217,7 +240,8 @@ export class RunTopic {
    */
   breakOff({ status, reason }: TopicEnd): void {
     this.#decide();
-    if (!this.#isLeft) this.#topic?.end(status, reason, false);
+    if (this.#isLeft || this.#isLost) return;
+    this.#topic?.end(status, reason, false);
   }
 
   /** Leaves the topic to the next relay, if that can go on with the run. */
@@ -232,8 +256,10 @@ export class RunTopic {
   refuse(refusal: Refusal): void {
     this.#refusal = refusal;
     this.#decide();
+    this.#release();
     this.#fate.resolve("refused");
     const topic = this.#topic;
+    if (this.#isLost) return;
     if (topic?.state.kind !== "pending") return;
     const { topics, held, closing } = this.#context;
     if (!this.#plan.isNamed) return void topics.delete(topic.name);
@@ -271,8 +297,19 @@ export class RunTopic {
   /** The run is over. */
   close(): void {
     this.#decide();
+    if (!this.#said) this.#release();
     this.#fate.resolve("cancelled"); // unless it was decided before
     this.#onCancelled = () => {};
+  }
+
+  /** Another relay fills the topic: the run goes on for its caller alone. */
+  #lose(): void {
+    this.#isLost = true;
+    this.#decide();
+  }
+
+  #release(): void {
+    this.#hold?.[Symbol.dispose]();
   }
 
   /** Returns whether the end was open. */
@@ -304,13 +341,7 @@ export class RunTopic {
 
   /** Takes a topic away that another run has left without an event. */
   #replace({ name, state, log }: Topic): void {
-    if (state.kind !== "ended") {
-      throw new Problem(
-        STATUS_CODE.Conflict,
-        "topic_exists",
-        `There is a topic '${name}' that is being filled: give each run a topic of its own, or an Idempotency-Key to join the one that there is`,
-      );
-    }
+    if (state.kind !== "ended") throw filledProblem(name);
     const { end } = state;
     if (end.status === "cancelled") throw cancelledProblem(name, { end });
     if (end.status !== "failed" || log.next > 1) {
@@ -340,6 +371,14 @@ export class RunTopic {
     }
     topic.end("cancelled", `Nobody has followed for ${idleCancel} ms`);
   }
+}
+
+function filledProblem(name: string): Problem {
+  return new Problem(
+    STATUS_CODE.Conflict,
+    "topic_exists",
+    `There is a topic '${name}' that is being filled: give each run a topic of its own, or an Idempotency-Key to join the one that there is`,
+  );
 }
 
 /** Returns the problem of a caller that asks for a run which was cancelled. */

@@ -5,6 +5,7 @@ import {
   type PacedEvents,
   parsePacedEvents,
 } from "../../src/sse/paced_events.ts";
+import type { Hold } from "../topics/leases.ts";
 import type { Topic } from "../topics/topic.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import type { Source } from "./source.ts";
@@ -15,6 +16,8 @@ export interface FixtureSourceOptions {
   readonly loop?: boolean;
   /** Where time comes from. */
   readonly clock: Clock;
+  /** The lease on the topic. Default: none is needed. */
+  readonly hold?: Hold;
 }
 
 /** A file that was to be played cannot be. */
@@ -34,6 +37,7 @@ export class FixtureSource implements Source {
   readonly opened: Promise<void>;
   readonly finished: Promise<void>;
   readonly #clock: Clock;
+  readonly #hold: Hold | undefined;
   readonly #stopped: PromiseWithResolvers<void> = Promise.withResolvers();
   #isStopped = false;
 
@@ -41,9 +45,10 @@ export class FixtureSource implements Source {
   constructor(
     topic: Topic,
     path: string,
-    { loop = false, clock }: FixtureSourceOptions,
+    { loop = false, clock, hold }: FixtureSourceOptions,
   ) {
     this.#clock = clock;
+    this.#hold = hold;
     void topic.ended.then(() => this.stop());
     const steps = this.#load(topic, path, loop);
     this.opened = steps.then(() => {});
@@ -60,6 +65,7 @@ export class FixtureSource implements Source {
     path: string,
     loop: boolean,
   ): Promise<PacedEvents[]> {
+    if (this.#hold?.ready) await this.#hold.ready;
     try {
       let text: string;
       try {
@@ -97,7 +103,7 @@ export class FixtureSource implements Source {
     } catch {
       return; // told by `opened`, and by the topic's end
     }
-    const writer = new TopicWriter(topic);
+    const writer = new TopicWriter(topic, { hold: this.#hold });
     do {
       for (const { delay, events } of steps) {
         if (delay > 0) await this.#wait(delay);

@@ -53,12 +53,7 @@ export class KeyedPublications {
     let keys = this.#topics.get(topic);
     if (!keys) this.#topics.set(topic, keys = new Map());
     const earlier = keys.get(own);
-    if (earlier?.busy) {
-      throw new PublishError(
-        "key_in_use",
-        "Another request with this Idempotency-Key is being answered: repeat this one later",
-      );
-    }
+    if (earlier?.busy) throw keyInUse();
     if (earlier) return earlier;
     for (const [oldest, { busy }] of keys) {
       if (keys.size < MAX_PUBLICATIONS) break;
@@ -88,7 +83,8 @@ export class KeyedPublication {
   published: Published | undefined;
   /** The place of the events that are in the topic. */
   place: Published | undefined;
-  readonly #key: string;
+  /** The key, which is its publisher's own. */
+  readonly key: string;
   #count = 0;
   /** A digest of the events that have been added. */
   #digest = "";
@@ -106,7 +102,7 @@ export class KeyedPublication {
    * @param kept What the log keeps of it. Default: nothing, it is a new one.
    */
   constructor(key: string, epoch: string, kept?: Kept) {
-    this.#key = key;
+    this.key = key;
     if (!kept) return;
     const { count, digest, first, next, isWhole } = kept;
     this.#count = this.#tailCount = count;
@@ -150,7 +146,7 @@ export class KeyedPublication {
       next: first + count,
       isWhole,
     };
-    return { key: this.#key, value: JSON.stringify(value) };
+    return { key: this.key, value: JSON.stringify(value) };
   }
 
   /** Takes note of events that have been added. */
@@ -252,6 +248,15 @@ function* digestWith(
     digest = hash.digest("base64url");
   }
   return digest;
+}
+
+/** Returns the error of a publication whose key is being used. */
+export function keyInUse(cause?: unknown): PublishError {
+  return new PublishError(
+    "key_in_use",
+    "Another request with this Idempotency-Key is being answered: repeat this one later",
+    { cause },
+  );
 }
 
 function mismatch(): PublishError {

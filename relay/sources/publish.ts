@@ -9,6 +9,8 @@ import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { Problem } from "../problem.ts";
 import { atOnce, slices, type Steps } from "../slices.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
+import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
+import type { Hold, Leases } from "../topics/leases.ts";
 import type { LogAppendOptions } from "../topics/log.ts";
 import { StoreError } from "../topics/store.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
@@ -18,6 +20,7 @@ import {
   type DigestedEvents,
   type KeyedPublication,
   KeyedPublications,
+  keyInUse,
   type PublicationKey,
 } from "./keyed_publications.ts";
 import { type Published, PublishError } from "./publish_error.ts";
@@ -87,6 +90,8 @@ export interface PublisherOptions extends BodyLimits {
    * nothing.
    */
   readonly assertRoom?: () => void;
+  /** A body with a key has the lease on its key, for as long as it is read. */
+  readonly leases: Leases;
   /** Counts what is added, by how it came. Default: nobody looks at that. */
   readonly counts?: Readonly<Record<"http" | "websocket", PublishCounts>>;
 }
@@ -124,7 +129,17 @@ export class Publisher {
     }
     keyed.begin();
     try {
-      return keyed.published = await this.#add(topic, publication, keyed);
+      using hold = this.#options.leases.hold(topic, {
+        part: keyed.key,
+        // The next append is refused.
+        onLost: () => {},
+      });
+      if (hold.ready) await hold.ready;
+      return keyed.published = await this.#add(topic, publication, keyed, hold);
+    } catch (error) {
+      const isAnothers = error instanceof LeaseHeldError ||
+        error instanceof LeaseLostError;
+      throw isAnothers ? keyInUse(error) : error;
     } finally {
       keyed.busy = false;
     }
@@ -132,7 +147,8 @@ export class Publisher {
 
   /**
    * Adds events that have come in a message: before it returns, so that messages
-   * keep their order.
+   * keep their order. They are one append: of two relays that have a message with one
+   * key, the store refuses the second, so that no lease is needed.
    *
    * @param topic The topic.
    * @param events The events, one at least, as the JSON of a body has them.
@@ -165,7 +181,10 @@ export class Publisher {
       return keyed.published = published;
     };
     this.#options.draining?.assertOpen();
-    const first = topic.append(rest, keptWith(topic, keyed, digested, true));
+    const first = topic.append(
+      rest,
+      keptWith(topic, { keyed, digested }, true),
+    );
     this.#options.counts?.websocket.add(rest);
     const { ready } = topic;
     if (!ready && !(first instanceof Promise)) return added(first);
@@ -181,10 +200,11 @@ export class Publisher {
     topic: Topic,
     publication: Publication,
     keyed: KeyedPublication | undefined,
+    hold?: Hold,
   ): Promise<Published> {
     const { type, body, client, incoming } = publication;
     if (type === "text/event-stream") {
-      return await this.#addStream(topic, publication, keyed);
+      return await this.#addStream(topic, publication, keyed, hold);
     }
     if (!keyed?.published) this.#assertRate(client, 1);
     const text = await readBody(body, { ...this.#options, incoming });
@@ -196,7 +216,10 @@ export class Publisher {
     if (published) return published;
     this.#take(client, rest.length);
     this.#options.draining?.assertOpen();
-    const appended = topic.append(rest, keptWith(topic, keyed, digested, true));
+    const appended = topic.append(
+      rest,
+      keptWith(topic, { keyed, digested, hold }, true),
+    );
     this.#options.counts?.http.add(rest);
     const [first] = await Promise.all([appended, topic.ready]);
     const { epoch } = topic.log;
@@ -222,6 +245,7 @@ export class Publisher {
     topic: Topic,
     { body, client, incoming, signal }: Publication,
     keyed: KeyedPublication | undefined,
+    hold: Hold | undefined,
   ): Promise<Published> {
     const { maxEvent } = this.#options;
     const { epoch, next } = topic.log;
@@ -262,7 +286,7 @@ export class Publisher {
             const next = first + some.length;
             if (digested) keyed?.added(digested, { epoch, first, next });
             added = { epoch, first: added?.first ?? first, next };
-          }, keptWith(topic, keyed, digested, false));
+          }, keptWith(topic, { keyed, digested, hold }, false));
           this.#options.counts?.http.add(some);
           if (room) await room;
         }
@@ -277,7 +301,7 @@ export class Publisher {
       draining?.assertOpen({ added });
       if (
         cause instanceof TopicEndedError || cause instanceof PublishError ||
-        cause instanceof StoreError
+        cause instanceof StoreError || cause instanceof LeaseLostError
       ) {
         throw cause;
       }
@@ -336,12 +360,17 @@ export class Publisher {
 /** How events are appended that have a key. */
 function keptWith(
   { tail }: Topic,
-  keyed: KeyedPublication | undefined,
-  digested: DigestedEvents | undefined,
+  { keyed, digested, hold }: {
+    readonly keyed: KeyedPublication | undefined;
+    readonly digested: DigestedEvents | undefined;
+    readonly hold?: Hold | undefined;
+  },
   isWhole: boolean,
 ): LogAppendOptions | undefined {
-  return keyed && digested &&
-    { publication: keyed.keep(digested, tail, isWhole) };
+  return keyed && digested && {
+    publication: keyed.keep(digested, tail, isWhole),
+    lease: hold?.lease,
+  };
 }
 
 /** Reads what a client publishes in steps, after what it has published before. */

@@ -6,6 +6,8 @@ import { redactUrl } from "../../src/fetch/secrets/urls.ts";
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
+import type { Hold, Leases } from "../topics/leases.ts";
+import { LeaseHeldError } from "../topics/lease.ts";
 import type { Topic } from "../topics/topic.ts";
 import { Problem } from "../problem.ts";
 import { failureOf } from "./failure.ts";
@@ -69,6 +71,8 @@ export interface SourcesOptions {
   readonly fetch: SourceFetch;
   /** Reaches the upstreams that requests have named. */
   readonly guardedFetch: SourceFetch;
+  /** Each source has the lease on its topic, from its start to its end. */
+  readonly leases: Leases;
   /** Each of these upstreams takes one, from its start to its end. */
   readonly slots: UpstreamSlots;
   /** Counts what has come of events that are not whole yet. */
@@ -128,6 +132,7 @@ export class Sources implements AsyncDisposable {
    * @returns The source.
    * @throws {Problem} 503 `too_many_upstreams` or 429
    * `too_many_upstreams_of_client`, of a guarded one.
+   * @throws {LeaseHeldError} If something else fills it after all.
    */
   start(topic: Topic, spec: SourceSpec, client = ""): Source {
     return this.#start(topic, spec, client, firstConnectionOf(spec));
@@ -141,7 +146,10 @@ export class Sources implements AsyncDisposable {
   ): Source {
     using stack = new DisposableStack();
     if (spec.kind === "guarded") stack.use(this.#options.slots.take(client));
-    const source = this.#make(topic, spec, client, firstConnection);
+    const hold = stack.use(
+      this.#options.leases.hold(topic, { onLost: () => source.stop() }),
+    );
+    const source = this.#make(topic, spec, { client, firstConnection, hold });
     const held = stack.move();
     topic.source = spec.kind === "fixture"
       ? `fixture ${spec.path}`
@@ -173,6 +181,8 @@ export class Sources implements AsyncDisposable {
     try {
       this.#start(topic, guarded(filling), "", "retried");
     } catch (error) {
+      // Another relay has gone on with it.
+      if (error instanceof LeaseHeldError) return;
       if (!(error instanceof Problem)) throw error;
       endRestarted(topic, error.message);
     }
@@ -188,8 +198,11 @@ export class Sources implements AsyncDisposable {
   #make(
     topic: Topic,
     spec: SourceSpec,
-    client: string,
-    firstConnection: "once" | "retried",
+    { client, firstConnection, hold }: {
+      readonly client: string;
+      readonly firstConnection: "once" | "retried";
+      readonly hold: Hold;
+    },
   ): Source {
     const { clock, idleTimeout, fetch, guardedFetch, counts } = this.#options;
     const { maxEvent: maxEventSize } = this.#options;
@@ -213,6 +226,7 @@ export class Sources implements AsyncDisposable {
           room: roomFor(`source ${topic.name}`),
           counts,
           clock,
+          hold,
         });
       }
       case "guarded": {
@@ -228,11 +242,12 @@ export class Sources implements AsyncDisposable {
           room: roomFor(client),
           counts,
           clock,
+          hold,
         });
       }
       case "fixture": {
         const { path, loop } = spec;
-        return new FixtureSource(topic, path, { loop, clock });
+        return new FixtureSource(topic, path, { loop, clock, hold });
       }
     }
   }

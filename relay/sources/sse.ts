@@ -20,6 +20,7 @@ import type { RetryNotice } from "../../src/fetch/stream_options.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { EventRoom } from "../limits/memory/event_room.ts";
 import type { EndStatus, TopicEnd } from "../topics/end.ts";
+import type { Hold } from "../topics/leases.ts";
 import type { Topic } from "../topics/topic.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import { SourceRefusedError } from "./guard/source_refused_error.ts";
@@ -57,6 +58,8 @@ export interface SseSourceOptions {
   readonly counts?: SourceCounts | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
+  /** The lease on the topic. Default: none is needed. */
+  readonly hold?: Hold;
 }
 
 /** The most bytes of an answer that is no event stream, and the time for it in milliseconds. */
@@ -113,6 +116,7 @@ export class SseSource implements Source {
   readonly opened: Promise<void>;
   readonly finished: Promise<void>;
   readonly #topic: Topic;
+  readonly #hold: Hold | undefined;
   readonly #writer: TopicWriter;
   readonly #abort = new AbortController();
   readonly #stream: EventStream;
@@ -153,12 +157,15 @@ export class SseSource implements Source {
       repeats = "keep",
       fetch: ask,
       counts,
+      hold,
       ...options
     }: SseSourceOptions,
   ) {
     this.#topic = topic;
+    this.#hold = hold;
     this.#writer = new TopicWriter(topic, {
       retry: { clock: options.clock, signal: this.#abort.signal },
+      hold,
     });
     this.#isResumed = topic.log.next > 1;
     this.#repeats = new Repeats(repeats);
@@ -356,6 +363,7 @@ export class SseSource implements Source {
   }
 
   async #open(): Promise<void> {
+    if (this.#hold?.ready) await this.#hold.ready;
     try {
       if (this.#isResumed) await this.#remember();
       await this.#stream.open();

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
+import { Leases } from "./leases.ts";
 import type { Log } from "./log.ts";
 import type { ListQuery, Store, StoredTopic } from "./store.ts";
 import type * as surface from "./surface.ts";
@@ -111,6 +112,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   readonly #owners = new Map<Topic, string>();
   /** How many topics each owner has. */
   readonly #owned = new Map<string, number>();
+  /** The leases on filling topics. */
+  readonly leases: Leases;
   readonly #options: TopicRegistryOptions;
   #cancelSweep: () => void = () => {};
   #isDeleting = false;
@@ -118,6 +121,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Makes an empty registry. */
   constructor(options: TopicRegistryOptions) {
     this.#options = options;
+    this.leases = new Leases(options.store);
     this.#scheduleSweep();
   }
 
@@ -264,8 +268,10 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   delete(name: string): boolean {
     const topic = this.get(name);
     if (!topic) return false;
+    const reason = "The topic was deleted";
+    void this.#stop(topic, reason);
     this.#delete(topic);
-    topic.end("cancelled", "The topic was deleted");
+    topic.end("cancelled", reason);
     // Its log is not disposed of: who follows it still reads up to the end.
     return true;
   }
@@ -304,6 +310,19 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     for (const topic of this) {
       topic.log[Symbol.dispose]();
       this.#forget(topic);
+    }
+  }
+
+  /** Has whoever fills a topic stop. */
+  async #stop(topic: Topic, reason: string): Promise<void> {
+    try {
+      await this.leases.cancel(topic, reason);
+    } catch (error) {
+      // Its appends are refused all the same.
+      logger.warn("What fills topic {topic} could not be stopped: {reason}", {
+        topic: topic.name,
+        reason: messageOf(error),
+      });
     }
   }
 
@@ -445,6 +464,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   #sweep(): void {
     const { store, clock, endedTtl, awaitedTtl } = this.#options;
     const now = clock.now();
+    this.leases.renew();
     for (const topic of this.#topics.values()) {
       const { state, idleSince } = topic;
       topic.log.trim();

@@ -1,5 +1,7 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import { wait } from "../../src/fetch/retry.ts";
+import { LeaseLostError } from "./lease.ts";
+import type { Hold } from "./leases.ts";
 import type { LogAppendOptions } from "./log.ts";
 import { StoreError } from "./store.ts";
 import type { EventInput, Topic } from "./topic.ts";
@@ -11,6 +13,8 @@ export interface TopicWriterOptions {
    * Default: the writer is done.
    */
   readonly retry?: { readonly clock: Clock; readonly signal: AbortSignal };
+  /** The lease that the topic is filled with, which is ready. Default: none is needed. */
+  readonly hold?: Hold | undefined;
 }
 
 /** Events that the log does not keep yet. */
@@ -30,6 +34,9 @@ const RETRY_INTERVAL = 1_000;
 export class TopicWriter {
   readonly #topic: Topic;
   readonly #retry: TopicWriterOptions["retry"];
+  readonly #hold: Hold | undefined;
+  /** The options of an append that has no others. */
+  #plain: LogAppendOptions | undefined;
   /** What was written and is not kept, the oldest first. */
   readonly #unkept: Batch[] = [];
   #failure: { readonly error: unknown } | undefined;
@@ -38,9 +45,10 @@ export class TopicWriter {
   #recovery: Promise<void> | undefined;
 
   /** Makes a writer that has written nothing. */
-  constructor(topic: Topic, { retry }: TopicWriterOptions = {}) {
+  constructor(topic: Topic, { retry, hold }: TopicWriterOptions = {}) {
     this.#topic = topic;
     this.#retry = retry;
+    this.#hold = hold;
   }
 
   /**
@@ -48,7 +56,7 @@ export class TopicWriter {
    *
    * @param events The events: one at least.
    * @param onKept Called with the offset of the first of them once the log keeps them.
-   * @param options How they are appended.
+   * @param given How they are appended.
    * @returns Resolves once more may be written; `undefined` if that is now.
    * @throws What {@linkcode Topic.append} throws, or what an earlier append was
    * refused with.
@@ -56,15 +64,16 @@ export class TopicWriter {
   write(
     events: readonly EventInput[],
     onKept?: (first: number) => void,
-    options?: LogAppendOptions,
+    given?: LogAppendOptions,
   ): Promise<void> | undefined {
     this.#assertKept();
+    const options = this.#hold ? this.#leased(given) : given;
     const batch = { events, onKept, options };
     if (this.#recovery) {
       this.#unkept.push(batch);
       return this.#recovery;
     }
-    const appended = this.#topic.append(events, options);
+    const appended = this.#append(events, options);
     if (appended instanceof Promise) {
       this.#unkept.push(batch);
       this.#last = appended.then(
@@ -91,6 +100,23 @@ export class TopicWriter {
     this.#assertKept();
   }
 
+  #leased(options: LogAppendOptions | undefined): LogAppendOptions {
+    const lease = this.#hold?.lease;
+    return options ? { ...options, lease } : this.#plain ??= { lease };
+  }
+
+  #append(
+    events: readonly EventInput[],
+    options: LogAppendOptions | undefined,
+  ): number | Promise<number> {
+    try {
+      return this.#topic.append(events, options);
+    } catch (error) {
+      if (error instanceof LeaseLostError) this.#hold?.lose();
+      throw error;
+    }
+  }
+
   #kept(first: number): void {
     this.#unkept.shift()?.onKept?.(first);
   }
@@ -99,6 +125,7 @@ export class TopicWriter {
     if (this.#retry && error instanceof StoreError) {
       return this.#recovery ??= this.#recover(this.#retry);
     }
+    if (error instanceof LeaseLostError) this.#hold?.lose();
     this.#failure ??= { error };
     return undefined;
   }

@@ -6,6 +6,7 @@ import {
   InvalidTopicNameError,
   TopicLimitError,
 } from "../../topics/registry.ts";
+import { LeaseHeldError } from "../../topics/lease.ts";
 import { StoreError } from "../../topics/store.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
 
@@ -26,6 +27,9 @@ export function problemOf(error: unknown): Problem | undefined {
     return new Problem(STATUS_CODE.Conflict, error.code, error.message, {
       end: error.end,
     });
+  }
+  if (error instanceof LeaseHeldError) {
+    return new Problem(STATUS_CODE.Conflict, "topic_exists", error.message);
   }
   if (error instanceof TopicLimitError) {
     const status = error.code === "too_many_topics"

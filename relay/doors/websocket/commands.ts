@@ -2,6 +2,7 @@ import { Subscription } from "../../delivery/subscription.ts";
 import { TopicLimitError } from "../../topics/registry.ts";
 import type { Topic } from "../../topics/topic.ts";
 import type { SubscribeRequest } from "../subscription_request.ts";
+import { refusalOf } from "./publishing.ts";
 import { websocketFormat } from "./format.ts";
 import { forbid, refuseAtEdge, type WebSocketPeer } from "./peer.ts";
 
@@ -117,14 +118,22 @@ export function cancel(
   const topic = subscriptionTo(peer, name)?.topic ??
     peer.context.topics.get(name);
   if (!topic) return refuseUnknown(peer, name);
-  topic.end("cancelled", reason);
-  const { verdict } = topic;
-  // To repeat a verdict is no error.
-  if (verdict && verdict.status !== "cancelled") {
-    peer.refuse(
-      "topic_ended",
-      `The topic has ended already: ${verdict.status}`,
-      name,
-    );
+  void stop(peer, topic, reason);
+}
+
+async function stop(
+  peer: WebSocketPeer,
+  topic: Topic,
+  reason: string | undefined,
+): Promise<void> {
+  const { name } = topic;
+  try {
+    const { status } = await peer.context.topics.leases.cancel(topic, reason);
+    // To repeat a verdict is no error.
+    if (status === "cancelled") return;
+    peer.refuse("topic_ended", `The topic has ended already: ${status}`, name);
+  } catch (error) {
+    const { code, message, retryable = false } = refusalOf(error);
+    peer.refuse(code, message, name, { retryable });
   }
 }

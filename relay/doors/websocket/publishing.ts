@@ -14,13 +14,14 @@ import {
 
 const logger = getLogger(["rivulet", "relay", "websocket"]);
 
-/** Why a publication was refused, in the words of an `error` message. */
+/** Why something was refused, in the words of an `error` message. */
 interface Refusal extends Pick<RefusalFacts, "retryable"> {
   readonly code: string;
   readonly message: string;
 }
 
-function refusalOf(error: unknown): Refusal {
+/** Puts an error into the words of an `error` message. */
+export function refusalOf(error: unknown): Refusal {
   if (error instanceof TopicEndedError) return error;
   if (error instanceof Problem) {
     // The relay is being drained.
@@ -43,7 +44,7 @@ function refusalOf(error: unknown): Refusal {
       error.code === "publish_rate";
     return { code, message, retryable };
   }
-  logger.error("Cannot publish: {error}", { error });
+  logger.error("Cannot answer a message: {error}", { error });
   const { code, message } = internalProblem();
   return { code, message };
 }

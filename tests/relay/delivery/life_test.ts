@@ -251,6 +251,7 @@ class Line implements Disposable {
       }),
       expiries: new Expiries(this.clock),
       publisher: new Publisher({
+        leases: this.topics.leases,
         maxBytes: 1_000,
         idleTimeout: 1_000,
         clock: this.clock,

@@ -9,6 +9,11 @@ import {
 import { Problem } from "../../../relay/problem.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
 import { MemoryStore } from "../../../relay/stores/memory_store.ts";
+import {
+  type Lease,
+  LeaseLostError,
+  type LeaseRequest,
+} from "../../../relay/topics/lease.ts";
 import { StoreError } from "../../../relay/topics/store.ts";
 import { HeldLog } from "../../support/delivery/store_log.ts";
 import { LIMIT, until } from "../../support/within.ts";
@@ -19,10 +24,31 @@ const EVENT = { event: "message", data: "a", id: "" };
 
 const BUSY: Refusal = { status: 503, reason: "Busy", retryAfter: undefined };
 
+/** A store that may have given a lease to another relay. */
+class LosingStore extends MemoryStore {
+  isLost = false;
+
+  override hold(request: LeaseRequest): Lease {
+    const lease = super.hold(request);
+    const isLost = () => this.isLost;
+    return {
+      expires: lease.expires,
+      get isHeld(): boolean {
+        return !isLost();
+      },
+      renew: (): void => {
+        if (isLost()) throw new LeaseLostError(request.topic);
+        lease.renew();
+      },
+      release: () => lease.release(),
+    };
+  }
+}
+
 /** All that runs share, and a way to plan one. */
 class World implements Disposable {
   readonly clock = new FakeClock();
-  readonly store: MemoryStore = new MemoryStore(DEFAULT_RETENTION, this.clock);
+  readonly store: LosingStore = new LosingStore(DEFAULT_RETENTION, this.clock);
   readonly topics = new TopicRegistry({
     store: this.store,
     endedTtl: Infinity,
@@ -258,4 +284,43 @@ Deno.test("RunTopic makes no topic before a stream of a request that asked for n
   assertEquals([topic.outcome, world.topics.size], ["answered", 0]);
   world.topics.create("t");
   assertThrows(() => world.plan().topic.open(), Problem, "being filled");
+});
+
+Deno.test("RunTopic says nothing more of a topic that another relay fills", async () => {
+  for (const hears of ["by renewal", "by an append"]) {
+    using world = new World();
+    const { topic, cancels } = world.plan();
+    const opened = topic.open();
+    topic.append([EVENT]);
+    world.store.isLost = true;
+    if (hears === "by renewal") await world.clock.advance(1_000);
+    topic.append([EVENT]);
+    topic.append([EVENT]);
+    topic.conclude({ status: "complete" });
+    topic.breakOff({ status: "truncated", reason: "too late" });
+    topic.close();
+    await world.clock.advance(0);
+    assertEquals(
+      [opened.log.next, opened.verdict, cancels(), world.topics.leases.size],
+      [2, undefined, 0, 0],
+    );
+  }
+});
+
+Deno.test("RunTopic fills its topic alone, from the reservation to the end", async () => {
+  using world = new World();
+  const size = () => world.topics.leases.size;
+  const first = world.plan().topic;
+  first.reserve();
+  assertEquals(size(), 1);
+  first.refuse(BUSY);
+  first.close();
+  assertEquals(size(), 0, "the next run may have it");
+  const second = world.plan().topic;
+  second.open();
+  assertEquals(size(), 1);
+  second.conclude({ status: "complete" });
+  second.close();
+  await world.clock.advance(0);
+  assertEquals(size(), 0);
 });

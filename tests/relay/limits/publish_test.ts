@@ -28,6 +28,7 @@ class World implements Disposable {
 
   constructor(limits: { maxEvent?: number; maxRate?: number }) {
     this.publisher = new Publisher({
+      leases: this.topics.leases,
       maxBytes: 1e6,
       idleTimeout: 1e9,
       clock: this.clock,

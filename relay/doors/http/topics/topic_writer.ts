@@ -14,7 +14,11 @@ import {
 } from "../../../sources/publish.ts";
 import type { Sources } from "../../../sources/sources.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
-import { END_STATUSES, type EndStatus } from "../../../topics/end.ts";
+import {
+  END_STATUSES,
+  type EndStatus,
+  type TopicEnd,
+} from "../../../topics/end.ts";
 import { type Topic, TopicEndedError } from "../../../topics/topic.ts";
 import type { Draining } from "../../guests.ts";
 import type { Call } from "../entrance.ts";
@@ -155,7 +159,9 @@ export class TopicWriter {
     );
     // Subscribers that have left could not be told.
     this.#context.draining.assertOpen();
-    return await this.#conclude(name, status, reason);
+    const topic = this.#get(name);
+    topic.end(status, reason);
+    return answerEnd(topic, status, await topic.ended);
   }
 
   /** Stops what fills a topic. */
@@ -165,7 +171,9 @@ export class TopicWriter {
       cancelBody,
       { ...this.#context.bodyLimits, incoming },
     );
-    return await this.#conclude(name, "cancelled", reason);
+    const topic = this.#get(name);
+    await this.#context.topics.leases.cancel(topic, reason);
+    return answerEnd(topic, "cancelled", await topic.ended);
   }
 
   /** Forgets a topic. */
@@ -188,19 +196,21 @@ export class TopicWriter {
     }
   }
 
-  async #conclude(
-    name: string,
-    status: EndStatus,
-    reason: string | undefined,
-  ): Promise<Response> {
+  #get(name: string): Topic {
     const topic = this.#context.topics.get(name);
     if (!topic) throw unknownTopic(name);
-    topic.end(status, reason);
-    const ended = await topic.ended;
-    // An earlier verdict stands; to repeat it is no error.
-    if (ended.status !== status) throw new TopicEndedError(topic.name, ended);
-    return Response.json(describeTopic(topic));
+    return topic;
   }
+}
+
+/** Answers whoever wanted a topic to end: an earlier verdict stands; to repeat it is no error. */
+function answerEnd(
+  topic: Topic,
+  status: EndStatus,
+  ended: TopicEnd,
+): Response {
+  if (ended.status !== status) throw new TopicEndedError(topic.name, ended);
+  return Response.json(describeTopic(topic));
 }
 
 /**

@@ -13,6 +13,8 @@ import { Upstreams } from "../../../../relay/upstream/upstreams.ts";
 import { Sources, type SourceSpec } from "../../../../relay/sources/sources.ts";
 import { DEFAULT_RETENTION } from "../../../support/retention.ts";
 import { MemoryLog } from "../../../../relay/stores/memory_log.ts";
+import { MemoryStore } from "../../../../relay/stores/memory_store.ts";
+import { Leases } from "../../../../relay/topics/leases.ts";
 import { Topic } from "../../../../relay/topics/topic.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { passTime } from "../../../support/pass_time.ts";
@@ -45,6 +47,7 @@ function makeSources(
     idleTimeout: 600_000,
     clock,
     maxEvent,
+    leases: new Leases(new MemoryStore(DEFAULT_RETENTION, clock)),
     slots,
     received: new ReceiveBudget({
       maxReceived: 10_000,

@@ -1,0 +1,193 @@
+import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../../src/fetch/message_of.ts";
+import type { TopicEnd } from "./end.ts";
+import { type Lease, LeaseLostError } from "./lease.ts";
+import type { Stored } from "./stored.ts";
+import type { Store } from "./store.ts";
+import type { Topic } from "./topic.ts";
+
+/** How long a topic is held by a relay that says nothing any more, in milliseconds. */
+const TTL = 5_000;
+
+/** What fills a topic, or a part of it. */
+export interface Filler {
+  /** What of the topic is filled, as `LeaseRequest.part` has it. Default: the topic. */
+  readonly part?: string | undefined;
+  /** Called when somebody else fills the topic: this filler has to stop. */
+  readonly onLost: () => void;
+}
+
+const logger = getLogger(["rivulet", "relay", "topic"]);
+
+/** The leases that a relay has on topics, which it renews while it fills them. */
+export class Leases {
+  /** The name of this relay among the holders of leases. */
+  readonly holder: string = crypto.randomUUID();
+  readonly #store: Pick<Store, "hold" | "cancel">;
+  readonly #holds = new Set<Hold>();
+
+  /** Begins without leases. */
+  constructor(store: Pick<Store, "hold" | "cancel">) {
+    this.#store = store;
+  }
+
+  /** The number of leases. */
+  get size(): number {
+    return this.#holds.size;
+  }
+
+  /**
+   * Takes the lease on filling a topic. A cancel of the topic ends it.
+   *
+   * @throws {LeaseHeldError} If somebody else fills it. A store that has to ask others
+   * says so by {@linkcode Hold.ready}.
+   */
+  hold(topic: Topic, { part, onLost }: Filler): Hold {
+    const taken = this.#store.hold({
+      topic: topic.name,
+      epoch: topic.log.epoch,
+      holder: this.holder,
+      ttl: TTL,
+      part,
+      onCancel: async (reason) => {
+        topic.end("cancelled", reason);
+        await topic.ended;
+      },
+    });
+    const hold = new Hold(topic.name, taken, {
+      onLost,
+      onOver: () => void this.#holds.delete(hold),
+    });
+    this.#holds.add(hold);
+    return hold;
+  }
+
+  /**
+   * Cancels a topic: by whoever fills it, or here if nobody does.
+   *
+   * @returns The end of the topic, which may be another: the first verdict stands.
+   */
+  async cancel(topic: Topic, reason: string | undefined): Promise<TopicEnd> {
+    if (!topic.verdict) {
+      const { name, log } = topic;
+      const cancelled = this.#store.cancel(name, log.epoch, reason);
+      // What is known at once is done at once.
+      const answer = cancelled instanceof Promise ? await cancelled : cancelled;
+      if (answer === "unheld") topic.end("cancelled", reason);
+    }
+    return topic.verdict ?? await topic.ended;
+  }
+
+  /** Renews all leases; to be called much more often than they expire. */
+  renew(): void {
+    for (const hold of this.#holds) hold.renew();
+  }
+}
+
+/** Who is told of a lease. */
+interface HoldOptions extends Pick<Filler, "onLost"> {
+  /** Called when the lease was given up, or lost. */
+  readonly onOver: () => void;
+}
+
+/** A lease on a topic, from the asking to the giving up. */
+export class Hold implements Disposable {
+  /**
+   * Resolves once the lease is there; `undefined` if it was at once. Rejects with a
+   * `LeaseHeldError` if somebody else has it.
+   */
+  readonly ready: Promise<void> | undefined;
+  readonly #topic: string;
+  readonly #options: HoldOptions;
+  #lease: Lease | undefined;
+  #isOver = false;
+  #isRenewing = false;
+
+  /** Waits for a lease that was asked for. */
+  constructor(topic: string, taken: Stored<Lease>, options: HoldOptions) {
+    this.#topic = topic;
+    this.#options = options;
+    if (taken instanceof Promise) {
+      this.ready = this.#take(taken);
+      // Whoever does not wait for it is told by `onLost`.
+      this.ready.catch(() => {});
+    } else this.#lease = taken;
+  }
+
+  /** The lease, once it is there. */
+  get lease(): Lease | undefined {
+    return this.#lease;
+  }
+
+  /** Renews the lease. */
+  renew(): void {
+    if (!this.#lease || this.#isRenewing || this.#isOver) return;
+    try {
+      const renewed = this.#lease.renew();
+      if (renewed instanceof Promise) void this.#renew(renewed);
+    } catch (error) {
+      this.#notRenewed(error);
+    }
+  }
+
+  /** Takes note that somebody else has it. */
+  lose(): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#options.onLost();
+  }
+
+  /** Gives the lease up. */
+  [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    this.#end();
+    // What the store cannot do now, time does.
+    void this.#release();
+  }
+
+  async #take(taken: Promise<Lease>): Promise<void> {
+    try {
+      this.#lease = await taken;
+    } catch (error) {
+      this.lose();
+      throw error;
+    }
+    if (this.#isOver) await this.#release();
+  }
+
+  async #renew(renewed: Promise<void>): Promise<void> {
+    this.#isRenewing = true;
+    try {
+      await renewed;
+    } catch (error) {
+      this.#notRenewed(error);
+    } finally {
+      this.#isRenewing = false;
+    }
+  }
+
+  #notRenewed(error: unknown): void {
+    if (this.#isOver) return;
+    logger.warn("The lease on topic {topic} was not renewed: {reason}", {
+      topic: this.#topic,
+      reason: messageOf(error),
+    });
+    if (error instanceof LeaseLostError) this.lose();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#options.onOver();
+  }
+
+  async #release(): Promise<void> {
+    try {
+      await this.#lease?.release();
+    } catch (error) {
+      logger.warn("The lease on topic {topic} was not given up: {reason}", {
+        topic: this.#topic,
+        reason: messageOf(error),
+      });
+    }
+  }
+}
