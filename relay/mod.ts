@@ -41,6 +41,7 @@ export type { EndStatus, TopicEnd } from "./topics/end.ts";
 export type { LogEntry, LogRange, ReadBudget, TopicLog } from "./topics/log.ts";
 export { InvalidTopicNameError, TopicLimitError } from "./topics/registry.ts";
 export type { Topic, TopicRegistry } from "./topics/surface.ts";
+export { TopicBusyError } from "./topics/topic_busy_error.ts";
 export { TopicEndedError } from "./topics/topic.ts";
 export type { EventInput, TopicState, UpstreamState } from "./topics/topic.ts";
 export type { Clock } from "../src/fetch/clock.ts";

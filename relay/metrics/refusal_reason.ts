@@ -58,6 +58,7 @@ export const REFUSAL_REASONS = [
   "too_many_topics_of_token",
   "too_many_upstreams",
   "too_many_upstreams_of_client",
+  "topic_busy",
   "topic_ended",
   "topic_exists",
   "unknown_host",

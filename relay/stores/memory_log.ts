@@ -255,5 +255,14 @@ export class MemoryLog implements Log {
     }
   }
 
+  clear(): void {
+    this.#first = this.next;
+    this.#entries = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    this.#holes = [];
+    this.#passed = this.#skipped;
+  }
+
   [Symbol.dispose](): void {}
 }

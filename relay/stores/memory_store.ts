@@ -1,4 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
+import { formerName } from "../topics/former_topics.ts";
 import type { CancelAnswer, Lease, LeaseRequest } from "../topics/lease.ts";
 import type { Log, Retention, TopicFacts } from "../topics/log.ts";
 import type {
@@ -30,6 +31,8 @@ export class MemoryStore implements Store {
   readonly #retention: Retention;
   readonly #clock: Clock;
   readonly #logs = new Map<string, MemoryLog>();
+  /** Logs whose names stand for newer ones, by their own. */
+  readonly #former = new Map<string, MemoryLog>();
   readonly #names = new SortedNames(this.#logs);
   readonly #values = new Map<string, Value>();
   readonly #leases: PrivateLeases;
@@ -47,6 +50,10 @@ export class MemoryStore implements Store {
 
   create(name: string, facts: TopicFacts): Log {
     const log = new MemoryLog(this.#retention, this.#clock, name, facts);
+    const before = this.#logs.get(name);
+    if (before && before.epoch === facts.follows) {
+      this.#former.set(formerName(name, before.epoch), before);
+    }
     this.#logs.set(name, log);
     this.#names.changed();
     log.onEnded = () => {
@@ -58,8 +65,11 @@ export class MemoryStore implements Store {
     return log;
   }
 
-  find(name: string): Log | undefined {
-    return this.#logs.get(name);
+  find(name: string, epoch?: string): Log | undefined {
+    const log = this.#logs.get(name);
+    return epoch === undefined || log?.epoch === epoch
+      ? log
+      : this.#former.get(formerName(name, epoch));
   }
 
   list(query: ListQuery): StoredTopic[] {
@@ -91,12 +101,28 @@ export class MemoryStore implements Store {
 
   delete(name: string, epoch: string): void {
     const log = this.#logs.get(name);
-    if (log?.epoch !== epoch) return;
-    this.#remove(name, log);
+    if (log?.epoch !== epoch) {
+      const key = formerName(name, epoch);
+      this.#former.get(key)?.bury();
+      return void this.#former.delete(key);
+    }
+    this.#logs.delete(name);
+    log.bury();
     this.#names.changed();
+    const former = formerName(name, log.facts.follows ?? "");
+    const before = this.#former.get(former);
+    if (!before) return this.#watchers.deleted(name);
+    this.#former.delete(former);
+    this.#logs.set(name, before);
+    this.#watchers.tell("ended", () => describeLog(name, before));
   }
 
   deleteEnded(before: number): void {
+    for (const [key, log] of this.#former) {
+      if (!log.ended || log.ended.at > before) continue;
+      this.#former.delete(key);
+      log.bury();
+    }
     let isChanged = false;
     for (const [name, log] of this.#logs) {
       const { ended } = log;
@@ -119,6 +145,7 @@ export class MemoryStore implements Store {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#logs.clear();
+    this.#former.clear();
     this.#values.clear();
     this.#names.changed();
     return Promise.resolve();

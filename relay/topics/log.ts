@@ -158,6 +158,8 @@ export interface TopicFacts {
   readonly isAwaited?: true | undefined;
   /** How to go on filling the topic after a restart, in the words of what fills it. */
   readonly filling?: string | undefined;
+  /** The epoch of the log that had the name before: it has ended, and was renewed. */
+  readonly follows?: string | undefined;
 }
 
 /** The publications of a topic that are remembered: the oldest go first. */
@@ -256,6 +258,11 @@ export interface Log extends TopicLog, Disposable {
   follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress>;
   /** Gives up what has become too old. */
   trim(): void;
+  /**
+   * Gives up all events of a log that has ended. Not there in a log whose events are
+   * with its store: there they go when it is deleted.
+   */
+  clear?(): void;
   /**
    * Leaves out offsets at the end: their events will not come. A read stops before
    * a hole. Not there in a log that has no holes, as {@linkcode Log.holeAt}.

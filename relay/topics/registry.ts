@@ -1,12 +1,15 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
+import { FormerTopics } from "./former_topics.ts";
 import { Leases } from "./leases.ts";
 import type { Log } from "./log.ts";
+import type { After } from "./position.ts";
 import type { ListQuery, Store, StoredTopic } from "./store.ts";
 import type * as surface from "./surface.ts";
 import type { EndStatus, TopicEnd } from "./end.ts";
 import { Topic } from "./topic.ts";
+import { TopicBusyError } from "./topic_busy_error.ts";
 import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
 
 /** The limits of topics, and the tools of their registry. */
@@ -21,6 +24,11 @@ export interface TopicRegistryOptions {
   readonly maxTopics?: number | undefined;
   /** The most topics of one owner, who is the subject of tokens. Default: any number. */
   readonly maxTopicsPerToken?: number | undefined;
+  /**
+   * The most bytes of events that a topic retains: its former epochs retain as many
+   * together. Default: any number.
+   */
+  readonly maxBytes?: number | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
   /** Called when a topic has ended. Default: nobody is told. */
@@ -90,6 +98,14 @@ export interface Filling {
   refuse(): void;
 }
 
+/** The topic that comes after another one under its name. */
+export interface Successor {
+  /** The topic. */
+  readonly topic: Topic;
+  /** Whether it is known that there was none in between. */
+  readonly isNext: boolean;
+}
+
 const logger = getLogger(["rivulet", "relay", "topic"]);
 
 /** How often it is looked for topics to forget, in milliseconds. */
@@ -114,6 +130,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   readonly #owned = new Map<string, number>();
   /** The leases on filling topics. */
   readonly leases: Leases;
+  readonly #former: FormerTopics;
+  readonly #onNew = new Set<(topic: Topic) => void>();
   readonly #options: TopicRegistryOptions;
   #cancelSweep: () => void = () => {};
   #isDeleting = false;
@@ -122,6 +140,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   constructor(options: TopicRegistryOptions) {
     this.#options = options;
     this.leases = new Leases(options.store);
+    const { maxBytes = Infinity } = options;
+    this.#former = new FormerTopics({ ...options, maxBytes });
     this.#scheduleSweep();
   }
 
@@ -153,11 +173,62 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     for (const name of names) {
       const topic = this.#topics.get(name);
       if (topic?.state.kind === "ended") this.#forget(topic);
+      this.#former.evicted(name);
     }
   }
 
-  /** Returns the topic of this name, if there is one. */
-  get(name: string): Topic | undefined {
+  /**
+   * Returns the topic of this name, if there is one.
+   *
+   * @param name The name.
+   * @param epoch The epoch, which may be a former one. Default: the one that the name
+   * stands for.
+   */
+  get(name: string, epoch?: string): Topic | undefined {
+    const topic = this.#current(name);
+    if (!topic || epoch === undefined || topic.log.epoch === epoch) {
+      return topic;
+    }
+    return this.#former.get(name, epoch);
+  }
+
+  /** Returns the topic of a position: that of a former epoch, if it is still there. */
+  at(topic: Topic, after: After | undefined): Topic {
+    return typeof after === "object"
+      ? this.get(topic.name, after.epoch) ?? topic
+      : topic;
+  }
+
+  /** Iterates over the epochs of a name, the newest first. */
+  *epochs(name: string): Generator<Topic, void> {
+    const topic = this.get(name);
+    if (!topic) return;
+    yield topic;
+    yield* this.#former.before(topic);
+  }
+
+  /** Returns the topic that comes after another one under its name, if there is one yet. */
+  after({ name, log: { epoch } }: Topic): Successor | undefined {
+    let next: Topic | undefined;
+    for (const topic of this.epochs(name)) {
+      if (topic.log.epoch === epoch) return undefined;
+      next = topic;
+      if (topic.follows === epoch) return { topic, isNext: true };
+    }
+    return next && { topic: next, isNext: false };
+  }
+
+  /**
+   * Tells a listener of each topic that is made from now on, or renewed.
+   *
+   * @returns Stops that.
+   */
+  onNew(listener: (topic: Topic) => void): () => void {
+    this.#onNew.add(listener);
+    return () => void this.#onNew.delete(listener);
+  }
+
+  #current(name: string): Topic | undefined {
     const known = this.#topics.get(name);
     if (known || !this.#options.store.isLasting) return known;
     if (!topicName.safeParse(name).success) return undefined;
@@ -191,6 +262,33 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return known;
   }
 
+  /**
+   * Begins a new epoch of a topic that has ended. Who reads the one before gets the
+   * rest of it. Returns the topic as {@linkcode create} does if there is none, or if
+   * nothing fills it yet.
+   *
+   * @param name The name.
+   * @param owner Whose topic it is from now on. Default: nobody's.
+   * @throws {TopicBusyError} If the topic is open, or about to be filled.
+   * @throws {InvalidTopicNameError} If no topic may have that name.
+   * @throws {TopicLimitError} If it would be one too many.
+   */
+  renew(name: string, owner?: string): Topic {
+    const before = this.get(name);
+    if (before && this.isActive(before)) throw new TopicBusyError(name);
+    return before?.state.kind === "ended"
+      ? this.#renew(before, owner)
+      : this.create(name, owner);
+  }
+
+  /** Whether something goes on in a topic: it is open, or something is about to fill it. */
+  isActive(topic: Topic): boolean {
+    const { state, source } = topic;
+    return state.kind === "open" ||
+      state.kind === "pending" && !this.#awaited.has(topic) &&
+        (source !== undefined || this.#filling.has(topic));
+  }
+
   /** Whether a topic is there only because somebody has asked for it. */
   isAwaited(topic: Topic): boolean {
     return this.#awaited.has(topic);
@@ -220,18 +318,28 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * @param name The name.
    * @param owner Whose topic it is from now on, if it was only asked for or is
    * new. Default: nobody's.
+   * @param renews Whether a new epoch of it begins if it has ended.
+   * @throws {TopicBusyError} If it is to be renewed, and has not ended.
    * @throws {InvalidTopicNameError} If no topic may have that name.
    * @throws {TopicLimitError} If it would be one too many.
    */
-  fill(name: string, owner?: string): Filling {
+  fill(name: string, owner?: string, renews = false): Filling {
     const known = this.get(name);
+    if (renews && known && this.isActive(known)) throw new TopicBusyError(name);
+    if (renews && known?.state.kind === "ended") {
+      return this.#fill(this.#renew(known, owner), 0);
+    }
     const count = known ? this.#filling.get(known) : 0;
     // It is there for another reason.
     if (known && count === undefined && !this.#awaited.has(known)) {
       return { topic: known, keep: () => {}, refuse: () => {} };
     }
     const topic = known && count ? known : this.create(name, owner);
-    this.#filling.set(topic, (count ?? 0) + 1);
+    return this.#fill(topic, count ?? 0);
+  }
+
+  #fill(topic: Topic, count: number): Filling {
+    this.#filling.set(topic, count + 1);
     return {
       topic,
       keep: () => void this.#filling.delete(topic),
@@ -270,6 +378,10 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     if (!topic) return false;
     const reason = "The topic was deleted";
     void this.#stop(topic, reason);
+    // Before it, or the last of them would get the name back.
+    for (const former of [...this.#former.before(topic)]) {
+      this.#deleteFormer(former);
+    }
     this.#delete(topic);
     topic.end("cancelled", reason);
     // Its log is not disposed of: who follows it still reads up to the end.
@@ -307,6 +419,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Stops looking after the topics. */
   [Symbol.dispose](): void {
     this.#cancelSweep();
+    this.#former[Symbol.dispose]();
     for (const topic of this) {
       topic.log[Symbol.dispose]();
       this.#forget(topic);
@@ -338,13 +451,38 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         `Expected at most ${maxTopics} topics: delete some, or try again later`,
       );
     }
-    const topic = this.#hold(
-      name,
-      store.create(name, { isOpen: false, owner }),
-    );
+    const log = store.create(name, { isOpen: false, owner });
+    return this.#begin(this.#hold(name, log), owner);
+  }
+
+  #renew(before: Topic, owner: string | undefined): Topic {
+    const { name, log: { epoch: follows } } = before;
+    // It takes the place of a topic of theirs.
+    if (this.#owners.get(before) !== owner) this.#makeRoomOf(owner);
+    const { store } = this.#options;
+    const log = store.create(name, { isOpen: false, owner, follows });
+    this.#forget(before);
+    this.#former.add(before);
+    const topic = this.#hold(name, log);
+    for (const former of this.#former.surplus(topic)) {
+      this.#deleteFormer(former);
+    }
+    return this.#begin(topic, owner);
+  }
+
+  /** Takes up a topic that is new. */
+  #begin(topic: Topic, owner: string | undefined): Topic {
     void topic.ended.then((end) => this.#onEnd(topic, end));
     this.#own(topic, owner);
+    for (const listener of this.#onNew) listener(topic);
     return topic;
+  }
+
+  /** Forgets a former epoch. Who reads it is told that the rest is no longer retained. */
+  #deleteFormer(topic: Topic): void {
+    this.#former.remove(topic);
+    void this.#deleteStored(topic.name, topic.log.epoch);
+    topic.log.clear?.();
   }
 
   /** Takes a topic of the store into memory. */
@@ -425,10 +563,18 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     else this.#owned.delete(owner);
   }
 
-  /** Forgets a topic, as the store does. */
+  /** Forgets a topic, as the store does: the name goes back to the one that it followed. */
   #delete(topic: Topic): void {
+    const { name, follows, log: { epoch } } = topic;
     this.#forget(topic);
-    void this.#deleteStored(topic.name, topic.log.epoch);
+    const former = follows === undefined
+      ? undefined
+      : this.#former.get(name, follows);
+    void this.#deleteStored(name, epoch);
+    if (!former) return;
+    this.#former.remove(former);
+    this.#topics.set(name, former);
+    this.#own(former, former.log.facts.owner);
   }
 
   async #deleteStored(name: string, epoch: string): Promise<void> {
@@ -465,6 +611,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const { store, clock, endedTtl, awaitedTtl } = this.#options;
     const now = clock.now();
     this.leases.renew();
+    this.#former.sweep(now - endedTtl, IDLE);
     for (const topic of this.#topics.values()) {
       const { state, idleSince } = topic;
       topic.log.trim();

@@ -123,12 +123,21 @@ export interface Store extends AsyncDisposable {
   /** Whether topics outlive the process, so that those nobody uses need no memory. */
   readonly isLasting: boolean;
   /**
-   * Makes a topic with an empty log and an epoch of its own. There is none of that name.
+   * Makes a topic with an empty log and an epoch of its own.
    * {@linkcode Log.settled} tells when the store has it.
+   *
+   * There is no topic of that name, or its log has ended and `facts.follows` is its
+   * epoch. In one step, the new log takes the name then, and the old one is a former
+   * log: it is found by its epoch alone, and in no list, until it is deleted.
    */
   create(name: string, facts: TopicFacts): Log;
-  /** Finds the log of a topic. Two calls may return two handles of one log. */
-  find(name: string): Log | undefined;
+  /**
+   * Finds the log of a topic. Two calls may return two handles of one log.
+   *
+   * @param epoch The epoch of the log, which may be a former one. Default: that of the
+   * log that has the name.
+   */
+  find(name: string, epoch?: string): Log | undefined;
   /** Lists topics. */
   list(query: ListQuery): readonly StoredTopic[];
   /** Lists the topics that have not ended: what a relay has to go on with at its start. */
@@ -163,9 +172,12 @@ export interface Store extends AsyncDisposable {
     epoch: string,
     reason: string | undefined,
   ): Stored<CancelAnswer>;
-  /** Forgets a topic and its events, if the name still stands for that log. */
+  /**
+   * Forgets a log and its events: that of a topic, or a former one. If it followed a log
+   * that is still there, that gets the name back, in one step.
+   */
   delete(name: string, epoch: string): Stored<void>;
-  /** Forgets topics that ended before a time, some at a time. Others may be read meanwhile. */
+  /** Forgets logs that ended before a time, some at a time. Others may be read meanwhile. */
   deleteEnded(before: number): Stored<void>;
   /** Returns a value that was put under a key, unless it has expired. */
   get(bucket: string, key: string): string | undefined;

@@ -95,6 +95,16 @@ export interface TopicRegistry extends Iterable<Topic> {
    */
   create(name: string): Topic;
   /**
+   * Begins a new epoch of a topic that has ended: an empty log under its name. Those
+   * who read the one before get the rest of it first. Without such a topic, or if nothing
+   * fills it yet, it is what {@linkcode TopicRegistry.create} returns.
+   *
+   * @throws {TopicBusyError} If the topic is open, or about to be filled.
+   * @throws {InvalidTopicNameError} If no topic may have that name.
+   * @throws {TopicLimitError} If it would be one too many.
+   */
+  renew(name: string): Topic;
+  /**
    * Forgets a topic. If it has not ended, it ends as `cancelled`.
    *
    * @returns Whether there was one.

@@ -301,6 +301,11 @@ export class Topic {
     this.#update({ filling });
   }
 
+  /** The epoch of the log that had the name before, if the topic was renewed. */
+  get follows(): string | undefined {
+    return this.#facts.follows;
+  }
+
   /** How many subscriptions follow it. */
   get followers(): number {
     return this.#followers;

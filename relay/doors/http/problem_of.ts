@@ -8,6 +8,7 @@ import {
 } from "../../topics/registry.ts";
 import { LeaseHeldError } from "../../topics/lease.ts";
 import { StoreError } from "../../topics/store.ts";
+import { TopicBusyError } from "../../topics/topic_busy_error.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
 
 /** When a topic may have gone, in seconds: a guess. */
@@ -30,6 +31,9 @@ export function problemOf(error: unknown): Problem | undefined {
   }
   if (error instanceof LeaseHeldError) {
     return new Problem(STATUS_CODE.Conflict, "topic_exists", error.message);
+  }
+  if (error instanceof TopicBusyError) {
+    return new Problem(STATUS_CODE.Conflict, error.code, error.message);
   }
   if (error instanceof TopicLimitError) {
     const status = error.code === "too_many_topics"

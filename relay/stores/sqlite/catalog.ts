@@ -20,6 +20,7 @@ const factFields = {
   isOpen: z.boolean(),
   isAwaited: z.literal(true).optional(),
   filling: z.string().optional(),
+  follows: z.string().optional(),
 } satisfies Record<keyof TopicFacts, z.ZodType>;
 
 const facts: z.ZodType<TopicFacts> = z.object(factFields);
@@ -31,6 +32,9 @@ type Row = Readonly<Record<string, unknown>>;
 
 const COLUMNS =
   "id, name, epoch, created, facts, first, next, bytes, oldest, last_id, end_status, end_reason, end_whole, ended";
+
+/** Leaves former logs out of a list: only their names have a slash. */
+const CURRENT = "instr(name, '/') = 0";
 
 /**
  * Looks up what the file says of topics, keys and values: some microseconds each, which
@@ -45,7 +49,7 @@ export class Catalog implements Disposable {
     this.#db = new DatabaseSync(path, { readOnly: true, timeout: 1_000 });
   }
 
-  /** Returns the number of topics. */
+  /** Returns the number of logs. */
   count(): number {
     return this.#number("SELECT count(*) FROM topics");
   }
@@ -57,7 +61,7 @@ export class Catalog implements Disposable {
     );
   }
 
-  /** Finds a topic. */
+  /** Finds a log by its name: a topic's, or a former one's. */
   find(name: string): TopicRow | undefined {
     const row = this.#prepare(`SELECT ${COLUMNS} FROM topics WHERE name = ?`)
       .get(name);
@@ -67,7 +71,7 @@ export class Catalog implements Disposable {
   /** Lists topics in the order of their names. */
   list({ after, prefix, limit }: ListQuery): TopicRow[] {
     return this.#prepare(
-      `SELECT ${COLUMNS} FROM topics WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?`,
+      `SELECT ${COLUMNS} FROM topics WHERE name > ? AND name >= ? AND name < ? AND ${CURRENT} ORDER BY name LIMIT ?`,
     ).all(after, prefix, endOf(prefix), limit).map(readTopic);
   }
 

@@ -6,6 +6,7 @@ import type { Housekeeping } from "./housekeeping.ts";
 import type {
   Commit,
   Committed,
+  EvictedLog,
   Operation,
   Standing,
   Stepped,
@@ -53,7 +54,7 @@ export interface CommitterOptions {
   /** Called with where topics stand after a transaction. */
   readonly onStandings: (standings: readonly Standing[]) => void;
   /** Called with the names of ended topics that had to go for want of room. */
-  readonly onEvicted: (names: readonly string[]) => void;
+  readonly onEvicted: (logs: readonly EvictedLog[]) => void;
   /** Called after each transaction, and each attempt to write again, that failed. */
   readonly onFailure: () => void;
   /** Called after each transaction. */

@@ -14,6 +14,7 @@ import type { TopicRow } from "./catalog.ts";
 import type { Work } from "./committer.ts";
 import type { Operation, Standing } from "./messages.ts";
 import { Window, type Windows } from "./window.ts";
+import { formerName } from "../../topics/former_topics.ts";
 import { AppendWork, SingleWork, type WorkOwner } from "./work.ts";
 import { Wakes } from "../follow_log.ts";
 import { holeAt } from "../hole_at.ts";
@@ -52,7 +53,10 @@ interface Settling {
  */
 export class LiveLog implements WorkOwner {
   readonly id: number;
+  /** The name of the topic. */
   readonly name: string;
+  /** The name of the log among all logs: another, if the topic has a newer log. */
+  key: string;
   readonly epoch: string;
   readonly createdAt: number;
   /** The newest events. */
@@ -93,7 +97,8 @@ export class LiveLog implements WorkOwner {
   ) {
     this.#store = store;
     this.id = row.id;
-    this.name = row.name;
+    this.name = row.name.split("/")[0]!; // there is a part before a slash
+    this.key = row.name;
     this.epoch = row.epoch;
     this.createdAt = row.createdAt;
     this.window = new Window(store.windows);
@@ -325,9 +330,11 @@ export class LiveLog implements WorkOwner {
 
   #make(): Promise<void> {
     const { id, name, epoch, createdAt } = this;
+    const { follows } = this.#facts;
     const facts = JSON.stringify(this.#facts);
+    const former = follows === undefined ? null : formerName(name, follows);
     const work = new SingleWork(
-      ["create", id, name, epoch, createdAt, facts],
+      ["create", id, name, epoch, createdAt, facts, former],
       () => {
         this.#made = "yes";
         this.#store.onNews("made", this);

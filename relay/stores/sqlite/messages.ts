@@ -32,6 +32,8 @@ export type Operation =
     epoch: string,
     created: number,
     facts: string,
+    /** The name that the log gets which has this one up to now. */
+    former: string | null,
   ]
   | readonly [
     kind: "append",
@@ -59,7 +61,12 @@ export type Operation =
   ]
   | readonly [kind: "update", id: number, facts: string]
   | readonly [kind: "trim", id: number]
-  | readonly [kind: "delete", id: number]
+  | readonly [
+    kind: "delete",
+    id: number,
+    /** The log that gets another name back, and that name. */
+    back: readonly [former: string, name: string] | null,
+  ]
   | readonly [
     kind: "put",
     bucket: string,
@@ -117,14 +124,17 @@ export interface Committed {
   readonly standings: readonly Standing[];
   /** By operation that came second: where its log goes on; `null` if it has ended or is gone. */
   readonly stale: readonly (readonly [index: number, next: number | null])[];
-  /** The names of ended topics that had to go for want of room. */
-  readonly evicted: readonly string[];
+  /** The ended logs that had to go for want of room. */
+  readonly evicted: readonly EvictedLog[];
 }
+
+/** A log that had to go for want of room, under the name that the file had for it. */
+export type EvictedLog = readonly [id: number, name: string];
 
 /** What has become of a step. */
 export interface Stepped {
   readonly standings: readonly Standing[];
-  readonly evicted: readonly string[];
+  readonly evicted: readonly EvictedLog[];
   /** The purges that are not done. */
   readonly purges: readonly Purge[];
   /** Whether there is more to do. */

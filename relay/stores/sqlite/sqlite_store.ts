@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
+import { formerName } from "../../topics/former_topics.ts";
 import type { CancelAnswer, Lease, LeaseRequest } from "../../topics/lease.ts";
 import {
   type Log,
@@ -28,7 +29,12 @@ import { storeErrorOf } from "./failures.ts";
 import { History } from "./history.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { LiveLog } from "./live_log.ts";
-import type { ReaderRequest, Standing, WriterRequest } from "./messages.ts";
+import type {
+  EvictedLog,
+  ReaderRequest,
+  Standing,
+  WriterRequest,
+} from "./messages.ts";
 import { createFile, FileLock, openFile } from "./open_file.ts";
 import { Reader } from "./reader.ts";
 import { SqliteLog } from "./sqlite_log.ts";
@@ -54,7 +60,7 @@ export interface SqliteStoreOptions {
   /** Where time comes from. */
   readonly clock: Clock;
   /**
-   * Called with the names of ended topics that had to go, as the file has no more
+   * Called with the names of ended logs that had to go, as the file has no more
    * room. Default: nobody is told.
    */
   readonly onEvicted?: ((names: readonly string[]) => void) | undefined;
@@ -114,7 +120,7 @@ export class SqliteStore implements Store {
   readonly isLasting = true;
   readonly #options: SqliteStoreOptions;
   readonly #windows: Windows;
-  /** The logs that are in use, by the names of their topics. */
+  /** The logs that are in use, by their names among all logs. */
   readonly #live = new Map<string, LiveLog>();
   readonly #byId = new Map<number, LiveLog>();
   /** The ids of topics that are being deleted: the file has them still. */
@@ -147,7 +153,7 @@ export class SqliteStore implements Store {
     return this.#parts?.committer.failure;
   }
 
-  /** The number of topics. */
+  /** The number of logs. */
   get size(): number {
     return this.#size;
   }
@@ -211,9 +217,14 @@ export class SqliteStore implements Store {
     this.#scheduleTidy();
   }
 
-  /** Makes a topic. There is none of that name. */
+  /** Makes a topic. There is none of that name, or it is the one that this one follows. */
   create(name: string, facts: TopicFacts): Log {
     this.#open();
+    const { follows } = facts;
+    const before = follows === undefined
+      ? undefined
+      : this.#rename(name, formerName(name, follows));
+    const held = before && this.#handle(before);
     const now = this.#options.clock.now();
     const row: TopicRow = {
       id: ++this.#lastId,
@@ -230,20 +241,17 @@ export class SqliteStore implements Store {
     };
     this.#size++;
     const log = new LiveLog(this.#logStore, row, [], true);
+    // Nobody may look for it in the file before the file knows its name.
+    if (held) void this.#release(held, log);
     return this.#use(log);
   }
 
-  /** Finds the log of a topic. */
-  find(name: string): Log | undefined {
-    const { catalog } = this.#open();
-    const live = this.#live.get(name);
-    if (live) return this.#handle(live);
-    return this.#try(() => {
-      const row = catalog.find(name);
-      if (!row || this.#leaving.has(row.id)) return undefined;
-      const holes = catalog.holes(row.id);
-      return this.#use(new LiveLog(this.#logStore, row, holes, false));
-    });
+  /** Finds the log of a topic, or a former one. */
+  find(name: string, epoch?: string): Log | undefined {
+    const log = epoch === undefined
+      ? this.#find(name)
+      : this.#findEpoch(name, epoch);
+    return log && this.#handle(log);
   }
 
   /** Lists topics. */
@@ -280,19 +288,14 @@ export class SqliteStore implements Store {
     return this.#leases.cancel(name, epoch, reason);
   }
 
-  /** Forgets a topic and its events, if the name still stands for that log. */
+  /** Forgets a log and its events: that of a topic, or a former one. */
   delete(name: string, epoch: string): void | Promise<void> {
-    const { catalog } = this.#open();
-    const live = this.#live.get(name);
-    if (live) {
-      return live.epoch === epoch ? this.#remove(live) : undefined;
-    }
-    const row = this.#try(() => catalog.find(name));
-    if (row?.epoch !== epoch || this.#leaving.has(row.id)) return;
-    return this.#remove(row);
+    this.#open();
+    const log = this.#findEpoch(name, epoch);
+    return log && this.#remove(log);
   }
 
-  /** Forgets topics that ended before a time, some at a time. */
+  /** Forgets logs that ended before a time, some at a time. */
   async deleteEnded(before: number): Promise<void> {
     for (;;) {
       const { catalog } = this.#open();
@@ -391,7 +394,7 @@ export class SqliteStore implements Store {
         new Thread<WriterRequest>(Writer, "DatabaseSync, data", settings),
       housekeeping: this.#housekeeping,
       onStandings: (standings) => this.#stand(standings),
-      onEvicted: (names) => this.#onEvicted(names),
+      onEvicted: (logs) => this.#onEvicted(logs),
       onFailure: () => void this.#counts.failures++,
       onCommit: (report) => {
         this.#counts.commits++;
@@ -403,9 +406,54 @@ export class SqliteStore implements Store {
   }
 
   #use(log: LiveLog): Log {
-    this.#live.set(log.name, log);
+    this.#live.set(log.key, log);
     this.#byId.set(log.id, log);
     return this.#handle(log);
+  }
+
+  /** Finds a log by its name among all logs. */
+  #find(name: string): LiveLog | undefined {
+    const { catalog } = this.#open();
+    const live = this.#live.get(name);
+    if (live) return live;
+    return this.#try(() => {
+      const row = catalog.find(name);
+      if (!row || this.#leaving.has(row.id)) return undefined;
+      const holes = catalog.holes(row.id);
+      const log = new LiveLog(this.#logStore, row, holes, false);
+      this.#live.set(name, log);
+      this.#byId.set(log.id, log);
+      return log;
+    });
+  }
+
+  #findEpoch(name: string, epoch: string): LiveLog | undefined {
+    const former = this.#find(formerName(name, epoch));
+    if (former) return former;
+    const log = this.#find(name);
+    if (!log || log.epoch === epoch) return log;
+    this.#onIdle(log);
+    return undefined;
+  }
+
+  async #release(held: Log, until: LiveLog): Promise<void> {
+    try {
+      await until.settled();
+    } catch {
+      // The file has the log under the old name still.
+    } finally {
+      held[Symbol.dispose]();
+    }
+  }
+
+  /** Gives a log another name, which the file has a moment later. */
+  #rename(from: string, to: string): LiveLog | undefined {
+    const log = this.#find(from);
+    if (!log) return undefined;
+    this.#live.delete(from);
+    log.key = to;
+    this.#live.set(to, log);
+    return log;
   }
 
   #handle(log: LiveLog): Log {
@@ -419,18 +467,27 @@ export class SqliteStore implements Store {
   }
 
   async #remove(
-    { id, name }: Pick<TopicRow, "id" | "name">,
+    { id, name, facts: { follows } }: Pick<TopicRow, "id" | "name" | "facts">,
   ): Promise<void> {
     const live = this.#byId.get(id);
+    // The row of a former log is named so itself: it gives nothing back.
+    const key = live?.key ?? name;
+    const former = follows === undefined || key.includes("/")
+      ? undefined
+      : formerName(key, follows);
+    let back: LiveLog | undefined;
     const work = new SingleWork(
-      ["delete", id],
-      () => this.#watchers.deleted(name),
+      ["delete", id, former === undefined ? null : [former, key]],
+      () => this.#tellDeleted(key, back),
       undefined,
       true,
     );
     this.#leaving.add(id);
     this.#size--;
     if (live) this.#part(live);
+    if (former !== undefined) back = this.#rename(former, key);
+    // Nobody may look for it in the file before the file knows its name.
+    using _held = back && this.#handle(back);
     this.#open().committer.add(work);
     try {
       await work.result;
@@ -445,24 +502,39 @@ export class SqliteStore implements Store {
     }
   }
 
+  /** Tells of a log that was deleted, and of the one that has its name again. */
+  #tellDeleted(key: string, back: LiveLog | undefined): void {
+    // A former log was in no list.
+    if (key.includes("/")) return;
+    if (!back) return this.#watchers.deleted(key);
+    // Another topic that has its name by now is told of when the file has it.
+    if (back.key !== key) return;
+    this.#watchers.tell("ended", () => describeLog(key, back));
+  }
+
   /** Takes a deleted log out of use. Those who read it have what is in memory. */
   #part(log: LiveLog): void {
     log.bury();
-    this.#live.delete(log.name);
+    this.#live.delete(log.key);
     this.#onIdle(log);
   }
 
-  #onEvicted(names: readonly string[]): void {
+  #onEvicted(evicted: readonly EvictedLog[]): void {
+    // A log may have another name by now than the file had for it.
+    const logs = evicted.map(([id, name]) => {
+      const live = this.#byId.get(id);
+      return { live, name: live?.key ?? name };
+    });
+    const names = logs.map(({ name }) => name);
     this.#size -= names.length;
     this.#counts.evicted += names.length;
     logger.warn(
       "The store has no more room: {count} ended topics were deleted before their time, the oldest first: {names}",
       { count: names.length, names: names.slice(0, 10) },
     );
-    for (const name of names) {
-      const live = this.#live.get(name);
+    for (const { live, name } of logs) {
       if (live) this.#part(live);
-      this.#watchers.deleted(name);
+      if (!name.includes("/")) this.#watchers.deleted(name);
     }
     this.#options.onEvicted?.(names);
   }
@@ -483,7 +555,7 @@ export class SqliteStore implements Store {
     // Handles of a deleted log have what is in memory, and need nothing else.
     if (!log.isGone && (log.handles > 0 || log.isBusy)) return;
     this.#byId.delete(log.id);
-    if (this.#live.get(log.name) === log) this.#live.delete(log.name);
+    if (this.#live.get(log.key) === log) this.#live.delete(log.key);
     if (!log.isMade && !log.isGone) this.#size--;
     if (log.handles === 0) log.window.clear();
     history?.forget(log);

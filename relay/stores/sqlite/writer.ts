@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type {
   Commit,
   Committed,
+  EvictedLog,
   Operation,
   Purge,
   Standing,
@@ -68,7 +69,7 @@ export class Writer {
   readonly #states = new Map<number, TopicState>();
   readonly #statements = new Map<string, StatementSync>();
   #db: DatabaseSync | undefined;
-  #evicted: string[] = [];
+  #evicted: EvictedLog[] = [];
 
   /** Opens the file, which is there and in order. */
   constructor(Database: typeof DatabaseSync, settings: WriterSettings) {
@@ -183,7 +184,10 @@ export class Writer {
   ): number | null | undefined {
     switch (operation[0]) {
       case "create": {
-        const [, id, name, epoch, created, facts] = operation;
+        const [, id, name, epoch, created, facts, former] = operation;
+        if (former !== null) {
+          this.#run("UPDATE topics SET name = ? WHERE name = ?", former, name);
+        }
         this.#run(
           "INSERT INTO topics(id, name, epoch, created, facts, first, next, bytes, events, last_id) VALUES(?, ?, ?, ?, ?, 1, 1, 0, 0, '')",
           id,
@@ -264,9 +268,15 @@ export class Writer {
         if (state) changed.add(state);
         return undefined;
       }
-      case "delete":
-        this.#bury(operation[1]);
+      case "delete": {
+        const [, id, back] = operation;
+        this.#bury(id);
+        if (back) {
+          const [former, name] = back;
+          this.#run("UPDATE topics SET name = ? WHERE name = ?", name, former);
+        }
         return undefined;
+      }
       case "put": {
         const [, bucket, key, value, expires] = operation;
         this.#run(
@@ -545,7 +555,7 @@ export class Writer {
     return rows.flatMap(({ id }) => this.#state(Number(id)) ?? []);
   }
 
-  #takeEvicted(): string[] {
+  #takeEvicted(): EvictedLog[] {
     const evicted = this.#evicted;
     this.#evicted = [];
     return evicted;
@@ -566,14 +576,14 @@ export class Writer {
       this.#transaction(() => this.#evict());
   }
 
-  /** Forgets the topic that has ended first. */
+  /** Forgets the log that has ended first. */
   #evict(): boolean {
     const row = this.#prepare(
       "SELECT id, name FROM topics WHERE ended IS NOT NULL ORDER BY ended LIMIT 1",
     ).get();
     if (!row) return false;
     this.#bury(Number(row.id));
-    this.#evicted.push(String(row.name));
+    this.#evicted.push([Number(row.id), String(row.name)]);
     return true;
   }
 

@@ -479,6 +479,79 @@ export function testStore({ name, test, open }: ContractOptions): void {
     };
   });
 
+  both(
+    "gives the name of an ended log to the one that follows it",
+    async (world) => {
+      const { store, clock } = world;
+      using first = store.create("a", NO_FACTS);
+      await first.append([message("old")]);
+      await first.end({ status: "failed", isWhole: false, at: clock.now() });
+      using second = store.create("a", { isOpen: false, follows: first.epoch });
+      await second.append([message("new")]);
+      const epochs = [first.epoch, second.epoch] as const;
+      return async (store) => {
+        using current = await findLog(store, "a");
+        assertEquals(current.epoch, epochs[1]);
+        assertEquals(current.facts.follows, epochs[0]);
+        assertEquals(await readData(current), ["new"]);
+        using former = await store.find("a", epochs[0]);
+        assert(former);
+        assertEquals(await readData(former), ["old"]);
+        assertEquals(former.ended?.status, "failed");
+        using same = await store.find("a", epochs[1]);
+        assertEquals(same?.epoch, epochs[1]);
+        const list = await store.list(EVERYTHING);
+        assertEquals(list.map(({ epoch }) => epoch), [epochs[1]]);
+        const unended = await store.listUnended(EVERYTHING);
+        assertEquals(unended.map(({ epoch }) => epoch), [epochs[1]]);
+      };
+    },
+  );
+
+  both(
+    "gives the name back when the log that follows is deleted",
+    async (world) => {
+      const { store, clock } = world;
+      let epoch: string;
+      {
+        using first = store.create("a", NO_FACTS);
+        epoch = first.epoch;
+        await first.append([message("old")]);
+        await first.end({ status: "complete", isWhole: true, at: clock.now() });
+      }
+      using second = store.create("a", { isOpen: false, follows: epoch });
+      await second.settled();
+      const deleted = store.delete("a", second.epoch);
+      // At once: nobody is told that there is no such topic.
+      assertEquals((await findLog(store, "a")).epoch, epoch);
+      // So a topic that follows it may come before that is done.
+      using third = store.create("a", { isOpen: false, follows: epoch });
+      await third.settled();
+      await deleted;
+      await store.delete("a", third.epoch);
+      return async (store) => {
+        using log = await findLog(store, "a");
+        assertEquals(log.epoch, epoch);
+        assertEquals(await readData(log), ["old"]);
+        assertEquals(namesOf(await store.list(EVERYTHING)), ["a"]);
+      };
+    },
+  );
+
+  both("forgets a former log alone", async ({ store, clock }) => {
+    using first = store.create("a", NO_FACTS);
+    await first.end({ status: "complete", isWhole: true, at: clock.now() });
+    using second = store.create("a", { isOpen: false, follows: first.epoch });
+    await second.settled();
+    await store.delete("a", first.epoch);
+    await store.delete("a", "no-such-epoch");
+    const epochs = [first.epoch, second.epoch] as const;
+    return async (store) => {
+      assertEquals(await store.find("a", epochs[0]), undefined);
+      assertEquals((await findLog(store, "a")).epoch, epochs[1]);
+    };
+  });
+
   both("keeps values until they expire", async ({ store, clock }) => {
     const now = clock.now();
     await store.put("one", "k", "1", now + 100);

@@ -33,9 +33,13 @@ const command = fc.oneof(
     weight: 6,
     arbitrary: fc.record({ does: fc.constant("skip"), name, count }),
   },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant("end"), name }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant("end"), name }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant("update"), name }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant("delete"), name }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ does: fc.constant("deleteFormer"), count }),
+  },
   { weight: 1, arbitrary: fc.record({ does: fc.constant("deleteEnded") }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant("put"), count }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant("pass"), count }) },
@@ -57,7 +61,10 @@ type Command =
     readonly key: string | null;
   }
   | { readonly does: "skip"; readonly name: string; readonly count: number }
-  | { readonly does: "put" | "pass" | "check"; readonly count: number }
+  | {
+    readonly does: "put" | "pass" | "check" | "deleteFormer";
+    readonly count: number;
+  }
   | { readonly does: "deleteEnded" | "release" | "reopen" };
 
 const retention = fc.record({
@@ -90,14 +97,18 @@ class Run {
       ? reference.topics.get(command.name)
       : undefined;
     switch (command.does) {
-      case "create":
-        if (topic) return;
-        reference.create(command.name);
-        this.#logs.set(
-          command.name,
-          this.#store.create(command.name, NO_FACTS),
-        );
+      case "create": {
+        const { name } = command;
+        if (topic && !topic.end) return;
+        if (topic) await this.#settle();
+        const log = this.#store.create(name, {
+          ...NO_FACTS,
+          ...(topic && { follows: topic.epoch }),
+        });
+        reference.create(name, log.epoch);
+        this.#logs.set(name, log);
         return;
+      }
       case "append": {
         if (!topic || topic.end) return;
         const { count, size, key } = command;
@@ -140,7 +151,12 @@ class Run {
       case "update": {
         if (!topic) return;
         const log = await this.#log(command.name);
-        topic.facts = { isOpen: true, filling: `${++this.#number}` };
+        const { follows } = topic.facts;
+        topic.facts = {
+          isOpen: true,
+          filling: `${++this.#number}`,
+          ...(follows !== undefined && { follows }),
+        };
         this.#await(log.update(topic.facts));
         return;
       }
@@ -148,8 +164,15 @@ class Run {
         if (!topic) return;
         const { epoch } = await this.#log(command.name);
         await this.#store.delete(command.name, epoch);
-        reference.topics.delete(command.name);
+        reference.delete(command.name);
         this.#logs.delete(command.name);
+        return;
+      }
+      case "deleteFormer": {
+        const [key, former] = [...reference.former][command.count - 1] ?? [];
+        if (key === undefined || !former) return;
+        await this.#store.delete(key.split(" ")[0]!, former.epoch);
+        reference.former.delete(key);
         return;
       }
       case "deleteEnded": {
@@ -163,6 +186,10 @@ class Run {
         for (const name of ended) {
           reference.topics.delete(name);
           this.#logs.delete(name);
+        }
+        // What comes before a topic has ended before it.
+        for (const [key, { end }] of reference.former) {
+          if (end && end.at < before) reference.former.delete(key);
         }
         return;
       }
@@ -178,6 +205,12 @@ class Run {
         await clock.advance(command.count * 10);
         for (const [name, topic] of reference.topics) {
           const log = await this.#log(name);
+          log.trim();
+          await log.settled();
+          reference.trim(topic, clock.now());
+        }
+        for (const [key, topic] of reference.former) {
+          using log = await this.#former(key, topic);
           log.trim();
           await log.settled();
           reference.trim(topic, clock.now());
@@ -221,6 +254,11 @@ class Run {
       assert(expected);
       await this.#compare(log, expected, events);
     }
+    for (const [key, topic] of this.#reference.former) {
+      using log = await this.#former(key, topic);
+      await this.#compare(log, topic, events);
+    }
+    assertEquals(await this.#store.find("a", "no-such-epoch"), undefined);
     const kept = values.get("key");
     const isKept = kept && kept.expires > this.#world.clock.now();
     assertEquals(
@@ -259,6 +297,14 @@ class Run {
     for (let offset = topic.first; offset < next; offset++) {
       assertEquals(log.holeAt?.(offset) !== undefined, !kept.has(offset));
     }
+  }
+
+  async #former(key: string, { epoch }: ReferenceTopic): Promise<Log> {
+    const [name = ""] = key.split(" ");
+    const log = await this.#store.find(name, epoch);
+    assert(log, `expected the former log ${key}`);
+    assertEquals(log.epoch, epoch);
+    return log;
   }
 
   async #log(name: string): Promise<Log> {

@@ -14,6 +14,7 @@ export interface ReferenceEvent {
 
 /** A topic as the reference has it: an array of all offsets there ever were, and a first one. */
 export interface ReferenceTopic {
+  readonly epoch: string;
   facts: TopicFacts;
   end: StoredEnd | undefined;
   /** By offset - 1; a reason where there is a hole. */
@@ -25,6 +26,8 @@ export interface ReferenceTopic {
 /** What a store has to hold, as plainly as it can be said. */
 export class ReferenceStore {
   readonly topics: Map<string, ReferenceTopic> = new Map();
+  /** By the name and the epoch. */
+  readonly former: Map<string, ReferenceTopic> = new Map();
   readonly values: Map<string, { value: string; expires: number }> = new Map();
   readonly #retention: Retention;
 
@@ -32,15 +35,27 @@ export class ReferenceStore {
     this.#retention = retention;
   }
 
-  /** Makes a topic. */
-  create(name: string): void {
+  /** Makes a topic, after the one that has its name, if that may be. */
+  create(name: string, epoch: string): void {
+    const before = this.topics.get(name);
+    if (before) this.former.set(`${name} ${before.epoch}`, before);
     this.topics.set(name, {
-      facts: { isOpen: false },
+      epoch,
+      facts: { isOpen: false, ...(before && { follows: before.epoch }) },
       end: undefined,
       offsets: [],
       first: 1,
       publications: new Map(),
     });
+  }
+
+  /** Forgets a topic: the one before it has its name again. */
+  delete(name: string): void {
+    const follows = this.topics.get(name)?.facts.follows;
+    this.topics.delete(name);
+    const before = this.former.get(`${name} ${follows}`);
+    if (before) this.topics.set(name, before);
+    this.former.delete(`${name} ${follows}`);
   }
 
   /** Returns the events that are kept, by offset. */

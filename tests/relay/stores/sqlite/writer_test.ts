@@ -44,7 +44,7 @@ function commit(path: string, operations: readonly Operation[]): Committed {
 Deno.test("Writer keeps nothing in a log that goes on elsewhere than its writer expects", async () => {
   await using folder = new TemporaryFolder();
   const { stale, standings } = commit(`${folder.path}/store.db`, [
-    ["create", 1, "a", "epoch", 0, "{}"],
+    ["create", 1, "a", "epoch", 0, "{}", null],
     append(1, 1, 2),
     append(1, 1, 5),
     ["skip", 1, 7, 1, "evicted"],
