@@ -338,6 +338,7 @@ export class Gateway implements AsyncDisposable {
     return new RunTopic({
       name: topicName,
       isNamed: options.topic !== undefined,
+      renews: options.renews,
       owner: access.identity,
       source: `${target.provider.name} ${target.path}`,
       onDisconnect: options.onDisconnect,

@@ -84,8 +84,7 @@ export class Joining {
   #keptRun(key: string): JoinableRun | undefined {
     const { name, epoch, fingerprint } = this.#kept.run(key) ?? {};
     if (name === undefined || fingerprint === undefined) return undefined;
-    const topic = this.#topics.get(name);
-    if (topic?.log.epoch !== epoch) return undefined;
+    const topic = this.#topics.get(name, epoch);
     return topic && { topic, fingerprint, fate: Promise.resolve("streaming") };
   }
 

@@ -92,7 +92,6 @@ export class KnownResponses {
   }
 
   #topicOf(retained: Retained | undefined): Topic | undefined {
-    const topic = retained && this.#topics.get(retained.name);
-    return topic?.log.epoch === retained?.epoch ? topic : undefined;
+    return retained && this.#topics.get(retained.name, retained.epoch);
   }
 }

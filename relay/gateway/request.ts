@@ -9,6 +9,7 @@ import type { IncomingBody } from "../limits/incoming_body.ts";
 import { issueText } from "../issue_text.ts";
 import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
+import { ifEnded } from "../topics/if_ended.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
 import { headerPairs } from "../header_pairs.ts";
 import type { GatewayProvider } from "./provider.ts";
@@ -57,6 +58,8 @@ export interface Asked extends GatewayCall {
 export interface RunOptions {
   /** The name of the topic. */
   readonly topic: string | undefined;
+  /** Whether a new epoch of the topic begins if it has ended. */
+  readonly renews: boolean;
   /** Whether the run goes on when the caller leaves. */
   readonly onDisconnect: "continue" | "cancel";
   /** The key under which a request is the same as an earlier one. */
@@ -65,6 +68,7 @@ export interface RunOptions {
 
 const options = z.object({
   "rivulet-topic": topicName.optional(),
+  "rivulet-if-ended": ifEnded.optional(),
   "rivulet-on-disconnect": z.enum(["continue", "cancel"], {
     message: "Expected 'continue' or 'cancel'",
   }).default("continue"),
@@ -86,6 +90,7 @@ export function readRunOptions(headers: Headers): RunOptions {
   if (data) {
     return {
       topic: data["rivulet-topic"],
+      renews: data["rivulet-if-ended"] === "renew",
       onDisconnect: data["rivulet-on-disconnect"],
       idempotencyKey: data["idempotency-key"],
     };

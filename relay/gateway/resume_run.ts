@@ -58,6 +58,7 @@ export async function resumeRun(
   const run = new RunTopic({
     name,
     isNamed: true,
+    renews: false,
     owner: undefined, // the topic has the one that it was made with
     source,
     onDisconnect: "continue",

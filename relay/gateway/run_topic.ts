@@ -9,6 +9,7 @@ import type { TopicEnd } from "../topics/end.ts";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import type { Hold } from "../topics/leases.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
+import { TopicBusyError } from "../topics/topic_busy_error.ts";
 import { type ResponseFilling, writeFilling } from "../topics/filling.ts";
 import { StoreError } from "../topics/store.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
@@ -42,6 +43,8 @@ export interface RunTopicPlan {
   readonly name: string;
   /** Whether the caller has chosen the name, so that others may know it. */
   readonly isNamed: boolean;
+  /** Whether a new epoch of the topic begins if it has ended. */
+  readonly renews: boolean;
   /** The owner of the topic: the subject of the caller's token. */
   readonly owner: string | undefined;
   /** The words that say what fills the topic. */
@@ -143,7 +146,7 @@ export class RunTopic {
    * Makes the topic, pending, before the provider is asked.
    *
    * @throws {Problem} If another run fills the topic, or has filled it, or it was
-   * cancelled.
+   * cancelled; if it is to be renewed, and has not ended.
    * @throws {TopicLimitError} If there are too many topics.
    */
   reserve(): Topic {
@@ -321,16 +324,9 @@ export class RunTopic {
   }
 
   #create(): Topic {
-    const { topics, held } = this.#context;
-    const { name, owner, source } = this.#plan;
-    const before = topics.get(name);
-    // A subscriber may have waited for a topic, and then cancelled it.
-    if (
-      before && (!topics.isAwaited(before) || before.state.kind === "ended")
-    ) {
-      this.#replace(before);
-    }
-    const topic = topics.create(name, owner);
+    const { held } = this.#context;
+    const { source } = this.#plan;
+    const topic = this.#find();
     held.take(topic);
     topic.source = source;
     topic.filling = LOST;
@@ -339,8 +335,32 @@ export class RunTopic {
     return topic;
   }
 
-  /** Takes a topic away that another run has left without an event. */
-  #replace({ name, state, log }: Topic): void {
+  /** Returns the topic that has the name, if the run may fill it, or a new one. */
+  #find(): Topic {
+    const { topics } = this.#context;
+    const { name, owner, renews } = this.#plan;
+    if (renews) return this.#renew();
+    const before = topics.get(name);
+    // A subscriber may have waited for a topic, and then cancelled it.
+    if (
+      !before || topics.isAwaited(before) && before.state.kind !== "ended"
+    ) return topics.create(name, owner);
+    this.#assertUnused(before);
+    return topics.renew(name, owner);
+  }
+
+  #renew(): Topic {
+    const { name, owner } = this.#plan;
+    try {
+      return this.#context.topics.renew(name, owner);
+    } catch (error) {
+      if (!(error instanceof TopicBusyError)) throw error;
+      throw new Problem(STATUS_CODE.Conflict, error.code, error.message);
+    }
+  }
+
+  /** Refuses a topic, unless another run has left it without an event. */
+  #assertUnused({ name, state, log }: Topic): void {
     if (state.kind !== "ended") throw filledProblem(name);
     const { end } = state;
     if (end.status === "cancelled") throw cancelledProblem(name, { end });
@@ -348,11 +368,10 @@ export class RunTopic {
       throw new Problem(
         STATUS_CODE.Conflict,
         "topic_ended",
-        `The topic '${name}' has ended: give each run a topic of its own`,
+        `The topic '${name}' has ended: give each run a topic of its own, or renew this one (Rivulet-If-Ended: renew)`,
         { end },
       );
     }
-    this.#context.topics.delete(name);
   }
 
   async #cancelWhenIdle(topic: Topic): Promise<void> {

@@ -34,9 +34,8 @@ export class TopicIndex<Entry extends { readonly topic: Topic }> {
   }
 
   /** Returns the topic of an entry: another object, where a store had it meanwhile. */
-  #topicOf({ topic }: Entry): Topic | undefined {
-    const known = this.#topics.get(topic.name);
-    return known?.log.epoch === topic.log.epoch ? known : undefined;
+  #topicOf({ topic: { name, log } }: Entry): Topic | undefined {
+    return this.#topics.get(name, log.epoch);
   }
 
   #sweep(): void {

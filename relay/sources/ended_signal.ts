@@ -12,8 +12,8 @@ export class EndedSignal implements Disposable {
   readonly signal: AbortSignal;
   readonly #stop: () => void;
 
-  /** Watches a topic, and a signal that lives longer. */
-  constructor(topic: Topic, other?: AbortSignal) {
+  /** Watches a topic, if there is one, and a signal that lives longer. */
+  constructor(topic: Topic | undefined, other?: AbortSignal) {
     const controller = new AbortController();
     const changed = ({ name, state }: Topic): void => {
       if (state.kind !== "ended") return;
@@ -21,14 +21,14 @@ export class EndedSignal implements Disposable {
     };
     this.signal = controller.signal;
     const onAbort = (): void => controller.abort(other?.reason);
-    const unobserve = topic.observe({ changed });
+    const unobserve = topic?.observe({ changed });
     other?.addEventListener("abort", onAbort);
     this.#stop = () => {
-      unobserve();
+      unobserve?.();
       other?.removeEventListener("abort", onAbort);
     };
     if (other?.aborted) onAbort();
-    changed(topic);
+    if (topic) changed(topic);
   }
 
   /** Watches it no more. */

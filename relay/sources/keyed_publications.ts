@@ -40,6 +40,25 @@ export class KeyedPublications {
   readonly #topics = new WeakMap<Topic, Map<string, KeyedPublication>>();
 
   /**
+   * Returns the topic that has a publication under a key, of several that follow each
+   * other under one name: whole, or under way, or to be gone on with.
+   */
+  topicOf(
+    topics: Iterable<Topic>,
+    { key, publisher }: PublicationKey,
+  ): Topic | undefined {
+    if (key === undefined) return undefined;
+    const own = ownKey(publisher, key);
+    for (const topic of topics) {
+      const keyed = this.#topics.get(topic)?.get(own);
+      if (keyed?.busy || keyed?.published) return topic;
+      const kept = readKept(topic.log.publication(own));
+      if (kept && (kept.isWhole || !isBroken(topic))) return topic;
+    }
+    return undefined;
+  }
+
+  /**
    * Returns the publication under a key, or a new one; `undefined` without a key.
    *
    * @throws {PublishError} If the publication is under way.
@@ -49,7 +68,7 @@ export class KeyedPublications {
     { key, publisher }: PublicationKey,
   ): KeyedPublication | undefined {
     if (key === undefined) return undefined;
-    const own = JSON.stringify([publisher, key]);
+    const own = ownKey(publisher, key);
     let keys = this.#topics.get(topic);
     if (!keys) this.#topics.set(topic, keys = new Map());
     const earlier = keys.get(own);
@@ -67,6 +86,15 @@ export class KeyedPublications {
     keys.set(own, keyed);
     return keyed;
   }
+}
+
+function ownKey(publisher: string, key: string): string {
+  return JSON.stringify([publisher, key]);
+}
+
+/** Whether a stream that was published to a topic may have broken off with it. */
+function isBroken({ state }: Topic): boolean {
+  return state.kind === "ended" && state.end.status !== "complete";
 }
 
 /** Events that were digested, behind those that have been added. */

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { messageOf } from "../../src/fetch/message_of.ts";
 import { wait } from "../../src/fetch/retry.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
@@ -13,6 +14,7 @@ import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import type { Hold, Leases } from "../topics/leases.ts";
 import type { LogAppendOptions } from "../topics/log.ts";
 import { StoreError } from "../topics/store.ts";
+import { writeFilling } from "../topics/filling.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
@@ -48,6 +50,12 @@ export interface Publication extends PublicationKey {
   readonly body: ReadableStream<Uint8Array> | null;
   /** Names who publishes, for limits. */
   readonly client: string;
+  /**
+   * Whether the topic ends with the body: `complete` if it is whole. An event stream
+   * that breaks off ends it as `truncated`; any other body is added as a whole, or
+   * nothing happens. Default: `false`.
+   */
+  readonly ends?: boolean | undefined;
   /** Counts the body. Default: nothing does. */
   readonly incoming?: IncomingBody | undefined;
   /** Ends a wait: nobody is there to have the answer. */
@@ -62,6 +70,16 @@ export interface AddOptions extends PublicationKey {
 
 /** The most bytes of UTF-8 that a UTF-16 code unit takes. */
 const BYTES_PER_UNIT = 3;
+
+/** What the store keeps of a stream that the topic ends with: another relay does not get the rest. */
+const FILLING = writeFilling({ kind: "lost" });
+
+/** The refusals of a request that has no part in what is being published. */
+const NO_PART: ReadonlySet<string> = new Set<PublishError["code"]>([
+  "idempotency_mismatch",
+  "key_in_use",
+  "publish_rate",
+]);
 
 /** A body up to this many UTF-16 code units is read at once. */
 const SMALL = 32 * 1024;
@@ -109,6 +127,14 @@ export class Publisher {
   }
 
   /**
+   * Returns the topic that has a publication already, of several that follow each other
+   * under one name: the same request is answered by what it says of it.
+   */
+  topicOf(topics: Iterable<Topic>, key: PublicationKey): Topic | undefined {
+    return this.#keyed.topicOf(topics, key);
+  }
+
+  /**
    * Adds the events of a body, those of an event stream as they arrive: until
    * the topic ends, of which its publisher is told at once. Such a stream is read
    * no faster than its client may publish.
@@ -123,6 +149,32 @@ export class Publisher {
    * @throws {TopicEndedError} If the topic has ended.
    */
   async publish(topic: Topic, publication: Publication): Promise<Published> {
+    if (!publication.ends) return await this.#publish(topic, publication);
+    let published: Published;
+    try {
+      published = await this.#publish(topic, publication);
+    } catch (error) {
+      if (this.#isBroken(publication, error)) {
+        topic.end("truncated", messageOf(error));
+        await topic.ended;
+      }
+      throw error;
+    }
+    topic.end("complete");
+    return { ...published, end: await topic.ended };
+  }
+
+  /** Whether a body that its topic ends with has come in part only. */
+  #isBroken({ type }: Publication, error: unknown): boolean {
+    return type === "text/event-stream" && !hasNoPart(error) &&
+      // The next relay ends it, if its store has kept it: this one takes no more ends.
+      !this.#options.draining?.signal.aborted;
+  }
+
+  async #publish(
+    topic: Topic,
+    publication: Publication,
+  ): Promise<Published> {
     const keyed = this.#keyed.find(topic, publication);
     if (!keyed || keyed.published) {
       return await this.#add(topic, publication, keyed);
@@ -243,7 +295,7 @@ export class Publisher {
 
   async #addStream(
     topic: Topic,
-    { body, client, incoming, signal }: Publication,
+    { body, client, incoming, signal, ends }: Publication,
     keyed: KeyedPublication | undefined,
     hold: Hold | undefined,
   ): Promise<Published> {
@@ -255,7 +307,14 @@ export class Publisher {
     if (!body) return comparison?.end() ?? { epoch, first: next, next };
     if (!keyed?.published) this.#assertRate(client, 1);
     const { draining } = this.#options;
-    using ended = new EndedSignal(topic, draining?.signal);
+    const isFilled = ends === true && !topic.verdict &&
+      topic.filling === undefined;
+    if (isFilled) topic.filling = FILLING;
+    // A stream that was published before is compared with what the topic has.
+    using ended = new EndedSignal(
+      topic.state.kind === "ended" ? undefined : topic,
+      draining?.signal,
+    );
     const over = signal
       ? AbortSignal.any([ended.signal, signal])
       : ended.signal;
@@ -296,6 +355,7 @@ export class Publisher {
       if (before) return before;
       await writer.settled();
     } catch (cause) {
+      if (isFilled && hasNoPart(cause)) topic.filling = undefined;
       // What was added is told as far as the log keeps it.
       await writer.settled().catch(() => {});
       draining?.assertOpen({ added });
@@ -355,6 +415,10 @@ export class Publisher {
       throw sizeError(maxEvent);
     }
   }
+}
+
+function hasNoPart(error: unknown): boolean {
+  return error instanceof PublishError && NO_PART.has(error.code);
 }
 
 /** How events are appended that have a key. */

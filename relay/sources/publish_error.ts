@@ -1,3 +1,5 @@
+import type { TopicEnd } from "../topics/end.ts";
+
 /** Where what was published stands: `first`..`next - 1`. */
 export interface Published {
   /** The log that it stands in. */
@@ -6,6 +8,8 @@ export interface Published {
   readonly first: number;
   /** The offset after the last one. */
   readonly next: number;
+  /** How the topic has ended, if it was to end with the publication. */
+  readonly end?: TopicEnd;
 }
 
 /** Something cannot be published; `added` tells what of it was. */

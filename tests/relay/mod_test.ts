@@ -13,6 +13,7 @@ Deno.test("The relay's module exports no class of the engine", () => {
     "InvalidTopicNameError",
     "RelayOptionsError",
     "RelayStartError",
+    "TopicBusyError",
     "TopicEndedError",
     "TopicLimitError",
     "createRelay",
@@ -24,6 +25,7 @@ Deno.test("The relay's topics have no handles of the engine in their types", () 
     size: true,
     get: true,
     create: true,
+    renew: true,
     delete: true,
   } as const;
   assertMembers<TopicRegistry>(registry);

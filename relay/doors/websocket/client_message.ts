@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { issueText } from "../../issue_text.ts";
+import { ifEnded } from "../../topics/if_ended.ts";
 import { topicName } from "../../topics/topic_name.ts";
 import { explainField, subscriptionFields } from "../subscription_request.ts";
 
@@ -22,6 +23,7 @@ const publishMessage = z.object({
     "Expected an array of at least one event",
   ),
   id: z.string().min(1).max(256).optional(),
+  ifEnded: ifEnded.optional(),
 });
 
 const clientMessage = z.discriminatedUnion("type", [

@@ -45,7 +45,7 @@ export function subscribe(
   const topic = findTopic(peer, name);
   if (!topic) return;
   const subscription = new Subscription(
-    topic,
+    context.topics.at(topic, after),
     after ?? topic.from,
     websocketFormat,
     mode === "merge" ? mergedFrames : frames,

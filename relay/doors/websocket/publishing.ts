@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
 import { type Published, PublishError } from "../../sources/publish_error.ts";
+import { TopicBusyError } from "../../topics/topic_busy_error.ts";
 import { type Filling, TopicLimitError } from "../../topics/registry.ts";
 import { StoreError } from "../../topics/store.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
@@ -22,7 +23,9 @@ interface Refusal extends Pick<RefusalFacts, "retryable"> {
 
 /** Puts an error into the words of an `error` message. */
 export function refusalOf(error: unknown): Refusal {
-  if (error instanceof TopicEndedError) return error;
+  if (error instanceof TopicEndedError || error instanceof TopicBusyError) {
+    return error;
+  }
   if (error instanceof Problem) {
     // The relay is being drained.
     const { code, message } = error;
@@ -54,7 +57,7 @@ export function refusalOf(error: unknown): Refusal {
  * body: the topic is made if there is none.
  */
 export function publish(peer: WebSocketPeer, request: PublishRequest): void {
-  const { topic: name, events, id } = request;
+  const { topic: name, events, id, ifEnded } = request;
   const { access, network, context: { topics, publisher } } = peer;
   if (!access.may("write", name)) return forbid(peer, "write", name);
   if (refuseAtEdge(peer, name, id)) return;
@@ -65,20 +68,20 @@ export function publish(peer: WebSocketPeer, request: PublishRequest): void {
     const { code, message, retryable = false } = refusalOf(error);
     peer.refuse(code, message, name, { id, retryable });
   };
+  const key = { key: id, publisher: access.identity };
   let filling: Filling;
   try {
-    filling = topics.fill(name, access.identity);
+    const known = publisher.topicOf(topics.epochs(name), key);
+    filling = known
+      ? { topic: known, keep: () => {}, refuse: () => {} }
+      : topics.fill(name, access.identity, ifEnded === "renew");
   } catch (error) {
     return refused(error);
   }
   let result: Published | Promise<Published>;
   try {
     const client = access.identity || network;
-    result = publisher.add(filling.topic, events, {
-      key: id,
-      publisher: access.identity,
-      client,
-    });
+    result = publisher.add(filling.topic, events, { ...key, client });
   } catch (error) {
     filling.refuse();
     return refused(error);

@@ -65,6 +65,7 @@ class World implements Disposable {
     const topic = new RunTopic({
       name: "t",
       isNamed: true,
+      renews: false,
       owner: undefined,
       source: "raw chat/completions",
       onDisconnect: "continue",

@@ -28,8 +28,9 @@ const WORLDS = {
     return Promise.resolve({
       clock,
       topics,
-      async [Symbol.asyncDispose]() {
+      [Symbol.asyncDispose]() {
         topics[Symbol.dispose]();
+        return Promise.resolve();
       },
     });
   },

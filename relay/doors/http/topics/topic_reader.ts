@@ -157,9 +157,10 @@ export class TopicReader {
       url.searchParams,
       request.headers,
     );
-    const topic = awaitTopics
+    const current = awaitTopics
       ? topics.await(name, access.identity)
       : this.#known(name);
+    const topic = topics.at(current, after);
     if (raw && after !== undefined) assertRetained(topic, after);
     const { expires } = access;
     const outcome = this.#context.stream({
@@ -180,12 +181,12 @@ export class TopicReader {
   }
 
   async #page(call: Call, name: string): Promise<Response> {
-    const topic = this.#known(name);
-    const { log, state } = topic;
     const { after = "start", limit = PAGE.events } = readQuery(
       "page",
       call.url.searchParams,
     );
+    const topic = this.#context.topics.at(this.#known(name), after);
+    const { log, state } = topic;
     const { epoch, first, next } = log;
     const { cursor, recovered } = findStart(topic, after);
     const hole = log.holeAt?.(cursor);

@@ -12,8 +12,10 @@ import {
   type Publisher,
   type PublishType,
 } from "../../../sources/publish.ts";
-import type { Sources } from "../../../sources/sources.ts";
-import type { TopicRegistry } from "../../../topics/registry.ts";
+import type { PublicationKey } from "../../../sources/keyed_publications.ts";
+import type { Sources, SourceSpec } from "../../../sources/sources.ts";
+import type { Filling, TopicRegistry } from "../../../topics/registry.ts";
+import { ifEnded } from "../../../topics/if_ended.ts";
 import {
   END_STATUSES,
   type EndStatus,
@@ -24,6 +26,7 @@ import type { Draining } from "../../guests.ts";
 import type { Call } from "../entrance.ts";
 import { checkSource, putBody } from "./check_source.ts";
 import { describeTopic } from "./describe_topic.ts";
+import { queryFlag } from "./query_flag.ts";
 import { readJsonBody } from "./request_body.ts";
 
 /** The context of the topic writer. */
@@ -66,10 +69,11 @@ export class TopicWriter {
 
   /** Makes a topic, with a source or without. */
   async put(
-    { request, access, client, incoming }: Call,
+    { request, access, client, incoming, url }: Call,
     name: string,
   ): Promise<Response> {
     const { topics, sources, bodyLimits, sourcePolicy } = this.#context;
+    const renews = queryFlag(url.searchParams, "renew");
     this.#context.memory.assertRoom();
     const { source } = await readJsonBody(request, putBody, {
       ...bodyLimits,
@@ -78,6 +82,10 @@ export class TopicWriter {
     const spec = source && checkSource(source, sourcePolicy);
     this.#context.draining.assertOpen();
     const before = topics.get(name);
+    if (before && renews && before.state.kind !== "pending") {
+      const topic = topics.renew(name, access.identity);
+      return await this.#made(topic, spec, client);
+    }
     if (before && !topics.isAwaited(before)) {
       // What a relay before this one was asked for comes from the store.
       const same = isDeepStrictEqual(sources.get(before), spec);
@@ -85,7 +93,7 @@ export class TopicWriter {
       throw new Problem(
         STATUS_CODE.Conflict,
         "topic_exists",
-        `There is a topic '${name}' with another source: delete it first`,
+        `There is a topic '${name}' with another source: delete it first, or renew it when it has ended (?renew)`,
       );
     }
     // It was cancelled while somebody waited for it.
@@ -93,17 +101,26 @@ export class TopicWriter {
       throw new TopicEndedError(name, before.state.end);
     }
     const topic = topics.create(name, access.identity);
+    return await this.#made(topic, spec, client);
+  }
+
+  /** Fills a topic that was made, and describes it. */
+  async #made(
+    topic: Topic,
+    spec: SourceSpec | undefined,
+    client: string,
+  ): Promise<Response> {
     if (spec) this.#start(topic, spec, client);
     await topic.log.settled();
     return Response.json(describeTopic(topic), {
       status: STATUS_CODE.Created,
-      headers: { Location: `/topics/${name}` },
+      headers: { Location: `/topics/${topic.name}` },
     });
   }
 
   /** Adds events to a topic, which is made if there is none. */
   async post(call: Call, name: string): Promise<Response> {
-    const { topics, publisher, draining, memory } = this.#context;
+    const { publisher, draining, memory } = this.#context;
     draining.assertOpen();
     memory.assertRoom();
     const { headers, body, signal } = call.request;
@@ -124,17 +141,19 @@ export class TopicWriter {
     const decoded = type === "text/event-stream"
       ? decodedStream(body, coding)
       : decodedBody(body, coding, { ...this.#context.bodyLimits, incoming });
-    const filling = topics.fill(name, call.access.identity);
-    const { topic } = filling;
+    const ends = queryFlag(call.url.searchParams, "end");
+    const key = {
+      key: headers.get("idempotency-key") ?? undefined,
+      publisher: call.access.identity,
+    };
+    let filling: Filling | undefined;
     try {
-      if (topic.state.kind === "ended") {
-        throw new TopicEndedError(topic.name, topic.state.end);
-      }
-      const published = await publisher.publish(topic, {
+      filling = this.#filling(call, name, key);
+      const published = await publisher.publish(filling.topic, {
+        ...key,
         type,
         body: decoded,
-        key: headers.get("idempotency-key") ?? undefined,
-        publisher: call.access.identity,
+        ends,
         client: call.client,
         incoming,
         signal,
@@ -142,7 +161,7 @@ export class TopicWriter {
       filling.keep();
       return Response.json(published);
     } catch (error) {
-      filling.refuse();
+      filling?.refuse();
       if (error instanceof TopicEndedError || draining.signal.aborted) {
         endAfterAnswer(call);
       }
@@ -182,9 +201,30 @@ export class TopicWriter {
     return new Response(null, { status: STATUS_CODE.NoContent });
   }
 
+  /**
+   * Returns the topic for a publication.
+   *
+   * @throws {TopicEndedError} If it has ended, and is not to be renewed.
+   */
+  #filling(
+    { request: { headers }, access }: Call,
+    name: string,
+    key: PublicationKey,
+  ): Filling {
+    const { topics, publisher } = this.#context;
+    const renews = readIfEnded(headers) === "renew";
+    const known = publisher.topicOf(topics.epochs(name), key);
+    if (known) return { topic: known, keep: () => {}, refuse: () => {} };
+    const filling = topics.fill(name, access.identity, renews);
+    const { state } = filling.topic;
+    if (state.kind !== "ended") return filling;
+    filling.refuse();
+    throw new TopicEndedError(name, state.end);
+  }
+
   #start(
     topic: Topic,
-    spec: Parameters<Sources["start"]>[1],
+    spec: SourceSpec,
     client: string,
   ): void {
     const { topics, sources } = this.#context;
@@ -211,6 +251,18 @@ function answerEnd(
 ): Response {
   if (ended.status !== status) throw new TopicEndedError(topic.name, ended);
   return Response.json(describeTopic(topic));
+}
+
+function readIfEnded(headers: Headers): "renew" | undefined {
+  const text = headers.get("rivulet-if-ended");
+  if (text === null) return undefined;
+  const { data } = ifEnded.safeParse(text);
+  if (data) return data;
+  throw new Problem(
+    STATUS_CODE.BadRequest,
+    "invalid_header",
+    "Expected Rivulet-If-Ended to be 'renew'",
+  );
 }
 
 /**
