@@ -1,6 +1,7 @@
 // A background response that a relay was filling its topic with when it was killed.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readEvents } from "../../../src/sse/read_events.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { HostileProvider } from "../../../src/testing/hostile_provider.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { MortalRelay } from "../../support/relay/mortal_relay.ts";
@@ -19,17 +20,25 @@ interface Described {
   readonly end?: { readonly status: string; readonly reason?: string };
 }
 
-/** A provider on a port of its own. */
+/** The plan of an answer that has what there is at once. */
+const AT_ONCE = "run";
+
+/** A provider on a port of its own, whose responses go on as its clock does. */
 class Provider implements AsyncDisposable {
   readonly hostile: HostileProvider;
   /** The key that it wants. */
   readonly key: string;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #leave = new AbortController();
+  readonly #clock = new FakeClock();
 
-  constructor(key: string, pace: number) {
+  constructor(key: string) {
     this.key = key;
-    this.hostile = new HostileProvider({ apiKey: key, plan: { pace } });
+    this.hostile = new HostileProvider({
+      apiKey: key,
+      plan: { pace: 1 },
+      clock: this.#clock,
+    });
     this.#server = Deno.serve(
       {
         hostname: "127.0.0.1",
@@ -48,10 +57,15 @@ class Provider implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.addr.port}/v1`;
   }
 
-  /** All events of a response. */
+  /** Lets every response go on by a number of events. */
+  async goOn(count: number): Promise<void> {
+    await this.#clock.advance(count);
+  }
+
+  /** All events of a response, once it has ended. */
   async whole(id: string): Promise<ServerSentEvent[]> {
     const response = await fetch(`${this.url}/responses/${id}?stream=true`, {
-      headers: { Authorization: `Bearer ${this.key}` },
+      headers: { Authorization: `Bearer ${this.key}`, Hostile: AT_ONCE },
     });
     assert(response.body);
     return await Array.fromAsync(readEvents(response.body));
@@ -66,6 +80,8 @@ class Provider implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#leave.abort();
+    // The server waits for those who wait for the clock.
+    await this.goOn(10_000);
     await this.#server.finished;
   }
 }
@@ -199,22 +215,24 @@ async function drain(response: Response): Promise<void> {
 
 for (const signal of ["SIGKILL", "SIGTERM"] as const) {
   Deno.test(`A background response goes on where its relay has ended by ${signal}, again and again`, async () => {
-    // The last event comes two seconds after the first.
-    await using provider = new Provider(KEY, 30);
+    await using provider = new Provider(KEY);
     const providers = new Map([["local", provider]]);
     await using world = new World();
     await world.start(providers);
     const caller = await world.ask("local", "t");
     const read = drain(caller);
+    await provider.goOn(10);
     const before = await world.has("t", 3);
     let seen = before.next;
     await world.kill(signal);
     await read;
+    provider.hostile.enqueue(AT_ONCE, AT_ONCE, AT_ONCE);
     for (let times = 0; times < 2; times++) {
       await world.start(providers);
       const described = await world.describe("t");
       assertEquals(described.epoch, before.epoch);
       assert(described.next >= seen, "events are gone");
+      await provider.goOn(10);
       const { next } = await world.has("t", described.next + 3);
       seen = next;
       await world.kill(signal);
@@ -234,6 +252,7 @@ for (const signal of ["SIGKILL", "SIGTERM"] as const) {
     assertEquals(again.headers.get("idempotent-replayed"), "true");
     assert(again.body);
     const heard = Array.fromAsync(readEvents(again.body));
+    await provider.goOn(1_000);
     const { epoch, end } = await world.ended("t");
     assertEquals([epoch, end?.status], [before.epoch, "complete"]);
     const events = await world.events("t");
@@ -370,9 +389,7 @@ Deno.test("A response that a killed relay leaves goes on, or ends with the truth
   const trials: Trial[] = CASES.map((one, index) => ({
     ...one,
     name: `p${index}`,
-    provider: stack.use(
-      new Provider(one.isCallers ? SECRET : KEY, one.isLate ? 5 : 40),
-    ),
+    provider: stack.use(new Provider(one.isCallers ? SECRET : KEY)),
   }));
   const providers = new Map(
     trials.map(({ name, provider }) => [name, provider]),
@@ -389,22 +406,24 @@ Deno.test("A response that a killed relay leaves goes on, or ends with the truth
       provider.hostile.enqueue("stall; after=5");
     }
     const read = drain(await world.ask(name, name, headers, body));
+    await provider.goOn(10);
     const before = await world.has(name, 3);
     const id = responseId(await world.events(name));
-    // A response in the foreground is not told again.
-    return { trial, read, before, id, whole: provider.whole(id) };
+    return { trial, read, before, id };
   }));
   await world.kill();
-  await Promise.all(begun.map(async ({ trial, read, whole }) => {
+  await Promise.all(begun.map(async ({ trial, read }) => {
     await read;
-    if (trial.isLate) await whole;
-    trial.provider.hostile.enqueue(...trial.plans ?? []);
+    const { provider, isLate, plans = [] } = trial;
+    if (isLate) await provider.goOn(1_000);
+    provider.hostile.enqueue(...plans, AT_ONCE);
   }));
   for (const { name, isGone } of trials) if (isGone) providers.delete(name);
   await world.start(providers, keys);
-  for (const { trial, before, whole: told } of begun) {
+  for (const { trial, before, id } of begun) {
     await t.step(trial.what, async () => {
       const { name, provider, body } = trial;
+      await provider.goOn(1_000);
       const { epoch, end, next } = await world.ended(name);
       assertEquals([epoch, end?.status], [before.epoch, trial.status]);
       assertMatch(end?.reason ?? "", trial.reason ?? /^$/);
@@ -419,7 +438,7 @@ Deno.test("A response that a killed relay leaves goes on, or ends with the truth
       const events = await world.events(name);
       assertEquals(events.length, next - 1);
       if (body?.["background"] === false) return;
-      const whole = (await told).map((event) => ({
+      const whole = (await provider.whole(id)).map((event) => ({
         ...event,
         data: event.data.replaceAll(SECRET, "[redacted]"),
       }));
