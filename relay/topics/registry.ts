@@ -616,7 +616,9 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       const { state, idleSince } = topic;
       topic.log.trim();
       const idle = idleSince === undefined ? 0 : now - idleSince;
-      if (state.kind === "ended") {
+      // Taken from the store again, it would be open.
+      if (topic.endFailure) topic.keepEnd();
+      else if (state.kind === "ended") {
         const since = now - state.at;
         if (since >= endedTtl) this.#forget(topic);
         else if (store.isLasting && Math.min(since, idle) >= IDLE) {

@@ -6,6 +6,7 @@ import {
   type StoredEnd,
   type TopicEnd,
 } from "./end.ts";
+import { StoreError } from "./store.ts";
 import type {
   Appended,
   GapReason,
@@ -238,6 +239,7 @@ export class Topic {
   #facts: TopicFacts;
   /** The verdict, which stands before the log keeps it. */
   #verdict: StoredEnd | undefined;
+  #endFailure: StoreError | undefined;
   /** What was appended and is not kept yet, in events and in UTF-16 code units. */
   #unkeptEvents = 0;
   #unkeptUnits = 0;
@@ -457,11 +459,21 @@ export class Topic {
       at: this.#clock.now(),
     };
     // A verdict is told although the store cannot keep it: it says so itself.
-    whenDone(this.log.end(end), () => {
+    whenDone(this.#keepEnd(end), () => {
       this.#conclude(end);
       this.#notify();
     });
     return true;
+  }
+
+  /** Why the store could not keep the end, which was told all the same. */
+  get endFailure(): StoreError | undefined {
+    return this.#endFailure;
+  }
+
+  /** Has the store keep an end that it could not keep before. */
+  keepEnd(): void {
+    if (this.#endFailure && this.#verdict) void this.#keepEnd(this.#verdict);
   }
 
   /** Counts a subscription as following this topic. */
@@ -488,6 +500,16 @@ export class Topic {
   get #hasTooMuchUnkept(): boolean {
     return this.#unkeptEvents >= MAX_UNKEPT.events ||
       this.#unkeptUnits >= MAX_UNKEPT.units;
+  }
+
+  #keepEnd(end: StoredEnd): void | Promise<void> {
+    return this.log.end(end)?.then(
+      () => void (this.#endFailure = undefined),
+      (error) => {
+        // One that came second is another relay's business.
+        this.#endFailure = error instanceof StoreError ? error : undefined;
+      },
+    );
   }
 
   #conclude({ status, reason, at }: StoredEnd): void {

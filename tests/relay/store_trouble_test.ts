@@ -1,6 +1,8 @@
 // What a relay does while its store keeps nothing, and what it cannot start with.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { FakeClock } from "../../src/testing/fake_clock.ts";
+import { passTime } from "../support/pass_time.ts";
 import { RelayCommand } from "../support/relay/relay_command.ts";
 import { startRelay, type TestRelay } from "../support/relay/relay.ts";
 import { TemporaryFolder } from "../support/relay/sqlite_world.ts";
@@ -89,7 +91,11 @@ class Answer {
 
 interface Page {
   readonly events: readonly { readonly data: string }[];
-  readonly end?: { readonly status: string; readonly reason?: string };
+  readonly end?: {
+    readonly offset: number;
+    readonly status: string;
+    readonly reason?: string;
+  };
 }
 
 async function page(relay: TestRelay, topic: string): Promise<Page> {
@@ -213,6 +219,52 @@ Deno.test("A relay without room refuses publications, ends runs truncated, holds
     LIMIT,
     "the size of the file",
   );
+});
+
+Deno.test("A topic that ends while nothing can be stored stays ended, and has its end once there is room", async () => {
+  await using folder = new TemporaryFolder();
+  const clock = new FakeClock();
+  const options = {
+    store: `sqlite:${folder.path}/store.db`,
+    retention: { maxStore: MIB },
+    clock,
+  };
+  const end = { status: "failed", reason: "why" };
+  const post = (relay: TestRelay, path: string, body: unknown) =>
+    relay.request(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  {
+    await using relay = await startRelay(options);
+    assertEquals((await publish(relay, "t", "one")).status, 200);
+    while ((await publish(relay, "large", BIG)).status === 200);
+    const refused = await post(relay, "/topics/t/end", end);
+    assertEquals(
+      [refused.status, (await refused.json()).code],
+      [507, "store_failed"],
+    );
+    // Followers are told, and the topic is not taken up again as it is in the file.
+    await clock.advance(15_000);
+    assertEquals((await page(relay, "t")).end, { offset: 2, ...end });
+    const deleted = await relay.request("/topics/large", { method: "DELETE" });
+    assertEquals(deleted.status, 204);
+    await passTime(
+      clock,
+      until(
+        async () => {
+          const answer = await post(relay, "/topics/t/end", end);
+          await answer.body?.cancel();
+          return answer.status === 200 || undefined;
+        },
+        LIMIT,
+        "the end to be kept",
+      ),
+    );
+  }
+  await using relay = await startRelay(options);
+  assertEquals((await page(relay, "t")).end, { offset: 2, ...end });
 });
 
 function start(path: string): Promise<ProgramRun> {

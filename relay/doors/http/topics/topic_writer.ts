@@ -250,6 +250,8 @@ function answerEnd(
   ended: TopicEnd,
 ): Response {
   if (ended.status !== status) throw new TopicEndedError(topic.name, ended);
+  // It was told, and is kept once there is room.
+  if (topic.endFailure) throw topic.endFailure;
   return Response.json(describeTopic(topic));
 }
 
