@@ -265,6 +265,8 @@ class Crash {
       ...["--store", `sqlite:${this.#folder}/topics.db${query}`],
       ...["--max-events", "10000000", "--max-bytes", "4GiB"],
       ...["--ttl", "24h", "--drain", "1s"],
+      // One process plays all others, and a busy machine lets it wait.
+      ...["--head-timeout", "60s", "--body-timeout", "60s"],
       ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
       ...["--provider", `local=${origin}/v1`, "--log-level", "warning"],
       ...this.#operated.flatMap(({ name }) => [

@@ -23,13 +23,19 @@ export class MortalRelay {
    *
    * @param args The arguments of the command line.
    * @param env Its environment, besides that of the tests. Default: nothing.
+   * @param preload A module that is run before the relay's. Default: none.
    */
   constructor(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
+    preload?: string,
   ) {
     this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "relay/main.ts", ...args],
+      args: [
+        ...["run", "-A", "--no-check"],
+        ...preload === undefined ? [] : ["--preload", preload],
+        ...["relay/main.ts", ...args],
+      ],
       cwd: new URL("../../../", import.meta.url),
       env: { ...env, NO_COLOR: "1" },
       stdin: "null",
