@@ -37,9 +37,35 @@
 export * from "./relay.ts";
 export type * from "./options/relay_options.ts";
 export type { SourceReconnect } from "./sources/source_reconnect.ts";
-export type { EndStatus, TopicEnd } from "./topics/end.ts";
-export type { LogEntry, LogRange, ReadBudget, TopicLog } from "./topics/log.ts";
+export type { EndStatus, StoredEnd, TopicEnd } from "./topics/end.ts";
+export { LeaseHeldError, LeaseLostError } from "./topics/lease.ts";
+export type { CancelAnswer, Lease, LeaseRequest } from "./topics/lease.ts";
+export type {
+  Appended,
+  AppendedPublication,
+  GapReason,
+  Hole,
+  Log,
+  LogAppendOptions,
+  LogEntry,
+  LogProgress,
+  LogRange,
+  ReadBudget,
+  Retention,
+  TopicFacts,
+  TopicLog,
+} from "./topics/log.ts";
 export { InvalidTopicNameError, TopicLimitError } from "./topics/registry.ts";
+export { StaleWriterError, StoreError } from "./topics/store.ts";
+export type {
+  ListQuery,
+  Store,
+  StoredTopic,
+  StoreFailure,
+  TopicNews,
+  WatchQuery,
+} from "./topics/store.ts";
+export type { Stored } from "./topics/stored.ts";
 export type { Topic, TopicRegistry } from "./topics/surface.ts";
 export { TopicBusyError } from "./topics/topic_busy_error.ts";
 export { TopicEndedError } from "./topics/topic.ts";

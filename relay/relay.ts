@@ -323,16 +323,18 @@ class RelayServer implements Relay {
       store: () => this.#store.counts,
       isStoreFailing: () => this.#store.failure !== undefined,
     }, { clock, version: VERSION });
-    const store = this.#store = createStore(parseStoreAddress(options.store), {
-      retention,
-      maxStore: retention.maxStore,
-      clock,
-      onCommit: (report) => {
-        metrics.committed(report);
-        if (report.isSlow) traceSlowCommit(report, wallTime(clock));
-      },
-      onEvicted: (names) => this.topics.evicted(names),
-    });
+    const store = this.#store = typeof options.store === "string"
+      ? createStore(parseStoreAddress(options.store), {
+        retention,
+        maxStore: retention.maxStore,
+        clock,
+        onCommit: (report) => {
+          metrics.committed(report);
+          if (report.isSlow) traceSlowCommit(report, wallTime(clock));
+        },
+        onEvicted: (names) => this.topics.evicted(names),
+      })
+      : options.store;
     this.topics = new TopicRegistry({
       ...limits,
       ...retention,
@@ -465,6 +467,12 @@ class RelayServer implements Relay {
 
   /** Opens the store, and goes on with what a relay before has left. */
   async #openStore(): Promise<void> {
+    const { store, retention } = this.#options;
+    if (store === "memory" && retention.maxStore !== undefined) {
+      logger.warn(
+        "--max-store does nothing: it bounds the file of --store, and topics are in memory. --max-events and --max-bytes bound those",
+      );
+    }
     try {
       await this.#store.open();
     } catch (cause) {

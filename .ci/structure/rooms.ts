@@ -243,6 +243,11 @@ export const ROOMS: readonly Room[] = [
     may: [RELAY, OPTIONS, SOURCES, TOPICS, ...CORE],
   },
   {
+    path: "relay/testing/",
+    why: "has the tests that every store has to pass, for those who write one",
+    may: [TOPICS, ...CORE],
+  },
+  {
     path: COMMANDS,
     why: "has the commands of the command line, one a file",
     may: [

@@ -1,5 +1,6 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { SourceReconnect } from "../sources/source_reconnect.ts";
+import type { Store } from "../topics/store.ts";
 
 /**
  * Options of a relay; each may be left out.
@@ -42,9 +43,13 @@ export interface RelayOptions {
    * was acknowledged outlives the process, but perhaps not a loss of power. A file is
    * opened by `listen()`: there are no topics before.
    *
+   * A {@linkcode Store} of your own may be given in place of an address. The relay opens
+   * it, is the only one to use it, and disposes of it. Its logs keep what they are made
+   * to keep: of `retention`, only `endedTtl` and `awaitedTtl` hold.
+   *
    * @default {"memory"}
    */
-  store?: string | undefined;
+  store?: string | Store | undefined;
   /**
    * SSE upstreams: each fills the topic of its name. A subscription that names
    * no position begins at the first event that is kept, or with new events if
@@ -501,7 +506,8 @@ export interface RelayRetention {
   maxAge?: number | undefined;
   /**
    * The most bytes of the file of `store`. At this bound, the topics that ended first
-   * are deleted, and events are refused if that is not enough. Default: no bound.
+   * are deleted, and events are refused if that is not enough. Only a file has a bound.
+   * Default: no bound.
    */
   maxStore?: number | undefined;
   /**

@@ -1,5 +1,8 @@
 import { z } from "zod";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+import { STORE_ADDRESS_FORM } from "../stores/store_address.ts";
+import { lackingOfStore } from "../topics/own_store.ts";
+import type { Store } from "../topics/store.ts";
 import type { RelayMemory } from "./relay_options.ts";
 import { schemaOf, type Setting, settingsOf } from "./option.ts";
 import { commandRows, relayRows } from "./rows.ts";
@@ -33,6 +36,26 @@ function isClock(value: unknown): boolean {
     "setTimeout" in value && typeof value.setTimeout === "function";
 }
 
+const { store: address } = schemaOf(relayRows).shape;
+
+/** Accepts the address of a store, or a store of the embedder's own. */
+const store = z.custom<string | Store>().default(address.parse(undefined))
+  .superRefine((given, context) => {
+    if (typeof given === "object" && given !== null) {
+      const lacking = lackingOfStore(given);
+      if (lacking.length === 0) return;
+      return context.addIssue({
+        code: "custom",
+        message: `Expected ${STORE_ADDRESS_FORM}, or a store: ${
+          lacking.join(", ")
+        } of this one is missing, or of another type`,
+      });
+    }
+    for (const { message } of address.safeParse(given).error?.issues ?? []) {
+      context.addIssue({ code: "custom", message });
+    }
+  });
+
 /** Accepts `RelayOptions`, and fills in the defaults. */
 export const relayOptions = schemaOf(relayRows).extend({
   clock: z.custom<Clock>(
@@ -41,6 +64,7 @@ export const relayOptions = schemaOf(relayRows).extend({
   )
     .default(systemClock),
   memory: z.custom<RelayMemory>().optional(),
+  store,
 }).superRefine(({ host, rights }, context) => {
   const { jwtKey, jwks, insecureOpen } = rights;
   if (LOOPBACK.test(host) || insecureOpen || jwtKey || jwks) return;
@@ -77,7 +101,15 @@ export const relayOptions = schemaOf(relayRows).extend({
       path: ["gateway", "providers"],
       message: `Expected one provider of each name: there are two '${twice}'`,
     });
-  }, where("gateway.providers"));
+  }, where("gateway.providers"))
+  .superRefine(({ store, retention: { maxStore } }, context) => {
+    if (maxStore === undefined || typeof store === "string") return;
+    context.addIssue({
+      code: "custom",
+      path: ["retention", "maxStore"],
+      message: "Expected no bound for a store of your own: it bounds itself",
+    });
+  }, where("store", "retention.maxStore"));
 
 /** The options of a relay, complete. */
 export type CompleteRelayOptions = z.output<typeof relayOptions>;

@@ -44,7 +44,16 @@ export interface TopicEnd {
   readonly reason?: string;
 }
 
-/** The verdict on a topic, as a store keeps it: the last entry of its log. */
+/**
+ * The verdict on a topic, as a store keeps it: the last entry of its log.
+ *
+ * @example A whole answer
+ * ```ts
+ * import type { StoredEnd } from "@rivulet/rivulet/relay";
+ *
+ * const end: StoredEnd = { status: "complete", isWhole: true, at: Date.now() };
+ * ```
+ */
 export interface StoredEnd extends TopicEnd {
   /** Whether the events are all that the upstream had to say. */
   readonly isWhole: boolean;

@@ -1,6 +1,16 @@
 import type { Stored } from "./stored.ts";
 
-/** Somebody else fills a topic. */
+/**
+ * Somebody else fills a topic.
+ *
+ * @example Its code
+ * ```ts
+ * import { LeaseHeldError } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(new LeaseHeldError("t", "relay-1").code, "lease_held");
+ * ```
+ */
 export class LeaseHeldError extends Error {
   /** What happened, for programs. */
   readonly code = "lease_held";
@@ -20,7 +30,17 @@ export class LeaseHeldError extends Error {
   }
 }
 
-/** A lease has ended, and the store knows of it: somebody else may fill the topic. */
+/**
+ * A lease has ended, and the store knows of it: somebody else may fill the topic.
+ *
+ * @example Its code
+ * ```ts
+ * import { LeaseLostError } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(new LeaseLostError("t").code, "lease_lost");
+ * ```
+ */
 export class LeaseLostError extends Error {
   /** What happened, for programs. */
   readonly code = "lease_lost";
@@ -37,7 +57,22 @@ export class LeaseLostError extends Error {
   }
 }
 
-/** What a lease is asked for with. */
+/**
+ * What a lease is asked for with.
+ *
+ * @example Nothing to stop
+ * ```ts
+ * import type { LeaseRequest } from "@rivulet/rivulet/relay";
+ *
+ * const request: LeaseRequest = {
+ *   topic: "t",
+ *   epoch: "Zm9vYmFyYmF6",
+ *   holder: "relay-1",
+ *   ttl: 5_000,
+ *   onCancel: async () => {},
+ * };
+ * ```
+ */
 export interface LeaseRequest {
   /** The name of the topic. */
   readonly topic: string;
@@ -66,6 +101,14 @@ export interface LeaseRequest {
  *
  * For its time once more after that, a holder that has been late can renew it, unless
  * somebody else has taken it.
+ *
+ * @example Hold it a little longer
+ * ```ts
+ * import type { Lease } from "@rivulet/rivulet/relay";
+ *
+ * const keep = async (lease: Lease): Promise<void> => await lease.renew();
+ * keep;
+ * ```
  */
 export interface Lease {
   /** Whether nobody else has it, as far as this process knows. */
@@ -83,5 +126,14 @@ export interface Lease {
   release(): Stored<void>;
 }
 
-/** What has come of a cancel: its holder has stopped, or there is no holder. */
+/**
+ * What has come of a cancel: its holder has stopped, or there is no holder.
+ *
+ * @example Nobody is there
+ * ```ts
+ * import type { CancelAnswer } from "@rivulet/rivulet/relay";
+ *
+ * const answer: CancelAnswer = "unheld";
+ * ```
+ */
 export type CancelAnswer = "stopped" | "unheld";

@@ -74,7 +74,20 @@ export interface LogRange {
   readonly entries: readonly LogEntry[];
 }
 
-/** The bounds of a retained log. */
+/**
+ * The bounds of a retained log.
+ *
+ * @example A thousand events, for an hour
+ * ```ts
+ * import type { Retention } from "@rivulet/rivulet/relay";
+ *
+ * const retention: Retention = {
+ *   maxEvents: 1_000,
+ *   maxBytes: Infinity,
+ *   maxAge: 3_600_000,
+ * };
+ * ```
+ */
 export interface Retention {
   /** The most events. */
   readonly maxEvents: number;
@@ -84,7 +97,17 @@ export interface Retention {
   readonly maxAge: number;
 }
 
-/** The events that an append has added to a log. */
+/**
+ * The events that an append has added to a log.
+ *
+ * @example The offset after them
+ * ```ts
+ * import type { Appended } from "@rivulet/rivulet/relay";
+ *
+ * const next = ({ first, count }: Appended): number => first + count;
+ * next({ first: 1, count: 2, bytes: 20 });
+ * ```
+ */
 export interface Appended {
   /** The offset of the first of them. */
   readonly first: number;
@@ -94,10 +117,28 @@ export interface Appended {
   readonly bytes: number;
 }
 
-/** The reason why events will not come (PROTOCOL.md, section 2, `gap`). */
+/**
+ * The reason why events will not come (PROTOCOL.md, section 2, `gap`).
+ *
+ * @example Given up by retention
+ * ```ts
+ * import type { GapReason } from "@rivulet/rivulet/relay";
+ *
+ * const reason: GapReason = "evicted";
+ * ```
+ */
 export type GapReason = "evicted" | "epoch" | "slow" | "skipped";
 
-/** Offsets of a log that have no events, and never will. */
+/**
+ * Offsets of a log that have no events, and never will.
+ *
+ * @example Two events that will not come
+ * ```ts
+ * import type { Hole } from "@rivulet/rivulet/relay";
+ *
+ * const hole: Hole = { from: 3, to: 4, reason: "evicted" };
+ * ```
+ */
 export interface Hole {
   /** The first of the offsets. */
   readonly from: number;
@@ -144,7 +185,16 @@ export interface TopicLog {
   read(from: number, budget: ReadBudget): LogRange | Promise<LogRange>;
 }
 
-/** What a store keeps of a topic besides its events. */
+/**
+ * What a store keeps of a topic besides its events.
+ *
+ * @example A topic of somebody that is open
+ * ```ts
+ * import type { TopicFacts } from "@rivulet/rivulet/relay";
+ *
+ * const facts: TopicFacts = { isOpen: true, owner: "alice" };
+ * ```
+ */
 export interface TopicFacts {
   /** What fills the topic, in words that are safe to show. */
   readonly source?: string | undefined;
@@ -165,7 +215,17 @@ export interface TopicFacts {
 /** The publications of a topic that are remembered: the oldest go first. */
 export const MAX_PUBLICATIONS = 1_000;
 
-/** The publication that appended events belong to. */
+/**
+ * The publication that appended events belong to.
+ *
+ * @example Its key
+ * ```ts
+ * import type { AppendedPublication } from "@rivulet/rivulet/relay";
+ *
+ * const keyOf = ({ key }: AppendedPublication): string => key;
+ * keyOf({ key: "k", value: "{}" });
+ * ```
+ */
 export interface AppendedPublication {
   /** The key of the publication, which is its publisher's own. */
   readonly key: string;
@@ -173,7 +233,16 @@ export interface AppendedPublication {
   readonly value: string;
 }
 
-/** How events are appended to a {@linkcode Log}. */
+/**
+ * How events are appended to a {@linkcode Log}.
+ *
+ * @example The place where a writer thinks that the log is
+ * ```ts
+ * import type { LogAppendOptions } from "@rivulet/rivulet/relay";
+ *
+ * const options: LogAppendOptions = { expected: 7 };
+ * ```
+ */
 export interface LogAppendOptions {
   /**
    * The offset that the writer expects the first event to have. Default: the one after
@@ -186,7 +255,17 @@ export interface LogAppendOptions {
   readonly lease?: Lease | undefined;
 }
 
-/** Where a log has got to, as one who follows it is told. */
+/**
+ * Where a log has got to, as one who follows it is told.
+ *
+ * @example Whether there is more to come
+ * ```ts
+ * import type { LogProgress } from "@rivulet/rivulet/relay";
+ *
+ * const goesOn = ({ kind }: LogProgress): boolean => kind === "open";
+ * goesOn({ kind: "deleted" });
+ * ```
+ */
 export type LogProgress =
   /** It goes on: there is more before `next`, or its facts are others. */
   | {
@@ -211,6 +290,17 @@ export type LogProgress =
  * keeps it as it promises to. Only then do {@linkcode TopicLog.next} and
  * {@linkcode Log.ended} know of it. A call that is done at once returns no promise.
  * After an append was refused, what was told after it is refused too.
+ *
+ * @example Append, and end
+ * ```ts
+ * import type { Log } from "@rivulet/rivulet/relay";
+ *
+ * async function fill(log: Log): Promise<void> {
+ *   await log.append([{ event: "message", data: "a", id: "" }]);
+ *   await log.end({ status: "complete", isWhole: true, at: Date.now() });
+ * }
+ * fill;
+ * ```
  */
 export interface Log extends TopicLog, Disposable {
   /** The time when the log was made, in milliseconds since the epoch. */

@@ -3,7 +3,16 @@ import type { CancelAnswer, Lease, LeaseRequest } from "./lease.ts";
 import type { Log, TopicFacts } from "./log.ts";
 import type { Stored } from "./stored.ts";
 
-/** What went wrong with a store. */
+/**
+ * What went wrong with a store.
+ *
+ * @example No room
+ * ```ts
+ * import type { StoreFailure } from "@rivulet/rivulet/relay";
+ *
+ * const failure: StoreFailure = "full";
+ * ```
+ */
 export type StoreFailure =
   | "full"
   | "read_only"
@@ -14,7 +23,18 @@ export type StoreFailure =
   | "locked"
   | "closed";
 
-/** A store cannot keep or give what it was asked for. */
+/**
+ * A store cannot keep or give what it was asked for.
+ *
+ * @example A disk without room
+ * ```ts
+ * import { StoreError } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new StoreError("full", "The disk is full: make room");
+ * assertEquals([error.code, error.failure], ["store_failed", "full"]);
+ * ```
+ */
 export class StoreError extends Error {
   /** What happened, for programs. */
   readonly code = "store_failed";
@@ -32,6 +52,15 @@ export class StoreError extends Error {
 /**
  * An append that came second: the log is not where its writer thinks, has ended, or
  * is no longer there.
+ *
+ * @example Another writer was first
+ * ```ts
+ * import { StaleWriterError } from "@rivulet/rivulet/relay";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new StaleWriterError("t", 3, 7);
+ * assertEquals([error.code, error.next], ["stale_writer", 7]);
+ * ```
  */
 export class StaleWriterError extends Error {
   /** What happened, for programs. */
@@ -57,12 +86,25 @@ export class StaleWriterError extends Error {
   }
 }
 
-/** What a list shows of a topic. */
+/**
+ * What a list shows of a topic.
+ *
+ * @example The number of its events
+ * ```ts
+ * import type { StoredTopic } from "@rivulet/rivulet/relay";
+ *
+ * const count = ({ first, next }: StoredTopic): number => next - first;
+ * count;
+ * ```
+ */
 export interface StoredTopic {
+  /** The name. */
   readonly name: string;
+  /** The name of its log. */
   readonly epoch: string;
   /** The time when it was made, in milliseconds since the epoch. */
   readonly createdAt: number;
+  /** What is kept besides the events. */
   readonly facts: TopicFacts;
   /** The offset of the oldest event that is kept; `next` if none is. */
   readonly first: number;
@@ -74,7 +116,16 @@ export interface StoredTopic {
   readonly end: StoredEnd | undefined;
 }
 
-/** The topics of a page of a list, in the order of their names. */
+/**
+ * The topics of a page of a list, in the order of their names.
+ *
+ * @example The first hundred chats
+ * ```ts
+ * import type { ListQuery } from "@rivulet/rivulet/relay";
+ *
+ * const query: ListQuery = { after: "", prefix: "chat-", limit: 100 };
+ * ```
+ */
 export interface ListQuery {
   /** The name after which the page begins. */
   readonly after: string;
@@ -84,7 +135,16 @@ export interface ListQuery {
   readonly limit: number;
 }
 
-/** Which topics are watched. */
+/**
+ * Which topics are watched.
+ *
+ * @example All chats
+ * ```ts
+ * import type { WatchQuery } from "@rivulet/rivulet/relay";
+ *
+ * const query: WatchQuery = { prefix: "chat-", limit: 100 };
+ * ```
+ */
 export interface WatchQuery {
   /** The beginning of their names. */
   readonly prefix: string;
@@ -102,6 +162,13 @@ export interface WatchQuery {
  *
  * Of several changes of one topic, only the last may be told. Changes while the list is
  * told come after it, and may be in it already.
+ *
+ * @example What is gone
+ * ```ts
+ * import type { TopicNews } from "@rivulet/rivulet/relay";
+ *
+ * const news: TopicNews = { kind: "deleted", name: "t" };
+ * ```
  */
 export type TopicNews =
   | { readonly kind: "reset" }
@@ -110,7 +177,17 @@ export type TopicNews =
   | { readonly kind: "made" | "ended"; readonly topic: StoredTopic }
   | { readonly kind: "deleted"; readonly name: string };
 
-/** The place where topics live. */
+/**
+ * The place where topics live.
+ *
+ * @example Give a relay a store
+ * ```ts
+ * import { createRelay, type Relay, type Store } from "@rivulet/rivulet/relay";
+ *
+ * const relayOn = (store: Store): Relay => createRelay({ port: 0, store });
+ * relayOn;
+ * ```
+ */
 export interface Store extends AsyncDisposable {
   /**
    * Opens the store, and brings it in order after a crash.

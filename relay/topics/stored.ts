@@ -1,2 +1,12 @@
-/** A value that a store has at hand, or has to fetch. */
+/**
+ * A value that a store has at hand, or has to fetch.
+ *
+ * @example Both are awaited alike
+ * ```ts
+ * import type { Stored } from "@rivulet/rivulet/relay";
+ *
+ * const values: Stored<number>[] = [1, Promise.resolve(2)];
+ * await Promise.all(values);
+ * ```
+ */
 export type Stored<T> = T | Promise<T>;

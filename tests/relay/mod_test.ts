@@ -11,8 +11,12 @@ function assertMembers<T>(_names: Record<Members<T>, true>): void {}
 Deno.test("The relay's module exports no class of the engine", () => {
   assertEquals(Object.keys(api).sort(), [
     "InvalidTopicNameError",
+    "LeaseHeldError",
+    "LeaseLostError",
     "RelayOptionsError",
     "RelayStartError",
+    "StaleWriterError",
+    "StoreError",
     "TopicBusyError",
     "TopicEndedError",
     "TopicLimitError",

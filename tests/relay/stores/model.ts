@@ -4,13 +4,13 @@ import type { Log, Retention } from "../../../relay/topics/log.ts";
 import type { Store } from "../../../relay/topics/store.ts";
 import { propertyParameters } from "../../support/property.ts";
 import {
-  type ContractOptions,
-  type ContractWorld,
   findLog,
   message,
   NO_FACTS,
   readAll,
-} from "./contract.ts";
+  type StoreContractOptions,
+  type StoreContractWorld,
+} from "../../../relay/testing/contract_world.ts";
 import { ReferenceStore, type ReferenceTopic } from "./reference_store.ts";
 
 const name = fc.constantFrom("a", "b");
@@ -75,13 +75,13 @@ const retention = fc.record({
 
 /** A store and its reference, and what is under way between them. */
 class Run {
-  readonly #world: ContractWorld;
+  readonly #world: StoreContractWorld;
   readonly #reference: ReferenceStore;
   readonly #logs = new Map<string, Log>();
   readonly #underWay: Promise<unknown>[] = [];
   #number = 0;
 
-  constructor(world: ContractWorld, retention: Retention) {
+  constructor(world: StoreContractWorld, retention: Retention) {
     this.#world = world;
     this.#reference = new ReferenceStore(retention);
   }
@@ -326,9 +326,17 @@ class Run {
   }
 }
 
+/** What is tested, and with what. */
+interface ModelOptions extends StoreContractOptions {
+  /** The name of the store's class: the name of the test begins with it. */
+  readonly name: string;
+  /** Registers a test. */
+  readonly test: (name: string, run: () => Promise<void>) => void;
+}
+
 /** Registers a test that does to a store, and to a plain reference, what comes to mind. */
 export function testStoreModel(
-  { name, test, open }: ContractOptions,
+  { name, test, open }: ModelOptions,
   numRuns: number,
 ): void {
   test(`${name} agrees with a plain reference`, async () => {

@@ -1,26 +1,19 @@
+import { storeContract } from "../../../../relay/testing/store_contract.ts";
 import { SqliteWorld } from "../../../support/relay/sqlite_world.ts";
-import { testStore } from "../contract.ts";
 import { testStoreModel } from "../model.ts";
-import { testSharing } from "../sharing_contract.ts";
 
-testStore({
-  name: "SqliteStore",
-  test: Deno.test,
+const checks = storeContract({
   open: (retention) => SqliteWorld.open({ retention }),
 });
+for (const { name, run } of checks) Deno.test(`SqliteStore ${name}`, run);
 
-testStore({
-  name: "SqliteStore (normal, without memory)",
-  test: Deno.test,
+const strict = storeContract({
   open: (retention) =>
     SqliteWorld.open({ retention, sync: "normal", windowBytes: 0 }),
 });
-
-testSharing({
-  name: "SqliteStore",
-  test: Deno.test,
-  open: (retention) => SqliteWorld.open({ retention }),
-});
+for (const { name, run } of strict) {
+  Deno.test(`SqliteStore (normal, without memory) ${name}`, run);
+}
 
 testStoreModel({
   name: "SqliteStore",

@@ -18,7 +18,7 @@ import {
   readAll,
   readData,
   UNBOUNDED,
-} from "../contract.ts";
+} from "../../../../relay/testing/contract_world.ts";
 
 /** How often a process is killed: `RIVULET_KILLS=300 deno task test ...`. */
 const KILLS = Number(Deno.env.get("RIVULET_KILLS") ?? 10);

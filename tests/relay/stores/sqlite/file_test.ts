@@ -15,7 +15,7 @@ import {
   NO_FACTS,
   readData,
   UNBOUNDED,
-} from "../contract.ts";
+} from "../../../../relay/testing/contract_world.ts";
 
 /** Counts the rows of a table of an open store. */
 function rowsIn(path: string, table: string): number {

@@ -11,7 +11,7 @@ import type {
 } from "../../../../relay/stores/sqlite/messages.ts";
 import { packRanges } from "../../../../relay/stores/sqlite/pack.ts";
 import { StoreError } from "../../../../relay/topics/store.ts";
-import { message } from "../contract.ts";
+import { message } from "../../../../relay/testing/contract_world.ts";
 
 /** The bytes of each event, with its name. */
 const SIZE = 1_007;

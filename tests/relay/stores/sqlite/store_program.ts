@@ -9,7 +9,7 @@ import { systemClock } from "../../../../src/fetch/clock.ts";
 import { SqliteStore } from "../../../../relay/stores/sqlite/sqlite_store.ts";
 import type { ServerSentEvent } from "../../../../src/sse/event.ts";
 import type { Log } from "../../../../relay/topics/log.ts";
-import { message } from "../contract.ts";
+import { message } from "../../../../relay/testing/contract_world.ts";
 
 const [path = "", sync = "full", topics = "5"] = Deno.args;
 

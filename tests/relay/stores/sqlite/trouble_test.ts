@@ -20,7 +20,7 @@ import {
   NO_FACTS,
   readData,
   UNBOUNDED,
-} from "../contract.ts";
+} from "../../../../relay/testing/contract_world.ts";
 
 function storeAt(path: string): SqliteStore {
   return new SqliteStore({

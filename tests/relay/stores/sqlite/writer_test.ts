@@ -8,7 +8,10 @@ import { openFile } from "../../../../relay/stores/sqlite/open_file.ts";
 import { packRanges } from "../../../../relay/stores/sqlite/pack.ts";
 import { Writer } from "../../../../relay/stores/sqlite/writer.ts";
 import { TemporaryFolder } from "../../../support/relay/sqlite_world.ts";
-import { message, UNBOUNDED } from "../contract.ts";
+import {
+  message,
+  UNBOUNDED,
+} from "../../../../relay/testing/contract_world.ts";
 
 function append(id: number, expected: number, count: number): Operation {
   const entry = { event: message("a"), size: 8, time: 0 };

@@ -1,0 +1,31 @@
+import type { Store } from "./store.ts";
+
+/** What a store has to have: each member has a row. */
+const MEMBERS: Readonly<Record<keyof Store, "function" | "boolean" | "any">> = {
+  open: "function",
+  failure: "any",
+  isLasting: "boolean",
+  create: "function",
+  find: "function",
+  list: "function",
+  listUnended: "function",
+  watch: "function",
+  hold: "function",
+  cancel: "function",
+  delete: "function",
+  deleteEnded: "function",
+  get: "function",
+  put: "function",
+  [Symbol.asyncDispose]: "function",
+};
+
+/** Returns the names of the members that an object lacks to be a store. */
+export function lackingOfStore(given: object): string[] {
+  const members = Reflect.ownKeys(MEMBERS) as (keyof Store)[]; // the keys of the table
+  return members.filter((member) => {
+    const type = MEMBERS[member];
+    return type !== "any" && typeof Reflect.get(given, member) !== type;
+  }).map((member) =>
+    typeof member === "symbol" ? `[${member.description}]` : member
+  );
+}
