@@ -4,6 +4,8 @@
  *
  * - `serve` runs the relay. It is also what runs without a command.
  * - `demo` runs the relay with a topic to look at.
+ * - `follow`, `publish`, `cancel`, `topics` and `top` talk to a relay that runs
+ *   somewhere.
  * - `token` prints a token for a relay that requires tokens.
  * - `replay` prints a recorded stream at its pace.
  * - `hostile` runs a provider of language models that fails as it is told to.
@@ -14,7 +16,8 @@
  * a key of a JSON file (`--config`). The relay listens on 127.0.0.1:8787 until it
  * gets SIGINT or SIGTERM; then it sends its subscribers away and exits with 0. It
  * exits with 2 if it cannot start with these options, with 3 if a source is away
- * that it was told to need (`--fail-fast`), and says why.
+ * that it was told to need (`--fail-fast`), and says why. `follow` tells by its
+ * status how the topic has ended.
  *
  * @example Follow a stream that the relay reads
  * ```sh

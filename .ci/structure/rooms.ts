@@ -40,6 +40,7 @@ const GATEWAY = "relay/gateway/";
 const DOORS = "relay/doors/";
 const OPTIONS = "relay/options/";
 const RELAY = "relay/relay.ts";
+const CLIENT = "relay/client/";
 const COMMANDS = "relay/commands/";
 
 /** The rooms that any code over fetch may import. */
@@ -85,7 +86,7 @@ export const ROOMS: readonly Room[] = [
   { path: VERSION, why: "has the version of the package", may: [] },
   { path: "mod.ts", why: "exports the core's API", may: CORE },
   {
-    path: "relay/client/",
+    path: CLIENT,
     why: "is the subscriber's library: it runs in browsers, without the relay",
     may: CORE,
   },
@@ -252,6 +253,7 @@ export const ROOMS: readonly Room[] = [
     why: "has the commands of the command line, one a file",
     may: [
       RELAY,
+      CLIENT,
       OPTIONS,
       GATEWAY,
       SOURCES,

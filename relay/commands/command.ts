@@ -41,6 +41,21 @@ export class UnavailableError extends Error {
   }
 }
 
+/** A command has come to an end of which its caller learns by the status. */
+export class ExitError extends Error {
+  /** The code for programs. */
+  readonly code = "exit";
+  /** The status of the process. */
+  readonly status: number;
+
+  /** Says what has happened; nothing if the caller knows it. */
+  constructor(status: number, message = "", options?: ErrorOptions) {
+    super(message, options);
+    this.name = "ExitError";
+    this.status = status;
+  }
+}
+
 /**
  * Parses the arguments of a command.
  *

@@ -3,7 +3,7 @@ import { redactText } from "../../src/fetch/secrets/redactor.ts";
 import { VERSION } from "../../src/version.ts";
 import { escapeInvisible } from "../logs/escape_invisible.ts";
 import { ConfigurationError } from "../options/read_configuration.ts";
-import { FlagError, UnavailableError } from "./command.ts";
+import { ExitError, FlagError, UnavailableError } from "./command.ts";
 import { commands, DEFAULT_COMMAND, findCommand } from "./commands.ts";
 import { helpOn, suggestion } from "./help.ts";
 import type { System } from "./system.ts";
@@ -76,7 +76,8 @@ async function run(request: Request, system: System): Promise<void> {
  *
  * @param args The arguments after the program's name.
  * @returns The status of the process: 0, 2 if the command line or the
- * configuration is wrong, 3 if a source that is needed is away or the port is taken, or 1.
+ * configuration is wrong, 3 if a source that is needed or the relay is away or the
+ * port is taken, what a command's help says, or 1.
  */
 export async function runCommandLine(
   args: readonly string[],
@@ -106,11 +107,13 @@ function statusOf(error: unknown): number {
   if (error instanceof FlagError || error instanceof ConfigurationError) {
     return CANNOT_START;
   }
+  if (error instanceof ExitError) return error.status;
   return error instanceof UnavailableError ? UNAVAILABLE : FAILED;
 }
 
 function problemsOf(error: unknown): readonly string[] {
   if (error instanceof ConfigurationError) return error.problems;
+  if (error instanceof ExitError && error.message === "") return [];
   return [messageOf(error).replaceAll(/\s*\n\s*/g, " ")];
 }
 

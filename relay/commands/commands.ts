@@ -29,6 +29,26 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "prints a recorded stream at its pace",
     load: async () => (await import("./replay.ts")).replayCommand,
   },
+  follow: {
+    summary: "follows a topic to its end",
+    load: async () => (await import("./remote/follow.ts")).followCommand,
+  },
+  publish: {
+    summary: "publishes what comes on stdin to a topic",
+    load: async () => (await import("./remote/publish.ts")).publishCommand,
+  },
+  cancel: {
+    summary: "cancels a topic",
+    load: async () => (await import("./remote/cancel.ts")).cancelCommand,
+  },
+  topics: {
+    summary: "lists the topics of a relay",
+    load: async () => (await import("./remote/topics.ts")).topicsCommand,
+  },
+  top: {
+    summary: "shows what goes on in a relay",
+    load: async () => (await import("./remote/top.ts")).topCommand,
+  },
   backup: {
     summary: "copies the file of --store while the relay runs",
     load: async () => (await import("./backup.ts")).backupCommand,

@@ -1,14 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { z } from "zod";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { wait } from "../../src/fetch/retry.ts";
-import type { ResponseEvent } from "../../src/model/response_event.ts";
-import { type Wire, wires } from "../../src/model/wires/wire.ts";
 import {
   type PacedEvents,
   parsePacedEvents,
 } from "../../src/sse/paced_events.ts";
+import { ANSWER_FORMATS, AnswerText } from "./answer_text.ts";
 import { type Command, FlagError, parseFlags } from "./command.ts";
 import { PacedWriter } from "../gateway/recording/paced_writer.ts";
 import { FixtureError } from "../sources/fixture.ts";
@@ -30,8 +28,8 @@ Usage: rivulet replay FILE [FLAG ...]
   --speed NUMBER   2 is twice as fast, 0.5 half as fast, 0 at once; default 1
   --raw            prints only the provider's events, without the comments that
                    keep the pace and say how the stream ended
-  --text           prints only the text of a model's answer, of the Responses
-                   or the Chat Completions API
+  --text           prints only the text of a model's answer, of the Responses,
+                   Chat Completions or Messages API, or of UI messages
 
 Permissions, instead of -A:
   --allow-read=FILE
@@ -93,7 +91,7 @@ export async function replay(
     throw new FixtureError(path, "expected a stream with events, got none");
   }
   const printer: Printer = text
-    ? new TextPrinter(wireOf(path, moments))
+    ? textPrinter(path, moments)
     : new StreamPrinter(raw ? undefined : lastWords);
   // From the start on, so that what each step takes does not add up.
   let due = clock.now();
@@ -150,59 +148,30 @@ class StreamPrinter implements Printer {
 }
 
 class TextPrinter implements Printer {
-  readonly #decoder;
-  #part: string | undefined;
-
-  constructor(wire: Wire) {
-    this.#decoder = wire.decoder({ deltas: true });
-  }
+  readonly #answer = new AnswerText();
 
   print({ events }: PacedEvents): string {
-    const out: ResponseEvent[] = [];
-    for (const { event, data } of events) this.#decoder.push(event, data, out);
-    return out.map((event) => this.#textOf(event)).join("");
+    return events.map(({ event, data }) => this.#answer.push(event, data))
+      .join("");
   }
 
   end(): { text: string; error?: Error } {
-    const out: ResponseEvent[] = [];
-    const verdict = this.#decoder.end(out);
-    const rest = out.map((event) => this.#textOf(event)).join("");
-    return {
-      text: `${rest}\n`,
-      ...("error" in verdict && { error: verdict.error }),
-    };
-  }
-
-  #textOf(event: ResponseEvent): string {
-    if (event.type !== "output_text.delta" && event.type !== "refusal.delta") {
-      return "";
-    }
-    const part = `${event.outputIndex}.${event.contentIndex}`;
-    const gap = this.#part === undefined || this.#part === part ? "" : "\n\n";
-    this.#part = part;
-    // A model can write what moves a terminal's cursor, and worse.
-    return gap + event.delta.replace(/[^\P{Cc}\n\t]/gu, "");
+    const { text, ...rest } = this.#answer.end();
+    return { text: `${text}\n`, ...rest };
   }
 }
 
-const wireEvent = z.object({
-  type: z.string().optional(),
-  object: z.string().optional(),
-});
-
-/** Tells the API by what its first event says. */
-function wireOf(path: string, [first]: readonly PacedEvents[]): Wire {
-  const data = first?.events[0]?.data;
-  let event: z.infer<typeof wireEvent> = {};
-  try {
-    event = wireEvent.parse(JSON.parse(data ?? ""));
-  } catch {
-    // It is of neither.
-  }
-  if (event.type?.startsWith("response.")) return wires.responses;
-  if (event.object?.startsWith("chat.completion")) return wires.chat;
+/** Makes a printer of text, if the first event is of a format of which the text is known. */
+function textPrinter(
+  path: string,
+  [first]: readonly PacedEvents[],
+): TextPrinter {
+  const [event] = first?.events ?? [];
+  const probe = new AnswerText();
+  if (event) probe.push(event.event, event.data);
+  if (probe.isKnown) return new TextPrinter();
   throw new FixtureError(
     path,
-    "expected a stream of the Responses or the Chat Completions API for --text",
+    `expected a stream of ${ANSWER_FORMATS} for --text`,
   );
 }

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
 import { wantsNoColor, writeError } from "../runtime.ts";
@@ -12,6 +13,8 @@ export interface System {
   readonly outputClosed: AbortSignal;
   /** Whether stderr is a terminal. */
   readonly isTerminal: boolean;
+  /** Whether stdout is a terminal. */
+  readonly isOutputTerminal: boolean;
   /** Whether stderr shows colors. */
   readonly hasColors: boolean;
   /** Returns a variable of the environment, if it is set. */
@@ -20,6 +23,10 @@ export interface System {
   readBytes(path: string): Promise<Uint8Array>;
   /** Reads a text file; rejects if it cannot. */
   readText(path: string): Promise<string>;
+  /** Returns the size of the terminal of stdout, in characters. */
+  outputSize(): { readonly columns: number; readonly rows: number };
+  /** Reads stdin, chunk by chunk. */
+  readInput(): ReadableStream<Uint8Array>;
   /** Writes to stdout; resolves when there is room for more, rejects if nobody reads. */
   write(text: string): Promise<void>;
   /** Writes a line to stdout, whether anybody reads it or not. */
@@ -44,6 +51,13 @@ export function createSystem(): System {
     clock: systemClock,
     outputClosed: closed.signal,
     isTerminal,
+    isOutputTerminal: isatty(stdout.fd),
+    outputSize: () => ({
+      columns: stdout.columns ?? 80,
+      rows: stdout.rows ?? 24,
+    }),
+    readInput: () =>
+      Readable.toWeb(process.stdin) as ReadableStream<Uint8Array>,
     hasColors: isTerminal && !wantsNoColor(),
     environment: (name) => process.env[name],
     readBytes: (path) => readFile(path),

@@ -27,7 +27,7 @@ const FILE = [
 const TOPICS: Readonly<
   Record<HelpTopic, { readonly title: string; readonly after?: string }>
 > = {
-  topics: {
+  sources: {
     title: "Sources of topics (each flag any number of times)",
     after: "  (callers with the right fill topics too: POST /topics/NAME)",
   },

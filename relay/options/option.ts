@@ -3,7 +3,7 @@ import type { Kind } from "./kinds.ts";
 
 /** The part of the help that an option is explained in. */
 export type HelpTopic =
-  | "topics"
+  | "sources"
   | "rights"
   | "listening"
   | "limits"

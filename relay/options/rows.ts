@@ -69,7 +69,7 @@ export const relayRows = {
   sources: option(list(source), {
     default: [],
     flag: "source",
-    topic: "topics",
+    topic: "sources",
     help: [
       "fills a topic from the SSE stream at URL. Options:",
       "from=now: subscriptions begin with new events",
@@ -80,7 +80,7 @@ export const relayRows = {
   failFast: option(toggle, {
     default: false,
     flag: "fail-fast",
-    topic: "topics",
+    topic: "sources",
     help: [
       "exits with status 3 if a source cannot be reached at the start, and has GET /readyz answer 503 while one is away; otherwise sources are retried",
     ],
@@ -88,7 +88,7 @@ export const relayRows = {
   sourceTimeout: option(duration({ never: true }), {
     default: 600_000,
     flag: "source-timeout",
-    topic: "topics",
+    topic: "sources",
     help: [
       "connects again to a source that sends nothing for this long, not even a comment",
     ],
@@ -96,7 +96,7 @@ export const relayRows = {
   fixtures: option(list(fixture), {
     default: [],
     flag: "fixture",
-    topic: "topics",
+    topic: "sources",
     help: [
       "fills a topic from a recorded stream, at the pace of its comments such as ': +37ms'; 'loop' starts over at the end",
     ],
@@ -173,7 +173,7 @@ export const relayRows = {
       {
         default: [],
         flag: "allow-source",
-        topic: "topics",
+        topic: "sources",
         help: [
           "lets PUT /topics/NAME make topics from these URLs: 'https://*.example.com/events/*'",
         ],
@@ -193,7 +193,7 @@ export const relayRows = {
     allowAddresses: option(list(addressRange), {
       default: [],
       flag: "allow-address",
-      topic: "topics",
+      topic: "sources",
       help: [
         "lets such URLs lead to an address, or a range such as 10.0.0.0/8, that is not public",
       ],

@@ -4,7 +4,6 @@
 // Where the answers have to change: run this test with RIVULET_UPDATE=1, and read them.
 import { assert, assertEquals } from "@std/assert";
 import { runCommandLine } from "../../relay/commands/command_line.ts";
-import type { System } from "../../relay/commands/system.ts";
 import type { RelayOptions } from "../../relay/options/relay_options.ts";
 import { FakeSystem } from "../support/relay/fake_system.ts";
 import { startRelay } from "../support/relay/relay.ts";
@@ -35,35 +34,28 @@ const FRAMES: readonly (readonly [string, number, string | Uint8Array])[] = [
   ["WebSocket ping of 126 bytes", OPCODE.ping, "x".repeat(126)],
 ];
 
-/** The real command line, with an environment of its own and real files. */
-function systemWith(
-  base: FakeSystem,
-  env: Readonly<Record<string, string>>,
-): System {
-  return {
-    clock: base.clock,
-    outputClosed: base.outputClosed,
-    isTerminal: base.isTerminal,
-    hasColors: base.hasColors,
-    // The log has the same, with the time.
-    environment: (name) => name === "RIVULET_LOG_LEVEL" ? "error" : env[name],
-    readBytes: (path) => Deno.readFile(path),
-    readText: (path) => Deno.readTextFile(path),
-    write: (text) => base.write(text),
-    say: (line) => base.say(line),
-    writeError: (bytes) => base.writeError(bytes),
-    onStop: () => {},
-  };
+/** The surroundings of a real command line: with real files. */
+class SystemWithFiles extends FakeSystem {
+  override readBytes(path: string): Promise<Uint8Array> {
+    return Deno.readFile(path);
+  }
+
+  override readText(path: string): Promise<string> {
+    return Deno.readTextFile(path);
+  }
 }
 
 async function answerToCommand(
   { args, env = {} }: WrongCommand,
   folder: string,
 ): Promise<string> {
-  const system = new FakeSystem();
+  const system = new SystemWithFiles({
+    // The log has the same, with the time.
+    environment: { ...env, RIVULET_LOG_LEVEL: "error" },
+  });
   const code = await runCommandLine(
     args.map((arg) => arg.replace("CONFIG", folder)),
-    systemWith(system, env),
+    system,
   );
   assertEquals([code, system.output], [2, ""], system.errors);
   return system.errors.replaceAll(folder, "CONFIG").trimEnd();

@@ -253,7 +253,7 @@ Deno.test("replay says what is wrong", async () => {
         [
           [stream, "--text"],
           "invalid_fixture",
-          "Chat Completions API for --text",
+          "UI messages for --text",
         ],
       ] as const
     ) {

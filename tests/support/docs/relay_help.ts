@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { commands } from "../../../relay/commands/commands.ts";
+import { helpOn } from "../../../relay/commands/help.ts";
 import { runDeno } from "../run_deno.ts";
 
 /** Flags of other programs that the documents name. */
@@ -26,10 +28,13 @@ async function readHelp(...args: string[]): Promise<string> {
   return stdout;
 }
 
-/** Returns the help that describes every option of the relay. */
+/** Returns the help that describes every option of the relay, and of its commands. */
 export function relayHelp(): Promise<string> {
-  return help ??= Promise.all([readHelp("--help"), readHelp("help", "all")])
-    .then((texts) => texts.join("\n"));
+  return help ??= Promise.all([
+    readHelp("--help"),
+    readHelp("help", "all"),
+    ...Object.keys(commands).map((name) => helpOn(name)),
+  ]).then((texts) => texts.join("\n"));
 }
 
 /** Returns the flags that a text names, each once. */

@@ -1,0 +1,83 @@
+import type { SubscriptionMessage } from "../../client/message.ts";
+import type { TopicEnd } from "../../client/subscription.ts";
+import { escapeInvisible } from "../../logs/escape_invisible.ts";
+import { ANSWER_FORMATS, AnswerText } from "../answer_text.ts";
+import { ExitError } from "../command.ts";
+import type { System } from "../system.ts";
+
+/** What becomes of a topic when it is printed. */
+export interface FollowPrinter {
+  /** Returns what is printed of a message. */
+  print(message: SubscriptionMessage): string;
+  /** Returns what is printed after all messages. */
+  end(end: TopicEnd): string;
+}
+
+/** Makes a printer of the data of events, of an answer's text, or of JSON. */
+export function followPrinter(
+  form: "data" | "text" | "json",
+  { isOutputTerminal }: Pick<System, "isOutputTerminal">,
+): FollowPrinter {
+  switch (form) {
+    case "data":
+      return new DataPrinter(isOutputTerminal);
+    case "text":
+      return new TextPrinter();
+    case "json":
+      return jsonPrinter;
+  }
+}
+
+/** Programs get data as it is; a terminal nothing that it would obey. */
+class DataPrinter implements FollowPrinter {
+  readonly #isTerminal: boolean;
+
+  constructor(isTerminal: boolean) {
+    this.#isTerminal = isTerminal;
+  }
+
+  print(message: SubscriptionMessage): string {
+    if (message.type !== "event") return "";
+    const { data } = message;
+    if (!this.#isTerminal) return `${data}\n`;
+    return `${data.split("\n").map(escapeInvisible).join("\n")}\n`;
+  }
+
+  end(): string {
+    return "";
+  }
+}
+
+class TextPrinter implements FollowPrinter {
+  readonly #answer = new AnswerText();
+  #hasEvents = false;
+  /** The last character that was printed. */
+  #last = "\n";
+
+  print(message: SubscriptionMessage): string {
+    if (message.type !== "event") return "";
+    this.#hasEvents = true;
+    return this.#remember(this.#answer.push(message.event, message.data));
+  }
+
+  end(): string {
+    const rest = this.#remember(this.#answer.end().text);
+    if (this.#hasEvents && !this.#answer.isKnown) {
+      throw new ExitError(
+        1,
+        `Expected a stream of ${ANSWER_FORMATS} for --text: leave it out, or give --json`,
+      );
+    }
+    return this.#last === "\n" ? rest : `${rest}\n`;
+  }
+
+  #remember(text: string): string {
+    if (text !== "") this.#last = text.slice(-1);
+    return text;
+  }
+}
+
+const jsonPrinter: FollowPrinter = {
+  print: (message) => `${JSON.stringify(message)}\n`,
+  end: (end) => `${JSON.stringify({ type: "end", ...end })}\n`,
+};

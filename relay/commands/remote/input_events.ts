@@ -1,0 +1,79 @@
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { z } from "zod";
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import { readEvents } from "../../../src/sse/read_events.ts";
+import { messageOf } from "../../../src/fetch/message_of.ts";
+import { ExitError } from "../command.ts";
+
+/** What stdin has. */
+export type InputForm = "lines" | "json" | "sse";
+
+/** The largest event that is read, in bytes: as large as relays take by default. */
+const MAX_EVENT = 16 * 1024 * 1024;
+
+const line = z.object({
+  event: z.string().optional(),
+  data: z.json(),
+  id: z.string().optional(),
+});
+
+/**
+ * Reads events from an input.
+ *
+ * @param input The bytes.
+ * @param form What they are.
+ * @param name The name of events that have none.
+ * @param signal Ends the reading.
+ * @throws {ExitError} If a line is no event in JSON.
+ */
+export async function* inputEvents(
+  input: ReadableStream<Uint8Array>,
+  form: InputForm,
+  name: string,
+  signal: AbortSignal,
+): AsyncGenerator<ServerSentEvent> {
+  if (form === "sse") {
+    const events = readEvents(input, { maxEventSize: MAX_EVENT, signal });
+    for await (const event of events) {
+      yield event.event === "message" ? { ...event, event: name } : event;
+    }
+    return;
+  }
+  const lines = input
+    // The types of the two libraries differ in what a buffer may be shared with.
+    .pipeThrough(
+      new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>,
+      { signal },
+    )
+    .pipeThrough(new TextLineStream());
+  let number = 0;
+  for await (const text of lines) {
+    number += 1;
+    if (form === "lines") yield { event: name, data: text, id: "" };
+    else if (text.trim() !== "") yield eventOf(text, number, name);
+  }
+}
+
+function eventOf(
+  text: string,
+  number: number,
+  name: string,
+): ServerSentEvent {
+  try {
+    const { event = name, data, id = "" } = line.parse(JSON.parse(text));
+    return {
+      event,
+      data: typeof data === "string" ? data : JSON.stringify(data),
+      id,
+    };
+  } catch (cause) {
+    const reason = cause instanceof z.ZodError
+      ? z.prettifyError(cause).replaceAll(/\s*\n\s*/g, " ")
+      : messageOf(cause);
+    throw new ExitError(
+      1,
+      `Expected {"event"?, "data", "id"?} in line ${number}, got something else: ${reason}`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,33 @@
+import { duration } from "../../options/kinds.ts";
+import { FlagError } from "../command.ts";
+
+/** How long a relay that was there is asked again, in the words of a flag. */
+const DEFAULT_PATIENCE = "5m";
+
+/** The flag that says how long a relay is asked again that does not answer. */
+export const PATIENCE_FLAGS = {
+  "retry-for": { type: "string", default: DEFAULT_PATIENCE },
+} as const;
+
+/** What the help of a command says of it. */
+export const PATIENCE_HELP =
+  `  --retry-for TIME   how long the relay may be away in between: 30s, 10m, 1h;
+                     default ${DEFAULT_PATIENCE}
+`;
+
+const patience = duration({ zero: true });
+
+/**
+ * Returns how long a relay that does not answer is asked again, in milliseconds.
+ *
+ * @throws {FlagError} If the flag has no duration.
+ */
+export function patienceOf(
+  { "retry-for": text }: { readonly "retry-for": string },
+): number {
+  const { data, success } = patience.schema.safeParse(patience.fromText(text));
+  if (success) return data;
+  throw new FlagError(
+    `--retry-for: expected ${patience.wanted}, got '${text}'`,
+  );
+}
