@@ -336,7 +336,7 @@ export class Run {
   async #pass(response: UpstreamAnswer): Promise<void> {
     const { status } = response;
     const reader = response.ok && ResponseIdReader.reads(this.#request)
-      ? new ResponseIdReader()
+      ? new ResponseIdReader(this.#onResponseId)
       : undefined;
     const { isWhole, message } = await passPlainAnswer(
       response,
@@ -344,7 +344,6 @@ export class Run {
       this.#watchdog,
       (bytes) => reader?.push(bytes),
     );
-    if (reader?.id) this.#onResponseId(reader.id);
     const isUnwanted = this.#stop?.status === "cancelled";
     if (!isWhole) {
       this.#trace.verdict({ status: isUnwanted ? "cancelled" : "truncated" });

@@ -16,6 +16,9 @@ const RESPONSE = ["response.created", "response.completed"]
     }\n\n`
   ).join("");
 
+/** More than a relay would hold of an answer: the id comes after it. */
+const LONG = "x".repeat(1024 * 1024);
+
 /** A relay, and the provider `raw` behind it, which answers everything. */
 interface World extends AsyncDisposable, Pick<TestRelay, "request"> {
   /** The number of requests that have reached the provider. */
@@ -38,7 +41,9 @@ async function start(
         ? new Response(RESPONSE, {
           headers: { "content-type": "text/event-stream" },
         })
-        : Response.json(id === undefined ? {} : { object: "response", id });
+        : Response.json(
+          id === undefined ? {} : { object: "response", output: LONG, id },
+        );
     },
   );
   const relay = await startRelay({
