@@ -10,7 +10,7 @@ import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { draining, Problem } from "../problem.ts";
-import { atOnce, slices } from "../slices.ts";
+import { atOnce, slices, type Steps } from "../slices.ts";
 import { assertMay } from "../rights/access.ts";
 import { isMisleadingPath } from "../forwarding.ts";
 import {
@@ -25,8 +25,8 @@ import { LeaseHeldError } from "../topics/lease.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
+import { type Content, readContent, SMALL } from "./content.ts";
 import { HeldTopics } from "./held_topics.ts";
-import { assertCheap } from "./json_cost.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
 import { KeptRuns, type RunStore } from "./kept_runs.ts";
 import type { GatewayProvider } from "./provider.ts";
@@ -35,15 +35,13 @@ import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
   type Asked,
-  assertJson,
   digest,
+  digestOf,
   type GatewayCall,
-  readRunBody,
   readRunOptions,
   type Target,
 } from "./request.ts";
 import { isRunPath, ProviderRights, responseIdIn } from "./provider_rights.ts";
-import { referencesIn } from "./references.ts";
 import { responseFilling } from "./kept_response.ts";
 import { resumeRun } from "./resume_run.ts";
 import { Run, type RunContext, type RunPlan } from "./run.ts";
@@ -89,8 +87,8 @@ export interface GatewayContext extends RunContext {
 /** A body as far as the relay has read it. */
 type ReadBody = Pick<ProviderRequest, "body" | "content">;
 
-/** A body of at most this many bytes is looked at in one go. */
-const SMALL = 64 * 1024;
+/** Longer bodies are read one after the other: nothing counts what they are meanwhile. In bytes. */
+const LONG = 1024 * 1024;
 
 /** Returns the body of a request as a stream. */
 function bodyOf(
@@ -100,6 +98,18 @@ function bodyOf(
   // A `Request` with the method GET or HEAD has no body, whatever came.
   return request.body ??
     Readable.toWeb(response.req) as ReadableStream<Uint8Array>; // other types
+}
+
+/** Does work on a body in steps, after what the client has asked for before. */
+function inSteps<T>(
+  client: string,
+  { length }: Uint8Array,
+  steps: Steps<T>,
+): T | Promise<T> {
+  // What is small keeps its place among the requests.
+  if (length <= SMALL) return atOnce(steps);
+  const lane = length > LONG ? "long requests" : `requests of ${client}`;
+  return slices.run(lane, steps);
 }
 
 /** `/{provider}/v1/{path}`, or `/v1/{path}`. */
@@ -193,11 +203,8 @@ export class Gateway implements AsyncDisposable {
     if (resumed) return resumed;
     const read = await this.#readBody(asked);
     const { content } = read;
-    const facts = content && call.request.method === "POST"
-      ? readRunBody(content)
-      : undefined;
     this.#assertMayUse(asked, read);
-    if (content && facts?.stream) {
+    if (content?.isStream && call.request.method === "POST") {
       await this.#joinOrStart(asked, read, content);
     } else {
       using _slot = this.#takeSlot(asked);
@@ -250,7 +257,7 @@ export class Gateway implements AsyncDisposable {
     const isEmpty = body === null ||
       body instanceof Uint8Array && body.length === 0;
     if (request.method !== "POST" || isEmpty) return;
-    const paths = content && referencesIn(content, isRunPath(target.path));
+    const paths = content?.references;
     if (!paths) return this.#rights.assertMayGoUnread(asked);
     for (const path of paths) {
       const id = responseIdIn(path);
@@ -264,7 +271,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #readBody(
-    { request, response, headers, client, incoming }: Asked,
+    { request, response, headers, client, incoming, target }: Asked,
   ): Promise<ReadBody> {
     const length = headers.get("content-length");
     if (length === null && !headers.has("transfer-encoding")) {
@@ -291,16 +298,17 @@ export class Gateway implements AsyncDisposable {
       : new IncomingReader(response.req);
     for await (const part of boundedBody(body, bodyLimits)) parts.push(part);
     const bytes = Buffer.concat(parts);
-    const content = await decodeBody(bytes, coding, bodyLimits.maxBytes);
-    if (content !== bytes) incoming.add(content.byteLength);
-    const steps = assertCheap(content);
-    // What is small keeps its place among the requests.
-    if (content.length <= SMALL) atOnce(steps);
-    else await slices.run(`requests of ${client}`, steps);
+    const decoded = await decodeBody(bytes, coding, bodyLimits.maxBytes);
+    const isCoded = decoded !== bytes;
+    if (isCoded) incoming.add(decoded.byteLength);
+    const isRun = isRunPath(target.path);
+    const content = await inSteps(
+      client,
+      decoded,
+      readContent(decoded, { isRun, isCoded }),
+    );
     // It is kept for as long as the run lasts.
     incoming.whole();
-    // Decoders may read what others do not: nothing may be hidden from the relay.
-    if (content !== bytes) assertJson(content);
     return { body: bytes, content };
   }
 
@@ -308,11 +316,12 @@ export class Gateway implements AsyncDisposable {
   async #joinOrStart(
     asked: Asked,
     read: ReadBody,
-    content: Uint8Array,
+    { bytes }: Content,
   ): Promise<void> {
     const key = joinKey(asked);
     const { search } = asked.target.url;
-    const fingerprint = digest(JSON.stringify([search, digest(content)]));
+    const digested = await inSteps(asked.client, bytes, digestOf(bytes));
+    const fingerprint = digest(JSON.stringify([search, digested]));
     for (;;) {
       const earlier = key ? this.#joining.find(key) : undefined;
       if (!earlier) break;
@@ -429,7 +438,7 @@ export class Gateway implements AsyncDisposable {
 
   #record(
     { request: { method }, headers, url: { search }, target }: Asked,
-    content: Uint8Array | undefined,
+    content: Content | undefined,
     topic: string,
   ): Recording | undefined {
     const { provider, url: { pathname } } = target;
@@ -439,7 +448,7 @@ export class Gateway implements AsyncDisposable {
       method,
       path: `${pathname}${search}`,
       headers,
-      body: content && new TextDecoder().decode(content),
+      body: content && new TextDecoder().decode(content.bytes),
       secrets: provider.key === undefined ? [] : [provider.key],
     });
   }

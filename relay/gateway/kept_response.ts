@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import {
   isCredentialName,
   isSecretShape,
@@ -65,8 +64,8 @@ export function responseFilling(
   if (names.some(isCredentialName) || !isKeepable(request.url)) {
     return undefined;
   }
-  const body = request.content && Buffer.from(request.content).toString();
-  const secrets = secretsOf({ url: request.url, headers, body });
+  const found = request.content?.secrets() ?? [];
+  const secrets = secretsOf({ url: request.url, headers, found });
   if (secrets.some(({ length }) => length >= MIN_LENGTH_IN_EVENTS)) {
     return undefined;
   }

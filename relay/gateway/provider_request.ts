@@ -3,6 +3,7 @@ import { headerPairs } from "../header_pairs.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
 import { isIdempotent } from "../upstream/idempotent.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
+import type { Content } from "./content.ts";
 import { Upload } from "./upload.ts";
 
 /** A request to a provider. */
@@ -24,8 +25,8 @@ export interface ProviderRequest {
    * an upload cannot once it is taken.
    */
   readonly body: Uint8Array<ArrayBuffer> | Upload | null;
-  /** The content of the body, without the codings that it came in; of an upload, none. */
-  readonly content: Uint8Array | undefined;
+  /** The facts of a body of JSON; of an upload, there are none. */
+  readonly content: Content | undefined;
   /** Whether the provider takes a second request with this one's key for the first. */
   readonly isRepeatable: boolean;
 }
@@ -51,9 +52,9 @@ export function partsWithSecrets(
   return {
     url: asked.url.href,
     headers: [...headerPairs(headers), ...headerPairs(asked.headers)],
-    // Decoded when it is looked through: a long body is not kept as text too.
-    get body() {
-      return content && new TextDecoder().decode(content);
+    // Looked for when there is something to take them out of.
+    get found() {
+      return content?.secrets() ?? [];
     },
   };
 }

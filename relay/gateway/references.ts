@@ -1,4 +1,5 @@
-import { isDeeper, isFields } from "../../src/model/wires/event_data.ts";
+import { isFields } from "../../src/model/wires/event_data.ts";
+import { endOfString, skipSpace } from "./json_steps.ts";
 
 /**
  * The fields of a run's body that name something at the provider, by their names in
@@ -45,66 +46,117 @@ const MAX_DEPTH = 500;
 
 /**
  * One of the names, in the spellings of lenient parsers, which take names without quotes;
- * another spelling has an escape. The last two are words of many texts.
+ * another spelling has an escape. The last two are words of many texts: what follows
+ * them may be beyond the end of a piece.
  */
 const NAMES =
   /previous_response_id|conversation|file_id|vector_store_id|container_id|(?:container|prompt)["']?\s*[:\/]|\\[ux]/i;
 
+/** One of the words, whose colon may come with the next piece. */
+const CUT_NAMES = /(?:container|prompt)["']?\s*$/i;
+
+/** The UTF-16 code units of the longest of these names. */
+export const MAX_NAME = "previous_response_id".length;
+
+/** The work of a step: the values that are looked at. */
+const STEP = 256;
+
+/** The same for the items of a list, most of which are nothing to look at. */
+const ITEMS = 8 * 1024;
+
 /**
- * Returns what a request uses that its provider has kept before, as paths there:
- * `responses/resp_1`, `files/file_1`; `undefined` for a body that the relay cannot read
- * as its provider may.
+ * Whether a piece of a text may have one of the names in it. Pieces have to overlap by
+ * {@linkcode MAX_NAME}.
  *
- * @param body The body of the request.
- * @param isRun Whether the request makes a run: it may name files and the like.
+ * @param piece The piece.
+ * @param isLast Whether nothing comes after it.
  */
-export function referencesIn(
-  body: Uint8Array,
-  isRun: boolean,
-): readonly string[] | undefined {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(body);
-    // A NUL is in no JSON, and in all of UTF-16.
-    if (!text.trimStart().startsWith("{") || text.includes("\0")) {
-      return undefined;
-    }
-    // To parse 16 MiB takes a tenth of a second, in which nobody else is served.
-    if (!NAMES.test(text)) return [];
-    const paths: string[] = [];
-    const value: unknown = JSON.parse(text);
-    if (isDeeper(value, MAX_DEPTH)) return undefined;
-    const names = namesIn(value, isRun, paths);
-    // Of a name that is there twice, parsers take the first or the last.
-    return names < countNames(text) ? undefined : paths;
-  } catch {
-    return undefined; // it is no JSON
-  }
+export function mayRefer(piece: string, isLast: boolean): boolean {
+  return NAMES.test(piece) || !isLast && CUT_NAMES.test(piece);
 }
 
-/** Collects the paths in a value; returns the number of the names in it. */
-function namesIn(value: unknown, isRun: boolean, paths: string[]): number {
-  if (Array.isArray(value)) {
-    return value.reduce<number>(
-      (count, one) => count + namesIn(one, isRun, paths),
-      0,
-    );
-  }
-  if (!isFields(value)) return 0;
+/**
+ * Finds what a request uses that its provider has kept before, as paths there:
+ * `responses/resp_1`, `files/file_1`.
+ *
+ * @param bytes The body of the request, which is JSON.
+ * @param value What the body stands for.
+ * @param isRun Whether the request makes a run: it may name files and the like.
+ * @returns The paths; `undefined` for a body that the relay cannot read as its provider
+ * may.
+ */
+export function* referencesIn(
+  bytes: Uint8Array,
+  value: unknown,
+  isRun: boolean,
+): Generator<void, readonly string[] | undefined> {
+  const paths: string[] = [];
+  const names = yield* namesIn(value, isRun, paths);
+  if (names === undefined) return undefined;
+  // Of a name that is there twice, parsers take the first or the last.
+  return names < (yield* countNames(bytes)) ? undefined : paths;
+}
+
+/** An object or an array that is to be looked through. */
+interface Looked {
+  readonly value: object;
+  readonly depth: number;
+  /** Whether it is the caller's own. */
+  readonly isOwn: boolean;
+}
+
+/**
+ * Collects the paths in a value.
+ *
+ * @returns The number of the names in it; `undefined` if it is nested too deeply.
+ */
+function* namesIn(
+  body: unknown,
+  isRun: boolean,
+  paths: string[],
+): Generator<void, number | undefined> {
   let count = 0;
-  const isToolUse = TOOL_USE.test(String(value.type));
-  for (const [name, field] of Object.entries(value)) {
-    const key = name.toLowerCase();
-    const collection = COLLECTIONS.get(key);
-    if (collection !== undefined) count++;
-    const isOwn = OPAQUE.has(key) || isToolUse && key === "input";
-    if (collection !== undefined && (isRun || EVERYWHERE.has(key))) {
-      const ids = key.endsWith("s") && Array.isArray(field) ? field : [field];
-      for (const id of ids) {
-        const named = nameOf(key, id);
-        if (named !== undefined) paths.push(`${collection}/${named}`);
+  let worked = 0;
+  const values: Looked[] = [];
+  const add = (value: unknown, depth: number, isOwn: boolean): void => {
+    if (typeof value !== "object" || value === null) return;
+    values.push({ value, depth, isOwn });
+  };
+  add(body, 1, false);
+  for (let next; (next = values.pop());) {
+    const { value, depth, isOwn } = next;
+    if (depth > MAX_DEPTH) return undefined;
+    if (++worked % STEP === 0) yield;
+    if (Array.isArray(value)) {
+      let looked = 0;
+      for (const one of value) {
+        add(one, depth + 1, isOwn);
+        if (++looked % ITEMS === 0) yield;
       }
+      continue;
     }
-    count += namesIn(field, isRun, isOwn ? [] : paths);
+    if (!isFields(value)) continue;
+    const isToolUse = typeof value.type === "string" &&
+      TOOL_USE.test(value.type);
+    for (const [name, field] of Object.entries(value)) {
+      const key = name.toLowerCase();
+      const collection = COLLECTIONS.get(key);
+      if (collection !== undefined) {
+        count++;
+        if (!isOwn && (isRun || EVERYWHERE.has(key))) {
+          const ids = key.endsWith("s") && Array.isArray(field)
+            ? field
+            : [field];
+          for (const id of ids) {
+            const named = nameOf(key, id);
+            if (named !== undefined) paths.push(`${collection}/${named}`);
+          }
+        }
+      }
+      const hides = OPAQUE.has(key) || isToolUse && key === "input";
+      add(field, depth + 1, isOwn || hides);
+      if (++worked % STEP === 0) yield;
+    }
   }
   return count;
 }
@@ -117,28 +169,29 @@ function nameOf(key: string, value: unknown): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
-/** Counts the names of a text of JSON, those too that `JSON.parse` drops. */
-function countNames(text: string): number {
+/** The longest name that may stand for one of these, in UTF-16 code units: all of it are escapes. */
+const MAX_WRITTEN = MAX_NAME * "\\u0000".length;
+
+const QUOTE = 0x22;
+const COLON = 0x3A;
+
+/** Counts the names in JSON, those too that `JSON.parse` drops. */
+function* countNames(bytes: Uint8Array): Generator<void, number> {
+  const decoder = new TextDecoder();
   let count = 0;
-  for (let start = text.indexOf('"'); start >= 0;) {
-    const end = endOfString(text, start);
-    const isName = end - start < 200 &&
-      /^\s*:/.test(text.slice(end + 1, end + 50));
-    if (isName) {
-      const name: unknown = JSON.parse(text.slice(start, end + 1));
-      if (COLLECTIONS.has(String(name).toLowerCase())) count++;
+  let worked = 0;
+  for (let start = bytes.indexOf(QUOTE); start >= 0;) {
+    const end = yield* endOfString(bytes, start);
+    if (end - start <= MAX_WRITTEN + 1) {
+      const colon = yield* skipSpace(bytes, end + 1);
+      if (bytes[colon] === COLON) {
+        const json = decoder.decode(bytes.subarray(start, end + 1));
+        const name: unknown = JSON.parse(json);
+        if (COLLECTIONS.has(String(name).toLowerCase())) count++;
+      }
     }
-    start = text.indexOf('"', end + 1);
+    if (++worked % STEP === 0) yield;
+    start = bytes.indexOf(QUOTE, end + 1);
   }
   return count;
-}
-
-/** Returns where the closing quote of a string is, in a text of JSON. */
-function endOfString(text: string, start: number): number {
-  for (let quote = text.indexOf('"', start + 1);;) {
-    let escapes = 0;
-    while (text[quote - 1 - escapes] === "\\") escapes++;
-    if (escapes % 2 === 0) return quote;
-    quote = text.indexOf('"', quote + 1);
-  }
 }

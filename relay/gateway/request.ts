@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
@@ -110,51 +109,6 @@ export function readRunOptions(headers: Headers): RunOptions {
     );
 }
 
-/** The facts of a run's body that the relay needs. */
-export interface RunBody {
-  /** Whether the body asks for a stream. */
-  readonly stream: boolean;
-}
-
-const runBody = z.object({
-  stream: z.literal(true).optional().catch(undefined),
-});
-
-/**
- * Refuses a body that is not JSON.
- *
- * @throws {Problem} 400 `invalid_body` If it is not.
- */
-export function assertJson(body: Uint8Array): void {
-  try {
-    JSON.parse(new TextDecoder().decode(body));
-  } catch {
-    throw new Problem(
-      STATUS_CODE.BadRequest,
-      "invalid_body",
-      "Expected a body of JSON, once its Content-Encoding is decoded",
-    );
-  }
-}
-
-/** Names of facts in JSON; another spelling of them has an escape. */
-const FACTS = ['"stream"', "\\u"];
-
-/** Reads the facts of a JSON body; `undefined` for any other. */
-export function readRunBody(body: Uint8Array): RunBody | undefined {
-  // To parse 16 MiB takes a tenth of a second, in which nobody else is served.
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  if (!FACTS.some((name) => bytes.includes(name))) return undefined;
-  try {
-    const { stream = false } = runBody.parse(
-      JSON.parse(new TextDecoder().decode(body)),
-    );
-    return { stream };
-  } catch {
-    return undefined; // the provider will say what is wrong with it
-  }
-}
-
 /** Returns a name for a caller that does not reveal its key: callers with the same keys have the same. */
 export function identityOf(
   { headers, url: { search } }: Pick<GatewayCall, "headers" | "url">,
@@ -169,4 +123,17 @@ export function identityOf(
 /** Returns a digest of bytes or text: SHA-256 in base64url. */
 export function digest(data: Uint8Array | string): string {
   return createHash("sha256").update(data).digest("base64url");
+}
+
+/** The bytes that are digested in a step. */
+const STEP = 256 * 1024;
+
+/** Returns a digest of bytes, as {@linkcode digest} does, in steps. */
+export function* digestOf(bytes: Uint8Array): Generator<void, string> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += STEP) {
+    hash.update(bytes.subarray(at, at + STEP));
+    yield;
+  }
+  return hash.digest("base64url");
 }

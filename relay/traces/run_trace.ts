@@ -8,7 +8,6 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { z } from "zod";
 import { headerPairs } from "../header_pairs.ts";
 import { endSpan, serverAttributes, type TracedEnd } from "./span.ts";
 
@@ -24,8 +23,11 @@ export interface TracedRequest {
   readonly method: string;
   /** The headers, with those of the caller's own trace. */
   readonly headers: Headers;
-  /** The content of the body, if it is known. */
-  readonly content: Uint8Array | undefined;
+  /** What is known of the body. */
+  readonly content: {
+    /** Returns the name of the model, if the body has one. */
+    model(): string | undefined;
+  } | undefined;
 }
 
 /** The operations that OpenTelemetry has a name for. */
@@ -44,8 +46,6 @@ const PROVIDERS: Readonly<Record<string, string>> = {
   xai: "x_ai",
 };
 
-const bodyWithModel = z.looseObject({ model: z.string().max(256) });
-
 const tracer = trace.getTracer("rivulet");
 
 const CARRIER = {
@@ -54,16 +54,6 @@ const CARRIER = {
   get: (headers: Headers, name: string): string | undefined =>
     headers.get(name) ?? undefined,
 };
-
-function modelIn(content: Uint8Array | undefined): string | undefined {
-  if (!content) return undefined;
-  try {
-    return bodyWithModel.parse(JSON.parse(new TextDecoder().decode(content)))
-      .model;
-  } catch {
-    return undefined; // the provider will say what is wrong with it
-  }
-}
 
 function own(names: Readonly<Record<string, string>>, name: string) {
   return Object.hasOwn(names, name) ? names[name] : undefined;
@@ -100,7 +90,7 @@ export class RunTrace {
     );
     this.#context = trace.setSpan(parent, this.#span);
     if (!this.#span.isRecording()) return;
-    const model = operation && modelIn(content);
+    const model = operation && content?.model();
     if (!model) return;
     this.#span.updateName(`${operation} ${model}`);
     this.#span.setAttribute("gen_ai.request.model", model);

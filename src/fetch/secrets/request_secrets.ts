@@ -18,6 +18,8 @@ export interface RequestWithSecrets {
   readonly headers: Iterable<readonly [string, string]>;
   /** Its body: JSON, or the value that it stands for. */
   readonly body?: unknown;
+  /** The secrets that were found in its body before, in place of the body. */
+  readonly found?: readonly string[];
 }
 
 /**
@@ -28,14 +30,31 @@ export interface RequestWithSecrets {
  * @returns The secrets, and the parts of them that are secrets themselves.
  */
 export function secretsOf(
-  { url, headers, body }: RequestWithSecrets,
+  { url, headers, body, found: known = [] }: RequestWithSecrets,
 ): string[] {
-  const found = new Set<string>();
+  const found = new Set<string>(known);
   addUrl(found, url);
   for (const [name, value] of headers) {
     if (isSecretHeader(name, value)) add(found, value);
   }
-  addFields(found, typeof body === "string" ? parsed(body) : body);
+  const steps = addFields(
+    found,
+    typeof body === "string" ? parsed(body) : body,
+  );
+  while (!steps.next().done);
+  return [...found];
+}
+
+/**
+ * Finds the secrets in the body of a request, in steps: a body of 16 MiB takes longer
+ * than others should wait.
+ *
+ * @param body The value that the body stands for.
+ * @returns The secrets, and the parts of them that are secrets themselves.
+ */
+export function* secretsOfBody(body: unknown): Generator<void, string[]> {
+  const found = new Set<string>();
+  yield* addFields(found, body);
   return [...found];
 }
 
@@ -47,8 +66,20 @@ function parsed(body: string): unknown {
   }
 }
 
+/** The most secrets of a request: an answer is looked through for each of them. */
+const MAX_SECRETS = 1_000;
+
+/** A longer text is no secret: what it consists of is not looked for. In UTF-16 code units. */
+const MAX_SECRET = 64 * 1024;
+
 function add(found: Set<string>, ...values: readonly string[]): void {
-  for (const part of values.flatMap(partsOf)) found.add(part);
+  for (const value of values) {
+    if (value.length > MAX_SECRET) continue;
+    for (const part of partsOf(value)) {
+      if (found.size >= MAX_SECRETS) return;
+      found.add(part);
+    }
+  }
 }
 
 function addUrl(found: Set<string>, url: string): void {
@@ -77,10 +108,21 @@ const MAX_INNER = 256 * 1024;
 /** RFC 9110, section 5.6.2. */
 const HEADER_LINE = /^([!#$%&'*+.^`|~\w-]+):(.*)$/;
 
-function addFields(found: Set<string>, body: unknown): void {
+/** The work of a step: the values that are looked at. */
+const STEP = 64;
+
+/** The same for the items of a list, most of which are nothing to look at. */
+const ITEMS = 8 * 1024;
+
+function* addFields(
+  found: Set<string>,
+  body: unknown,
+): Generator<void, void> {
+  let worked = 0;
   // A stack, as a body may be nested more deeply than calls can be.
   const values: Found[] = [{ value: body, isHeaders: false, isSecret: false }];
   for (let next; (next = values.pop());) {
+    if (++worked % STEP === 0) yield;
     const { value, isHeaders, isSecret } = next;
     if (typeof value === "string") {
       if (isSecret) add(found, value);
@@ -89,21 +131,33 @@ function addFields(found: Set<string>, body: unknown): void {
         const inner = innerJson(value);
         if (inner !== undefined) {
           values.push({ value: inner, isHeaders, isSecret: false });
+          yield;
         }
       }
       continue;
     }
     if (typeof value !== "object" || value === null) continue;
     if (isHeaders) addHeaderPair(found, value);
-    const isList = Array.isArray(value);
-    for (const [name, field] of Object.entries(value)) {
-      if (isList) values.push({ value: field, isHeaders, isSecret });
-      else {
-        values.push(fieldOf(name, field, next));
-        if (typeof field === "string" && isUrlField(name)) addUrl(found, field);
+    if (Array.isArray(value)) {
+      let looked = 0;
+      for (const item of value) {
+        if (mayHold(item)) values.push({ value: item, isHeaders, isSecret });
+        if (++looked % ITEMS === 0) yield;
       }
+      continue;
+    }
+    for (const [name, field] of Object.entries(value)) {
+      if (mayHold(field)) values.push(fieldOf(name, field, next));
+      if (typeof field === "string" && isUrlField(name)) addUrl(found, field);
+      if (++worked % STEP === 0) yield;
     }
   }
+}
+
+/** Whether a value may have a secret in it: numbers are none. */
+function mayHold(value: unknown): boolean {
+  return typeof value === "string" ||
+    typeof value === "object" && value !== null;
 }
 
 function fieldOf(name: string, value: unknown, within: Found): Found {
