@@ -178,8 +178,10 @@ export class Sources implements AsyncDisposable {
    * @param filling The source, as the store has kept it.
    */
   resume(topic: Topic, filling: SourceFilling): void {
+    // It counts for whoever has asked for it; each by itself, where that is not known.
+    const client = topic.log.facts.owner || `source ${topic.name}`;
     try {
-      this.#start(topic, guarded(filling), "", "retried");
+      this.#start(topic, guarded(filling), client, "retried");
     } catch (error) {
       // Another relay has gone on with it.
       if (error instanceof LeaseHeldError) return;

@@ -23,10 +23,12 @@ export class FileLock implements Disposable {
   /**
    * Takes the lock.
    *
-   * @throws {StoreError} If another store has it.
+   * @throws {StoreError} If another store has it, or the file cannot be one of a store's:
+   * nothing is left beside it then.
    */
   constructor(path: string) {
     try {
+      if (existsSync(path)) assertOwn(path);
       createFile(`${path}.lock`);
       this.#db = new DatabaseSync(`${path}.lock`, { timeout: 0 });
     } catch (error) {

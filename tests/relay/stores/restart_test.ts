@@ -1,10 +1,12 @@
 // What a relay has in a file goes on where another relay has stopped.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { startGateway } from "../../support/gateway/gateway_world.ts";
 import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
+import { LogCapture } from "../../support/observing/log_capture.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
 import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import {
@@ -179,6 +181,51 @@ for (const kind of ["of the operator", "of a request"] as const) {
   });
 }
 
+for (const kind of ["without an owner", "of one owner"] as const) {
+  Deno.test(`Sources ${kind} count for their client after a restart`, async () => {
+    await using file = new Restarts();
+    await using upstream = await ReconnectingUpstream.start(
+      (connection) => connection.write(numbered(1, 1)),
+    );
+    const isOwned = kind === "of one owner";
+    const start = (limits: RelayOptions["limits"] = {}) =>
+      file.start({
+        limits,
+        rights: {
+          ...(isOwned && { jwtKey: JWT_KEY }),
+          allowAddresses: ["127.0.0.1"],
+          allowSources: [`${upstream.url}?*`],
+        },
+      });
+    const headers = isOwned
+      ? {
+        Authorization: `Bearer ${await mintToken({
+          sub: "alice",
+          read: ["*"],
+          write: ["*"],
+        })}`,
+      }
+      : undefined;
+    {
+      await using relay = await start();
+      for (const name of ["one", "two"]) {
+        const { status, body } = await relay.request(`/topics/${name}`, {
+          method: "PUT",
+          headers: { "Content-Type": "application/json", ...headers },
+          body: JSON.stringify({ source: { url: `${upstream.url}?${name}` } }),
+        });
+        await body?.cancel();
+        assertEquals(status, 201);
+      }
+    }
+    await using relay = await start({ maxUpstreamsPerClient: 1 });
+    const ended = ["one", "two"].filter((name) =>
+      relay.relay.topics.get(name)?.verdict
+    );
+    assertEquals(ended, isOwned ? ["two"] : []);
+  });
+}
+
 Deno.test("A source that the operator has taken away leaves its topic truncated", async () => {
   await using file = new Restarts();
   await using upstream = await ReconnectingUpstream.start((connection) =>
@@ -295,6 +342,7 @@ Deno.test("An ended topic that nobody follows needs no memory, and is there all 
 });
 
 Deno.test("A file that is full gives up the topics that ended first, and they are gone at once", async () => {
+  await using log = await LogCapture.start();
   await using file = new Restarts();
   await using relay = await file.start({
     retention: { maxStore: 1024 * 1024 },
@@ -320,4 +368,5 @@ Deno.test("A file that is full gives up the topics that ended first, and they ar
   }
   assert(count > 4, `only ${count} found room`);
   assert(await isThere(`t${count - 1}`));
+  assertMatch(log.text, /no more room:[^\n]*t0/);
 });

@@ -54,6 +54,18 @@ async function assertUntouched(
   assertEquals(Deno.readFileSync(path), before);
 }
 
+Deno.test("SqliteStore leaves nothing beside what cannot be its file", async () => {
+  await using folder = new TemporaryFolder();
+  const inner = `${folder.path}/folder`;
+  await Deno.mkdir(inner);
+  await assertRefused(inner, "io", /it is a folder/);
+  const text = `${folder.path}/text`;
+  await Deno.writeTextFile(text, "to be or not to be\n".repeat(100));
+  await assertRefused(text, "foreign", /another program/);
+  const names = Array.from(Deno.readDirSync(folder.path), ({ name }) => name);
+  assertEquals(names.sort(), ["folder", "text"]);
+});
+
 Deno.test("SqliteStore refuses a file that another store has open", async () => {
   await using world = await SqliteWorld.open();
   await assertRefused(world.path, "locked", /another process/);
