@@ -4,7 +4,7 @@
  *
  * `deno run -A bench/store.ts [--parts speed,latency,start,ended,retention]
  * [--stores memory,normal,full] [--topics 1,100,1000] [--rates 10000,50000]
- * [--seconds 3] [--rounds 3] [--ended 1000000] [--folder PATH]`
+ * [--seconds 3] [--rounds 3] [--ended 1000000] [--live 10000] [--folder PATH]`
  *
  * @module
  */
@@ -15,6 +15,7 @@ import type { ServerSentEvent } from "../src/sse/event.ts";
 import { MemoryLog } from "../relay/stores/memory_log.ts";
 import { SqliteStore } from "../relay/stores/sqlite/sqlite_store.ts";
 import type { Log, Retention } from "../relay/topics/log.ts";
+import { TopicRegistry } from "../relay/topics/registry.ts";
 import { median } from "./fanout/median.ts";
 
 /** An event is about what a provider's token is, with what is around it. */
@@ -38,6 +39,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "3" },
     rounds: { type: "string", default: "3" },
     ended: { type: "string", default: "1000000" },
+    live: { type: "string", default: "10000" },
     folder: { type: "string", default: Deno.makeTempDirSync() },
   },
 });
@@ -228,8 +230,8 @@ async function fillFile(
   count: number,
   events: number,
   isEnded: boolean,
+  path = `${values.folder}/bench-${++files}.db`,
 ): Promise<string> {
-  const path = `${values.folder}/bench-${++files}.db`;
   await using store = new SqliteStore({
     path,
     sync: "normal",
@@ -248,7 +250,7 @@ async function fillFile(
   for (let index = 0; index < count;) {
     const fills: Promise<void>[] = [];
     for (; index < count && fills.length < 4_000; index++) {
-      fills.push(fill(`t${index}`));
+      fills.push(fill(`${isEnded ? "t" : "live"}${index}`));
     }
     await Promise.all(fills);
   }
@@ -278,7 +280,7 @@ if (parts.includes("start")) {
     const query = { after: "", prefix: "", limit: 1_000_000 };
     const { length } = store.listUnended(query);
     const listed = performance.now();
-    const log = store.find("t5000");
+    const log = store.find("live5000");
     await log?.read(1, { events: 512, bytes: 32 * 1024 });
     const read = performance.now();
     console.log(
@@ -293,11 +295,27 @@ if (parts.includes("start")) {
 if (parts.includes("ended")) {
   const count = Number(values.ended);
   const path = await fillFile(count, 0, true);
+  await fillFile(Number(values.live), 10, false, path);
   const before = Deno.memoryUsage().rss;
   const start = performance.now();
   await using store = storeAt(path);
   await store.open();
   const opened = performance.now();
+  using registry = new TopicRegistry({
+    store,
+    endedTtl: Infinity,
+    awaitedTtl: Infinity,
+    clock: systemClock,
+  });
+  const live = registry.restore();
+  const restored = performance.now();
+  console.log(
+    `start with ${count} ended and ${live.length} live topics: open ${
+      (opened - start).toFixed(0)
+    } ms, take the live ones up ${(restored - opened).toFixed(0)} ms, RSS ${
+      megabytes(before)
+    } before and ${megabytes(Deno.memoryUsage().rss)} after`,
+  );
   const finds = 10_000;
   for (let index = 0; index < finds; index++) {
     using log = store.find(`t${(index * 7_919) % count}`);
@@ -305,11 +323,11 @@ if (parts.includes("ended")) {
   }
   const found = performance.now();
   console.log(
-    `${store.size} ended topics: open ${(opened - start).toFixed(0)} ms, ${
-      ((found - opened) / finds * 1_000).toFixed(0)
-    } us a find, RSS ${megabytes(before)} before and ${
-      megabytes(Deno.memoryUsage().rss)
-    } after, file ${megabytes(Deno.statSync(path).size)}`,
+    `${finds} of ${store.size} topics looked for: ${
+      ((found - restored) / finds * 1_000).toFixed(0)
+    } us each, RSS ${megabytes(Deno.memoryUsage().rss)}, file ${
+      megabytes(Deno.statSync(path).size)
+    }`,
   );
 }
 if (parts.includes("retention")) {
