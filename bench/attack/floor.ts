@@ -8,13 +8,9 @@
  *
  * @module
  */
-import {
-  createServer,
-  type IncomingMessage,
-  request,
-  type ServerResponse,
-} from "node:http";
+import { createServer, request } from "node:http";
 import { parseArgs } from "node:util";
+import { pass } from "../proxies/pass.ts";
 
 const UPGRADED =
   "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -32,32 +28,6 @@ function upstreamOf(value: string | boolean | undefined): URL | undefined {
 
 const source = upstreamOf(values.source);
 const provider = upstreamOf(values.provider);
-
-/** Asks a provider, and reads its answer to the end, also when the caller has left. */
-function pass(
-  { host, hostname, port }: URL,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-): void {
-  const asked = request({
-    hostname,
-    port,
-    path: incoming.url ?? "/",
-    method: incoming.method ?? "GET",
-    headers: { ...incoming.headers, host },
-  });
-  asked.on("error", () => outgoing.destroy());
-  asked.on("response", (answer) => {
-    answer.on("error", () => outgoing.destroy());
-    outgoing.on("close", () => {
-      answer.unpipe(outgoing);
-      answer.resume();
-    });
-    answer.pipe(outgoing);
-  });
-  incoming.on("error", () => {});
-  incoming.pipe(asked);
-}
 
 const server = createServer((incoming, outgoing) => {
   outgoing.on("error", () => {});

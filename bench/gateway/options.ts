@@ -36,7 +36,8 @@ export const USAGE =
   --relay PATH      another relay's main module, default relay/main.ts; give it
                     several times to compare several
   --beside LIST     of ${OTHERS.join(",")}, for short requests;
-                    default nginx,haproxy; "" for none. direct: the callers call
+                    default nginx,haproxy,bare; "" for none. bare: a proxy of
+                    node:http alone, the floor; direct: the callers call
                     the provider, which shows what the generator itself does
   --v8-flags FLAGS  for the relay, as of deno run; "" for none; default
                     ${V8_FLAGS}
@@ -60,7 +61,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       rounds: { type: "string", default: "3" },
       short: { type: "string", default: "16" },
       relay: { type: "string", multiple: true, default: ["relay/main.ts"] },
-      beside: { type: "string", default: "nginx,haproxy" },
+      beside: { type: "string", default: "nginx,haproxy,bare" },
       "v8-flags": { type: "string", default: V8_FLAGS },
       help: { type: "boolean", default: false },
     },

@@ -1,11 +1,12 @@
-import { startRelay } from "../fanout/servers/relay.ts";
+import { flagsOf, startRelay } from "../fanout/servers/relay.ts";
 import type { Missing } from "../fanout/servers/server.ts";
+import { bare } from "./bare.ts";
 import { haproxy } from "./haproxy.ts";
 import { nginx } from "./nginx.ts";
 import type { Proxy } from "./proxy.ts";
 
 /** What can be measured beside relays. */
-export const OTHERS = ["nginx", "haproxy", "direct"] as const;
+export const OTHERS = ["nginx", "haproxy", "bare", "direct"] as const;
 
 /** The name of one of {@linkcode OTHERS}. */
 export type Beside = typeof OTHERS[number];
@@ -62,6 +63,10 @@ export async function findCandidates(
   for (const name of beside) {
     if (name === "direct") {
       found.push({ kind: "direct", name, title: "direct calls" });
+      continue;
+    }
+    if (name === "bare") {
+      found.push({ ...bare(flagsOf(v8Flags)), kind: "proxy" });
       continue;
     }
     const find = name === "nginx" ? nginx : haproxy;

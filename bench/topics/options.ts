@@ -37,7 +37,8 @@ Needs Linux.
   --relay PATH      a relay's main module, default relay/main.ts; give it several
                     times to compare several, which are measured in turn
   --beside LIST     of ${OTHERS.join(",")}, for runs without followers;
-                    default nginx,haproxy; "" for none. direct: the callers call
+                    default nginx,haproxy,bare; "" for none. bare: a proxy of
+                    node:http alone, the floor; direct: the callers call
                     the provider, which shows what the generator itself adds
   --bound NUMBER    p99 up to which a load is usable, default 100 ms
   --warm-up NUMBER  seconds before each measurement, default 3
@@ -61,7 +62,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     options: {
       loads: { type: "string" },
       relay: { type: "string", multiple: true, default: ["relay/main.ts"] },
-      beside: { type: "string", default: "nginx,haproxy" },
+      beside: { type: "string", default: "nginx,haproxy,bare" },
       bound: { type: "string", default: "100" },
       "warm-up": { type: "string" },
       seconds: { type: "string" },

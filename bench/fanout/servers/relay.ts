@@ -30,7 +30,8 @@ const SECURED = [
   ["--slow-timeout", "60s"],
 ].flat();
 
-function flagsOf(v8Flags: string): string[] {
+/** Returns the flags of `deno run` for flags of V8; "" for none. */
+export function flagsOf(v8Flags: string): string[] {
   return v8Flags === "" ? [] : [`--v8-flags=${v8Flags}`];
 }
 
