@@ -1,6 +1,11 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { IncomingBody } from "./incoming_body.ts";
-import type { Part, PartReader } from "./incoming_reader.ts";
+import { Buffer } from "node:buffer";
+import {
+  IncomingReader,
+  type Part,
+  type PartReader,
+} from "./incoming_reader.ts";
 
 /** How much of a body is waited for, and how long. */
 export interface BodyLimits {
@@ -102,12 +107,37 @@ export async function* boundedBody(
 }
 
 /**
+ * Reads a body to its end, at once if it has come whole.
+ *
+ * @throws {BodyLimitError} If it is longer or slower than it may be.
+ * @throws {Problem} If too much is held of bodies.
+ */
+export async function wholeBody(
+  body: ReadableStream<Uint8Array> | IncomingReader,
+  limits: BodyLimits,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { maxBytes, incoming, clock } = limits;
+  const whole = body instanceof IncomingReader ? body.takeWhole() : undefined;
+  if (!whole) {
+    const parts: Uint8Array[] = [];
+    for await (const part of boundedBody(body, limits)) parts.push(part);
+    return Buffer.concat(parts);
+  }
+  if (whole.byteLength > maxBytes) throw tooLarge(maxBytes);
+  const delay = incoming?.took(whole.byteLength) ?? 0;
+  if (delay > 0) {
+    await new Promise<void>((resolve) => clock.setTimeout(resolve, delay));
+  }
+  return Buffer.from(whole);
+}
+
+/**
  * Reads a body to its end, as UTF-8 text.
  *
  * @throws {BodyLimitError} If it is longer or slower than it may be.
  */
 export async function readBody(
-  body: ReadableStream<Uint8Array> | null,
+  body: ReadableStream<Uint8Array> | PartReader | null,
   limits: BodyLimits,
 ): Promise<string> {
   if (!body) return "";

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { Problem } from "../problem.ts";
+import type { Part, PartReader } from "./incoming_reader.ts";
 import { chunksOf } from "./body_chunks.ts";
 import { ClientRates } from "./client_rates.ts";
 import type { ReceiveAccount, ReceiveBudget } from "./memory/receive_budget.ts";
@@ -119,58 +120,78 @@ export class IncomingBody implements Disposable {
 }
 
 /**
- * Returns a body that is read no faster than its client may send, and that errors
- * when it is refused.
- *
- * @param body The body.
- * @param incoming Counts it.
- * @param clock The source of time.
+ * Reads a body no faster than its client may send, and fails when it is refused.
  */
-export function countedStream(
-  body: ReadableStream<Uint8Array>,
-  incoming: IncomingBody,
-  clock: Clock,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  let isOver = false;
-  let cancelWait = (): void => {};
-  const stop = (): void => {
-    isOver = true;
-    incoming.onRefused = undefined;
-    cancelWait();
-  };
-  return new ReadableStream({
-    start(controller): void {
-      incoming.onRefused = (problem) => {
-        stop();
-        controller.error(problem);
-        // Why the rest cannot be discarded is of no interest.
-        void reader.cancel(problem).catch(() => {});
-      };
-    },
-    async pull(controller): Promise<void> {
-      const { done, value } = await reader.read();
-      if (isOver) return;
-      if (done) {
-        stop();
-        return controller.close();
-      }
-      // The listener has ended it already if this throws.
-      const delay = incoming.took(value.byteLength);
-      controller.enqueue(value);
-      if (delay === 0) return;
-      // The stream asks for the next part when this resolves.
-      await new Promise<void>((resolve) => {
-        const cancel = clock.setTimeout(resolve, delay);
-        cancelWait = () => {
+export class CountedReader implements PartReader {
+  readonly #reader: PartReader;
+  readonly #incoming: IncomingBody;
+  readonly #clock: Clock;
+  /** The read that waits. */
+  #waiting: PromiseWithResolvers<Part> | undefined;
+  /** Resolves when the next part may be read. */
+  #due: Promise<void> | undefined;
+  #cancelTimer = (): void => {};
+  #problem: Problem | undefined;
+  #isOver = false;
+
+  /**
+   * Takes over a body.
+   *
+   * @param reader Reads the body.
+   * @param incoming Counts it.
+   * @param clock The source of time.
+   */
+  constructor(reader: PartReader, incoming: IncomingBody, clock: Clock) {
+    this.#reader = reader;
+    this.#incoming = incoming;
+    this.#clock = clock;
+    incoming.onRefused = (problem) => {
+      this.#problem = problem;
+      this.#waiting?.reject(problem);
+      // Why the rest cannot be discarded is of no interest.
+      void this.#stop().catch(() => {});
+    };
+  }
+
+  /** Returns the next part, as a reader of a stream does; one at a time. */
+  async read(): Promise<Part> {
+    if (this.#due) await this.#due;
+    this.#due = undefined;
+    if (this.#problem) throw this.#problem;
+    if (this.#isOver) return { done: true };
+    const waiting = this.#waiting = Promise.withResolvers<Part>();
+    this.#reader.read().then(waiting.resolve, waiting.reject);
+    const part = await waiting.promise;
+    this.#waiting = undefined;
+    if (part.done) {
+      this.#isOver = true;
+      this.#incoming.onRefused = undefined;
+      return part;
+    }
+    const delay = this.#incoming.took(part.value.byteLength);
+    if (delay > 0) {
+      this.#due = new Promise((resolve) => {
+        const cancel = this.#clock.setTimeout(resolve, delay);
+        this.#cancelTimer = () => {
           cancel();
           resolve();
         };
       });
-    },
-    cancel(reason): Promise<void> {
-      stop();
-      return reader.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
+    }
+    return part;
+  }
+
+  /** Takes no more parts; a read that waits is at the end. */
+  async cancel(): Promise<void> {
+    this.#waiting?.resolve({ done: true });
+    await this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#incoming.onRefused = undefined;
+    this.#cancelTimer();
+    await this.#reader.cancel();
+  }
 }

@@ -44,6 +44,19 @@ export class IncomingReader implements PartReader {
     this.#incoming = incoming;
   }
 
+  /**
+   * Returns all of a body that has come whole, in one piece, if nothing was read
+   * before; `undefined` of any other.
+   */
+  takeWhole(): Uint8Array | undefined {
+    const incoming = this.#incoming;
+    if (this.#hasBegun || !incoming.complete || incoming.readableFlowing) {
+      return undefined;
+    }
+    const bytes: Uint8Array | null = incoming.read();
+    return bytes ?? undefined;
+  }
+
   /** Returns the next part, as a reader of a stream does; one at a time. */
   read(): Promise<Part> {
     this.#waiting = Promise.withResolvers<Part>();

@@ -3,9 +3,10 @@ import { messageOf } from "../../src/fetch/message_of.ts";
 import { wait } from "../../src/fetch/retry.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
-import { readEvents } from "../../src/sse/read_events.ts";
+import { readEventsFrom } from "../../src/sse/read_events.ts";
 import { ClientRates } from "../limits/client_rates.ts";
-import { countedStream, type IncomingBody } from "../limits/incoming_body.ts";
+import { CountedReader, type IncomingBody } from "../limits/incoming_body.ts";
+import type { PartReader } from "../limits/incoming_reader.ts";
 import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { Problem } from "../problem.ts";
 import { atOnce, slices, type Steps } from "../slices.ts";
@@ -47,7 +48,7 @@ export interface Publication extends PublicationKey {
   /** What the body is. */
   readonly type: PublishType;
   /** The body. */
-  readonly body: ReadableStream<Uint8Array> | null;
+  readonly body: ReadableStream<Uint8Array> | PartReader | null;
   /** Names who publishes, for limits. */
   readonly client: string;
   /**
@@ -318,10 +319,11 @@ export class Publisher {
     const over = signal
       ? AbortSignal.any([ended.signal, signal])
       : ended.signal;
+    const parts = body instanceof ReadableStream ? body.getReader() : body;
     const counted = incoming
-      ? countedStream(body, incoming, this.#options.clock)
-      : body;
-    await using reader = readEvents(counted, {
+      ? new CountedReader(parts, incoming, this.#options.clock)
+      : parts;
+    await using reader = readEventsFrom(counted, {
       maxEventSize: maxEvent + MAX_FIELD_NAME,
       signal: ended.signal,
     });

@@ -78,7 +78,34 @@ export function readEvents(
       "Cannot read events as 'body' must not be locked: somebody reads it, or has read it",
     );
   }
-  return new BodyEventReader(body, options);
+  return new BodyEventReader(() => body.getReader(), options);
+}
+
+/** Reads chunks: the reader of a stream, or what reads bytes without one. */
+export interface ChunkReader {
+  /** Returns the next chunk, or the end. */
+  read(): Promise<
+    | { readonly done: false; readonly value: Uint8Array }
+    | { readonly done: true; readonly value?: Uint8Array | undefined }
+  >;
+  /** Stops: a read that is waiting is answered. */
+  cancel(reason?: unknown): Promise<void>;
+  /** Lets go of a stream. Default: there is none. */
+  releaseLock?(): void;
+}
+
+/**
+ * Reads events as {@linkcode readEvents} does, of bytes that come by no stream: each
+ * stream on their way costs more than an event that comes by itself.
+ *
+ * @param reader The bytes. It is cancelled when reading is stopped.
+ * @param options As of `readEvents`.
+ */
+export function readEventsFrom(
+  reader: ChunkReader,
+  options: ReadEventsOptions = {},
+): EventReader {
+  return new BodyEventReader(() => reader, options);
 }
 
 function isStream(value: unknown): boolean {
@@ -114,7 +141,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  * bytes.)
  */
 class BodyEventReader implements EventReader {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #reader: ChunkReader;
   readonly #parser: SseParser;
   readonly #onChunk: ((bytes: number) => void) | undefined;
   readonly #onPending: ((size: number) => void) | undefined;
@@ -148,7 +175,7 @@ class BodyEventReader implements EventReader {
   readonly #calls = new CallQueue();
 
   constructor(
-    body: ReadableStream<Uint8Array>,
+    open: () => ChunkReader,
     { onChunk, onPending, signal, ...options }: ReadEventsOptions,
   ) {
     this.#parser = new SseParser({
@@ -159,7 +186,8 @@ class BodyEventReader implements EventReader {
     this.#onChunk = onChunk;
     this.#onPending = onPending;
     this.#signal = signal;
-    this.#reader = body.getReader();
+    // The stream is not locked if the options are wrong.
+    this.#reader = open();
     if (signal === undefined) return;
     if (signal.aborted) this.#abort();
     else signal.addEventListener("abort", this.#onAbort, { once: true });
@@ -263,7 +291,7 @@ class BodyEventReader implements EventReader {
         this.#parser.push(this.#decoder.decode(this.#tail));
         this.#parser.end();
         this.#finish();
-        this.#reader.releaseLock();
+        this.#reader.releaseLock?.();
         return;
       }
       if (!ArrayBuffer.isView(value)) {
@@ -392,7 +420,7 @@ class BodyEventReader implements EventReader {
     this.#finish();
     try {
       const cancelled = this.#reader.cancel(reason);
-      this.#reader.releaseLock();
+      this.#reader.releaseLock?.();
       await cancelled;
     } catch {
       // Nobody is interested in the body any more.

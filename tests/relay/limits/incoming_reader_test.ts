@@ -108,3 +108,21 @@ Deno.test("IncomingReader rejects when the server drops the request", async () =
   assert("code" in error);
   assertEquals(error.code, "ERR_STREAM_PREMATURE_CLOSE");
 });
+
+Deno.test("IncomingReader takes a body at once that has come whole, and no other", async () => {
+  await using whole = await ask("Content-Length: 2\r\n\r\nab");
+  const bytes = new IncomingReader(whole.incoming).takeWhole();
+  assertEquals(bytes && new TextDecoder().decode(bytes), "ab");
+
+  // An empty line follows, which is a part of it.
+  await using part = await ask("Content-Length: 8\r\n\r\nab");
+  const reader = new IncomingReader(part.incoming);
+  assertEquals(reader.takeWhole(), undefined);
+  const { value } = await soon(reader.read());
+  assertEquals(value && new TextDecoder().decode(value), "ab\r\n\r\n");
+  part.client.write("cd");
+  await soon(reader.read());
+  assertEquals((await soon(reader.read())).done, true);
+  // What was read before would be missing.
+  assertEquals(reader.takeWhole(), undefined);
+});

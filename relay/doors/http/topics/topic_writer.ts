@@ -5,7 +5,12 @@ import { endReason } from "../../websocket/client_message.ts";
 import type { MemoryGuard } from "../../../limits/memory/memory_guard.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import { assertLength, type BodyLimits } from "../../../limits/bounded_body.ts";
-import { decodedBody, decodedStream } from "../../../limits/content_coding.ts";
+import {
+  contentCodings,
+  decodedBody,
+  decodedStream,
+} from "../../../limits/content_coding.ts";
+import { IncomingReader } from "../../../limits/incoming_reader.ts";
 import type { SourcePolicy } from "../../../sources/guard/source_policy.ts";
 import {
   PUBLISH_TYPES,
@@ -123,7 +128,7 @@ export class TopicWriter {
     const { publisher, draining, memory } = this.#context;
     draining.assertOpen();
     memory.assertRoom();
-    const { headers, body, signal } = call.request;
+    const { headers } = call.request;
     const type = (headers.get("content-type") ?? "")
       .split(";")[0]!.trim().toLowerCase(); // split gives one part at least
     if (!isPublishType(type)) {
@@ -136,11 +141,18 @@ export class TopicWriter {
     if (type !== "text/event-stream") {
       assertLength(headers.get("content-length"), this.#context.bodyLimits);
     }
-    const { incoming } = call;
+    const { incoming, response: { req } } = call;
     const coding = headers.get("content-encoding");
-    const decoded = type === "text/event-stream"
-      ? decodedStream(body, coding)
-      : decodedBody(body, coding, { ...this.#context.bodyLimits, incoming });
+    const isPlain = contentCodings(coding).length === 0;
+    // Of a client that has left, the server's stream has what came before.
+    const decoded = isPlain && !req.destroyed
+      ? new IncomingReader(req)
+      : type === "text/event-stream"
+      ? decodedStream(call.request.body, coding)
+      : decodedBody(call.request.body, coding, {
+        ...this.#context.bodyLimits,
+        incoming,
+      });
     const ends = queryFlag(call.url.searchParams, "end");
     const key = {
       key: headers.get("idempotency-key") ?? undefined,
@@ -156,7 +168,7 @@ export class TopicWriter {
         ends,
         client: call.client,
         incoming,
-        signal,
+        signal: goneSignal(call),
       });
       filling.keep();
       return Response.json(published);
@@ -265,6 +277,16 @@ function readIfEnded(headers: Headers): "renew" | undefined {
     "invalid_header",
     "Expected Rivulet-If-Ended to be 'renew'",
   );
+}
+
+/**
+ * Returns a signal that is aborted when the client has its answer, or has left. That of
+ * the server's `Request` would have the `Request` made, with a stream for its body.
+ */
+function goneSignal({ response }: Call): AbortSignal {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  return gone.signal;
 }
 
 /**
