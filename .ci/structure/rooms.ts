@@ -23,7 +23,7 @@ const CUT_ANSWER = "relay/cut_answer.ts";
 const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
 const SLICES = "relay/slices.ts";
-const HEADER_PAIRS = "relay/header_pairs.ts";
+const HEADER_LIST = "relay/header_list.ts";
 const RUNTIME = "relay/runtime.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
@@ -55,7 +55,7 @@ const COMMON = [
   FORWARDING,
   ISSUE_TEXT,
   SLICES,
-  HEADER_PAIRS,
+  HEADER_LIST,
 ];
 
 /**
@@ -112,8 +112,8 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
-    path: HEADER_PAIRS,
-    why: "lists headers in linear time",
+    path: HEADER_LIST,
+    why: "holds the headers of a message",
     may: [],
   },
   {
@@ -157,7 +157,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: TRACES,
     why: "makes spans for the operator",
-    may: [HEADER_PAIRS],
+    may: [HEADER_LIST],
   },
   {
     path: METRICS,
@@ -167,7 +167,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: UPSTREAM,
     why: "asks upstreams, for sources and for the gateway",
-    may: [RUNTIME, LIMITS, HEADER_PAIRS, FETCH],
+    may: [RUNTIME, LIMITS, HEADER_LIST, FETCH],
   },
   {
     path: SOURCES,
@@ -180,6 +180,7 @@ export const ROOMS: readonly Room[] = [
       FORWARDING,
       ISSUE_TEXT,
       SLICES,
+      HEADER_LIST,
       METRICS,
       TRACES,
       ...CORE,

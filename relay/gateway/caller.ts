@@ -1,11 +1,12 @@
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
+import { setImmediate } from "node:timers";
 import { STATUS_TEXT } from "@std/http/status";
 import { cutAnswer, dropAnswer } from "../cut_answer.ts";
 import type { Problem } from "../problem.ts";
 import type { SendAccount } from "../limits/memory/send_budget.ts";
 import { ByteQueue } from "./byte_queue.ts";
-import { headerPairs } from "../header_pairs.ts";
+import { HeaderList } from "../header_list.ts";
 
 /**
  * The most bytes that wait for a caller which reads slower than its provider
@@ -43,6 +44,8 @@ export const NO_CALLER: CallerOfRun = {
   cut: () => {},
 };
 
+const NOTHING = new Uint8Array();
+
 /** A caller, which waits for the provider's answer. */
 export class Caller {
   readonly #response: ServerResponse;
@@ -53,6 +56,8 @@ export class Caller {
   /** The action that is due when the queue is empty. */
   #last: (() => void) | undefined;
   #isDone = false;
+  /** Whether the head waits for what follows it. */
+  #isHeadDue = false;
   /** The number of bytes that are left of the length that the head says. */
   #left = Infinity;
 
@@ -99,11 +104,21 @@ export class Caller {
     return this.#response.headersSent;
   }
 
-  /** Begins the answer. */
+  /**
+   * Begins the answer.
+   *
+   * @param status The status.
+   * @param statusText The words beside it.
+   * @param headers The headers; they are the caller's from then on.
+   * @param isFollowed Whether what follows is expected at once: then the head waits
+   * for it until the end of this turn of the event loop, and a short answer is one write
+   * instead of three. Default: `false`.
+   */
   head(
     status: number,
     statusText: string,
-    headers: Headers,
+    headers: HeaderList,
+    isFollowed = false,
   ): void {
     if (this.#isDone || this.isAnswered) return;
     // `writeHead` would replace what the relay itself has set.
@@ -113,17 +128,25 @@ export class Caller {
     this.#response.writeHead(
       status,
       statusText,
-      Object.fromEntries(headerPairs(headers)),
+      headers.toRaw(),
     );
-    // At once, and not by `flushHeaders`, which encodes the bytes of headers once more.
-    this.#response.write(new Uint8Array());
+    this.#isHeadDue = true;
+    if (isFollowed) setImmediate(this.#sendHead);
+    else this.#sendHead();
   }
+
+  readonly #sendHead = (): void => {
+    if (!this.#isHeadDue || this.#response.destroyed) return;
+    this.#isHeadDue = false;
+    // Not by `flushHeaders`, which encodes the bytes of headers once more.
+    this.#response.write(NOTHING);
+  };
 
   /**
    * Makes the head say what the body's length is (RFC 9112, section 6.3): whatever it
    * says else, the next answer of the connection would begin at another place.
    */
-  #frame(status: number, headers: Headers): void {
+  #frame(status: number, headers: HeaderList): void {
     if (status === NO_CONTENT) headers.delete("content-length");
     if (status === RESET_CONTENT) headers.set("content-length", "0");
     const length = headers.get("content-length");
@@ -145,6 +168,7 @@ export class Caller {
       response.writableLength < AHEAD;
     if (isFree) {
       // Not by the queue, which takes 16 KiB for a first short piece.
+      this.#isHeadDue = false;
       response.write(bytes);
       this.#account?.set(response.writableLength);
       return;
@@ -176,12 +200,27 @@ export class Caller {
     });
   }
 
-  /** Ends the answer, which is whole; cuts the connection if the head says that there is more. */
-  end(): void {
+  /**
+   * Ends the answer, which is whole; cuts the connection if the head says that there is
+   * more.
+   *
+   * @param last The last bytes: of a short answer they leave with the head and the end.
+   * Default: none.
+   */
+  end(last: Uint8Array = NOTHING): void {
+    const isAll = this.#left === last.length || this.#left === Infinity;
+    if (!isAll || this.behind > 0 || last.length > AHEAD) {
+      this.write(last);
+      if (this.#left > 0 && this.#left < Infinity) return this.cut();
+      last = NOTHING;
+    }
     if (this.#isDone) return;
-    if (this.#left > 0 && this.#left < Infinity) return this.cut();
     this.#isDone = true;
-    this.#finish(() => this.#response.end());
+    this.#isHeadDue = false;
+    this.#finish(() => {
+      this.#response.end(last);
+      this.#account?.set(this.behind);
+    });
   }
 
   /** Answers with a problem; cuts the connection if an answer has begun. */
@@ -189,12 +228,11 @@ export class Caller {
     if (this.isAnswered) return this.cut();
     if (!this.#isDone) this.#onRefusal(problem);
     const body = Buffer.from(problem.body);
-    const headers = new Headers(problem.headers);
+    const headers = new HeaderList(Object.entries(problem.headers));
     headers.set("content-type", "application/problem+json");
     headers.set("content-length", String(body.length));
-    this.head(problem.status, STATUS_TEXT[problem.status], headers);
-    this.write(body);
-    this.end();
+    this.head(problem.status, STATUS_TEXT[problem.status], headers, true);
+    this.end(body);
   }
 
   /**
@@ -204,6 +242,7 @@ export class Caller {
   cut(): void {
     if (this.#isDone) return;
     this.#isDone = true;
+    this.#sendHead();
     this.#finish(() => cutAnswer(this.#response));
   }
 

@@ -1,7 +1,6 @@
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { SendBudget } from "../limits/memory/send_budget.ts";
-import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -16,7 +15,7 @@ import { isMisleadingPath } from "../forwarding.ts";
 import {
   assertLength,
   type BodyLimits,
-  boundedBody,
+  wholeBody,
 } from "../limits/bounded_body.ts";
 import { IncomingReader } from "../limits/incoming_reader.ts";
 import { contentCodings, decodeBody } from "../limits/content_coding.ts";
@@ -291,13 +290,11 @@ export class Gateway implements AsyncDisposable {
     const coding = headers.get("content-encoding");
     contentCodings(coding);
     assertLength(length, bodyLimits);
-    const parts: Uint8Array[] = [];
     // Of a client that has left, the server's stream has what came before.
     const body = response.req.destroyed
       ? bodyOf(request, response)
       : new IncomingReader(response.req);
-    for await (const part of boundedBody(body, bodyLimits)) parts.push(part);
-    const bytes = Buffer.concat(parts);
+    const bytes = await wholeBody(body, bodyLimits);
     const decoded = await decodeBody(bytes, coding, bodyLimits.maxBytes);
     const isCoded = decoded !== bytes;
     if (isCoded) incoming.add(decoded.byteLength);
@@ -366,7 +363,7 @@ export class Gateway implements AsyncDisposable {
     const providerRequest = {
       asked,
       provider: target.provider.name,
-      url: target.url.href,
+      url: target.url,
       path: target.path,
       method: request.method,
       headers: requestHeaders(headers, target.provider),

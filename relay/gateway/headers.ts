@@ -1,7 +1,7 @@
 import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
 import { isConnectionHeader, isMisleadingHeader } from "../forwarding.ts";
-import { headerPairs } from "../header_pairs.ts";
+import { HeaderList } from "../header_list.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
 import type { GatewayProvider } from "./provider.ts";
 
@@ -22,12 +22,14 @@ function named(header: string | null): ReadonlySet<string> {
   );
 }
 
-function* passed(headers: Headers, kept: RegExp): Generator<[string, string]> {
+function passed(headers: HeaderList, kept: RegExp): HeaderList {
   const connection = named(headers.get("connection"));
-  for (const [name, value] of headerPairs(headers)) {
+  const passed = new HeaderList();
+  for (const [name, value] of headers) {
     if (isConnectionHeader(name) || kept.test(name)) continue;
-    if (!connection.has(name)) yield [name, value];
+    if (!connection.has(name)) passed.append(name, value);
   }
+  return passed;
 }
 
 /**
@@ -35,16 +37,16 @@ function* passed(headers: Headers, kept: RegExp): Generator<[string, string]> {
  * has one, and otherwise with the caller's own.
  */
 export function requestHeaders(
-  headers: Headers,
+  headers: HeaderList,
   { key, keyHeader }: GatewayProvider,
-): Headers {
-  const forwarded = new Headers(
-    [...passed(headers, NOT_FORWARDED)]
-      .filter(([name]) => !isMisleadingHeader(name)),
-  );
+): HeaderList {
+  const forwarded = passed(headers, NOT_FORWARDED);
+  for (const [name] of forwarded) {
+    if (isMisleadingHeader(name)) forwarded.delete(name);
+  }
   forwarded.set("accept-encoding", "identity");
   if (key !== undefined) {
-    for (const name of [...forwarded.keys()]) {
+    for (const [name] of forwarded) {
       if (isCredentialName(name)) forwarded.delete(name);
     }
     forwarded.set(
@@ -85,8 +87,8 @@ export function framingFault(
  * Returns a provider's headers as the caller gets them. The length stays only if the
  * body ends by it: a chunked one ends elsewhere.
  */
-export function responseHeaders(headers: Headers): Headers {
-  const returned = new Headers([...passed(headers, NOT_RETURNED)]);
+export function responseHeaders(headers: HeaderList): HeaderList {
+  const returned = passed(headers, NOT_RETURNED);
   if (headers.has("transfer-encoding")) return returned;
   // It still holds: since `accept-encoding` was sent, `fetch` does not decompress.
   // Lengths that differ are no answer for `fetch`.
@@ -103,9 +105,9 @@ export function responseHeaders(headers: Headers): Headers {
  * @param ours The relay's own headers.
  */
 export function streamHeaders(
-  headers: Headers,
+  headers: HeaderList,
   ours: Readonly<Record<string, string>>,
-): Headers {
+): HeaderList {
   const returned = responseHeaders(headers);
   returned.delete("content-length");
   returned.set("x-accel-buffering", "no");

@@ -5,7 +5,7 @@ import {
 } from "../../src/fetch/secrets/definition.ts";
 import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
-import { headerPairs } from "../header_pairs.ts";
+import { HeaderList } from "../header_list.ts";
 import type { Log } from "../topics/log.ts";
 import { isKeepable, type ResponseFilling } from "../topics/filling.ts";
 import { requestHeaders } from "./headers.ts";
@@ -53,19 +53,19 @@ export function responseFilling(
   { provider, path }: Pick<Target, "provider" | "path">,
   id: string,
 ): ResponseFilling | undefined {
-  const { search } = new URL(request.url);
-  const headers = headerPairs(request.headers).filter(([name]) =>
+  const { search, href } = request.url;
+  const headers = [...request.headers].filter(([name]) =>
     provider.key === undefined || name !== provider.keyHeader
   );
   const names = [
     ...headers.map(([name]) => name),
     ...queryFields(search).map(({ name }) => name),
   ];
-  if (names.some(isCredentialName) || !isKeepable(request.url)) {
+  if (names.some(isCredentialName) || !isKeepable(href)) {
     return undefined;
   }
   const found = request.content?.secrets() ?? [];
-  const secrets = secretsOf({ url: request.url, headers, found });
+  const secrets = secretsOf({ url: href, headers, found });
   if (secrets.some(({ length }) => length >= MIN_LENGTH_IN_EVENTS)) {
     return undefined;
   }
@@ -89,13 +89,15 @@ export function keptRequest(
 ): ProviderRequest {
   const url = new URL(`${provider.url}/${path}${query}`);
   return {
-    asked: { url, headers: new Headers() },
+    asked: { url, headers: new HeaderList() },
     provider: provider.name,
-    url: url.href,
+    url,
     path,
     method: "GET",
     headers: requestHeaders(
-      new Headers({ ...kept, accept: "text/event-stream" }),
+      new HeaderList(
+        Object.entries({ ...kept, accept: "text/event-stream" }),
+      ),
       provider,
     ),
     body: null,

@@ -31,9 +31,8 @@ export async function passPlainAnswer(
   onBytes: (bytes: Uint8Array) => void = () => {},
 ): Promise<PlainAnswer> {
   const { status, statusText, headers } = response;
-  caller.head(status, statusText, responseHeaders(headers));
+  caller.head(status, statusText, responseHeaders(headers), true);
   let error = "";
-  let isWhole = false;
   const decoder = response.ok ? undefined : new TextDecoder();
   try {
     watchdog.start();
@@ -43,15 +42,23 @@ export async function passPlainAnswer(
         error += decoder.decode(bytes, { stream: true });
       }
       onBytes(bytes);
+      if (response.body?.isOver) {
+        caller.end(bytes);
+        return result(true, error);
+      }
       caller.write(bytes);
       await caller.drained();
       watchdog.start();
     }
     caller.end();
-    isWhole = true;
+    return result(true, error);
   } catch {
     caller.cut(); // it must not take a part for the whole
+    return result(false, error);
   }
+}
+
+function result(isWhole: boolean, error: string): PlainAnswer {
   return { isWhole, message: error === "" ? "" : errorMessage(error) };
 }
 

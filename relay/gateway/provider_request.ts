@@ -1,5 +1,5 @@
 import type { RequestWithSecrets } from "../../src/fetch/secrets/request_secrets.ts";
-import { headerPairs } from "../header_pairs.ts";
+import { HeaderList } from "../header_list.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
 import { isIdempotent } from "../upstream/idempotent.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
@@ -9,17 +9,17 @@ import { Upload } from "./upload.ts";
 /** A request to a provider. */
 export interface ProviderRequest {
   /** The caller's request: its own keys may not reach the provider, and are secrets too. */
-  readonly asked: { readonly url: URL; readonly headers: Headers };
+  readonly asked: { readonly url: URL; readonly headers: HeaderList };
   /** The name of the provider. */
   readonly provider: string;
   /** The URL at the provider. It may have secrets in it. */
-  readonly url: string;
+  readonly url: URL;
   /** The path below the provider's URL, without query: `responses`. */
   readonly path: string;
   /** The method. */
   readonly method: string;
   /** The headers, as the provider gets them. */
-  readonly headers: Headers;
+  readonly headers: HeaderList;
   /**
    * The body; `null` if the request says nothing about one. Bytes can be sent again,
    * an upload cannot once it is taken.
@@ -34,9 +34,9 @@ export interface ProviderRequest {
 /** Options of {@linkcode sendRequest}. */
 export interface SendOptions {
   /** The headers to send in place of the request's. */
-  readonly headers: Headers;
+  readonly headers: HeaderList;
   /** The URL to get the rest of a response from, instead of sending the request again. */
-  readonly rest: string | undefined;
+  readonly rest: URL | undefined;
   /** Stops the request and its answer. */
   readonly signal: AbortSignal;
   /** Asks the provider. */
@@ -51,8 +51,10 @@ export function partsWithSecrets(
 ): RequestWithSecrets {
   return {
     url: asked.url.href,
-    headers: [...headerPairs(headers), ...headerPairs(asked.headers)],
     // Looked for when there is something to take them out of.
+    get headers() {
+      return [...headers, ...asked.headers];
+    },
     get found() {
       return content?.secrets() ?? [];
     },
@@ -81,9 +83,10 @@ export function sendRequest(
   { headers, rest, signal, upstreams, onUpload }: SendOptions,
 ): Promise<UpstreamAnswer> {
   if (rest !== undefined) {
-    headers.delete("content-type");
-    headers.delete("content-encoding");
-    const asked = { url: rest, method: "GET", headers, signal };
+    const left = new HeaderList(headers);
+    left.delete("content-type");
+    left.delete("content-encoding");
+    const asked = { url: rest, method: "GET", headers: left, signal };
     return upstreams.ask({
       ...asked,
       body: null,

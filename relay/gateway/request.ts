@@ -10,7 +10,7 @@ import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
 import { ifEnded } from "../topics/if_ended.ts";
 import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
-import { headerPairs } from "../header_pairs.ts";
+import type { HeaderList } from "../header_list.ts";
 import type { GatewayProvider } from "./provider.ts";
 
 /** A request to the gateway, and its caller. */
@@ -20,7 +20,7 @@ export interface GatewayCall {
   /** The URL of the request, without a token of the relay's. */
   readonly url: URL;
   /** The headers of the request, without a token of the relay's. */
-  readonly headers: Headers;
+  readonly headers: HeaderList;
   /** The response to the caller. */
   readonly response: ServerResponse;
   /** The rights of the caller. */
@@ -76,12 +76,21 @@ const options = z.object({
 
 const NAMES = Object.keys(options.shape);
 
+/** The options of most requests, which name none. */
+const DEFAULTS: RunOptions = {
+  topic: undefined,
+  onDisconnect: "continue",
+  idempotencyKey: undefined,
+  renews: false,
+};
+
 /**
  * Reads the options that a caller gives the relay.
  *
  * @throws {Problem} If an option has no valid value.
  */
-export function readRunOptions(headers: Headers): RunOptions {
+export function readRunOptions(headers: HeaderList): RunOptions {
+  if (!NAMES.some((name) => headers.has(name))) return DEFAULTS;
   const given = Object.fromEntries(
     NAMES.map((name) => [name, headers.get(name) ?? undefined]),
   );
@@ -115,7 +124,7 @@ export function identityOf(
 ): string {
   const fields = queryFields(search)
     .map(({ name, value }) => [`?${name.toLowerCase()}`, value] as const);
-  const keys = [...headerPairs(headers), ...fields]
+  const keys = [...headers, ...fields]
     .filter(([name]) => isCredentialName(name.replace("?", "")));
   return digest(JSON.stringify(keys));
 }

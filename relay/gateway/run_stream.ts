@@ -128,7 +128,7 @@ export class RunStream {
    * The URL of the rest of a background response; `undefined` if the provider does
    * not go on with the response when nobody reads it.
    */
-  get rest(): string | undefined {
+  get rest(): URL | undefined {
     const { responseId } = this;
     const sequenceNumber = this.#sequenceNumber;
     if (!this.#isBackground || !responseId) return undefined;
@@ -145,7 +145,7 @@ export class RunStream {
     for (const [name, value] of Object.entries(query)) {
       url.searchParams.set(name, value);
     }
-    return url.href;
+    return url;
   }
 
   /**

@@ -15,6 +15,9 @@ export interface ClientAddress {
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = [Address, number];
 
+/** The most peers whose addresses are remembered. */
+const MAX_KNOWN = 1_024;
+
 const UNKNOWN: ClientAddress = { address: "", network: "" };
 
 /** The bits before an IPv4 address that is written as an IPv6 address. */
@@ -68,6 +71,8 @@ function describe(address: Address): ClientAddress {
 /** Says whose address a request is, which a proxy may have forwarded. */
 export class ClientAddresses {
   readonly #trusted: Range[];
+  /** Peers that have asked lately: to read an address takes 3 µs, and a request needs it twice. */
+  readonly #known = new Map<string, ClientAddress>();
 
   /**
    * Takes note of whom to believe.
@@ -95,6 +100,20 @@ export class ClientAddresses {
    * @param forwarded The value of `X-Forwarded-For`, all its lines joined by commas.
    */
   of(peer: string | undefined, forwarded: string | undefined): ClientAddress {
+    const isPeerItself = forwarded === undefined || this.#trusted.length === 0;
+    if (peer === undefined || !isPeerItself) return this.#find(peer, forwarded);
+    let known = this.#known.get(peer);
+    if (known) return known;
+    known = this.#find(peer, undefined);
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(peer, known);
+    return known;
+  }
+
+  #find(
+    peer: string | undefined,
+    forwarded: string | undefined,
+  ): ClientAddress {
     let address = peer === undefined ? undefined : parseAddress(peer);
     if (!address) return UNKNOWN;
     if (forwarded !== undefined && this.#trusted.length > 0) {

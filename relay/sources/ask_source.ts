@@ -1,3 +1,4 @@
+import { HeaderList } from "../header_list.ts";
 import { toResponse } from "../upstream/answer.ts";
 import type { UpstreamRequest } from "../upstream/upstream_request.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
@@ -19,10 +20,10 @@ export async function askSource(
     & SourceRequest
     & Pick<UpstreamRequest, "address">,
 ): Promise<Response> {
-  const sent = new Headers(headers);
+  const sent = HeaderList.from(headers);
   sent.set("accept-encoding", "identity");
   const answer = await upstreams.ask({
-    url: url.href,
+    url,
     method: "GET",
     headers: sent,
     body: null,

@@ -8,7 +8,7 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { headerPairs } from "../header_pairs.ts";
+import { HeaderList } from "../header_list.ts";
 import { endSpan, serverAttributes, type TracedEnd } from "./span.ts";
 
 /** A request to a provider that is traced. */
@@ -16,13 +16,13 @@ export interface TracedRequest {
   /** The name of the provider. */
   readonly provider: string;
   /** The URL. */
-  readonly url: string;
+  readonly url: URL;
   /** The path below the provider's URL, without query: `responses`. */
   readonly path: string;
   /** The method. */
   readonly method: string;
   /** The headers, with those of the caller's own trace. */
-  readonly headers: Headers;
+  readonly headers: HeaderList;
   /** What is known of the body. */
   readonly content: {
     /** Returns the name of the model, if the body has one. */
@@ -49,9 +49,9 @@ const PROVIDERS: Readonly<Record<string, string>> = {
 const tracer = trace.getTracer("rivulet");
 
 const CARRIER = {
-  keys: (headers: Headers): string[] =>
-    headerPairs(headers).map(([name]) => name),
-  get: (headers: Headers, name: string): string | undefined =>
+  keys: (headers: HeaderList): string[] =>
+    Array.from(headers, ([name]) => name),
+  get: (headers: HeaderList, name: string): string | undefined =>
     headers.get(name) ?? undefined,
 };
 
@@ -102,9 +102,11 @@ export class RunTrace {
   }
 
   /** Returns headers without those that a request in {@linkcode within} sets anew. */
-  headers(headers: Headers): Headers {
-    const left = new Headers(headerPairs(headers));
-    for (const name of propagation.fields()) left.delete(name);
+  headers(headers: HeaderList): HeaderList {
+    const fields = propagation.fields();
+    if (fields.length === 0) return headers; // tracing is off
+    const left = new HeaderList(headers);
+    for (const name of fields) left.delete(name.toLowerCase());
     return left;
   }
 

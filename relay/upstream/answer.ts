@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
+import { HeaderList } from "../header_list.ts";
 import { MAX_HEADERS } from "./head_limits.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 
@@ -26,7 +27,7 @@ export interface UpstreamAnswer {
   /** Whether the status says that all went well. */
   readonly ok: boolean;
   /** The headers. */
-  readonly headers: Headers;
+  readonly headers: HeaderList;
   /** The body; `null` if the answer has none. */
   readonly body: AnswerBody | null;
 }
@@ -35,7 +36,7 @@ export interface UpstreamAnswer {
 export function toResponse(
   { status, statusText, headers, body }: UpstreamAnswer,
 ): Response {
-  const init = { status, statusText, headers };
+  const init = { status, statusText, headers: headers.toHeaders() };
   return new Response(body?.stream() ?? null, init);
 }
 
@@ -50,7 +51,7 @@ const REASON = /^[\t\x20-\x7e\x80-\xff]*$/;
 export function answerOf(
   status: number,
   statusText: string,
-  headers: Headers,
+  headers: HeaderList,
   body: AnswerBody | null,
 ): UpstreamAnswer {
   // As a `Response` has it: 101 is told apart elsewhere.
@@ -78,11 +79,8 @@ export function toAnswer(
   if (incoming.rawHeaders.length > 2 * MAX_HEADERS) {
     throw new Error(`the answer has more than ${MAX_HEADERS} headers`);
   }
-  const headers = new Headers();
   const { rawHeaders, statusCode: status = 0, statusMessage = "" } = incoming;
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    headers.append(rawHeaders[at]!, rawHeaders[at + 1]!); // names and values by turns
-  }
+  const headers = HeaderList.fromRaw(rawHeaders);
   if (isBodiless(status, method)) {
     incoming.resume();
     return answerOf(status, statusMessage, headers, null);
@@ -146,6 +144,12 @@ export class AnswerBody {
     incoming.on("error", fail);
     incoming.on("end", () => isWhole() ? this.#finish({}) : this.#break());
     incoming.on("close", () => this.#break());
+  }
+
+  /** Whether the body has ended, is whole, and has been read. */
+  get isOver(): boolean {
+    return this.#end !== undefined && !("error" in this.#end) &&
+      this.#parts.length === 0;
   }
 
   /**

@@ -13,6 +13,18 @@ function readVariable(name: string): string | undefined {
 }
 
 /**
+ * Returns what reads each variable of the process once: to ask whether it may be read
+ * takes longer than all else that is done for a proxy.
+ */
+export function rememberVariables(): ReadVariable {
+  const known = new Map<string, string | undefined>();
+  return (name) => {
+    if (!known.has(name)) known.set(name, readVariable(name));
+    return known.get(name);
+  };
+}
+
+/**
  * Returns the proxy through which a URL is reached: that of `HTTPS_PROXY` or
  * `HTTP_PROXY`, or else of `ALL_PROXY`, unless `NO_PROXY` names the host.
  *

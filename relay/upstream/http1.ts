@@ -5,7 +5,6 @@ import { toAnswer, type UpstreamAnswer } from "./answer.ts";
 import { proxyAuthorization } from "./environment_proxy.ts";
 import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
-import { headerPairs } from "../header_pairs.ts";
 import { isPassedOver, unaskedAnswer } from "./informational.ts";
 import type { AgentOptions, UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
@@ -49,9 +48,12 @@ export function askOverHttp1(
   let isSent = false;
   let isAnswered = false;
   let made: ClientRequest | undefined;
-  const gone = new AbortController();
+  // Stops a handshake of TLS.
+  const gone = url.protocol === "https:" || proxy?.protocol === "https:"
+    ? new AbortController()
+    : undefined;
   const fail = (cause: unknown): void => {
-    gone.abort();
+    gone?.abort();
     made?.destroy();
     reject(
       signal.aborted ? signal.reason : new UpstreamConnectionError(cause, {
@@ -72,15 +74,17 @@ export function askOverHttp1(
       path: asked === url ? path : `${url.origin}${path}`,
       method,
       headers: {
-        ...Object.fromEntries(headerPairs(headers)),
+        ...Object.fromEntries(headers),
         ...((address !== undefined || asked !== url) && { host: url.host }),
         ...(asked !== url && proxyHeaders(asked)),
       },
-      tls: {
-        name: asked.hostname,
-        proxy: asked === url ? proxy : undefined,
-        signal: gone.signal,
-      },
+      ...(gone && {
+        tls: {
+          name: asked.hostname,
+          proxy: asked === url ? proxy : undefined,
+          signal: gone.signal,
+        },
+      }),
       isUntrusted: address !== undefined,
       ...(address === undefined && LENIENT),
     };
@@ -93,10 +97,9 @@ export function askOverHttp1(
   outgoing.maxHeadersCount = MAX_HEADERS + 1; // the rest is left out
   if (!isKept) outgoing.shouldKeepAlive = false;
   frame(outgoing, body, length);
-  const stopWaiting = clock.setTimeout(
-    () => fail(new ConnectTimeoutError()),
-    CONNECT_TIMEOUT,
-  );
+  const stopWaiting = agents.isReusing(outgoing)
+    ? () => {}
+    : clock.setTimeout(() => fail(new ConnectTimeoutError()), CONNECT_TIMEOUT);
   const begin = (): void => {
     stopWaiting();
     if (outgoing.destroyed) return;

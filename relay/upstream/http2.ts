@@ -14,7 +14,7 @@ import {
 } from "./answer.ts";
 import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
-import { headerPairs } from "../header_pairs.ts";
+import { HeaderList } from "../header_list.ts";
 import { Http2Frames } from "./http2_frames.ts";
 import { isPassedOver, unaskedAnswer } from "./informational.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
@@ -199,7 +199,7 @@ export class Http2Connections implements Disposable {
         ":scheme": "https",
         ":authority": url.host,
         ...Object.fromEntries(
-          headerPairs(headers).filter(([name]) => !LEFT_OUT.test(name)),
+          [...headers].filter(([name]) => !LEFT_OUT.test(name)),
         ),
         ...(length !== undefined && { "content-length": String(length) }),
       }, { endStream: body === null });
@@ -255,7 +255,7 @@ function toAnswer(
   method: string,
   body: () => AnswerBody,
 ): UpstreamAnswer {
-  const headers = new Headers();
+  const headers = new HeaderList();
   for (const [name, value] of Object.entries(answered)) {
     if (name.startsWith(":")) continue;
     for (const one of [value].flat()) headers.append(name, String(one));

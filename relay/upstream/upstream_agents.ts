@@ -69,7 +69,11 @@ interface Pacers {
 /** Keeps the connections to upstreams, and closes those that are idle. */
 class KeepingAgent extends Agent {
   readonly #clock: Clock;
-  readonly #idle = new WeakMap<Duplex, () => void>();
+  /** The times at which idle connections are closed. */
+  readonly #idle = new Map<Duplex, number>();
+  /** The time of the timer for the first of them. */
+  #due = Infinity;
+  #cancel = (): void => {};
   readonly #pacers: Pacers;
 
   constructor(clock: Clock, pacers: Pacers) {
@@ -82,6 +86,7 @@ class KeepingAgent extends Agent {
   protected pace(socket: Duplex, { isUntrusted }: AgentOptions): void {
     const { trusted, untrusted } = this.#pacers;
     (isUntrusted ? untrusted : trusted).pace(socket);
+    socket.once("close", () => this.#idle.delete(socket));
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
@@ -93,22 +98,45 @@ class KeepingAgent extends Agent {
     };
     const time = idleTimeFor(last?.res?.headers["keep-alive"]);
     if (time <= 0) return false;
-    const cancel = this.#clock.setTimeout(() => socket.destroy(), time);
-    this.#idle.set(socket, cancel);
-    socket.once("close", cancel);
+    const due = this.#clock.now() + time;
+    this.#idle.set(socket, due);
+    if (due < this.#due) this.#wait(due);
     return true;
   }
 
   override reuseSocket(socket: Duplex, request: ClientRequest): void {
-    const cancel = this.#idle.get(socket);
-    if (cancel) {
-      cancel();
-      socket.off("close", cancel);
-    }
+    this.#idle.delete(socket);
     super.reuseSocket(socket, request);
     REUSING.add(request);
     // Deno 2.9.6 sends any request again, a POST too, if such a connection breaks.
     request.reusedSocket = false;
+  }
+
+  override destroy(): void {
+    this.#cancel();
+    super.destroy();
+  }
+
+  /** Waits for a time at which a connection is closed: one timer for all of them. */
+  #wait(due: number): void {
+    this.#cancel();
+    this.#due = due;
+    this.#cancel = this.#clock.setTimeout(
+      () => this.#closeIdle(),
+      due - this.#clock.now(),
+    );
+  }
+
+  #closeIdle(): void {
+    const now = this.#clock.now();
+    let next = Infinity;
+    for (const [socket, due] of this.#idle) {
+      // Timers may be early by a fraction of a millisecond.
+      if (due <= now + 1) socket.destroy();
+      else next = Math.min(next, due);
+    }
+    this.#due = Infinity;
+    if (next < Infinity) this.#wait(next);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { UpstreamAnswer } from "./answer.ts";
-import { environmentProxy } from "./environment_proxy.ts";
+import { environmentProxy, rememberVariables } from "./environment_proxy.ts";
 import { askOverHttp1 } from "./http1.ts";
 import { Http2Connections } from "./http2.ts";
 import { isIdempotent } from "./idempotent.ts";
@@ -14,6 +14,7 @@ export class Upstreams implements Disposable {
   readonly #http2: Http2Connections;
   readonly #clock: Clock;
   readonly #http2Only = new Set<string>();
+  readonly #readVariable = rememberVariables();
 
   /** Has no connections yet. */
   constructor(clock: Clock) {
@@ -33,11 +34,10 @@ export class Upstreams implements Disposable {
    * @throws {UpstreamConnectionError} If there is none.
    */
   async ask(asked: UpstreamRequest): Promise<UpstreamAnswer> {
-    const url = new URL(asked.url);
     asked.signal.throwIfAborted();
     for (;;) {
       try {
-        return await this.#askOnce(url, asked);
+        return await this.#askOnce(asked.url, asked);
       } catch (error) {
         if (!canAskAgain(asked, error)) throw error;
       }
@@ -69,7 +69,7 @@ export class Upstreams implements Disposable {
 
   #proxyOf(url: URL): URL | undefined {
     try {
-      return environmentProxy(url);
+      return environmentProxy(url, this.#readVariable);
     } catch (cause) {
       throw new UpstreamConnectionError(cause, { isUnsent: true });
     }

@@ -11,7 +11,9 @@ const NO_TEXT = /[\0-\x08\x0E-\x1F]/;
  * Returns the encoding of a body that a server has named, and that `fetch` may have
  * decoded or not; `undefined` if there is none.
  */
-export function contentEncoding(headers: Headers): string | undefined {
+export function contentEncoding(
+  headers: Pick<Headers, "get">,
+): string | undefined {
   const encoding = (headers.get("content-encoding") ?? "").trim();
   return /^(?:identity)?$/i.test(encoding) ? undefined : encoding;
 }

@@ -203,7 +203,7 @@ function lengthen(delay: number, chance: number, longest: number): number {
  * @returns In milliseconds, 0 or more; `undefined` if it does not say.
  */
 export function parseRetryAfter(
-  headers: Headers,
+  headers: Pick<Headers, "get">,
   now: number,
 ): number | undefined {
   const milliseconds = parseDecimal(headers.get("retry-after-ms"));

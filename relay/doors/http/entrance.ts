@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getLogger } from "@logtape/logtape";
-import { headerPairs } from "../../header_pairs.ts";
+import { HeaderList } from "../../header_list.ts";
 import type { WebSocketCaller } from "../websocket/peer.ts";
 import type {
   ClientAddress,
@@ -49,7 +49,7 @@ export interface Call {
   /** The URL of the request, without a token of the relay's. */
   readonly url: URL;
   /** The headers of the request, without a token of the relay's. */
-  readonly headers: Headers;
+  readonly headers: HeaderList;
   /** The response, for an answer that is written as it comes. */
   readonly response: ServerResponse;
   /** The rights of the caller. */
@@ -89,25 +89,36 @@ export class Entrance {
 
   /** Lets in a request that needs no token. */
   open(request: Request, response: ServerResponse): Call {
-    return this.#call(request, response, FULL_ACCESS, undefined);
+    return this.#call(
+      request,
+      response,
+      FULL_ACCESS,
+      undefined,
+      new URL(request.url),
+    );
   }
 
   /**
    * Lets in a caller with a token, if the relay asks for one.
    *
+   * @param request The request.
+   * @param response The response.
+   * @param door What is asked for. Default: the relay itself.
+   * @param url The URL of the request, if it is parsed already.
    * @throws {Problem} 400, 401 or 503 if there is none that is good; by rejecting.
    */
   async admit(
     request: Request,
     response: ServerResponse,
     door: CallDoor = "http",
+    url: URL = new URL(request.url),
   ): Promise<Call> {
     const { headers } = request;
-    const query = new URL(request.url).searchParams;
+    const query = url.searchParams;
     const credential = this.#credential({ door, headers, query });
     const { authority } = this.#context;
     const access = await authority.authorize(credential?.token);
-    return this.#call(request, response, access, credential);
+    return this.#call(request, response, access, credential, url);
   }
 
   /**
@@ -158,16 +169,19 @@ export class Entrance {
     response: ServerResponse,
     access: Access,
     credential: Credential | undefined,
+    url: URL,
   ): Call {
     const { address, network } = this.#addressOf(response.req);
-    const { url } = request;
     const client = access.identity || network;
     return {
       request,
-      headers: withoutCredential(request.headers, credential),
-      url: new URL(
-        this.#context.authority === OPEN_AUTHORITY ? url : withoutToken(url),
+      headers: withoutCredential(
+        HeaderList.fromRaw(response.req.rawHeaders),
+        credential,
       ),
+      url: this.#context.authority === OPEN_AUTHORITY || url.search === ""
+        ? url
+        : new URL(withoutToken(url.href)),
       response,
       access,
       address,
@@ -192,12 +206,12 @@ export class Entrance {
 
 /** A caller may have said its token more than once. */
 function withoutCredential(
-  headers: Headers,
+  headers: HeaderList,
   credential: Credential | undefined,
-): Headers {
+): HeaderList {
   if (!credential) return headers;
   const { token } = credential;
-  return new Headers(
-    headerPairs(headers).filter(([, value]) => !value.includes(token)),
+  return new HeaderList(
+    [...headers].filter(([, value]) => !value.includes(token)),
   );
 }

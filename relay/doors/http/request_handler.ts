@@ -100,9 +100,11 @@ export function createRequestHandler(
     try {
       const greeting = entrance.greet(response);
       if (greeting) return greeting;
-      const { pathname } = new URL(request.url);
-      if (!gateway.handles(pathname)) return await handle(request);
-      const call = await entrance.admit(request, response, "gateway");
+      const url = new URL(request.url);
+      if (!gateway.handles(url.pathname)) {
+        return await handle(request);
+      }
+      const call = await entrance.admit(request, response, "gateway", url);
       using _body = call.incoming;
       return await gateway.handle(call);
     } catch (error) {

@@ -5,6 +5,8 @@ import { Problem } from "../../problem.ts";
 /** The most headers of a request: no well-behaved program sends more. */
 const MAX_HEADERS = 200;
 
+const HOST = "host";
+
 /** Limits on the head of a request. */
 export interface HeadLimits {
   /** The largest head of a request, in bytes. */
@@ -52,7 +54,7 @@ export function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
  * a proxy may see that otherwise (RFC 9112, sections 3.2 and 6.3).
  */
 export function refuseAmbiguous(
-  { headers, headersDistinct, httpVersion }: IncomingMessage,
+  { headers, rawHeaders, httpVersion }: IncomingMessage,
 ): Problem | undefined {
   const coding = headers["transfer-encoding"];
   if (coding !== undefined && coding.toLowerCase() !== "chunked") {
@@ -60,7 +62,11 @@ export function refuseAmbiguous(
       "Expected a Transfer-Encoding of 'chunked', or none",
     );
   }
-  const hosts = headersDistinct["host"]?.length ?? 0;
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!; // within the array
+    if (name.length === HOST.length && name.toLowerCase() === HOST) hosts++;
+  }
   return hosts > 1 || (hosts === 0 && httpVersion === "1.1")
     ? invalidRequest("Expected one Host header")
     : undefined;

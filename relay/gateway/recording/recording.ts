@@ -1,4 +1,5 @@
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { HeaderList } from "../../header_list.ts";
 import type { EndStatus } from "../../topics/end.ts";
 
 /** A run that is to be recorded. */
@@ -12,7 +13,7 @@ export interface RecordedRun {
   /** The path, with the query. */
   readonly path: string;
   /** The headers, as the caller sent them. */
-  readonly headers: Headers;
+  readonly headers: HeaderList;
   /** The body, if it was kept. */
   readonly body: string | undefined;
   /** The keys in use. */
@@ -25,7 +26,7 @@ export interface RecordedRun {
  */
 export interface Recording {
   /** Records the head of the provider's answer. */
-  response(status: number, headers: Headers): void;
+  response(status: number, headers: HeaderList): void;
   /** Records events that came at once. They must not be changed afterwards. */
   events(events: readonly ServerSentEvent[]): void;
   /** Records the end. The first one stands. */

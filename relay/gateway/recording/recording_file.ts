@@ -6,7 +6,7 @@ import { type Clock, wallTime } from "../../../src/fetch/clock.ts";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { encodeComment } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import { headerPairs } from "../../header_pairs.ts";
+import { HeaderList } from "../../header_list.ts";
 import { RecordingScrubber } from "../../secrets/recording_scrubber.ts";
 import type { EndStatus } from "../../topics/end.ts";
 import { PacedWriter } from "./paced_writer.ts";
@@ -87,7 +87,9 @@ export class RecordingFile implements Recording {
   #written = 0;
   /** Whether events are lost: then no more are recorded. */
   #isBroken = false;
-  #response: { readonly status: number; readonly headers: Headers } | undefined;
+  #response:
+    | { readonly status: number; readonly headers: HeaderList }
+    | undefined;
   #end: { readonly status: EndStatus; readonly reason?: string } | undefined;
   #duration = 0;
   readonly #over = Promise.withResolvers<void>();
@@ -100,14 +102,14 @@ export class RecordingFile implements Recording {
     this.#topic = run.topic;
     this.#start = context.clock.now();
     this.#started = wallTime(context.clock);
-    this.finished = this.#create({ ...run, headers: headerPairs(run.headers) })
+    this.finished = this.#create({ ...run, headers: [...run.headers] })
       .then((begun) => this.#record(begun))
       .catch((error: unknown) => this.#break(error));
   }
 
-  response(status: number, headers: Headers): void {
+  response(status: number, headers: HeaderList): void {
     if (!this.#isOver) {
-      this.#response = { status, headers: new Headers(headerPairs(headers)) };
+      this.#response = { status, headers: new HeaderList(headers) };
     }
   }
 

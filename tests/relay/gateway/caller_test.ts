@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { HeaderList } from "../../../relay/header_list.ts";
 import { Caller } from "../../../relay/gateway/caller.ts";
 import { RawCaller } from "../../support/http/raw_caller.ts";
 import { LIMIT, within } from "../../support/within.ts";
@@ -54,8 +55,8 @@ Deno.test("Caller that has all it will get does not leave", async () => {
       let times = 0;
       const gone = new Promise((resolve) => response.on("close", resolve));
       const caller = new Caller(response, () => times++);
-      caller.head(200, "OK", new Headers({ "x-a": "b" }));
-      caller.head(500, "No", new Headers());
+      caller.head(200, "OK", new HeaderList([["x-a", "b"]]));
+      caller.head(500, "No", new HeaderList());
       caller.write(new TextEncoder().encode("hello"));
       caller[last]();
       const end = "\r\nhello\r\n0\r\n\r\n";
@@ -67,6 +68,52 @@ Deno.test("Caller that has all it will get does not leave", async () => {
       raw[Symbol.dispose]();
       await within(gone, LIMIT, "the caller to be gone");
       assertEquals([times, caller.isGone], [0, true]);
+    });
+  }
+});
+
+Deno.test("Caller gets a short answer in one write, and the head by itself if nothing follows", async () => {
+  await withResponse(async (response, raw) => {
+    const writes: number[] = [];
+    const { socket } = response;
+    const write = socket?._writev?.bind(socket);
+    if (!socket || !write) throw new Error("Expected a socket that gathers");
+    socket._writev = (chunks, done) => {
+      writes.push(chunks.length);
+      write(chunks, done);
+    };
+    const single = socket._write.bind(socket);
+    socket._write = (chunk, encoding, done) => {
+      writes.push(1);
+      single(chunk, encoding, done);
+    };
+    const caller = new Caller(response, () => {});
+    const length = new HeaderList([["content-length", "5"]]);
+    caller.head(200, "OK", length, true);
+    caller.end(new TextEncoder().encode("hello"));
+    await raw.see("\r\n\r\nhello");
+    assertEquals(writes.length, 1);
+    raw[Symbol.dispose]();
+  });
+  await withResponse(async (response, raw) => {
+    const caller = new Caller(response, () => {});
+    caller.head(200, "OK", new HeaderList([["content-length", "5"]]), true);
+    await raw.see("content-length: 5");
+    caller.end(new TextEncoder().encode("hello"));
+    await raw.see("\r\n\r\nhello");
+    raw[Symbol.dispose]();
+  });
+});
+
+Deno.test("Caller is cut off from an answer whose end has another length than its head says", async () => {
+  for (const body of ["hell", "hello!"]) {
+    await withResponse(async (response, raw) => {
+      const caller = new Caller(response, () => {});
+      caller.head(200, "OK", new HeaderList([["content-length", "5"]]), true);
+      caller.end(new TextEncoder().encode(body));
+      await raw.closed();
+      assertEquals(raw.text.includes("HTTP/1.1 200"), true);
+      assertEquals(raw.text.endsWith("hello"), false);
     });
   }
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { PassThrough } from "node:stream";
+import { HeaderList } from "../../../relay/header_list.ts";
 import { AnswerBody, answerOf } from "../../../relay/upstream/answer.ts";
 import { UpstreamConnectionError } from "../../../relay/upstream/upstream_connection_error.ts";
 
@@ -110,13 +111,13 @@ Deno.test("AnswerBody is read as a stream with the same bytes and the same error
 Deno.test("No answer has a status or a reason phrase that HTTP does not know", () => {
   for (const status of [0, 99, 199, 600, 999]) {
     assertThrows(
-      () => answerOf(status, "", new Headers(), null),
+      () => answerOf(status, "", new HeaderList(), null),
       RangeError,
       `'${status} '`,
     );
   }
-  assertThrows(() => answerOf(200, "a\nb", new Headers(), null), RangeError);
-  const { ok } = answerOf(299, "Über", new Headers(), null);
+  assertThrows(() => answerOf(200, "a\nb", new HeaderList(), null), RangeError);
+  const { ok } = answerOf(299, "Über", new HeaderList(), null);
   assert(ok);
-  assert(!answerOf(300, "", new Headers(), null).ok);
+  assert(!answerOf(300, "", new HeaderList(), null).ok);
 });

@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { environmentProxy } from "../../../relay/upstream/environment_proxy.ts";
+import {
+  environmentProxy,
+  rememberVariables,
+} from "../../../relay/upstream/environment_proxy.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
 
 const PROXY = "http://proxy.test:3128";
@@ -90,4 +93,17 @@ Deno.test("A provider is asked through the proxy of the environment", async () =
     proxy.closeAllConnections();
   });
   assert(!proxy.listening);
+});
+
+Deno.test("Each variable of the environment is read once", () => {
+  const name = "RIVULET_TEST_REMEMBERED";
+  const read = rememberVariables();
+  try {
+    assertEquals(read(name), undefined);
+    Deno.env.set(name, "later");
+    assertEquals(read(name), undefined);
+    assertEquals(rememberVariables()(name), "later");
+  } finally {
+    Deno.env.delete(name);
+  }
 });

@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from "node:net";
 import { assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../../src/fetch/clock.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { HeaderList } from "../../../relay/header_list.ts";
 import { toResponse } from "../../../relay/upstream/answer.ts";
 import { Http2Connections } from "../../../relay/upstream/http2.ts";
 import { UpstreamConnectionError } from "../../../relay/upstream/upstream_connection_error.ts";
@@ -57,9 +58,9 @@ function asker(clock = systemClock) {
     ): Promise<Response> => {
       const url = new URL(`https://localhost:${port}/a//b?c`);
       const answer = await connections.ask(url, {
-        url: url.href,
+        url,
         method,
-        headers: new Headers({ "x-a": "ä" }),
+        headers: new HeaderList([["x-a", "ä"]]),
         body,
         length: body?.length,
         isKept,

@@ -5,6 +5,7 @@
  */
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { z } from "zod";
+import { HeaderList } from "../../../relay/header_list.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import {
   Recorder,
@@ -41,7 +42,7 @@ export function recordedRun(given: Partial<RecordedRun> = {}): RecordedRun {
     provider: "openai",
     method: "POST",
     path: "/v1/responses",
-    headers: new Headers(),
+    headers: HeaderList.from(new Headers()),
     body: undefined,
     secrets: [],
     ...given,

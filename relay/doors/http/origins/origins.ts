@@ -60,6 +60,8 @@ export class Origins {
   readonly #patterns: readonly OriginPattern[];
   readonly #isLocal: boolean;
   readonly #isAny: boolean;
+  /** The host that was found good last: most requests have the same. */
+  #goodHost: string | undefined;
 
   /**
    * Reads the operator's list.
@@ -123,7 +125,7 @@ export class Origins {
   /** Requires a host that no stranger's name can be. */
   #assertHost(host: string | undefined): void {
     // No browser leaves it out.
-    if (host === undefined || this.#isAny) return;
+    if (host === undefined || this.#isAny || host === this.#goodHost) return;
     const parsed = parseWebOrigin(`http://${host}`);
     if (!parsed) {
       throw new Problem(
@@ -134,6 +136,7 @@ export class Origins {
     }
     const { hostname, isAddress } = parsed;
     if (isAddress || LOCAL_NAME.test(hostname) || this.#isListed(hostname)) {
+      this.#goodHost = host;
       return;
     }
     const shown = hostname.length <= SHOWN ? hostname : "that.host";

@@ -5,6 +5,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import fc from "fast-check";
+import { HeaderList } from "../../../../relay/header_list.ts";
 import { Recorder } from "../../../../relay/gateway/recording/recorder.ts";
 import { FixtureSource } from "../../../../relay/sources/fixture.ts";
 import { DEFAULT_RETENTION } from "../../../support/retention.ts";
@@ -203,7 +204,9 @@ Deno.test({
 Deno.test("Recorder tells the request, the answer and the end", async () => {
   await using world = await RecordingWorld.create();
   const { recorder, clock } = world;
-  const headers = new Headers({ "X-Stainless-Lang": "js", accept: "*/*" });
+  const headers = HeaderList.from(
+    new Headers({ "X-Stainless-Lang": "js", accept: "*/*" }),
+  );
   const recording = recorder.begin(recordedRun({
     topic: "chat:1",
     path: "/v1/responses?include=usage",
@@ -211,7 +214,7 @@ Deno.test("Recorder tells the request, the answer and the end", async () => {
     body: '{"model":"gpt-5","stream":true,"input":[{"a":null,"é":1.5}]}',
   }));
   headers.set("accept", "changed");
-  const answer = new Headers({ "x-request-id": "req_1" });
+  const answer = HeaderList.from(new Headers({ "x-request-id": "req_1" }));
   recording.response(200, answer);
   answer.set("x-request-id", "changed");
   recording.events(messages("a", "b"));
@@ -219,7 +222,7 @@ Deno.test("Recorder tells the request, the answer and the end", async () => {
   recording.end("failed", "server_error:\n: +37ms\r\nbusy");
   // The first verdict stands, and nothing comes after it.
   recording.events(messages("late"));
-  recording.response(500, new Headers());
+  recording.response(500, HeaderList.from(new Headers()));
   recording.end("complete");
   await world.written();
   assertEquals(world.facts(), {
@@ -414,13 +417,15 @@ Deno.test("Recorder writes and logs no secret", async () => {
       topic,
       provider: `p-${api}`,
       path: `/v1/x?key=${encodeURIComponent(query)}&a=${tool}&stream=true`,
-      headers: new Headers({
-        Authorization: `Bearer ${header}`,
-        "X-Api-Key": api,
-        Cookie: `theme=dark; sid=${cookie}`,
-        "X-Forwarded": `Bearer ${header}`,
-        "X-Other": `a ${header} b`,
-      }),
+      headers: HeaderList.from(
+        new Headers({
+          Authorization: `Bearer ${header}`,
+          "X-Api-Key": api,
+          Cookie: `theme=dark; sid=${cookie}`,
+          "X-Forwarded": `Bearer ${header}`,
+          "X-Other": `a ${header} b`,
+        }),
+      ),
       body: JSON.stringify({
         prompt: echo,
         [api]: 1,
@@ -433,7 +438,7 @@ Deno.test("Recorder writes and logs no secret", async () => {
     }));
     recording.response(
       401,
-      new Headers({ "Set-Cookie": `a=${cookie}`, e: header }),
+      HeaderList.from(new Headers({ "Set-Cookie": `a=${cookie}`, e: header })),
     );
     recording.events([{ event: `e-${header}`, data: echo, id: api }]);
     recording.events(messages(JSON.stringify({ error: echo })));
@@ -480,7 +485,7 @@ Deno.test("Recorder writes and logs no secret", async () => {
 Deno.test("Recorder lets a run go on that it cannot record, and logs it once", async (t) => {
   const run = (recorder: Recorder) => {
     const recording = recorder.begin(recordedRun({ topic: "the-topic" }));
-    recording.response(200, new Headers());
+    recording.response(200, HeaderList.from(new Headers()));
     for (let i = 0; i < 5; i++) recording.events(messages(`${i}`));
     return recording;
   };
