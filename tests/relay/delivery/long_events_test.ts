@@ -373,3 +373,51 @@ Deno.test("A3: a reader that leaves while a long event is encoded, or written, l
   assertEquals([topic.followers, slices.waiting], [0, 0]);
   assertEquals([leaving.errors, peer.errors], [[], []]);
 });
+
+Deno.test("A3: many readers that take all there is get a long event in many turns, and answers after it", async () => {
+  using pump = new Pump();
+  const frames = new FrameCache(sseFormat);
+  const size = 2 * KIB * KIB;
+  const topic = topicWith(message("x".repeat(size)));
+  let parts = 0;
+  /** What each reader was written: long parts, and what is not of the event. */
+  const readers = Array.from({ length: 50 }, () => {
+    const said: string[] = [];
+    const subscriber = new Subscriber(
+      {
+        write(bytes, done): void {
+          parts++;
+          const text = Buffer.from(bytes).toString("latin1");
+          said.push(text.startsWith("xxx") ? "part" : text);
+          // As a socket does whose peer reads.
+          queueMicrotask(done);
+        },
+      },
+      pump,
+      { onEnd() {}, onError: (error) => said.push(String(error)), onSlow() {} },
+    );
+    subscriber.add(new Subscription(topic, "start", sseFormat, frames));
+    return { said, subscriber };
+  });
+  let most = 0;
+  let isAsked = false;
+  for (let quiet = 0; quiet < 200; quiet++) {
+    const before = parts;
+    await setImmediate();
+    most = Math.max(most, parts - before);
+    if (parts > before || slices.waiting > 0) quiet = 0;
+    if (isAsked || parts < 100) continue;
+    isAsked = true;
+    for (const { subscriber } of readers) subscriber.answer(Buffer.from("!"));
+  }
+  const all = readers.length * size / (64 * KIB);
+  assert(parts > all, `${parts} parts`);
+  // The first part of each comes with its turn; those after it wait for theirs.
+  assert(most < all / 4, `${most} of ${parts} parts in a turn`);
+  for (const { said, subscriber } of readers) {
+    const answer = said.indexOf("!");
+    const last = said.lastIndexOf("part");
+    assert(answer > last, `an answer after ${answer} of ${last} parts`);
+    subscriber[Symbol.dispose]();
+  }
+});
