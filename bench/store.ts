@@ -40,6 +40,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "3" },
     ended: { type: "string", default: "1000000" },
     live: { type: "string", default: "10000" },
+    file: { type: "string", default: "" },
     folder: { type: "string", default: Deno.makeTempDirSync() },
   },
 });
@@ -293,9 +294,22 @@ if (parts.includes("start")) {
   }
 }
 if (parts.includes("ended")) {
-  const count = Number(values.ended);
-  const path = await fillFile(count, 0, true);
+  const path = await fillFile(Number(values.ended), 0, true);
   await fillFile(Number(values.live), 10, false, path);
+  // Of a process that has filled the file, the memory says nothing.
+  await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", new URL(import.meta.url).pathname],
+      ...["--parts", "opened", "--file", path, "--ended", values.ended],
+    ],
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+}
+// A part of `ended`: opens the file that it has filled.
+if (parts.includes("opened")) {
+  const path = values.file;
+  const count = Number(values.ended);
   const before = Deno.memoryUsage().rss;
   const start = performance.now();
   await using store = storeAt(path);
