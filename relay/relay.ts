@@ -34,6 +34,7 @@ import {
   parseStoreAddress,
 } from "./stores/store_address.ts";
 import { endRestarted, readFilling } from "./topics/filling.ts";
+import { LeaseHeldError } from "./topics/lease.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 import type { Topic } from "./topics/topic.ts";
 import { traceSlowCommit } from "./traces/store_trace.ts";
@@ -507,7 +508,18 @@ class RelayServer implements Relay {
       case "response":
         return this.#gateway.resume(topic, filling);
       default:
-        return endRestarted(topic);
+        return void this.#endLost(topic);
+    }
+  }
+
+  /** Ends a topic that nobody can go on with, unless another relay is filling it. */
+  async #endLost(topic: Topic): Promise<void> {
+    try {
+      using hold = this.topics.leases.hold(topic, { onLost: () => {} });
+      if (hold.ready) await hold.ready;
+      endRestarted(topic);
+    } catch (error) {
+      if (!(error instanceof LeaseHeldError)) throw error;
     }
   }
 
@@ -531,11 +543,17 @@ class RelayServer implements Relay {
     return sources.map(async ({ name, from, ...source }) => {
       const topic = this.#topicToFill(name);
       topic.from = from;
-      const { opened } = this.#sources.start(topic, {
-        kind: "sse",
-        required: failFast,
-        ...source,
-      });
+      let opened: Promise<void>;
+      try {
+        ({ opened } = this.#sources.start(topic, {
+          kind: "sse",
+          required: failFast,
+          ...source,
+        }));
+      } catch (error) {
+        if (!(error instanceof LeaseHeldError)) throw error;
+        return logger.info("Another relay has the source of {name}", { name });
+      }
       if (!failFast) return;
       await opened.catch((cause) => {
         throw new RelayStartError(

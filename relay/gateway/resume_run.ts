@@ -29,7 +29,8 @@ export interface ResumeContext {
  * @param context The parts of the gateway.
  * @param topics The parts and settings that the topics of all runs share.
  * @param start Starts a run; resolves when it is over.
- * @returns Resolves when the run is over. Rejects if it could not be begun.
+ * @returns Resolves when the run is over. Rejects if it could not be begun, with a
+ * `LeaseHeldError` if another relay has gone on with it.
  */
 export async function resumeRun(
   topic: Topic,
@@ -39,6 +40,15 @@ export async function resumeRun(
   start: (plan: RunPlan) => Promise<void>,
 ): Promise<void> {
   const { name, source = "" } = topic;
+  const run = new RunTopic({
+    name,
+    isNamed: true,
+    renews: false,
+    owner: undefined, // the topic has the one that it was made with
+    source,
+    onDisconnect: "continue",
+  }, topics);
+  run.takeOver(topic);
   const provider = providers.find(({ name }) => name === filling.provider);
   if (!provider) {
     return endRestarted(
@@ -54,16 +64,7 @@ export async function resumeRun(
     return endRestarted(topic, "the events of the response have no numbers");
   }
   // The next relay goes on with it.
-  if (topics.closing.aborted) return;
-  const run = new RunTopic({
-    name,
-    isNamed: true,
-    renews: false,
-    owner: undefined, // the topic has the one that it was made with
-    source,
-    onDisconnect: "continue",
-  }, topics);
-  run.takeOver(topic);
+  if (topics.closing.aborted) return run.close();
   if (tail.kind === "over") return run.conclude(tail.verdict);
   using room = new EventRoom(received, client, eventRefused);
   await start({

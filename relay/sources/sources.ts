@@ -145,10 +145,11 @@ export class Sources implements AsyncDisposable {
     firstConnection: "once" | "retried",
   ): Source {
     using stack = new DisposableStack();
-    if (spec.kind === "guarded") stack.use(this.#options.slots.take(client));
+    // First of all: what another relay fills is no business of this one.
     const hold = stack.use(
       this.#options.leases.hold(topic, { onLost: () => source.stop() }),
     );
+    if (spec.kind === "guarded") stack.use(this.#options.slots.take(client));
     const source = this.#make(topic, spec, { client, firstConnection, hold });
     const held = stack.move();
     topic.source = spec.kind === "fixture"

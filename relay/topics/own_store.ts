@@ -1,7 +1,9 @@
 import type { Store } from "./store.ts";
 
 /** What a store has to have: each member has a row. */
-const MEMBERS: Readonly<Record<keyof Store, "function" | "boolean" | "any">> = {
+const MEMBERS: Readonly<
+  Record<Exclude<keyof Store, "isShared">, "function" | "boolean" | "any">
+> = {
   open: "function",
   failure: "any",
   isLasting: "boolean",
@@ -21,7 +23,7 @@ const MEMBERS: Readonly<Record<keyof Store, "function" | "boolean" | "any">> = {
 
 /** Returns the names of the members that an object lacks to be a store. */
 export function lackingOfStore(given: object): string[] {
-  const members = Reflect.ownKeys(MEMBERS) as (keyof Store)[]; // the keys of the table
+  const members = Reflect.ownKeys(MEMBERS) as (keyof typeof MEMBERS)[]; // the keys of the table
   return members.filter((member) => {
     const type = MEMBERS[member];
     return type !== "any" && typeof Reflect.get(given, member) !== type;

@@ -3,6 +3,7 @@ import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { FormerTopics } from "./former_topics.ts";
 import { Leases } from "./leases.ts";
+import { Others } from "./others.ts";
 import type { Log } from "./log.ts";
 import type { After } from "./position.ts";
 import type { ListQuery, Store, StoredTopic } from "./store.ts";
@@ -108,6 +109,9 @@ export interface Successor {
 
 const logger = getLogger(["rivulet", "relay", "topic"]);
 
+/** The reason of a topic that was deleted before its end. */
+const DELETED = "The topic was deleted";
+
 /** How often it is looked for topics to forget, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
 
@@ -131,6 +135,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** The leases on filling topics. */
   readonly leases: Leases;
   readonly #former: FormerTopics;
+  /** What other relays do, if there are others. */
+  readonly #others: Others | undefined;
   readonly #onNew = new Set<(topic: Topic) => void>();
   readonly #options: TopicRegistryOptions;
   #cancelSweep: () => void = () => {};
@@ -140,6 +146,9 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   constructor(options: TopicRegistryOptions) {
     this.#options = options;
     this.leases = new Leases(options.store);
+    this.#others = options.store.isShared
+      ? new Others((topic) => this.#deletedElsewhere(topic))
+      : undefined;
     const { maxBytes = Infinity } = options;
     this.#former = new FormerTopics({ ...options, maxBytes });
     this.#scheduleSweep();
@@ -148,7 +157,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /**
    * Takes up the topics that the store has kept, and have not ended.
    *
-   * @returns These topics. Those that were only asked for are forgotten.
+   * @returns These topics. Those that were only asked for are forgotten; those of a
+   * shared store may be another relay's.
    */
   restore(): Topic[] {
     const { store } = this.#options;
@@ -161,8 +171,9 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     let page = store.listUnended(query(""));
     for (; page.length > 0; page = store.listUnended(query(nameAfter(page)))) {
       for (const { name, epoch, facts } of page) {
-        if (facts.isAwaited) void this.#deleteStored(name, epoch);
-        else restored.push(this.get(name)!); // it is in the store
+        if (facts.isAwaited) {
+          if (!store.isShared) void this.#deleteStored(name, epoch);
+        } else restored.push(this.get(name)!); // it is in the store
       }
     }
     return restored;
@@ -229,10 +240,18 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   }
 
   #current(name: string): Topic | undefined {
+    const { store } = this.#options;
     const known = this.#topics.get(name);
-    if (known || !this.#options.store.isLasting) return known;
+    // A topic that has ended is not followed: another relay may have deleted or renewed it.
+    const isKnown = known && !(store.isShared && known.state.kind === "ended");
+    if (isKnown || !store.isLasting && !store.isShared) return known;
     if (!topicName.safeParse(name).success) return undefined;
-    const log = this.#options.store.find(name);
+    const log = store.find(name);
+    if (known && known.log.epoch === log?.epoch) {
+      if (known.log !== log) log[Symbol.dispose]();
+      return known;
+    }
+    if (known) this.#forget(known);
     return log && this.#take(name, log);
   }
 
@@ -254,7 +273,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const known = this.get(name);
     if (!known) return this.#add(name, owner);
     this.#filling.delete(known);
-    if (this.#awaited.has(known)) {
+    if (this.isAwaited(known)) {
       this.#give(known, owner);
       this.#awaited.delete(known);
       known.isAwaited = false;
@@ -285,13 +304,15 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   isActive(topic: Topic): boolean {
     const { state, source } = topic;
     return state.kind === "open" ||
-      state.kind === "pending" && !this.#awaited.has(topic) &&
+      state.kind === "pending" && !this.isAwaited(topic) &&
         (source !== undefined || this.#filling.has(topic));
   }
 
   /** Whether a topic is there only because somebody has asked for it. */
   isAwaited(topic: Topic): boolean {
-    return this.#awaited.has(topic);
+    return this.#options.store.isShared
+      ? topic.log.facts.isAwaited === true
+      : this.#awaited.has(topic);
   }
 
   /**
@@ -331,7 +352,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     }
     const count = known ? this.#filling.get(known) : 0;
     // It is there for another reason.
-    if (known && count === undefined && !this.#awaited.has(known)) {
+    if (known && count === undefined && !this.isAwaited(known)) {
       return { topic: known, keep: () => {}, refuse: () => {} };
     }
     const topic = known && count ? known : this.create(name, owner);
@@ -376,14 +397,13 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   delete(name: string): boolean {
     const topic = this.get(name);
     if (!topic) return false;
-    const reason = "The topic was deleted";
-    void this.#stop(topic, reason);
+    void this.#stop(topic, DELETED);
     // Before it, or the last of them would get the name back.
     for (const former of [...this.#former.before(topic)]) {
       this.#deleteFormer(former);
     }
     this.#delete(topic);
-    topic.end("cancelled", reason);
+    topic.end("cancelled", DELETED);
     // Its log is not disposed of: who follows it still reads up to the end.
     return true;
   }
@@ -499,7 +519,14 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   #hold(name: string, log: Log): Topic {
     const topic = new Topic(name, log, this.#options.clock);
     this.#topics.set(name, topic);
+    if (!log.ended) this.#others?.follow(topic);
     return topic;
+  }
+
+  /** Another relay has deleted a topic: whoever fills it here has heard of that. */
+  #deletedElsewhere(topic: Topic): void {
+    if (this.#topics.get(topic.name) === topic) this.#forget(topic);
+    topic.end("cancelled", DELETED);
   }
 
   #onEnd({ name, log }: Topic, { status, reason }: TopicEnd): void {
@@ -594,6 +621,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
 
   /** Takes a topic out of memory. */
   #forget(topic: Topic): void {
+    this.#others?.leave(topic);
     this.#topics.delete(topic.name);
     this.#awaited.delete(topic);
     this.#filling.delete(topic);

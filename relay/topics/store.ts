@@ -200,6 +200,11 @@ export interface Store extends AsyncDisposable {
   /** Whether topics outlive the process, so that those nobody uses need no memory. */
   readonly isLasting: boolean;
   /**
+   * Whether other relays have the same topics: a relay follows the logs then that it has
+   * in memory. Default: no.
+   */
+  readonly isShared?: boolean | undefined;
+  /**
    * Makes a topic with an empty log and an epoch of its own.
    * {@linkcode Log.settled} tells when the store has it.
    *

@@ -12,6 +12,7 @@ import type {
   GapReason,
   Log,
   LogAppendOptions,
+  LogProgress,
   TopicFacts,
 } from "./log.ts";
 
@@ -460,10 +461,28 @@ export class Topic {
     };
     // A verdict is told although the store cannot keep it: it says so itself.
     whenDone(this.#keepEnd(end), () => {
-      this.#conclude(end);
+      if (this.#state.kind === "ended") return;
+      // Of two relays that have ended it, one was first.
+      this.#conclude(this.log.ended ?? end);
       this.#notify();
     });
     return true;
+  }
+
+  /** Takes over what others have done to the log: appended to it, changed its facts, ended it. */
+  takeOver(progress: Exclude<LogProgress, { kind: "deleted" }>): void {
+    if (this.#state.kind === "ended") return;
+    if (progress.kind === "ended") {
+      this.#verdict = progress.end;
+      this.#conclude(progress.end);
+    } else {
+      this.#facts = progress.facts;
+      const isOpen = progress.facts.isOpen || progress.next > 1;
+      if (isOpen && this.#state.kind === "pending") {
+        this.#state = { kind: "open" };
+      }
+    }
+    this.#notify();
   }
 
   /** Why the store could not keep the end, which was told all the same. */

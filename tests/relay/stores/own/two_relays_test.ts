@@ -1,0 +1,219 @@
+// Two relays of one process that share a store are one relay to whoever uses them.
+import { assert, assertEquals } from "@std/assert";
+import { subscribe, SubscriptionError } from "../../../../relay/client/mod.ts";
+import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
+import { systemClock } from "../../../../src/fetch/clock.ts";
+import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
+import { DEFAULT_RETENTION } from "../../../support/retention.ts";
+import {
+  letter,
+  numbered,
+  ReconnectingUpstream,
+} from "../../../support/upstreams/reconnecting_upstream.ts";
+import { LIMIT, until, within } from "../../../support/within.ts";
+import { ArrayStore } from "./array_store.ts";
+
+/** A store of two relays at once. */
+class SharedStore extends ArrayStore {
+  readonly isShared = true;
+}
+
+/** Two relays on one store. */
+class Pair implements AsyncDisposable {
+  readonly store: SharedStore;
+  readonly one: TestRelay;
+  readonly other: TestRelay;
+
+  private constructor(store: SharedStore, one: TestRelay, other: TestRelay) {
+    this.store = store;
+    this.one = one;
+    this.other = other;
+  }
+
+  static async start(options: RelayOptions = {}): Promise<Pair> {
+    const store = new SharedStore(DEFAULT_RETENTION, systemClock);
+    const one = await startRelay({ ...options, store });
+    return new Pair(store, one, await startRelay({ ...options, store }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.one[Symbol.asyncDispose]();
+    await this.other[Symbol.asyncDispose]();
+  }
+}
+
+function post(
+  { request }: TestRelay,
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return request(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+}
+
+async function statusOf(answer: Promise<Response>): Promise<number> {
+  const { status, body } = await answer;
+  await body?.cancel();
+  return status;
+}
+
+/** Follows a topic to its end; returns its data and its end. */
+async function follow(relay: TestRelay, name: string): Promise<string[]> {
+  const seen: string[] = [];
+  await using subscription = subscribe(`${relay.url}/topics/${name}`);
+  try {
+    for await (const message of subscription) {
+      if (message.type === "event") seen.push(message.data);
+    }
+  } catch (error) {
+    if (!(error instanceof SubscriptionError)) throw error;
+  }
+  const { status, reason } = subscription.end ?? {};
+  return [...seen, `${status}: ${reason}`];
+}
+
+async function hasFollower(relay: TestRelay, name: string): Promise<void> {
+  await until(
+    () => (relay.relay.topics.get(name)?.followers ?? 0) > 0 || undefined,
+    LIMIT,
+    `a follower of ${name}`,
+  );
+}
+
+/** Waits until a relay shows so many events of a topic. */
+async function shown(relay: TestRelay, name: string, next: number) {
+  await until(
+    () => relay.relay.topics.get(name)?.log.next === next || undefined,
+    LIMIT,
+    `event ${next - 1} of ${name}`,
+  );
+}
+
+Deno.test("What one relay is sent, the subscribers of another get, and its end", async () => {
+  await using pair = await Pair.start();
+  const { one, other } = pair;
+  assertEquals(await statusOf(post(one, "/topics/t", { data: "a" })), 200);
+  const followed = follow(other, "t");
+  await hasFollower(other, "t");
+  // Each relay may append: they take turns.
+  assertEquals(await statusOf(post(other, "/topics/t", { data: "b" })), 200);
+  assertEquals(await statusOf(post(one, "/topics/t", { data: "c" })), 200);
+  assertEquals(
+    await statusOf(
+      post(one, "/topics/t/end", { status: "failed", reason: "why" }),
+    ),
+    200,
+  );
+  assertEquals(await within(followed, LIMIT, "the end"), [
+    "a",
+    "b",
+    "c",
+    "failed: why",
+  ]);
+  assertEquals(await statusOf(post(other, "/topics/t", { data: "d" })), 409);
+});
+
+Deno.test("A cancel at one relay stops the source of another", async () => {
+  await using upstream = await ReconnectingUpstream.start(
+    (connection) => connection.write(numbered(1, 2)),
+  );
+  await using pair = await Pair.start({
+    rights: {
+      allowAddresses: ["127.0.0.1"],
+      allowSources: [`${upstream.url}?*`],
+    },
+  });
+  const { one, other, store } = pair;
+  for (const way of ["cancel", "delete"]) {
+    const put = (relay: TestRelay) =>
+      statusOf(relay.request(`/topics/${way}`, {
+        method: "PUT",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ source: { url: `${upstream.url}?x` } }),
+      }));
+    assertEquals(await put(one), 201);
+    await shown(other, way, 3);
+    assertEquals(await put(other), 200, "it is there");
+    assertEquals([
+      one.relay.topics.leases.size,
+      other.relay.topics.leases.size,
+    ], [1, 0]);
+    const filled = one.relay.topics.get(way);
+    assert(filled);
+    const followed = follow(other, way);
+    await hasFollower(other, way);
+    if (way === "cancel") {
+      const cancelled = post(other, `/topics/${way}/cancel`, { reason: "no" });
+      assertEquals(await statusOf(cancelled), 200);
+      assertEquals(await within(followed, LIMIT, "the end"), [
+        letter(1),
+        letter(2),
+        "cancelled: no",
+      ]);
+    } else {
+      const { body } = await other.request(`/topics/${way}`, {
+        method: "DELETE",
+      });
+      await body?.cancel();
+      await within(followed, LIMIT, "the end");
+      assertEquals(store.find(way), undefined);
+      await until(
+        () => one.relay.topics.get(way) === undefined || undefined,
+        LIMIT,
+        "the topic to be gone",
+      );
+    }
+    assertEquals((await filled.ended).status, "cancelled");
+    await until(
+      () => one.relay.topics.leases.size === 0 || undefined,
+      LIMIT,
+      "the source to stop",
+    );
+  }
+});
+
+Deno.test("A relay that joins another leaves alone what that fills", async () => {
+  await using upstream = await ReconnectingUpstream.start(
+    (connection) => connection.write(numbered(1, 1)),
+  );
+  await using pair = await Pair.start({
+    sources: [{ name: "news", url: upstream.url }],
+  });
+  const { one, other } = pair;
+  await shown(other, "news", 2);
+  assertEquals(upstream.given.length, 1, "one relay reads the upstream");
+  assertEquals([
+    one.relay.topics.leases.size,
+    other.relay.topics.leases.size,
+  ], [1, 0]);
+  // A subscriber that waits at one relay for a topic keeps it.
+  const waiting = follow(one, "later");
+  const awaited = await until(
+    () => one.relay.topics.get("later") ?? undefined,
+    LIMIT,
+    "the topic",
+  );
+  await using third = await startRelay({ store: pair.store });
+  const put = await third.request("/topics/later", {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: "{}",
+  });
+  await put.body?.cancel();
+  assertEquals(put.status, 201, "it was only asked for");
+  assertEquals(one.relay.topics.isAwaited(awaited), false);
+  assertEquals(
+    await statusOf(post(third, "/topics/later", { data: "a" })),
+    200,
+  );
+  await statusOf(post(third, "/topics/later/end", {}));
+  assertEquals(await within(waiting, LIMIT, "the end"), [
+    "a",
+    "complete: undefined",
+  ]);
+  assertEquals(one.relay.topics.get("news")?.state.kind, "open");
+});
