@@ -768,7 +768,7 @@ Deno.test("ModelClient does not ask when it is aborted while the key comes", asy
   assertEquals(model.times, []);
 });
 
-Deno.test("ModelClient does not wait for the headers when it is aborted while the key comes", async () => {
+Deno.test("F3: ModelClient does not wait for the headers when it is aborted while the key comes", async () => {
   const abort = new CountedAbort();
   const reason = new Error("enough");
   const model = scriptedModel([], {
@@ -787,7 +787,7 @@ Deno.test("ModelClient does not wait for the headers when it is aborted while th
 });
 
 for (const name of ["apiKey", "headers"] as const) {
-  Deno.test(`ModelClient is aborted by the function of ${name}, which hangs`, async () => {
+  Deno.test(`F3: ModelClient is aborted by the function of ${name}, which hangs`, async () => {
     const abort = new CountedAbort();
     const reason = new Error("enough");
     const model = scriptedModel([], {

@@ -121,7 +121,7 @@ const CLIENTS: readonly WireApi[] = ["responses", "chat", "messages"];
 
 for (const wireApi of CLIENTS) {
   for (const cut of CUTS) {
-    Deno.test(`ModelClient ends as the table of ${wireApi} says: ${cut.name}`, async () => {
+    Deno.test(`C1: ModelClient ends as the table of ${wireApi} says: ${cut.name}`, async () => {
       const streams = ENDING_CASES.filter(({ format }) => format === wireApi);
       assert(streams.length > 50, `few streams: ${streams.length}`);
       for (const stream of streams) await assertTold(wireApi, stream, cut);

@@ -78,7 +78,7 @@ function assertJudged(stream: EndingCase, cut: Cut): void {
 
 for (const format of ["responses", "chat", "messages", "plain"] as const) {
   for (const cut of CUTS) {
-    Deno.test(`a judge ends as the table of ${format} says: ${cut.name}`, () => {
+    Deno.test(`C1: a judge ends as the table of ${format} says: ${cut.name}`, () => {
       const streams = ENDING_CASES.filter((one) => one.format === format);
       assert(streams.length > 5, `few streams: ${streams.length}`);
       for (const stream of streams) assertJudged(stream, cut);

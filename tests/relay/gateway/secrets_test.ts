@@ -18,12 +18,14 @@ const SECRETS = {
   cookie: "cookie-0123456789",
   proxy: "cHJveHk6c2VjcmV0MDEyMzQ1Njc4OQ==",
   query: "query-key-0123456789",
+  googleKey: "google-key-0123456789",
 } as const;
 
 const HEADERS = {
   "content-type": "application/json",
   "authorization": `Bearer ${SECRETS.authorization}`,
   "x-api-key": SECRETS.apiKey,
+  "x-goog-api-key": SECRETS.googleKey,
   "cookie": `session=${SECRETS.cookie}`,
   "proxy-authorization": `Basic ${SECRETS.proxy}`,
 };
@@ -41,10 +43,14 @@ async function readAll(folder: string): Promise<string> {
 for (
   const [whose, keys, told] of [
     ["the relay's", { key: SECRETS.relayKey }, [SECRETS.relayKey]],
-    ["the caller's", {}, [SECRETS.authorization, SECRETS.apiKey]],
+    ["the caller's", {}, [
+      SECRETS.authorization,
+      SECRETS.apiKey,
+      SECRETS.googleKey,
+    ]],
   ] as const
 ) {
-  Deno.test(`Nothing that the relay says has a secret in it, with ${whose} key`, async () => {
+  Deno.test(`B6: Nothing that the relay says has a secret in it, with ${whose} key`, async () => {
     // As providers quote what they refuse.
     const quote = `Incorrect API key provided: ${told.join(" ")} ${QUERY}`;
     await using log = await LogCapture.start();

@@ -1,9 +1,11 @@
 // Requests that do not wait for answers: each gets its own, in order, and one
 // connection does not have the relay work for a thousand.
+import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { Bystanders } from "../../support/relay/bystanders.ts";
 import { RawHttp } from "../../support/http/raw_http.ts";
 import { startRelay } from "../../support/relay/relay.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 /** How many may be under way: fewer than the relay lets wait. */
 const WINDOW = 30;
@@ -54,6 +56,32 @@ Deno.test("Relay carries pipelined requests out in order", async () => {
       "what was posted after it is not there",
     );
   }
+});
+
+Deno.test("Relay does not begin all pipelined requests in one turn", async () => {
+  await using relay = await startRelay();
+  await using caller = await RawHttp.open(relay.url);
+  const { topics } = relay.relay;
+  const names = Array.from({ length: WINDOW }, (_, n) => `t${n}`);
+  await caller.send(names.map((name) => post(name, "x")).join(""));
+  let begun = 0;
+  let most = 0;
+  await until(
+    async () => {
+      // Turns of the event loop are looked at one by one for a while.
+      for (let turn = 0; turn < 1_000; turn++) {
+        await setImmediate();
+        const now = names.filter((name) => topics.get(name)).length;
+        most = Math.max(most, now - begun);
+        begun = now;
+      }
+      return begun === WINDOW || undefined;
+    },
+    LIMIT,
+    () => `${WINDOW} topics: there are ${begun}`,
+  );
+  // In one, if each began as soon as the one before it was answered.
+  assert(most < WINDOW, `${most} of ${WINDOW} requests in one turn`);
 });
 
 Deno.test("Relay carries out nothing behind an event stream that goes on", async () => {
