@@ -6,6 +6,7 @@ import {
   type SubscriptionErrorFacts,
 } from "./error.ts";
 import type {
+  EndMessage,
   GapMessage,
   LiveMessage,
   SnapshotMessage,
@@ -13,12 +14,8 @@ import type {
   UpstreamMessage,
 } from "./message.ts";
 import type { TopicOptions } from "./options.ts";
-import type {
-  EndStatus,
-  Subscription,
-  SubscriptionState,
-  TopicEnd,
-} from "./subscription.ts";
+import type { Subscription, SubscriptionState } from "./subscription.ts";
+import type { TopicEnd } from "./topic_end.ts";
 
 /** Without a `window`; in bytes. */
 const WINDOW = 256 * 1024;
@@ -53,12 +50,7 @@ export type TopicMessage =
     readonly event?: string;
     readonly data: string;
   }
-  | {
-    readonly type: "end";
-    readonly offset: number;
-    readonly status: EndStatus;
-    readonly reason?: string;
-  }
+  | Omit<EndMessage, "epoch" | "position">
   | Omit<SnapshotMessage, "position">
   | GapMessage
   | LiveMessage
@@ -127,10 +119,12 @@ export class Feed implements Subscription {
   #isSubscribed = false;
   /** What was taken since the last ack, as the relay counts it. */
   #unacked = 0;
-  #ackable = 0;
+  #ackable: Place | undefined;
   #cancelAck: (() => void) | undefined;
   /** The log of the last connection. */
   #epoch: string | undefined;
+  /** Of a feed that stays: the epoch that its consumer was told of last. */
+  #told: string | undefined;
   /** What is said to stop the topic: again on each connection, until it has ended. */
   #stopping: Readonly<Record<string, unknown>> | undefined;
 
@@ -183,7 +177,13 @@ export class Feed implements Subscription {
     }
     if (this.#over) return;
     const { topic } = this;
-    this.#stopping = { type: "cancel", topic, reason: reason || undefined };
+    this.#stopping = {
+      type: "cancel",
+      topic,
+      reason: reason || undefined,
+      // The next epoch is not meant.
+      epoch: this.#told,
+    };
     this.#start();
     this.#sendStop();
   }
@@ -224,7 +224,7 @@ export class Feed implements Subscription {
    * @returns What to ask the relay for.
    */
   request(): Readonly<Record<string, string | number | boolean | undefined>> {
-    const { after, mode, snapshot } = this.#options;
+    const { after, mode, snapshot, stay } = this.#options;
     const place = this.#taken;
     this.#cancelAck?.();
     this.#cancelAck = undefined;
@@ -243,6 +243,7 @@ export class Feed implements Subscription {
       mode,
       window: this.#window,
       snapshot: wantsSnapshot || undefined,
+      stay: stay || undefined,
     };
   }
 
@@ -327,6 +328,15 @@ export class Feed implements Subscription {
         const { offset, status, reason } = message;
         check(offset <= next);
         const facts = reason === undefined ? {} : { reason };
+        if (this.#options.stay) {
+          // Else it has come on an earlier connection.
+          if (offset === next) {
+            this.#stopping = undefined;
+            const place = placeOf(epoch, offset);
+            this.#push({ ...message, topic, ...place }, place);
+          }
+          return true;
+        }
         this.#finish(
           status === "failed" || status === "truncated"
             ? this.#error(status, facts)
@@ -366,15 +376,24 @@ export class Feed implements Subscription {
     if (!(after >= 0)) throw new Error("Expected an offset");
     const { topic } = this;
     const last = this.#received;
+    const isNext = this.#isSubscribed;
     this.#isSubscribed = true;
     // What was to be stopped is no more: this is another run of that name.
-    if (this.#epoch && this.#epoch !== epoch) this.#stopping = undefined;
+    if (this.#epoch && this.#epoch !== epoch && !this.#stopping?.epoch) {
+      this.#stopping = undefined;
+    }
     this.#epoch = epoch;
     this.#sendStop();
     const isSame = last?.epoch === epoch;
     const place = placeOf(epoch, after);
     this.#received = isSame ? last : place;
-    if (!recovered) return; // a gap says what is missing
+    // Where it resumes after the end of an epoch, the consumer knows the next one.
+    const isKnown = epoch === this.#told || (isSame && this.#told);
+    if (this.#options.stay && !isKnown) {
+      this.#push({ type: "subscribed", topic, epoch });
+    }
+    // A gap says what is missing. On one connection, an epoch follows the one before.
+    if (!recovered || isNext) return;
     if (!last) {
       // From now on it begins here, wherever `now` may be by then.
       this.#taken = this.#received;
@@ -410,14 +429,15 @@ export class Feed implements Subscription {
     }
   }
 
-  #take({ place, size }: Item): void {
+  #take({ message, place, size }: Item): void {
+    if (message.type === "subscribed") this.#told = message.epoch;
     if (place) {
       this.#taken = place;
       this.#isFresh = false;
     }
     // After the end the relay wants to know nothing more.
     if (!size || this.#over) return;
-    this.#ackable = place?.offset ?? 0;
+    this.#ackable = place;
     this.#unacked += size;
     // A character is three bytes at most: with a quarter of them, the window is still open.
     if (this.#unacked * 4 >= this.#window) this.#ack();
@@ -434,7 +454,8 @@ export class Feed implements Subscription {
     this.#cancelAck = undefined;
     this.#unacked = 0;
     const { topic } = this;
-    this.#carrier.send({ type: "ack", topic, offset: this.#ackable });
+    const { epoch, offset } = this.#ackable!; // something with a place was taken
+    this.#carrier.send({ type: "ack", topic, offset, epoch });
   }
 
   #error(code: SubscriptionErrorCode, facts: SubscriptionErrorFacts) {

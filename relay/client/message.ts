@@ -1,4 +1,5 @@
 // This module is browser compatible.
+import type { TopicEnd } from "./topic_end.ts";
 
 /**
  * An event of the topic.
@@ -210,6 +211,59 @@ export interface LiveMessage {
 }
 
 /**
+ * An epoch of the topic begins, as far as this subscription goes: only with `stay`.
+ *
+ * @example A turn of a chat
+ * ```ts
+ * import type { SubscribedMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: SubscribedMessage = {
+ *   type: "subscribed",
+ *   topic: "chat-7",
+ *   epoch: "x8Jc0mQ2vLrT",
+ * };
+ * ```
+ */
+export interface SubscribedMessage {
+  /** Which message this is. */
+  readonly type: "subscribed";
+  /** The topic. */
+  readonly topic: string;
+  /** The log whose events follow. */
+  readonly epoch: string;
+}
+
+/**
+ * An epoch of the topic has ended, and the next one is waited for: only with `stay`.
+ *
+ * @example The end of a turn
+ * ```ts
+ * import type { EndMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: EndMessage = {
+ *   type: "end",
+ *   topic: "chat-7",
+ *   epoch: "x8Jc0mQ2vLrT",
+ *   offset: 8,
+ *   position: "x8Jc0mQ2vLrT:8",
+ *   status: "complete",
+ * };
+ * ```
+ */
+export interface EndMessage extends TopicEnd {
+  /** Which message this is. */
+  readonly type: "end";
+  /** The topic. */
+  readonly topic: string;
+  /** The log that has ended. */
+  readonly epoch: string;
+  /** The offset of the end: one more than that of the last event. */
+  readonly offset: number;
+  /** `<epoch>:<offset>`: given as `after`, it resumes with the next epoch. */
+  readonly position: string;
+}
+
+/**
  * What a subscription yields, by `type`. More types may be added.
  *
  * @example Only the events
@@ -228,4 +282,6 @@ export type SubscriptionMessage =
   | GapMessage
   | UpstreamMessage
   | SnapshotMessage
-  | LiveMessage;
+  | LiveMessage
+  | SubscribedMessage
+  | EndMessage;

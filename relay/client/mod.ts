@@ -49,4 +49,5 @@ export * from "./error.ts";
 export * from "./message.ts";
 export * from "./options.ts";
 export * from "./subscription.ts";
+export * from "./topic_end.ts";
 export type { Clock } from "../../src/fetch/clock.ts";

@@ -192,6 +192,14 @@ export interface TopicOptions {
    */
   snapshot?: boolean | undefined;
   /**
+   * Whether to stay when the topic ends: for the next epoch of its name, as of the next
+   * turn of a chat. The beginning and the end of each epoch are messages then,
+   * `subscribed` and `end`, and a topic that has failed or was truncated is no error.
+   *
+   * @default {false}
+   */
+  stay?: boolean | undefined;
+  /**
    * How many bytes the relay may send ahead of what was taken.
    *
    * @default {262_144}

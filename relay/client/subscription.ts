@@ -1,41 +1,6 @@
 // This module is browser compatible.
 import type { SubscriptionMessage } from "./message.ts";
-
-/**
- * How a topic may end: `complete`, its source said that it was done; `failed`, it
- * said that it was not, or could not be reached; `truncated`, the connection died
- * before it said anything; `cancelled`; `expired`.
- *
- * @example One of five
- * ```ts
- * import type { EndStatus } from "@rivulet/rivulet/client";
- *
- * const status: EndStatus = "complete";
- * ```
- */
-export type EndStatus =
-  | "complete"
-  | "failed"
-  | "truncated"
-  | "cancelled"
-  | "expired";
-
-/**
- * How a topic ended.
- *
- * @example An end with a reason
- * ```ts
- * import type { TopicEnd } from "@rivulet/rivulet/client";
- *
- * const end: TopicEnd = { status: "cancelled", reason: "not needed" };
- * ```
- */
-export interface TopicEnd {
-  /** How. */
-  readonly status: EndStatus;
-  /** Why, in words, where there is more to say than the status. */
-  readonly reason?: string;
-}
+import type { TopicEnd } from "./topic_end.ts";
 
 /**
  * How a subscription is: `idle` before the first `next`; `connecting`; `open`,
@@ -62,7 +27,7 @@ export type SubscriptionState =
  * A topic's events and what is said about them, to be iterated once.
  *
  * It ends with the topic: normally, or with a `SubscriptionError` for one that
- * `failed` or was `truncated`. Leaving the loop closes it.
+ * `failed` or was `truncated`; with `stay`, it goes on. Leaving the loop closes it.
  *
  * @example Remember how far one has come
  * ```ts
@@ -104,7 +69,10 @@ export interface Subscription
   readonly position: string | undefined;
   /** How it is. */
   readonly state: SubscriptionState;
-  /** How the topic ended, once everything before that was taken. */
+  /**
+   * How the topic ended, once everything before that was taken. A subscription that
+   * stays goes on: it yields each end.
+   */
   readonly end: TopicEnd | undefined;
   /** Connects, if need be, and waits for the next message. */
   next(): Promise<IteratorResult<SubscriptionMessage, undefined>>;

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { DeliveryCounts } from "./delivery_counts.ts";
 import type { After } from "../topics/position.ts";
-import { findStart, type Start } from "../topics/start.ts";
+import { findStart, type NextStart, type Start } from "../topics/start.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Format, GapReason, SubscriptionNotice } from "./format.ts";
 import type { Frame } from "./frame.ts";
@@ -32,6 +32,8 @@ export interface Delivery {
   readonly window?: number;
   /** Whether it begins with the fold of what is retained. Default: `false`. */
   readonly snapshot?: boolean;
+  /** Whether its reader stays for the next epoch of the topic. Default: `false`. */
+  readonly stays?: boolean;
 }
 
 /** What is written where a read has brought nothing that there is room for. */
@@ -70,7 +72,9 @@ export class Subscription implements Watched, WaitingReader {
   /** Its state with the lane of its topic. */
   readonly turn: Turn = new Turn();
   readonly #format: Format;
+  readonly #cache: FrameCache;
   readonly #frames: TopicFrames;
+  readonly #delivery: Delivery;
   #waker: Waker | undefined;
   /** Until it has been told. */
   #start: Announced | undefined;
@@ -105,10 +109,13 @@ export class Subscription implements Watched, WaitingReader {
     after: After,
     format: Format,
     frames: FrameCache,
-    { latest = false, window = Infinity, snapshot = false }: Delivery = {},
+    delivery: Delivery = {},
   ) {
+    const { latest = false, window = Infinity, snapshot = false } = delivery;
     this.topic = topic;
     this.#format = format;
+    this.#cache = frames;
+    this.#delivery = delivery;
     this.#frames = frames.of(topic);
     const start = announce(topic, after);
     this.#start = start;
@@ -118,6 +125,22 @@ export class Subscription implements Watched, WaitingReader {
     this.#foreign = start.foreign;
     this.#wantsSnapshot = snapshot;
     this.#upstreamVersion = untoldUpstream(topic);
+  }
+
+  /** Whether its reader stays for the next epoch of the topic. */
+  get stays(): boolean {
+    return this.#delivery.stays === true;
+  }
+
+  /** Makes the subscription that goes on with the next epoch, delivered in the same way. */
+  goOn({ topic, after }: NextStart): Subscription {
+    return new Subscription(
+      topic,
+      after,
+      this.#format,
+      this.#cache,
+      this.#delivery,
+    );
   }
 
   /** The offset of the first event that was not given to it yet. */

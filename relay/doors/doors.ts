@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import { Pump } from "../delivery/pump.ts";
+import { Stays } from "../delivery/stays.ts";
 import type { SlowReaders } from "../delivery/subscriber.ts";
 import { Watch } from "../delivery/watch.ts";
 import { BodyIntake, type BodyIntakeOptions } from "../limits/incoming_body.ts";
@@ -137,6 +138,7 @@ export class Doors implements Disposable {
   /** The sessions of event streams. */
   readonly streams: EventStreamDoor;
   readonly #pump = new Pump();
+  readonly #stays: Stays;
   readonly #lists: TopicListStreams;
   readonly #heartbeat: Watch;
   readonly #slow: SlowReaders;
@@ -157,6 +159,7 @@ export class Doors implements Disposable {
     const { rights, limits, delivery, clock } = options;
     this.#clock = clock;
     this.#draining = draining;
+    this.#stays = new Stays(context.topics);
     this.#heartbeat = new Watch(delivery.heartbeat, clock);
     this.#slow = {
       watch: watchOf(delivery.slowTimeout, clock),
@@ -179,6 +182,7 @@ export class Doors implements Disposable {
     const subscribers = {
       budget: context.budget,
       pump: this.#pump,
+      stays: this.#stays,
       heartbeat: this.#heartbeat,
       slow: this.#slow,
       expiries: this.#expiries,
@@ -322,6 +326,7 @@ export class Doors implements Disposable {
   /** Stops what serves subscribers; to be called when the doors are shut. */
   [Symbol.dispose](): void {
     this.#pump[Symbol.dispose]();
+    this.#stays[Symbol.dispose]();
     this.#heartbeat[Symbol.dispose]();
     this.#slow.watch?.[Symbol.dispose]();
     this.#slow.acks?.[Symbol.dispose]();

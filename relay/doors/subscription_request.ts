@@ -103,6 +103,20 @@ const PARAMETERS = {
     takenBy: ["websocket"],
     refusedBy: ["stream"],
   },
+  stay: {
+    schema: z.boolean(),
+    fromText: asFlag,
+    expected: "true or false",
+    code: "invalid_query",
+    takenBy: ["websocket", "stream"],
+  },
+  active: {
+    schema: z.boolean(),
+    fromText: asFlag,
+    expected: "true or false",
+    code: "invalid_query",
+    takenBy: ["stream"],
+  },
   raw: {
     schema: z.boolean(),
     fromText: () => true, // whatever stands behind it

@@ -1,6 +1,14 @@
 import type { After } from "./position.ts";
 import type { Topic } from "./topic.ts";
 
+/** The place where a reader goes on that has read an epoch of a topic to its end. */
+export interface NextStart {
+  /** The topic that comes next under the name. */
+  readonly topic: Topic;
+  /** Its beginning; a position of another log, if there may have been more in between. */
+  readonly after: After;
+}
+
 /** The place in a topic where a reader begins. */
 export interface Start {
   /**
@@ -21,9 +29,9 @@ export function findStart({ log, state }: Topic, after: After): Start {
   const known = { recovered: true, foreign: false, afterEnd: false };
   if (after === "start") return { ...known, cursor: log.first };
   if (after === "now") return { ...known, cursor: log.next };
-  // The end has an offset of its own: after it is a place in an ended log.
-  const last = state.kind === "ended" ? log.next : log.next - 1;
-  if (after.epoch !== log.epoch || after.offset > last) {
+  const hasEnded = state.kind === "ended";
+  // After an end there is nothing, wherever a reader thinks that it is.
+  if (after.epoch !== log.epoch || !hasEnded && after.offset >= log.next) {
     return {
       cursor: log.first,
       recovered: false,
@@ -36,6 +44,7 @@ export function findStart({ log, state }: Topic, after: After): Start {
     cursor,
     recovered: cursor >= log.first,
     foreign: false,
-    afterEnd: after.offset === log.next,
+    // The end has an offset of its own.
+    afterEnd: after.offset >= log.next,
   };
 }

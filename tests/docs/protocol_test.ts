@@ -464,7 +464,7 @@ Deno.test("PROTOCOL.md has a WebSocket's transcripts as they are", async () => {
     "The source's server answers 503.": () => source.refuse(),
     "The relay is stopped.": () => void relay.relay.close(),
   });
-  assertEquals(await play("## 2. WebSocket", reader), 4);
+  assertEquals(await play("## 2. WebSocket", reader), 5);
 });
 
 Deno.test("PROTOCOL.md has requests and answers as they are", async () => {

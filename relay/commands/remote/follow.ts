@@ -2,7 +2,8 @@ import type { SubscriptionMessage } from "../../client/message.ts";
 import { SubscriptionError } from "../../client/error.ts";
 import { subscribe } from "../../client/subscribe.ts";
 import type { StateChange } from "../../client/options.ts";
-import type { EndStatus, Subscription } from "../../client/subscription.ts";
+import type { Subscription } from "../../client/subscription.ts";
+import type { EndStatus } from "../../client/topic_end.ts";
 import {
   type Command,
   ExitError,

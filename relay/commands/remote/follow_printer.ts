@@ -1,5 +1,5 @@
 import type { SubscriptionMessage } from "../../client/message.ts";
-import type { TopicEnd } from "../../client/subscription.ts";
+import type { TopicEnd } from "../../client/topic_end.ts";
 import { escapeInvisible } from "../../logs/escape_invisible.ts";
 import { ANSWER_FORMATS, AnswerText } from "../answer_text.ts";
 import { ExitError } from "../command.ts";

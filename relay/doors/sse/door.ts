@@ -15,8 +15,8 @@ export interface EventStreamDoorContext extends StreamContext {
 }
 
 /** Whether a reader has everything already, so that there is nothing to answer with. */
-function isAtEnd({ topic, after, raw }: StreamRequest): boolean {
-  if (topic.state.kind !== "ended" || after === "start") return false;
+function isAtEnd({ topic, after, raw, stay }: StreamRequest): boolean {
+  if (stay || topic.state.kind !== "ended" || after === "start") return false;
   const { cursor, recovered, afterEnd } = findStart(topic, after);
   // Without the relay's own events, the last that a reader sees is the last event.
   return afterEnd || raw && recovered && cursor === topic.log.next;

@@ -83,24 +83,35 @@ function positionAfter(message: SubscriptionNotice): number | undefined {
   }
 }
 
+function writtenMessage(message: SubscriptionNotice, topic: Topic): Uint8Array {
+  const offset = positionAfter(message);
+  const id = offset === undefined
+    ? ""
+    : `id: ${formatPosition({ epoch: topic.log.epoch, offset })}\n`;
+  return Buffer.from(
+    `event: ${OWN}${message.type}\n${id}data: ${JSON.stringify(message)}\n\n`,
+  );
+}
+
 /** PROTOCOL.md, section 3: upstream events, and the relay's own as `rivulet.*`. */
 export const sseFormat: Format = {
   events: (topic, range) => written(topic, range, nameOfOther),
   longEvent: (topic, offset, entry) =>
     longEvent(topic, offset, entry, nameOfOther),
   message(message: SubscriptionNotice, topic: Topic): Uint8Array | undefined {
-    if (message.type === "subscribed") return undefined;
-    const offset = positionAfter(message);
-    const id = offset === undefined
-      ? ""
-      : `id: ${formatPosition({ epoch: topic.log.epoch, offset })}\n`;
-    return Buffer.from(
-      `event: ${OWN}${message.type}\n${id}data: ${JSON.stringify(message)}\n\n`,
-    );
+    return message.type === "subscribed"
+      ? undefined
+      : writtenMessage(message, topic);
   },
   heartbeat(): Uint8Array {
     return Buffer.from(":\n\n");
   },
+};
+
+/** The same for a reader that stays: it is told of each epoch. */
+export const stayingSseFormat: Format = {
+  ...sseFormat,
+  message: writtenMessage,
 };
 
 /**

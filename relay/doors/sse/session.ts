@@ -10,6 +10,7 @@ import {
   Subscriber,
   type SubscriberEvents,
 } from "../../delivery/subscriber.ts";
+import type { Stays } from "../../delivery/stays.ts";
 import { Subscription } from "../../delivery/subscription.ts";
 import type { Watch, Watched } from "../../delivery/watch.ts";
 import { cutAnswer, dropAnswer } from "../../cut_answer.ts";
@@ -22,6 +23,7 @@ import {
   rawSseFormat,
   retryAfter,
   sseFormat,
+  stayingSseFormat,
   UntoldGapError,
 } from "./format.ts";
 
@@ -35,6 +37,8 @@ export interface StreamRequest {
   readonly after: After;
   /** Whether to leave out the relay's own events. */
   readonly raw: boolean;
+  /** Whether it stays for the next epoch of the topic. Default: `false`. */
+  readonly stay?: boolean | undefined;
   /** The address of the reader. */
   readonly address: string;
   /** The name under which limits count the reader. */
@@ -51,6 +55,8 @@ export interface StreamContext {
   readonly heartbeat: Watch;
   /** The treatment of slow subscribers. Default: none. */
   readonly slow?: SlowReaders | undefined;
+  /** The readers that wait for the next epoch of their topic. */
+  readonly stays: Stays;
   /** Looks after responses until a subscriber does. */
   readonly slowResponses: { delete(response: ServerResponse): void };
   /** Counts the bytes that wait for readers. */
@@ -77,8 +83,9 @@ export class EventStreamSession
   readonly #context: StreamContext;
   readonly #frames: FrameCache;
   readonly #subscriber: Subscriber;
-  readonly #topic: Topic;
+  #topic: Topic;
   readonly #isRaw: boolean;
+  #cancelStay: (() => void) | undefined;
   #isStopped = false;
 
   /**
@@ -89,10 +96,12 @@ export class EventStreamSession
    * @param context The context that every event stream shares.
    */
   constructor(
-    { response, topic, after, raw, address, client, expires }: StreamRequest,
+    request: StreamRequest,
     frames: FrameCache,
     context: StreamContext,
   ) {
+    const { response, topic, after, raw, address, client, expires } = request;
+    const { stay = false } = request;
     const { pump, heartbeat, slow, expiries, clock } = context;
     context.slowResponses.delete(response);
     this.#response = response;
@@ -113,6 +122,7 @@ export class EventStreamSession
       heartbeat.delete(this);
       expiries.delete(expires, this);
       this.#subscriber[Symbol.dispose]();
+      this.#cancelStay?.();
       logger.info(
         "The event stream of {topic} to {address} closed after {seconds} s",
         { topic: name, address, seconds: secondsSince(start, clock) },
@@ -134,8 +144,11 @@ export class EventStreamSession
     heartbeat.add(this);
     expiries.add(expires, this);
     frames.counts.opened++;
-    const format = raw ? rawSseFormat : sseFormat;
-    this.#subscriber.add(new Subscription(topic, after, format, frames));
+    const format = raw ? rawSseFormat : stay ? stayingSseFormat : sseFormat;
+    const subscription = new Subscription(topic, after, format, frames, {
+      stays: stay,
+    });
+    this.#subscriber.add(subscription);
   }
 
   /** The subscription of the stream, until it has ended. */
@@ -173,6 +186,7 @@ export class EventStreamSession
   stop(): void {
     this.#isStopped = true;
     this.#subscriber.close();
+    this.#cancelStay?.();
     // The relay's own events tell other readers that they have not seen the end.
     if (this.#isRaw) cutAnswer(this.#response);
     else this.#response.end();
@@ -184,7 +198,17 @@ export class EventStreamSession
   }
 
   /** The end of the topic has been written. */
-  onEnd(): void {
+  onEnd(subscription: Subscription): void {
+    if (subscription.stays) {
+      this.#cancelStay = this.#context.stays.wait(
+        subscription.topic,
+        (next) => {
+          this.#topic = next.topic;
+          this.#subscriber.add(subscription.goOn(next));
+        },
+      );
+      return;
+    }
     // Without the relay's own events, the reader is not told how the topic ended.
     if (this.#isRaw && !this.#topic.isWhole) cutAnswer(this.#response);
     else this.#response.end();

@@ -53,4 +53,13 @@ function dropForbidden(peer: WebSocketPeer): void {
     subscriber.remove(subscription);
     forbid(peer, "read", name);
   }
+  for (const name of [...peer.staying?.names ?? []]) {
+    if (access.may("read", name)) continue;
+    if (name === ownTopic) {
+      context.refused("forbidden");
+      return peer.close(CLOSINGS.forbidden);
+    }
+    peer.staying?.delete(name);
+    forbid(peer, "read", name);
+  }
 }

@@ -33,11 +33,13 @@ const clientMessage = z.discriminatedUnion("type", [
     type: z.literal("ack"),
     topic: topicName,
     offset: z.int().nonnegative(),
+    epoch: z.string().optional(),
   }),
   z.object({
     type: z.literal("cancel"),
     topic: topicName,
     reason: endReason.optional(),
+    epoch: z.string().optional(),
   }),
   publishMessage,
   z.object({ type: z.literal("auth"), token: z.string().min(1) }),
@@ -46,6 +48,12 @@ const clientMessage = z.discriminatedUnion("type", [
 
 /** A message of a client (PROTOCOL.md, section 2). */
 export type ClientMessage = z.infer<typeof clientMessage>;
+
+/** The fields of a message of a type. */
+export type FieldsOf<Type extends ClientMessage["type"]> = Omit<
+  Extract<ClientMessage, { type: Type }>,
+  "type"
+>;
 
 /** A publication: events that a client adds to a topic. */
 export type PublishRequest = Omit<z.infer<typeof publishMessage>, "type">;

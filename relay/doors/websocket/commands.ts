@@ -3,6 +3,7 @@ import { TopicLimitError } from "../../topics/registry.ts";
 import type { Topic } from "../../topics/topic.ts";
 import type { SubscribeRequest } from "../subscription_request.ts";
 import { refusalOf } from "./publishing.ts";
+import type { FieldsOf } from "./client_message.ts";
 import { websocketFormat } from "./format.ts";
 import { forbid, refuseAtEdge, type WebSocketPeer } from "./peer.ts";
 
@@ -19,14 +20,24 @@ function subscriptionTo(
   );
 }
 
+/** Finds a peer's subscription to a topic, also one that has ended and is about to wait for the next epoch. */
+function keptSubscriptionTo(
+  { subscriber }: WebSocketPeer,
+  name: string,
+): Subscription | undefined {
+  return subscriber.subscriptions.find(({ topic, ended, stays }) =>
+    topic.name === name && (!ended || stays)
+  );
+}
+
 /** Subscribes a peer to a topic (the message `subscribe`). */
 export function subscribe(
   peer: WebSocketPeer,
-  { topic: name, after, mode, window, snapshot }: SubscribeRequest,
+  { topic: name, after, mode, window, snapshot, stay }: SubscribeRequest,
 ): void {
-  const { access, context, subscriber } = peer;
+  const { access, context, subscriber, staying } = peer;
   if (!access.may("read", name)) return forbid(peer, "read", name);
-  if (subscriptionTo(peer, name)) {
+  if (keptSubscriptionTo(peer, name) || staying?.has(name)) {
     return peer.refuse(
       "already_subscribed",
       "There is a subscription to this topic already: unsubscribe first",
@@ -34,7 +45,8 @@ export function subscribe(
     );
   }
   const { maxSubscriptions, frames, mergedFrames } = context;
-  if (subscriber.subscriptions.length >= maxSubscriptions) {
+  const count = subscriber.subscriptions.length + (staying?.size ?? 0);
+  if (count >= maxSubscriptions) {
     return peer.refuse(
       "too_many_subscriptions",
       `Expected at most ${maxSubscriptions} subscriptions on one connection`,
@@ -53,6 +65,7 @@ export function subscribe(
       latest: mode === "latest",
       ...(window !== undefined && { window }),
       ...(snapshot !== undefined && { snapshot }),
+      ...(stay !== undefined && { stays: stay }),
     },
   );
   subscriber.add(subscription);
@@ -80,8 +93,9 @@ function refuseUnknown(peer: WebSocketPeer, name: string): void {
 
 /** Ends a peer's subscription to a topic (the message `unsubscribe`). */
 export function unsubscribe(peer: WebSocketPeer, name: string): void {
-  const subscription = subscriptionTo(peer, name);
+  const subscription = keptSubscriptionTo(peer, name);
   if (subscription) return peer.subscriber.remove(subscription);
+  if (peer.staying?.delete(name)) return;
   peer.refuse(
     "not_subscribed",
     "There is no subscription to this topic",
@@ -92,12 +106,12 @@ export function unsubscribe(peer: WebSocketPeer, name: string): void {
 /** Takes note of what a peer has taken (the message `ack`). */
 export function acknowledge(
   peer: WebSocketPeer,
-  name: string,
-  offset: number,
+  { topic: name, offset, epoch }: FieldsOf<"ack">,
 ): void {
   const subscription = subscriptionTo(peer, name);
   // An ack that has crossed an end on its way is nobody's mistake.
   if (!subscription) return;
+  if (epoch !== undefined && epoch !== subscription.topic.log.epoch) return;
   if (peer.subscriber.ack(subscription, offset)) return;
   peer.refuse(
     "invalid_ack",
@@ -109,14 +123,19 @@ export function acknowledge(
 /** Stops what fills a topic (the message `cancel`). */
 export function cancel(
   peer: WebSocketPeer,
-  name: string,
-  reason: string | undefined,
+  { topic: name, reason, epoch }: FieldsOf<"cancel">,
 ): void {
   if (!peer.access.may("cancel", name)) return forbid(peer, "cancel", name);
   // The topic that this peer follows, though it may have been deleted since: a
   // newer topic of that name is not meant.
-  const topic = subscriptionTo(peer, name)?.topic ??
-    peer.context.topics.get(name);
+  const followed = subscriptionTo(peer, name)?.topic;
+  const isMeant = epoch === undefined || followed?.log.epoch === epoch;
+  const topic = followed && isMeant
+    ? followed
+    : peer.context.topics.get(name, epoch);
+  if (!topic && epoch !== undefined) {
+    return peer.refuse("topic_ended", "This epoch is over", name);
+  }
   if (!topic) return refuseUnknown(peer, name);
   void stop(peer, topic, reason);
 }

@@ -1,5 +1,6 @@
 import type { FrameCache } from "../../delivery/frames.ts";
 import type { Pump } from "../../delivery/pump.ts";
+import type { Stays } from "../../delivery/stays.ts";
 import type { SlowReaders, Subscriber } from "../../delivery/subscriber.ts";
 import type { Watch } from "../../delivery/watch.ts";
 import type { MemoryGuard } from "../../limits/memory/memory_guard.ts";
@@ -11,11 +12,14 @@ import type { Expiries } from "../../rights/expiries.ts";
 import type { Publisher } from "../../sources/publish.ts";
 import type { TopicRegistry } from "../../topics/registry.ts";
 import type { Closing } from "./close_codes.ts";
+import type { Staying } from "./staying.ts";
 
 /** The context that every WebSocket session shares. */
 export interface SessionContext extends MessageRatesOptions {
   /** The topics. */
   readonly topics: TopicRegistry;
+  /** The readers that wait for the next epoch of their topic. */
+  readonly stays: Stays;
   /** Wakes subscriptions that wait. */
   readonly pump: Pump;
   /** Joined frames. */
@@ -72,6 +76,8 @@ export interface WebSocketPeer extends WebSocketCaller {
   readonly context: SessionContext;
   /** The subscriptions of the peer. */
   readonly subscriber: Subscriber;
+  /** The subscriptions that wait for the next epoch of their topic, if there ever was one. */
+  readonly staying: Staying | undefined;
   /** The topic in the URL of the socket: the session ends with it. */
   readonly ownTopic: string | undefined;
   /** Whether the peer can still be told anything. */

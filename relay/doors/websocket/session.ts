@@ -28,6 +28,7 @@ import type {
   WebSocketPeer,
 } from "./peer.ts";
 import { publish } from "./publishing.ts";
+import { Staying } from "./staying.ts";
 import type { RelayWebSocket } from "./relay_websocket.ts";
 
 /** The most answers that may wait before the peer is no longer read. */
@@ -77,6 +78,7 @@ export class WebSocketSession
   readonly #socket: Duplex;
   /** When it was opened, in milliseconds since the epoch. */
   readonly #start: number;
+  #staying: Staying | undefined;
   #ownTopic: string | undefined;
   #ownTopicEnded = false;
   /** The number of pings since the last sign of life. */
@@ -153,6 +155,7 @@ export class WebSocketSession
       context.heartbeat.delete(this);
       context.expiries.delete(this.#access.expires, this);
       this.subscriber[Symbol.dispose]();
+      this.#staying?.[Symbol.dispose]();
       this.#receiving?.[Symbol.dispose]();
       logger.info(
         "WebSocket {connection} of {address} closed after {seconds} s: {code}",
@@ -179,6 +182,10 @@ export class WebSocketSession
 
   get access(): Access {
     return this.#access;
+  }
+
+  get staying(): Staying | undefined {
+    return this.#staying;
   }
 
   get ownTopic(): string | undefined {
@@ -231,6 +238,7 @@ export class WebSocketSession
 
   close({ code, text }: Closing): void {
     this.subscriber.close();
+    this.#staying?.[Symbol.dispose]();
     this.#ws.close(code, text);
     // The close frame of a peer that was not read is waited for.
     if (this.#ws.isPaused) this.#ws.resume();
@@ -281,11 +289,20 @@ export class WebSocketSession
   }
 
   /** The end of a subscription has been written. */
-  onEnd({ topic }: Subscription): void {
-    if (topic.name === this.#ownTopic) this.#ownTopicEnded = true;
-    if (this.#ownTopicEnded && this.subscriptions.length === 0) {
-      this.close(CLOSINGS.topicEnded);
+  onEnd(subscription: Subscription): void {
+    const { topic: { name }, stays } = subscription;
+    if (stays) {
+      this.#staying ??= new Staying();
+      return this.#staying.add(
+        subscription,
+        this.context.stays,
+        (next) => this.subscriber.add(next),
+      );
     }
+    if (name === this.#ownTopic) this.#ownTopicEnded = true;
+    const isLeft = this.subscriptions.length > 0 ||
+      (this.#staying?.size ?? 0) > 0;
+    if (this.#ownTopicEnded && !isLeft) this.close(CLOSINGS.topicEnded);
   }
 
   /** Something cannot be read from a log, or written. */
@@ -490,9 +507,9 @@ export class WebSocketSession
       case "heartbeat":
         return this.#send(this.#heartbeat());
       case "ack":
-        return acknowledge(this, message.topic, message.offset);
+        return acknowledge(this, message);
       case "cancel":
-        return cancel(this, message.topic, message.reason);
+        return cancel(this, message);
       case "publish":
         return publish(this, message);
       case "auth":

@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import { assert, assertEquals } from "@std/assert";
 import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { Pump } from "../../../relay/delivery/pump.ts";
+import { Stays } from "../../../relay/delivery/stays.ts";
 import type { RelayWebSocket } from "../../../relay/doors/websocket/relay_websocket.ts";
 import { Watch } from "../../../relay/delivery/watch.ts";
 import { WebSocketSession } from "../../../relay/doors/websocket/session.ts";
@@ -228,6 +229,7 @@ class Line implements Disposable {
     const connection = new WebSocketSession(ws, socket, {
       topics: this.topics,
       pump: this.pump,
+      stays: new Stays(this.topics),
       frames: new FrameCache(websocketFormat),
       mergedFrames: new FrameCache(mergedWebsocketFormat),
       heartbeat: this.heartbeat,

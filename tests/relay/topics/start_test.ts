@@ -46,5 +46,5 @@ Deno.test("findStart knows the offset of the end, which is that of no event", ()
   assertEquals(findStart(topic, "now"), start(6));
   assertEquals(at(5), start(6));
   assertEquals(at(6), start(6, { afterEnd: true }));
-  assertEquals(at(7), foreign);
+  assertEquals(at(7), start(6, { afterEnd: true }), "nothing comes after it");
 });

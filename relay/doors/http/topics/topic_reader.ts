@@ -152,32 +152,39 @@ export class TopicReader {
     const { request, url, response, access, address } = call;
     const { topics, awaitTopics } = this.#context;
     if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
-    const { after, raw = false } = readQuery(
+    const { after, raw = false, stay = false, active = false } = readQuery(
       "stream",
       url.searchParams,
       request.headers,
     );
+    if (raw && stay) {
+      throw new Problem(
+        STATUS_CODE.BadRequest,
+        "unsupported",
+        "Expected no stay of a raw stream: nothing in it would say where one epoch ends and the next begins",
+      );
+    }
+    if (active) {
+      const known = topics.get(name);
+      if (!known || !topics.isActive(known)) return nothing(known);
+    }
     const current = awaitTopics
       ? topics.await(name, access.identity)
       : this.#known(name);
-    const topic = topics.at(current, after);
+    const topic = active ? current : topics.at(current, after);
     if (raw && after !== undefined) assertRetained(topic, after);
     const { expires } = access;
     const outcome = this.#context.stream({
       response,
       topic,
-      after: after ?? topic.from,
+      after: after ?? (active ? "start" : topic.from),
       raw,
+      stay,
       address,
       client: call.client,
       expires,
     });
-    if (outcome === "streaming") return RESPONSE_ALREADY_SENT;
-    const { end } = describeTopic(topic);
-    return new Response(null, {
-      status: STATUS_CODE.NoContent,
-      headers: { ...(end && { "Rivulet-End": end.status }) },
-    });
+    return outcome === "streaming" ? RESPONSE_ALREADY_SENT : nothing(topic);
   }
 
   async #page(call: Call, name: string): Promise<Response> {
@@ -235,6 +242,15 @@ export class TopicReader {
     response.on("close", () => queued.close());
     return body;
   }
+}
+
+/** Answers that there is nothing to come, and how the topic has ended, if it has. */
+function nothing(topic: Topic | undefined): Response {
+  const { end } = topic ? describeTopic(topic) : {};
+  return new Response(null, {
+    status: STATUS_CODE.NoContent,
+    headers: { ...(end && { "Rivulet-End": end.status }) },
+  });
 }
 
 function notAcceptable(): Problem {
