@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { subscribe, SubscriptionError } from "../../../../relay/client/mod.ts";
 import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
+import { startGateway } from "../../../support/gateway/gateway_world.ts";
 import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
 import { DEFAULT_RETENTION } from "../../../support/retention.ts";
 import {
@@ -216,4 +217,34 @@ Deno.test("A relay that joins another leaves alone what that fills", async () =>
     "complete: undefined",
   ]);
   assertEquals(one.relay.topics.get("news")?.state.kind, "open");
+});
+
+Deno.test("A run of one relay is cancelled at another, and no other run fills its topic", async () => {
+  const store = new SharedStore(DEFAULT_RETENTION, systemClock);
+  await using one = await startGateway({ store });
+  await using other = await startGateway({ store });
+  const headers = { "Rivulet-Topic": "run" };
+  const { exchange, answer } = await one.begin({ headers });
+  await exchange.stream();
+  await using caller = await answer;
+  await exchange.write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n');
+  await shown(other, "run", 2);
+  const second = await other.ask({ headers });
+  assertEquals(second.status, 409);
+  assertEquals((await second.problem())["code"], "topic_exists");
+  const followed = follow(other, "run");
+  await hasFollower(other, "run");
+  assertEquals(
+    await statusOf(post(other, "/topics/run/cancel", { reason: "no" })),
+    200,
+  );
+  const [, end] = await within(followed, LIMIT, "the end");
+  assertEquals(end, "cancelled: no");
+  await within(exchange.closed, LIMIT, "the provider to be left");
+  assertEquals((await caller.rest()).end, "cut");
+  await until(
+    () => one.relay.topics.leases.size === 0 || undefined,
+    LIMIT,
+    "the run to stop",
+  );
 });
