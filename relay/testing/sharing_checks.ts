@@ -218,6 +218,31 @@ export function addSharingChecks(checks: Checks): void {
     },
   );
 
+  checks.each("tells a watcher which log has a name", async (world) => {
+    const { store, clock } = world;
+    using first = store.create("a", NO_FACTS);
+    await first.end({ status: "failed", isWhole: false, at: clock.now() });
+    await using watching = watch(world, "");
+    await watching.find(({ kind }) => kind === "current");
+    using second = store.create("a", { ...NO_FACTS, follows: first.epoch });
+    await second.settled();
+    const made = await watching.next();
+    assert(made.kind === "made");
+    assertEquals(made.topic.epoch, second.epoch);
+    await store.delete("a", second.epoch);
+    const back = await watching.next();
+    assert(back.kind === "ended");
+    assertEquals(back.topic.epoch, first.epoch);
+    assertEquals(back.topic.end?.status, "failed");
+    using third = store.create("a", { ...NO_FACTS, follows: first.epoch });
+    await third.settled();
+    await watching.find(({ kind }) => kind === "made");
+    // A former log is in no list: nothing is told of it.
+    await store.delete("a", first.epoch);
+    await store.delete("a", third.epoch);
+    assertEquals(await watching.next(), { kind: "deleted", name: "a" });
+  });
+
   checks.each("tells a watcher what is deleted as too old", async (world) => {
     const { store } = world;
     using log = store.create("a", NO_FACTS);
