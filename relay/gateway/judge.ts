@@ -4,7 +4,11 @@ import type {
   EndingReader,
 } from "../../src/model/wires/ending.ts";
 import { readFailure } from "../../src/model/wires/failure.ts";
-import { endingReader, formatOf } from "../../src/model/wires/format.ts";
+import {
+  endingReader,
+  formatOf,
+  type TellingHeaders,
+} from "../../src/model/wires/format.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { TopicEnd } from "../topics/end.ts";
 
@@ -24,13 +28,16 @@ const LONGEST = 1_000;
  * format.
  * @param redact Takes the secrets out of the provider's words. Default: leaves them
  * as they are.
+ * @param headers The headers of the answer, which may tell another format. Default:
+ * none.
  * @returns A judge for one stream.
  */
 export function judgeFor(
   path: string,
   redact: Redact = (text) => text,
+  headers?: TellingHeaders,
 ): Judge {
-  return new Judge(endingReader(formatOf(path)), redact);
+  return new Judge(endingReader(formatOf(path, headers)), redact);
 }
 
 /**

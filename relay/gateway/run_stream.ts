@@ -71,7 +71,8 @@ const logger = getLogger(["rivulet", "relay", "gateway"]);
  */
 export class RunStream {
   readonly #context: RunStreamContext;
-  readonly #judge: Judge;
+  /** Of the format that the path tells, until an answer tells another. */
+  #judge: Judge;
   /** Made for the first event: most answers are no streams, and a body may be long. */
   #scrubber: EventScrubber | undefined;
   readonly #gate = new EventGate();
@@ -262,6 +263,12 @@ export class RunStream {
     const recording = record(opened.name);
     this.#recording = recording;
     recording?.response(status, headers);
+    const { request, reasons } = this.#context;
+    this.#judge = judgeFor(
+      request.path,
+      (text) => reasons.redact(text),
+      headers,
+    );
     void opened.ended.then(({ status, reason }) =>
       recording?.end(status, reason)
     );

@@ -4,21 +4,40 @@ import type { EndingReader } from "./ending.ts";
 import { MessagesEndingReader } from "./messages/endings.ts";
 import { PlainEndingReader } from "./plain/endings.ts";
 import { ResponsesEndingReader } from "./responses/endings.ts";
+import { UiEndingReader } from "./ui/endings.ts";
 
 /** The formats of streams; `plain` is any that is not known. */
-export const WIRE_FORMATS = ["responses", "chat", "messages", "plain"] as const;
+export const WIRE_FORMATS = [
+  "responses",
+  "chat",
+  "messages",
+  "ui",
+  "plain",
+] as const;
 
 /** A format of streams. */
 export type WireFormat = typeof WIRE_FORMATS[number];
+
+/** The header by which a stream of UI messages says that it is one. */
+const UI_HEADER = "x-vercel-ai-ui-message-stream";
+
+/** Headers of an answer, as far as they tell its format. */
+export interface TellingHeaders {
+  /** Returns the value of a header; `null` if it is not there. */
+  get(name: string): string | null;
+}
 
 /**
  * Returns the format of a provider's stream.
  *
  * @param path The path of the request. Only its last names count: neither what is
  * in front of them, nor a query.
+ * @param headers The headers of the answer: UI messages are told by theirs. Default:
+ * none.
  * @returns The format.
  */
-export function formatOf(path: string): WireFormat {
+export function formatOf(path: string, headers?: TellingHeaders): WireFormat {
+  if (headers?.get(UI_HEADER) != null) return "ui";
   const names = path.replace(/[?#].*$/s, "").split("/").filter(Boolean);
   const name = names.at(-1);
   // A response may also be asked for by its id.
@@ -41,6 +60,8 @@ export function endingReader(format: WireFormat): EndingReader {
       return new ChatEndingReader();
     case "messages":
       return new MessagesEndingReader();
+    case "ui":
+      return new UiEndingReader();
     case "plain":
       return new PlainEndingReader();
   }

@@ -29,6 +29,12 @@ import {
   readResponsesDelta,
   type ResponsesRest,
 } from "./responses/delta.ts";
+import {
+  fillUiDelta,
+  isUiDelta,
+  readUiDelta,
+  type UiRest,
+} from "./ui/delta.ts";
 import type { WireDelta } from "./wire_delta.ts";
 
 /** The deepest nesting of a delta: `JSON.stringify` has no stack for some thousands of levels. */
@@ -63,8 +69,9 @@ export function readDelta(name: string, data: string): WireDelta | undefined {
   }
   if (ODD_NUMBER.test(data) && !hasExactNumbers(wire)) return undefined;
   if ("choices" in wire) return readChatDelta(name, wire);
-  return wire.type === "content_block_delta"
-    ? readMessagesDelta(name, wire)
+  if (wire.type === "content_block_delta") return readMessagesDelta(name, wire);
+  return isUiDelta(wire)
+    ? readUiDelta(name, wire)
     : readResponsesDelta(name, wire);
 }
 
@@ -98,15 +105,21 @@ export function mergeDeltas(deltas: readonly WireDelta[]): string {
   const event = JSON.parse(first.rest) as
     | ResponsesRest
     | ChatRest
-    | MessagesRest;
+    | MessagesRest
+    | UiRest;
   if ("choices" in event) fillChatDelta(event, first, text, logprobs);
   else if (isOfMessages(event)) fillMessagesDelta(event, first, text);
+  else if (isOfUi(event)) fillUiDelta(event, text);
   else fillResponsesDelta(event, last, text, logprobs);
   return JSON.stringify(event);
 }
 
 function isOfMessages(
-  event: ResponsesRest | MessagesRest,
+  event: ResponsesRest | MessagesRest | UiRest,
 ): event is MessagesRest {
   return typeof event.delta === "object";
+}
+
+function isOfUi(event: ResponsesRest | UiRest): event is UiRest {
+  return "type" in event && isUiDelta({ type: event.type });
 }

@@ -8,6 +8,7 @@ import {
 import { MessagesEndingReader } from "../../../src/model/wires/messages/endings.ts";
 import { PlainEndingReader } from "../../../src/model/wires/plain/endings.ts";
 import { ResponsesEndingReader } from "../../../src/model/wires/responses/endings.ts";
+import { UiEndingReader } from "../../../src/model/wires/ui/endings.ts";
 
 Deno.test("formatOf finds the format by the last names of the path", () => {
   // deno-fmt-ignore
@@ -36,11 +37,20 @@ Deno.test("formatOf finds the format by the last names of the path", () => {
   }
 });
 
+Deno.test("formatOf finds UI messages by the header of the answer, whatever the path", () => {
+  const headers = new Headers({ "X-Vercel-AI-UI-Message-Stream": "v1" });
+  for (const path of ["api/chat", "responses", ""]) {
+    assertEquals(formatOf(path, headers), "ui");
+    assertEquals(formatOf(path, new Headers()), formatOf(path));
+  }
+});
+
 Deno.test("endingReader makes the reader of the format", () => {
   const table: Record<WireFormat, unknown> = {
     responses: ResponsesEndingReader,
     chat: ChatEndingReader,
     messages: MessagesEndingReader,
+    ui: UiEndingReader,
     plain: PlainEndingReader,
   };
   for (const [format, kind] of Object.entries(table)) {

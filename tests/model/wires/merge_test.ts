@@ -46,6 +46,7 @@ const block = (delta: unknown, index = 0): Wire => [
   JSON.stringify({ type: "content_block_delta", index, delta }),
 ];
 const plain = (data: string): Wire => ["message", data];
+const ui = (chunk: unknown): Wire => plain(JSON.stringify(chunk));
 const fragment = (fields: Record<string, unknown>): Wire =>
   plain(calls({ index: 0, function: { arguments: "a" }, ...fields }));
 const withText = (text: string): Record<string, unknown> => ({
@@ -88,6 +89,12 @@ const MERGED: [name: string, a: Wire, b: Wire, expected: unknown][] = [
       data.replace(/}$/, "   }")
     ) as [string, string], // of two, as before
     JSON.parse(block({ type, [field]: "ab" }, 2)[1]),
+  ]),
+  ...["text-delta", "reasoning-delta"].map((type): typeof MERGED[number] => [
+    `UI messages ${type}`,
+    ui({ type, id: "1", delta: "a", providerMetadata: {} }),
+    ui({ type, id: "1", delta: "b", providerMetadata: {} }),
+    { type, id: "1", delta: "ab", providerMetadata: {} },
   ]),
   [
     "logprobs",
@@ -390,6 +397,31 @@ const LEFT: [name: string, event: Wire][] = [
     "a fragment with a name",
     fragment({
       function: { name: "f", arguments: "a" },
+    }),
+  ],
+  [
+    "a UI message's delta with metadata of the provider",
+    ui({
+      type: "text-delta",
+      id: "1",
+      delta: "a",
+      providerMetadata: { p: { signature: "x" } },
+    }),
+  ],
+  [
+    "a UI message's input of a tool",
+    ui({
+      type: "tool-input-delta",
+      toolCallId: "1",
+      inputTextDelta: "a",
+    }),
+  ],
+  [
+    "a UI message's delta that is no text",
+    ui({
+      type: "text-delta",
+      id: "1",
+      delta: { a: 1 },
     }),
   ],
   ["a fragment with a signature", fragment({ extra_content: { a: 1 } })],

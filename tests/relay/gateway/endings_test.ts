@@ -23,7 +23,7 @@ async function running(
 ): Promise<Begun & { said: string; ends: () => number }> {
   const begun = await world.begin({ ...NAME, path: format.path });
   const said = `${format.start}${format.delta("a")}`;
-  await begun.exchange.stream(said);
+  await begun.exchange.stream(said, format.headers);
   await (await begun.answer).see(said);
   let ends = 0;
   const observer: TopicObserver = {
@@ -152,7 +152,9 @@ for (const [name, format] of Object.entries(WIRE_FORMATS)) {
 
 Deno.test("Those who follow are told the end before the provider has closed", async () => {
   await using world = await startGateway();
-  for (const [name, { path, start, ends }] of Object.entries(WIRE_FORMATS)) {
+  for (
+    const [name, { path, headers, start, ends }] of Object.entries(WIRE_FORMATS)
+  ) {
     // In Responses there may be more until the end, or until `[DONE]`.
     const wire = `${start}${ends[0]![1]}${
       name === "Responses" ? "data: [DONE]\n\n" : ""
@@ -161,7 +163,7 @@ Deno.test("Those who follow are told the end before the provider has closed", as
       path,
       headers: { "rivulet-topic": name },
     });
-    await exchange.stream(wire);
+    await exchange.stream(wire, headers);
     assertEquals((await world.ended(name)).status, "complete");
     // And its caller can read what comes after.
     const caller = await answer;

@@ -4,14 +4,10 @@
  * `tests/model/wires/endings_table_test.ts`.
  */
 import { assert, assertEquals } from "@std/assert";
-import {
-  type Judge,
-  judgeFor,
-  type Verdict,
-} from "../../../relay/gateway/judge.ts";
+import { Judge, type Verdict } from "../../../relay/gateway/judge.ts";
 import type { Ending } from "../../../src/model/wires/ending.ts";
 import { readFailure } from "../../../src/model/wires/failure.ts";
-import type { WireFormat } from "../../../src/model/wires/format.ts";
+import { endingReader, WIRE_FORMATS } from "../../../src/model/wires/format.ts";
 import { SseParser } from "../../../src/sse/mod.ts";
 import {
   type Cut,
@@ -20,13 +16,6 @@ import {
   type EndingCase,
   endingOf,
 } from "../../support/model/ending_cases.ts";
-
-const PATHS: Readonly<Record<WireFormat, string>> = {
-  responses: "responses",
-  chat: "chat/completions",
-  messages: "messages",
-  plain: "audio/transcriptions",
-};
 
 /** The verdict on an ending: nothing in it is read from the code. */
 function expected(ending: Ending, how: Cut["how"]): Verdict {
@@ -56,7 +45,7 @@ function expected(ending: Ending, how: Cut["how"]): Verdict {
 }
 
 function judged({ format }: EndingCase, text: string): Judge {
-  const judge = judgeFor(PATHS[format]);
+  const judge = new Judge(endingReader(format), (text) => text);
   const parser = new SseParser({ onEvent: (event) => judge.take(event) });
   parser.push(text);
   return judge;
@@ -76,7 +65,7 @@ function assertJudged(stream: EndingCase, cut: Cut): void {
   assertEquals(judge.end(how, thrown), verdict, name);
 }
 
-for (const format of ["responses", "chat", "messages", "plain"] as const) {
+for (const format of WIRE_FORMATS) {
   for (const cut of CUTS) {
     Deno.test(`C1: a judge ends as the table of ${format} says: ${cut.name}`, () => {
       const streams = ENDING_CASES.filter((one) => one.format === format);

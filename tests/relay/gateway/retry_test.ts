@@ -208,13 +208,15 @@ Deno.test("A provider that refuses connections is asked again, and says so in th
   ]);
 });
 
-for (const [name, { path, start, delta }] of Object.entries(WIRE_FORMATS)) {
+for (
+  const [name, { path, headers, start, delta }] of Object.entries(WIRE_FORMATS)
+) {
   Deno.test(`After the first event of ${name} there is no second POST`, async () => {
     const clock = new FakeClock();
     await using world = await startGateway({ clock });
     for (const events of [start, start + delta("a")]) {
       const { exchange, answer } = await world.begin({ path });
-      await exchange.stream(events);
+      await exchange.stream(events, headers);
       await (await answer).see(events);
       exchange.reset();
       assertEquals(await (await answer).rest(), { text: events, end: "cut" });

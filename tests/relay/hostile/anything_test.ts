@@ -77,8 +77,12 @@ const PATHS: Readonly<Record<WireFormat, string>> = {
   responses: "responses",
   chat: "chat/completions",
   messages: "messages",
+  ui: "api/chat",
   plain: "embeddings",
 };
+
+/** The header of the answers at the path of UI messages, which alone tells them. */
+const UI_HEADER = ["x-vercel-ai-ui-message-stream", "v1"] as const;
 
 /** What is sent. */
 interface Sent {
@@ -116,7 +120,8 @@ class Answerer implements AsyncDisposable {
     this.url = `http://127.0.0.1:${port}`;
     server.on("request", (request, response) => {
       request.resume();
-      const [, name = ""] = (request.url ?? "").split("?");
+      const [path = "", name = ""] = (request.url ?? "").split("?");
+      if (path.endsWith(PATHS.ui)) response.setHeader(...UI_HEADER);
       const [type, bytes] = this.#answers.get(name) ?? ["text/plain", ""];
       response.writeHead(200, { "Content-Type": type });
       response.end(bytes);
@@ -318,7 +323,8 @@ async function readAll(
 
 Deno.test("A1: each format, mode, parameter and message of the code has its cells", () => {
   for (const format of WIRE_FORMATS) {
-    assertEquals(formatOf(PATHS[format]), format);
+    const headers = new Headers(format === "ui" ? [[...UI_HEADER]] : []);
+    assertEquals(formatOf(PATHS[format], headers), format);
   }
   for (const door of READING_DOORS) {
     const queries = READS[door].map((query) => new URLSearchParams(query));

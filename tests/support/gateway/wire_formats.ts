@@ -9,6 +9,8 @@ import type { TopicEnd } from "../../../relay/topics/end.ts";
 export interface WireFormat {
   /** Its path below `/v1/`. */
   readonly path: string;
+  /** What its answers have besides their type. Default: nothing. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Begins a stream. */
   readonly start: string;
   /** What comes in between. */
@@ -118,6 +120,33 @@ export const WIRE_FORMATS: Readonly<Record<string, WireFormat>> = {
         }),
         { status: "failed", reason: "overloaded_error: Busy" },
       ],
+    ],
+  },
+  UI: {
+    path: "api/chat",
+    headers: { "x-vercel-ai-ui-message-stream": "v1" },
+    start: data({ type: "start", messageId: "msg_1" }),
+    delta: (text) => data({ type: "text-delta", id: "1", delta: text }),
+    ends: [
+      [
+        "complete",
+        `${data({ type: "finish", finishReason: "stop" })}data: [DONE]\n\n`,
+        { status: "complete" },
+      ],
+      ["complete without a finish", "data: [DONE]\n\n", {
+        status: "complete",
+      }],
+      [
+        "incomplete",
+        `${data({ type: "finish", finishReason: "length" })}data: [DONE]\n\n`,
+        { status: "complete", reason: "finishReason: length" },
+      ],
+      [
+        "an error",
+        data({ type: "error", errorText: "Busy" }),
+        { status: "failed", reason: "Busy" },
+      ],
+      ["an abort", data({ type: "abort" }), { status: "cancelled" }],
     ],
   },
 };

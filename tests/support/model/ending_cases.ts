@@ -17,6 +17,7 @@ import {
   RESPONSE_ENDINGS,
   type TerminalStatus,
 } from "../../../src/model/wires/responses/endings.ts";
+import { UI_CUT, UI_ROLES } from "../../../src/model/wires/ui/endings.ts";
 import {
   STOP_REASONS,
   type StopReasons,
@@ -414,6 +415,111 @@ function* messages(): Generator<EndingCase> {
   };
 }
 
+/* UI messages */
+
+function* uis(): Generator<EndingCase> {
+  const format = "ui";
+  const start = data({ type: "start", messageId: "m" }) +
+    data({ type: "text-delta", id: "1", delta: 'it said "finish"' });
+  const before = always(UI_CUT);
+  const failed: Ending = { kind: "failed", details: { message: "Busy" } };
+  const busy = { type: "error", errorText: "Busy" };
+  for (const [type, role] of UI_ROLES) {
+    switch (role) {
+      case "finish": {
+        const finish = (finishReason?: string): string =>
+          data({ type, finishReason });
+        const reasons: [reason: string | undefined, ending: Ending][] = [
+          [undefined, COMPLETED],
+          ["stop", COMPLETED],
+          ["tool-calls", COMPLETED],
+          ["length", {
+            kind: "incomplete",
+            reason: "max_output_tokens",
+            said: "finishReason: length",
+          }],
+          ["content-filter", {
+            kind: "incomplete",
+            reason: "content_filter",
+            said: "finishReason: content_filter",
+          }],
+          ["interrupted", {
+            kind: "incomplete",
+            reason: "interrupted",
+            said: "finishReason: interrupted",
+          }],
+          ["error", { kind: "failed", details: null }],
+        ];
+        for (const [reason, ending] of reasons) {
+          const terminal = finish(reason);
+          const name = `finish ${reason}`;
+          yield { format, name, start, terminal, ending, before };
+          yield {
+            format,
+            name: `[DONE] after ${name}`,
+            start: start + terminal,
+            terminal: DONE,
+            ending,
+            before: always(ending),
+          };
+        }
+        yield {
+          format,
+          name: "an error after a finish",
+          start: start + finish("stop"),
+          terminal: data(busy),
+          ending: failed,
+          before: always(COMPLETED),
+        };
+        yield {
+          format,
+          name: "a finish after an error",
+          start: start + data(busy),
+          terminal: finish("stop"),
+          ending: failed,
+          before: always(failed),
+        };
+        break;
+      }
+      case "abort":
+        yield {
+          format,
+          name: "abort",
+          start,
+          terminal: data({ type, reason: "stopped" }),
+          ending: { kind: "cancelled" },
+          before,
+        };
+        break;
+      case "error":
+        yield {
+          format,
+          name: type,
+          start,
+          terminal: data(busy),
+          ending: failed,
+          before,
+        };
+        yield {
+          format,
+          name: "an error after another",
+          start: start + data(busy),
+          terminal: data({ type, errorText: "second" }),
+          ending: failed,
+          before: always(failed),
+        };
+    }
+  }
+  yield {
+    format,
+    name: "[DONE] alone",
+    start,
+    terminal: DONE,
+    ending: COMPLETED,
+    before,
+  };
+}
+
 /* Any other */
 
 function* plains(): Generator<EndingCase> {
@@ -458,5 +564,6 @@ export const ENDING_CASES: readonly EndingCase[] = [
   ...responses(),
   ...chats(),
   ...messages(),
+  ...uis(),
   ...plains(),
 ];
