@@ -25,9 +25,11 @@ export const PROXIES: readonly ProxyKind[] = [
 
 const docs = new URL("../../../docs/", import.meta.url);
 
-function freePort(): number {
+/** Returns two ports that are free: one after the other could be the same. */
+function freePorts(): { readonly port: number; readonly plainPort: number } {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return { port: listener.addr.port, plainPort: other.addr.port };
 }
 
 /** Replaces what has to be there, once. */
@@ -151,7 +153,6 @@ export class Proxy implements AsyncDisposable {
     upstream: number,
   ): Promise<Proxy> {
     const folder = await Deno.makeTempDir({ prefix: "rivulet-proxy-" });
-    const port = freePort();
     await run(
       ...["openssl", "req", "-x509", "-nodes", "-days", "2"] as const,
       ...["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
@@ -159,9 +160,11 @@ export class Proxy implements AsyncDisposable {
       ...["-addext", `subjectAltName=DNS:${PROXY_HOST}`],
       ...["-keyout", `${folder}/key`, "-out", `${folder}/crt`],
     );
+    // Only now: another program could take them meanwhile.
+    const { port, plainPort } = freePorts();
     const { text, command: [command, ...args] } = SETUPS[name](
       await Deno.readTextFile(new URL(file, docs)),
-      { folder, port, plainPort: freePort(), upstream },
+      { folder, port, plainPort, upstream },
     );
     await Deno.writeTextFile(`${folder}/${file}`, text);
     const process = new Deno.Command(command!, { // SETUPS names it
