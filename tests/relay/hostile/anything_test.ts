@@ -41,8 +41,8 @@ const MIB = 1_024 * 1_024;
 // Nothing of the context is used as nothing is answered.
 const endpoints = listEndpoints({ publicMetrics: false } as EndpointContext);
 
-/** How long it is tried, after each cell was, in milliseconds. */
-const DURATION = 4_000;
+/** The number of cells that are tried by chance, after each cell was. */
+const RUNS = 20;
 
 /** The largest input of the cells that are all tried, in bytes: others take seconds. */
 const SMALL = 100_000;
@@ -298,10 +298,6 @@ async function readAll(
   );
   const streams = reads.stream.map((query) =>
     ask(`${target}${query}`, { headers: { Accept: "text/event-stream" } })
-      // A raw reader of a topic that is not whole is cut, also before it has the head.
-      .catch((error) => {
-        if (query !== "?raw") throw error;
-      })
   );
   await ended;
   const codes = await within(
@@ -311,7 +307,7 @@ async function readAll(
   );
   assertEquals(codes, sockets.map(() => 1000));
   for (const response of await within(Promise.all(streams), LIMIT, "streams")) {
-    if (response) assertEquals(response.status, 200);
+    assertEquals(response.status, 200);
   }
   for (const query of reads.page) {
     const { status } = await ask(`${target}${query}`, {
@@ -412,7 +408,7 @@ Deno.test("A1: Relay lives, serves the others and keeps nothing, whatever a peer
         await tryAll([[name, sent]]);
       },
     ),
-    { seed, numRuns: 10_000, interruptAfterTimeLimit: DURATION },
+    { seed, numRuns: RUNS },
   );
   const grown = await live() - before;
   console.log(
