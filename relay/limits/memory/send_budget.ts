@@ -71,8 +71,25 @@ class Holdings {
 }
 
 /** The holdings of one client, and its connections. */
-class Client extends Holdings {
+class Client extends Holdings implements AccountHolder {
   readonly accounts = new Set<SendAccount>();
+  readonly places: readonly Holdings[];
+  readonly clock: Clock;
+  readonly onMore: () => void;
+  readonly onClose: (account: SendAccount) => void;
+
+  constructor(
+    all: Holdings,
+    clock: Clock,
+    onMore: (client: Client) => void,
+    onClose: (client: Client, account: SendAccount) => void,
+  ) {
+    super();
+    this.places = [all, this];
+    this.clock = clock;
+    this.onMore = () => onMore(this);
+    this.onClose = (account) => onClose(this, account);
+  }
 }
 
 const logger = getLogger(["rivulet", "relay", "limits"]);
@@ -108,21 +125,13 @@ export class SendBudget {
 
   /** Makes an account of a connection, which is to be closed with it. */
   open(peer: SendPeer): SendAccount {
-    let client = this.#clients.get(peer.client);
-    if (!client) this.#clients.set(peer.client, client = new Client());
-    const { clock } = this.#options;
-    const own = client;
-    const account = new SendAccount(peer, [this.#all, own], clock, {
-      onMore: () => this.#enforce(own),
-      onClose: () => {
-        this.#accounts.delete(account);
-        own.accounts.delete(account);
-        if (own.accounts.size > 0) return;
-        if (this.#clients.get(peer.client) === own) {
-          this.#clients.delete(peer.client);
-        }
-      },
-    });
+    const name = peer.client;
+    let client = this.#clients.get(name);
+    if (!client) {
+      client = this.#makeClient(name);
+      this.#clients.set(name, client);
+    }
+    const account = new SendAccount(peer, client);
     this.#accounts.add(account);
     client.accounts.add(account);
     return account;
@@ -136,6 +145,20 @@ export class SendBudget {
   dropHeaviest(): number | undefined {
     const account = this.#heaviest(this.#accounts, true);
     return account && this.#drop(account, "memory");
+  }
+
+  #makeClient(name: string): Client {
+    return new Client(
+      this.#all,
+      this.#options.clock,
+      (client) => this.#enforce(client),
+      (client, account) => {
+        this.#accounts.delete(account);
+        client.accounts.delete(account);
+        if (client.accounts.size > 0) return;
+        if (this.#clients.get(name) === client) this.#clients.delete(name);
+      },
+    );
   }
 
   #enforce(client: Client): void {
@@ -193,12 +216,19 @@ export class SendBudget {
   }
 }
 
-/** What a budget wants to know of an account. */
-interface SendAccountEvents {
-  /** There is more than before. */
+/**
+ * What holds the accounts of one client: one for all of them, since whatever an account
+ * has of its own is a part of what an idle connection costs.
+ */
+interface AccountHolder {
+  /** Where the bytes count. */
+  readonly places: readonly Holdings[];
+  /** The source of time. */
+  readonly clock: Clock;
+  /** An account has more than before. */
   onMore(): void;
-  /** The account is over. */
-  onClose(): void;
+  /** An account is over. */
+  onClose(account: SendAccount): void;
 }
 
 /** The bytes that are queued for one connection. */
@@ -207,9 +237,7 @@ export class SendAccount {
   readonly peer: SendPeer;
   /** The time when the connection has last taken something, or had nothing to take. */
   since: number;
-  readonly #places: readonly Holdings[];
-  readonly #clock: Clock;
-  readonly #events: SendAccountEvents;
+  readonly #holder: AccountHolder;
   /**
    * The buffers that others may hold too, with their sizes, and how often they are
    * held here. Made when there is one: most connections never hold any.
@@ -221,17 +249,10 @@ export class SendAccount {
   #isClosed = false;
 
   /** Makes an account of nothing. */
-  constructor(
-    peer: SendPeer,
-    places: readonly Holdings[],
-    clock: Clock,
-    events: SendAccountEvents,
-  ) {
+  constructor(peer: SendPeer, holder: AccountHolder) {
     this.peer = peer;
-    this.#places = places;
-    this.#clock = clock;
-    this.#events = events;
-    this.since = clock.now();
+    this.#holder = holder;
+    this.since = holder.clock.now();
   }
 
   /** Counts a buffer that others may hold too. */
@@ -246,8 +267,8 @@ export class SendAccount {
     this.#held ??= new Map();
     this.#held.set(buffer, { bytes, count: 1 });
     this.#heldBytes += bytes;
-    for (const place of this.#places) place.hold(buffer, bytes);
-    this.#events.onMore();
+    for (const place of this.#holder.places) place.hold(buffer, bytes);
+    this.#holder.onMore();
   }
 
   /** Counts a buffer off that was held. */
@@ -258,7 +279,7 @@ export class SendAccount {
     if (--known.count > 0) return;
     this.#held?.delete(buffer);
     this.#heldBytes -= known.bytes;
-    for (const place of this.#places) place.release(buffer);
+    for (const place of this.#holder.places) place.release(buffer);
   }
 
   /** Sets the number of bytes that are nobody else's. */
@@ -269,13 +290,13 @@ export class SendAccount {
     if (more < 0) this.taken();
     else this.#begin();
     this.#alone = bytes;
-    for (const place of this.#places) place.bytes += more;
-    if (more > 0) this.#events.onMore();
+    for (const place of this.#holder.places) place.bytes += more;
+    if (more > 0) this.#holder.onMore();
   }
 
   /** Takes note that the connection has taken something. */
   taken(): void {
-    this.since = this.#clock.now();
+    this.since = this.#holder.clock.now();
   }
 
   /** Returns the bytes that would be free without this connection. */
@@ -293,10 +314,10 @@ export class SendAccount {
     this.set(0);
     this.#isClosed = true;
     for (const buffer of this.#held?.keys() ?? []) {
-      for (const place of this.#places) place.release(buffer);
+      for (const place of this.#holder.places) place.release(buffer);
     }
     this.#held = undefined;
-    this.#events.onClose();
+    this.#holder.onClose(this);
   }
 
   /** A connection for which nothing was queued has not been waiting. */
