@@ -4,7 +4,7 @@ import { startAndHear } from "./program.ts";
 import type { Launch, RunningServer, Server } from "./server.ts";
 
 /** As `deno task relay` is started, and as one is that has one core to itself. */
-export const V8_FLAGS = "--max-semi-space-size=4,--single-threaded-gc";
+export const V8_FLAGS = "--max-semi-space-size=8,--single-threaded-gc";
 
 /** How often the figures are asked for of the relay that is secured, in milliseconds. */
 const SCRAPE_INTERVAL = 1_000;
