@@ -224,7 +224,7 @@ export class Feed implements Subscription {
    * @returns What to ask the relay for.
    */
   request(): Readonly<Record<string, string | number | boolean | undefined>> {
-    const { after, mode, snapshot, stay } = this.#options;
+    const { after, mode, snapshot, stay, wait } = this.#options;
     const place = this.#taken;
     this.#cancelAck?.();
     this.#cancelAck = undefined;
@@ -244,6 +244,7 @@ export class Feed implements Subscription {
       window: this.#window,
       snapshot: wantsSnapshot || undefined,
       stay: stay || undefined,
+      wait,
     };
   }
 

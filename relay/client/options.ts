@@ -192,6 +192,14 @@ export interface TopicOptions {
    */
   snapshot?: boolean | undefined;
   /**
+   * Whether to wait for a topic that the relay does not know. Without, such a
+   * subscription is `refused` with the code `unknown_topic`: also when it comes back to a
+   * relay that was restarted and has lost the topic.
+   *
+   * @default {true}
+   */
+  wait?: boolean | undefined;
+  /**
    * Whether to stay when the topic ends: for the next epoch of its name, as of the next
    * turn of a chat. The beginning and the end of each epoch are messages then,
    * `subscribed` and `end`, and a topic that has failed or was truncated is no error.

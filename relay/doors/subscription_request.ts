@@ -110,6 +110,13 @@ const PARAMETERS = {
     code: "invalid_query",
     takenBy: ["websocket", "stream"],
   },
+  wait: {
+    schema: z.boolean(),
+    fromText: asFlag,
+    expected: "true or false",
+    code: "invalid_query",
+    takenBy: ["websocket", "stream"],
+  },
   active: {
     schema: z.boolean(),
     fromText: asFlag,

@@ -33,8 +33,9 @@ function keptSubscriptionTo(
 /** Subscribes a peer to a topic (the message `subscribe`). */
 export function subscribe(
   peer: WebSocketPeer,
-  { topic: name, after, mode, window, snapshot, stay }: SubscribeRequest,
+  request: SubscribeRequest,
 ): void {
+  const { topic: name, after, mode, window, snapshot, stay, wait } = request;
   const { access, context, subscriber, staying } = peer;
   if (!access.may("read", name)) return forbid(peer, "read", name);
   if (keptSubscriptionTo(peer, name) || staying?.has(name)) {
@@ -54,7 +55,7 @@ export function subscribe(
     );
   }
   if (refuseAtEdge(peer, name)) return;
-  const topic = findTopic(peer, name);
+  const topic = findTopic(peer, name, wait);
   if (!topic) return;
   const subscription = new Subscription(
     context.topics.at(topic, after),
@@ -72,10 +73,14 @@ export function subscribe(
 }
 
 /** Finds the topic that a peer wants to read; refuses a topic that it cannot have. */
-function findTopic(peer: WebSocketPeer, name: string): Topic | undefined {
+function findTopic(
+  peer: WebSocketPeer,
+  name: string,
+  wait = true,
+): Topic | undefined {
   const { access, context: { topics, awaitTopics } } = peer;
   try {
-    const topic = awaitTopics
+    const topic = awaitTopics && wait
       ? topics.await(name, access.identity)
       : topics.get(name);
     if (topic) return topic;

@@ -167,9 +167,11 @@ export class WebSocketDoor {
     refusedSockets.refuse(socket, problem);
   }
 
-  #check({ topic }: SubscribeRequest, { access }: WebSocketCaller): void {
+  #check({ topic, wait }: SubscribeRequest, { access }: WebSocketCaller): void {
     assertMay(access, "read", topic);
     const { topics, awaitTopics } = this.#context;
+    // A page could not tell this refusal of the upgrade from a relay that is away.
+    if (wait === false) return;
     if (awaitTopics) topics.await(topic, access.identity);
     else if (!topics.get(topic)) throw unknownTopic(topic);
   }

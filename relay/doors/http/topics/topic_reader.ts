@@ -152,11 +152,13 @@ export class TopicReader {
     const { request, url, response, access, address } = call;
     const { topics, awaitTopics } = this.#context;
     if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
-    const { after, raw = false, stay = false, active = false } = readQuery(
-      "stream",
-      url.searchParams,
-      request.headers,
-    );
+    const {
+      after,
+      raw = false,
+      stay = false,
+      active = false,
+      wait = true,
+    } = readQuery("stream", url.searchParams, request.headers);
     if (raw && stay) {
       throw new Problem(
         STATUS_CODE.BadRequest,
@@ -168,7 +170,7 @@ export class TopicReader {
       const known = topics.get(name);
       if (!known || !topics.isActive(known)) return nothing(known);
     }
-    const current = awaitTopics
+    const current = awaitTopics && wait
       ? topics.await(name, access.identity)
       : this.#known(name);
     const topic = active ? current : topics.at(current, after);
