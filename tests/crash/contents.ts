@@ -27,14 +27,16 @@ export interface Content {
 
 /**
  * The words of an end that a relay gives to what it fills no longer: one that was
- * killed leaves that to the next one, and one that was told to stop does it itself.
+ * killed leaves that to the next one, and one that was told to stop does it itself. A
+ * full disk breaks off what cannot be asked for again.
  */
 const WORDS = {
   SIGKILL: /^The relay was restarted/,
   SIGTERM: /^The relay was (restarted|closed)/,
+  full: /^The relay (was (restarted|closed)|could not store the rest)/,
 };
 
-/** The signals that may have broken a topic off: `SIGTERM` if there was one of these. */
+/** What may have broken a topic off: `full` if the disk was, and `SIGTERM` if there was one of these. */
 export type Break = keyof typeof WORDS;
 
 /** Makes numbers of a name that look random. */
@@ -262,6 +264,7 @@ export class ResponseContent implements Content {
     const broken = this.#broken();
     // Without an event, a relay does not know that the response is one in the background.
     if (events === 0 && isBroken(end, broken)) return;
+    if (broken === "full" && isBroken(end, broken)) return;
     if (
       this.#isForgotten && broken !== undefined &&
       end.status === "truncated" &&

@@ -2,9 +2,12 @@
  * Kills a relay as often as one likes:
  * `deno run -A tests/crash/main.ts --kills 300 --seed 7`
  *
+ * With `--full`, its disk is full now and then, which takes root.
+ *
  * @module
  */
 import { parseArgs } from "node:util";
+import { SmallDisk } from "../support/relay/small_disk.ts";
 import { type CrashResult, runCrash } from "./crash.ts";
 
 const { values } = parseArgs({
@@ -19,6 +22,7 @@ const { values } = parseArgs({
     sources: { type: "string", default: "20" },
     callers: { type: "string", default: "20" },
     followers: { type: "string", default: "200" },
+    full: { type: "boolean", default: false },
   },
 });
 
@@ -50,11 +54,17 @@ const seed = values.seed !== undefined
   ? Number(values.seed)
   : crypto.getRandomValues(new Uint32Array(1))[0]!; // of length 1
 console.log(`seed ${seed}`);
+const folder = Deno.makeTempDirSync();
+using disk = values.full ? SmallDisk.mount(folder, "size=256m") : undefined;
+if (values.full && !disk) {
+  throw new Error("Expected to be root, and to be let mount a disk");
+}
 try {
   const result = await runCrash({
     seed,
     kills: numberOf(values.kills),
     signals: oneOf(["SIGKILL", "SIGTERM", "both"], values.signals),
+    disk,
     sync: oneOf(["full", "normal"], values.sync),
     repetition: oneOf(["key", "tail"], values.repetition),
     publishers: numberOf(values.publishers),

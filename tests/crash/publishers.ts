@@ -300,6 +300,8 @@ export class SocketPublisher extends Publisher {
     const opened = Promise.withResolvers<void>();
     let isOpen = false;
     let isRefused = false;
+    let wasFull = false;
+    let closing = 0;
     let failure: unknown;
     const socket: ClientSocket = openSocket(
       "ws",
@@ -323,6 +325,9 @@ export class SocketPublisher extends Publisher {
               isRefused = true;
             } else if (type === "error" && code === "draining") {
               world.excuse(ends, text);
+            } else if (code === "store_failed" && world.isFull) {
+              wasFull = true;
+              socket.destroy();
             } else if (!["welcome", "heartbeat", "goodbye"].includes(type)) {
               record.fail(this.who, text);
             }
@@ -331,8 +336,9 @@ export class SocketPublisher extends Publisher {
             socket.destroy();
           }
         },
-        onClose: () => {
+        onClose: (code) => {
           isOpen = false;
+          closing = code;
           opened.resolve();
         },
       },
@@ -352,11 +358,17 @@ export class SocketPublisher extends Publisher {
         for (const one of again) underWay.set(this.keyOf(one), one);
       } else again.forEach(send);
       while (isOpen && !isRefused) {
-        if (underWay.size < UNDER_WAY) send(this.next(record));
+        // Of those that come while a disk has room again, the first may be refused.
+        if (underWay.size < (world.mayFill ? 1 : UNDER_WAY)) {
+          send(this.next(record));
+        }
         await world.pause(this.random.pick([5, 100, 250, 500]));
       }
       if (failure !== undefined) throw failure;
-      if (!isRefused) world.excuse(ends, `${this.who} was closed`);
+      if (wasFull) await world.pause(100);
+      else if (!isRefused) {
+        world.excuse(ends, `${this.who} was closed with ${closing}`);
+      }
     } finally {
       world.over.removeEventListener("abort", leave);
       socket.destroy();

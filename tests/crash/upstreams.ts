@@ -178,12 +178,15 @@ export class Upstreams implements AsyncDisposable {
 
   async #run(response: ServerResponse, name: string): Promise<void> {
     response.writeHead(200, { "Content-Type": "text/event-stream" });
-    for (const event of runEvents(name)) {
+    const texts = runEvents(name).map(encodeEvent);
+    // On a busy machine, the relay would not wait for what comes after the last word.
+    const last = texts.splice(-2).join("");
+    for (const text of texts) {
       if (response.destroyed) return;
-      response.write(encodeEvent(event));
+      response.write(text);
       await this.#pause(1);
     }
-    response.end();
+    response.end(last);
   }
 
   #pause(times: number): Promise<void> {

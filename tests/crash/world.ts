@@ -56,6 +56,12 @@ export class World {
   starts = 0;
   /** The number of relays that were told to end. */
   ends = 0;
+  /** Whether the disk may become full. */
+  mayFill = false;
+  /** Whether the disk is full, or was until a moment ago. */
+  isFull = false;
+  /** Whether the disk has ever been full. */
+  #hasBeenFull = false;
   /** What {@linkcode ends} became when a relay was told last to stop by itself. */
   #stopped = 0;
   #url = "";
@@ -85,13 +91,17 @@ export class World {
   arrived(url: string): void {
     this.#url = url;
     // No connection to a relay that is gone is taken for one to this.
-    this.#client = Deno.createHttpClient({ poolMaxIdlePerHost: 1_000 });
+    // Nor is one taken that the relay is about to close, as it does after 5 s.
+    this.#client = Deno.createHttpClient({
+      poolMaxIdlePerHost: 1_000,
+      poolIdleTimeout: 1_000,
+    });
     this.starts++;
     this.#back.resolve();
   }
 
   /** The relay is about to be told to end. */
-  leaves(signal: Break): void {
+  leaves(signal: "SIGKILL" | "SIGTERM"): void {
     this.ends++;
     if (signal === "SIGTERM") this.#stopped = this.ends;
     this.#back = Promise.withResolvers();
@@ -102,8 +112,15 @@ export class World {
 
   /** Returns what a relay was told to end with since `ends` was as it is given. */
   brokenSince(ends: number): Break | undefined {
+    if (this.#hasBeenFull) return "full";
     if (this.#stopped > ends) return "SIGTERM";
     return this.ends > ends ? "SIGKILL" : undefined;
+  }
+
+  /** The disk becomes full. */
+  fills(): void {
+    this.isFull = true;
+    this.#hasBeenFull = true;
   }
 
   /** Nobody is to do anything more. */
@@ -191,9 +208,14 @@ export class World {
     init: RequestInit,
     ends: number,
   ): Promise<Answer | undefined> {
+    const wasFull = this.isFull;
     const response = await this.fetch(path, init);
     const { status, headers } = response;
     const text = await response.text();
+    if (status === 507 && (wasFull || this.isFull)) {
+      await this.pause(50);
+      return undefined;
+    }
     if (status !== 503) return { status, headers, text };
     this.excuse(ends, `${path} was answered with 503 ${text}`);
     return undefined;

@@ -12,7 +12,7 @@ import {
   TemporaryFolder,
 } from "../../../support/relay/sqlite_world.ts";
 import { passTime } from "../../../support/pass_time.ts";
-import { isMissing } from "../../../support/tools.ts";
+import { CANNOT_MOUNT, SmallDisk } from "../../../support/relay/small_disk.ts";
 import { LIMIT, until } from "../../../support/within.ts";
 import {
   findLog,
@@ -266,54 +266,35 @@ Deno.test("SqliteStore refuses appends while it is full, and goes on when there 
   assertEquals(world.store.size, 2);
 });
 
-/** Mounts a small file system, which only root may. */
-function mountSmall(path: string, options: string): boolean {
-  const mount = new Deno.Command("mount", {
-    args: ["-t", "tmpfs", "-o", options, "tmpfs", path],
-    stderr: "null",
-  }).outputSync();
-  return mount.success;
-}
-
-function unmount(path: string): void {
-  new Deno.Command("umount", { args: ["-l", path] }).outputSync();
-}
-
-const CANNOT_MOUNT = Deno.build.os !== "linux" || Deno.uid() !== 0 ||
-  isMissing("mount", "It is part of util-linux.");
-
 Deno.test("SqliteStore goes on when a disk that was full has room", {
   ignore: CANNOT_MOUNT,
 }, async () => {
   await using world = await SqliteWorld.open();
   const folder = `${world.folder.path}/small`;
   Deno.mkdirSync(folder);
-  if (!mountSmall(folder, "size=2m")) return;
-  try {
-    const { clock } = world;
-    const ballast = `${folder}/ballast`;
-    Deno.writeFileSync(ballast, new Uint8Array(1024 * 1024));
-    await using store = new SqliteStore({
-      path: `${folder}/store.db`,
-      sync: "full",
-      retention: UNBOUNDED,
-      clock,
-    });
-    await store.open();
-    using log = store.create("a", NO_FACTS);
-    const error = await fill(store, "a");
-    assertEquals(error.failure, "full", error.message);
-    const { next } = log;
-    Deno.removeSync(ballast);
-    await passTime(
-      clock,
-      until(() => store.failure ? undefined : true, LIMIT, "the store"),
-    );
-    assertEquals((await log.append([message("more")])).first, next);
-    assertEquals((await readData(log)).length, next);
-  } finally {
-    unmount(folder);
-  }
+  using disk = SmallDisk.mount(folder, "size=2m");
+  if (!disk) return;
+  const { clock } = world;
+  await using store = new SqliteStore({
+    path: `${folder}/store.db`,
+    sync: "full",
+    retention: UNBOUNDED,
+    clock,
+  });
+  await store.open();
+  using log = store.create("a", NO_FACTS);
+  await log.append([message("first")]);
+  disk.fill();
+  const error = await fill(store, "a");
+  assertEquals(error.failure, "full", error.message);
+  const { next } = log;
+  disk.clear();
+  await passTime(
+    clock,
+    until(() => store.failure ? undefined : true, LIMIT, "the store"),
+  );
+  assertEquals((await log.append([message("more")])).first, next);
+  assertEquals((await readData(log)).length, next);
 });
 
 Deno.test("SqliteStore says that it may not write", {
@@ -322,12 +303,9 @@ Deno.test("SqliteStore says that it may not write", {
   await using folder = new TemporaryFolder();
   const path = `${folder.path}/small`;
   Deno.mkdirSync(path);
-  if (!mountSmall(path, "size=2m,ro")) return;
-  try {
-    await assertRefused(`${path}/store.db`, "read_only", /right to write/);
-  } finally {
-    unmount(path);
-  }
+  using disk = SmallDisk.mount(path, "size=2m,ro");
+  if (!disk) return;
+  await assertRefused(`${path}/store.db`, "read_only", /right to write/);
 });
 
 Deno.test("SqliteStore refuses calls once it is closed", async () => {
