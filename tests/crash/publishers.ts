@@ -254,6 +254,11 @@ export class HttpPublisher extends Publisher {
         this.heard = this.world.starts;
         return await this.topics.after(record);
       }
+      if (answer.status === 409 && codeOf(answer) === "key_in_use") {
+        // The request of which no answer came is still being answered.
+        await this.world.pause(50);
+        continue;
+      }
       if (answer.status !== 200) {
         record.fail(this.who, `${answer.status} ${answer.text}`);
       }

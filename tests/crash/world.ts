@@ -91,11 +91,8 @@ export class World {
   arrived(url: string): void {
     this.#url = url;
     // No connection to a relay that is gone is taken for one to this.
-    // Nor is one taken that the relay is about to close, as it does after 5 s.
-    this.#client = Deno.createHttpClient({
-      poolMaxIdlePerHost: 1_000,
-      poolIdleTimeout: 1_000,
-    });
+    // Nor is one used again, which the relay may be about to close.
+    this.#client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
     this.starts++;
     this.#back.resolve();
   }
