@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import { StoreError } from "../../topics/store.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import { storeErrorOf } from "./failures.ts";
 import type { Housekeeping } from "./housekeeping.ts";
 import type {
@@ -51,6 +52,8 @@ export interface CommitterOptions {
   /** Starts the thread that writes. */
   readonly start: () => Thread<WriterRequest>;
   readonly housekeeping: Housekeeping;
+  /** Is told of each transaction, and closed with the committer. */
+  readonly checkpoints: Checkpoints;
   /** Called with where topics stand after a transaction. */
   readonly onStandings: (standings: readonly Standing[]) => void;
   /** Called with the names of ended topics that had to go for want of room. */
@@ -150,6 +153,7 @@ export class Committer implements AsyncDisposable {
       this.#schedule();
       await (this.#turn ?? Promise.resolve());
     }
+    await this.#options.checkpoints[Symbol.asyncDispose]();
     try {
       await this.#thread.ask({ kind: "finish" });
     } catch (error) {
@@ -224,6 +228,7 @@ export class Committer implements AsyncDisposable {
       return this.#fail(error, works);
     }
     this.#commits++;
+    this.#options.checkpoints.committed();
     const { standings, stale, evicted } = committed;
     let at = 0;
     for (const [index, work] of works.entries()) {

@@ -144,6 +144,12 @@ export interface Stepped {
   readonly freeBytes: number;
 }
 
+/** What a checkpoint has found. */
+export interface Checkpointed {
+  /** The pages in the log of SQLite, since it began anew. */
+  readonly frames: number;
+}
+
 /** Work for the thread that reads. */
 export type ReaderRequest =
   | {

@@ -38,6 +38,8 @@ import type {
 import { createFile, FileLock, openFile } from "./open_file.ts";
 import { Reader } from "./reader.ts";
 import { SqliteLog } from "./sqlite_log.ts";
+import { Checkpointer } from "./checkpointer.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { Thread } from "./thread.ts";
 import { Windows } from "./window.ts";
 import { SingleWork } from "./work.ts";
@@ -393,6 +395,9 @@ export class SqliteStore implements Store {
       start: () =>
         new Thread<WriterRequest>(Writer, "DatabaseSync, data", settings),
       housekeeping: this.#housekeeping,
+      checkpoints: new Checkpoints(() =>
+        new Thread(Checkpointer, "DatabaseSync, data", { path, sync })
+      ),
       onStandings: (standings) => this.#stand(standings),
       onEvicted: (logs) => this.#onEvicted(logs),
       onFailure: () => void this.#counts.failures++,
