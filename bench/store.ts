@@ -2,7 +2,7 @@
  * The store bench: how many events a second a store keeps, and how long an append
  * waits for it.
  *
- * `deno run -A bench/store.ts [--parts speed,latency,start,ended,retention]
+ * `deno run -A bench/store.ts [--parts floors,speed,latency,start,ended,retention]
  * [--stores memory,normal,full] [--topics 1,100,1000] [--rates 10000,50000]
  * [--seconds 3] [--rounds 3] [--ended 1000000] [--live 10000] [--folder PATH]`
  *
@@ -17,6 +17,7 @@ import { SqliteStore } from "../relay/stores/sqlite/sqlite_store.ts";
 import type { Log, Retention } from "../relay/topics/log.ts";
 import { TopicRegistry } from "../relay/topics/registry.ts";
 import { median } from "./fanout/median.ts";
+import { measureFloors } from "./store_floors.ts";
 
 /** An event is about what a provider's token is, with what is around it. */
 const EVENT_BYTES = 250;
@@ -32,7 +33,10 @@ const RETENTION: Retention = {
 
 const { values } = parseArgs({
   options: {
-    parts: { type: "string", default: "speed,latency,start,ended,retention" },
+    parts: {
+      type: "string",
+      default: "floors,speed,latency,start,ended,retention",
+    },
     stores: { type: "string", default: "memory,normal,full" },
     topics: { type: "string", default: "1,100,1000" },
     rates: { type: "string", default: "10000,50000" },
@@ -178,6 +182,7 @@ async function latency(
   return { p50: at(0.5), p99: at(0.99), late };
 }
 
+if (parts.includes("floors")) await measureFloors(values.folder, event.data);
 if (parts.includes("speed")) {
   console.log("events/s at full speed (CPU us an event, of all threads)");
   for (const count of topics) {

@@ -2,6 +2,8 @@
 // `deno task test:crash` goes on for longer, with more of them.
 import { assert } from "@std/assert";
 import { seedOf } from "../support/property.ts";
+import { CANNOT_MOUNT, SmallDisk } from "../support/relay/small_disk.ts";
+import { TemporaryFolder } from "../support/relay/sqlite_world.ts";
 import { runCrash } from "./crash.ts";
 
 Deno.test("Relay keeps what it has said, however often it is killed", async () => {
@@ -32,4 +34,27 @@ Deno.test("Relay keeps what it has said, however often it is killed", async () =
       truncated,
     ]
   ) assert(happened > 0, `Too little has happened: ${JSON.stringify(result)}`);
+});
+
+Deno.test("Relay keeps what it has said, however often its disk is full", {
+  ignore: CANNOT_MOUNT,
+}, async () => {
+  await using folder = new TemporaryFolder();
+  using disk = SmallDisk.mount(folder.path, "size=64m");
+  if (!disk) return;
+  const result = await runCrash({
+    seed: seedOf("crash_test.ts, full"),
+    kills: 3,
+    signals: "SIGKILL",
+    sync: "full",
+    repetition: "key",
+    disk,
+    publishers: 6,
+    sources: 2,
+    callers: 3,
+    followers: 14,
+  });
+  console.log(JSON.stringify(result));
+  const { acknowledged, repeated, full } = result;
+  assert(acknowledged > 0 && repeated > 0 && full > 0, JSON.stringify(result));
 });
