@@ -264,6 +264,8 @@ export class Follower {
     body: "cut" | "whole",
   ): Promise<void> {
     const told = await describe(this.#world, reading.record.name);
+    // The list is that of the file, which has no topic that was begun meanwhile.
+    if (!told && this.#world.isFull) return;
     if (!told?.end) {
       return this.#world.excuse(ends, `${this.state}: the body is ${body}`);
     }
