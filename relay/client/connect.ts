@@ -46,7 +46,7 @@ export interface Connection extends AsyncDisposable {
 /**
  * Prepares a connection to a relay, for any number of topics.
  *
- * @param url The relay's `/ws`; `http(s)` counts as `ws(s)`, and a relative URL is
+ * @param url The relay's origin, or its `/ws`; `http(s)` counts as `ws(s)`, and a relative URL is
  * of the page.
  * @param options How the relay is reached.
  * @returns The connection, to be closed.

@@ -371,5 +371,7 @@ export function webSocketUrl(input: string | URL): URL {
   }
   url.protocol = url.protocol.replace("http", "ws");
   url.hash = "";
+  // Of a relay as such, the door for any topic is meant.
+  if (url.pathname === "/") url.pathname = "/ws";
   return url;
 }

@@ -12,8 +12,8 @@ import type { Subscription } from "./subscription.ts";
  * event comes once, in order, and what is missing is said by a `gap`. The relay
  * is told what was taken, and sends no more than a window ahead of that.
  *
- * @param url The URL of the topic, `wss://host/topics/NAME`, or the relay's `/ws`
- * with the option `topic`; `http(s)` counts as `ws(s)`, and a relative URL is of
+ * @param url The URL of the topic, `wss://host/topics/NAME`, or the relay's origin or
+ * `/ws` with the option `topic`; `http(s)` counts as `ws(s)`, and a relative URL is of
  * the page.
  * @param options How the relay is reached, where to begin, how much to send ahead.
  * @returns What comes, to be iterated.

@@ -33,7 +33,7 @@ export function banner(
     ...options.gateway.providers.flatMap(({ name, key }, index) => [
       "",
       `provider ${name}`,
-      `  base URL   ${url}/${name}/v1${index === 0 ? `, or ${url}/v1` : ""}`,
+      ...baseUrls(url, name, index === 0),
       `  key        ${key === undefined ? "the caller's" : "the relay's"}`,
     ]),
     "",
@@ -44,6 +44,20 @@ export function banner(
       ? "Everybody who reaches the relay can read and write every topic."
       : "Only this machine can reach the relay, as no key is configured.",
   ].join("\n");
+}
+
+/** The base URLs for SDKs: Anthropic's put the version behind it themselves. */
+function baseUrls(
+  url: string,
+  name: string,
+  isFirst: boolean,
+): readonly string[] {
+  return name === "anthropic"
+    ? [
+      `  base URL   ${url}/${name} (ANTHROPIC_BASE_URL)`,
+      `             ${url}/${name}/v1 for SDKs that add no version`,
+    ]
+    : [`  base URL   ${url}/${name}/v1${isFirst ? `, or ${url}/v1` : ""}`];
 }
 
 function webSocketOf(url: string): string {

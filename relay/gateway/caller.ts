@@ -7,6 +7,7 @@ import type { Problem } from "../problem.ts";
 import type { SendAccount } from "../limits/memory/send_budget.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import { HeaderList } from "../header_list.ts";
+import { sdkProblem } from "./sdk_problem.ts";
 
 /**
  * The most bytes that wait for a caller which reads slower than its provider
@@ -227,8 +228,9 @@ export class Caller {
   refuse(problem: Problem): void {
     if (this.isAnswered) return this.cut();
     if (!this.#isDone) this.#onRefusal(problem);
-    const body = Buffer.from(problem.body);
-    const headers = new HeaderList(Object.entries(problem.headers));
+    const told = sdkProblem(problem);
+    const body = Buffer.from(told.body);
+    const headers = new HeaderList(Object.entries(told.headers));
     headers.set("content-type", "application/problem+json");
     headers.set("content-length", String(body.length));
     this.head(problem.status, STATUS_TEXT[problem.status], headers, true);

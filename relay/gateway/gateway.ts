@@ -112,7 +112,10 @@ function inSteps<T>(
 }
 
 /** `/{provider}/v1/{path}`, or `/v1/{path}`. */
-const PATH = /^\/(?:([^/]+)\/)?v1\/(.+)$/;
+const PATH = /^\/(?:(?!v1\/)([^/]+)\/)?v1\/(.+)$/;
+
+/** The beginning of paths that a provider's URL ends with in most cases. */
+const VERSION = "v1/";
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
 
@@ -231,7 +234,11 @@ export class Gateway implements AsyncDisposable {
     const provider = name === undefined
       ? providers[0]
       : providers.find((provider) => provider.name === name);
-    return path !== undefined && provider ? { provider, path } : undefined;
+    if (path === undefined || !provider) return undefined;
+    // Some SDKs put a /v1 of their own behind the base URL that they are given.
+    const isDoubled = path.startsWith(VERSION) &&
+      `${provider.url}/`.endsWith(`/${VERSION}`);
+    return { provider, path: isDoubled ? path.slice(VERSION.length) : path };
   }
 
   #target({ url: { pathname, search } }: GatewayCall): Target {

@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
 import { type Route, route } from "@std/http/unstable-route";
 import type { Gateway } from "../../gateway/gateway.ts";
+import { sdkProblem } from "../../gateway/sdk_problem.ts";
 import { Problem } from "../../problem.ts";
 import { assertAdmin, assertMay } from "../../rights/access.ts";
 import { decodeName } from "../subscription_request.ts";
@@ -97,13 +98,13 @@ export function createRequestHandler(
   return async (request, response) => {
     responses.set(request, response);
     slowResponses.add(response);
+    let isOfGateway = false;
     try {
       const greeting = entrance.greet(response);
       if (greeting) return greeting;
       const url = new URL(request.url);
-      if (!gateway.handles(url.pathname)) {
-        return await handle(request);
-      }
+      isOfGateway = gateway.handles(url.pathname);
+      if (!isOfGateway) return await handle(request);
       const call = await entrance.admit(request, response, "gateway", url);
       using _body = call.incoming;
       return await gateway.handle(call);
@@ -117,7 +118,7 @@ export function createRequestHandler(
       }
       if (!problem) throw error;
       entrance.refused(problem, response.req);
-      return problem.toResponse();
+      return (isOfGateway ? sdkProblem(problem) : problem).toResponse();
     }
   };
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   connect,
   type ConnectOptions,
+  subscribe,
   type Subscription,
   SubscriptionError,
   type SubscriptionMessage,
@@ -413,4 +414,16 @@ Deno.test("connect refuses what no relay would take", () => {
     RangeError,
     "window",
   );
+});
+
+Deno.test("connect and subscribe take the relay's origin for its door to any topic (H7)", async () => {
+  await using server = await startRelay();
+  add(server.relay.topics.create("t"), "a");
+  for (const url of [server.url, `${server.url}/`, `${server.url}/ws`]) {
+    await using connection = connect(url);
+    const subscription = connection.subscribe("t");
+    assertEquals(await data(subscription), "a", url);
+    await using one = subscribe(url, { topic: "t" });
+    assertEquals(await data(one), "a", url);
+  }
 });

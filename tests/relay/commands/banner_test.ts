@@ -70,3 +70,22 @@ Deno.test("banner says whose key a provider is told, and not the key", () => {
   const keys = [...text.matchAll(/^ {2}key +(.*)$/gm)].map(([, key]) => key);
   assertEquals(keys, ["the relay's", "the caller's"]);
 });
+
+Deno.test("banner gives the base URL that each client of a provider takes (H9)", () => {
+  const text = bannerOf({
+    gateway: {
+      providers: [
+        { name: "openai", url: "http://x/v1" },
+        { name: "anthropic", url: "http://x/v1" },
+      ],
+    },
+  });
+  assertStringIncludes(
+    text,
+    "\n  base URL   http://127.0.0.1:1/openai/v1, or http://127.0.0.1:1/v1\n",
+  );
+  assertStringIncludes(
+    text,
+    "\n  base URL   http://127.0.0.1:1/anthropic (ANTHROPIC_BASE_URL)\n             http://127.0.0.1:1/anthropic/v1 for SDKs that add no version\n",
+  );
+});
