@@ -46,6 +46,8 @@ is a terminal; events that are missing are said there always.
                      messages
   --json             prints each message as a line of JSON: events with their
                      positions, gaps, the state of the upstream, the end
+  --stay             goes on with the next epoch of the topic, as of the next turn
+                     of a chat, until it is stopped
   --after POSITION   where to begin: a position that was printed, start or now;
                      default: the start, unless the source has another
 ${PATIENCE_HELP}
@@ -57,6 +59,7 @@ ${ACCESS_HELP}`;
 const FLAGS = {
   text: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
+  stay: { type: "boolean", default: false },
   after: { type: "string" },
   ...PATIENCE_FLAGS,
   ...ACCESS_FLAGS,
@@ -71,7 +74,7 @@ async function follow(args: readonly string[], system: System): Promise<void> {
     allowPositionals: true,
   });
   const topic = oneTopic(positionals);
-  const { text, json, after } = values;
+  const { text, json, after, stay } = values;
   if (text && json) {
     throw new FlagError("--text, --json: expected one of them, got both");
   }
@@ -83,6 +86,7 @@ async function follow(args: readonly string[], system: System): Promise<void> {
   const printer = followPrinter(text ? "text" : json ? "json" : "data", system);
   const subscription = open(relay, topic, after, {
     signal,
+    stay,
     reconnect: { maxElapsed },
     onStateChange(change) {
       if (change.state !== "closed") status.show(stateLine(change));
@@ -208,6 +212,11 @@ function lineOf(message: SubscriptionMessage): string | undefined {
         ? ""
         : `, again in ${Math.ceil(retryIn / 1_000)} s`;
       return `the upstream is ${state}${why}${when}`;
+    }
+    case "end": {
+      const { status, reason } = message;
+      const why = reason === undefined ? "" : `: ${reason}`;
+      return `${status}${why}; waiting for the next epoch`;
     }
     default:
       return undefined;

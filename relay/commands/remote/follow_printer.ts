@@ -49,18 +49,24 @@ class DataPrinter implements FollowPrinter {
 }
 
 class TextPrinter implements FollowPrinter {
-  readonly #answer = new AnswerText();
+  #answer = new AnswerText();
   #hasEvents = false;
   /** The last character that was printed. */
   #last = "\n";
 
   print(message: SubscriptionMessage): string {
+    if (message.type === "end") return this.#finish();
     if (message.type !== "event") return "";
     this.#hasEvents = true;
     return this.#remember(this.#answer.push(message.event, message.data));
   }
 
   end(): string {
+    return this.#finish();
+  }
+
+  /** Ends an answer; another one may follow in the next epoch. */
+  #finish(): string {
     const rest = this.#remember(this.#answer.end().text);
     if (this.#hasEvents && !this.#answer.isKnown) {
       throw new ExitError(
@@ -68,7 +74,11 @@ class TextPrinter implements FollowPrinter {
         `Expected a stream of ${ANSWER_FORMATS} for --text: leave it out, or give --json`,
       );
     }
-    return this.#last === "\n" ? rest : `${rest}\n`;
+    const text = this.#last === "\n" ? rest : `${rest}\n`;
+    this.#answer = new AnswerText();
+    this.#hasEvents = false;
+    this.#last = "\n";
+    return text;
   }
 
   #remember(text: string): string {

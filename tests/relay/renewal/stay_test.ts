@@ -6,7 +6,7 @@ import { MAX_FORMER } from "../../../relay/topics/former_topics.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
-import { LIMIT, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
 type Json = Record<string, unknown>;
 
@@ -318,6 +318,23 @@ Deno.test("A relay that is drained sends away those who wait", async () => {
   );
 });
 
+Deno.test("A reader that was away for the beginning of the next epoch is told of that", async () => {
+  await using world = await startRelay({ retention: { maxEvents: 2 } });
+  await turn(world, ["a"], true);
+  await using socket = await RawWebSocket.open(world.url, "/ws");
+  await socket.say({ type: "subscribe", topic: "t", stay: true, window: 1 });
+  await take(socket, "events");
+  world.relay.topics.get("t")?.end("complete");
+  const second = await turn(world, ["1", "2", "3", "4"]);
+  await socket.say({ type: "ack", topic: "t", offset: 1 });
+  assertEquals(await take(socket, "end"), ["end complete 2"]);
+  assertEquals(await take(socket, "events"), [
+    `${second} ended false`,
+    "gap evicted 1-2",
+    "3",
+  ]);
+});
+
 Deno.test("Nobody waits for the next epoch whose connection is closed", async () => {
   await using world = await startRelay();
   await turn(world, ["a"]);
@@ -329,6 +346,20 @@ Deno.test("Nobody waits for the next epoch whose connection is closed", async ()
     await next(stream);
     await stream.return(undefined);
   }
+  await until(
+    async () => {
+      const metrics = await (await world.request("/metrics")).text();
+      const open = [...metrics.matchAll(/^rivulet_connections\{.*\} (\d+)$/gm)];
+      return open.length > 0 && open.every(([, count]) => count === "0") ||
+        undefined;
+    },
+    LIMIT,
+    "the relay to hear of the closed connections",
+  );
+  await using other = await RawWebSocket.open(world.url, "/topics/t?stay");
+  await take(other, "end");
   await turn(world, [], true);
-  assertEquals(world.relay.topics.get("t")?.followers, 0);
+  // Whoever waits is told in one go.
+  await take(other, "subscribed");
+  assertEquals(world.relay.topics.get("t")?.followers, 1);
 });

@@ -209,6 +209,51 @@ Deno.test("follow --text says that it knows no text of other streams", async () 
   assertMatch(result.errors, /Expected a stream of .* for --text/);
 });
 
+Deno.test("follow --stay prints each epoch of a topic, until it is stopped", async () => {
+  await using server = await startRelay();
+  const { topics } = server.relay;
+  const turn = async (text: string) => {
+    const topic = topics.renew("t");
+    await topic.append(
+      ["start", "text-delta"].map((type) => ({
+        data: JSON.stringify({ type, delta: text }),
+      })),
+    );
+    topic.end("complete");
+  };
+  await turn("Hello");
+  const text = startRemote(server.url, ["follow", "t", "--text", "--stay"], {
+    isTerminal: true,
+  });
+  const json = startRemote(server.url, ["follow", "t", "--json", "--stay"]);
+  for (const output of ["Hello\n", "Hello\nWorld\n"]) {
+    await within(
+      text.system.written(() =>
+        text.system.output === output &&
+        text.system.errors.endsWith("complete; waiting for the next epoch")
+      ),
+      LIMIT,
+      "a turn",
+    );
+    if (output === "Hello\n") await turn("World");
+  }
+  await within(
+    json.system.written(() => json.system.output.match(/"end"/g)?.length === 2),
+    LIMIT,
+    "two ends",
+  );
+  const types = json.system.output.trimEnd().split("\n")
+    .map((line) => JSON.parse(line).type);
+  assertEquals(types.filter((type) => type !== "live"), [
+    ...["subscribed", "event", "event", "end"],
+    ...["subscribed", "event", "event", "end"],
+  ]);
+  for (const { system, status } of [text, json]) {
+    system.stop("SIGINT");
+    assertEquals(await within(status, LIMIT, "the end"), 130);
+  }
+});
+
 Deno.test("follow ends at a signal, and says where to go on", async () => {
   await using server = await startRelay();
   const topic = server.relay.topics.create("t");
