@@ -98,8 +98,9 @@ export class CountingLedger implements Ledger {
         const asked = this.#after;
         if (asked === "start") return recovered && after === first - 1;
         if (asked === "now") return recovered && after === next - 1;
-        const last = state === "ended" ? next : next - 1;
-        if (asked.epoch !== epoch || asked.offset > last) {
+        // Behind the end of a log there is nothing but that end.
+        const isBeyond = asked.offset > next - 1 && state !== "ended";
+        if (asked.epoch !== epoch || isBeyond) {
           this.#dueGap = "epoch";
           return !recovered && after === first - 1;
         }

@@ -438,14 +438,14 @@ export class Subscriber {
     }
   }
 
-  /** Whether the position that was asked for is the end of a log. */
+  /** Whether the position that was asked for is the end of a log, or behind it. */
   #wasAtEnd(): boolean {
     const { after, topic } = this.#only;
     if (typeof after === "string") return false;
     const generation = this.#world.truth.at(after.epoch);
     return generation?.topic.name === topic &&
       generation.verdict !== undefined &&
-      after.offset === generation.count + 1;
+      after.offset > generation.count;
   }
 
   #afterClose(): void {

@@ -11,6 +11,7 @@ import { VERSION } from "../../src/version.ts";
 import { blocksOf } from "../support/docs/markdown.ts";
 import { commandsOf, wordsOf } from "../support/docs/shell.ts";
 import { type Output, PackedApp } from "../support/packed_app.ts";
+import { startRelay } from "../support/relay/relay.ts";
 import { TemporaryFolder } from "../support/relay/sqlite_world.ts";
 
 /** As users write it. */
@@ -121,6 +122,18 @@ Deno.test({
       }
     });
 
+    await using running = await startRelay();
+    const { relay } = running;
+    /** Runs a command that talks to a relay; returns its output. */
+    const remote = async (name: string, ...args: string[]): Promise<string> => {
+      const values = { "HOST:PORT": new URL(running.url).host };
+      const permissions = permissionsOf(help[name] ?? "", [
+        { name: "net", values },
+        { name: "env" },
+      ]);
+      const env = { RIVULET_URL: running.url };
+      return assertDone(await run(permissions, [name, ...args], env));
+    };
     const tried: Record<string, () => Promise<void>> = {
       async serve() {
         const port = freePort();
@@ -176,6 +189,30 @@ Deno.test({
           ),
           recording,
         );
+      },
+      async follow() {
+        const topic = relay.topics.create("followed");
+        topic.append([{ data: "a" }]);
+        topic.end("complete");
+        assertEquals(await remote("follow", "followed"), "a\n");
+      },
+      async publish() {
+        // Without an input, it publishes nothing but the end.
+        assertEquals(await remote("publish", "published", "--end"), "");
+        const topic = relay.topics.get("published");
+        assertEquals(topic?.state.kind, "ended");
+      },
+      async cancel() {
+        const topic = relay.topics.create("cancelled");
+        assertEquals(await remote("cancel", "cancelled"), "");
+        assertEquals((await topic.ended).status, "cancelled");
+      },
+      async topics() {
+        assertMatch(await remote("topics"), /^cancelled +cancelled /m);
+      },
+      async top() {
+        relay.topics.create("open").append([{ data: "a" }]);
+        assertMatch(await remote("top", "--every", "1ms"), /^open +open /m);
       },
       async backup() {
         await using folder = new TemporaryFolder();

@@ -109,7 +109,7 @@ async function publish(args: readonly string[], system: System): Promise<void> {
         status.show(`${next - all.first} events published`);
       }
     }
-    if (values.end) await sender.end();
+    if (values.end) await sender.end(all === undefined);
   } finally {
     status.clear();
   }
@@ -248,13 +248,20 @@ class Sender {
     }
   }
 
-  /** Ends the topic. */
-  async end(): Promise<void> {
+  /**
+   * Ends the topic.
+   *
+   * @param isEmpty Whether nothing was published: there may be no topic yet.
+   */
+  async end(isEmpty: boolean): Promise<void> {
+    const [path, type, body] = isEmpty
+      ? [`${this.#path}?end`, "text/event-stream", ""] as const
+      : [`${this.#path}/end`, "application/json", "{}"] as const;
     const response = await this.#retry(() =>
-      this.#relay.request(`${this.#path}/end`, {
+      this.#relay.request(path, {
         method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: "{}",
+        headers: { "Content-Type": type },
+        body,
       })
     );
     await response.body?.cancel();

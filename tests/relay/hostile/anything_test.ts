@@ -60,6 +60,7 @@ const READS: Readonly<Record<ReadingDoor, readonly string[]>> = {
       mode,
     ) => [`?mode=${mode}`, `?mode=${mode}&snapshot=true`]),
     "?after=start&window=1000000000",
+    "?stay",
   ],
   stream: ["?after=start", "?raw"],
   page: ["", "?after=now", "?limit=1"],
@@ -67,10 +68,13 @@ const READS: Readonly<Record<ReadingDoor, readonly string[]>> = {
 
 /** The ways in which each cell is read once more after its end. */
 const READS_AGAIN: typeof READS = {
-  websocket: ["?mode=merge&snapshot=true"],
-  stream: ["?raw"],
+  websocket: ["?mode=merge&snapshot=true", "?wait=false"],
+  stream: ["?raw", "?wait=false"],
   page: [""],
 };
+
+/** Parameters of streams that say only whether a topic is read at all, and for how long. */
+const OF_TIME = ["active", "stay"];
 
 /** The path of a run whose stream has a format. */
 const PATHS: Readonly<Record<WireFormat, string>> = {
@@ -301,7 +305,15 @@ async function readAll(
   );
   await ended;
   const codes = await within(
-    Promise.all(sockets.map((socket) => socket.closeCode())),
+    Promise.all(sockets.map(async (socket, index) => {
+      if (!reads.websocket[index]?.includes("stay")) {
+        return await socket.closeCode();
+      }
+      // It would stay for another epoch.
+      await socket.message("end");
+      await socket[Symbol.asyncDispose]();
+      return 1000;
+    })),
     LIMIT,
     "the end of all subscriptions",
   );
@@ -323,8 +335,10 @@ Deno.test("A1: each format, mode, parameter and message of the code has its cell
     assertEquals(formatOf(PATHS[format], headers), format);
   }
   for (const door of READING_DOORS) {
-    const queries = READS[door].map((query) => new URLSearchParams(query));
+    const queries = [...READS[door], ...READS_AGAIN[door]]
+      .map((query) => new URLSearchParams(query));
     for (const name of parametersOf(door)) {
+      if (door === "stream" && OF_TIME.includes(name)) continue;
       assert(queries.some((query) => query.has(name)), `${door}: ${name}`);
     }
   }

@@ -229,7 +229,8 @@ export class DeliveryLedger {
       if (after === 0) this.#stream = [];
     } else if (
       asked.epoch !== epoch ||
-      asked.offset > (state === "ended" ? next : next - 1)
+      // Behind the end of a log there is nothing but that end.
+      asked.offset > next - 1 && state !== "ended"
     ) {
       this.#expect(!recovered && after === first - 1, "recovered", message);
       this.#dueGap = "epoch";

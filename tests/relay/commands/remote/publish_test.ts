@@ -123,6 +123,19 @@ Deno.test("publish sends each line as it comes, and --end ends the topic", async
   );
 });
 
+Deno.test("publish --end makes a topic of an input without an event, too", async () => {
+  await using server = await startRelay();
+  for (const name of ["new", "there"]) {
+    if (name === "there") server.relay.topics.create(name);
+    const args = ["publish", name, "--end"];
+    const result = await runRemote(server.url, args);
+    assertEquals(result, { status: 0, output: "", errors: "" });
+    const { state } = server.relay.topics.get(name) ?? {};
+    assert(state?.kind === "ended");
+    assertEquals(state.end, { status: "complete" });
+  }
+});
+
 Deno.test("publish sends a long input in order, faster than one request a line", async () => {
   await using server = await startRelay({
     limits: { maxPublishRate: 1_000_000 },
