@@ -644,9 +644,10 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       const { state, idleSince } = topic;
       topic.log.trim();
       const idle = idleSince === undefined ? 0 : now - idleSince;
+      topic.keepAgain();
       // Taken from the store again, it would be open.
-      if (topic.endFailure) topic.keepEnd();
-      else if (state.kind === "ended") {
+      if (topic.endFailure) continue;
+      if (state.kind === "ended") {
         const since = now - state.at;
         if (since >= endedTtl) this.#forget(topic);
         else if (store.isLasting && Math.min(since, idle) >= IDLE) {

@@ -241,6 +241,7 @@ export class Topic {
   /** The verdict, which stands before the log keeps it. */
   #verdict: StoredEnd | undefined;
   #endFailure: StoreError | undefined;
+  #hasUnkeptFacts = false;
   /** What was appended and is not kept yet, in events and in UTF-16 code units. */
   #unkeptEvents = 0;
   #unkeptUnits = 0;
@@ -409,6 +410,8 @@ export class Topic {
     const events = completeEvents(given);
     if (this.#verdict) throw new TopicEndedError(this.name, this.#verdict);
     for (const event of events) assertLines(event);
+    // With events and without the facts, nobody would know what fills the topic.
+    if (this.#hasUnkeptFacts) this.#keepFacts();
     const appended = this.log.append(events, options);
     return appended instanceof Promise
       ? this.#keep(events, appended)
@@ -490,8 +493,9 @@ export class Topic {
     return this.#endFailure;
   }
 
-  /** Has the store keep an end that it could not keep before. */
-  keepEnd(): void {
+  /** Has the store keep an end or facts that it could not keep before. */
+  keepAgain(): void {
+    if (this.#hasUnkeptFacts) this.#keepFacts();
     if (this.#endFailure && this.#verdict) void this.#keepEnd(this.#verdict);
   }
 
@@ -539,7 +543,15 @@ export class Topic {
 
   #update(facts: Partial<TopicFacts>): void {
     this.#facts = { ...this.#facts, ...facts };
-    whenDone(this.log.update(this.#facts), () => {});
+    this.#keepFacts();
+  }
+
+  #keepFacts(): void {
+    this.#hasUnkeptFacts = false;
+    this.log.update(this.#facts)?.catch((error) => {
+      // Facts that came second are another relay's business.
+      if (error instanceof StoreError) this.#hasUnkeptFacts = true;
+    });
   }
 
   async #keep(

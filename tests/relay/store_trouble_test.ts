@@ -267,6 +267,49 @@ Deno.test("A topic that ends while nothing can be stored stays ended, and has it
   assertEquals((await page(relay, "t")).end, { offset: 2, ...end });
 });
 
+Deno.test("What is told of a topic while nothing can be stored is stored once there is room", async (t) => {
+  for (const how of ["with the next events", "after a while"]) {
+    await t.step(how, async () => {
+      await using folder = new TemporaryFolder();
+      const clock = new FakeClock();
+      const options = {
+        store: `sqlite:${folder.path}/store.db`,
+        retention: { maxStore: MIB },
+        clock,
+      };
+      {
+        await using relay = await startRelay(options);
+        const topic = relay.relay.topics.create("t");
+        await topic.append([{ data: "one" }]);
+        while ((await publish(relay, "large", BIG)).status === 200);
+        topic.source = "an upstream";
+        // It is refused by now.
+        assertEquals((await publish(relay, "other", BIG)).status, 507);
+        const deleted = await relay.request("/topics/large", {
+          method: "DELETE",
+        });
+        assertEquals(deleted.status, 204);
+        const written = how === "after a while" ? "other" : "t";
+        await passTime(
+          clock,
+          until(
+            async () => {
+              const { status } = await publish(relay, written, "two");
+              return status === 200 || undefined;
+            },
+            LIMIT,
+            "room",
+          ),
+        );
+        if (how === "after a while") await clock.advance(15_000);
+        await topic.log.settled();
+      }
+      await using relay = await startRelay(options);
+      assertEquals(relay.relay.topics.get("t")?.source, "an upstream");
+    });
+  }
+});
+
 function start(path: string): Promise<ProgramRun> {
   return runDeno(
     ["run", "-A", "relay/main.ts", "--port", "0", "--store", `sqlite:${path}`],
