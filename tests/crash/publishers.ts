@@ -286,8 +286,11 @@ export class SocketPublisher extends Publisher {
         if (unanswered.length > 0 && this.repetition === "tail") {
           unanswered = await this.missing(record, unanswered);
         }
+        // As it is before a relay is waited for: it may be told to end while it is found.
+        const { ends } = this.world;
+        await this.world.back();
         this.world.tally.repeated += unanswered.length;
-        unanswered = await this.#connect(record, unanswered);
+        unanswered = await this.#connect(record, unanswered, ends);
       }
       unanswered = [];
       await this.topics.after(record);
@@ -298,9 +301,9 @@ export class SocketPublisher extends Publisher {
   async #connect(
     record: TopicRecord,
     again: readonly Publication[],
+    ends: number,
   ): Promise<readonly Publication[]> {
     const { world } = this;
-    const { ends } = world;
     const underWay = new Map<string, Publication>();
     const opened = Promise.withResolvers<void>();
     let isOpen = false;

@@ -14,7 +14,7 @@ import {
 import { FakeClock, ScriptedFetch } from "../../src/testing/mod.ts";
 import { CountedAbort } from "../support/fetch/counted_abort.ts";
 import { EndingServer } from "../support/model/ending_server.ts";
-import { within } from "../support/within.ts";
+import { LIMIT, within } from "../support/within.ts";
 import type { Ending } from "./endings.ts";
 
 /** What became of it. */
@@ -43,9 +43,6 @@ export interface Outcome {
 
 /** How the stream is read: event by event, or by `final()` alone. */
 export type Reading = "events" | "final";
-
-/** How long what has nothing to wait for may take, in ms. */
-const LIMIT = 10_000;
 
 const PROMPT = { input: [user("Hello?")] };
 

@@ -32,10 +32,10 @@ async function isTaken(socket: RawWebSocket): Promise<void> {
 /** The next answer to something that was said. */
 async function answer(socket: RawWebSocket): Promise<Record<string, unknown>> {
   for (;;) {
-    const frame = await socket.frame();
-    assert(frame, "the connection was closed");
-    const message = JSON.parse(new TextDecoder().decode(frame.payload));
-    if (["error", "heartbeat", "published"].includes(message.type)) {
+    const message = await socket.next();
+    assert(message, "the connection was closed");
+    const { type } = message;
+    if (type === "error" || type === "heartbeat" || type === "published") {
       return message;
     }
   }

@@ -177,12 +177,11 @@ async function readSocket(
   await using socket = await RawWebSocket.open(relay.url, target);
   const events: unknown[] = [];
   for (;;) {
-    const frame = await socket.frame();
-    if (frame?.opcode !== OPCODE.text) throw new Error("It was closed");
-    const message = JSON.parse(new TextDecoder().decode(frame.payload));
-    if (message.type === "snapshot") events.push(...message.value.events);
-    if (message.type === "events") events.push(...message.events);
-    if (message.type === "end") return { events, end: message };
+    const message = await socket.next();
+    if (!message) throw new Error("It was closed");
+    const value = message["type"] === "snapshot" ? message["value"] : message;
+    events.push(...(value as { events?: unknown[] }).events ?? []);
+    if (message["type"] === "end") return { events, end: message };
   }
 }
 

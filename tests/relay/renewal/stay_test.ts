@@ -26,9 +26,8 @@ async function turn(
 async function take(socket: RawWebSocket, last: string): Promise<string[]> {
   const lines: string[] = [];
   for (;;) {
-    const frame = await socket.frame();
-    assert(frame, `the connection is closed before ${last}`);
-    const message: Json = JSON.parse(new TextDecoder().decode(frame.payload));
+    const message = await socket.next();
+    assert(message, `the connection is closed before ${last}`);
     switch (message["type"]) {
       case "subscribed":
         lines.push(

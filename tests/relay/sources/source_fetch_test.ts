@@ -6,9 +6,8 @@ import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
 import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 import { RawServer } from "../../support/http/raw_server.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { untilStill, within } from "../../support/within.ts";
+import { LIMIT, untilStill, within } from "../../support/within.ts";
 
-const LIMIT = 10_000;
 const EVENT = "data: a\n\n";
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
 const BODY = `Content-Length: ${EVENT.length}\r\n\r\n${EVENT}`;

@@ -16,9 +16,8 @@ import {
   type RawHttp2Exchange,
   startRawHttp2,
 } from "../../support/http/raw_http2.ts";
-import { until, untilStill } from "../../support/within.ts";
+import { LIMIT, until, untilStill } from "../../support/within.ts";
 
-const LIMIT = 10_000;
 const { DATA, HEADERS, RST_STREAM, GOAWAY } = FRAMES;
 const END_STREAM = 1;
 const END_HEADERS = 4;

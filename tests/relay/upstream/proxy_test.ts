@@ -7,9 +7,8 @@ import { makeCertificates } from "../../support/gateway/foreign/certificates.ts"
 import { askFramed } from "../../support/http/framed_answer.ts";
 import { RawConnection, RawServer } from "../../support/http/raw_server.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
-import { until, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
-const LIMIT = 10_000;
 const EVENT = "data: a\n\n";
 const STREAM =
   "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" +

@@ -4,11 +4,9 @@
  * @module
  */
 import { makeCertificates } from "../gateway/foreign/certificates.ts";
-import { within } from "../within.ts";
+import { LIMIT, within } from "../within.ts";
 import { RawConnection } from "./raw_server.ts";
 import { type RawHttp2Exchange, startRawHttp2 } from "./raw_http2.ts";
-
-const LIMIT = 10_000;
 
 /** A server that speaks HTTP/2 alone; its requests are taken one by one. */
 export class RawHttp2TlsServer implements AsyncDisposable {

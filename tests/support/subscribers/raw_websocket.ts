@@ -267,13 +267,19 @@ export class RawWebSocket implements AsyncDisposable {
   /** Reads on to the next message of this type. */
   async message(type: string): Promise<Record<string, unknown>> {
     for (;;) {
+      const message = await this.next();
+      if (!message) throw new Error(`The connection was closed before ${type}`);
+      if (message["type"] === type) return message;
+    }
+  }
+
+  /** Takes the next message, as pings are none; `undefined` if the connection is closed. */
+  async next(): Promise<Record<string, unknown> | undefined> {
+    for (;;) {
       const frame = await this.frame();
-      if (!frame || frame.opcode === OPCODE.close) {
-        throw new Error(`The connection was closed before ${type}`);
-      }
+      if (!frame || frame.opcode === OPCODE.close) return undefined;
       if (frame.opcode !== OPCODE.text) continue;
-      const message = JSON.parse(Buffer.from(frame.payload).toString());
-      if (message.type === type) return message;
+      return JSON.parse(Buffer.from(frame.payload).toString());
     }
   }
 

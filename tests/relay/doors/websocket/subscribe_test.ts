@@ -6,9 +6,9 @@ import { startRelay } from "../../../support/relay/relay.ts";
 /** Reads on to the answer to a subscription; returns its type and topic. */
 async function answerOf(socket: RawWebSocket): Promise<unknown> {
   for (;;) {
-    const frame = await socket.frame();
-    if (!frame) throw new Error("The connection was closed");
-    const { type, topic } = JSON.parse(new TextDecoder().decode(frame.payload));
+    const message = await socket.next();
+    if (!message) throw new Error("The connection was closed");
+    const { type, topic } = message;
     if (type === "subscribed" || type === "error") return [type, topic];
   }
 }

@@ -12,9 +12,8 @@ import {
 } from "../../../support/subscribers/raw_websocket.ts";
 import { JWT_KEY, mintToken } from "../../../support/rights/token.ts";
 import { passTime } from "../../../support/pass_time.ts";
-import { until } from "../../../support/within.ts";
+import { LIMIT, until } from "../../../support/within.ts";
 
-const LIMIT = 10_000;
 const KIB = 1_024;
 
 /** Waits until the relay holds so many bytes of what clients have sent. */
