@@ -46,8 +46,8 @@ is a terminal; events that are missing are said there always.
                      messages
   --json             prints each message as a line of JSON: events with their
                      positions, gaps, the state of the upstream, the end
-  --stay             goes on with the next epoch of the topic, as of the next turn
-                     of a chat, until it is stopped
+  --stay             goes on with the next epoch of the topic, such as the next
+                     turn of a chat, until it is stopped
   --after POSITION   where to begin: a position that was printed, start or now;
                      default: the start, unless the source has another
 ${PATIENCE_HELP}
