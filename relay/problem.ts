@@ -58,6 +58,24 @@ export class Problem extends Error {
   }
 }
 
+/** Refusals of the class 4xx after which the same request may succeed. */
+const TEMPORARY_STATUSES: ReadonlySet<number> = new Set([
+  STATUS_CODE.RequestTimeout,
+  425, // Too Early (RFC 8470), which only a proxy in front says
+  STATUS_CODE.TooManyRequests,
+]);
+
+/** The same for codes whose status does not tell. */
+const TEMPORARY_CODES: ReadonlySet<string> = new Set(["key_in_use"]);
+
+/** Whether the same request may succeed later. */
+export function isTemporary(
+  { status, code }: { readonly status: number; readonly code: string },
+): boolean {
+  return status >= STATUS_CODE.InternalServerError ||
+    TEMPORARY_STATUSES.has(status) || TEMPORARY_CODES.has(code);
+}
+
 /** A refusal because a topic is not there. */
 export function unknownTopic(name: string): Problem {
   return new Problem(

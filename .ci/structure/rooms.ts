@@ -255,6 +255,7 @@ export const ROOMS: readonly Room[] = [
     may: [
       RELAY,
       CLIENT,
+      PROBLEM,
       OPTIONS,
       GATEWAY,
       SOURCES,

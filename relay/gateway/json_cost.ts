@@ -1,5 +1,13 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
+import {
+  BACKSLASH,
+  COLON,
+  COMMA,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+} from "./json_bytes.ts";
 
 /**
  * The highest cost of a body. A value costs 1, an object, an array or a name 10 more,
@@ -14,13 +22,6 @@ const DEAR = 10;
 
 /** The bytes that are looked at in a step. */
 const STEP = 64 * 1024;
-
-const QUOTE = 0x22;
-const COMMA = 0x2C;
-const COLON = 0x3A;
-const BRACKET = 0x5B;
-const BACKSLASH = 0x5C;
-const BRACE = 0x7B;
 
 /**
  * Refuses a body of JSON that takes too long to be parsed: 15 MiB of `{},{},...` take
@@ -49,8 +50,8 @@ export function* assertCheap(body: Uint8Array): Generator<void, void> {
           cost++;
           break;
         case COLON:
-        case BRACKET:
-        case BRACE:
+        case OPEN_BRACKET:
+        case OPEN_BRACE:
           cost += DEAR;
           break;
       }

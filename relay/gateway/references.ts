@@ -1,5 +1,6 @@
 import { isFields } from "../../src/model/wires/event_data.ts";
 import { endOfString, skipSpace } from "./json_steps.ts";
+import { COLON, QUOTE } from "./json_bytes.ts";
 
 /**
  * The fields of a run's body that name something at the provider, by their names in
@@ -171,9 +172,6 @@ function nameOf(key: string, value: unknown): string | undefined {
 
 /** The longest name that may stand for one of these, in UTF-16 code units: all of it are escapes. */
 const MAX_WRITTEN = MAX_NAME * "\\u0000".length;
-
-const QUOTE = 0x22;
-const COLON = 0x3A;
 
 /** Counts the names in JSON, those too that `JSON.parse` drops. */
 function* countNames(bytes: Uint8Array): Generator<void, number> {

@@ -1,18 +1,19 @@
 import { Buffer } from "node:buffer";
 import { readingsOf } from "../forwarding.ts";
 import type { ProviderRequest } from "./provider_request.ts";
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+} from "./json_bytes.ts";
 
 /** The longest name or id that is read, in bytes of JSON. */
 const MAX_STRING = 1024;
-
-const QUOTE = 0x22;
-const COMMA = 0x2C;
-const COLON = 0x3A;
-const OPEN_BRACKET = 0x5B;
-const BACKSLASH = 0x5C;
-const CLOSE_BRACKET = 0x5D;
-const OPEN_BRACE = 0x7B;
-const CLOSE_BRACE = 0x7D;
 
 const RESPONSES = /^\/*responses\/*$/i;
 

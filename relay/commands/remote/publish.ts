@@ -8,6 +8,7 @@ import {
 } from "../../../src/fetch/retry.ts";
 import { encodeEvent } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import { isTemporary } from "../../problem.ts";
 import {
   type Command,
   ExitError,
@@ -59,9 +60,6 @@ const FLAGS = {
 
 /** What one request takes: less than relays allow (`--max-body`), and few enough to wait for. */
 const BATCH = { items: 500, size: 256 * 1024 };
-
-/** The refusals that time may mend. */
-const TEMPORARY = new Set([408, 425, 429, 502, 503, 504, 507]);
 
 const published = z.object({
   epoch: z.string(),
@@ -241,7 +239,7 @@ class Sender {
           cause: error,
         });
       }
-      if (!isTemporary(error)) throw error;
+      if (!mayPass(error)) throw error;
       throw new ExitError(1, `${error.message} Later, ${again}.`, {
         cause: error,
       });
@@ -281,7 +279,7 @@ class Sender {
         return response;
       } catch (error) {
         const isAway = error instanceof UnavailableError;
-        if (isAway ? !this.#isKnown : !isTemporary(error)) throw error;
+        if (isAway ? !this.#isKnown : !mayPass(error)) throw error;
         this.#isKnown = true;
         const asked = error instanceof RefusedError ? error.retryAfter : 0;
         const delay = Math.max(asked ?? 0, retryDelay(failures, 0, policy));
@@ -294,7 +292,6 @@ class Sender {
   }
 }
 
-function isTemporary(error: unknown): error is RefusedError {
-  return error instanceof RefusedError &&
-    (TEMPORARY.has(error.status) || error.code === "key_in_use");
+function mayPass(error: unknown): error is RefusedError {
+  return error instanceof RefusedError && isTemporary(error);
 }

@@ -116,9 +116,7 @@ export class RelayAccess {
     if (this.token) headers.set("Authorization", `Bearer ${this.token}`);
     let response: Response;
     try {
-      const signal = init.signal
-        ? AbortSignal.any([init.signal, this.#signal])
-        : this.#signal;
+      const signal = this.#signal;
       response = await fetch(this.url(path), { ...init, headers, signal });
     } catch (cause) {
       this.#signal.throwIfAborted();
