@@ -58,7 +58,8 @@ function asNumber(text: string): unknown {
   return /^[0-9]{1,16}$/.test(text) ? Number(text) : text;
 }
 
-function asFlag(text: string): unknown {
+/** Reads a flag of a query; returns any other text as it is, to be refused. */
+export function asFlag(text: string): unknown {
   if (text === "" || text === "true") return true;
   return text === "false" ? false : text;
 }

@@ -99,6 +99,11 @@ export interface Filling {
   refuse(): void;
 }
 
+/** Returns the filling of a topic that is there anyway, whatever becomes of the publication. */
+export function fillingOf(topic: Topic): Filling {
+  return { topic, keep: () => {}, refuse: () => {} };
+}
+
 /** The topic that comes after another one under its name. */
 export interface Successor {
   /** The topic. */
@@ -353,7 +358,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const count = known ? this.#filling.get(known) : 0;
     // It is there for another reason.
     if (known && count === undefined && !this.isAwaited(known)) {
-      return { topic: known, keep: () => {}, refuse: () => {} };
+      return fillingOf(known);
     }
     const topic = known && count ? known : this.create(name, owner);
     return this.#fill(topic, count ?? 0);

@@ -2,7 +2,11 @@ import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
 import { type Published, PublishError } from "../../sources/publish_error.ts";
 import { TopicBusyError } from "../../topics/topic_busy_error.ts";
-import { type Filling, TopicLimitError } from "../../topics/registry.ts";
+import {
+  type Filling,
+  fillingOf,
+  TopicLimitError,
+} from "../../topics/registry.ts";
 import { StoreError } from "../../topics/store.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
 import type { PublishRequest } from "./client_message.ts";
@@ -73,7 +77,7 @@ export function publish(peer: WebSocketPeer, request: PublishRequest): void {
   try {
     const known = publisher.topicOf(topics.epochs(name), key);
     filling = known
-      ? { topic: known, keep: () => {}, refuse: () => {} }
+      ? fillingOf(known)
       : topics.fill(name, access.identity, ifEnded === "renew");
   } catch (error) {
     return refused(error);

@@ -1,5 +1,6 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../../problem.ts";
+import { asFlag } from "../../subscription_request.ts";
 
 /**
  * Reads a parameter that is there or not.
@@ -10,18 +11,12 @@ import { Problem } from "../../../problem.ts";
  * @throws {Problem} 400 `invalid_query` If it has another value than `true` and `false`.
  */
 export function queryFlag(query: URLSearchParams, name: string): boolean {
-  switch (query.get(name)) {
-    case "":
-    case "true":
-      return true;
-    case "false":
-    case null:
-      return false;
-    default:
-      throw new Problem(
-        STATUS_CODE.BadRequest,
-        "invalid_query",
-        `Expected '${name}' to be true or false`,
-      );
-  }
+  const text = query.get(name);
+  const flag = text === null ? false : asFlag(text);
+  if (typeof flag === "boolean") return flag;
+  throw new Problem(
+    STATUS_CODE.BadRequest,
+    "invalid_query",
+    `Expected '${name}' to be true or false`,
+  );
 }

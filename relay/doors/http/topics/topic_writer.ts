@@ -19,7 +19,11 @@ import {
 } from "../../../sources/publish.ts";
 import type { PublicationKey } from "../../../sources/keyed_publications.ts";
 import type { Sources, SourceSpec } from "../../../sources/sources.ts";
-import type { Filling, TopicRegistry } from "../../../topics/registry.ts";
+import {
+  type Filling,
+  fillingOf,
+  type TopicRegistry,
+} from "../../../topics/registry.ts";
 import { ifEnded } from "../../../topics/if_ended.ts";
 import {
   END_STATUSES,
@@ -226,7 +230,7 @@ export class TopicWriter {
     const { topics, publisher } = this.#context;
     const renews = readIfEnded(headers) === "renew";
     const known = publisher.topicOf(topics.epochs(name), key);
-    if (known) return { topic: known, keep: () => {}, refuse: () => {} };
+    if (known) return fillingOf(known);
     const filling = topics.fill(name, access.identity, renews);
     const { state } = filling.topic;
     if (state.kind !== "ended") return filling;
