@@ -24,6 +24,7 @@ const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
 const SLICES = "relay/slices.ts";
 const HEADER_LIST = "relay/header_list.ts";
+const CHAT_TOPIC = "relay/chat_topic.ts";
 const RUNTIME = "relay/runtime.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
@@ -117,6 +118,11 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: CHAT_TOPIC,
+    why: "names the topics of chats: it runs in browsers, too",
+    may: [],
+  },
+  {
     path: RUNTIME,
     why: "has what differs between Deno, Node and Bun",
     may: [],
@@ -192,6 +198,7 @@ export const ROOMS: readonly Room[] = [
     may: [
       UPSTREAM,
       TOPICS,
+      CHAT_TOPIC,
       ...COMMON,
       METRICS,
       TRACES,
