@@ -3,6 +3,7 @@ import { secretsOfBody } from "../../src/fetch/secrets/request_secrets.ts";
 import { isFields } from "../../src/model/wires/event_data.ts";
 import { Problem } from "../problem.ts";
 import { atOnce } from "../slices.ts";
+import { sessionInBody } from "./agents/session.ts";
 import { assertCheap } from "./json_cost.ts";
 import { parseJson, skipSpace } from "./json_steps.ts";
 import { MAX_NAME, mayRefer, referencesIn } from "./references.ts";
@@ -36,6 +37,8 @@ export interface Content {
   secrets(): readonly string[];
   /** Returns the name of the model, if the body has one. */
   model(): string | undefined;
+  /** The session of the agent, if the body asks for a stream and has one. */
+  readonly session: string | undefined;
 }
 
 /** A longer text is not the name of a model. In UTF-16 code units. */
@@ -84,14 +87,20 @@ export function* readContent(
   }
   // Most requests have no use for these: what is small is parsed when they are asked for.
   const found = isLong
-    ? { secrets: yield* secretsOfBody(value), model: modelIn(value) }
+    ? {
+      secrets: yield* secretsOfBody(value),
+      model: modelIn(value),
+    }
     : undefined;
+  // Of a body that was not parsed, nothing becomes a stream.
+  const session = sessionInBody(value);
   return {
     bytes,
     isStream: isFields(value) && value.stream === true,
     references,
     secrets: () => found?.secrets ?? atOnce(secretsOfBody(valueOf(bytes))),
     model: () => found ? found.model : modelIn(valueOf(bytes)),
+    session,
   };
 }
 

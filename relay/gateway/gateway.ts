@@ -1,12 +1,13 @@
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { SendBudget } from "../limits/memory/send_budget.ts";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
+import { wallTime } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { draining, Problem } from "../problem.ts";
 import { atOnce, slices, type Steps } from "../slices.ts";
@@ -22,8 +23,13 @@ import { contentCodings, decodeBody } from "../limits/content_coding.ts";
 import { endRestarted, type ResponseFilling } from "../topics/filling.ts";
 import { LeaseHeldError } from "../topics/lease.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
+import { topicName } from "../topics/topic_name.ts";
 import type { Topic } from "../topics/topic.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
+import { CancelledSessions } from "./agents/cancelled_sessions.ts";
+import { completeName, isCompleted, namesSession } from "./agents/run_name.ts";
+import { sessionInHeaders } from "./agents/session.ts";
+import { Caller } from "./caller.ts";
 import { type Content, readContent, SMALL } from "./content.ts";
 import { HeldTopics } from "./held_topics.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
@@ -34,16 +40,19 @@ import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
   type Asked,
+  type AskedCall,
   digest,
   digestOf,
   type GatewayCall,
+  type GatewayRequest,
   readRunOptions,
+  type RunOptions,
   type Target,
 } from "./request.ts";
 import { isRunPath, ProviderRights, responseIdIn } from "./provider_rights.ts";
 import { responseFilling } from "./kept_response.ts";
 import { resumeRun } from "./resume_run.ts";
-import { Run, type RunContext, type RunPlan } from "./run.ts";
+import { type CallerPlan, Run, type RunContext, type RunPlan } from "./run.ts";
 import { RunTopic, type RunTopicContext } from "./run_topic.ts";
 import { Upload } from "./upload.ts";
 
@@ -79,8 +88,32 @@ export interface GatewayContext extends RunContext {
   eventRefused(code: string): void;
   /** Refuses new requests while there is little memory. */
   readonly memory: { assertRoom(): void };
+  /** Logs and counts a problem that a caller is answered with. */
+  refused(problem: Problem, incoming: IncomingMessage): void;
   /** Answers a caller with a run's events, unless it has all of them already. */
   stream(replay: RunReplay): "streaming" | "at end";
+}
+
+/** Whether the topic of a request has a session in its name which only the body may tell. */
+function isUnnamed(
+  { options, target: { provider }, agentSession }: Asked,
+): boolean {
+  const { topic = provider.topic } = options;
+  return agentSession === undefined && topic !== undefined &&
+    namesSession(topic);
+}
+
+/** Returns a name for an agent's session: another caller's session never has it. */
+function sessionKey(
+  { access, client, target }: Asked,
+  session: string,
+): string {
+  return JSON.stringify([
+    access.identity,
+    client,
+    target.provider.name,
+    session,
+  ]);
 }
 
 /** A body as far as the relay has read it. */
@@ -133,12 +166,14 @@ export class Gateway implements AsyncDisposable {
   readonly #held: HeldTopics;
   readonly #topicContext: RunTopicContext;
   readonly #rights: ProviderRights;
+  readonly #cancelled: CancelledSessions;
   readonly #closing = new AbortController();
 
   /** Makes a gateway without runs. */
   constructor(context: GatewayContext) {
     const { topics, store, clock, idleCancel } = context;
     this.#context = context;
+    this.#cancelled = new CancelledSessions(clock);
     this.#rights = new ProviderRights(context.allowedPaths);
     this.#joining = new Joining(
       topics,
@@ -186,31 +221,29 @@ export class Gateway implements AsyncDisposable {
    * @throws {BodyLimitError} If its body is too long, or too slow.
    */
   async handle(call: GatewayCall): Promise<Response> {
-    this.#context.draining.assertOpen();
-    this.#context.memory.assertRoom();
-    const target = this.#target(call);
-    const options = readRunOptions(call.headers);
-    const { topic: topicName = `run-${crypto.randomUUID()}` } = options;
-    assertMay(call.access, "write", topicName);
-    const asked: Asked = { ...call, target, options, topicName };
-    const id = responseIdIn(target.path);
+    const planned = this.#plan(call);
+    // What has the session in its name may be named by the body.
+    if (!isUnnamed(planned)) assertMay(call.access, "write", planned.topicName);
+    const id = responseIdIn(planned.target.path);
     const known = id === undefined
       ? undefined
-      : this.#joining.response(asked, id);
-    this.#rights.assertMayAsk(asked, known?.topicName);
+      : this.#joining.response(planned, id);
+    this.#rights.assertMayAsk(planned, known?.topicName);
     const retained = id === undefined
       ? undefined
-      : this.#joining.topicOf(asked, id);
-    const resumed = retained && await this.#joining.resume(asked, retained);
+      : this.#joining.topicOf(planned, id);
+    const resumed = retained && await this.#joining.resume(planned, retained);
     if (resumed) return resumed;
-    const read = await this.#readBody(asked);
+    const read = await this.#readBody(planned);
     const { content } = read;
+    const asked = this.#complete(planned, content);
     this.#assertMayUse(asked, read);
+    const caller = this.#callerOf(asked);
     if (content?.isStream && call.request.method === "POST") {
-      await this.#joinOrStart(asked, read, content);
+      await this.#joinOrStart(asked, read, content, caller);
     } else {
       using _slot = this.#takeSlot(asked);
-      await this.#start(asked, read, this.#topicOf(asked));
+      await this.#start(asked, read, this.#topicOf(asked), caller);
     }
     return RESPONSE_ALREADY_SENT;
   }
@@ -241,7 +274,63 @@ export class Gateway implements AsyncDisposable {
     return { provider, path: isDoubled ? path.slice(VERSION.length) : path };
   }
 
-  #target({ url: { pathname, search } }: GatewayCall): Target {
+  /** Says where a request goes, and what it fills: before its body is read. */
+  #plan<T extends GatewayRequest>(call: T): T & Asked {
+    this.#context.draining.assertOpen();
+    this.#context.memory.assertRoom();
+    const target = this.#target(call);
+    const options = readRunOptions(call.headers);
+    const agentSession = sessionInHeaders(call.headers);
+    const topicName = this.#nameOf(target, options, agentSession);
+    return { ...call, target, options, agentSession, topicName };
+  }
+
+  /**
+   * Adds what only the body says of the request.
+   *
+   * @throws {Problem} If its caller may not write its topic, or its session was just
+   * cancelled.
+   */
+  #complete<T extends Asked>(planned: T, content: Content | undefined): T {
+    const { target, options, access, agentSession } = planned;
+    if (agentSession !== undefined && isRunPath(target.path)) {
+      this.#cancelled.assertOpen(sessionKey(planned, agentSession));
+    }
+    if (!isUnnamed(planned)) return planned;
+    const topicName = this.#nameOf(target, options, content?.session);
+    assertMay(access, "write", topicName);
+    return { ...planned, topicName };
+  }
+
+  #nameOf(
+    { provider }: Target,
+    { topic = provider.topic }: RunOptions,
+    session: string | undefined,
+  ): string {
+    if (topic === undefined) return `run-${crypto.randomUUID()}`;
+    const name = completeName(topic, session, wallTime(this.#context.clock));
+    if (topicName.safeParse(name).success) return name;
+    throw new Problem(
+      STATUS_CODE.BadRequest,
+      "invalid_topic",
+      `Expected a shorter name of the topic: '${name}' has ${name.length} characters`,
+    );
+  }
+
+  #callerOf({ response, client, address }: AskedCall): CallerPlan {
+    const { budget, refused } = this.#context;
+    return {
+      open: (onLeave) =>
+        new Caller(
+          response,
+          onLeave,
+          (problem) => refused(problem, response.req),
+          (drop) => budget.open({ client, address, drop }),
+        ),
+    };
+  }
+
+  #target({ url: { pathname, search } }: GatewayRequest): Target {
     const { provider, path } = this.#match(pathname)!; // asked with `handles`
     if (isMisleadingPath(pathname)) {
       throw new Problem(
@@ -277,7 +366,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #readBody(
-    { request, response, headers, client, incoming, target }: Asked,
+    { request, response, headers, client, incoming, target }: AskedCall,
   ): Promise<ReadBody> {
     const length = headers.get("content-length");
     if (length === null && !headers.has("transfer-encoding")) {
@@ -318,9 +407,10 @@ export class Gateway implements AsyncDisposable {
 
   /** Answers with the run that the caller's Idempotency-Key names, or with a new one. */
   async #joinOrStart(
-    asked: Asked,
+    asked: AskedCall,
     read: ReadBody,
     { bytes }: Content,
+    caller: CallerPlan,
   ): Promise<void> {
     const key = joinKey(asked);
     const { search } = asked.target.url;
@@ -337,7 +427,7 @@ export class Gateway implements AsyncDisposable {
     const topic = this.#topicOf(asked);
     topic.reserve();
     if (key) this.#joining.add(key, topic, fingerprint);
-    await this.#start(asked, read, topic);
+    await this.#start(asked, read, topic, caller);
   }
 
   #takeSlot({ client }: Asked): Disposable {
@@ -350,11 +440,12 @@ export class Gateway implements AsyncDisposable {
   #topicOf({ target, topicName, options, access }: Asked): RunTopic {
     return new RunTopic({
       name: topicName,
-      isNamed: options.topic !== undefined,
+      isNamed: options.topic !== undefined && !isCompleted(options.topic),
       renews: options.renews,
       owner: access.identity,
       source: `${target.provider.name} ${target.path}`,
-      onDisconnect: options.onDisconnect,
+      onDisconnect: options.onDisconnect ?? target.provider.onDisconnect ??
+        "continue",
     }, this.#topicContext);
   }
 
@@ -363,8 +454,9 @@ export class Gateway implements AsyncDisposable {
     asked: Asked,
     { body, content }: ReadBody,
     topic: RunTopic,
+    caller: CallerPlan,
   ): Promise<void> {
-    const { request, headers, response, target, client, address } = asked;
+    const { request, headers, target, client, agentSession } = asked;
     const { received, eventRefused } = this.#context;
     using room = new EventRoom(received, client, eventRefused);
     const providerRequest = {
@@ -381,9 +473,10 @@ export class Gateway implements AsyncDisposable {
     };
     await this.#finish({
       request: providerRequest,
-      caller: {
-        response,
-        account: (drop) => this.#context.budget.open({ client, address, drop }),
+      caller,
+      onCancelled: () => {
+        if (agentSession === undefined) return;
+        this.#cancelled.add(sessionKey(asked, agentSession));
       },
       topic,
       room,

@@ -7,7 +7,7 @@ import type { TopicRegistry } from "../topics/registry.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { KeptRuns } from "./kept_runs.ts";
 import { type KnownResponse, KnownResponses } from "./known_responses.ts";
-import { type Asked, digest, identityOf } from "./request.ts";
+import { type Asked, type AskedCall, digest, identityOf } from "./request.ts";
 import {
   cancelledProblem,
   type RunFate,
@@ -133,7 +133,7 @@ export class Joining {
    * @throws {Problem} If the run is another, was cancelled, or is not retained.
    */
   async join(
-    asked: Asked,
+    asked: AskedCall,
     run: JoinableRun,
     fingerprint: string,
   ): Promise<boolean> {
@@ -172,7 +172,10 @@ export class Joining {
    * @returns `undefined` if it asks for nothing that the topic retains: then the
    * provider may have it.
    */
-  async resume(asked: Asked, topic: Topic): Promise<Response | undefined> {
+  async resume(
+    asked: AskedCall,
+    topic: Topic,
+  ): Promise<Response | undefined> {
     const { request, response, target } = asked;
     const { path, url: { searchParams } } = target;
     if (request.method !== "GET" || !RESPONSE_PATH.test(path)) return undefined;
@@ -201,7 +204,7 @@ export class Joining {
   }
 
   #stream(
-    { response, address, client, access: { expires } }: Asked,
+    { response, address, client, access: { expires } }: AskedCall,
     topic: Topic,
     after: After,
   ): "streaming" | "at end" {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { KEY_HEADERS } from "../../src/fetch/secrets/definition.ts";
 import { providers as known } from "../../src/model/provider.ts";
+import { isCompleted, runName } from "./agents/run_name.ts";
 
 /** The header in which a provider expects its key. */
 export type KeyHeader = (typeof KEY_HEADERS)[number];
@@ -17,6 +18,12 @@ export interface GatewayProvider {
   readonly keyHeader: KeyHeader;
   /** Whether the provider answers a repeated `Idempotency-Key` without doing its work again. */
   readonly idempotent?: boolean | undefined;
+  /** Whether the provider makes responses over a WebSocket, too. */
+  readonly websocket?: boolean | undefined;
+  /** What becomes of a run whose caller leaves, unless the caller says otherwise. Default: it goes on. */
+  readonly onDisconnect?: "continue" | "cancel" | undefined;
+  /** The names of the topics of runs whose caller names none. Default: `run-` and a UUID. */
+  readonly topic?: string | undefined;
 }
 
 /** A provider that is known by its name. */
@@ -67,6 +74,11 @@ export const providerOption = z.strictObject({
   }).optional(),
   keyHeader: z.enum(KEY_HEADERS).default("authorization"),
   idempotent: z.boolean().optional(),
+  websocket: z.boolean().optional(),
+  onDisconnect: z.enum(["continue", "cancel"]).optional(),
+  topic: runName.refine(isCompleted, {
+    message: "Expected a name that ends with *, which makes it unique",
+  }).optional(),
 });
 
 /** The providers that need not be given a URL. */

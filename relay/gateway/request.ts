@@ -9,26 +9,32 @@ import { issueText } from "../issue_text.ts";
 import { Problem } from "../problem.ts";
 import type { Access } from "../rights/access.ts";
 import { ifEnded } from "../topics/if_ended.ts";
-import { TOPIC_NAME_RULE, topicName } from "../topics/topic_name.ts";
 import type { HeaderList } from "../header_list.ts";
+import { RUN_NAME_RULE, runName } from "./agents/run_name.ts";
 import type { GatewayProvider } from "./provider.ts";
 
-/** A request to the gateway, and its caller. */
-export interface GatewayCall {
+/** A request to the gateway, whichever way it came, and its caller. */
+export interface GatewayRequest {
   /** The request. */
-  readonly request: Request;
+  readonly request: Pick<Request, "method">;
   /** The URL of the request, without a token of the relay's. */
   readonly url: URL;
   /** The headers of the request, without a token of the relay's. */
   readonly headers: HeaderList;
-  /** The response to the caller. */
-  readonly response: ServerResponse;
   /** The rights of the caller. */
   readonly access: Access;
   /** The address of the caller. */
   readonly address: string;
   /** The name under which limits count the caller. */
   readonly client: string;
+}
+
+/** A request to the gateway that came over HTTP. */
+export interface GatewayCall extends GatewayRequest {
+  /** The request. */
+  readonly request: Request;
+  /** The response to the caller. */
+  readonly response: ServerResponse;
   /** The body, as limits count it: until the call is over. */
   readonly incoming: IncomingBody;
 }
@@ -44,33 +50,44 @@ export interface Target {
 }
 
 /** A request that is being answered. */
-export interface Asked extends GatewayCall {
+export interface Asked extends GatewayRequest {
   /** The place that the request goes to. */
   readonly target: Target;
   /** The options that the caller gives the relay. */
   readonly options: RunOptions;
   /** The name of the topic, if the request comes to have one. */
   readonly topicName: string;
+  /**
+   * The agent's session, if a header names it: what comes with it is of one agent. A
+   * key of a cache in the body may be shared by all users of an application.
+   */
+  readonly agentSession: string | undefined;
+}
+
+/** The same, of a request that came over HTTP. */
+export interface AskedCall extends Asked, GatewayCall {
+  /** The request. */
+  readonly request: Request;
 }
 
 /** The options that a caller gives the relay, besides its request to the provider. */
 export interface RunOptions {
-  /** The name of the topic. */
+  /** The name of the topic, which may have to be completed. */
   readonly topic: string | undefined;
   /** Whether a new epoch of the topic begins if it has ended. */
   readonly renews: boolean;
-  /** Whether the run goes on when the caller leaves. */
-  readonly onDisconnect: "continue" | "cancel";
+  /** Whether the run goes on when the caller leaves. Default: as its provider has it. */
+  readonly onDisconnect: "continue" | "cancel" | undefined;
   /** The key under which a request is the same as an earlier one. */
   readonly idempotencyKey: string | undefined;
 }
 
 const options = z.object({
-  "rivulet-topic": topicName.optional(),
+  "rivulet-topic": runName.optional(),
   "rivulet-if-ended": ifEnded.optional(),
   "rivulet-on-disconnect": z.enum(["continue", "cancel"], {
     message: "Expected 'continue' or 'cancel'",
-  }).default("continue"),
+  }).optional(),
   "idempotency-key": z.string().min(1).max(255).optional(),
 });
 
@@ -79,7 +96,7 @@ const NAMES = Object.keys(options.shape);
 /** The options of most requests, which name none. */
 const DEFAULTS: RunOptions = {
   topic: undefined,
-  onDisconnect: "continue",
+  onDisconnect: undefined,
   idempotencyKey: undefined,
   renews: false,
 };
@@ -109,7 +126,7 @@ export function readRunOptions(headers: HeaderList): RunOptions {
     ? new Problem(
       STATUS_CODE.BadRequest,
       "invalid_topic",
-      `Expected Rivulet-Topic to be ${TOPIC_NAME_RULE}`,
+      `Expected Rivulet-Topic to be ${RUN_NAME_RULE}`,
     )
     : new Problem(
       STATUS_CODE.BadRequest,
@@ -120,7 +137,7 @@ export function readRunOptions(headers: HeaderList): RunOptions {
 
 /** Returns a name for a caller that does not reveal its key: callers with the same keys have the same. */
 export function identityOf(
-  { headers, url: { search } }: Pick<GatewayCall, "headers" | "url">,
+  { headers, url: { search } }: Pick<GatewayRequest, "headers" | "url">,
 ): string {
   const fields = queryFields(search)
     .map(({ name, value }) => [`?${name.toLowerCase()}`, value] as const);

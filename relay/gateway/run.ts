@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
 import { type Clock, wallTime } from "../../src/fetch/clock.ts";
@@ -19,8 +18,7 @@ import { UpstreamConnectionError } from "../upstream/upstream_connection_error.t
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { RunTrace } from "../traces/run_trace.ts";
 import type { TracedEnd } from "../traces/span.ts";
-import type { SendAccount } from "../limits/memory/send_budget.ts";
-import { Caller, type CallerOfRun, NO_CALLER } from "./caller.ts";
+import { type CallerOfRun, NO_CALLER } from "./caller.ts";
 import { framingFault } from "./headers.ts";
 import type { Verdict } from "./judge.ts";
 import { passPlainAnswer } from "./plain_answer.ts";
@@ -48,20 +46,16 @@ export interface RunContext {
   readonly clock: Clock;
   /** Counts the outcome of asking a provider once. */
   providerAsked(outcome: ProviderOutcome): void;
-  /** Logs and counts a problem that a caller is answered with. */
-  refused(problem: Problem, incoming: IncomingMessage): void;
 }
 
-/** The caller of a run. */
+/** The caller of a run that is about to start. */
 export interface CallerPlan {
-  /** The response to the caller. It has not begun. */
-  readonly response: ServerResponse;
   /**
-   * Opens an account of the bytes that wait for the caller.
+   * Begins to wait for the answer.
    *
-   * @param drop Cuts the connection.
+   * @param onLeave Called if the caller leaves before it has its whole answer.
    */
-  account(drop: () => void): SendAccount;
+  open(onLeave: () => void): CallerOfRun;
 }
 
 /**
@@ -81,6 +75,8 @@ export interface RunPlan extends
   > {
   /** The caller; `undefined` if the run goes on from a relay before this one. */
   readonly caller: CallerPlan | undefined;
+  /** Called if somebody else cancels the run while its caller waits. Default: does nothing. */
+  onCancelled?(): void;
 }
 
 /** The end of a run that is stopped, unless its provider has said another. */
@@ -126,14 +122,7 @@ export class Run {
     this.#onResponseId = plan.onResponseId;
     this.#context = context;
     this.#topic = topic;
-    this.#caller = caller
-      ? new Caller(
-        caller.response,
-        () => this.#left(),
-        (problem) => context.refused(problem, caller.response.req),
-        (drop) => caller.account(drop),
-      )
-      : NO_CALLER;
+    this.#caller = caller?.open(() => this.#left()) ?? NO_CALLER;
     this.#reasons = new Reasons(request);
     this.#trace = new RunTrace(request);
     this.#watchdog = new Watchdog(
@@ -162,9 +151,10 @@ export class Run {
    */
   static start(plan: RunPlan, context: RunContext): Run {
     const run = new Run(plan, context);
-    plan.topic.onCancelled(() =>
-      run.#halt({ status: "cancelled", reason: "The run was cancelled" })
-    );
+    plan.topic.onCancelled(() => {
+      if (!run.#caller.isGone) plan.onCancelled?.();
+      run.#halt({ status: "cancelled", reason: plan.topic.cancelReason });
+    });
     if (!plan.caller) run.#left();
     run.#finished.resolve(run.#run());
     return run;
@@ -364,6 +354,8 @@ export class Run {
     }
     this.#trace.verdict({ status });
     this.#topic.breakOff({ status, reason });
+    // A cut alone would look like a bad network, after which clients ask again.
+    this.#stream.tellCancelled(reason);
     // Clients do not ask again after this status.
     this.#caller.refuse(new Problem(STATUS_CODE.Gone, "cancelled", reason));
   }

@@ -2,7 +2,10 @@ import { getLogger } from "@logtape/logtape";
 import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
 import type { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { BodyEnd } from "../../src/model/wires/ending.ts";
+import { formatOf, type WireFormat } from "../../src/model/wires/format.ts";
+import { lastWord } from "../../src/model/wires/last_word.ts";
 import { resumePath } from "../../src/model/wires/responses/request.ts";
+import { encodeEvent } from "../../src/sse/encode.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import {
@@ -63,6 +66,8 @@ export interface Death {
 /** The longest event, in UTF-16 code units. */
 const MAX_EVENT_SIZE = 64 * 1024 * 1024;
 
+const encoder = new TextEncoder();
+
 const logger = getLogger(["rivulet", "relay", "gateway"]);
 
 /**
@@ -81,11 +86,16 @@ export class RunStream {
   #hasResponseId = false;
   #isInBackground = false;
   #isUnread = false;
+  /** The format of the answers. */
+  #format: WireFormat;
+  /** How much has come of an event that is not whole, in UTF-16 code units. */
+  #pending = 0;
 
   /** Makes a stream that has not begun. */
   constructor(context: RunStreamContext) {
     const { request, reasons } = context;
     this.#context = context;
+    this.#format = formatOf(request.path);
     this.#judge = judgeFor(request.path, (text) => reasons.redact(text));
   }
 
@@ -150,6 +160,28 @@ export class RunStream {
   }
 
   /**
+   * Tells the caller in its format that there is no more: not if it has no head of a
+   * stream, has the provider's own last word, or would take this for the rest of an event.
+   *
+   * @param message Why, in words.
+   */
+  tellCancelled(message: string): void {
+    const { caller, topic } = this.#context;
+    const isWithin = this.#pending > 0 && this.#gate.isOpen;
+    if (!topic.isStreaming || this.said || isWithin || this.#isUnread) return;
+    const events = lastWord(this.#format, {
+      message,
+      responseId: this.responseId,
+      sequenceNumber: this.#sequenceNumber,
+    });
+    const text = events.map((event) => encodeEvent(event)).join("");
+    const bytes = encoder.encode(text);
+    // To the AI SDK, a stream that somebody has stopped is whole, and a cut an error.
+    if (this.#format === "ui") caller.end(bytes);
+    else caller.write(bytes);
+  }
+
+  /**
    * Passes an answer on: a first one, or one that goes on where another has died.
    *
    * @param response The answer.
@@ -174,7 +206,10 @@ export class RunStream {
         if (!this.said) watchdog.start();
       },
       onBytes: (bytes) => caller.write(this.#gate.push(bytes)),
-      onPending: (size) => room.hold(size + this.#gate.held),
+      onPending: (size) => {
+        this.#pending = size;
+        room.hold(size + this.#gate.held);
+      },
     });
     room.onRefused = (error) => {
       body.giveUp(error);
@@ -264,6 +299,7 @@ export class RunStream {
     this.#recording = recording;
     recording?.response(status, headers);
     const { request, reasons } = this.#context;
+    this.#format = formatOf(request.path, headers);
     this.#judge = judgeFor(
       request.path,
       (text) => reasons.redact(text),

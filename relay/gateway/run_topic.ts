@@ -130,6 +130,14 @@ export class RunTopic {
     return (this.#said ?? this.#topic?.verdict) !== undefined;
   }
 
+  /** Says that the run was cancelled, and why, for its caller. */
+  get cancelReason(): string {
+    const { reason } = this.#topic?.verdict ?? {};
+    return reason
+      ? `The run was cancelled: ${reason}`
+      : "The run was cancelled";
+  }
+
   /** The outcome that the run counts as when it is over. */
   get outcome(): RunOutcome {
     if (this.#refusal) return outcomeOf(this.#refusal);

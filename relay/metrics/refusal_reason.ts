@@ -44,6 +44,7 @@ export const REFUSAL_REASONS = [
   "provider_unreachable",
   "publish_rate",
   "run_not_retained",
+  "session_cancelled",
   "source_not_allowed",
   "source_unavailable",
   "store_failed",

@@ -254,6 +254,11 @@ export interface RelayGateway {
    * caller sends. Without a `key` it passes on the caller's. If a connection breaks,
    * the relay sends a `POST` with an `Idempotency-Key` again only to a provider that
    * is `idempotent`: one that does nothing twice for the same key (default: `false`).
+   * `onDisconnect` says what becomes of a run whose caller leaves, unless the caller
+   * does (default: `"continue"`), and `topic` names the topics of runs whose caller names
+   * none: it ends with `*`, for which the relay puts what makes the name unique, and
+   * `{session}` in it is the session that an agent names. With `websocket`, the relay
+   * asks the provider over a WebSocket where its caller has come over one.
    *
    * @default {[]}
    */
@@ -268,6 +273,9 @@ export interface RelayGateway {
         | "api-key"
         | "x-goog-api-key";
       readonly idempotent?: boolean | undefined;
+      readonly websocket?: boolean | undefined;
+      readonly onDisconnect?: "continue" | "cancel" | undefined;
+      readonly topic?: string | undefined;
     }[]
     | undefined;
   /**

@@ -208,7 +208,9 @@ export const relayRows = {
         "forwards /NAME/v1/ to a provider of language models, and /v1/ to the first one: point an SDK's base URL there. Each stream fills a topic. Known names:",
         `${Object.keys(knownProviders).join(", ")}.`,
         "The key is NAME_API_KEY of the environment, or else the caller's.",
-        "idempotent: does nothing twice for one Idempotency-Key",
+        "idempotent: does nothing twice for one Idempotency-Key.",
+        "on-disconnect=cancel: a run ends when its caller leaves, unless the caller says otherwise.",
+        "topic=NAME*: names topics of runs that name none; '{session}' in it is the agent's session",
       ],
     }),
     timeout: option(duration(), {

@@ -93,12 +93,15 @@ function completeProvider(provider: object): object {
     : provider;
 }
 
-const IDEMPOTENT = ",idempotent";
+/** The option at the end of `URL,idempotent,topic=codex:*`; a URL may have commas of its own. */
+const PROVIDER_OPTION =
+  /^(.*),(idempotent|websocket|on-disconnect=(?:cancel|continue)|topic=[^,]+)$/;
 
 function providerFromText(text: string): object | undefined {
-  if (text.endsWith(IDEMPOTENT)) {
-    const provider = providerFromText(text.slice(0, -IDEMPOTENT.length));
-    return provider && { ...provider, idempotent: true };
+  const [, rest, option = ""] = PROVIDER_OPTION.exec(text) ?? [];
+  if (rest !== undefined) {
+    const provider = providerFromText(rest);
+    return provider && { ...provider, ...providerOptionFromText(option) };
   }
   const equals = text.indexOf("=");
   if (equals < 0) {
@@ -110,11 +113,23 @@ function providerFromText(text: string): object | undefined {
     : undefined;
 }
 
+function providerOptionFromText(option: string): object {
+  const [name, value = ""] = option.split("=");
+  switch (name) {
+    case "topic":
+      return { topic: value };
+    case "on-disconnect":
+      return { onDisconnect: value };
+    default:
+      return { [option]: true };
+  }
+}
+
 /** Providers of language models: `openai`, or `local=http://localhost:8788/v1,idempotent`. */
 export const provider: ValueKind<typeof providerOption> = {
   takes: "value",
   schema: providerOption,
-  hint: "NAME[=URL][,idempotent]",
+  hint: "NAME[=URL][,OPTION ...]",
   wanted: `NAME=URL, or one of ${names.join(", ")}`,
   fromText: providerFromText,
   fromJson(value) {

@@ -180,14 +180,20 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   onSlow: ["gap", "gap"],
   drain: ["0s", 0],
   awaitTopics: ["true", false], // its flag is its contrary
-  providers: ["local=http://localhost:1/v1/,idempotent", [
-    {
-      name: "local",
-      url: "http://localhost:1/v1",
-      keyHeader: "authorization",
-      idempotent: true,
-    },
-  ]],
+  providers: [
+    "local=http://localhost:1/v1/,idempotent,websocket,on-disconnect=cancel,topic=codex:{session}:*",
+    [
+      {
+        name: "local",
+        url: "http://localhost:1/v1",
+        keyHeader: "authorization",
+        idempotent: true,
+        websocket: true,
+        onDisconnect: "cancel",
+        topic: "codex:{session}:*",
+      },
+    ],
+  ],
   providerTimeout: ["1h", 3_600_000],
   idleCancel: ["30", 30_000],
   record: ["runs", "runs"],

@@ -57,6 +57,9 @@ export async function startGateway(
     key?: string;
     keyHeader?: "authorization" | "x-api-key" | "api-key" | "x-goog-api-key";
     idempotent?: boolean;
+    websocket?: boolean;
+    onDisconnect?: "continue" | "cancel";
+    topic?: string;
   } = {},
 ): Promise<GatewayWorld> {
   const provider = await RawProvider.start();

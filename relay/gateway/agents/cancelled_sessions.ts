@@ -1,0 +1,70 @@
+import { STATUS_CODE } from "@std/http/status";
+import type { Clock } from "../../../src/fetch/clock.ts";
+import { Problem } from "../../problem.ts";
+
+/**
+ * The time for which the next requests of a session are refused, in milliseconds. Claude
+ * Code and opencode ask again after 0.5 to 2 s; Codex at once.
+ */
+const WINDOW = 5_000;
+
+/** The most sessions that are known at a time. */
+const MAX_SESSIONS = 10_000;
+
+/**
+ * The sessions of agents of which a run was just cancelled. An agent takes the cut for a
+ * bad network, and asks for the same once more: that would undo the cancel, and be paid
+ * for.
+ */
+export class CancelledSessions {
+  readonly #clock: Clock;
+  /** When the refusal of each is over, in the order of these times. */
+  readonly #until = new Map<string, number>();
+
+  /** Knows of no session. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The number of sessions that are refused. */
+  get size(): number {
+    this.#forget();
+    return this.#until.size;
+  }
+
+  /** Refuses what the session asks for from now on, for a while. */
+  add(session: string): void {
+    this.#forget();
+    this.#until.delete(session);
+    if (this.#until.size >= MAX_SESSIONS) {
+      const [oldest] = this.#until.keys();
+      this.#until.delete(oldest!); // there are many
+    }
+    this.#until.set(session, this.#clock.now() + WINDOW);
+  }
+
+  /**
+   * Lets a request of a session pass.
+   *
+   * @throws {Problem} 400 `session_cancelled` if a run of the session was just cancelled.
+   */
+  assertOpen(session: string): void {
+    if (this.#until.size === 0) return;
+    this.#forget();
+    if (!this.#until.has(session)) return;
+    throw new Problem(
+      // Codex, Claude Code and opencode stop at this status with `X-Should-Retry: false`.
+      STATUS_CODE.BadRequest,
+      "session_cancelled",
+      `A run of this session was cancelled less than ${WINDOW} ms ago: do not ask again unless a person wants it`,
+    );
+  }
+
+  #forget(): void {
+    const now = this.#clock.now();
+    for (const [session, until] of this.#until) {
+      if (until > now) return;
+      this.#until.delete(session);
+    }
+  }
+}
