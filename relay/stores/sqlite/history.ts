@@ -168,8 +168,13 @@ export class History {
   #keep(log: ReadLog, rows: LogRows, segments: readonly Segment[]): void {
     for (const segment of segments) {
       const { first, entries } = segment;
-      const old = rows.rows.get(first);
-      if (old) this.#drop(rows, old);
+      // Some rows may have become one since they were read.
+      for (;;) {
+        const start = rows.starts[indexAfter(rows.starts, first - 1)];
+        const old = start === undefined ? undefined : rows.rows.get(start);
+        if (!old || !isIn(segment, old.segment.first)) break;
+        this.#drop(rows, old);
+      }
       const cost = entries.reduce(
         (sum, { size }) => sum + size + ENTRY_COST,
         ROW_COST,

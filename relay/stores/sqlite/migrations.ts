@@ -62,4 +62,9 @@ CREATE TABLE entries(
 );
 CREATE INDEX entries_expires ON entries(expires);
 `,
+  `
+CREATE TABLE unmerged(topic INTEGER PRIMARY KEY, start INTEGER NOT NULL);
+INSERT INTO unmerged SELECT topic, min(first) FROM ranges
+  WHERE topic IN (SELECT id FROM topics) GROUP BY topic HAVING count(*) >= 4;
+`,
 ];

@@ -5,7 +5,7 @@ import type { PackedRange } from "./messages.ts";
  * A row has at most this many events and, unless it has one, this many bytes. It is
  * about what a message to a subscriber carries: a row is read as a whole.
  */
-const ROW: { readonly events: number; readonly bytes: number } = {
+export const ROW: { readonly events: number; readonly bytes: number } = {
   events: 512,
   bytes: 32 * 1024,
 };

@@ -29,12 +29,7 @@ import { storeErrorOf } from "./failures.ts";
 import { History } from "./history.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { LiveLog } from "./live_log.ts";
-import type {
-  EvictedLog,
-  ReaderRequest,
-  Standing,
-  WriterRequest,
-} from "./messages.ts";
+import type { EvictedLog, ReaderRequest, Standing } from "./messages.ts";
 import { createFile, FileLock, openFile } from "./open_file.ts";
 import { Reader } from "./reader.ts";
 import { SqliteLog } from "./sqlite_log.ts";
@@ -43,7 +38,9 @@ import { Checkpoints } from "./checkpoints.ts";
 import { Thread } from "./thread.ts";
 import { Windows } from "./window.ts";
 import { SingleWork } from "./work.ts";
-import { Writer, type WriterSettings } from "./writer.ts";
+import type { WriterSettings } from "./writer.ts";
+import { makeWriterThread } from "./writer_thread.ts";
+import { ROW } from "./pack.ts";
 
 /** How a {@linkcode SqliteStore} keeps topics. */
 export interface SqliteStoreOptions {
@@ -388,12 +385,13 @@ export class SqliteStore implements Store {
       },
       maxFileBytes: maxBytes,
       maxPublications: MAX_PUBLICATIONS,
+      rowEvents: ROW.events,
+      rowBytes: ROW.bytes,
     };
     return new Committer({
       path,
       clock,
-      start: () =>
-        new Thread<WriterRequest>(Writer, "DatabaseSync, data", settings),
+      start: () => makeWriterThread(settings),
       housekeeping: this.#housekeeping,
       checkpoints: new Checkpoints(() =>
         new Thread(Checkpointer, "DatabaseSync, data", { path, sync })

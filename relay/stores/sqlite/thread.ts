@@ -13,7 +13,7 @@ class ThreadError extends Error {
   }
 }
 
-/** A class whose text is all that it needs. */
+/** A class whose text is all that it needs, besides its parameters. */
 export interface SelfContained {
   readonly prototype: {
     // Any parameters: a method takes the requests of its own kind.
@@ -56,13 +56,23 @@ export class Thread<Request> implements AsyncDisposable {
    * @param service The class.
    * @param parameters The parameters of its constructor, as JavaScript; `data` is one.
    * @param data What the parameters may have of this thread.
+   * @param parts Classes that the parameters may name, by their names.
    */
-  constructor(service: SelfContained, parameters: string, data: unknown) {
+  constructor(
+    service: SelfContained,
+    parameters: string,
+    data: unknown,
+    parts: Readonly<Record<string, unknown>> = {},
+  ) {
     this.#data = data;
+    const classes = Object.entries(parts).map(([name, part]) =>
+      `const ${name} = ${part};`
+    );
     this.#source = `
 import { parentPort, workerData as data } from "node:worker_threads";
 import { DatabaseSync, backup } from "node:sqlite";
-const Service = ${String(service)};
+${classes.join("\n")}
+const Service = ${service};
 let service;
 parentPort.on("message", async ({ id, request }) => {
   try {

@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type {
   Commit,
   Committed,
@@ -10,18 +10,22 @@ import type {
   Stepped,
   WriterRequest,
 } from "./messages.ts";
+import type { RowMerger, RowMergerSettings } from "./row_merger.ts";
+import type { WriterFile, WriterFileSettings } from "./writer_file.ts";
 
 /** What a {@linkcode Writer} has to know. */
-export interface WriterSettings {
-  readonly path: string;
-  readonly sync: "full" | "normal";
+export interface WriterSettings extends WriterFileSettings, RowMergerSettings {
   readonly maxEvents: number;
   readonly maxBytes: number;
   readonly maxAge: number;
-  /** The most bytes of the file. */
-  readonly maxFileBytes: number;
   /** The most publications of a topic whose keys are kept. */
   readonly maxPublications: number;
+}
+
+/** The classes of the objects that a {@linkcode Writer} makes. */
+export interface WriterParts {
+  readonly WriterFile: typeof WriterFile;
+  readonly RowMerger: typeof RowMerger;
 }
 
 /** The oldest row of a topic: its events are given up one by one. */
@@ -64,18 +68,23 @@ interface HoleRow {
  * module but types.
  */
 export class Writer {
-  readonly #Database: typeof DatabaseSync;
+  /** The result code of SQLite for a disk, or a file, that has no room. */
+  readonly #full = 13;
   readonly #settings: WriterSettings;
+  readonly #file: WriterFile;
+  readonly #merger: RowMerger;
   readonly #states = new Map<number, TopicState>();
-  readonly #statements = new Map<string, StatementSync>();
-  #db: DatabaseSync | undefined;
   #evicted: EvictedLog[] = [];
 
   /** Opens the file, which is there and in order. */
-  constructor(Database: typeof DatabaseSync, settings: WriterSettings) {
-    this.#Database = Database;
+  constructor(
+    Database: typeof DatabaseSync,
+    settings: WriterSettings,
+    parts: WriterParts,
+  ) {
     this.#settings = settings;
-    this.#open();
+    this.#file = new parts.WriterFile(Database, settings);
+    this.#merger = new parts.RowMerger(this.#file, settings);
   }
 
   /** Does what it is asked for. */
@@ -84,7 +93,7 @@ export class Writer {
       case "commit":
         return this.#commit(request);
       case "step":
-        return this.#step(request);
+        return this.#file.withoutSync(() => this.#step(request));
       case "probe":
         return void this.#probe();
       case "finish":
@@ -94,53 +103,8 @@ export class Writer {
 
   /** Closes the file. */
   close(): void {
-    this.#statements.clear();
-    this.#states.clear();
-    this.#db?.close();
-    this.#db = undefined;
-  }
-
-  #open(): DatabaseSync {
-    const { path, sync, maxFileBytes } = this.#settings;
-    // A copy in progress may hold the file up for a moment.
-    const db = new this.#Database(path, { timeout: 5_000 });
-    this.#db = db;
-    db.exec(`PRAGMA synchronous=${sync}`);
-    db.exec("PRAGMA temp_store=MEMORY");
-    db.exec("PRAGMA cache_size=-16000");
-    // A checkpoint holds up the commit that it comes with. Another thread has copied most
-    // of these pages before (see `checkpoints.ts`); the log begins anew after the rest,
-    // which no commit may come in between of.
-    db.exec("PRAGMA wal_autocheckpoint=4000");
-    db.exec("PRAGMA journal_size_limit=67108864");
-    if (maxFileBytes < Infinity) {
-      const pages = Math.max(Math.floor(maxFileBytes / this.#pageSize()), 1);
-      this.#number(`PRAGMA max_page_count=${pages}`);
-    }
-    return db;
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      const db = this.#db ?? this.#open();
-      this.#statements.set(sql, statement = db.prepare(sql));
-    }
-    return statement;
-  }
-
-  #run(sql: string, ...values: (string | number | null)[]): number {
-    return Number(this.#prepare(sql).run(...values).changes);
-  }
-
-  #number(pragma: string): number {
-    const db = this.#db ?? this.#open();
-    const [value] = Object.values(db.prepare(pragma).get() ?? {});
-    return Number(value);
-  }
-
-  #pageSize(): number {
-    return this.#number("PRAGMA page_size");
+    this.#forget();
+    this.#file.close();
   }
 
   #commit({ now, operations }: Commit): Committed {
@@ -164,17 +128,18 @@ export class Writer {
   }
 
   #transaction<T>(work: () => T): T {
-    this.#run("BEGIN IMMEDIATE");
     try {
-      const result = work();
-      this.#run("COMMIT");
-      return result;
+      return this.#file.transaction(work);
     } catch (error) {
-      // What was read in the transaction, or made of it, is as if it had never been.
-      this.#states.clear();
-      if (this.#db?.isTransaction) this.#run("ROLLBACK");
+      this.#forget();
       throw error;
     }
+  }
+
+  /** What was read in a transaction, or made of it, is as if it had never been. */
+  #forget(): void {
+    this.#states.clear();
+    this.#merger.clear();
   }
 
   /** Returns where the log goes on for an operation that came second; `null` if nowhere. */
@@ -186,9 +151,13 @@ export class Writer {
       case "create": {
         const [, id, name, epoch, created, facts, former] = operation;
         if (former !== null) {
-          this.#run("UPDATE topics SET name = ? WHERE name = ?", former, name);
+          this.#file.run(
+            "UPDATE topics SET name = ? WHERE name = ?",
+            former,
+            name,
+          );
         }
-        this.#run(
+        this.#file.run(
           "INSERT INTO topics(id, name, epoch, created, facts, first, next, bytes, events, last_id) VALUES(?, ?, ?, ?, ?, 1, 1, 0, 0, '')",
           id,
           name,
@@ -205,7 +174,8 @@ export class Writer {
         if (state.next !== expected) return state.next;
         for (const range of ranges) {
           const { first, count, bytes, time, times, sizes, events } = range;
-          this.#run(
+          this.#merger.adding(id, range);
+          this.#file.run(
             "INSERT INTO ranges(topic, first, count, bytes, time, times, sizes, events) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
             id,
             first,
@@ -243,7 +213,7 @@ export class Writer {
         if (!state) return null;
         if (state.isEnded) return undefined;
         if (state.next !== expected) return state.next;
-        this.#run(
+        this.#file.run(
           "UPDATE topics SET end_status = ?, end_reason = ?, end_whole = ?, ended = ? WHERE id = ?",
           status,
           reason,
@@ -252,11 +222,12 @@ export class Writer {
           id,
         );
         state.isEnded = true;
+        this.#merger.ended(id);
         return undefined;
       }
       case "update": {
         const [, id, facts] = operation;
-        const count = this.#run(
+        const count = this.#file.run(
           "UPDATE topics SET facts = ? WHERE id = ?",
           facts,
           id,
@@ -273,13 +244,17 @@ export class Writer {
         this.#bury(id);
         if (back) {
           const [former, name] = back;
-          this.#run("UPDATE topics SET name = ? WHERE name = ?", name, former);
+          this.#file.run(
+            "UPDATE topics SET name = ? WHERE name = ?",
+            name,
+            former,
+          );
         }
         return undefined;
       }
       case "put": {
         const [, bucket, key, value, expires] = operation;
-        this.#run(
+        this.#file.run(
           "INSERT OR REPLACE INTO entries(bucket, key, value, expires) VALUES(?, ?, ?, ?)",
           bucket,
           key,
@@ -294,7 +269,7 @@ export class Writer {
   #state(id: number): TopicState | undefined {
     const known = this.#states.get(id);
     if (known) return known;
-    const row = this.#prepare(
+    const row = this.#file.prepare(
       "SELECT first, next, bytes, events, oldest, last_id, ended FROM topics WHERE id = ?",
     ).get(id);
     if (!row) return undefined;
@@ -326,15 +301,17 @@ export class Writer {
   #keep(state: TopicState, key: string, value: string): void {
     const { id } = state;
     state.publications ??= Number(
-      this.#prepare("SELECT count(*) AS n FROM publications WHERE topic = ?")
+      this.#file.prepare(
+        "SELECT count(*) AS n FROM publications WHERE topic = ?",
+      )
         .get(id)?.n,
     );
-    const known = this.#run(
+    const known = this.#file.run(
       "DELETE FROM publications WHERE topic = ? AND key = ?",
       id,
       key,
     );
-    this.#run(
+    this.#file.run(
       "INSERT INTO publications(topic, key, value) VALUES(?, ?, ?)",
       id,
       key,
@@ -343,7 +320,7 @@ export class Writer {
     state.publications += 1 - known;
     const surplus = state.publications - this.#settings.maxPublications;
     if (surplus <= 0) return;
-    state.publications -= this.#run(
+    state.publications -= this.#file.run(
       "DELETE FROM publications WHERE rowid IN (SELECT rowid FROM publications WHERE topic = ? ORDER BY rowid LIMIT ?)",
       id,
       surplus,
@@ -358,10 +335,10 @@ export class Writer {
       state.first = state.next;
       return;
     }
-    const last = this.#prepare(
+    const last = this.#file.prepare(
       "SELECT start FROM holes WHERE topic = ? AND stop = ?",
     ).get(state.id, start - 1);
-    this.#run(
+    this.#file.run(
       "INSERT OR REPLACE INTO holes(topic, start, stop, reason) VALUES(?, ?, ?, ?)",
       state.id,
       last ? Number(last.start) : start,
@@ -377,7 +354,7 @@ export class Writer {
     for (const state of changed) {
       this.#trim(state, now);
       const { id, first, next, bytes, events, oldest, lastId } = state;
-      this.#run(
+      this.#file.run(
         "UPDATE topics SET first = ?, next = ?, bytes = ?, events = ?, oldest = ?, last_id = ? WHERE id = ?",
         first,
         next,
@@ -418,7 +395,7 @@ export class Writer {
 
   #head(state: TopicState): Head {
     if (state.head) return state.head;
-    const row = this.#prepare(
+    const row = this.#file.prepare(
       "SELECT first, count, bytes, time, times, sizes FROM ranges WHERE topic = ? AND first <= ? ORDER BY first DESC LIMIT 1",
     ).get(state.id, state.first);
     const count = Number(row?.count ?? 0);
@@ -446,14 +423,14 @@ export class Writer {
   /** Nobody reads on from a hole that nothing is left before. */
   #passHole(state: TopicState): void {
     if (state.hole === undefined) {
-      const row = this.#prepare(
+      const row = this.#file.prepare(
         "SELECT start, stop FROM holes WHERE topic = ? ORDER BY start LIMIT 1",
       ).get(state.id) as HoleRow | undefined; // the columns that are selected
       state.hole = row ?? null;
     }
     if (state.hole?.start !== state.first) return;
     state.first = state.hole.stop + 1;
-    this.#run(
+    this.#file.run(
       "DELETE FROM holes WHERE topic = ? AND start = ?",
       state.id,
       state.hole.start,
@@ -464,28 +441,31 @@ export class Writer {
   /** Forgets a topic. Its rows go later, in steps. */
   #bury(id: number): void {
     this.#states.delete(id);
-    if (this.#run("DELETE FROM topics WHERE id = ?", id) === 0) return;
-    this.#run("INSERT INTO graves(topic) VALUES(?)", id);
+    if (this.#file.run("DELETE FROM topics WHERE id = ?", id) === 0) return;
+    this.#file.run("INSERT INTO graves(topic) VALUES(?)", id);
+    this.#merger.forget(id);
   }
 
   /** Removes rows of deleted topics; returns how many. */
   #digOut(limit: number, held: readonly number[]): number {
     let done = 0;
-    const graves = this.#prepare("SELECT topic FROM graves LIMIT 100").all();
+    const graves = this.#file.prepare("SELECT topic FROM graves LIMIT 100")
+      .all();
     for (const { topic } of graves) {
       const id = Number(topic);
       if (done >= limit) break;
       if (held.includes(id)) continue;
-      const removed = this.#run(
+      const removed = this.#file.run(
         "DELETE FROM ranges WHERE rowid IN (SELECT rowid FROM ranges WHERE topic = ? LIMIT ?)",
         id,
         limit - done,
       );
       done += removed;
       if (done >= limit) break;
-      done += 1 + this.#run("DELETE FROM publications WHERE topic = ?", id) +
-        this.#run("DELETE FROM holes WHERE topic = ?", id);
-      this.#run("DELETE FROM graves WHERE topic = ?", id);
+      done += 1 +
+        this.#file.run("DELETE FROM publications WHERE topic = ?", id) +
+        this.#file.run("DELETE FROM holes WHERE topic = ?", id);
+      this.#file.run("DELETE FROM graves WHERE topic = ?", id);
     }
     return done;
   }
@@ -498,7 +478,7 @@ export class Writer {
       for (const purge of purges) {
         if (room > 0) {
           const [id, before] = purge;
-          room -= this.#run(
+          room -= this.#file.run(
             "DELETE FROM ranges WHERE rowid IN (SELECT rowid FROM ranges WHERE topic = ? AND first < ? AND first + count <= ? ORDER BY first LIMIT ?)",
             id,
             before,
@@ -510,7 +490,7 @@ export class Writer {
       }
       if (room > 0) room -= this.#digOut(room, held);
       if (room > 0) {
-        room -= this.#run(
+        room -= this.#file.run(
           "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires <= ? LIMIT ?)",
           now,
           room,
@@ -520,21 +500,20 @@ export class Writer {
       return this.#settle(this.#aged(now), now);
     });
     more ||= standings.length > 0;
-    const { maxFileBytes } = this.#settings;
-    const pageSize = this.#pageSize();
-    let pages = this.#number("PRAGMA page_count");
-    let free = this.#number("PRAGMA freelist_count");
     // Room is made before there is none, so that appends need not wait for it.
-    if ((pages - free) * pageSize > 0.9 * maxFileBytes) {
+    if (this.#file.isNearBound) {
       more = this.#transaction(() => this.#evict()) || more;
-    }
-    if (!more && free > 64 && free > pages / 8) {
+    } else more = this.#merge(now) || more;
+    const hasHoles = (): boolean => {
+      const { free, pages } = this.#file.pages;
+      return free > 64 && free > pages / 8;
+    };
+    if (!more && hasHoles()) {
       // `exec` frees one page: each row of the result is one.
-      this.#prepare("PRAGMA incremental_vacuum(256)").all();
-      pages = this.#number("PRAGMA page_count");
-      free = this.#number("PRAGMA freelist_count");
-      more = free > 64 && free > pages / 8;
+      this.#file.prepare("PRAGMA incremental_vacuum(256)").all();
+      more = hasHoles();
     }
+    const { pages, free, pageSize } = this.#file.pages;
     return {
       standings,
       evicted: this.#takeEvicted(),
@@ -545,11 +524,23 @@ export class Writer {
     };
   }
 
+  /** Merges some rows; returns whether there is more to merge. */
+  #merge(now: number): boolean {
+    try {
+      this.#transaction(() => this.#merger.merge(now));
+      return this.#merger.isDue;
+    } catch (error) {
+      // What is left of a disk is for those who wait.
+      if (this.#codeOf(error) === this.#full) return false;
+      throw error;
+    }
+  }
+
   /** Finds topics with events that have become too old. */
   #aged(now: number): TopicState[] {
     const { maxAge } = this.#settings;
     if (!(maxAge < Infinity)) return [];
-    const rows = this.#prepare(
+    const rows = this.#file.prepare(
       "SELECT id FROM topics WHERE oldest < ? LIMIT 50",
     ).all(now - maxAge);
     return rows.flatMap(({ id }) => this.#state(Number(id)) ?? []);
@@ -561,13 +552,16 @@ export class Writer {
     return evicted;
   }
 
+  #codeOf(error: unknown): unknown {
+    return error instanceof Error && "errcode" in error
+      ? error.errcode
+      : undefined;
+  }
+
   /** Whether an error says that the file is as large as it may be. */
   #isAtBound(error: unknown): boolean {
     const { maxFileBytes } = this.#settings;
-    const code = error instanceof Error && "errcode" in error
-      ? error.errcode
-      : undefined;
-    return code === 13 && maxFileBytes < Infinity;
+    return this.#codeOf(error) === this.#full && maxFileBytes < Infinity;
   }
 
   /** Makes room in a file that is full; returns whether there was something to remove. */
@@ -578,7 +572,7 @@ export class Writer {
 
   /** Forgets the log that has ended first. */
   #evict(): boolean {
-    const row = this.#prepare(
+    const row = this.#file.prepare(
       "SELECT id, name FROM topics WHERE ended IS NOT NULL ORDER BY ended LIMIT 1",
     ).get();
     if (!row) return false;
@@ -591,17 +585,20 @@ export class Writer {
   #probe(): void {
     // After an error of the disk, a connection may go on to fail.
     this.close();
-    this.#open();
     this.#transaction(() =>
-      this.#run(
+      this.#file.run(
         "INSERT OR REPLACE INTO meta(key, value) VALUES('probe', zeroblob(65536))",
       )
     );
-    this.#transaction(() => this.#run("DELETE FROM meta WHERE key = 'probe'"));
+    this.#transaction(() =>
+      this.#file.run("DELETE FROM meta WHERE key = 'probe'")
+    );
   }
 
   #finish(): void {
-    this.#transaction(() => this.#run("DELETE FROM meta WHERE key = 'loose'"));
-    this.#prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    this.#transaction(() =>
+      this.#file.run("DELETE FROM meta WHERE key = 'loose'")
+    );
+    this.#file.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
   }
 }

@@ -1,23 +1,29 @@
 /**
  * Appends to a store for as long as it lives, and says what was acknowledged:
- * `deno run store_program.ts PATH full|normal TOPICS`.
+ * `deno run store_program.ts PATH full|normal TOPICS [AHEAD]`, with a clock that is so
+ * many milliseconds ahead.
  *
  * @module
  */
 import { writeSync } from "node:fs";
-import { systemClock } from "../../../../src/fetch/clock.ts";
+import { type Clock, systemClock } from "../../../../src/fetch/clock.ts";
 import { SqliteStore } from "../../../../relay/stores/sqlite/sqlite_store.ts";
 import type { ServerSentEvent } from "../../../../src/sse/event.ts";
 import type { Log } from "../../../../relay/topics/log.ts";
 import { message } from "../../../../relay/testing/contract_world.ts";
 
-const [path = "", sync = "full", topics = "5"] = Deno.args;
+const [path = "", sync = "full", topics = "5", ahead = "0"] = Deno.args;
+
+const clock: Clock = {
+  now: () => systemClock.now() + Number(ahead),
+  setTimeout: (act, delay) => systemClock.setTimeout(act, delay),
+};
 
 await using store = new SqliteStore({
   path,
   sync: sync === "full" ? "full" : "normal",
   retention: { maxEvents: Infinity, maxBytes: Infinity, maxAge: Infinity },
-  clock: systemClock,
+  clock,
 });
 await store.open();
 

@@ -5,8 +5,9 @@ import type {
   Operation,
 } from "../../../../relay/stores/sqlite/messages.ts";
 import { openFile } from "../../../../relay/stores/sqlite/open_file.ts";
-import { packRanges } from "../../../../relay/stores/sqlite/pack.ts";
+import { packRanges, ROW } from "../../../../relay/stores/sqlite/pack.ts";
 import { Writer } from "../../../../relay/stores/sqlite/writer.ts";
+import { WRITER_PARTS } from "../../../../relay/stores/sqlite/writer_thread.ts";
 import { TemporaryFolder } from "../../../support/relay/sqlite_world.ts";
 import {
   message,
@@ -35,7 +36,9 @@ function commit(path: string, operations: readonly Operation[]): Committed {
     ...UNBOUNDED,
     maxFileBytes: Infinity,
     maxPublications: 1_000,
-  });
+    rowEvents: ROW.events,
+    rowBytes: ROW.bytes,
+  }, WRITER_PARTS);
   try {
     // The answer to a commit.
     return writer.handle({ kind: "commit", now: 0, operations }) as Committed;
