@@ -2,7 +2,7 @@
  * The store bench: how many events a second a store keeps, and how long an append
  * waits for it.
  *
- * `deno run -A bench/store.ts [--parts floors,speed,latency,start,ended,retention]
+ * `deno run -A bench/store.ts [--parts floors,speed,latency,delivery,rows,start,ended,retention]
  * [--stores memory,normal,full] [--topics 1,100,1000] [--rates 10000,50000]
  * [--seconds 3] [--rounds 3] [--ended 1000000] [--live 10000] [--folder PATH]`
  *
@@ -17,7 +17,9 @@ import { SqliteStore } from "../relay/stores/sqlite/sqlite_store.ts";
 import type { Log, Retention } from "../relay/topics/log.ts";
 import { TopicRegistry } from "../relay/topics/registry.ts";
 import { median } from "./fanout/median.ts";
-import { measureFloors } from "./store_floors.ts";
+import { measureDelivery } from "./store_delivery.ts";
+import { measureCommit, measureFloors } from "./store_floors.ts";
+import { measureRows } from "./store_rows.ts";
 
 /** An event is about what a provider's token is, with what is around it. */
 const EVENT_BYTES = 250;
@@ -31,11 +33,14 @@ const RETENTION: Retention = {
   maxAge: Infinity,
 };
 
+/** What a follower reads at a time. */
+const BUDGET = { events: 512, bytes: 32 * 1024 };
+
 const { values } = parseArgs({
   options: {
     parts: {
       type: "string",
-      default: "floors,speed,latency,start,ended,retention",
+      default: "floors,speed,latency,delivery,rows,start,ended,retention",
     },
     stores: { type: "string", default: "memory,normal,full" },
     topics: { type: "string", default: "1,100,1000" },
@@ -148,19 +153,57 @@ async function speed(
   return { ...result, counts: setup.counts };
 }
 
-/** Returns how long appends wait at a rate, in milliseconds. */
+/** How late events are at a rate, in milliseconds. */
+interface Delays {
+  /** From the call of `append` to its answer. */
+  readonly p50: number;
+  readonly p99: number;
+  /** From the call of `append` to a follower that has read the event. */
+  readonly followed50: number;
+  readonly followed99: number;
+  /** The longest turn of the loop. */
+  readonly late: number;
+}
+
+/** What `full` should add, from the one who appends to a follower: p50 and p99 by rate. */
+const TARGETS: Readonly<Record<number, string>> = {
+  10_000: "1 / 5",
+  50_000: "2 / 20",
+};
+
 async function latency(
   store: string,
   count: number,
   rate: number,
-): Promise<{ p50: number; p99: number; late: number }> {
+): Promise<Delays> {
   await using setup = await setUp(store, count);
   const times: number[] = [];
+  const followed: number[] = [];
   const start = performance.now();
   let sent = 0;
   let late = 0;
   let last = start;
   const waits: Promise<void>[] = [];
+  const begins: number[][] = setup.logs.map(() => []);
+  const over = new AbortController();
+  const follow = async (log: Log, index: number): Promise<void> => {
+    let from = 1;
+    try {
+      for await (const _ of log.follow(1, over.signal)) {
+        while (from < log.next) {
+          const { entries } = await log.read(from, BUDGET);
+          const now = performance.now();
+          for (const _ of entries) {
+            const begun = begins[index]![from++ - 1]!; // it was appended
+            if (begun - start > 500) followed.push(now - begun);
+          }
+        }
+      }
+    } catch (error) {
+      if (!over.signal.aborted) throw error;
+    }
+  };
+  const follows = setup.logs.map(follow);
   const send = async (log: Log, begun: number): Promise<void> => {
     await log.append([event]);
     if (begun - start > 500) times.push(performance.now() - begun);
@@ -172,14 +215,26 @@ async function latency(
     last = now;
     const due = (now - start) / 1_000 * rate;
     for (; sent < due; sent++) {
-      waits.push(send(setup.logs[sent % count]!, performance.now()));
+      const begun = performance.now();
+      begins[sent % count]!.push(begun);
+      waits.push(send(setup.logs[sent % count]!, begun));
     }
   }
   await Promise.all(waits);
-  times.sort((a, b) => a - b);
-  const at = (share: number): number =>
-    times[Math.floor(times.length * share)]!;
-  return { p50: at(0.5), p99: at(0.99), late };
+  await new Promise((done) => setTimeout(done, 0));
+  over.abort();
+  await Promise.all(follows);
+  const at = (all: number[], share: number): number => {
+    all.sort((a, b) => a - b);
+    return all[Math.floor(all.length * share)] ?? NaN;
+  };
+  return {
+    p50: at(times, 0.5),
+    p99: at(times, 0.99),
+    followed50: at(followed, 0.5),
+    followed99: at(followed, 0.99),
+    late,
+  };
 }
 
 if (parts.includes("floors")) await measureFloors(values.folder, event.data);
@@ -210,25 +265,40 @@ if (parts.includes("speed")) {
 }
 if (parts.includes("latency")) {
   console.log(
-    "added latency of an append, p50 / p99 ms (longest turn of the loop)",
+    "p50 / p99 in ms: until an append is answered; until a follower has read the event (longest turn of the loop)",
   );
   for (const rate of rates) {
     for (const count of topics) {
-      for (const store of stores) {
-        const list: Awaited<ReturnType<typeof latency>>[] = [];
-        for (let round = 0; round < rounds; round++) {
-          list.push(await latency(store, count, rate));
+      const all = new Map<string, Delays[]>();
+      for (let round = 0; round < rounds; round++) {
+        for (const store of stores) {
+          const delays = await latency(store, count, rate);
+          all.set(store, [...all.get(store) ?? [], delays]);
         }
-        const middle = (key: "p50" | "p99" | "late"): string =>
+      }
+      for (const [store, list] of all) {
+        const middle = (key: keyof Delays): string =>
           median(list.map((result) => result[key])).toFixed(2);
+        const target = store === "full" ? TARGETS[rate] : undefined;
         console.log(
           `${rate}/s, ${count} topics, ${store}: ${middle("p50")} / ${
             middle("p99")
-          } (${middle("late")})`,
+          }; ${middle("followed50")} / ${middle("followed99")} (${
+            middle("late")
+          })${target === undefined ? "" : `; target: ${target}`}`,
         );
       }
+      const rows = Math.min(count, 100);
+      const path = `${values.folder}/floor-${rate}-${count}.db`;
+      await measureCommit(path, "full", rows, event.data);
     }
   }
+}
+if (parts.includes("delivery")) {
+  await measureDelivery(values.folder, stores, {
+    seconds: duration / 1_000,
+    rounds,
+  });
 }
 
 /** Fills a file with topics of events, and returns its path. */
@@ -276,6 +346,9 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
 }
 
+if (parts.includes("rows")) {
+  await measureRows(values.folder, event, 100, 2_000);
+}
 if (parts.includes("start")) {
   const path = await fillFile(10_000, 100, false);
   for (let round = 0; round < rounds; round++) {

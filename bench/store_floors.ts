@@ -48,7 +48,11 @@ parentPort.on("message", (message) => parentPort.postMessage(message));`;
   await worker.terminate();
 }
 
-async function measureSqlite(
+/**
+ * Measures transactions of `node:sqlite` that write a row for each of some topics, and
+ * prints how long they take: no store can answer an append sooner.
+ */
+export async function measureCommit(
   path: string,
   sync: "normal" | "full",
   rows: number,
@@ -62,7 +66,7 @@ CREATE UNIQUE INDEX places ON ranges(topic, first)`);
     "INSERT INTO ranges(topic, first, events) VALUES(?, ?, ?)",
   );
   await measure(
-    `node:sqlite, ${sync}, a transaction of ${rows} rows`,
+    `floor: node:sqlite, ${sync}, a transaction of ${rows} rows`,
     (round) => {
       db.exec("BEGIN IMMEDIATE");
       for (let topic = 0; topic < rows; topic++) insert.run(topic, round, data);
@@ -97,7 +101,7 @@ export async function measureFloors(
   for (const sync of ["normal", "full"] as const) {
     for (const rows of [10, 100]) {
       const path = `${folder}/floor-${sync}-${rows}.db`;
-      await measureSqlite(path, sync, rows, data);
+      await measureCommit(path, sync, rows, data);
     }
   }
 }
