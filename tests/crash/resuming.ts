@@ -24,6 +24,43 @@ const TYPES = [
 ] as const;
 
 /**
+ * Judges losses of those who connect again by themselves.
+ *
+ * That a connection is open may be told late, when the relay at its other end was killed
+ * and another one has taken its place. So what counts is when the last connection was
+ * lost: the next one is to a relay that came later.
+ */
+class Losses {
+  readonly #world: World;
+  #ends: number;
+  #starts: number;
+  #isOpen = true;
+
+  /** Begins with a connection to the relay that there is. */
+  constructor(world: World) {
+    this.#world = world;
+    this.#ends = world.ends;
+    this.#starts = world.starts;
+  }
+
+  /** There is a connection. */
+  opened(): void {
+    this.#isOpen = true;
+  }
+
+  /** A connection is lost, or could not be made. */
+  lost(what: string): void {
+    const { ends, starts } = this.#world;
+    // There was none to connect to, or there was none until a moment ago.
+    const wasAway = ends >= starts || starts > this.#starts;
+    if (this.#isOpen || !wasAway) this.#world.excuse(this.#ends, what);
+    this.#isOpen = false;
+    this.#ends = ends;
+    this.#starts = starts;
+  }
+}
+
+/**
  * Follows a topic to its end with `subscribe`.
  *
  * @param reading What has come so far.
@@ -36,7 +73,7 @@ export async function followByClient(
   onReached: (start: number) => void,
 ): Promise<void> {
   const { record, who } = reading;
-  let { ends } = world;
+  const losses = new Losses(world);
   let failure: unknown;
   await using subscription = subscribe(
     `${world.url.replace("http", "ws")}/topics/${record.name}`,
@@ -46,13 +83,12 @@ export async function followByClient(
       signal: world.over,
       onStateChange: ({ state, reason }) => {
         if (state === "open") {
-          // It may be told late: the relay that was reached has perhaps been told to end.
-          ends = world.starts - 1;
+          losses.opened();
           onReached(world.starts);
         }
         if (state !== "waiting" || world.over.aborted) return;
         try {
-          world.excuse(ends, `${who} has lost ${record.name}: ${reason}`);
+          losses.lost(`${who} has lost ${record.name}: ${reason}`);
         } catch (error) {
           failure ??= error;
         }
@@ -96,7 +132,8 @@ export async function followByEventSource(
 ): Promise<void> {
   const { record, who } = reading;
   const over = Promise.withResolvers<void>();
-  let { ends } = world;
+  const { ends } = world;
+  const losses = new Losses(world);
   const source = new EventSource(
     `${world.url}/topics/${record.name}?after=${reading.position}`,
   );
@@ -109,7 +146,7 @@ export async function followByEventSource(
     }
   };
   source.onopen = () => {
-    ends = world.starts - 1;
+    losses.opened();
     onReached(world.starts);
   };
   source.onerror = () =>
@@ -117,7 +154,7 @@ export async function followByEventSource(
       if (world.over.aborted || reading.hasEnded) return;
       // It was sent away, or there is nothing more, and it does not come back.
       if (source.readyState === EventSource.CLOSED) return over.resolve();
-      world.excuse(ends, `${who} has lost ${record.name}`);
+      losses.lost(`${who} has lost ${record.name}`);
     });
   for (const type of TYPES) {
     source.addEventListener(type, ({ data, lastEventId }) =>
