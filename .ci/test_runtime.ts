@@ -17,6 +17,13 @@ import { TextLineStream } from "@std/streams/text-line-stream";
 import { bundle } from "./portable/bundle.ts";
 import { fromUrl } from "./portable/paths.ts";
 import { COUNTS } from "./portable/runner.ts";
+import {
+  binaryIn,
+  BUN,
+  BUN_PACKAGE,
+  installPackages,
+  NODE_PACKAGE,
+} from "./portable/runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -43,8 +50,6 @@ const RELAY = ["tests/relay/runtimes/smoke_test.ts"];
 
 /** The least version of Node that the core promises to run on. */
 const LEAST_NODE = 20;
-
-const BUN = "1.4.5";
 
 /** What is not run, and why. */
 const LEFT_OUT: {
@@ -164,10 +169,10 @@ async function main(runtime: "node" | "bun", folder: string): Promise<number> {
   }
   await install(runtime, folder);
   const command = runtime === "bun"
-    ? await binaryIn(folder, bunPackage(), "bun")
+    ? await binaryIn(folder, BUN_PACKAGE, "bun")
     : version === undefined
     ? "node"
-    : await binaryIn(folder, nodePackage(), "node");
+    : await binaryIn(folder, NODE_PACKAGE, "node");
   console.log(`${runtime} ${await versionOf(command)}`);
   const namesIn = (file: string) =>
     leftOut.flatMap((other) => other.file === file ? other.test ?? [] : []);
@@ -209,58 +214,19 @@ async function findTests(folder: string, files: string[]): Promise<void> {
   }
 }
 
-/** Gets the packages that are imported, in the versions that Deno has. */
+/** Installs the packages that are imported, in the versions that Deno has. */
 async function install(runtime: string, folder: string): Promise<void> {
   const { imports }: { imports: Record<string, string> } = JSON.parse(
     await Deno.readTextFile(new URL("deno.json", ROOT)),
   );
-  const packages = Object.entries(imports).filter(([, from]) =>
-    from.startsWith("npm:")
+  const packages = Object.fromEntries(
+    Object.entries(imports).filter(([, from]) => from.startsWith("npm:")),
   );
-  if (runtime === "bun") {
-    // The package `bun` would fetch this one in a script of its own.
-    packages.push([bunPackage(), `npm:${bunPackage()}@${BUN}`]);
-  }
+  if (runtime === "bun") packages[BUN_PACKAGE] = `npm:${BUN_PACKAGE}@${BUN}`;
   if (version !== undefined) {
-    // The package `node` would fetch this one in a script of its own.
-    packages.push([nodePackage(), `npm:${nodePackage()}@${version}`]);
+    packages[NODE_PACKAGE] = `npm:${NODE_PACKAGE}@${version}`;
   }
-  await Deno.copyFile(new URL("deno.lock", ROOT), `${folder}/deno.lock`);
-  await Deno.writeTextFile(
-    `${folder}/deno.json`,
-    JSON.stringify({
-      nodeModulesDir: "auto",
-      imports: Object.fromEntries(packages),
-    }),
-  );
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--quiet"],
-    cwd: folder,
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-}
-
-function bunPackage(): string {
-  return `@oven/bun-${Deno.build.os}-${
-    Deno.build.arch === "x86_64" ? "x64" : "aarch64"
-  }`;
-}
-
-function nodePackage(): string {
-  const os = Deno.build.os === "windows" ? "win" : Deno.build.os;
-  return `node-${os}-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
-}
-
-async function binaryIn(
-  folder: string,
-  name: string,
-  binary: string,
-): Promise<string> {
-  const command = `${folder}/node_modules/${name}/bin/${binary}${
-    Deno.build.os === "windows" ? ".exe" : ""
-  }`;
-  if (Deno.build.os !== "windows") await Deno.chmod(command, 0o755);
-  return command;
+  await installPackages(folder, packages);
 }
 
 async function versionOf(command: string): Promise<string> {

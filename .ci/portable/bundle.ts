@@ -4,6 +4,7 @@
  * @module
  */
 import * as esbuild from "esbuild";
+import { localModules } from "./modules.ts";
 import { fromUrl, toUrl } from "./paths.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -16,23 +17,6 @@ const REPLACED = {
   "DisposableStack": "DisposableStack",
   "Promise.withResolvers": "withResolvers",
 };
-
-/** As much of a package's `deno.json` as says where its modules are. */
-interface Package {
-  name: string;
-  exports: Record<string, string>;
-}
-
-/** The modules of a package, by what they are imported as. */
-async function modulesOf(config: URL): Promise<[string, string][]> {
-  const { name, exports }: Package = JSON.parse(
-    await Deno.readTextFile(config),
-  );
-  return Object.entries(exports).map(([path, file]) => [
-    path.replace(".", name),
-    fromUrl(new URL(file, config)),
-  ]);
-}
 
 /**
  * Bundles files of tests, each to a module that runs its tests.
@@ -49,16 +33,7 @@ export async function bundle(
   leftOut: (file: string) => string[],
   folder: string,
 ): Promise<void> {
-  const { links }: { links: string[] } = JSON.parse(
-    await Deno.readTextFile(new URL("deno.json", ROOT)),
-  );
-  const modules = new Map(
-    (await Promise.all(
-      ["./", ...links].map((link) =>
-        modulesOf(new URL(`${link.replace(/\/?$/, "/")}deno.json`, ROOT))
-      ),
-    )).flat(),
-  );
+  const modules = await localModules();
   const sources = ["src/", "relay/"].map((path) =>
     fromUrl(new URL(path, ROOT))
   );

@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * A `type` that this library has no shape for: at run time any text that is not

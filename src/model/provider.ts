@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Which of the three APIs a provider speaks: Responses, Chat Completions, or

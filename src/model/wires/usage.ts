@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 import type { Usage } from "../usage.ts";
 
 const count = z.number().nonnegative().nullish();

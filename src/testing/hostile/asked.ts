@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../../fetch/clock.ts";
 import type { HostilePlan } from "./plan.ts";
 

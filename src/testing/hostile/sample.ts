@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 
 const record = z.record(z.string(), z.unknown());
 

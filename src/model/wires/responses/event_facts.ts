@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 import { parseData } from "../event_data.ts";
 
 /** The facts that tell the place of an event in its response. */

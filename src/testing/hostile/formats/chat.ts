@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 import { type Asked, readJson } from "../asked.ts";
 import { CREATED, digest } from "../reproducible.ts";
 import { failure } from "../failure.ts";

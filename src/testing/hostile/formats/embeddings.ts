@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 import { type Asked, readJson } from "../asked.ts";
 import { digest } from "../reproducible.ts";
 import { jsonReply, type Reply } from "../reply.ts";

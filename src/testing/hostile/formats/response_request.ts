@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { z } from "zod";
+import * as z from "zod";
 import { content, type Question } from "../speech.ts";
 
 /** What is read of the body of `POST /v1/responses`; the rest is passed over. */
