@@ -179,6 +179,11 @@ async function checkFlags(rest: string[], { help }: Facts): Promise<void> {
   }
 }
 
+/** Throws where a command goes on after its prefix. */
+function isAll(rest: string[]): void {
+  if (rest.length > 0) throw new Error(`'${rest.join(" ")}' is too much`);
+}
+
 /** A command of the command line, or the flags of the relay. */
 async function checkCli(rest: string[], facts: Facts): Promise<void> {
   const [name = "", ...others] = rest;
@@ -231,6 +236,17 @@ const FORMS: Form[] = [
     shape: "sysctl -w NAME=VALUE",
     prefix: ["sysctl", "-w"],
     check: () => {},
+  },
+  {
+    // Of Docker: tests/docs/containers_test.ts shows what can be shown without it.
+    shape: "docker build -t rivulet .",
+    prefix: ["docker", "build", "-t", "rivulet", "."],
+    check: isAll,
+  },
+  {
+    shape: "docker compose up --build",
+    prefix: ["docker", "compose", "up", "--build"],
+    check: isAll,
   },
   {
     shape: "curl -N URL [-H HEADER ...] [-d BODY]",
