@@ -19,9 +19,7 @@ for (const name of ["Dockerfile", "compose.yml", "docs/containers.md"]) {
   Deno.test(`${name} names only options that there are`, async () => {
     const known = new Set(flagsIn(await relayHelp()));
     const unknown = flagsIn(await Deno.readTextFile(`${root}/${name}`))
-      .filter((flag) =>
-        !known.has(flag) && !OTHER_FLAGS.has(flag) && flag !== "--build"
-      );
+      .filter((flag) => !known.has(flag) && !OTHER_FLAGS.has(flag));
     assertEquals(unknown, []);
   });
 }

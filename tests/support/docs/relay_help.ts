@@ -13,7 +13,7 @@ export const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...["--single-threaded-gc", "--cached-only", "--no-prompt"],
   ...["--allow-net", "--allow-env", "--allow-read", "--allow-write"], // of Deno
   ...["--allow-sys", "--filter", "--yes", "--ulimit"],
-  ...["--frozen", "--no-config"],
+  ...["--frozen", "--no-config", "--bun", "--smoke", "--build"],
   ...["--from", "--chown", "--interval", "--timeout", "--start-period"], // of Docker
   ...["--new-key", "--read", "--write", "--ttl"], // of the command for tokens
   ...["--servers", "--rates", "--relay", "--seconds"], // of benches and tests
