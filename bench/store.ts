@@ -357,7 +357,7 @@ if (parts.includes("start")) {
     await store.open();
     const opened = performance.now();
     const query = { after: "", prefix: "", limit: 1_000_000 };
-    const { length } = store.listUnended(query);
+    const { length } = await store.listUnended(query);
     const listed = performance.now();
     const log = store.find("live5000");
     await log?.read(1, { events: 512, bytes: 32 * 1024 });
@@ -399,7 +399,7 @@ if (parts.includes("opened")) {
     awaitedTtl: Infinity,
     clock: systemClock,
   });
-  const live = registry.restore();
+  const live = await registry.restore();
   const restored = performance.now();
   console.log(
     `start with ${count} ended and ${live.length} live topics: open ${

@@ -59,6 +59,8 @@ export { InvalidTopicNameError, TopicLimitError } from "./topics/registry.ts";
 export { StaleWriterError, StoreError } from "./topics/store.ts";
 export type {
   ListQuery,
+  LogName,
+  PrepareOptions,
   Store,
   StoredTopic,
   StoreFailure,

@@ -485,14 +485,54 @@ class RelayServer implements Relay {
     }
     const { sources, fixtures } = this.#options;
     const filled = new Set([...sources, ...fixtures].map(({ name }) => name));
-    const restored = this.topics.restore();
+    const restored = await this.topics.restore();
     for (const topic of restored) {
       if (!filled.has(topic.name)) this.#goOn(topic);
     }
+    void this.#followOrphans(filled);
     if (restored.length === 0) return;
     logger.info("The store has {count} topics that have not ended", {
       count: restored.length,
     });
+  }
+
+  /** Goes on with what other relays have left without a word. */
+  async #followOrphans(filled: ReadonlySet<string>): Promise<void> {
+    const { signal } = this.#closing;
+    const orphans = this.#store.orphans?.(signal);
+    if (!orphans) return;
+    try {
+      for await (const { name, epoch } of orphans) {
+        void this.#adopt(name, epoch, filled.has(name));
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      logger.error("What other relays leave is not gone on with: {reason}", {
+        reason: messageOf(error),
+      });
+    }
+  }
+
+  /** Goes on with a topic that another relay has left, if this one is the first to do so. */
+  async #adopt(name: string, epoch: string, isOwn: boolean): Promise<void> {
+    try {
+      await this.topics.prepare(name);
+      const topic = this.topics.get(name, epoch);
+      if (!topic || topic.verdict) return;
+      logger.info("The relay that has filled topic {topic} is gone", {
+        topic: name,
+      });
+      const own = isOwn
+        ? this.#options.sources.find((source) => source.name === name)
+        : undefined;
+      if (own) await this.#startSource(own);
+      else this.#goOn(topic);
+    } catch (error) {
+      logger.warn("Topic {topic} is not gone on with: {reason}", {
+        topic: name,
+        reason: messageOf(error),
+      });
+    }
   }
 
   /**
@@ -504,7 +544,7 @@ class RelayServer implements Relay {
     const filling = readFilling(topic.filling);
     switch (filling?.kind) {
       case "source":
-        return this.#sources.resume(topic, filling);
+        return void this.#sources.resume(topic, filling);
       case "response":
         return this.#gateway.resume(topic, filling);
       default:
@@ -539,34 +579,41 @@ class RelayServer implements Relay {
 
   /** Starts the sources; rejects only for those that the relay cannot be without. */
   #startSources(): Promise<void>[] {
-    const { sources, failFast } = this.#options;
-    return sources.map(async ({ name, from, ...source }) => {
-      const topic = this.#topicToFill(name);
-      topic.from = from;
-      let opened: Promise<void>;
-      try {
-        ({ opened } = this.#sources.start(topic, {
-          kind: "sse",
-          required: failFast,
-          ...source,
-        }));
-      } catch (error) {
-        if (!(error instanceof LeaseHeldError)) throw error;
-        return logger.info("Another relay has the source of {name}", { name });
-      }
-      if (!failFast) return;
-      await opened.catch((cause) => {
-        throw new RelayStartError(
-          "source_failed",
-          `The source of topic '${name}' cannot be read: ${failureOf(cause)}`,
-          { cause },
-        );
-      });
+    return this.#options.sources.map((source) => this.#startSource(source));
+  }
+
+  async #startSource(
+    { name, from, ...source }: CompleteRelayOptions["sources"][number],
+  ): Promise<void> {
+    const { failFast } = this.#options;
+    const topic = await this.#topicToFill(name);
+    let opened: Promise<void>;
+    try {
+      ({ opened } = await this.#sources.startHeld(topic, {
+        kind: "sse",
+        required: failFast,
+        ...source,
+      }));
+    } catch (error) {
+      if (!(error instanceof LeaseHeldError)) throw error;
+      return logger.info("Another relay has the source of {name}", { name });
+    }
+    topic.from = from;
+    if (!failFast) return;
+    await opened.catch((cause) => {
+      throw new RelayStartError(
+        "source_failed",
+        `The source of topic '${name}' cannot be read: ${failureOf(cause)}`,
+        { cause },
+      );
     });
   }
 
   /** A topic that has ended is not filled any more: a source begins another one. */
-  #topicToFill(name: string): Topic {
+  async #topicToFill(name: string): Promise<Topic> {
+    if (this.topics.areFetched) {
+      await this.topics.prepare(name, { makes: true });
+    }
     if (this.topics.get(name)?.state.kind === "ended") {
       this.topics.delete(name);
     }
@@ -575,6 +622,7 @@ class RelayServer implements Relay {
 
   #startFixtures(): Promise<void>[] {
     return this.#options.fixtures.map(async ({ name, path, loop }) => {
+      await this.topics.prepare(name);
       // It is played from its first event: after others, they would be there twice.
       this.topics.delete(name);
       const topic = this.topics.create(name);

@@ -227,17 +227,17 @@ export class Gateway implements AsyncDisposable {
     const id = responseIdIn(planned.target.path);
     const known = id === undefined
       ? undefined
-      : this.#joining.response(planned, id);
+      : await this.#joining.response(planned, id);
     this.#rights.assertMayAsk(planned, known?.topicName);
     const retained = id === undefined
       ? undefined
-      : this.#joining.topicOf(planned, id);
+      : await this.#joining.topicOf(planned, id);
     const resumed = retained && await this.#joining.resume(planned, retained);
     if (resumed) return resumed;
     const read = await this.#readBody(planned);
     const { content } = read;
     const asked = this.#complete(planned, content);
-    this.#assertMayUse(asked, read);
+    await this.#assertMayUse(asked, read);
     const caller = this.#callerOf(asked);
     if (content?.isStream && call.request.method === "POST") {
       await this.#joinOrStart(asked, read, content, caller);
@@ -347,7 +347,10 @@ export class Gateway implements AsyncDisposable {
    * Refuses a run that uses something at the provider (a response, a conversation, a
    * file) that its caller neither made nor may get, and one that may do so unread.
    */
-  #assertMayUse(asked: Asked, { body, content }: ReadBody): void {
+  async #assertMayUse(
+    asked: Asked,
+    { body, content }: ReadBody,
+  ): Promise<void> {
     const { request, access, target } = asked;
     const isEmpty = body === null ||
       body instanceof Uint8Array && body.length === 0;
@@ -358,7 +361,7 @@ export class Gateway implements AsyncDisposable {
       const id = responseIdIn(path);
       const known = id === undefined
         ? undefined
-        : this.#joining.response(asked, id);
+        : await this.#joining.response(asked, id);
       if (known?.owner === access.identity) continue;
       if (known) assertMay(access, "read", known.topicName);
       else this.#rights.assertMayGet(access, { ...target, path });
@@ -416,8 +419,15 @@ export class Gateway implements AsyncDisposable {
     const { search } = asked.target.url;
     const digested = await inSteps(asked.client, bytes, digestOf(bytes));
     const fingerprint = digest(JSON.stringify([search, digested]));
+    const { topics } = this.#context;
+    // No other run has a topic that its caller has not named.
+    if (asked.options.topic !== undefined && topics.areFetched) {
+      await topics.prepare(asked.topicName, { makes: true });
+    }
     for (;;) {
-      const earlier = key ? this.#joining.find(key) : undefined;
+      const found = key ? this.#joining.find(key) : undefined;
+      // At once, if it is at hand: see below.
+      const earlier = found instanceof Promise ? await found : found;
       if (!earlier) break;
       if (await this.#joining.join(asked, earlier, fingerprint)) return;
     }

@@ -4,6 +4,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
 import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
+import { type Stored, whenStored } from "../topics/stored.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { KeptRuns } from "./kept_runs.ts";
 import { type KnownResponse, KnownResponses } from "./known_responses.ts";
@@ -76,16 +77,23 @@ export class Joining {
   }
 
   /** Returns the run that has this {@linkcode joinKey}, if there is one. */
-  find(key: string): JoinableRun | undefined {
-    return this.#byKey.get(key) ?? this.#keptRun(key);
+  find(key: string): Stored<JoinableRun | undefined> {
+    return this.#byKey.get(key) ??
+      // One may have come while the store was asked.
+      whenStored(this.#keptRun(key), (kept) => this.#byKey.get(key) ?? kept);
   }
 
   /** Returns a run of a relay before this one. */
-  #keptRun(key: string): JoinableRun | undefined {
-    const { name, epoch, fingerprint } = this.#kept.run(key) ?? {};
-    if (name === undefined || fingerprint === undefined) return undefined;
-    const topic = this.#topics.get(name, epoch);
-    return topic && { topic, fingerprint, fate: Promise.resolve("streaming") };
+  #keptRun(key: string): Stored<JoinableRun | undefined> {
+    return whenStored(this.#kept.run(key), (run) => {
+      if (!run) return undefined;
+      const { name, epoch, fingerprint } = run;
+      return whenStored(this.#topics.prepare(name), () => {
+        const topic = this.#topics.get(name, epoch);
+        const fate = Promise.resolve<RunFate>("streaming");
+        return topic && { topic, fingerprint, fate };
+      });
+    });
   }
 
   /** Lets callers join a run by a {@linkcode joinKey}, until it is refused or cancelled before its stream began. */
@@ -111,7 +119,7 @@ export class Joining {
   response(
     asked: Pick<Asked, "target" | "headers" | "url">,
     id: string,
-  ): KnownResponse | undefined {
+  ): Stored<KnownResponse | undefined> {
     return this.#responses.get(responseKey(asked, id));
   }
 
@@ -119,7 +127,7 @@ export class Joining {
   topicOf(
     asked: Pick<Asked, "target" | "headers" | "url">,
     id: string,
-  ): Topic | undefined {
+  ): Stored<Topic | undefined> {
     return this.#responses.topicOf(responseKey(asked, id));
   }
 

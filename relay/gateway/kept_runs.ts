@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Clock } from "../../src/fetch/clock.ts";
+import { type Stored, whenStored } from "../topics/stored.ts";
 import type { Store } from "../topics/store.ts";
 
 const HOUR = 3_600_000;
@@ -41,7 +42,7 @@ export class KeptRuns {
   }
 
   /** Returns the run that a key was used for. */
-  run(key: string): KeptRun | undefined {
+  run(key: string): Stored<KeptRun | undefined> {
     return this.#get("runs", key, keptRun);
   }
 
@@ -51,7 +52,7 @@ export class KeptRuns {
   }
 
   /** Returns the response that a key stands for. */
-  response(key: string): KeptResponse | undefined {
+  response(key: string): Stored<KeptResponse | undefined> {
     return this.#get("responses", key, keptResponse);
   }
 
@@ -60,10 +61,16 @@ export class KeptRuns {
     this.#put("responses", key, response, RESPONSE_TTL);
   }
 
-  #get<T>(bucket: string, key: string, schema: z.ZodType<T>): T | undefined {
-    const text = this.#store?.get(bucket, key);
-    // A relay of this version or an earlier one has written it.
-    return text === undefined ? undefined : schema.parse(JSON.parse(text));
+  #get<T>(
+    bucket: string,
+    key: string,
+    schema: z.ZodType<T>,
+  ): Stored<T | undefined> {
+    return whenStored(
+      this.#store?.get(bucket, key),
+      // A relay of this version or an earlier one has written it.
+      (text) => text === undefined ? undefined : schema.parse(JSON.parse(text)),
+    );
   }
 
   #put(bucket: string, key: string, value: unknown, ttl: number): void {

@@ -1,4 +1,5 @@
 import type { TopicRegistry } from "../topics/registry.ts";
+import { type Stored, whenStored } from "../topics/stored.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { KeptRuns } from "./kept_runs.ts";
 
@@ -40,13 +41,16 @@ export class KnownResponses {
   }
 
   /** Returns what is known of a response. */
-  get(key: string): KnownResponse | undefined {
+  get(key: string): Stored<KnownResponse | undefined> {
     return this.#entry(key);
   }
 
   /** Returns the topic that has the events of a response, while it is there. */
-  topicOf(key: string): Topic | undefined {
-    return this.#topicOf(this.#entry(key)?.retained);
+  topicOf(key: string): Stored<Topic | undefined> {
+    return whenStored(
+      this.#entry(key),
+      (entry) => this.#topicOf(entry?.retained),
+    );
   }
 
   /**
@@ -59,27 +63,39 @@ export class KnownResponses {
    */
   add(key: string, response: KnownResponse, topic: Topic | undefined): void {
     const retained = topic && { name: topic.name, epoch: topic.log.epoch };
-    const before = this.#entry(key);
-    if (before) {
-      if (this.#topicOf(before.retained)) return;
-      before.retained = retained;
-      this.#kept.addResponse(key, before);
-      return;
-    }
     const { topicName, owner } = response;
     const entry = { topicName, owner, retained };
-    this.#kept.addResponse(key, entry);
-    this.#remember(key, entry);
+    const added = whenStored(
+      this.#entry(key),
+      (before) => this.#add(key, before, entry),
+    );
+    // A store that can say nothing now keeps nothing: this relay alone knows it.
+    if (added instanceof Promise) added.catch(() => this.#remember(key, entry));
+  }
+
+  #add(key: string, before: Entry | undefined, entry: Entry): Stored<void> {
+    if (!before) {
+      this.#kept.addResponse(key, entry);
+      this.#remember(key, entry);
+      return;
+    }
+    return whenStored(this.#topicOf(before.retained), (topic) => {
+      if (topic) return;
+      before.retained = entry.retained;
+      this.#kept.addResponse(key, before);
+    });
   }
 
   /** Returns what is known, or the store has kept. */
-  #entry(key: string): Entry | undefined {
+  #entry(key: string): Stored<Entry | undefined> {
     const known = this.#byKey.get(key);
     if (known) return known;
-    const kept = this.#kept.response(key);
-    if (!kept) return undefined;
-    const { topicName, owner, retained } = kept;
-    return this.#remember(key, { topicName, owner, retained });
+    return whenStored(this.#kept.response(key), (kept) => {
+      if (!kept) return undefined;
+      const { topicName, owner, retained } = kept;
+      return this.#byKey.get(key) ??
+        this.#remember(key, { topicName, owner, retained });
+    });
   }
 
   #remember(key: string, entry: Entry): Entry {
@@ -91,7 +107,12 @@ export class KnownResponses {
     return entry;
   }
 
-  #topicOf(retained: Retained | undefined): Topic | undefined {
-    return retained && this.#topics.get(retained.name, retained.epoch);
+  #topicOf(retained: Retained | undefined): Stored<Topic | undefined> {
+    if (!retained) return undefined;
+    const { name, epoch } = retained;
+    return whenStored(
+      this.#topics.prepare(name),
+      () => this.#topics.get(name, epoch),
+    );
   }
 }

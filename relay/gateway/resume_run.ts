@@ -1,6 +1,7 @@
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
+import { Problem } from "../problem.ts";
 import { endRestarted, type ResponseFilling } from "../topics/filling.ts";
 import type { Topic } from "../topics/topic.ts";
 import { keptRequest, tailOf } from "./kept_response.ts";
@@ -49,6 +50,14 @@ export async function resumeRun(
     onDisconnect: "continue",
   }, topics);
   run.takeOver(topic);
+  // From then on nobody else adds to the log that the run goes on with.
+  try {
+    await run.held;
+  } catch (error) {
+    // Another relay has gone on with it.
+    if (error instanceof Problem) return;
+    throw error;
+  }
   const provider = providers.find(({ name }) => name === filling.provider);
   if (!provider) {
     return endRestarted(

@@ -146,11 +146,62 @@ export class Sources implements AsyncDisposable {
   ): Source {
     using stack = new DisposableStack();
     // First of all: what another relay fills is no business of this one.
-    const hold = stack.use(
-      this.#options.leases.hold(topic, { onLost: () => source.stop() }),
-    );
+    const taken = stack.use(this.#hold(topic));
+    const source = this.#begin(topic, spec, client, firstConnection, taken);
+    stack.move();
+    return source;
+  }
+
+  /**
+   * Begins to fill a topic that another relay may be filling, or may have filled.
+   *
+   * @param topic The topic.
+   * @param spec What fills it.
+   * @returns The source, once nothing else fills the topic.
+   * @throws {LeaseHeldError} If something else does.
+   */
+  startHeld(topic: Topic, spec: SourceSpec): Promise<Source> {
+    return this.#startHeld(topic, spec, "", firstConnectionOf(spec));
+  }
+
+  async #startHeld(
+    topic: Topic,
+    spec: SourceSpec,
+    client: string,
+    firstConnection: "once" | "retried",
+  ): Promise<Source> {
+    using stack = new DisposableStack();
+    const taken = stack.use(this.#hold(topic));
+    // From then on nobody else adds to the log that the source goes on with.
+    if (taken.hold.ready) await taken.hold.ready;
+    const source = this.#begin(topic, spec, client, firstConnection, taken);
+    stack.move();
+    return source;
+  }
+
+  #hold(topic: Topic): Taken {
+    let source: Source | undefined;
+    const hold = this.#options.leases.hold(topic, {
+      onLost: () => source?.stop(),
+    });
+    return {
+      hold,
+      use: (used) => void (source = used),
+      [Symbol.dispose]: () => hold[Symbol.dispose](),
+    };
+  }
+
+  #begin(
+    topic: Topic,
+    spec: SourceSpec,
+    client: string,
+    firstConnection: "once" | "retried",
+    { hold, use }: Taken,
+  ): Source {
+    using stack = new DisposableStack();
     if (spec.kind === "guarded") stack.use(this.#options.slots.take(client));
     const source = this.#make(topic, spec, { client, firstConnection, hold });
+    use(source);
     const held = stack.move();
     topic.source = spec.kind === "fixture"
       ? `fixture ${spec.path}`
@@ -161,6 +212,7 @@ export class Sources implements AsyncDisposable {
     void source.finished.finally(() => {
       this.#running.delete(source);
       held.dispose();
+      hold[Symbol.dispose]();
     });
     if (spec.kind === "sse") {
       this.#operated.add(topic);
@@ -178,11 +230,11 @@ export class Sources implements AsyncDisposable {
    * @param topic The topic.
    * @param filling The source, as the store has kept it.
    */
-  resume(topic: Topic, filling: SourceFilling): void {
+  async resume(topic: Topic, filling: SourceFilling): Promise<void> {
     // It counts for whoever has asked for it; each by itself, where that is not known.
     const client = topic.log.facts.owner || `source ${topic.name}`;
     try {
-      this.#start(topic, guarded(filling), client, "retried");
+      await this.#startHeld(topic, guarded(filling), client, "retried");
     } catch (error) {
       // Another relay has gone on with it.
       if (error instanceof LeaseHeldError) return;
@@ -254,6 +306,12 @@ export class Sources implements AsyncDisposable {
       }
     }
   }
+}
+
+/** A lease on a topic, and the source that has to stop if it is lost. */
+interface Taken extends Disposable {
+  readonly hold: Hold;
+  use(source: Source): void;
 }
 
 /** A request that makes a source is told at once if it was never there. */

@@ -142,9 +142,19 @@ export function message(data: string): ServerSentEvent {
   return { event: "message", data, id: "" };
 }
 
+/** Finds the log of a topic, as it is in the store now. */
+export async function find(
+  store: Store,
+  name: string,
+  epoch?: string,
+): Promise<Log | undefined> {
+  await store.prepare?.(name, { publications: true });
+  return store.find(name, epoch);
+}
+
 /** Finds the log of a topic that has to be there. */
 export async function findLog(store: Store, name: string): Promise<Log> {
-  const log = await store.find(name);
+  const log = await find(store, name);
   assert(log, `expected topic '${name}'`);
   return log;
 }

@@ -161,6 +161,24 @@ export function addSharingChecks(checks: Checks): void {
     },
   );
 
+  checks.each(
+    "makes a topic that was only asked for, once",
+    async ({ store }) => {
+      if (!store.prepare) return;
+      await store.prepare("a", {});
+      assertEquals(store.find("a"), undefined);
+      const made = async () => {
+        await store.prepare?.("a", { makes: true });
+        using log = store.find("a");
+        assert(log);
+        assertEquals(log.facts.isAwaited, true);
+        return log.epoch;
+      };
+      const [epoch, ...others] = await Promise.all([made(), made()]);
+      assertEquals([...others, await made()], [epoch, epoch]);
+    },
+  );
+
   checks.each("stops telling when it is told to", async ({ store }) => {
     using log = store.create("a", NO_FACTS);
     await log.settled();

@@ -4,6 +4,7 @@ import {
   assertRejects,
   type Checks,
   EVERYTHING,
+  find,
   findLog,
   message,
   NO_FACTS,
@@ -52,9 +53,9 @@ export function addStoreChecks(checks: Checks): void {
       using old = store.create("a", NO_FACTS);
       await old.append([message("old")]);
       await store.delete("a", "another");
-      assert(await store.find("a"));
+      assert(await find(store, "a"));
       await store.delete("a", old.epoch);
-      assertEquals(await store.find("a"), undefined);
+      assertEquals(await find(store, "a"), undefined);
       using log = store.create("a", NO_FACTS);
       assert(log.epoch !== old.epoch);
       await store.delete("a", old.epoch);
@@ -90,7 +91,7 @@ export function addStoreChecks(checks: Checks): void {
     }, "two topics to be forgotten");
     return async (store) => {
       assertEquals(namesOf(await store.list(EVERYTHING)), ["a", "open"]);
-      assertEquals(await store.find("b"), undefined);
+      assertEquals(await find(store, "b"), undefined);
     };
   });
 
@@ -109,11 +110,11 @@ export function addStoreChecks(checks: Checks): void {
         assertEquals(current.epoch, epochs[1]);
         assertEquals(current.facts.follows, epochs[0]);
         assertEquals(await readData(current), ["new"]);
-        using former = await store.find("a", epochs[0]);
+        using former = await find(store, "a", epochs[0]);
         assert(former);
         assertEquals(await readData(former), ["old"]);
         assertEquals(former.ended?.status, "failed");
-        using same = await store.find("a", epochs[1]);
+        using same = await find(store, "a", epochs[1]);
         assertEquals(same?.epoch, epochs[1]);
         const list = await store.list(EVERYTHING);
         assertEquals(list.map(({ epoch }) => epoch), [epochs[1]]);
@@ -162,7 +163,7 @@ export function addStoreChecks(checks: Checks): void {
     await store.delete("a", "no-such-epoch");
     const epochs = [first.epoch, second.epoch] as const;
     return async (store) => {
-      assertEquals(await store.find("a", epochs[0]), undefined);
+      assertEquals(await find(store, "a", epochs[0]), undefined);
       assertEquals((await findLog(store, "a")).epoch, epochs[1]);
     };
   });

@@ -2,7 +2,10 @@ import type { Store } from "./store.ts";
 
 /** What a store has to have: each member has a row. */
 const MEMBERS: Readonly<
-  Record<Exclude<keyof Store, "isShared">, "function" | "boolean" | "any">
+  Record<
+    Exclude<keyof Store, "isShared" | "prepare" | "orphans">,
+    "function" | "boolean" | "any"
+  >
 > = {
   open: "function",
   failure: "any",

@@ -6,7 +6,7 @@ import { Leases } from "./leases.ts";
 import { Others } from "./others.ts";
 import type { Log } from "./log.ts";
 import type { After } from "./position.ts";
-import type { ListQuery, Store, StoredTopic } from "./store.ts";
+import type { ListQuery, PrepareOptions, Store, StoredTopic } from "./store.ts";
 import type * as surface from "./surface.ts";
 import type { EndStatus, TopicEnd } from "./end.ts";
 import { Topic } from "./topic.ts";
@@ -126,6 +126,9 @@ const IDLE = 10_000;
 /** The number of topics that are taken from a store at a time. */
 const PAGE = 1_000;
 
+/** The same for a store that has to fetch each of them: about a page of a list. */
+const FETCHED_PAGE = 128;
+
 /** All topics of a relay, by name: for the engine, the doors and the sources too. */
 export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** The topics in memory: of a store that is not lasting, all of them. */
@@ -163,25 +166,58 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * Takes up the topics that the store has kept, and have not ended.
    *
    * @returns These topics. Those that were only asked for are forgotten; those of a
-   * shared store may be another relay's.
+   * shared store may be another relay's. None if the store tells which topics have to be
+   * gone on with (`orphans`).
    */
-  restore(): Topic[] {
+  async restore(): Promise<Topic[]> {
     const { store } = this.#options;
+    if (store.orphans) return [];
     const restored: Topic[] = [];
     const query = (after: string): ListQuery => ({
       after,
       prefix: "",
       limit: PAGE,
     });
-    let page = store.listUnended(query(""));
-    for (; page.length > 0; page = store.listUnended(query(nameAfter(page)))) {
+    for (let after = "";;) {
+      const page = await store.listUnended(query(after));
+      if (page.length === 0) return restored;
+      after = nameAfter(page);
       for (const { name, epoch, facts } of page) {
         if (facts.isAwaited) {
           if (!store.isShared) void this.#deleteStored(name, epoch);
-        } else restored.push(this.get(name)!); // it is in the store
+          continue;
+        }
+        await this.prepare(name);
+        const topic = this.get(name);
+        if (topic) restored.push(topic);
       }
     }
-    return restored;
+  }
+
+  /** Whether topics have to be prepared before they are looked for. */
+  get areFetched(): boolean {
+    return this.#options.store.prepare !== undefined;
+  }
+
+  /**
+   * Has a topic at hand that is asked for: to be waited for before {@linkcode get} and all
+   * that looks for a topic or makes one. A topic may only be prepared that is allowed to
+   * be there.
+   *
+   * @returns `undefined` if it is at hand, as all topics are of a store of this process.
+   */
+  prepare(
+    name: string,
+    options: PrepareOptions = {},
+  ): Promise<void> | undefined {
+    const { store } = this.#options;
+    if (!store.prepare || !topicName.safeParse(name).success) return undefined;
+    const known = this.#topics.get(name);
+    // A topic that has not ended is followed.
+    const isFollowed = known !== undefined && known.state.kind !== "ended";
+    return isFollowed && !options.publications
+      ? undefined
+      : store.prepare(name, options);
   }
 
   /** Forgets ended topics that the store has deleted before their time. */
@@ -419,11 +455,23 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    *
    * @param after The name after which it begins.
    * @param prefix The beginning of all names.
+   * @returns Yields a promise where the store has to be waited for before it goes on.
    */
-  *inOrder(after: string, prefix: string): Generator<Topic, void> {
+  *inOrder(
+    after: string,
+    prefix: string,
+  ): Generator<Topic | Promise<unknown>, void> {
     const { store, clock } = this.#options;
+    const limit = store.prepare ? FETCHED_PAGE : PAGE;
     for (let last = after;;) {
-      const page = store.list({ after: last, prefix, limit: PAGE });
+      const listed = store.list({ after: last, prefix, limit });
+      let page: readonly StoredTopic[] = [];
+      if (listed instanceof Promise) {
+        yield listed.then((topics) => void (page = topics));
+      } else page = listed;
+      if (store.prepare) {
+        yield Promise.all(page.map(({ name }) => this.prepare(name)));
+      }
       for (const { name } of page) {
         const known = this.#topics.get(name);
         // To be looked at, a topic need not be taken into memory.
@@ -431,7 +479,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         if (known) yield known;
         else if (log) yield new Topic(name, log, clock);
       }
-      if (page.length < PAGE) return;
+      if (page.length < limit) return;
       last = nameAfter(page);
     }
   }

@@ -117,6 +117,23 @@ export interface StoredTopic {
 }
 
 /**
+ * What a log is called among all logs.
+ *
+ * @example The log of a turn of a chat
+ * ```ts
+ * import type { LogName } from "@rivulet/rivulet/relay";
+ *
+ * const log: LogName = { name: "chat-7", epoch: "Zm9vYmFyYmF6" };
+ * ```
+ */
+export interface LogName {
+  /** The name of the topic. */
+  readonly name: string;
+  /** The epoch of the log. */
+  readonly epoch: string;
+}
+
+/**
  * The topics of a page of a list, in the order of their names.
  *
  * @example The first hundred chats
@@ -150,6 +167,29 @@ export interface WatchQuery {
   readonly prefix: string;
   /** The most topics of a page of the list. */
   readonly limit: number;
+}
+
+/**
+ * What a topic is needed for ({@linkcode Store.prepare}).
+ *
+ * @example For a subscriber, who waits for a topic that is not there yet
+ * ```ts
+ * import type { PrepareOptions } from "@rivulet/rivulet/relay";
+ *
+ * const options: PrepareOptions = { makes: true };
+ * ```
+ */
+export interface PrepareOptions {
+  /**
+   * Makes the topic if there is none, as one that was only asked for: of several relays
+   * that do so at once, one makes it. Default: no.
+   */
+  readonly makes?: boolean | undefined;
+  /**
+   * Has the publications at hand of all logs that the name stands for, or stood for
+   * ({@linkcode Log.publication}). Default: no.
+   */
+  readonly publications?: boolean | undefined;
 }
 
 /**
@@ -205,6 +245,24 @@ export interface Store extends AsyncDisposable {
    */
   readonly isShared?: boolean | undefined;
   /**
+   * Has a topic at hand, as it is in the store now, so that {@linkcode Store.find} knows
+   * of it for at least half a minute, and of the former logs of its name. Not there in a
+   * store that has all topics at hand.
+   *
+   * @returns Resolves once it is at hand, or known not to be there; `undefined` if it is
+   * already.
+   * @throws {StoreError} If the store cannot say so now.
+   */
+  prepare?(name: string, options: PrepareOptions): Promise<void> | undefined;
+  /**
+   * Tells of topics whose filler is gone without a word: its lease has expired, and was
+   * not given up. Several relays may be told of one; the lease says which of them goes on
+   * with it. Not there in a private store, where {@linkcode Store.listUnended} says so.
+   *
+   * @param signal Ends it: the iteration throws its reason.
+   */
+  orphans?(signal: AbortSignal): AsyncIterable<LogName>;
+  /**
    * Makes a topic with an empty log and an epoch of its own.
    * {@linkcode Log.settled} tells when the store has it.
    *
@@ -221,9 +279,9 @@ export interface Store extends AsyncDisposable {
    */
   find(name: string, epoch?: string): Log | undefined;
   /** Lists topics. */
-  list(query: ListQuery): readonly StoredTopic[];
+  list(query: ListQuery): Stored<readonly StoredTopic[]>;
   /** Lists the topics that have not ended: what a relay has to go on with at its start. */
-  listUnended(query: ListQuery): readonly StoredTopic[];
+  listUnended(query: ListQuery): Stored<readonly StoredTopic[]>;
   /**
    * Tells what topics there are, and from then on which are made, end or are deleted.
    * A watcher that falls far behind gets the list anew.
@@ -262,7 +320,7 @@ export interface Store extends AsyncDisposable {
   /** Forgets logs that ended before a time, some at a time. Others may be read meanwhile. */
   deleteEnded(before: number): Stored<void>;
   /** Returns a value that was put under a key, unless it has expired. */
-  get(bucket: string, key: string): string | undefined;
+  get(bucket: string, key: string): Stored<string | undefined>;
   /**
    * Puts a value under a key.
    *

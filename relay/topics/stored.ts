@@ -10,3 +10,11 @@
  * ```
  */
 export type Stored<T> = T | Promise<T>;
+
+/** Goes on with a value: at once if it is at hand, and else when it is there. */
+export function whenStored<T, R>(
+  value: Stored<T>,
+  next: (value: T) => Stored<R>,
+): Stored<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}

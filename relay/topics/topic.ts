@@ -6,7 +6,7 @@ import {
   type StoredEnd,
   type TopicEnd,
 } from "./end.ts";
-import { StoreError } from "./store.ts";
+import { StaleWriterError, StoreError } from "./store.ts";
 import type {
   Appended,
   GapReason,
@@ -567,6 +567,8 @@ export class Topic {
     this.#unkeptUnits += units;
     try {
       return this.#appended(await appended);
+    } catch (error) {
+      throw this.#endedElsewhere(error) ?? error;
     } finally {
       this.#unkeptEvents -= events.length;
       this.#unkeptUnits -= units;
@@ -575,6 +577,18 @@ export class Topic {
         this.#room = undefined;
       }
     }
+  }
+
+  /** Another relay has ended the topic, or deleted it, and this one is about to hear of that. */
+  #endedElsewhere(error: unknown): TopicEndedError | undefined {
+    const isOver = error instanceof StaleWriterError &&
+      error.next === undefined;
+    if (!isOver || this.#verdict) return undefined;
+    return new TopicEndedError(
+      this.name,
+      this.log.ended ??
+        { status: "cancelled", reason: "The topic was deleted" },
+    );
   }
 
   #appended(appended: Appended): number {

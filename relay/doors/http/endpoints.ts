@@ -1,6 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
 import type { Right } from "../../rights/access.ts";
+import type { PrepareOptions } from "../../topics/store.ts";
 import type { Call } from "./entrance.ts";
 import { TopicReader, type TopicReaderContext } from "./topics/topic_reader.ts";
 import { TopicWriter, type TopicWriterContext } from "./topics/topic_writer.ts";
@@ -37,6 +38,8 @@ export interface Endpoint {
   readonly method: string;
   /** The requirement on the caller. */
   readonly needs: Needs;
+  /** What the topic that the path names is needed for. Default: as it is. */
+  readonly prepares?: ((call: Call) => PrepareOptions) | undefined;
   /** Answers a call that may be answered. */
   answer(call: Call, topic: string): Response | Promise<Response>;
 }
@@ -107,6 +110,7 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: TOPIC,
       method: "GET",
       needs: "read",
+      prepares: (call) => reader.prepares(call),
       answer: (call, topic) => reader.get(call, topic),
     },
     {
@@ -119,12 +123,14 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: TOPIC,
       method: "PUT",
       needs: "write",
+      prepares: () => ({ makes: true }),
       answer: (call, topic) => writer.put(call, topic),
     },
     {
       path: TOPIC,
       method: "POST",
       needs: "write",
+      prepares: (call) => writer.prepares(call),
       answer: (call, topic) => writer.post(call, topic),
     },
     {

@@ -42,11 +42,11 @@ function hasLeft(error: unknown, { req }: ServerResponse): boolean {
 export function createRequestHandler(
   context: RequestHandlerContext,
 ): HttpServerHandlers["request"] {
-  const { entrance, gateway, slowResponses } = context;
+  const { entrance, gateway, slowResponses, topics } = context;
   const responses = new WeakMap<Request, ServerResponse>();
 
   async function answer(
-    { needs, answer }: Endpoint,
+    { needs, prepares, answer }: Endpoint,
     request: Request,
     match: URLPatternResult,
   ): Promise<Response> {
@@ -65,6 +65,8 @@ export function createRequestHandler(
         break;
       default:
         assertMay(call.access, needs, topic);
+        // Only now: a topic may come to be by this.
+        if (topics.areFetched) await topics.prepare(topic, prepares?.(call));
     }
     return await answer(call, topic);
   }

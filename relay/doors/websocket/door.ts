@@ -147,6 +147,7 @@ export class WebSocketDoor {
       target = targetOf(request);
       caller = await entrance.admitUpgrade(request);
       draining.assertOpen();
+      if (target.kind === "one") await this.#prepare(target.request, caller);
       if (target.kind === "one") this.#check(target.request, caller);
     } catch (error) {
       const problem = problemOf(error) ??
@@ -165,6 +166,16 @@ export class WebSocketDoor {
     const { entrance, refusedSockets } = this.#context;
     entrance.refused(problem, request);
     refusedSockets.refuse(socket, problem);
+  }
+
+  /** Has the topic at hand that a URL names. */
+  async #prepare(
+    { topic, wait = true }: SubscribeRequest,
+    { access }: WebSocketCaller,
+  ): Promise<void> {
+    const { topics, awaitTopics } = this.#context;
+    if (!topics.areFetched || !access.may("read", topic)) return;
+    await topics.prepare(topic, { makes: awaitTopics && wait });
   }
 
   #check({ topic, wait }: SubscribeRequest, { access }: WebSocketCaller): void {

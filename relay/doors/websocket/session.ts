@@ -27,6 +27,7 @@ import type {
   WebSocketCaller,
   WebSocketPeer,
 } from "./peer.ts";
+import { prepare, refuse } from "./preparing.ts";
 import { publish } from "./publishing.ts";
 import { Staying } from "./staying.ts";
 import type { RelayWebSocket } from "./relay_websocket.ts";
@@ -499,6 +500,25 @@ export class WebSocketSession
   }
 
   #handle(message: ClientMessage): void {
+    const prepared = prepare(this, message);
+    if (prepared) void this.#readAfter(this.#doAfter(prepared, message));
+    else this.#do(message);
+  }
+
+  /** Does what a message asks for, once its topic is at hand. */
+  async #doAfter(
+    prepared: Promise<void>,
+    message: ClientMessage,
+  ): Promise<void> {
+    try {
+      await prepared;
+    } catch (error) {
+      return refuse(this, message, error);
+    }
+    if (this.isOpen) this.#do(message);
+  }
+
+  #do(message: ClientMessage): void {
     switch (message.type) {
       case "subscribe":
         return subscribe(this, message);

@@ -232,7 +232,7 @@ Deno.test("A topic of a file is as it was renewed when it is opened again", asyn
   }
   await world.reopen();
   using topics = make({ store: world.store, clock });
-  assertEquals(topics.restore().map(({ name }) => name), ["t"]);
+  assertEquals((await topics.restore()).map(({ name }) => name), ["t"]);
   const [second, first, ...others] = topics.epochs("t");
   assert(first && second);
   assertEquals(others, []);

@@ -4,6 +4,7 @@ import { Problem } from "../../../problem.ts";
 import type { Access } from "../../../rights/access.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
 import type { Topic } from "../../../topics/topic.ts";
+import { type Stored, whenStored } from "../../../topics/stored.ts";
 import { pacedBody } from "../../paced_body.ts";
 import { describeTopic } from "./describe_topic.ts";
 
@@ -85,10 +86,24 @@ export interface TopicPage {
 export function findTopics(
   topics: TopicRegistry,
   access: Access,
-  { after, limit, prefix, state }: TopicListQuery,
-): TopicPage {
-  const found: Topic[] = [];
-  for (const topic of topics.inOrder(after, prefix)) {
+  query: TopicListQuery,
+): Stored<TopicPage> {
+  return collect(topics.inOrder(query.after, query.prefix), access, query, []);
+}
+
+function collect(
+  topics: ReturnType<TopicRegistry["inOrder"]>,
+  access: Access,
+  query: TopicListQuery,
+  found: Topic[],
+): Stored<TopicPage> {
+  const { limit, state } = query;
+  for (;;) {
+    const { value: topic } = topics.next();
+    if (!topic) return { topics: found, next: undefined };
+    if (topic instanceof Promise) {
+      return whenStored(topic, () => collect(topics, access, query, found));
+    }
     if (state !== undefined && topic.state.kind !== state) continue;
     if (!access.may("read", topic.name)) continue;
     if (found.length === limit) {
@@ -96,14 +111,14 @@ export function findTopics(
     }
     found.push(topic);
   }
-  return { topics: found, next: undefined };
 }
 
 /** Answers a client with a page of a list. */
 export async function pageResponse(
-  { topics, next }: TopicPage,
+  page: Stored<TopicPage>,
   client: string,
 ): Promise<Response> {
+  const { topics, next } = await page;
   function* pieces(): Generator<string, void> {
     yield '{"topics":[';
     for (const [index, topic] of topics.entries()) {

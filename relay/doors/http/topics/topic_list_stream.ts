@@ -1,5 +1,7 @@
 import type { ServerResponse } from "node:http";
+import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../../src/fetch/clock.ts";
+import { messageOf } from "../../../../src/fetch/message_of.ts";
 import type {
   SendAccount,
   SendBudget,
@@ -11,10 +13,16 @@ import type { Topic } from "../../../topics/topic.ts";
 import { dropAnswer } from "../../../cut_answer.ts";
 import type { Guest } from "../../guests.ts";
 import { describeTopic } from "./describe_topic.ts";
-import { findTopics, type TopicListQuery } from "./topic_list.ts";
+import {
+  findTopics,
+  type TopicListQuery,
+  type TopicPage,
+} from "./topic_list.ts";
 
 /** The time between two looks for changes, in milliseconds: a topic is told of twice a second at most. */
 const INTERVAL = 500;
+
+const logger = getLogger(["rivulet", "relay", "http"]);
 
 /**
  * The part of the time that looking for changes may take, of all streams together.
@@ -78,6 +86,8 @@ class TopicListSession implements Guest, Expiring {
   #seen = new Map<string, SeenTopic>();
   #next: string | undefined;
   #wroteAt = 0;
+  /** Whether the store is being asked what there is. */
+  #isLooking = false;
 
   constructor(request: TopicListRequest, context: TopicListStreamsContext) {
     const { response, client, address } = request;
@@ -100,7 +110,7 @@ class TopicListSession implements Guest, Expiring {
       "Cache-Control": "no-cache, no-transform",
       "X-Accel-Buffering": "no",
     });
-    this.#begin();
+    this.#find((page) => this.#begin(page));
   }
 
   /** A list follows no topic. */
@@ -111,11 +121,14 @@ class TopicListSession implements Guest, Expiring {
   /** Tells the reader what has changed; a reader that is behind gets all of it at once, later. */
   look(): void {
     const { response } = this.#request;
-    const { clock, heartbeat } = this.#context;
     this.#queued.set(response.writableLength);
-    const now = clock.now();
     if (response.writableNeedDrain || response.writableEnded) return;
-    const { topics, next } = this.#find();
+    if (!this.#isLooking) this.#find((page) => this.#tell(page));
+  }
+
+  #tell({ topics, next }: TopicPage): void {
+    const { clock, heartbeat } = this.#context;
+    const now = clock.now();
     const before = this.#seen;
     this.#seen = new Map();
     const changed: Topic[] = [];
@@ -165,8 +178,7 @@ class TopicListSession implements Guest, Expiring {
     });
   }
 
-  #begin(): void {
-    const { topics, next } = this.#find();
+  #begin({ topics, next }: TopicPage): void {
     for (const topic of topics) this.#seen.set(topic.name, seen(topic));
     this.#next = next;
     this.#write(
@@ -176,9 +188,29 @@ class TopicListSession implements Guest, Expiring {
     );
   }
 
-  #find(): ReturnType<typeof findTopics> {
+  #find(onFound: (page: TopicPage) => void): void {
     const { access, query } = this.#request;
-    return findTopics(this.#context.topics, access, query);
+    const found = findTopics(this.#context.topics, access, query);
+    if (found instanceof Promise) void this.#await(found, onFound);
+    else onFound(found);
+  }
+
+  async #await(
+    found: Promise<TopicPage>,
+    onFound: (page: TopicPage) => void,
+  ): Promise<void> {
+    this.#isLooking = true;
+    try {
+      onFound(await found);
+    } catch (error) {
+      logger.warn("The store cannot list its topics now: {reason}", {
+        reason: messageOf(error),
+      });
+      // A reader without a list comes back; another one gets the next look.
+      if (this.#wroteAt === 0) this.stop();
+    } finally {
+      this.#isLooking = false;
+    }
   }
 
   #write(text: string): void {

@@ -13,6 +13,7 @@ import type { LogEntry, ReadBudget } from "../../../topics/log.ts";
 import type { After } from "../../../topics/position.ts";
 import { findStart } from "../../../topics/start.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
+import type { PrepareOptions } from "../../../topics/store.ts";
 import type { Topic } from "../../../topics/topic.ts";
 import type { Draining } from "../../guests.ts";
 import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
@@ -93,6 +94,19 @@ export class TopicReader {
       default:
         throw notAcceptable();
     }
+  }
+
+  /** Says what a topic is needed for that events are asked of. */
+  prepares({ request, url }: Call): PrepareOptions {
+    const { awaitTopics, draining } = this.#context;
+    const type = accepts(request, "text/event-stream", "application/json");
+    if (type !== "text/event-stream" || !awaitTopics) return {};
+    const { wait = true, active = false } = readQuery(
+      "stream",
+      url.searchParams,
+      request.headers,
+    );
+    return { makes: wait && !active && !draining.signal.aborted };
   }
 
   /** Answers with a topic's events: a stream of them, or a page. */

@@ -30,7 +30,12 @@ import {
   type EndStatus,
   type TopicEnd,
 } from "../../../topics/end.ts";
+import {
+  type PrepareOptions,
+  StaleWriterError,
+} from "../../../topics/store.ts";
 import { type Topic, TopicEndedError } from "../../../topics/topic.ts";
+import { TopicBusyError } from "../../../topics/topic_busy_error.ts";
 import type { Draining } from "../../guests.ts";
 import type { Call } from "../entrance.ts";
 import { checkSource, putBody } from "./check_source.ts";
@@ -120,11 +125,23 @@ export class TopicWriter {
     client: string,
   ): Promise<Response> {
     if (spec) this.#start(topic, spec, client);
-    await topic.log.settled();
+    try {
+      await topic.log.settled();
+    } catch (error) {
+      // Another relay has made a topic of that name in the same moment.
+      throw error instanceof StaleWriterError
+        ? new TopicBusyError(topic.name)
+        : error;
+    }
     return Response.json(describeTopic(topic), {
       status: STATUS_CODE.Created,
       headers: { Location: `/topics/${topic.name}` },
     });
+  }
+
+  /** Says what a topic is needed for that events are added to. */
+  prepares({ request: { headers } }: Call): PrepareOptions {
+    return { makes: true, publications: headers.has("idempotency-key") };
   }
 
   /** Adds events to a topic, which is made if there is none. */

@@ -12,11 +12,34 @@ import {
   ReconnectingUpstream,
 } from "../../../support/upstreams/reconnecting_upstream.ts";
 import { LIMIT, until, within } from "../../../support/within.ts";
+import type { Store } from "../../../../relay/topics/store.ts";
 import { ArrayStore } from "./array_store.ts";
+import { FetchedStore } from "./fetched_store.ts";
 
 /** A store of two relays at once. */
 class SharedStore extends ArrayStore {
   readonly isShared = true;
+  override readonly isLasting: boolean;
+
+  constructor(isLasting = false) {
+    super(DEFAULT_RETENTION, systemClock);
+    this.isLasting = isLasting;
+  }
+}
+
+/** How the relays of a pair have their store: as it is, or so that topics are fetched. */
+const WAYS = {
+  "at hand": (store: SharedStore): Store => store,
+  fetched: (store: SharedStore): Store => new FetchedStore(store),
+};
+
+type Way = keyof typeof WAYS;
+
+/** Registers a test of relays that have their store in each way. */
+function each(name: string, run: (way: Way) => Promise<void>): void {
+  for (const way of ["at hand", "fetched"] as const) {
+    Deno.test(`${name} (${way})`, () => run(way));
+  }
 }
 
 /** Two relays on one store. */
@@ -31,10 +54,10 @@ class Pair implements AsyncDisposable {
     this.other = other;
   }
 
-  static async start(options: RelayOptions = {}): Promise<Pair> {
-    const store = new SharedStore(DEFAULT_RETENTION, systemClock);
-    const one = await startRelay({ ...options, store });
-    return new Pair(store, one, await startRelay({ ...options, store }));
+  static async start(way: Way, options: RelayOptions = {}): Promise<Pair> {
+    const store = new SharedStore();
+    const start = () => startRelay({ ...options, store: WAYS[way](store) });
+    return new Pair(store, await start(), await start());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -94,35 +117,38 @@ async function shown(relay: TestRelay, name: string, next: number) {
   );
 }
 
-Deno.test("What one relay is sent, the subscribers of another get, and its end", async () => {
-  await using pair = await Pair.start();
-  const { one, other } = pair;
-  assertEquals(await statusOf(post(one, "/topics/t", { data: "a" })), 200);
-  const followed = follow(other, "t");
-  await hasFollower(other, "t");
-  // Each relay may append: they take turns.
-  assertEquals(await statusOf(post(other, "/topics/t", { data: "b" })), 200);
-  assertEquals(await statusOf(post(one, "/topics/t", { data: "c" })), 200);
-  assertEquals(
-    await statusOf(
-      post(one, "/topics/t/end", { status: "failed", reason: "why" }),
-    ),
-    200,
-  );
-  assertEquals(await within(followed, LIMIT, "the end"), [
-    "a",
-    "b",
-    "c",
-    "failed: why",
-  ]);
-  assertEquals(await statusOf(post(other, "/topics/t", { data: "d" })), 409);
-});
+each(
+  "What one relay is sent, the subscribers of another get, and its end",
+  async (way) => {
+    await using pair = await Pair.start(way);
+    const { one, other } = pair;
+    assertEquals(await statusOf(post(one, "/topics/t", { data: "a" })), 200);
+    const followed = follow(other, "t");
+    await hasFollower(other, "t");
+    // Each relay may append: they take turns.
+    assertEquals(await statusOf(post(other, "/topics/t", { data: "b" })), 200);
+    assertEquals(await statusOf(post(one, "/topics/t", { data: "c" })), 200);
+    assertEquals(
+      await statusOf(
+        post(one, "/topics/t/end", { status: "failed", reason: "why" }),
+      ),
+      200,
+    );
+    assertEquals(await within(followed, LIMIT, "the end"), [
+      "a",
+      "b",
+      "c",
+      "failed: why",
+    ]);
+    assertEquals(await statusOf(post(other, "/topics/t", { data: "d" })), 409);
+  },
+);
 
-Deno.test("A cancel at one relay stops the source of another", async () => {
+each("A cancel at one relay stops the source of another", async (way) => {
   await using upstream = await ReconnectingUpstream.start(
     (connection) => connection.write(numbered(1, 2)),
   );
-  await using pair = await Pair.start({
+  await using pair = await Pair.start(way, {
     rights: {
       allowAddresses: ["127.0.0.1"],
       allowSources: [`${upstream.url}?*`],
@@ -177,11 +203,11 @@ Deno.test("A cancel at one relay stops the source of another", async () => {
   }
 });
 
-Deno.test("A relay that joins another leaves alone what that fills", async () => {
+each("A relay that joins another leaves alone what that fills", async (way) => {
   await using upstream = await ReconnectingUpstream.start(
     (connection) => connection.write(numbered(1, 1)),
   );
-  await using pair = await Pair.start({
+  await using pair = await Pair.start(way, {
     sources: [{ name: "news", url: upstream.url }],
   });
   const { one, other } = pair;
@@ -198,7 +224,7 @@ Deno.test("A relay that joins another leaves alone what that fills", async () =>
     LIMIT,
     "the topic",
   );
-  await using third = await startRelay({ store: pair.store });
+  await using third = await startRelay({ store: WAYS[way](pair.store) });
   const put = await third.request("/topics/later", {
     method: "PUT",
     headers: { "Content-Type": "application/json" },
@@ -219,32 +245,72 @@ Deno.test("A relay that joins another leaves alone what that fills", async () =>
   assertEquals(one.relay.topics.get("news")?.state.kind, "open");
 });
 
-Deno.test("A run of one relay is cancelled at another, and no other run fills its topic", async () => {
-  const store = new SharedStore(DEFAULT_RETENTION, systemClock);
-  await using one = await startGateway({ store });
-  await using other = await startGateway({ store });
-  const headers = { "Rivulet-Topic": "run" };
-  const { exchange, answer } = await one.begin({ headers });
-  await exchange.stream();
-  await using caller = await answer;
-  await exchange.write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n');
-  await shown(other, "run", 2);
-  const second = await other.ask({ headers });
-  assertEquals(second.status, 409);
-  assertEquals((await second.problem())["code"], "topic_exists");
-  const followed = follow(other, "run");
-  await hasFollower(other, "run");
-  assertEquals(
-    await statusOf(post(other, "/topics/run/cancel", { reason: "no" })),
-    200,
-  );
-  const [, end] = await within(followed, LIMIT, "the end");
-  assertEquals(end, "cancelled: no");
-  await within(exchange.closed, LIMIT, "the provider to be left");
-  assertEquals((await caller.rest()).end, "cut");
-  await until(
-    () => one.relay.topics.leases.size === 0 || undefined,
-    LIMIT,
-    "the run to stop",
-  );
+each(
+  "A run of one relay is cancelled at another, and no other run fills its topic",
+  async (way) => {
+    const store = new SharedStore();
+    await using one = await startGateway({ store: WAYS[way](store) });
+    await using other = await startGateway({ store: WAYS[way](store) });
+    const headers = { "Rivulet-Topic": "run" };
+    const { exchange, answer } = await one.begin({ headers });
+    await exchange.stream();
+    await using caller = await answer;
+    await exchange.write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n');
+    await shown(other, "run", 2);
+    const second = await other.ask({ headers });
+    assertEquals(second.status, 409);
+    assertEquals((await second.problem())["code"], "topic_exists");
+    const followed = follow(other, "run");
+    await hasFollower(other, "run");
+    assertEquals(
+      await statusOf(post(other, "/topics/run/cancel", { reason: "no" })),
+      200,
+    );
+    const [, end] = await within(followed, LIMIT, "the end");
+    assertEquals(end, "cancelled: no");
+    await within(exchange.closed, LIMIT, "the provider to be left");
+    assertEquals((await caller.rest()).end, "cut");
+    await until(
+      () => one.relay.topics.leases.size === 0 || undefined,
+      LIMIT,
+      "the run to stop",
+    );
+  },
+);
+
+each(
+  "A retry that reaches another relay joins the run, and gets its rest",
+  async (way) => {
+    const store = new SharedStore(true);
+    await using one = await startGateway({ store: WAYS[way](store) });
+    await using other = await startGateway({ store: WAYS[way](store) });
+    const headers = { "Idempotency-Key": "k" };
+    const { exchange, answer } = await one.begin({ headers });
+    await exchange.stream();
+    await using caller = await answer;
+    await exchange.write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n');
+    const retried = await other.ask({ headers });
+    assertEquals(retried.header("idempotent-replayed"), "true");
+    await exchange.end("data: [DONE]\n\n");
+    assertEquals((await retried.rest()).text, (await caller.rest()).text);
+  },
+);
+
+each("A relay lists what another one has", async (way) => {
+  await using pair = await Pair.start(way);
+  const { one, other } = pair;
+  for (const name of ["b", "a", "c"]) {
+    assertEquals(
+      await statusOf(post(one, `/topics/${name}`, { data: name })),
+      200,
+    );
+  }
+  const listed = await (await other.request("/topics?limit=2")).json();
+  assertEquals(listed.topics.map(({ topic }: { topic: string }) => topic), [
+    "a",
+    "b",
+  ]);
+  assertEquals(listed.next, "b");
+  const unknown = await other.request("/topics/d", { method: "HEAD" });
+  assertEquals(unknown.status, 404);
 });

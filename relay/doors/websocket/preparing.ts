@@ -1,0 +1,49 @@
+import type { PrepareOptions } from "../../topics/store.ts";
+import type { ClientMessage } from "./client_message.ts";
+import type { WebSocketPeer } from "./peer.ts";
+import { refusalOf } from "./publishing.ts";
+
+/**
+ * Has the topic at hand that a message is about, if the peer may do what it asks for.
+ *
+ * @returns `undefined` if there is nothing to wait for.
+ */
+export function prepare(
+  peer: WebSocketPeer,
+  message: ClientMessage,
+): Promise<void> | undefined {
+  const { access, context: { topics, awaitTopics } } = peer;
+  if (!topics.areFetched) return undefined;
+  const prepare = (
+    right: "read" | "write" | "cancel",
+    name: string,
+    options: PrepareOptions,
+  ) => access.may(right, name) ? topics.prepare(name, options) : undefined;
+  switch (message.type) {
+    case "subscribe": {
+      const { topic, wait = true } = message;
+      return prepare("read", topic, { makes: awaitTopics && wait });
+    }
+    case "publish": {
+      const { topic, id } = message;
+      const publications = id !== undefined;
+      return prepare("write", topic, { makes: true, publications });
+    }
+    case "cancel":
+      return prepare("cancel", message.topic, {});
+    default:
+      return undefined;
+  }
+}
+
+/** Answers a message whose topic cannot be had now. */
+export function refuse(
+  peer: WebSocketPeer,
+  message: ClientMessage,
+  error: unknown,
+): void {
+  const { code, message: text, retryable = false } = refusalOf(error);
+  const topic = "topic" in message ? message.topic : undefined;
+  const id = "id" in message ? message.id : undefined;
+  peer.refuse(code, text, topic, { id, retryable });
+}
