@@ -289,6 +289,7 @@ class RelayServer implements Relay {
   readonly #sources: Sources;
   readonly #upstreams: Upstreams;
   readonly #gateway: Gateway;
+  readonly #publisher: Publisher;
   readonly #doors: Doors;
   readonly #metrics: Metrics;
   readonly #recorder: Recorder | undefined;
@@ -402,22 +403,23 @@ class RelayServer implements Relay {
       refused: (...refusal) => this.#doors.refused(...refusal),
       stream: (replay) => this.#doors.stream(replay),
     });
+    this.#publisher = new Publisher({
+      ...bodyLimits,
+      maxEvent: limits.maxEvent,
+      maxRate: limits.maxPublishRate,
+      leases: this.topics.leases,
+      draining,
+      assertRoom: () => memory.assertRoom(),
+      counts: {
+        http: metrics.published("http"),
+        websocket: metrics.published("websocket"),
+      },
+    });
     this.#doors = new Doors({
       topics: this.topics,
       sources,
       sourcePolicy,
-      publisher: new Publisher({
-        ...bodyLimits,
-        maxEvent: limits.maxEvent,
-        maxRate: limits.maxPublishRate,
-        leases: this.topics.leases,
-        draining,
-        assertRoom: () => memory.assertRoom(),
-        counts: {
-          http: metrics.published("http"),
-          websocket: metrics.published("websocket"),
-        },
-      }),
+      publisher: this.#publisher,
       bodyLimits,
       authority,
       gateway: this.#gateway,
@@ -547,6 +549,10 @@ class RelayServer implements Relay {
         return void this.#sources.resume(topic, filling);
       case "response":
         return this.#gateway.resume(topic, filling);
+      case "publisher":
+        // Another relay of a shared store may have the publisher.
+        if (this.#store.isShared) return;
+        return this.#publisher.expect(topic, filling.within);
       default:
         return void this.#endLost(topic);
     }

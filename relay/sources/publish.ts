@@ -19,6 +19,7 @@ import { writeFilling } from "../topics/filling.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
+import { ExpectedPublishers } from "./expected_publishers.ts";
 import {
   type DigestedEvents,
   type KeyedPublication,
@@ -57,6 +58,12 @@ export interface Publication extends PublicationKey {
    * nothing happens. Default: `false`.
    */
   readonly ends?: boolean | undefined;
+  /**
+   * The time in which another publication begins after this one, in milliseconds: else
+   * the topic ends as `truncated`. So does one that `ends` with a body that broke off.
+   * Default: nobody waits for another one.
+   */
+  readonly within?: number | undefined;
   /** Counts the body. Default: nothing does. */
   readonly incoming?: IncomingBody | undefined;
   /** Ends a wait: nobody is there to have the answer. */
@@ -120,11 +127,16 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #rates: ClientRates;
   readonly #keyed = new KeyedPublications();
+  readonly #expected: ExpectedPublishers;
 
   /** Makes a publisher. */
   constructor(options: PublisherOptions) {
     this.#options = options;
     this.#rates = new ClientRates(options.maxRate, options.clock);
+    this.#expected = new ExpectedPublishers(
+      options.clock,
+      options.draining?.signal,
+    );
   }
 
   /**
@@ -133,6 +145,11 @@ export class Publisher {
    */
   topicOf(topics: Iterable<Topic>, key: PublicationKey): Topic | undefined {
     return this.#keyed.topicOf(topics, key);
+  }
+
+  /** Waits for the publisher of a topic, as the relay before this one did. */
+  expect(topic: Topic, within: number): void {
+    this.#expected.resume(topic, within);
   }
 
   /**
@@ -150,6 +167,7 @@ export class Publisher {
    * @throws {TopicEndedError} If the topic has ended.
    */
   async publish(topic: Topic, publication: Publication): Promise<Published> {
+    using _expected = this.#expected.begin(topic, publication.within);
     if (!publication.ends) return await this.#publish(topic, publication);
     let published: Published;
     try {
@@ -166,8 +184,9 @@ export class Publisher {
   }
 
   /** Whether a body that its topic ends with has come in part only. */
-  #isBroken({ type }: Publication, error: unknown): boolean {
+  #isBroken({ type, within }: Publication, error: unknown): boolean {
     return type === "text/event-stream" && !hasNoPart(error) &&
+      within === undefined &&
       // The next relay ends it, if its store has kept it: this one takes no more ends.
       !this.#options.draining?.signal.aborted;
   }
@@ -234,6 +253,7 @@ export class Publisher {
       return keyed.published = published;
     };
     this.#options.draining?.assertOpen();
+    using _expected = this.#expected.begin(topic, undefined);
     const first = topic.append(
       rest,
       keptWith(topic, { keyed, digested }, true),

@@ -35,6 +35,11 @@ const schema = z.discriminatedUnion("kind", [
     /** The provider's id of the response. */
     id: z.string(),
   }),
+  z.object({
+    kind: z.literal("publisher"),
+    /** The time in which the publisher goes on, in milliseconds. */
+    within: z.number(),
+  }),
   // Whatever fills it cannot be gone on with from what the store keeps.
   z.object({ kind: z.literal("lost") }),
 ]);

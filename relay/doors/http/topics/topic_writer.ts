@@ -17,6 +17,7 @@ import {
   type Publisher,
   type PublishType,
 } from "../../../sources/publish.ts";
+import { MAX_WITHIN } from "../../../sources/expected_publishers.ts";
 import type { PublicationKey } from "../../../sources/keyed_publications.ts";
 import type { Sources, SourceSpec } from "../../../sources/sources.ts";
 import {
@@ -175,6 +176,7 @@ export class TopicWriter {
         incoming,
       });
     const ends = queryFlag(call.url.searchParams, "end");
+    const within = readWithin(call.url.searchParams);
     const key = {
       key: headers.get("idempotency-key") ?? undefined,
       publisher: call.access.identity,
@@ -187,6 +189,7 @@ export class TopicWriter {
         type,
         body: decoded,
         ends,
+        within,
         client: call.client,
         incoming,
         signal: goneSignal(call),
@@ -286,6 +289,18 @@ function answerEnd(
   // It was told, and is kept once there is room.
   if (topic.endFailure) throw topic.endFailure;
   return Response.json(describeTopic(topic));
+}
+
+function readWithin(query: URLSearchParams): number | undefined {
+  const text = query.get("within");
+  if (text === null) return undefined;
+  const within = /^[1-9]\d*$/.test(text) ? Number(text) : NaN;
+  if (within <= MAX_WITHIN) return within;
+  throw new Problem(
+    STATUS_CODE.BadRequest,
+    "invalid_query",
+    `Expected 'within' to be 1 to ${MAX_WITHIN} milliseconds`,
+  );
 }
 
 function readIfEnded(headers: Headers): "renew" | undefined {
