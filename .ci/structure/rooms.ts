@@ -42,6 +42,7 @@ const DOORS = "relay/doors/";
 const OPTIONS = "relay/options/";
 const RELAY = "relay/relay.ts";
 const CLIENT = "relay/client/";
+const CHAT = "relay/chat/";
 const COMMANDS = "relay/commands/";
 
 /** The rooms that any code over fetch may import. */
@@ -123,6 +124,11 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: CHAT,
+    why: "is the page's half of a chat of the AI SDK: it runs in browsers",
+    may: [CLIENT, CHAT_TOPIC, MODEL, ...CORE],
+  },
+  {
     path: RUNTIME,
     why: "has what differs between Deno, Node and Bun",
     may: [],
@@ -152,6 +158,11 @@ export const ROOMS: readonly Room[] = [
     path: LIMITS,
     why: "bounds what a client may cost",
     may: [RUNTIME, PROBLEM, FETCH],
+  },
+  {
+    path: "relay/chat/server/",
+    why: "is the server's half of a chat: it publishes turns, and makes tokens",
+    may: [CHAT, CLIENT, RIGHTS, PROBLEM, CHAT_TOPIC, MODEL, ...CORE],
   },
   { path: LOGS, why: "writes lines for the operator", may: [FETCH] },
   {

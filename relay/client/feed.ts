@@ -10,6 +10,7 @@ import type {
   GapMessage,
   LiveMessage,
   SnapshotMessage,
+  SubscribedMessage,
   SubscriptionMessage,
   UpstreamMessage,
 } from "./message.ts";
@@ -33,6 +34,7 @@ export type TopicMessage =
     readonly epoch: string;
     readonly after: number;
     readonly recovered: boolean;
+    readonly state: SubscribedMessage["state"];
   }
   | {
     readonly type: "events";
@@ -259,7 +261,7 @@ export class Feed implements Subscription {
   receive(message: TopicMessage, size: number): boolean {
     const { topic } = this;
     if (message.type === "subscribed") {
-      this.#onSubscribed(message.epoch, message.after, message.recovered);
+      this.#onSubscribed(message);
       return false;
     }
     const received = this.#received;
@@ -373,7 +375,9 @@ export class Feed implements Subscription {
     }
   }
 
-  #onSubscribed(epoch: string, after: number, recovered: boolean): void {
+  #onSubscribed(
+    { epoch, after, recovered, state }: TopicMessage & { type: "subscribed" },
+  ): void {
     if (!(after >= 0)) throw new Error("Expected an offset");
     const { topic } = this;
     const last = this.#received;
@@ -391,7 +395,7 @@ export class Feed implements Subscription {
     // Where it resumes after the end of an epoch, the consumer knows the next one.
     const isKnown = epoch === this.#told || (isSame && this.#told);
     if (this.#options.stay && !isKnown) {
-      this.#push({ type: "subscribed", topic, epoch });
+      this.#push({ type: "subscribed", topic, epoch, state });
     }
     // A gap says what is missing. On one connection, an epoch follows the one before.
     if (!recovered || isNext) return;

@@ -221,6 +221,7 @@ export interface LiveMessage {
  *   type: "subscribed",
  *   topic: "chat-7",
  *   epoch: "x8Jc0mQ2vLrT",
+ *   state: "open",
  * };
  * ```
  */
@@ -231,6 +232,8 @@ export interface SubscribedMessage {
   readonly topic: string;
   /** The log whose events follow. */
   readonly epoch: string;
+  /** How the topic is: `pending` has no events yet. */
+  readonly state: "pending" | "open" | "ended";
 }
 
 /**

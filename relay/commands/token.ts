@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { SignJWT } from "jose";
 import { type Clock, wallTime } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { claims } from "../rights/tokens/claims.ts";
@@ -10,6 +9,7 @@ import {
   type SigningKey,
 } from "../rights/keys/parse_signing_key.ts";
 import { type Command, FlagError, parseFlags } from "./command.ts";
+import { signToken } from "../rights/tokens/sign_token.ts";
 import { MAX_TOKEN } from "../rights/tokens/token_authority.ts";
 
 /** The surroundings of making a token. */
@@ -106,17 +106,8 @@ export async function token(
   const iat = Math.floor(wallTime(clock) / 1_000);
   const exp = iat + duration(flags.ttl ?? "1h");
   const rivulet = rightsOf(flags, exp);
-  const { algorithm, kid, key } = await signingKey(flags, environment);
-  const made = await new SignJWT({
-    iat,
-    exp,
-    rivulet,
-    ...(sub !== undefined && { sub }),
-    ...(aud !== undefined && { aud }),
-    ...(iss !== undefined && { iss }),
-  })
-    .setProtectedHeader({ alg: algorithm, ...(kid !== undefined && { kid }) })
-    .sign(key);
+  const key = await signingKey(flags, environment);
+  const made = await signToken({ iat, exp, rivulet, sub, aud, iss }, key);
   if (made.length > MAX_TOKEN) {
     throw new FlagError(
       `--read, --write, --cancel: expected a token of at most ${MAX_TOKEN} characters, got ${made.length}: give fewer patterns`,

@@ -27,3 +27,11 @@ export interface TurnPart {
 export function turnPart(message: unknown): TurnPart {
   return { type: TURN_PART, transient: true, data: { message } };
 }
+
+/** Whether a chunk of a UI message stream is the part that a turn begins with. */
+export function isTurnPart(
+  chunk: { readonly type: string; readonly data?: unknown },
+): chunk is TurnPart {
+  return chunk.type === TURN_PART && typeof chunk.data === "object" &&
+    chunk.data !== null && "message" in chunk.data;
+}

@@ -1,0 +1,211 @@
+// This module is browser compatible.
+import type { Subscription } from "../client/subscription.ts";
+import type { TopicEnd } from "../client/topic_end.ts";
+import { parseChunk } from "./chunk.ts";
+import { lostPart, Turn } from "./turn.ts";
+
+/** The last event of a stream of UI messages. */
+const DONE = "[DONE]";
+
+/** Who is told of the turns of a chat. */
+export interface TurnListener {
+  /** Called when a turn that was not sent from here has begun. */
+  onTurn(message: unknown): void;
+  /** Called when a turn has ended that was going on here. */
+  onEnd(end: TopicEnd): void;
+  /** Called when nothing more will be told, as the relay has refused. */
+  onError(error: unknown): void;
+}
+
+/** A turn that was asked for from here, and has not begun. */
+interface Expected {
+  readonly id: string | undefined;
+  resolve(turn: Turn): void;
+  reject(error: unknown): void;
+  /** Whether it is to be stopped as soon as it begins. */
+  isUnwanted: boolean;
+}
+
+/**
+ * The topic of a chat, as long as somebody in this page has a use for it: one subscription
+ * that stays, from which everybody reads.
+ */
+export class ChatFeed {
+  /** The newest turn. */
+  #turn: Turn | undefined;
+  readonly #subscription: Subscription;
+  readonly #onOver: () => void;
+  readonly #listeners = new Set<TurnListener>();
+  readonly #expected = new Set<Expected>();
+  /** Resolves once the relay has said what there is. */
+  readonly #known: Promise<void>;
+  #resolveKnown: () => void = () => {};
+  #rejectKnown: (error: unknown) => void = () => {};
+  #users = 0;
+
+  /**
+   * Begins to read.
+   *
+   * @param subscription Stays; it is closed when nobody has a use for it.
+   * @param onOver Called when this feed is of no more use.
+   */
+  constructor(subscription: Subscription, onOver: () => void) {
+    this.#subscription = subscription;
+    this.#onOver = onOver;
+    // No `Promise.withResolvers`: Node 20 has none.
+    this.#known = new Promise((resolve, reject) => {
+      this.#resolveKnown = resolve;
+      this.#rejectKnown = reject;
+    });
+    this.#known.catch(() => {});
+    void this.#read();
+  }
+
+  /** The turn that is going on, once the relay has said what there is. */
+  async running(): Promise<Turn | undefined> {
+    await this.#known;
+    const turn = this.#turn;
+    return turn?.hasBegun && !turn.isOld && !turn.isOver ? turn : undefined;
+  }
+
+  /**
+   * Keeps the subscription.
+   *
+   * @returns Ends that.
+   */
+  use(): () => void {
+    this.#users += 1;
+    let isUsed = true;
+    return () => {
+      if (!isUsed) return;
+      isUsed = false;
+      this.#users -= 1;
+      if (this.#users > 0) return;
+      this.#onOver();
+      void this.#subscription.close();
+    };
+  }
+
+  /**
+   * Tells a listener of turns.
+   *
+   * @returns Ends that.
+   */
+  listen(listener: TurnListener): () => void {
+    this.#listeners.add(listener);
+    const turn = this.#turn;
+    if (turn?.hasBegun && !turn.isOld && !turn.isOver) {
+      listener.onTurn(turn.message);
+    }
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Waits for the turn that answers a message from here. */
+  expect(id: string | undefined): {
+    readonly turn: Promise<Turn>;
+    /** Waits no more. */
+    readonly forget: () => void;
+  } {
+    let forget = (): void => {};
+    const turn = new Promise<Turn>((resolve, reject) => {
+      const expected = { id, resolve, reject, isUnwanted: false };
+      this.#expected.add(expected);
+      forget = () => void this.#expected.delete(expected);
+    });
+    turn.catch(() => {});
+    return { turn, forget };
+  }
+
+  /**
+   * Stops the turn that is going on, or that was asked for from here, for everybody.
+   *
+   * @returns Resolves when it is over.
+   */
+  async stop(reason: string | undefined): Promise<void> {
+    for (const expected of this.#expected) expected.isUnwanted = true;
+    const turn = await this.running();
+    if (!turn) return;
+    this.#subscription.cancel(reason);
+    await turn.over();
+  }
+
+  async #read(): Promise<void> {
+    let error: unknown = lostPart();
+    try {
+      for await (const message of this.#subscription) {
+        switch (message.type) {
+          case "subscribed": {
+            const { epoch, state } = message;
+            // Its end has not come, and will not: the relay has lost it.
+            this.#turn?.end({ error: lostPart() });
+            this.#turn = new Turn(epoch, state === "ended");
+            if (state !== "open") this.#resolveKnown();
+            break;
+          }
+          case "event":
+          case "merged":
+            this.#take(message.data);
+            this.#resolveKnown();
+            break;
+          case "gap":
+            // A log that was begun anew has lost nothing of its own.
+            if (message.to < message.from) break;
+            this.#turn?.end({ error: lostPart() });
+            break;
+          case "end": {
+            const { status, reason } = message;
+            this.#end({ status, ...(reason !== undefined && { reason }) });
+          }
+        }
+      }
+    } catch (cause) {
+      error = cause;
+    }
+    this.#onOver();
+    this.#turn?.end({ error });
+    this.#rejectKnown(error);
+    for (const { reject } of this.#expected) reject(error);
+    for (const { onError } of this.#listeners) onError(error);
+  }
+
+  #take(data: string): void {
+    const turn = this.#turn;
+    if (!turn || turn.isOver) return;
+    try {
+      const isFirst = !turn.hasBegun;
+      // What its maker has said, for readers that know no end of a topic.
+      if (data === DONE) return;
+      turn.add(parseChunk(data));
+      if (isFirst && !turn.isOld) this.#begun(turn);
+    } catch (cause) {
+      turn.end({ error: lostPart(cause) });
+    }
+  }
+
+  #begun(turn: Turn): void {
+    const id = idOf(turn.message);
+    for (const expected of this.#expected) {
+      if (expected.id === undefined || expected.id !== id) continue;
+      this.#expected.delete(expected);
+      expected.resolve(turn);
+      if (expected.isUnwanted) this.#subscription.cancel();
+      return;
+    }
+    for (const { onTurn } of this.#listeners) onTurn(turn.message);
+  }
+
+  #end(end: TopicEnd): void {
+    const turn = this.#turn;
+    if (!turn || turn.isOver) return;
+    turn.end({ end });
+    if (turn.isOld) return;
+    for (const { onEnd } of this.#listeners) onEnd(end);
+  }
+}
+
+function idOf(message: unknown): string | undefined {
+  return typeof message === "object" && message !== null && "id" in message &&
+      typeof message.id === "string"
+    ? message.id
+    : undefined;
+}

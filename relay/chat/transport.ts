@@ -1,0 +1,531 @@
+// This module is browser compatible.
+import { connect, type Connection } from "../client/connect.ts";
+import type { ConnectOptions } from "../client/options.ts";
+import { abortable } from "../../src/fetch/abortable.ts";
+import { type Clock, systemClock } from "../../src/fetch/clock.ts";
+import { wait } from "../../src/fetch/retry.ts";
+import type { TopicEnd } from "../client/topic_end.ts";
+import { ChatFeed } from "./chat_feed.ts";
+import { chatTopic } from "../chat_topic.ts";
+import type { ChatChunk, ChatMessage } from "./chunk.ts";
+import { ChatError } from "./error.ts";
+import type { Turn } from "./turn.ts";
+
+/** What the names of topics begin with, unless the application chooses another. */
+const CHAT = "chat";
+
+/** How long a turn may take to begin after the endpoint has answered, in milliseconds. */
+const BEGIN_TIMEOUT = 10_000;
+
+/** The longest refusal of an endpoint that is shown, in characters. */
+const MAX_REFUSAL = 1_000;
+
+/**
+ * A value, or a function that is asked for it before each request.
+ *
+ * @typeParam T The value.
+ *
+ * @example Headers that change
+ * ```ts
+ * import type { Resolvable } from "@rivulet/rivulet/chat";
+ *
+ * const headers: Resolvable<Record<string, string>> = () => ({
+ *   "X-Time": `${Date.now()}`,
+ * });
+ * if (!headers) throw new Error("unreachable");
+ * ```
+ */
+export type Resolvable<T> = T | (() => T | PromiseLike<T>);
+
+/**
+ * What a request to the application's endpoint is prepared from.
+ *
+ * @typeParam Message The application's type of messages.
+ *
+ * @example Send the last message only
+ * ```ts
+ * import type { ChatMessage, ChatRequestDraft } from "@rivulet/rivulet/chat";
+ *
+ * const bodyOf = ({ id, messages }: ChatRequestDraft<ChatMessage>): object => (
+ *   { id, message: messages.at(-1) }
+ * );
+ * if (typeof bodyOf !== "function") throw new Error("unreachable");
+ * ```
+ */
+export interface ChatRequestDraft<Message> {
+  /** The id of the chat. */
+  id: string;
+  /** The conversation. */
+  messages: Message[];
+  /** The facts that the application has given with this message. */
+  requestMetadata: unknown;
+  /** The fields of `body`, of the transport and of this message. */
+  body: Record<string, unknown> | undefined;
+  /** Whether cookies travel. */
+  credentials: RequestCredentials | undefined;
+  /** The headers. */
+  headers: HeadersInit | undefined;
+  /** The endpoint. */
+  api: string;
+  /** Whether a message is sent, or the answer to an earlier one is wanted anew. */
+  trigger: "submit-message" | "regenerate-message";
+  /** The message that is wanted anew. */
+  messageId: string | undefined;
+}
+
+/**
+ * The request to the application's endpoint; what is left out stays as it was.
+ *
+ * @example Only a body
+ * ```ts
+ * import type { ChatRequest } from "@rivulet/rivulet/chat";
+ *
+ * const request: ChatRequest = { body: { id: "7" } };
+ * ```
+ */
+export interface ChatRequest {
+  /** The body, to be sent as JSON. */
+  body: object;
+  /** The headers. */
+  headers?: HeadersInit;
+  /** Whether cookies travel. */
+  credentials?: RequestCredentials;
+  /** The endpoint. */
+  api?: string;
+}
+
+/**
+ * How a chat reaches the relay and the application.
+ *
+ * @typeParam Message The application's type of messages.
+ *
+ * @example A relay on another host
+ * ```ts
+ * import type { RivuletChatOptions } from "@rivulet/rivulet/chat";
+ *
+ * const options: RivuletChatOptions = {
+ *   relay: "https://relay.example.com",
+ *   token: async () => await (await fetch("/api/chat/token?chat=7")).text(),
+ * };
+ * if (!options.token) throw new Error("unreachable");
+ * ```
+ */
+export interface RivuletChatOptions<Message = ChatMessage> extends
+  Pick<
+    ConnectOptions,
+    "token" | "reconnect" | "onStateChange" | "WebSocket" | "clock"
+  > {
+  /** The relay: its origin, or a URL below which it is. */
+  relay: string | URL;
+  /**
+   * The name of the application's chat, with which its topics begin.
+   *
+   * @default {"chat"}
+   */
+  chat?: string | undefined;
+  /** The user whose chats these are. Default: they are nobody's. */
+  user?: string | undefined;
+  /**
+   * Returns the name of the topic of a chat. Default: that of {@linkcode chatTopic}, with
+   * `chat` and `user`.
+   */
+  topic?: ((chatId: string) => string) | undefined;
+  /**
+   * The application's endpoint, which publishes the answer.
+   *
+   * @default {"/api/chat"}
+   */
+  api?: string | undefined;
+  /** Headers for the endpoint. */
+  headers?: Resolvable<Record<string, string> | Headers> | undefined;
+  /** Fields to add to the body for the endpoint. */
+  body?: Resolvable<object> | undefined;
+  /** Whether cookies travel to the endpoint. */
+  credentials?: Resolvable<RequestCredentials> | undefined;
+  /**
+   * Makes the request to the endpoint. Without it, the body is `{id, messages, trigger,
+   * messageId}`, as that of the AI SDK.
+   */
+  prepareSendMessagesRequest?:
+    | ((
+      draft: ChatRequestDraft<Message>,
+    ) => ChatRequest | PromiseLike<ChatRequest>)
+    | undefined;
+  /**
+   * The `fetch` for the endpoint.
+   *
+   * @default {globalThis.fetch}
+   */
+  fetch?: typeof globalThis.fetch | undefined;
+}
+
+/**
+ * Who is told of the turns of a chat.
+ *
+ * @typeParam Message The application's type of messages.
+ *
+ * @example Show what others have asked
+ * ```ts
+ * import type { ChatListener } from "@rivulet/rivulet/chat";
+ *
+ * const listener: ChatListener = {
+ *   onTurn: (message) => console.log("asked", message?.id),
+ *   onEnd: ({ status }) => console.log(status),
+ * };
+ * if (!listener.onTurn) throw new Error("unreachable");
+ * ```
+ */
+export interface ChatListener<Message = ChatMessage> {
+  /**
+   * Called when a turn begins that was not sent with this transport, or is going on
+   * already: add the message ({@linkcode joinTurn}), and resume the stream.
+   *
+   * @param message The message that is answered; `undefined` if nobody has published it.
+   */
+  onTurn?: ((message: Message | undefined) => void) | undefined;
+  /**
+   * Called when a turn has ended: `complete`; `cancelled`, somebody has stopped it;
+   * `failed`; or `truncated`, its maker has gone.
+   */
+  onEnd?: ((end: TopicEnd) => void) | undefined;
+  /**
+   * Called when nothing more will be told, with a `SubscriptionError`: the relay has refused
+   * the page, or could not be reached as often as `reconnect` says.
+   */
+  onError?: ((error: unknown) => void) | undefined;
+}
+
+/**
+ * What is sent, as the AI SDK says it to a `ChatTransport`.
+ *
+ * @typeParam Message The application's type of messages.
+ *
+ * @example A first message
+ * ```ts
+ * import type { ChatSending } from "@rivulet/rivulet/chat";
+ *
+ * const sending: ChatSending = {
+ *   trigger: "submit-message",
+ *   chatId: "7",
+ *   messageId: undefined,
+ *   messages: [{ id: "m1", role: "user", parts: [] }],
+ *   abortSignal: undefined,
+ * };
+ * ```
+ */
+export interface ChatSending<Message = ChatMessage> {
+  /** Whether a message is sent, or the answer to an earlier one is wanted anew. */
+  trigger: "submit-message" | "regenerate-message";
+  /** The chat. */
+  chatId: string;
+  /** The message that is wanted anew. */
+  messageId: string | undefined;
+  /** The conversation. */
+  messages: Message[];
+  /** Ends the reading here. The turn goes on. */
+  abortSignal: AbortSignal | undefined;
+  /** Headers for the endpoint. */
+  headers?: Record<string, string> | Headers;
+  /** Fields to add to the body for the endpoint. */
+  body?: object;
+  /** Facts for `prepareSendMessagesRequest`. */
+  metadata?: unknown;
+}
+
+/**
+ * A transport for `useChat` and `Chat` of the AI SDK 7 whose answers come from a topic.
+ *
+ * A message goes to the application's endpoint, which publishes the turn with
+ * `publishChat`. The answer is read from the relay over one WebSocket, which is made
+ * again where it breaks off: a lost network or a reload loses nothing. Each chat is a topic,
+ * and each turn an epoch of it.
+ *
+ * @typeParam Message The application's type of messages: the SDK's `UIMessage`.
+ *
+ * @example Tell one tab what happens in another
+ * ```ts
+ * import { type ChatMessage, joinTurn, RivuletChatTransport } from "@rivulet/rivulet/chat";
+ *
+ * const transport = new RivuletChatTransport({ relay: "http://localhost:8787" });
+ * let messages: ChatMessage[] = [];
+ * const unwatch = transport.watch("7", {
+ *   onTurn: (message) => messages = joinTurn(messages, message),
+ *   onEnd: ({ status }) => console.log(status),
+ * });
+ * unwatch();
+ * await transport.close();
+ * ```
+ */
+export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
+  /** Whether a resumed stream begins with the answer's first chunk: it always does. */
+  readonly resumeStreamIsReplay: true = true;
+  readonly #options: RivuletChatOptions<Message>;
+  readonly #connection: Connection;
+  readonly #feeds = new Map<string, ChatFeed>();
+  readonly #clock: Clock;
+
+  /**
+   * Prepares a transport. It connects when it is first used.
+   *
+   * @param options How the relay and the endpoint are reached.
+   * @throws {TypeError} If the URL of the relay is invalid, or there is no WebSocket.
+   */
+  constructor(options: RivuletChatOptions<Message>) {
+    const { relay, token, reconnect, onStateChange, WebSocket } = options;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#connection = connect(socketUrl(relay), {
+      token,
+      reconnect,
+      onStateChange,
+      WebSocket,
+      clock: options.clock,
+    });
+  }
+
+  /**
+   * Sends a message, and gives the answer.
+   *
+   * @param sending What is sent.
+   * @returns The answer, which ends with the turn.
+   * @throws {ChatError} If the endpoint refuses, or publishes no turn.
+   * @throws {TypeError} If the endpoint cannot be reached.
+   * @throws {RangeError} If no topic can have the chat's name.
+   * @throws {SubscriptionError} If the relay refuses.
+   */
+  async sendMessages(
+    sending: ChatSending<Message>,
+  ): Promise<ReadableStream<ChatChunk>> {
+    const { chatId, messages, abortSignal } = sending;
+    const feed = this.#feed(chatId);
+    const use = feed.use();
+    const over = new AbortController();
+    const signal = abortSignal
+      ? AbortSignal.any([abortSignal, over.signal])
+      : over.signal;
+    const expected = feed.expect(messages.at(-1)?.id);
+    try {
+      const answered = this.#post(sending).then(async () => {
+        await wait(BEGIN_TIMEOUT, this.#clock, signal);
+        throw new ChatError(
+          "no_turn",
+          "Expected the answer to begin: the endpoint has not published it",
+        );
+      });
+      // The answer is in the topic, whatever becomes of the request.
+      answered.catch(() => {});
+      const turn = await abortable(
+        Promise.race([expected.turn, answered]),
+        signal,
+      );
+      return streamOf(turn, use, abortSignal);
+    } catch (error) {
+      use();
+      throw error;
+    } finally {
+      expected.forget();
+      over.abort();
+    }
+  }
+
+  /**
+   * Gives the answer that is going on, from its beginning.
+   *
+   * @param options The chat, and what ends the reading here.
+   * @returns The answer; `null` if none is going on.
+   * @throws {RangeError} If no topic can have the chat's name.
+   * @throws {SubscriptionError} If the relay refuses.
+   */
+  async reconnectToStream(
+    { chatId, abortSignal }: { chatId: string; abortSignal?: AbortSignal },
+  ): Promise<ReadableStream<ChatChunk> | null> {
+    const feed = this.#feed(chatId);
+    const use = feed.use();
+    try {
+      const running = feed.running();
+      const turn =
+        await (abortSignal ? abortable(running, abortSignal) : running);
+      if (turn) return streamOf(turn, use, abortSignal);
+      use();
+      return null;
+    } catch (error) {
+      use();
+      throw error;
+    }
+  }
+
+  /**
+   * Stops the turn that is going on, or that was sent last, for everybody. The provider is
+   * hung up on.
+   *
+   * @param chatId The chat.
+   * @param reason Why, in words, for those who follow: 1,000 characters at most.
+   * @returns Resolves when the turn is over.
+   * @throws {RangeError} If the reason is longer.
+   */
+  async stop(chatId: string, reason?: string): Promise<void> {
+    const feed = this.#feed(chatId);
+    const use = feed.use();
+    try {
+      await feed.stop(reason);
+    } finally {
+      use();
+    }
+  }
+
+  /**
+   * Tells of the turns of a chat, whoever sends them.
+   *
+   * @param chatId The chat.
+   * @param listener Who is told.
+   * @returns Ends that.
+   * @throws {RangeError} If no topic can have the chat's name.
+   */
+  watch(chatId: string, listener: ChatListener<Message>): () => void {
+    const feed = this.#feed(chatId);
+    const use = feed.use();
+    const unlisten = feed.listen({
+      // It is what a transport of the application has sent.
+      onTurn: (message) => listener.onTurn?.(message as Message | undefined),
+      onEnd: (end) => listener.onEnd?.(end),
+      onError: (error) => listener.onError?.(error),
+    });
+    return () => {
+      unlisten();
+      use();
+    };
+  }
+
+  /** Ends everything, and closes the connection. */
+  readonly close = async (): Promise<void> => {
+    await this.#connection.close();
+  };
+
+  #feed(chatId: string): ChatFeed {
+    const known = this.#feeds.get(chatId);
+    if (known) return known;
+    const { chat = CHAT, user } = this.#options;
+    const topic = this.#options.topic?.(chatId) ??
+      chatTopic({ chat, user, id: chatId });
+    const subscription = this.#connection.subscribe(topic, {
+      after: "start",
+      stay: true,
+      mode: "merge",
+    });
+    const feed = new ChatFeed(subscription, () => {
+      if (this.#feeds.get(chatId) === feed) this.#feeds.delete(chatId);
+    });
+    this.#feeds.set(chatId, feed);
+    return feed;
+  }
+
+  async #post(
+    { chatId, messages, trigger, messageId, abortSignal, ...more }: ChatSending<
+      Message
+    >,
+  ): Promise<void> {
+    const { api: usual = "/api/chat", prepareSendMessagesRequest } =
+      this.#options;
+    const fields: Record<string, unknown> = {
+      ...await resolve(this.#options.body),
+      ...more.body,
+    };
+    const usualHeaders = new Headers(await resolve(this.#options.headers));
+    new Headers(more.headers).forEach((value, name) =>
+      usualHeaders.set(name, value)
+    );
+    const usualCredentials = await resolve(this.#options.credentials);
+    const prepared = await prepareSendMessagesRequest?.({
+      id: chatId,
+      messages,
+      requestMetadata: more.metadata,
+      body: fields,
+      credentials: usualCredentials,
+      headers: usualHeaders,
+      api: usual,
+      trigger,
+      messageId,
+    });
+    const headers = new Headers(prepared?.headers ?? usualHeaders);
+    if (!headers.has("content-type")) {
+      headers.set("content-type", "application/json");
+    }
+    const credentials = prepared?.credentials ?? usualCredentials;
+    const { fetch = globalThis.fetch } = this.#options;
+    const response = await fetch(prepared?.api ?? usual, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(
+        prepared?.body ??
+          { ...fields, id: chatId, messages, trigger, messageId },
+      ),
+      ...(credentials && { credentials }),
+      ...(abortSignal && { signal: abortSignal }),
+    });
+    if (response.ok) return void response.body?.cancel().catch(() => {});
+    const text = (await response.text()).slice(0, MAX_REFUSAL);
+    throw new ChatError("refused", text || "The message was refused.", {
+      status: response.status,
+    });
+  }
+}
+
+/**
+ * Puts the message of a turn into a conversation: in place of the message with its id, of
+ * which those behind are dropped, or at the end.
+ *
+ * @typeParam Message The application's type of messages.
+ * @param messages The conversation, which stays as it is.
+ * @param message The message of {@linkcode ChatListener.onTurn}.
+ * @returns The conversation with the message.
+ *
+ * @example A question of another tab
+ * ```ts
+ * import { type ChatMessage, joinTurn } from "@rivulet/rivulet/chat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const asked: ChatMessage = { id: "m1", role: "user", parts: [] };
+ * assertEquals(joinTurn([], asked), [asked]);
+ * assertEquals(joinTurn([asked], asked), [asked]);
+ * ```
+ */
+export function joinTurn<Message extends { id: string }>(
+  messages: readonly Message[],
+  message: Message | undefined,
+): Message[] {
+  if (!message) return [...messages];
+  const at = messages.findIndex(({ id }) => id === message.id);
+  return [...(at < 0 ? messages : messages.slice(0, at)), message];
+}
+
+/** Returns the door for several topics of a relay that may be below a path. */
+function socketUrl(relay: string | URL): string {
+  return /\/ws$/.test(`${relay}`)
+    ? `${relay}`
+    : `${`${relay}`.replace(/\/$/, "")}/ws`;
+}
+
+async function resolve<T>(
+  value: Resolvable<T> | undefined,
+): Promise<T | undefined> {
+  // A function is none of the values.
+  return typeof value === "function"
+    ? await (value as () => T | PromiseLike<T>)()
+    : value;
+}
+
+function streamOf(
+  turn: Turn,
+  use: () => void,
+  signal: AbortSignal | undefined,
+): ReadableStream<ChatChunk> {
+  const release = (): void => {
+    use();
+    signal?.removeEventListener("abort", onAbort);
+  };
+  const stream = turn.stream(release);
+  // Whoever reads a stream that was aborted is told so by its signal.
+  const onAbort = release;
+  signal?.addEventListener("abort", onAbort);
+  return stream;
+}

@@ -1,0 +1,144 @@
+// This module is browser compatible.
+import { isTurnPart } from "../../src/model/wires/ui/turn.ts";
+import type { TopicEnd } from "../client/topic_end.ts";
+import type { ChatChunk } from "./chunk.ts";
+import { ChatError } from "./error.ts";
+
+/** How a turn is over: as its topic has ended, or since the rest of it will not come. */
+type Over = { readonly end: TopicEnd } | { readonly error: unknown };
+
+/** What a user is told of an answer whose maker has gone. */
+const BROKEN = "The answer broke off before its end.";
+
+/** What a user is told of an answer that has failed without words. */
+const FAILED = "An error occurred.";
+
+/** One turn of a chat: an epoch of its topic, as far as it has come. */
+export class Turn {
+  /** The log of the topic that the turn is. */
+  readonly epoch: string;
+  /** Whether it had ended before anybody here asked for it. */
+  readonly isOld: boolean;
+  readonly #chunks: ChatChunk[] = [];
+  readonly #waiting = new Set<() => void>();
+  #over: Over | undefined;
+
+  constructor(epoch: string, isOld: boolean) {
+    this.epoch = epoch;
+    this.isOld = isOld;
+  }
+
+  /** The message that it answers, once it has begun, if it says so. */
+  get message(): unknown {
+    const [first] = this.#chunks;
+    return first && isTurnPart(first) ? first.data.message : undefined;
+  }
+
+  /** Whether something has come of it. */
+  get hasBegun(): boolean {
+    return this.#chunks.length > 0;
+  }
+
+  /** Whether nothing more will come of it. */
+  get isOver(): boolean {
+    return this.#over !== undefined;
+  }
+
+  /** Takes the next chunk. */
+  add(chunk: ChatChunk): void {
+    this.#chunks.push(chunk);
+    this.#wake();
+  }
+
+  /** Ends it. Whatever comes after that is of no interest. */
+  end(over: Over): void {
+    this.#over ??= over;
+    this.#wake();
+  }
+
+  /** Resolves when it is over. */
+  async over(): Promise<void> {
+    while (!this.#over) await this.#change();
+  }
+
+  /**
+   * Gives all chunks, those that are there at once.
+   *
+   * @param onClose Called once, when nobody reads the stream any more.
+   */
+  stream(onClose: () => void): ReadableStream<ChatChunk> {
+    let next = 0;
+    let isClosed = false;
+    let wake = (): void => {};
+    const close = (): void => {
+      if (isClosed) return;
+      isClosed = true;
+      wake();
+      onClose();
+    };
+    return new ReadableStream<ChatChunk>({
+      pull: async (controller) => {
+        for (;;) {
+          const chunk = this.#chunks[next];
+          if (chunk) {
+            next += 1;
+            return controller.enqueue(chunk);
+          }
+          if (this.#over) {
+            this.#finish(controller, this.#over);
+            return close();
+          }
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            this.#waiting.add(resolve);
+          });
+          this.#waiting.delete(wake);
+          if (isClosed) return;
+        }
+      },
+      cancel: close,
+    }, { highWaterMark: 0 });
+  }
+
+  /** Says how it has ended, unless the stream has said it itself. */
+  #finish(
+    controller: ReadableStreamDefaultController<ChatChunk>,
+    over: Over,
+  ): void {
+    if ("error" in over) return controller.error(over.error);
+    const { status, reason } = over.end;
+    if (status === "cancelled") {
+      if (!this.#says("abort")) {
+        controller.enqueue({ type: "abort", ...(reason && { reason }) });
+      }
+    } else if (status !== "complete" && !this.#says("error")) {
+      controller.enqueue({
+        type: "error",
+        errorText: status === "failed" ? reason || FAILED : BROKEN,
+      });
+    }
+    controller.close();
+  }
+
+  #says(wanted: ChatChunk["type"]): boolean {
+    return this.#chunks.some(({ type }) => type === wanted);
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+}
+
+/** An error for a turn of which a part will not come. */
+export function lostPart(cause?: unknown): ChatError {
+  return new ChatError(
+    "lost",
+    "A part of the answer is missing: reload the page to see what there is",
+    { cause },
+  );
+}
