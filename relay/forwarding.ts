@@ -54,6 +54,11 @@ export function isConnectionHeader(name: string): boolean {
   return OF_CONNECTION.test(plainName(name));
 }
 
+/** Whether a header is one by which the relay and its callers speak to each other. */
+export function isRelayHeader(name: string): boolean {
+  return plainName(name).startsWith("rivulet-");
+}
+
 /** Whether a header speaks for the relay or for proxies, and is not a caller's to set. */
 export function isMisleadingHeader(name: string): boolean {
   return MISLEADING.test(plainName(name));

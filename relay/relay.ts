@@ -383,6 +383,7 @@ class RelayServer implements Relay {
       });
     this.#gateway = new Gateway({
       ...gateway,
+      chats: options.chats,
       upstreams,
       allowedPaths: rights.allowProviderPaths,
       clock,

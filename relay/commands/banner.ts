@@ -36,6 +36,12 @@ export function banner(
       ...baseUrls(url, name, index === 0),
       `  key        ${key === undefined ? "the caller's" : "the relay's"}`,
     ]),
+    ...options.chats.flatMap(({ name, url: route }) => [
+      "",
+      `chat ${name}`,
+      `  useChat    ${url}/chat/${name} (the api of its transport)`,
+      `  asks       ${route}`,
+    ]),
     "",
     "Ctrl-C stops it; a second one stops it at once.",
     asksForTokens

@@ -1,41 +1,43 @@
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { SendBudget } from "../limits/memory/send_budget.ts";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
+import type { IncomingMessage } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { wallTime } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
+import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { draining, Problem } from "../problem.ts";
-import { atOnce, slices, type Steps } from "../slices.ts";
 import { assertMay } from "../rights/access.ts";
 import { isMisleadingPath } from "../forwarding.ts";
-import {
-  assertLength,
-  type BodyLimits,
-  wholeBody,
-} from "../limits/bounded_body.ts";
-import { IncomingReader } from "../limits/incoming_reader.ts";
-import { contentCodings, decodeBody } from "../limits/content_coding.ts";
 import { endRestarted, type ResponseFilling } from "../topics/filling.ts";
 import { LeaseHeldError } from "../topics/lease.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import { topicName } from "../topics/topic_name.ts";
 import type { Topic } from "../topics/topic.ts";
+import { applicationHeaders } from "./chat/application_headers.ts";
+import type { ChatRoute } from "./chat/chat_route.ts";
+import { Chats } from "./chat/chats.ts";
+import { readTurn } from "./chat/turn_request.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
 import { CancelledSessions } from "./agents/cancelled_sessions.ts";
 import { completeName, isCompleted, namesSession } from "./agents/run_name.ts";
 import { sessionInHeaders } from "./agents/session.ts";
 import { Caller } from "./caller.ts";
-import { type Content, readContent, SMALL } from "./content.ts";
+import type { Content } from "./content.ts";
 import { HeldTopics } from "./held_topics.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
 import { KeptRuns, type RunStore } from "./kept_runs.ts";
 import type { GatewayProvider } from "./provider.ts";
 import type { ProviderRequest } from "./provider_request.ts";
+import {
+  type BodiesLimits,
+  inSteps,
+  type ReadBody,
+  readBody,
+} from "./read_body.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
@@ -54,20 +56,17 @@ import { responseFilling } from "./kept_response.ts";
 import { resumeRun } from "./resume_run.ts";
 import { type CallerPlan, Run, type RunContext, type RunPlan } from "./run.ts";
 import { RunTopic, type RunTopicContext } from "./run_topic.ts";
-import { Upload } from "./upload.ts";
 
 /** The parts and settings of a gateway. */
-export interface GatewayContext extends RunContext {
+export interface GatewayContext extends RunContext, BodiesLimits {
   /** The providers. The first one takes requests that name none. */
   readonly providers: readonly GatewayProvider[];
+  /** The chat routes of applications. */
+  readonly chats: readonly ChatRoute[];
   /** The topics that event streams fill. */
   readonly topics: TopicRegistry;
   /** Keeps the keys of runs and the ids of responses, if it outlasts the process. */
   readonly store: RunStore;
-  /** The limits of a JSON body. */
-  readonly bodyLimits: BodyLimits;
-  /** The most bytes of any other body. */
-  readonly maxUpload: number;
   /** The time after which a run is cancelled that nobody follows and whose caller has left, in milliseconds. */
   readonly idleCancel: number;
   /** Writes runs to files. */
@@ -116,32 +115,22 @@ function sessionKey(
   ]);
 }
 
-/** A body as far as the relay has read it. */
-type ReadBody = Pick<ProviderRequest, "body" | "content">;
-
-/** Longer bodies are read one after the other: nothing counts what they are meanwhile. In bytes. */
-const LONG = 1024 * 1024;
-
-/** Returns the body of a request as a stream. */
-function bodyOf(
-  request: Request,
-  response: ServerResponse,
-): ReadableStream<Uint8Array> {
-  // A `Request` with the method GET or HEAD has no body, whatever came.
-  return request.body ??
-    Readable.toWeb(response.req) as ReadableStream<Uint8Array>; // other types
+/** Returns the options of a turn of a chat: its answer is there for all who are in the chat. */
+function optionsOf(topic: string): RunOptions {
+  return {
+    topic,
+    renews: true,
+    onDisconnect: "continue",
+    idempotencyKey: undefined,
+  };
 }
 
-/** Does work on a body in steps, after what the client has asked for before. */
-function inSteps<T>(
-  client: string,
-  { length }: Uint8Array,
-  steps: Steps<T>,
-): T | Promise<T> {
-  // What is small keeps its place among the requests.
-  if (length <= SMALL) return atOnce(steps);
-  const lane = length > LONG ? "long requests" : `requests of ${client}`;
-  return slices.run(lane, steps);
+function notOfChat(): Problem {
+  return new Problem(
+    STATUS_CODE.UnsupportedMediaType,
+    "unsupported_media_type",
+    "Expected a body with the Content-Type application/json, as a chat sends it",
+  );
 }
 
 /** `/{provider}/v1/{path}`, or `/v1/{path}`. */
@@ -150,14 +139,14 @@ const PATH = /^\/(?:(?!v1\/)([^/]+)\/)?v1\/(.+)$/;
 /** The beginning of paths that a provider's URL ends with in most cases. */
 const VERSION = "v1/";
 
-const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
-
 /**
  * Stands between clients of model providers and the providers (PROTOCOL.md,
  * section 4): finds out where a request goes, and answers it with a run that began
  * before, or starts a new one.
  */
 export class Gateway implements AsyncDisposable {
+  /** The chat routes of applications. */
+  readonly chats: Chats;
   readonly #context: GatewayContext;
   readonly #runs = new Set<Run>();
   /** The runs that go on from a relay before this one, also before their provider is asked. */
@@ -174,6 +163,7 @@ export class Gateway implements AsyncDisposable {
     const { topics, store, clock, idleCancel } = context;
     this.#context = context;
     this.#cancelled = new CancelledSessions(clock);
+    this.chats = new Chats(context.chats);
     this.#rights = new ProviderRights(context.allowedPaths);
     this.#joining = new Joining(
       topics,
@@ -234,7 +224,11 @@ export class Gateway implements AsyncDisposable {
       : await this.#joining.topicOf(planned, id);
     const resumed = retained && await this.#joining.resume(planned, retained);
     if (resumed) return resumed;
-    const read = await this.#readBody(planned);
+    const read = await readBody(
+      planned,
+      isRunPath(planned.target.path),
+      this.#context,
+    );
     const { content } = read;
     const asked = this.#complete(planned, content);
     await this.#assertMayUse(asked, read);
@@ -245,6 +239,53 @@ export class Gateway implements AsyncDisposable {
       using _slot = this.#takeSlot(asked);
       await this.#start(asked, read, this.#topicOf(asked), caller);
     }
+    return RESPONSE_ALREADY_SENT;
+  }
+
+  /**
+   * Answers a turn of a chat with the answer of its application, which fills the chat's
+   * topic: the turn is an epoch of it.
+   *
+   * @param call The request.
+   * @param name The name of the chat's route.
+   * @returns What stands for an answer that is written already.
+   * @throws {Problem} If there is no such route, the request is not a chat's, its caller
+   * may not write the topic, or a turn is under way.
+   */
+  async turn(call: GatewayCall, name: string): Promise<Response> {
+    const { chats } = this;
+    const route = chats.route(name);
+    this.#context.draining.assertOpen();
+    this.#context.memory.assertRoom();
+    const { access, client, headers, url: { search } } = call;
+    const target = {
+      provider: { name, url: route.url, keyHeader: "authorization" },
+      path: "",
+      url: new URL(`${route.url}${search}`),
+    } as const;
+    const read = await readBody(call, false, this.#context);
+    if (!read.content) throw notOfChat();
+    const { bytes } = read.content;
+    const { id, opening } = await inSteps(client, bytes, readTurn(bytes));
+    const topicName = chats.topicOf(name, access, id);
+    assertMay(access, "write", topicName);
+    const asked = {
+      ...call,
+      target,
+      options: optionsOf(topicName),
+      agentSession: undefined,
+      topicName,
+    };
+    const { topics } = this.#context;
+    if (topics.areFetched) await topics.prepare(topicName, { makes: true });
+    using _slot = this.#takeSlot(asked);
+    const topic = this.#topicOf(asked, [opening]);
+    topic.reserve();
+    const { subject } = access;
+    await this.#start(asked, read, topic, this.#callerOf(asked), {
+      peer: "application",
+      headers: applicationHeaders(headers, { route, subject, id, topicName }),
+    });
     return RESPONSE_ALREADY_SENT;
   }
 
@@ -368,46 +409,6 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
-  async #readBody(
-    { request, response, headers, client, incoming, target }: AskedCall,
-  ): Promise<ReadBody> {
-    const length = headers.get("content-length");
-    if (length === null && !headers.has("transfer-encoding")) {
-      return { body: null, content: undefined };
-    }
-    // The length came, and is passed on.
-    if (length === "0") return { body: new Uint8Array(), content: undefined };
-    const { maxUpload } = this.#context;
-    const bodyLimits = { ...this.#context.bodyLimits, incoming };
-    if (!JSON_TYPE.test(headers.get("content-type") ?? "")) {
-      const limits = { ...bodyLimits, maxBytes: maxUpload };
-      assertLength(length, limits);
-      const size = length === null ? undefined : Number(length);
-      const body = bodyOf(request, response);
-      return { body: new Upload(body, limits, size), content: undefined };
-    }
-    const coding = headers.get("content-encoding");
-    contentCodings(coding);
-    assertLength(length, bodyLimits);
-    // Of a client that has left, the server's stream has what came before.
-    const body = response.req.destroyed
-      ? bodyOf(request, response)
-      : new IncomingReader(response.req);
-    const bytes = await wholeBody(body, bodyLimits);
-    const decoded = await decodeBody(bytes, coding, bodyLimits.maxBytes);
-    const isCoded = decoded !== bytes;
-    if (isCoded) incoming.add(decoded.byteLength);
-    const isRun = isRunPath(target.path);
-    const content = await inSteps(
-      client,
-      decoded,
-      readContent(decoded, { isRun, isCoded }),
-    );
-    // It is kept for as long as the run lasts.
-    incoming.whole();
-    return { body: bytes, content };
-  }
-
   /** Answers with the run that the caller's Idempotency-Key names, or with a new one. */
   async #joinOrStart(
     asked: AskedCall,
@@ -447,15 +448,19 @@ export class Gateway implements AsyncDisposable {
     return this.#context.slots.take(client);
   }
 
-  #topicOf({ target, topicName, options, access }: Asked): RunTopic {
+  #topicOf(
+    { target, topicName, options, access }: Asked,
+    opening: readonly ServerSentEvent[] = [],
+  ): RunTopic {
     return new RunTopic({
       name: topicName,
       isNamed: options.topic !== undefined && !isCompleted(options.topic),
       renews: options.renews,
       owner: access.identity,
-      source: `${target.provider.name} ${target.path}`,
+      source: `${target.provider.name} ${target.path}`.trimEnd(),
       onDisconnect: options.onDisconnect ?? target.provider.onDisconnect ??
         "continue",
+      opening,
     }, this.#topicContext);
   }
 
@@ -465,8 +470,12 @@ export class Gateway implements AsyncDisposable {
     { body, content }: ReadBody,
     topic: RunTopic,
     caller: CallerPlan,
+    sent: Pick<ProviderRequest, "peer" | "headers"> = {
+      peer: "provider",
+      headers: requestHeaders(asked.headers, asked.target.provider),
+    },
   ): Promise<void> {
-    const { request, headers, target, client, agentSession } = asked;
+    const { request, target, client, agentSession } = asked;
     const { received, eventRefused } = this.#context;
     using room = new EventRoom(received, client, eventRefused);
     const providerRequest = {
@@ -475,7 +484,7 @@ export class Gateway implements AsyncDisposable {
       url: target.url,
       path: target.path,
       method: request.method,
-      headers: requestHeaders(headers, target.provider),
+      ...sent,
       body,
       content,
       isRepeatable: target.provider.idempotent === true &&

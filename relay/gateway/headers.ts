@@ -4,6 +4,7 @@ import { isConnectionHeader, isMisleadingHeader } from "../forwarding.ts";
 import { HeaderList } from "../header_list.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
 import type { GatewayProvider } from "./provider.ts";
+import type { ProviderRequest } from "./provider_request.ts";
 
 /**
  * Request headers that are for the relay alone. Cookies belong to the relay's own
@@ -38,7 +39,7 @@ function passed(headers: HeaderList, kept: RegExp): HeaderList {
  */
 export function requestHeaders(
   headers: HeaderList,
-  { key, keyHeader }: GatewayProvider,
+  { key, keyHeader }: Pick<GatewayProvider, "key" | "keyHeader">,
 ): HeaderList {
   const forwarded = passed(headers, NOT_FORWARDED);
   for (const [name] of forwarded) {
@@ -74,13 +75,14 @@ export function requestQuery(search: string, { key }: GatewayProvider): string {
  */
 export function framingFault(
   { status, headers }: UpstreamAnswer,
+  peer: ProviderRequest["peer"],
 ): string | undefined {
   if (status < 200) {
-    return `Expected an answer, and the provider has answered ${status}, which nobody has asked for`;
+    return `Expected an answer, and the ${peer} has answered ${status}, which nobody has asked for`;
   }
   const coding = headers.get("transfer-encoding");
   if (coding === null || /^chunked$/i.test(coding)) return undefined;
-  return `Expected a body as it is or in chunks, and the provider has sent the transfer coding '${coding}'`;
+  return `Expected a body as it is or in chunks, and the ${peer} has sent the transfer coding '${coding}'`;
 }
 
 /**

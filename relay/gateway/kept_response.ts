@@ -102,6 +102,7 @@ export function keptRequest(
     ),
     body: null,
     content: undefined,
+    peer: "provider",
     isRepeatable: false,
   };
 }

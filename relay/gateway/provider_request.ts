@@ -10,7 +10,12 @@ import { Upload } from "./upload.ts";
 export interface ProviderRequest {
   /** The caller's request: its own keys may not reach the provider, and are secrets too. */
   readonly asked: { readonly url: URL; readonly headers: HeaderList };
-  /** The name of the provider. */
+  /**
+   * Whom it is sent to: a provider of models, or an application that answers a turn of a
+   * chat with UI messages.
+   */
+  readonly peer: "provider" | "application";
+  /** The name of the provider, or of the chat's route. */
   readonly provider: string;
   /** The URL at the provider. It may have secrets in it. */
   readonly url: URL;

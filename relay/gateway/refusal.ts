@@ -1,6 +1,7 @@
 import { parseRetryAfter } from "../../src/fetch/retry.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
+import type { ProviderRequest } from "./provider_request.ts";
 
 /** The reason why there is no event stream. */
 export interface Refusal {
@@ -47,17 +48,24 @@ export function refusalOf(
   };
 }
 
-/** Describes an answer that is no event stream, in words. */
+/**
+ * Describes an answer that is no event stream, in words.
+ *
+ * @param response The answer.
+ * @param peer Who has given it.
+ * @param message The message in it. Default: none.
+ */
 export function describeAnswer(
   { status, statusText, headers }: UpstreamAnswer,
+  peer: ProviderRequest["peer"],
   message = "",
 ): string {
   const type = [headers.get("content-encoding"), headers.get("content-type")]
     .filter(Boolean).join(" ") || "nothing";
   if (status < 400) {
-    return `Expected an event stream, and the provider has answered ${status} with ${type}`;
+    return `Expected an event stream, and the ${peer} has answered ${status} with ${type}`;
   }
-  return `The provider has answered ${status} ${statusText}`.trim() +
+  return `The ${peer} has answered ${status} ${statusText}`.trim() +
     (message && `: ${message}`);
 }
 

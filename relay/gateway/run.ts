@@ -130,7 +130,8 @@ export class Run {
       () =>
         this.#halt({
           status: "truncated",
-          reason: `The provider has said nothing for ${context.idleTimeout} ms`,
+          reason:
+            `The ${request.peer} has said nothing for ${context.idleTimeout} ms`,
         }),
       context.clock,
     );
@@ -194,6 +195,7 @@ export class Run {
     try {
       const { held } = this.#topic;
       if (held) await held;
+      this.#stream.begin();
       await this.#attempts();
     } catch (error) {
       if (error instanceof Problem) {
@@ -287,7 +289,7 @@ export class Run {
     }
     const { ok, status, headers, body } = response;
     this.#trace.answered(status);
-    const fault = framingFault(response);
+    const fault = framingFault(response, this.#request.peer);
     if (fault !== undefined) {
       context.providerAsked("refused");
       // The provider may have done what it was asked for: it is not asked again.
@@ -305,7 +307,7 @@ export class Run {
     if (this.#topic.isStreaming) {
       // The caller has the head of a stream, and takes no other answer now.
       body?.cancel();
-      return { reason: this.#reasons.ofText(describeAnswer(response)) };
+      return { reason: this.#describe(response) };
     }
     await this.#pass(response);
     return undefined;
@@ -341,10 +343,15 @@ export class Run {
     this.#topic.refuse(
       refusalOf(
         response,
-        () => this.#reasons.ofText(describeAnswer(response, message)),
+        () => this.#describe(response, message),
         wallTime(this.#context.clock),
       ),
     );
+  }
+
+  #describe(response: UpstreamAnswer, message?: string): string {
+    const { peer } = this.#request;
+    return this.#reasons.ofText(describeAnswer(response, peer, message));
   }
 
   #stopped({ status, reason }: Stop): void {
@@ -354,6 +361,7 @@ export class Run {
     }
     this.#trace.verdict({ status });
     this.#topic.breakOff({ status, reason });
+    if (this.#stream.breakOff({ status, reason })) return;
     // A cut alone would look like a bad network, after which clients ask again.
     this.#stream.tellCancelled(reason);
     // Clients do not ask again after this status.
@@ -365,7 +373,7 @@ export class Run {
     const problem = new Problem(
       STATUS_CODE.BadGateway,
       "provider_unreachable",
-      `Expected an answer of the provider, and there is none: ${end.reason}`,
+      `Expected an answer of the ${this.#request.peer}, and there is none: ${end.reason}`,
     );
     this.#refuse(problem, end, { status: end.status });
   }
@@ -381,10 +389,11 @@ export class Run {
   ): void {
     const { reason } = end;
     this.#trace.verdict(traced);
-    if (this.#topic.isStreaming) this.#topic.breakOff(end);
+    const isBrokenOff = this.#topic.isStreaming || this.#stop !== undefined;
+    if (isBrokenOff && this.#topic.hasBegun) this.#topic.breakOff(end);
     else {
       this.#topic.refuse({ status: undefined, reason, retryAfter: undefined });
     }
-    this.#caller.refuse(problem);
+    if (!this.#stream.breakOff(end)) this.#caller.refuse(problem);
   }
 }

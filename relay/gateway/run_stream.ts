@@ -1,8 +1,14 @@
 import { getLogger } from "@logtape/logtape";
+import { STATUS_CODE } from "@std/http/status";
 import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
 import type { Watchdog } from "../../src/fetch/watchdog.ts";
 import type { BodyEnd } from "../../src/model/wires/ending.ts";
-import { formatOf, type WireFormat } from "../../src/model/wires/format.ts";
+import {
+  endingReader,
+  formatOf,
+  type TellingHeaders,
+  type WireFormat,
+} from "../../src/model/wires/format.ts";
 import { lastWord } from "../../src/model/wires/last_word.ts";
 import { resumePath } from "../../src/model/wires/responses/request.ts";
 import { encodeEvent } from "../../src/sse/encode.ts";
@@ -15,11 +21,13 @@ import {
 import { EventScrubber } from "../secrets/event_scrubber.ts";
 import type { RunTrace } from "../traces/run_trace.ts";
 import type { AnswerBody, UpstreamAnswer } from "../upstream/answer.ts";
+import { HeaderList } from "../header_list.ts";
 import type { CallerOfRun } from "./caller.ts";
+import { lastWords, UI_STREAM_HEADERS } from "./chat/last_words.ts";
 import { EventBody } from "./event_body.ts";
 import { EventGate } from "./event_gate.ts";
 import { streamHeaders } from "./headers.ts";
-import { type Judge, judgeFor, type Verdict } from "./judge.ts";
+import { Judge, judgeFor, type Verdict } from "./judge.ts";
 import { partsWithSecrets, type ProviderRequest } from "./provider_request.ts";
 import type { Reasons } from "./reasons.ts";
 import type { Recording } from "./recording/recording.ts";
@@ -93,10 +101,9 @@ export class RunStream {
 
   /** Makes a stream that has not begun. */
   constructor(context: RunStreamContext) {
-    const { request, reasons } = context;
     this.#context = context;
-    this.#format = formatOf(request.path);
-    this.#judge = judgeFor(request.path, (text) => reasons.redact(text));
+    this.#format = this.#formatOf();
+    this.#judge = this.#judgeOf();
   }
 
   /** The number of events so far. */
@@ -129,6 +136,14 @@ export class RunStream {
     return this.#context.kept !== undefined || this.#judge.background;
   }
 
+  /**
+   * Whether the caller gets whole events alone: the rest of a background response may
+   * come with another answer, and the relay may have the last word in a turn of a chat.
+   */
+  get #holdsBack(): boolean {
+    return this.#isBackground || this.#context.request.peer === "application";
+  }
+
   /** The verdict, once the provider has said how the stream ends, or can no longer say it. */
   get said(): Verdict | undefined {
     const judge = this.#judge;
@@ -157,6 +172,34 @@ export class RunStream {
       url.searchParams.set(name, value);
     }
     return url;
+  }
+
+  /** Gives the topic what stands before the stream. */
+  begin(): void {
+    const { topic } = this.#context;
+    if (topic.opening.length > 0) topic.begin(this.#scrub([...topic.opening]));
+  }
+
+  /**
+   * Says how the answer to a turn of a chat ends, in place of the application.
+   *
+   * @returns Whether the caller has its end: otherwise nothing can be said in an event
+   * stream.
+   */
+  breakOff(end: Verdict): boolean {
+    const { request: { peer }, caller, topic } = this.#context;
+    if (peer !== "application" || this.#isUnread || this.said) return false;
+    if (!topic.isStreaming) {
+      if (!topic.topic || end.status !== "cancelled") return false;
+      const headers = new HeaderList(Object.entries(UI_STREAM_HEADERS));
+      const ours = topicHeaders(topic.topic);
+      caller.head(STATUS_CODE.OK, "OK", streamHeaders(headers, ours));
+      this.#open();
+    }
+    // As those are told who read the topic.
+    const said = topic.topic?.verdict ?? end;
+    caller.end(encoder.encode(lastWords(said)));
+    return true;
   }
 
   /**
@@ -298,13 +341,8 @@ export class RunStream {
     const recording = record(opened.name);
     this.#recording = recording;
     recording?.response(status, headers);
-    const { request, reasons } = this.#context;
-    this.#format = formatOf(request.path, headers);
-    this.#judge = judgeFor(
-      request.path,
-      (text) => reasons.redact(text),
-      headers,
-    );
+    this.#format = this.#formatOf(headers);
+    this.#judge = this.#judgeOf();
     void opened.ended.then(({ status, reason }) =>
       recording?.end(status, reason)
     );
@@ -312,6 +350,29 @@ export class RunStream {
       status,
       statusText,
       streamHeaders(headers, topicHeaders(opened)),
+    );
+    this.#open();
+  }
+
+  /** Gives the caller what stands before the stream, as all who read the topic get it. */
+  #open(): void {
+    const { caller, topic } = this.#context;
+    for (const event of topic.opening) {
+      caller.write(encoder.encode(encodeEvent({ data: event.data })));
+    }
+  }
+
+  #formatOf(headers?: TellingHeaders): WireFormat {
+    const { peer, path } = this.#context.request;
+    // An application need not say by a header what it is asked for.
+    return peer === "application" ? "ui" : formatOf(path, headers);
+  }
+
+  #judgeOf(): Judge {
+    const { reasons } = this.#context;
+    return new Judge(
+      endingReader(this.#format),
+      (text) => reasons.redact(text),
     );
   }
 
@@ -331,21 +392,24 @@ export class RunStream {
     if (!judge.isOver) watchdog.stop();
     for (const event of events) judge.take(event);
     this.#delivered += events.length;
-    // The rest of a background response may come with another answer.
-    caller.write(this.#isBackground ? this.#gate.release() : this.#gate.open());
+    caller.write(this.#holdsBack ? this.#gate.release() : this.#gate.open());
     if (topic.isEnded) return;
     this.#recording?.events(events);
-    this.#scrubber ??= new EventScrubber(
-      secretsOf(partsWithSecrets(this.#context.request)),
-    );
     this.#tellBackground();
-    await topic.append(this.#scrubber.scrub(events));
+    await topic.append(this.#scrub(events));
     this.#tellResponseId();
     const verdict = this.said;
     if (!verdict) return;
     watchdog.start();
     // Followers need not wait for the provider to close.
     if (judge.isOver) this.#end(verdict);
+  }
+
+  #scrub(events: ServerSentEvent[]): ServerSentEvent[] {
+    this.#scrubber ??= new EventScrubber(
+      secretsOf(partsWithSecrets(this.#context.request)),
+    );
+    return this.#scrubber.scrub(events);
   }
 
   #tellBackground(): void {

@@ -51,6 +51,11 @@ export interface RunTopicPlan {
   readonly source: string;
   /** Whether the run goes on when its caller leaves. */
   readonly onDisconnect: "continue" | "cancel";
+  /**
+   * The events that the relay puts before those of the stream, as soon as the topic is
+   * there. Default: none.
+   */
+  readonly opening?: readonly ServerSentEvent[];
 }
 
 /**
@@ -85,6 +90,8 @@ export class RunTopic {
   /** The end that waits until the store has kept what comes before it. */
   #said: TopicEnd | undefined;
   #isStreaming = false;
+  /** Whether the topic has what stands before the stream. */
+  #hasOpening = false;
   #refusal: Refusal | undefined;
   /** Whether another relay can go on with the run. */
   #canGoOn = false;
@@ -105,6 +112,16 @@ export class RunTopic {
   /** Resolves with the first thing that becomes of the run. */
   get fate(): Promise<RunFate> {
     return this.#fate.promise;
+  }
+
+  /** Whether it has events, or an event stream that may bring some. */
+  get hasBegun(): boolean {
+    return this.#isStreaming || this.#hasOpening;
+  }
+
+  /** The events that stand before those of the stream. */
+  get opening(): readonly ServerSentEvent[] {
+    return this.#plan.opening ?? [];
   }
 
   /** Whether an event stream of the provider's fills it, or has filled it. */
@@ -142,7 +159,7 @@ export class RunTopic {
   get outcome(): RunOutcome {
     if (this.#refusal) return outcomeOf(this.#refusal);
     const end = this.#said ?? this.#topic?.verdict;
-    return this.#isStreaming && end ? end.status : "cancelled";
+    return this.hasBegun && end ? end.status : "cancelled";
   }
 
   /** Calls a listener, once, when somebody else than the run has ended the topic. */
@@ -202,6 +219,19 @@ export class RunTopic {
     // A topic says of its upstream only what has changed.
     if (topic.upstream) topic.setUpstream({ state: "open" });
     return topic;
+  }
+
+  /**
+   * Adds the events that stand before the stream: the topic is made, and this run's.
+   *
+   * @param opening The events, without secrets: one at least.
+   */
+  begin(opening: readonly ServerSentEvent[]): void {
+    const topic = this.#topic;
+    if (!topic || topic.verdict) return;
+    this.#hasOpening = true;
+    topic.open();
+    void this.append(opening);
   }
 
   /** Tells followers how the provider is. */
@@ -271,6 +301,9 @@ export class RunTopic {
     this.#fate.resolve("refused");
     const topic = this.#topic;
     if (this.#isLost) return;
+    if (this.#hasOpening) {
+      return void topic?.end("failed", refusal.reason, false);
+    }
     if (topic?.state.kind !== "pending") return;
     const { topics, held, closing } = this.#context;
     if (!this.#plan.isNamed) return void topics.delete(topic.name);

@@ -32,6 +32,7 @@ const TOPICS: Readonly<
     after: "  (callers with the right fill topics too: POST /topics/NAME)",
   },
   models: { title: "Language models" },
+  chats: { title: "Chats of applications" },
   listening: { title: "Listening" },
   rights: {
     title: "Rights",

@@ -10,6 +10,7 @@ export type HelpTopic =
   | "retention"
   | "subscribers"
   | "models"
+  | "chats"
   | "logs"
   | "file";
 

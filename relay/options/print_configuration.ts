@@ -10,19 +10,21 @@ import { type CommandOptions, settings } from "./schema.ts";
  *
  * @param options The options in force.
  * @param readings The settings that were read, by name.
- * @param keys The places that the keys of providers come from, by the provider's index.
+ * @param secrets The places that the secrets of items come from, by the places where they
+ * might stand.
  */
 export function printConfiguration(
   options: CommandOptions,
   readings: ReadonlyMap<string, Reading>,
-  keys: ReadonlyMap<number, Origin>,
+  secrets: ReadonlyMap<string, Origin>,
 ): string {
   const config: Record<string, unknown> = {};
   const from: Record<string, string> = {};
   const hidden: Record<string, string> = {};
-  const { gateway, jwtKeyFile } = options;
+  const { gateway, chats, jwtKeyFile } = options;
   const values = {
     ...options,
+    chats: chats.map(({ secret: _secret, ...route }) => route),
     gateway: {
       ...gateway,
       providers: gateway.providers.map(({ key: _key, ...provider }) =>
@@ -45,8 +47,8 @@ export function printConfiguration(
       hidden[place] = origin;
     });
   }
-  for (const [index, origin] of keys) {
-    hidden[`providers[${index}].key`] = describeOrigin(origin);
+  for (const [place, origin] of secrets) {
+    hidden[place] = describeOrigin(origin);
   }
   return JSON.stringify({ config, from, hidden }, null, 2);
 }

@@ -11,6 +11,25 @@ import { settings } from "./schema.ts";
 
 type Issue = z.core.$ZodIssue;
 
+/** The fields of a list's items that are secrets. */
+const SECRET_FIELDS: ReadonlySet<unknown> = new Set(["key", "secret"]);
+
+/**
+ * Returns the place where a secret might stand in the configuration file:
+ * `providers[0].key`.
+ *
+ * @param name The name of the setting, which is a list.
+ * @param index The index of the item.
+ * @param field The field of the item.
+ */
+export function placeOfSecret(
+  name: string,
+  index: number,
+  field: string,
+): string {
+  return `${settingOf(name)?.file ?? name}[${index}].${field}`;
+}
+
 /** Matches the options that a message of the schema names. */
 const NAMED = /`([\w.]+)`/g;
 
@@ -80,7 +99,7 @@ function cameFor(
   setting: Setting | undefined,
 ): string {
   if (setting?.secret || setting?.hidesWrong) return "";
-  if (path.at(-1) === "key") return "";
+  if (SECRET_FIELDS.has(path.at(-1))) return "";
   const [index] = path;
   const text = texts?.[typeof index === "number" ? index : 0];
   return `, got ${written(text ?? valueAt(value, path))}`;
@@ -92,12 +111,12 @@ function cameFor(
  *
  * @param found The issue of the options' schema.
  * @param readings The settings that were read, by name.
- * @param keys The places that the keys of providers come from, by the provider's index.
+ * @param secrets The places that the secrets of items come from, by {@linkcode placeOfSecret}.
  */
 export function problemOfIssue(
   found: Issue,
   readings: ReadonlyMap<string, Reading>,
-  keys: ReadonlyMap<number, Origin>,
+  secrets: ReadonlyMap<string, Origin>,
 ): string {
   const issue = closestIssue(found);
   const names = settingsOfIssue(issue);
@@ -107,11 +126,10 @@ export function problemOfIssue(
   // Below the setting that the issue is about, which need not be the named one.
   const below = issue.path.slice(settingOf(names[0] ?? "")?.path.length ?? 1);
   const [index, field] = below;
-  const key = name === "gateway.providers" && field === "key" &&
-      typeof index === "number"
-    ? keys.get(index)
+  const secret = SECRET_FIELDS.has(field) && typeof index === "number"
+    ? secrets.get(placeOfSecret(name, index, String(field)))
     : undefined;
-  const place = key ?? reading?.origin;
+  const place = secret ?? reading?.origin;
   const within = reading && !reading.texts && below.length > 0 &&
       place === reading.origin
     ? pathOf(below)

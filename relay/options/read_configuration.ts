@@ -1,7 +1,12 @@
 import { messageOf } from "../../src/fetch/message_of.ts";
+import { secretEnvOf } from "../gateway/chat/chat_route.ts";
 import { keyEnvOf, knownProviders } from "../gateway/provider.ts";
 import { printConfiguration } from "./print_configuration.ts";
-import { problemOfIssue, settingsOfIssue } from "./problem_of_issue.ts";
+import {
+  placeOfSecret,
+  problemOfIssue,
+  settingsOfIssue,
+} from "./problem_of_issue.ts";
 import { type ConfigurationFile, readFile } from "./read_file.ts";
 import { readFlags } from "./read_flags.ts";
 import {
@@ -45,8 +50,6 @@ const CONFIG_VARIABLE = "RIVULET_CONFIG";
 
 const KEY = "rights.jwtKey";
 
-const PROVIDERS = "gateway.providers";
-
 /**
  * Reads options from flags, from the environment, and from the configuration file
  * that one of these names. The first place in this order that has an option
@@ -84,13 +87,13 @@ export async function readConfiguration(
     problems.push(keyProblem);
     wrong.add(KEY).add("jwtKeyFile");
   }
-  const keys = findKeys(readings, environment);
+  const secrets = findSecrets(readings, environment);
 
   const parsed = commandOptions.safeParse(optionsOf(readings));
   for (const issue of parsed.error?.issues ?? []) {
     // Nobody knows whether it remains when the others are mended.
     if (settingsOfIssue(issue).some((key) => wrong.has(key))) continue;
-    problems.push(problemOfIssue(issue, readings, keys));
+    problems.push(problemOfIssue(issue, readings, secrets));
   }
   if (!parsed.success || problems.length > 0) {
     throw new ConfigurationError(problems);
@@ -98,7 +101,7 @@ export async function readConfiguration(
   return isOn(flags.given.get("print-config"))
     ? {
       kind: "print",
-      text: printConfiguration(parsed.data, readings, keys),
+      text: printConfiguration(parsed.data, readings, secrets),
     }
     : { kind: "run", options: parsed.data };
 }
@@ -178,33 +181,48 @@ async function readKeyFile(
   }
 }
 
-/** Gives providers their keys from the environment, and returns the place of each key. */
-function findKeys(
+/** Returns the name of the variable that a provider's key may come from. */
+function keyVariable(name: string): string {
+  const known = Object.hasOwn(knownProviders, name)
+    ? knownProviders[name]
+    : undefined;
+  return known?.keyEnv ?? keyEnvOf(name);
+}
+
+/** The secrets in lists of options: the setting, the field, and its variable. */
+const SECRETS = [
+  { setting: "gateway.providers", field: "key", variableOf: keyVariable },
+  { setting: "chats", field: "secret", variableOf: secretEnvOf },
+] as const;
+
+/**
+ * Gives providers their keys, and chats their secrets, from the environment.
+ *
+ * @returns The place of each, by the place in the configuration file where it might stand.
+ */
+function findSecrets(
   readings: Map<string, Reading>,
   environment: Surroundings["environment"],
-): ReadonlyMap<number, Origin> {
-  const keys = new Map<number, Origin>();
-  const providers = readings.get(PROVIDERS);
-  if (!providers || !Array.isArray(providers.value)) return keys;
-  const value = providers.value.map((provider: unknown, index) => {
-    if (typeof provider !== "object" || provider === null) return provider;
-    if (!("name" in provider) || typeof provider.name !== "string") {
-      return provider;
-    }
-    if ("key" in provider) {
-      keys.set(index, providers.origin);
-      return provider;
-    }
-    const { name } = provider;
-    const known = Object.hasOwn(knownProviders, name)
-      ? knownProviders[name]
-      : undefined;
-    const variable = known?.keyEnv ?? keyEnvOf(name);
-    const key = environment(variable) || undefined;
-    if (key === undefined) return provider;
-    keys.set(index, { kind: "environment", variable });
-    return { ...provider, key };
-  });
-  readings.set(PROVIDERS, { ...providers, value });
-  return keys;
+): ReadonlyMap<string, Origin> {
+  const places = new Map<string, Origin>();
+  for (const { setting, field, variableOf } of SECRETS) {
+    const reading = readings.get(setting);
+    if (!reading || !Array.isArray(reading.value)) continue;
+    const value = reading.value.map((item: unknown, index) => {
+      if (typeof item !== "object" || item === null) return item;
+      if (!("name" in item) || typeof item.name !== "string") return item;
+      const place = placeOfSecret(setting, index, field);
+      if (field in item) {
+        places.set(place, reading.origin);
+        return item;
+      }
+      const variable = variableOf(item.name);
+      const secret = environment(variable) || undefined;
+      if (secret === undefined) return item;
+      places.set(place, { kind: "environment", variable });
+      return { ...item, [field]: secret };
+    });
+    readings.set(setting, { ...reading, value });
+  }
+  return places;
 }

@@ -104,6 +104,23 @@ export interface RelayOptions {
     }[]
     | undefined;
   /**
+   * Chat routes of applications: the relay answers `POST /chat/{name}` with what the
+   * application answers at `url`, a stream of the AI SDK's UI messages, and the chat's
+   * topic gets its events. A chat is its user's alone, whom the `sub` of the token names,
+   * unless its route is `shared`. The application gets `secret` in the header
+   * `Rivulet-Secret`, by which it knows the relay.
+   *
+   * @default {[]}
+   */
+  chats?:
+    | readonly {
+      readonly name: string;
+      readonly url: string;
+      readonly secret?: string | undefined;
+      readonly shared?: boolean | undefined;
+    }[]
+    | undefined;
+  /**
    * Origins of web pages that may use the relay besides its own:
    * `https://app.example.com`, `https://*.example.com`, `null`, or `*` for all.
    *

@@ -26,7 +26,7 @@ import {
   url,
 } from "./kinds.ts";
 import { option, type OptionTree } from "./option.ts";
-import { fixture, provider, source } from "./upstream_kinds.ts";
+import { chat, fixture, provider, source } from "./upstream_kinds.ts";
 
 /** The options of a relay, but its clock. */
 export const relayRows = {
@@ -99,6 +99,16 @@ export const relayRows = {
     topic: "sources",
     help: [
       "fills a topic from a recorded stream, at the pace of its comments such as ': +37ms'; 'loop' starts over at the end",
+    ],
+  }),
+  chats: option(list(chat), {
+    default: [],
+    flag: "chat",
+    topic: "chats",
+    help: [
+      "stands in front of the route URL of an application, which answers a chat as the AI SDK's useChat expects it: give /chat/NAME to useChat. Each chat is a topic, each turn an epoch of it.",
+      "shared: several users may be in one chat; otherwise a chat is its user's alone.",
+      "If NAME_CHAT_SECRET is in the environment, the application gets it in Rivulet-Secret",
     ],
   }),
   origins: option(

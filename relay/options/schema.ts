@@ -102,6 +102,15 @@ export const relayOptions = schemaOf(relayRows).extend({
       message: `Expected one provider of each name: there are two '${twice}'`,
     });
   }, where("gateway.providers"))
+  .superRefine(({ chats }, context) => {
+    const twice = firstTwice(chats.map(({ name }) => name));
+    if (twice === undefined) return;
+    context.addIssue({
+      code: "custom",
+      path: ["chats"],
+      message: `Expected one chat of each name: there are two '${twice}'`,
+    });
+  }, where("chats"))
   .superRefine(({ store, retention: { maxStore } }, context) => {
     if (maxStore === undefined || typeof store === "string") return;
     context.addIssue({

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { chatRoute } from "../gateway/chat/chat_route.ts";
 import { knownProviders, providerOption } from "../gateway/provider.ts";
 import { sourceReconnect } from "../sources/source_reconnect.ts";
 import { topicName } from "../topics/topic_name.ts";
@@ -138,5 +139,29 @@ export const provider: ValueKind<typeof providerOption> = {
       ? completeProvider(value)
       : value;
   },
+  toJson: (value) => value,
+};
+
+const SHARED = ",shared";
+
+function chatFromText(text: string): object | undefined {
+  const isShared = text.endsWith(SHARED);
+  const route = isShared ? text.slice(0, -SHARED.length) : text;
+  const equals = route.indexOf("=");
+  const url = route.slice(equals + 1);
+  if (equals < 1 || !URL.canParse(url)) return undefined;
+  const name = route.slice(0, equals);
+  return isShared ? { name, url, shared: true } : { name, url };
+}
+
+/** Chat routes of applications: `app=http://localhost:3000/api/chat,shared`. */
+export const chat: ValueKind<typeof chatRoute> = {
+  takes: "value",
+  schema: chatRoute,
+  hint: "NAME=URL[,shared]",
+  wanted: "NAME=URL[,shared]",
+  fromText: chatFromText,
+  fromJson: (value) =>
+    typeof value === "string" ? chatFromText(value) ?? value : value,
   toJson: (value) => value,
 };

@@ -8,6 +8,8 @@ export type Right = "read" | "write" | "cancel";
 export interface Access {
   /** Names the caller, for limits and for what is kept per caller; not to be shown. */
   readonly identity: string;
+  /** The subject of the caller's token, if it has one; `undefined` without a token. */
+  readonly subject: string | undefined;
   /** Until when this holds, in milliseconds since the epoch; `Infinity` for always. */
   readonly expires: number;
   /** Whether it may do everything, and see what is nobody's topic. */
@@ -26,6 +28,7 @@ export interface Access {
 /** What everybody may do who reaches a relay without a key. */
 export const FULL_ACCESS: Access = {
   identity: "",
+  subject: undefined,
   expires: Infinity,
   isAdmin: true,
   may: () => true,

@@ -13,7 +13,9 @@ import { endSpan, serverAttributes, type TracedEnd } from "./span.ts";
 
 /** A request to a provider that is traced. */
 export interface TracedRequest {
-  /** The name of the provider. */
+  /** Whom it is sent to. */
+  readonly peer: "provider" | "application";
+  /** The name of the provider, or of the application's chat. */
   readonly provider: string;
   /** The URL. */
   readonly url: URL;
@@ -71,16 +73,19 @@ export class RunTrace {
 
   /** Begins the span. */
   constructor(
-    { provider, url, path, method, headers, content }: TracedRequest,
+    { peer, provider, url, path, method, headers, content }: TracedRequest,
   ) {
     const parent = propagation.extract(ROOT_CONTEXT, headers, CARRIER);
     const operation = method === "POST" ? own(OPERATIONS, path) : undefined;
+    const isTurn = peer === "application";
     this.#span = tracer.startSpan(
-      operation ?? `${method} /v1/*`,
+      isTurn ? "chat turn" : operation ?? `${method} /v1/*`,
       {
         kind: SpanKind.CLIENT,
         attributes: {
-          "gen_ai.provider.name": own(PROVIDERS, provider) ?? provider,
+          ...(isTurn ? { "rivulet.chat": provider } : {
+            "gen_ai.provider.name": own(PROVIDERS, provider) ?? provider,
+          }),
           "http.request.method": method,
           ...(operation && { "gen_ai.operation.name": operation }),
           ...serverAttributes(url),

@@ -194,11 +194,12 @@ Deno.test("PROTOCOL.md has each route of the code, with its methods", async () =
     assertEquals(allowed.sort(), methods.sort(), path);
   }
   const source = (await sourceBelow("relay/doors/http/"))
-    .replaceAll("${TOPIC}", "/topics/:topic");
+    .replaceAll("${TOPIC}", "/topics/:topic")
+    .replaceAll("${CHAT}", "/chat/:chat");
   const inCode = capturesOf(
     source,
     /["`](\/[a-z]+(?:\/:?[a-z]+)*)["`]/g,
-  ).map((path) => path.replace(":topic", "{topic}"));
+  ).map((path) => path.replaceAll(/:([a-z]+)/g, "{$1}"));
   assert(inCode.length > 5, "the code says where routes are");
   assertEquals(inCode.filter((path) => !routes.has(path)), []);
 });

@@ -66,6 +66,11 @@ const ROUTES: Readonly<Record<string, Row>> = {
   "DELETE /topics/:topic": { needs: "write", status: 204 },
   "POST /topics/:topic/end": { needs: "write", status: 200 },
   "POST /topics/:topic/cancel": { needs: "cancel", status: 200 },
+  // What the body has to say is in tests/relay/gateway/chat/rights_test.ts.
+  "POST /chat/:chat": { needs: "token", status: 415 },
+  "GET /chat/:chat/:id": { needs: "read", status: 200, ...PAGE },
+  "GET /chat/:chat/:id/stream": { needs: "read", status: 204 },
+  "POST /chat/:chat/:id/stop": { needs: "cancel", status: 204 },
 };
 
 /** The row of each frame: what it needs, and the answer to a caller that may. */
@@ -153,9 +158,15 @@ async function headersOf(
 
 let made = 0;
 
+/** A chat route whose topics are called as those of the tokens. */
+const CHAT = { name: "mine-chat", url: "http://127.0.0.1:1/", shared: true };
+
 /** Makes a topic of its own for each question. */
-function createTopic({ relay }: TestRelay): Topic {
-  const topic = relay.topics.create(`mine-${++made}`);
+function createTopic({ relay }: TestRelay, path = ""): Topic {
+  const isChat = path.includes(":id");
+  const topic = relay.topics.create(
+    `mine-${isChat ? "chat:" : ""}${++made}`,
+  );
   topic.append([{ event: "message", data: "secret", id: "" }]);
   return topic;
 }
@@ -188,20 +199,26 @@ Deno.test("Each frame of the code has a row", () => {
 
 for (const path of new Set(endpoints.map(({ path }) => path))) {
   Deno.test(`${path} gives each method and token what its row says`, async () => {
-    await using relay = await startRelay({ rights: { jwtKey: JWT_KEY } });
+    await using relay = await startRelay({
+      rights: { jwtKey: JWT_KEY },
+      chats: [CHAT],
+    });
     for (const method of METHODS) {
       const row = ROUTES[`${method} ${path}`];
       const { needs, status, headers: own, body = null }: Row = row ??
         { needs: "nothing", status: 405 };
       for (const [kind, claimsOf] of Object.entries(TOKENS)) {
-        const topic = createTopic(relay);
+        const topic = createTopic(relay, path);
+        // Nothing goes on in it.
+        if (path.endsWith("/stream")) topic.end("complete");
         const before = stateOf(topic);
         const headers = {
           ...own,
           ...await headersOf(claimsOf(needs)),
         };
         const answer = await relay.request(
-          path.replace(":topic", topic.name),
+          path.replace(":topic", topic.name).replace(":chat", CHAT.name)
+            .replace(":id", String(made)),
           { body, method, headers },
         );
         const text = await answer.text();

@@ -1,14 +1,15 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
-import type { Right } from "../../rights/access.ts";
+import type { Access, Right } from "../../rights/access.ts";
 import type { PrepareOptions } from "../../topics/store.ts";
+import { ChatDoor, type ChatDoorContext } from "./chat/chat_door.ts";
 import type { Call } from "./entrance.ts";
 import { TopicReader, type TopicReaderContext } from "./topics/topic_reader.ts";
 import { TopicWriter, type TopicWriterContext } from "./topics/topic_writer.ts";
 
 /** The context of the endpoints. */
 export interface EndpointContext
-  extends TopicReaderContext, TopicWriterContext {
+  extends TopicReaderContext, TopicWriterContext, ChatDoorContext {
   /**
    * The reasons not to send the relay more requests: each returns its problem while
    * there is one. `GET /readyz` answers with the first; its query may ask for more.
@@ -27,7 +28,7 @@ export interface EndpointContext
   };
 }
 
-/** A requirement on the caller. A right is for the topic that the path names. */
+/** A requirement on the caller. A right is for the topic of the path. */
 export type Needs = "nothing" | "token" | "admin" | Right;
 
 /** One verb at one path. */
@@ -40,11 +41,26 @@ export interface Endpoint {
   readonly needs: Needs;
   /** What the topic that the path names is needed for. Default: as it is. */
   readonly prepares?: ((call: Call) => PrepareOptions) | undefined;
-  /** Answers a call that may be answered. */
-  answer(call: Call, topic: string): Response | Promise<Response>;
+  /**
+   * Returns the name of the topic, where it depends on the caller. Default: the part
+   * `topic` of the path.
+   *
+   * @param access The rights of the caller.
+   * @param part Returns a part of the path by its name.
+   */
+  topicOf?(access: Access, part: (name: string) => string): string;
+  /**
+   * Answers a call that may be answered.
+   *
+   * @param call The call.
+   * @param name The name of the topic, or of what else the path is about.
+   */
+  answer(call: Call, name: string): Response | Promise<Response>;
 }
 
 const TOPIC = "/topics/:topic";
+
+const CHAT = "/chat/:chat";
 
 function ok(): Response {
   return Response.json({ status: "ok" });
@@ -55,6 +71,9 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
   const { publicMetrics, metrics, readiness } = context;
   const reader = new TopicReader(context);
   const writer = new TopicWriter(context);
+  const chats = new ChatDoor(context, reader);
+  const ofChat: Endpoint["topicOf"] = (access, part) =>
+    context.gateway.chats.topicOf(part("chat"), access, part("id"));
   return [
     {
       path: "/healthz",
@@ -150,6 +169,35 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       method: "POST",
       needs: "cancel",
       answer: (call, topic) => writer.cancel(call, topic),
+    },
+    {
+      path: CHAT,
+      method: "POST",
+      needs: "token", // and the right to write the topic, which the body names
+      topicOf: (_access, part) => part("chat"),
+      answer: (call, chat) => chats.turn(call, chat),
+    },
+    {
+      path: `${CHAT}/:id`,
+      method: "GET",
+      needs: "read",
+      topicOf: ofChat,
+      prepares: (call) => reader.prepares(call),
+      answer: (call, topic) => chats.read(call, topic),
+    },
+    {
+      path: `${CHAT}/:id/stream`,
+      method: "GET",
+      needs: "read",
+      topicOf: ofChat,
+      answer: (call, topic) => chats.running(call, topic),
+    },
+    {
+      path: `${CHAT}/:id/stop`,
+      method: "POST",
+      needs: "cancel",
+      topicOf: ofChat,
+      answer: (call, topic) => chats.stop(call, topic),
     },
   ];
 }

@@ -24,7 +24,7 @@ export interface RequestHandlerContext extends EndpointContext {
   /** Cuts responses of which nothing is read. */
   readonly slowResponses: Pick<SlowResponses, "add">;
   /** Stands in front of the providers of models. */
-  readonly gateway: Pick<Gateway, "handles" | "handle">;
+  readonly gateway: Pick<Gateway, "handles" | "handle" | "chats" | "turn">;
 }
 
 const logger = getLogger(["rivulet", "relay", "http"]);
@@ -46,7 +46,7 @@ export function createRequestHandler(
   const responses = new WeakMap<Request, ServerResponse>();
 
   async function answer(
-    { needs, prepares, answer }: Endpoint,
+    { needs, topicOf, prepares, answer }: Endpoint,
     request: Request,
     match: URLPatternResult,
   ): Promise<Response> {
@@ -55,7 +55,9 @@ export function createRequestHandler(
       ? entrance.open(request, response)
       : await entrance.admit(request, response);
     using _body = call.incoming;
-    const topic = decodeName(match.pathname.groups["topic"] ?? "");
+    const part = (name: string): string =>
+      decodeName(match.pathname.groups[name] ?? "");
+    const topic = topicOf?.(call.access, part) ?? part("topic");
     switch (needs) {
       case "nothing":
       case "token":

@@ -16,6 +16,7 @@ import type { Watch, Watched } from "../../delivery/watch.ts";
 import { cutAnswer, dropAnswer } from "../../cut_answer.ts";
 import type { SendBudget } from "../../limits/memory/send_budget.ts";
 import type { Expiries, Expiring } from "../../rights/expiries.ts";
+import type { TopicEnd } from "../../topics/end.ts";
 import type { After } from "../../topics/position.ts";
 import type { Topic } from "../../topics/topic.ts";
 import { type Guest, secondsSince } from "../guests.ts";
@@ -37,6 +38,11 @@ export interface StreamRequest {
   readonly after: After;
   /** Whether to leave out the relay's own events. */
   readonly raw: boolean;
+  /**
+   * Writes how the stream ends in the place of an upstream that has not said it: in a raw
+   * stream, which is whole then. Default: a raw stream that is not whole is cut.
+   */
+  lastWords?(end: TopicEnd): string;
   /** Whether it stays for the next epoch of the topic. Default: `false`. */
   readonly stay?: boolean | undefined;
   /** The address of the reader. */
@@ -85,6 +91,7 @@ export class EventStreamSession
   readonly #subscriber: Subscriber;
   #topic: Topic;
   readonly #isRaw: boolean;
+  readonly #lastWords: StreamRequest["lastWords"];
   #cancelStay: (() => void) | undefined;
   #isStopped = false;
 
@@ -116,6 +123,7 @@ export class EventStreamSession
     const { name } = topic;
     this.#topic = topic;
     this.#isRaw = raw;
+    this.#lastWords = request.lastWords;
     const start = clock.now();
     response.on("error", (error) => logger.debug("{error}", { error }));
     response.on("close", () => {
@@ -210,8 +218,11 @@ export class EventStreamSession
       return;
     }
     // Without the relay's own events, the reader is not told how the topic ended.
-    if (this.#isRaw && !this.#topic.isWhole) cutAnswer(this.#response);
-    else this.#response.end();
+    const { state, isWhole } = this.#topic;
+    if (!this.#isRaw || isWhole) this.#response.end();
+    else if (this.#lastWords && state.kind === "ended") {
+      this.#response.end(this.#lastWords(state.end));
+    } else cutAnswer(this.#response);
   }
 
   /** The log cannot be read, or its events not be written. */

@@ -5,6 +5,7 @@ import { Pattern } from "./pattern.ts";
 /** What the holder of a token may do. */
 export class TokenAccess implements Access {
   readonly identity: string;
+  readonly subject: string | undefined;
   readonly expires: number;
   readonly isAdmin: boolean;
   readonly #patterns: Readonly<Record<Right, readonly Pattern[]>>;
@@ -17,8 +18,9 @@ export class TokenAccess implements Access {
    * @param identity Names who holds it.
    * @param expires Until when it holds, in milliseconds since the epoch.
    */
-  constructor({ rivulet }: Claims, identity: string, expires: number) {
+  constructor({ sub, rivulet }: Claims, identity: string, expires: number) {
     this.identity = identity;
+    this.subject = sub;
     this.expires = expires;
     this.isAdmin = rivulet.admin;
     this.#patterns = {

@@ -194,6 +194,9 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
       },
     ],
   ],
+  chats: ["app=http://localhost:3000/api/chat,shared", [
+    { name: "app", url: "http://localhost:3000/api/chat", shared: true },
+  ]],
   providerTimeout: ["1h", 3_600_000],
   idleCancel: ["30", 30_000],
   record: ["runs", "runs"],

@@ -51,9 +51,7 @@ export async function npmCache(): Promise<string> {
  */
 export async function fillCache(cache: string): Promise<void> {
   const packages = await npmCache();
-  const needed = await neededPackages(
-    new URL("../../../", import.meta.url),
-  );
+  const needed = await neededPackages();
   for await (const { name: registry } of Deno.readDir(packages)) {
     for (const { name, version } of needed) {
       const from = `${packages}/${registry}/${name}`;

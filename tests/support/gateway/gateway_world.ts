@@ -50,7 +50,10 @@ export interface Begun {
   readonly answer: Promise<CallerStream>;
 }
 
-/** Starts both. */
+/**
+ * Starts both. The provider stands for an application with a chat, too, whose route is
+ * called `raw`.
+ */
 export async function startGateway(
   options: RelayOptions = {},
   keys: {
@@ -61,9 +64,11 @@ export async function startGateway(
     onDisconnect?: "continue" | "cancel";
     topic?: string;
   } = {},
+  chat: { secret?: string; shared?: boolean } = {},
 ): Promise<GatewayWorld> {
   const provider = await RawProvider.start();
   const relay = await startRelay({
+    chats: [{ name: "raw", url: `${provider.url}/chat`, ...chat }],
     ...options,
     gateway: {
       providers: [{ name: "raw", url: provider.url, ...keys }],

@@ -203,6 +203,46 @@ export class TopicReader {
     return outcome === "streaming" ? RESPONSE_ALREADY_SENT : nothing(topic);
   }
 
+  /**
+   * Answers with what goes on in a topic, from its first event on, as its upstream sends
+   * it; with 204 if nothing goes on.
+   *
+   * @param call The request.
+   * @param name The name of the topic.
+   * @param lastWords Writes how the stream ends in the place of an upstream that has not
+   * said it.
+   * @throws {Problem} 410 `run_not_retained` if the beginning is gone.
+   */
+  running(
+    { response, access, address, client }: Call,
+    name: string,
+    lastWords: NonNullable<StreamRequest["lastWords"]>,
+  ): Response {
+    const { topics } = this.#context;
+    if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
+    const topic = topics.get(name);
+    if (!topic || !topics.isActive(topic)) return nothing(topic);
+    const { log } = topic;
+    if (log.first > 1 || log.holeAt?.(1)) {
+      throw new Problem(
+        STATUS_CODE.Gone,
+        "run_not_retained",
+        "The beginning of this answer is not retained any more: a topic keeps as much as --max-events and --max-bytes say",
+      );
+    }
+    const outcome = this.#context.stream({
+      response,
+      topic,
+      after: "start",
+      raw: true,
+      lastWords,
+      address,
+      client,
+      expires: access.expires,
+    });
+    return outcome === "streaming" ? RESPONSE_ALREADY_SENT : nothing(topic);
+  }
+
   async #page(call: Call, name: string): Promise<Response> {
     const { after = "start", limit = PAGE.events } = readQuery(
       "page",

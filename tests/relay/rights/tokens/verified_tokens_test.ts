@@ -9,6 +9,7 @@ function access(expires = Infinity): Access {
     expires,
     isAdmin: false,
     may: () => false,
+    subject: undefined,
     mayAsk: () => false,
   };
 }

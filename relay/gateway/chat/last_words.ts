@@ -1,0 +1,45 @@
+import {
+  type LastEvent,
+  lastWord,
+} from "../../../src/model/wires/last_word.ts";
+import { encodeEvent } from "../../../src/sse/encode.ts";
+import type { TopicEnd } from "../../topics/end.ts";
+
+/** The headers of an event stream of UI messages that the relay begins itself. */
+export const UI_STREAM_HEADERS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache",
+  "x-vercel-ai-ui-message-stream": "v1",
+} as const;
+
+function errorPart(words: string, reason: string | undefined): LastEvent {
+  const errorText = reason === undefined ? words : `${words}: ${reason}`;
+  return { data: JSON.stringify({ type: "error", errorText }) };
+}
+
+const DONE: LastEvent = { data: "[DONE]" };
+
+/** The last events of the relay in place of the application's, by how the turn has ended. */
+function lastEvents({ status, reason }: TopicEnd): readonly LastEvent[] {
+  switch (status) {
+    case "complete":
+      return [DONE];
+    case "cancelled":
+      return lastWord("ui", { message: reason ?? "The answer was stopped" });
+    case "failed":
+      return [errorPart("There is no answer", reason), DONE];
+    case "truncated":
+    case "expired":
+      return [errorPart("The answer broke off", reason), DONE];
+  }
+}
+
+/**
+ * Returns the end of an event stream of UI messages that its application has not ended:
+ * a chat shows these words in place of a network error.
+ *
+ * @param end How the turn has ended.
+ */
+export function lastWords(end: TopicEnd): string {
+  return lastEvents(end).map((event) => encodeEvent(event)).join("");
+}
