@@ -191,6 +191,8 @@ async function latency(
     try {
       for await (const _ of log.follow(1, over.signal)) {
         while (from < log.next) {
+          // Retention may be ahead of a follower that falls behind.
+          from = Math.max(from, log.first);
           const { entries } = await log.read(from, BUDGET);
           const now = performance.now();
           for (const _ of entries) {

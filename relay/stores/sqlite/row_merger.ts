@@ -42,7 +42,7 @@ export class RowMerger {
   /** The rows that are worth the work: fewer cost readers little. */
   readonly #leastRows = 4;
   /** The bytes of events after which a step is over: some milliseconds. */
-  readonly #stepBytes = 256 * 1024;
+  readonly #stepBytes = 64 * 1024;
   /** The rows that are looked at in one go: more than one large row is made of. */
   readonly #lookedAt = 1_024;
   /** The time after which a topic that nobody appends to rests, in milliseconds. */

@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { assert, assertEquals } from "@std/assert";
+import { LeaseLostError } from "../../../relay/topics/lease.ts";
 import type { Log, Retention } from "../../../relay/topics/log.ts";
 import type { Store } from "../../../relay/topics/store.ts";
 import { propertyParameters } from "../../support/property.ts";
 import {
+  assertRejects,
   findLog,
   message,
   NO_FACTS,
@@ -11,6 +13,7 @@ import {
   type StoreContractOptions,
   type StoreContractWorld,
 } from "../../../relay/testing/contract_world.ts";
+import { ModelFollower, ModelLeases, ModelWatcher } from "./model_sharing.ts";
 import { ReferenceStore, type ReferenceTopic } from "./reference_store.ts";
 
 const name = fc.constantFrom("a", "b");
@@ -27,6 +30,7 @@ const command = fc.oneof(
       count: fc.oneof(count, fc.integer({ min: 1, max: 700 })),
       size: fc.oneof(count, fc.integer({ min: 0, max: 300 })),
       key: fc.option(fc.constantFrom("k", "l")),
+      isHeld: fc.boolean(),
     }),
   },
   {
@@ -46,11 +50,31 @@ const command = fc.oneof(
   { weight: 3, arbitrary: fc.record({ does: fc.constant("check"), count }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant("release") }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant("reopen") }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant("rest") }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ does: fc.constant("follow"), name, count }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ does: fc.constant("watch"), name, count }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      does: fc.constantFrom("hold", "cancel"),
+      name,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ does: fc.constantFrom("renew", "giveUp"), count }),
+  },
 ) as fc.Arbitrary<Command>; // the kinds of it are below
 
 type Command =
   | {
-    readonly does: "create" | "end" | "update" | "delete";
+    readonly does: "create" | "end" | "update" | "delete" | "hold" | "cancel";
     readonly name: string;
   }
   | {
@@ -59,13 +83,28 @@ type Command =
     readonly count: number;
     readonly size: number;
     readonly key: string | null;
+    /** Whether it is with the lease that was given last, if one was. */
+    readonly isHeld: boolean;
   }
-  | { readonly does: "skip"; readonly name: string; readonly count: number }
   | {
-    readonly does: "put" | "pass" | "check" | "deleteFormer";
+    readonly does: "skip" | "follow" | "watch";
+    readonly name: string;
     readonly count: number;
   }
-  | { readonly does: "deleteEnded" | "release" | "reopen" };
+  | {
+    readonly does:
+      | "put"
+      | "pass"
+      | "check"
+      | "deleteFormer"
+      | "renew"
+      | "giveUp";
+    readonly count: number;
+  }
+  | { readonly does: "deleteEnded" | "release" | "reopen" | "rest" };
+
+/** The most who follow at a time, and who watch. */
+const LISTENERS = 6;
 
 const retention = fc.record({
   maxEvents: fc.constantFrom(3, 8, 1_000, Infinity),
@@ -74,16 +113,30 @@ const retention = fc.record({
 });
 
 /** A store and its reference, and what is under way between them. */
-class Run {
+class Run implements AsyncDisposable {
   readonly #world: StoreContractWorld;
   readonly #reference: ReferenceStore;
   readonly #logs = new Map<string, Log>();
   readonly #underWay: Promise<unknown>[] = [];
+  readonly #leases: ModelLeases;
+  #listeners: (ModelFollower | ModelWatcher)[] = [];
   #number = 0;
 
   constructor(world: StoreContractWorld, retention: Retention) {
     this.#world = world;
     this.#reference = new ReferenceStore(retention);
+    this.#leases = new ModelLeases(world);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#leave();
+  }
+
+  /** Nobody listens any more. */
+  async #leave(): Promise<void> {
+    for (const listener of this.#listeners.splice(0)) {
+      await listener[Symbol.asyncDispose]();
+    }
   }
 
   get #store(): Store {
@@ -120,8 +173,22 @@ class Run {
         const log = await this.#log(command.name);
         const first = topic.offsets.length + 1;
         const publication = key === null ? undefined : { key, value };
+        const held = command.isHeld
+          ? this.#leases.last(command.name, topic.epoch)
+          : null;
+        const lease = held?.lease;
+        if (held?.isHeld === false) {
+          await assertRejects(
+            async () => await log.append(data.map(message), { lease }),
+            LeaseLostError,
+          );
+          return;
+        }
         this.#await((async () => {
-          const appended = await log.append(data.map(message), { publication });
+          const appended = await log.append(data.map(message), {
+            publication,
+            lease,
+          });
           assertEquals([appended.first, appended.count], [first, count]);
         })());
         const time = clock.now();
@@ -221,8 +288,41 @@ class Run {
         for (const log of this.#logs.values()) log[Symbol.dispose]();
         this.#logs.clear();
         return;
+      case "rest":
+        // What a store does now and then, and with topics that rest.
+        await this.#settle();
+        await clock.advance(11_000);
+        return await this.do({ does: "pass", count: 1 });
+      case "follow": {
+        if (!topic || this.#listeners.length >= LISTENERS) return;
+        await this.#settle();
+        const next = topic.offsets.length + 1;
+        const from = Math.max(next + 2 - command.count, 1);
+        const log = await findLog(this.#store, command.name);
+        const follower = new ModelFollower(log, topic, from);
+        this.#listeners.push(follower);
+        return follower.start();
+      }
+      case "watch": {
+        if (this.#listeners.length >= LISTENERS) return;
+        const { name, count } = command;
+        const prefix = count > 3 ? "" : name;
+        const watcher = new ModelWatcher(this.#store, prefix, count);
+        this.#listeners.push(watcher);
+        return watcher.start();
+      }
+      case "hold":
+        return topic && await this.#leases.hold(command.name, topic.epoch);
+      case "cancel":
+        return topic && await this.#leases.cancel(command.name, topic.epoch);
+      case "renew":
+        return await this.#leases.renew(command.count);
+      case "giveUp":
+        return await this.#leases.release(command.count);
       case "reopen":
         await this.#settle();
+        await this.#leave();
+        await this.#leases.forget();
         this.#logs.clear();
         await this.#world.reopen?.();
         return;
@@ -257,6 +357,9 @@ class Run {
     for (const [key, topic] of this.#reference.former) {
       using log = await this.#former(key, topic);
       await this.#compare(log, topic, events);
+    }
+    for (const listener of this.#listeners) {
+      await listener.check(this.#reference);
     }
     assertEquals(await this.#store.find("a", "no-such-epoch"), undefined);
     const kept = values.get("key");
@@ -346,7 +449,7 @@ export function testStoreModel(
         fc.array(command, { minLength: 10, maxLength: 50, size: "max" }),
         async (retention, commands) => {
           await using world = await open(retention);
-          const run = new Run(world, retention);
+          await using run = new Run(world, retention);
           for (const command of commands) await run.do(command);
           await run.check(3);
           if (!world.reopen) return;
