@@ -37,6 +37,21 @@ Deno.test("A3: Slices takes some steps of long work in a turn, and others have t
   assertEquals(slices.waiting, 0);
 });
 
+Deno.test("A3: Slices does less of what is asked for in one turn than that takes besides", async () => {
+  let now = 0;
+  const slices = new Slices(() => now);
+  const pieces: (number | Promise<number>)[] = [];
+  // Readers that are quick: a piece is asked for as soon as the one before is written,
+  // which takes as long as to make it.
+  for (let at = 0; at < 60; at++) {
+    pieces.push(slices.run(`${at}`, count(1, () => void now++)));
+    now++;
+  }
+  const atOnce = pieces.filter((piece) => typeof piece === "number").length;
+  assertEquals(atOnce, 6);
+  assertEquals((await Promise.all(pieces)).length, 60);
+});
+
 Deno.test("Slices does little work at once", () => {
   assertEquals(new Slices().run("a", count(1)), 1);
 });

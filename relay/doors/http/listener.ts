@@ -1,4 +1,5 @@
 import { connect, Server, type Socket } from "node:net";
+import { clearImmediate, setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 
 /** A listener that has accepted nothing for this long is tried, in milliseconds. */
@@ -6,6 +7,14 @@ const INTERVAL = 2_000;
 
 /** The time in which a connection of the relay's own has to be accepted, in milliseconds. */
 const PATIENCE = 1_000;
+
+/**
+ * The turns of the event loop in which it has to be accepted as well: a runtime that
+ * always has something to do looks at its sockets in each 61st of them only. Relays on
+ * a machine that was busy took themselves for deaf, and to listen again resets every
+ * connection that waits to be accepted.
+ */
+const TURNS = 4 * 61;
 
 /**
  * The number of connections that wait to be accepted while the relay is busy; the
@@ -22,6 +31,10 @@ export interface ListenerOptions {
   readonly port: number;
   /** The number of sockets from which on none is accepted. */
   readonly maxSockets: number;
+  /** How long the listener may have accepted nothing before it is tried, in milliseconds. Default: 2 s. */
+  readonly interval?: number;
+  /** How long a connection of the relay's own may take to be accepted, in milliseconds. Default: 1 s. */
+  readonly patience?: number;
 }
 
 const logger = getLogger(["rivulet", "relay", "http"]);
@@ -46,6 +59,7 @@ function ownAddress(host: string): string {
 export class Listener implements Disposable {
   readonly #server: Server;
   readonly #options: ListenerOptions;
+  readonly #patience: number;
   readonly #interval: ReturnType<typeof setInterval>;
   readonly #onConnection = (socket: Socket): void => this.#count(socket);
   readonly #closing = new AbortController();
@@ -53,6 +67,7 @@ export class Listener implements Disposable {
   #sockets = 0;
   #accepted = 0;
   #seen = 0;
+  #acceptedAt = performance.now();
   #isTrying = false;
   #isPaused = false;
 
@@ -61,7 +76,9 @@ export class Listener implements Disposable {
     this.#server = server;
     this.#options = options;
     server.on("connection", this.#onConnection);
-    this.#interval = setInterval(() => void this.#look(), INTERVAL);
+    const { interval = INTERVAL, patience = PATIENCE } = options;
+    this.#patience = patience;
+    this.#interval = setInterval(() => void this.#look(), interval);
   }
 
   /** Stops listening; resolves when the last socket is closed. */
@@ -128,15 +145,16 @@ export class Listener implements Disposable {
   async #look(): Promise<void> {
     const isBusy = this.#accepted > this.#seen;
     this.#seen = this.#accepted;
+    if (isBusy) this.#acceptedAt = performance.now();
     if (isBusy || this.#isTrying || this.#isPaused) return;
+    const since = this.#acceptedAt;
     this.#isTrying = true;
-    // Twice: a process that was busy all the time has not looked at its sockets.
-    const accepts = await this.#accepts() || await this.#accepts();
+    const accepts = await this.#accepts();
     this.#isTrying = false;
     if (accepts || this.#isPaused || this.#closing.signal.aborted) return;
     logger.error(
       "The relay accepted no connection for {seconds} s, not even its own: it listens again. Raise the limit of file descriptors, or lower --max-connections",
-      { seconds: (INTERVAL + 2 * PATIENCE) / 1_000 },
+      { seconds: Math.round((performance.now() - since) / 1_000) },
     );
     this.#stop();
     this.#listen();
@@ -151,13 +169,19 @@ export class Listener implements Disposable {
       const socket = connect({ host: ownAddress(host), port });
       const settle = (accepts: boolean): void => {
         clearTimeout(timer);
+        clearImmediate(turn);
         signal.removeEventListener("abort", accept);
         server.off("connection", accept);
         socket.destroy();
         resolve(accepts);
       };
       const accept = (): void => settle(true);
-      const timer = setTimeout(() => settle(false), PATIENCE);
+      let turn: ReturnType<typeof setImmediate> | undefined;
+      const wait = (turns: number): void => {
+        if (turns === 0) return settle(false);
+        turn = setImmediate(() => wait(turns - 1));
+      };
+      const timer = setTimeout(() => wait(TURNS), this.#patience);
       signal.addEventListener("abort", accept);
       server.on("connection", accept);
       socket.on("error", ({ message }) => {

@@ -1,0 +1,92 @@
+// The watch over a server that listens (field.md A6).
+import {
+  type AddressInfo,
+  connect,
+  createServer,
+  type Server,
+  type Socket,
+} from "node:net";
+import { setImmediate } from "node:timers/promises";
+import { assertEquals } from "@std/assert";
+import { Listener } from "../../../../relay/doors/http/listener.ts";
+
+/** The turns in one of which the runtime looks at its sockets. */
+const LOOK = 61;
+
+/** How often a turn takes a while, in milliseconds, and how long the watch waits. */
+const TURN = 5;
+const WAIT = 10 * TURN;
+
+/** A server that listens, and is watched by somebody without patience. */
+class WatchedServer implements AsyncDisposable {
+  readonly server: Server;
+  readonly listener: Listener;
+  /** How often it has begun to listen once more. */
+  again = 0;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(server: Server) {
+    this.server = server;
+    server.on("listening", () => this.again++);
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => this.#sockets.delete(socket));
+      socket.resume().end("hello");
+    });
+    this.listener = new Listener(server, {
+      host: "127.0.0.1",
+      port: this.port,
+      maxSockets: 100,
+      interval: WAIT,
+      patience: WAIT,
+    });
+  }
+
+  static async start(): Promise<WatchedServer> {
+    const server = createServer();
+    await new Promise<void>((resolve) =>
+      server.listen(0, "127.0.0.1", resolve)
+    );
+    return new WatchedServer(server);
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port; // it listens on TCP
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = this.listener.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+/** Connects, and returns what comes of that: what was said, or an error. */
+function call(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect({ port, host: "127.0.0.1" });
+    socket.on("data", (data) => text += data);
+    socket.on("error", ({ message }) => text += message);
+    socket.on("close", () => resolve(text));
+  });
+}
+
+function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
+Deno.test("A6: a listener that is too busy to look at its sockets does not listen again", async () => {
+  await using watched = await WatchedServer.start();
+  const calls = [call(watched.port), call(watched.port)];
+  // A connection of its own takes several times its patience.
+  for (let turn = 0; turn < 4 * LOOK; turn++) {
+    block(TURN);
+    await setImmediate();
+    if (turn % LOOK === 0) calls.push(call(watched.port));
+  }
+  assertEquals(await Promise.all(calls), calls.map(() => "hello"));
+  assertEquals(watched.again, 0);
+});
