@@ -1,4 +1,4 @@
-import { clearImmediate, setImmediate } from "node:timers";
+import { rest } from "./rest.ts";
 
 /**
  * Work in steps that are small: each takes well under a millisecond, whatever a peer
@@ -11,9 +11,6 @@ const SLICE = 4;
 
 /** The most steps of a turn, however little time they take: what they set going takes time as well. */
 const MAX_STEPS = 32;
-
-/** The time between two turns, in milliseconds: the runtime looks at its sockets when it has nothing else to do. */
-const REST = 1;
 
 /**
  * The time after which work that did not have to wait may take another slice, in
@@ -143,13 +140,7 @@ export class Slices {
 
   /** Takes steps again when the runtime has looked at its sockets. */
   #rest(): void {
-    if (this.#cancel) return;
-    // Timers count from the beginning of a round of the loop: this is a new one.
-    const immediate = setImmediate(() => {
-      const timer = setTimeout(() => this.#turn(), REST);
-      this.#cancel = () => clearTimeout(timer);
-    });
-    this.#cancel = () => clearImmediate(immediate);
+    this.#cancel ??= rest.wait(() => this.#turn());
   }
 
   #turn(): void {

@@ -22,6 +22,7 @@ const PROBLEM = "relay/problem.ts";
 const CUT_ANSWER = "relay/cut_answer.ts";
 const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
+const REST = "relay/rest.ts";
 const SLICES = "relay/slices.ts";
 const HEADER_LIST = "relay/header_list.ts";
 const CHAT_TOPIC = "relay/chat_topic.ts";
@@ -109,9 +110,14 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: REST,
+    why: "has the moments at which the runtime looks at its sockets",
+    may: [],
+  },
+  {
     path: SLICES,
     why: "shares the time of the process among long pieces of work",
-    may: [],
+    may: [REST],
   },
   {
     path: HEADER_LIST,
@@ -157,7 +163,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: LIMITS,
     why: "bounds what a client may cost",
-    may: [RUNTIME, PROBLEM, FETCH],
+    may: [RUNTIME, REST, PROBLEM, FETCH],
   },
   {
     path: "relay/chat/server/",

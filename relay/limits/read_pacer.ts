@@ -1,6 +1,7 @@
 import type { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { clearImmediate, setImmediate } from "node:timers";
+import { rest } from "../rest.ts";
 
 /**
  * The pieces that are passed on before any time is counted. A request of 150 bytes may
@@ -10,9 +11,6 @@ const FREE = 4;
 
 /** The time of a turn that goes to reading, in milliseconds. */
 const SLICE = 4;
-
-/** The time between two turns, in milliseconds: the runtime looks at its sockets when it has nothing else to do. */
-const REST = 1;
 
 /** The sizes of the pieces in which a chunk is passed on, in bytes. */
 const LEAST_PIECE = 2 * 1024;
@@ -89,13 +87,15 @@ class Lanes {
 export class ReadPacer implements Disposable {
   readonly #light = new Lanes();
   readonly #heavy = new Lanes();
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #immediate: ReturnType<typeof setImmediate> | undefined;
   #pieces = 0;
   /** When the turn began whose time is counted; `undefined` while no time is. */
   #start: number | undefined;
   #isRunning = false;
-  #isResting = false;
+  /** Ends the work of a turn, once it has begun. */
+  #endWork: (() => void) | undefined;
+  /** Waits no more for the end of the turn; `undefined` while nothing waits for that. */
+  #cancelRest: (() => void) | undefined;
   #isDisposed = false;
   /** The bytes that a socket may have sent lately for its next ones to be passed on at once. */
   readonly free: number;
@@ -124,7 +124,9 @@ export class ReadPacer implements Disposable {
   /** Stops counting: what waits is no longer passed on. */
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    this.#cancelRest();
+    clearImmediate(this.#immediate);
+    this.#cancelRest?.();
+    this.#stopWork();
     this.#light.clear();
     this.#heavy.clear();
   }
@@ -178,14 +180,23 @@ export class ReadPacer implements Disposable {
   }
 
   #goOn(): void {
-    if (this.#isSomethingWaiting && this.#hasTime()) this.#run();
-    else if (!this.#isResting) this.#rest();
+    if (this.#isSomethingWaiting && this.#hasTime() && this.#mayWork) {
+      return this.#run();
+    }
+    this.#rest();
+    this.#stopWork();
+  }
+
+  /** Whether the turn is not over for others: all rest in the same moment. */
+  get #mayWork(): boolean {
+    return this.#endWork !== undefined ||
+      rest.waiting === (this.#cancelRest ? 1 : 0);
   }
 
   /** Passes on one piece. */
   #run(): void {
     this.#isRunning = true;
-    this.#cancelRest();
+    this.#endWork ??= rest.work();
     // By then all that the last bytes have set going has been done.
     this.#immediate = setImmediate(() => {
       const start = performance.now();
@@ -203,31 +214,21 @@ export class ReadPacer implements Disposable {
     });
   }
 
-  /**
-   * Ends the turn when the runtime has looked at its sockets.
-   *
-   * A loop that always has something to do looks at them only every 61st time: after
-   * 60 ms of pieces that take 1 ms each. So it is given nothing to do for a moment.
-   */
+  /** Ends the turn when the runtime has looked at its sockets. */
   #rest(): void {
     if (this.#isDisposed) return;
-    this.#isResting = true;
-    // Timers count from the beginning of a round of the loop: this is a new one.
-    this.#immediate = setImmediate(() => {
-      this.#timer = setTimeout(() => {
-        this.#isResting = false;
-        this.#start = undefined;
-        if (!this.#isSomethingWaiting) return;
-        this.#begin();
-        this.#run();
-      }, REST);
+    this.#cancelRest ??= rest.wait(() => {
+      this.#cancelRest = undefined;
+      this.#start = undefined;
+      if (!this.#isSomethingWaiting) return;
+      this.#begin();
+      this.#run();
     });
   }
 
-  #cancelRest(): void {
-    this.#isResting = false;
-    clearImmediate(this.#immediate);
-    clearTimeout(this.#timer);
+  #stopWork(): void {
+    this.#endWork?.();
+    this.#endWork = undefined;
   }
 }
 

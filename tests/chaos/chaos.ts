@@ -308,6 +308,8 @@ class Chaos implements World {
       limits: {
         maxMessageRate: 1e9,
         maxMessageBytesRate: 1e9,
+        // Of real time, which passes for the relay too where the machine is busy.
+        headTimeout: LIMIT,
       },
       clock: this.#clock,
     });

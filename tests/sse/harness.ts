@@ -1,3 +1,4 @@
+import { runsOf } from "../support/property.ts";
 import {
   EventTooLargeError,
   readEvents,
@@ -140,4 +141,4 @@ export const seed: number = Number(
 );
 
 /** How often a property is tried. */
-export const runs: number = Deno.env.has("CI") ? 10_000 : 1_000;
+export const runs: number = runsOf(Deno.env.has("CI") ? 10_000 : 1_000);

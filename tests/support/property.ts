@@ -11,9 +11,14 @@ export function seedOf(name: string): number {
   return seed;
 }
 
+/** How often a property is tried: as often as it says, or `RIVULET_RUNS` times. */
+export function runsOf(numRuns: number): number {
+  return Number(Deno.env.get("RIVULET_RUNS") ?? numRuns);
+}
+
 /** How many runs a property gets, and from which seed. */
 export function propertyParameters(
   numRuns: number,
 ): { numRuns: number; seed: number } {
-  return { numRuns, seed: seedOf("property") };
+  return { numRuns: runsOf(numRuns), seed: seedOf("property") };
 }

@@ -52,6 +52,16 @@ export class Redactor {
   }
 
   /**
+   * Takes the secrets, and the queries of all URLs, out of words of the runtime.
+   *
+   * @param text The words, such as the message of an error.
+   * @returns The words without them.
+   */
+  words(text: string): string {
+    return this.text(redactUrls(text));
+  }
+
+  /**
    * Takes the secrets out of a response's headers, and the cookies it sets.
    *
    * @param headers The headers.
@@ -72,15 +82,15 @@ export class Redactor {
    * @returns The same if it has none, or else a copy without them.
    */
   thrown(thrown: unknown): unknown {
-    if (typeof thrown === "string") return this.#line(thrown);
+    if (typeof thrown === "string") return this.words(thrown);
     if (!(thrown instanceof Error)) return thrown;
     const cause = this.thrown(thrown.cause);
-    const message = this.#line(thrown.message);
-    const stack = this.#line(thrown.stack ?? "");
+    const message = this.words(thrown.message);
+    const stack = this.words(thrown.stack ?? "");
     // Bun puts the URL into a property of its own.
     const extra = Object.entries(thrown).filter(([name]) => name !== "cause");
     const clean = extra.map(([name, value]) =>
-      [name, typeof value === "string" ? this.#line(value) : value] as const
+      [name, typeof value === "string" ? this.words(value) : value] as const
     );
     if (
       cause === thrown.cause && message === thrown.message &&
@@ -96,10 +106,6 @@ export class Redactor {
       Object.defineProperty(copy, name!, { value, configurable: true });
     }
     return copy;
-  }
-
-  #line(text: string): string {
-    return this.text(redactUrls(text));
   }
 }
 

@@ -4,6 +4,7 @@ import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
 import { assertEquals } from "@std/assert";
 import { ReadPacer } from "../../../relay/limits/read_pacer.ts";
+import { rest } from "../../../relay/rest.ts";
 import { LIMIT, within } from "../../support/within.ts";
 
 Deno.test("ReadPacer does one piece of each peer's work in turn", async () => {
@@ -66,4 +67,22 @@ Deno.test("ReadPacer reads the sockets of one peer in one lane, and lets the lan
   await within(over.promise, LIMIT, "all pieces");
   assertEquals(read, ["a1", "b1", "c", "d", "a2", "a3"]);
   for (const socket of sockets) socket.destroy();
+});
+
+Deno.test("A4: two ReadPacers rest in the same moment", async () => {
+  using first = new ReadPacer();
+  using second = new ReadPacer();
+  const begun = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<void>();
+  first.run("a", () => {
+    const end = performance.now() + 10; // more than a turn may take
+    while (performance.now() < end);
+    begun.resolve();
+  });
+  await begun.promise;
+  while (rest.waiting === 0) await new Promise(setImmediate);
+  // Otherwise it would begin, and the loop have something to do.
+  second.run("b", over.resolve);
+  assertEquals(rest.waiting, 2);
+  await within(over.promise, LIMIT, "the turn of the second");
 });

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
+import { ReceivedBytes } from "../http/received_bytes.ts";
 import { upgradeRequest } from "../http/upgrade_request.ts";
 import { LIMIT, within } from "../within.ts";
 
@@ -79,7 +80,7 @@ export interface UpgradeAnswer {
 /** A TCP connection, of which every byte is decided. */
 export class RawClient implements AsyncDisposable {
   readonly #socket: Socket;
-  #received: Uint8Array = new Uint8Array();
+  readonly #received = new ReceivedBytes();
   #isOver = false;
   #changed = Promise.withResolvers<void>();
   /** Resolves when the connection is closed. */
@@ -90,7 +91,7 @@ export class RawClient implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     socket.on("data", (data: Uint8Array) => {
-      this.#received = Buffer.concat([this.#received, data]);
+      this.#received.add(data);
       this.#change();
     });
     // Followed by `close`.
@@ -151,12 +152,8 @@ export class RawClient implements AsyncDisposable {
     what: string,
   ): Promise<Uint8Array | undefined> {
     for (;;) {
-      const length = measure(this.#received);
-      if (length !== undefined) {
-        const taken = this.#received.subarray(0, length);
-        this.#received = this.#received.subarray(length);
-        return taken;
-      }
+      const length = measure(this.#received.bytes);
+      if (length !== undefined) return this.#received.take(length);
       if (this.#isOver) return undefined;
       this.#changed = Promise.withResolvers();
       await within(this.#changed.promise, LIMIT, what);
