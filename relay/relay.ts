@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { systemClock, wallTime } from "../src/fetch/clock.ts";
 import { messageOf } from "../src/fetch/message_of.ts";
 import { VERSION } from "../src/version.ts";
-import { completeRetryPolicy } from "../src/fetch/retry.ts";
+import { completeRetryPolicy, wait } from "../src/fetch/retry.ts";
 import { Doors } from "./doors/doors.ts";
 import { Draining } from "./doors/guests.ts";
 import { sourcesAway, storeFailed } from "./doors/readiness.ts";
@@ -35,6 +35,7 @@ import {
 } from "./stores/store_address.ts";
 import { endRestarted, readFilling } from "./topics/filling.ts";
 import { LeaseHeldError } from "./topics/lease.ts";
+import { StoreError } from "./topics/store.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 import type { Topic } from "./topics/topic.ts";
 import { traceSlowCommit } from "./traces/store_trace.ts";
@@ -280,6 +281,13 @@ function createMemory(
     dropHeaviest: () => budget.dropHeaviest() ?? received.dropHeaviest(),
   });
   return { memory: guard, budget, received };
+}
+
+/** How often a store that is away is tried again, in milliseconds. */
+const STORE_INTERVAL = 1_000;
+
+function isStoreAway(error: unknown): boolean {
+  return error instanceof StoreError && error.failure === "away";
 }
 
 class RelayServer implements Relay {
@@ -586,7 +594,29 @@ class RelayServer implements Relay {
 
   /** Starts the sources; rejects only for those that the relay cannot be without. */
   #startSources(): Promise<void>[] {
-    return this.#options.sources.map((source) => this.#startSource(source));
+    return this.#options.sources.map(async (source) => {
+      try {
+        await this.#startSource(source);
+      } catch (error) {
+        if (!isStoreAway(error)) throw error;
+        void this.#startSourceLater(source);
+      }
+    });
+  }
+
+  /** Starts a source, once the store is there if it is away. */
+  async #startSourceLater(
+    source: CompleteRelayOptions["sources"][number],
+  ): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.#closing.signal.aborted) {
+      try {
+        await wait(STORE_INTERVAL, clock, this.#closing.signal);
+        return await this.#startSource(source);
+      } catch (error) {
+        if (!isStoreAway(error)) return;
+      }
+    }
   }
 
   async #startSource(

@@ -26,16 +26,20 @@ function startOf({ topic, isNext }: Successor, { log }: Topic): NextStart {
  * {@linkcode Pump}.
  */
 export class Stays implements Disposable {
-  readonly #topics: Pick<TopicRegistry, "after" | "get">;
+  readonly #topics: Pick<TopicRegistry, "after" | "get" | "expect">;
   readonly #unobserve: () => void;
   /** By the name of the topic. */
   readonly #waiting = new Map<string, Set<Stay>>();
+  /** Looks no more for what other relays make under the names that are waited for. */
+  readonly #expected = new Map<string, () => void>();
   /** Those that look for the next epoch in the next rounds. */
   readonly #due = new Set<Stay>();
   #round: NodeJS.Immediate | undefined;
 
   /** Makes it without readers. */
-  constructor(topics: Pick<TopicRegistry, "after" | "get" | "onNew">) {
+  constructor(
+    topics: Pick<TopicRegistry, "after" | "get" | "expect" | "onNew">,
+  ) {
     this.#topics = topics;
     this.#unobserve = topics.onNew((topic) => {
       const { name } = topic;
@@ -43,7 +47,7 @@ export class Stays implements Disposable {
         stay.next = topic;
         this.#due.add(stay);
       }
-      this.#waiting.delete(name);
+      this.#forget(name);
       this.#schedule();
     });
   }
@@ -69,9 +73,7 @@ export class Stays implements Disposable {
     return () => {
       this.#due.delete(stay);
       const stays = this.#waiting.get(ended.name);
-      if (stays?.delete(stay) && stays.size === 0) {
-        this.#waiting.delete(ended.name);
-      }
+      if (stays?.delete(stay) && stays.size === 0) this.#forget(ended.name);
     };
   }
 
@@ -79,7 +81,7 @@ export class Stays implements Disposable {
   [Symbol.dispose](): void {
     this.#unobserve();
     this.#due.clear();
-    this.#waiting.clear();
+    for (const name of this.#waiting.keys()) this.#forget(name);
     if (this.#round) clearImmediate(this.#round);
   }
 
@@ -110,7 +112,16 @@ export class Stays implements Disposable {
     stay.next = undefined;
     const { name } = stay.ended;
     let stays = this.#waiting.get(name);
-    if (!stays) this.#waiting.set(name, stays = new Set());
+    if (!stays) {
+      this.#waiting.set(name, stays = new Set());
+      this.#expected.set(name, this.#topics.expect(name));
+    }
     stays.add(stay);
+  }
+
+  #forget(name: string): void {
+    this.#waiting.delete(name);
+    this.#expected.get(name)?.();
+    this.#expected.delete(name);
   }
 }

@@ -413,9 +413,10 @@ export class Gateway implements AsyncDisposable {
   async #joinOrStart(
     asked: AskedCall,
     read: ReadBody,
-    { bytes }: Content,
+    content: Content,
     caller: CallerPlan,
   ): Promise<void> {
+    const { bytes } = content;
     const key = joinKey(asked);
     const { search } = asked.target.url;
     const digested = await inSteps(asked.client, bytes, digestOf(bytes));
@@ -437,7 +438,15 @@ export class Gateway implements AsyncDisposable {
     using _slot = this.#takeSlot(asked);
     const topic = this.#topicOf(asked);
     topic.reserve();
-    if (key) this.#joining.add(key, topic, fingerprint);
+    if (key) {
+      this.#joining.add(key, topic, fingerprint);
+      const other = await this.#joining.claim(key, topic, fingerprint);
+      if (other) {
+        topic.giveUp();
+        if (await this.#joining.join(asked, other, fingerprint)) return;
+        return await this.#joinOrStart(asked, read, content, caller);
+      }
+    }
     await this.#start(asked, read, topic, caller);
   }
 

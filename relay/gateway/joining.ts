@@ -90,19 +90,57 @@ export class Joining {
       const { name, epoch, fingerprint } = run;
       return whenStored(this.#topics.prepare(name), () => {
         const topic = this.#topics.get(name, epoch);
-        const fate = Promise.resolve<RunFate>("streaming");
-        return topic && { topic, fingerprint, fate };
+        if (!topic && this.#kept.areShared) {
+          // Its relay is gone, and the topic with it: the key is free.
+          return this.#kept.forgetRun(key).then(() => undefined);
+        }
+        return topic && { topic, fingerprint, fate: this.#fateOf(key, topic) };
       });
     });
   }
 
+  /** Returns what has become of a run that this relay has not begun. */
+  async #fateOf(key: string, topic: Topic): Promise<RunFate> {
+    if (!this.#kept.areShared) return "streaming";
+    const fate = await fateOf(topic);
+    if (fate === "refused") await this.#kept.forgetRun(key);
+    return fate;
+  }
+
+  /**
+   * Has no other relay begin a run under a key that was added here.
+   *
+   * @returns The run of another relay, which was first.
+   */
+  async claim(
+    key: string,
+    { topic }: RunTopic,
+    fingerprint: string,
+  ): Promise<JoinableRun | undefined> {
+    if (!topic || !this.#kept.areShared) return undefined;
+    const { name, log: { epoch } } = topic;
+    const other = await this.#kept.claimRun(key, { name, epoch, fingerprint });
+    if (!other || other.epoch === epoch) return undefined;
+    this.#byKey.remove(key);
+    return await this.#keptRun(key);
+  }
+
   /** Lets callers join a run by a {@linkcode joinKey}, until it is refused or cancelled before its stream began. */
-  add(key: string, { topic, fate }: RunTopic, fingerprint: string): void {
+  add(key: string, plan: RunTopic, fingerprint: string): void {
+    const { topic, fate } = plan;
     if (!topic) return;
+    const isGivenUp = () => plan.isGivenUp;
     const run = { topic, fingerprint, fate };
     this.#byKey.set(key, run);
     void fate.then((fate) => {
-      if (fate !== "streaming") return this.#byKey.delete(key, run);
+      if (fate !== "streaming") {
+        this.#byKey.delete(key, run);
+        // What another relay has claimed is not this one's to forget.
+        if (this.#kept.areShared && !isGivenUp()) {
+          this.#kept.forgetRun(key).catch(() => {});
+        }
+        return;
+      }
       const { name, log: { epoch } } = topic;
       this.#kept.addRun(key, { name, epoch, fingerprint });
     });
@@ -251,6 +289,20 @@ function responseKey(
 ): string {
   const { name, key } = asked.target.provider;
   return JSON.stringify([name, key ? "" : identityOf(asked), id]);
+}
+
+/** Returns what becomes of a run of another relay, or of one before this. */
+async function fateOf(topic: Topic): Promise<RunFate> {
+  if (topic.state.kind === "pending") {
+    const changed = Promise.withResolvers<void>();
+    const stop = topic.observe({ changed: () => changed.resolve() });
+    await Promise.race([changed.promise, topic.ended]);
+    stop();
+    if (topic.state.kind === "pending") return await fateOf(topic);
+  }
+  const { state, log } = topic;
+  if (state.kind !== "ended" || log.next > 1) return "streaming";
+  return state.end.status === "cancelled" ? "cancelled" : "refused";
 }
 
 function setTopicHeaders(response: ServerResponse, topic: Topic): void {

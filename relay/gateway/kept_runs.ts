@@ -28,7 +28,7 @@ export type KeptRun = z.output<typeof keptRun>;
 export type KeptResponse = z.output<typeof keptResponse>;
 
 /** The parts of a store that keep runs. */
-export type RunStore = Pick<Store, "get" | "put" | "isLasting">;
+export type RunStore = Pick<Store, "get" | "put" | "claim" | "isLasting">;
 
 /** What a store that outlasts the process keeps of runs: their keys, and the ids of their responses. */
 export class KeptRuns {
@@ -49,6 +49,28 @@ export class KeptRuns {
   /** Keeps a run under its key. */
   addRun(key: string, run: KeptRun): void {
     this.#put("runs", key, run, RUN_TTL);
+  }
+
+  /** Whether other relays may have runs under the same keys. */
+  get areShared(): boolean {
+    return this.#store?.claim !== undefined;
+  }
+
+  /**
+   * Keeps a run under its key, unless the key has one.
+   *
+   * @returns The run that it has; `undefined` if it had none.
+   */
+  async claimRun(key: string, run: KeptRun): Promise<KeptRun | undefined> {
+    const expires = this.#clock.now() + RUN_TTL;
+    const value = JSON.stringify(run);
+    const text = await this.#store?.claim?.("runs", key, value, expires);
+    return text === undefined ? undefined : keptRun.parse(JSON.parse(text));
+  }
+
+  /** Forgets the run of a key. */
+  async forgetRun(key: string): Promise<void> {
+    await this.#store?.put("runs", key, "", 0);
   }
 
   /** Returns the response that a key stands for. */

@@ -96,6 +96,7 @@ export class RunTopic {
   /** Whether another relay can go on with the run. */
   #canGoOn = false;
   #isLeft = false;
+  #isGivenUp = false;
   #onCancelled: () => void = () => {};
 
   /** Plans a topic, and makes none. */
@@ -140,6 +141,24 @@ export class RunTopic {
         ? filledProblem(this.#plan.name)
         : error;
     });
+  }
+
+  /** Whether a run of another relay has taken its place. */
+  get isGivenUp(): boolean {
+    return this.#isGivenUp;
+  }
+
+  /** Takes {@linkcode reserve} back: another relay has begun the same run. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.#decide();
+    this.#release();
+    this.#fate.resolve("refused");
+    const topic = this.#topic;
+    if (topic?.state.kind !== "pending") return;
+    const { topics } = this.#context;
+    if (this.#plan.isNamed) topics.release(topic);
+    else topics.delete(topic.name);
   }
 
   /** Whether its end was said. */

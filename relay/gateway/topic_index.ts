@@ -28,6 +28,11 @@ export class TopicIndex<Entry extends { readonly topic: Topic }> {
     this.#byKey.set(key, entry);
   }
 
+  /** Deletes the entry of a key. */
+  remove(key: string): void {
+    this.#byKey.delete(key);
+  }
+
   /** Deletes an entry, if the key still stands for it. */
   delete(key: string, entry: Entry): void {
     if (this.#byKey.get(key) === entry) this.#byKey.delete(key);

@@ -41,7 +41,8 @@ export interface RelayOptions {
    * The place where topics live: `"memory"`, or `"sqlite:PATH"` for a file that
    * outlives the process. `"sqlite:PATH?sync=normal"` does not wait for the disk: what
    * was acknowledged outlives the process, but perhaps not a loss of power. A file is
-   * opened by `listen()`: there are no topics before.
+   * opened by `listen()`: there are no topics before. `"nats://HOST[,HOST...]"` is for
+   * NATS JetStream, which several relays share (docs/cluster.md).
    *
    * A {@linkcode Store} of your own may be given in place of an address. The relay opens
    * it, is the only one to use it, and disposes of it. Its logs keep what they are made

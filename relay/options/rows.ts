@@ -63,6 +63,7 @@ export const relayRows = {
         "memory: in this process, until it ends",
         "sqlite:PATH: in a file, which outlives the process. What was acknowledged is on the disk",
         "sqlite:PATH?sync=normal: in a file. What was acknowledged outlives the process, but perhaps not a loss of power",
+        "nats://HOST[,HOST...]: in NATS JetStream, which several relays share. docs/cluster.md has its options",
       ],
     },
   ),

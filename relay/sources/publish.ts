@@ -322,14 +322,17 @@ export class Publisher {
   ): Promise<Published> {
     const { maxEvent } = this.#options;
     const { epoch, next } = topic.log;
-    const writer = new TopicWriter(topic);
     let added: Published | undefined;
     const comparison = keyed?.compare();
     if (!body) return comparison?.end() ?? { epoch, first: next, next };
     if (!keyed?.published) this.#assertRate(client, 1);
     const { draining } = this.#options;
-    const isFilled = ends === true && !topic.verdict &&
-      topic.filling === undefined;
+    using filler = ends === true && !topic.verdict &&
+        topic.filling === undefined
+      ? await this.#fill(topic)
+      : undefined;
+    const writer = new TopicWriter(topic, { hold: filler });
+    const isFilled = filler !== undefined;
     if (isFilled) topic.filling = FILLING;
     // A stream that was published before is compared with what the topic has.
     using ended = new EndedSignal(
@@ -401,6 +404,19 @@ export class Publisher {
     }
     return added ?? keyed?.place ??
       { epoch, first: topic.log.next, next: topic.log.next };
+  }
+
+  /** Takes the lease on a topic that ends with a stream: `undefined` if another one fills it. */
+  async #fill(topic: Topic): Promise<Hold | undefined> {
+    try {
+      // The next append is refused.
+      const hold = this.#options.leases.hold(topic, { onLost: () => {} });
+      if (hold.ready) await hold.ready;
+      return hold;
+    } catch (error) {
+      if (error instanceof LeaseHeldError) return undefined;
+      throw error;
+    }
   }
 
   /** How many events of a stream are added at once. */

@@ -33,7 +33,7 @@ interface CountedHole extends Hole {
 
 /** A {@linkcode Log} with nothing behind it: what leaves its window is gone. */
 export class MemoryLog implements Log {
-  readonly epoch: string = createEpoch();
+  readonly epoch: string;
   readonly createdAt: number;
   /** Wakes with each change. */
   readonly wakes = new Wakes();
@@ -64,18 +64,21 @@ export class MemoryLog implements Log {
    *
    * @param name The name of the topic, for messages.
    * @param facts What is kept besides the events.
+   * @param made When it was made, and as what, if it is the copy of another log.
    */
   constructor(
     retention: Retention,
     clock: Clock,
     name = "",
     facts: TopicFacts = { isOpen: false },
+    made?: { readonly epoch: string; readonly createdAt: number },
   ) {
+    this.epoch = made?.epoch ?? createEpoch();
     this.#name = name;
     this.#retention = retention;
     this.#clock = clock;
     this.#facts = facts;
-    this.createdAt = clock.now();
+    this.createdAt = made?.createdAt ?? clock.now();
   }
 
   get facts(): TopicFacts {
@@ -121,7 +124,16 @@ export class MemoryLog implements Log {
         this.#ended ? undefined : first,
       );
     }
-    const time = this.#clock.now();
+    return this.add(events, this.#clock.now(), publication);
+  }
+
+  /** Adds events of a time: those of a copy have that of the log. */
+  add(
+    events: readonly ServerSentEvent[],
+    time: number,
+    publication?: AppendedPublication,
+  ): Appended {
+    const first = this.next;
     let bytes = 0;
     for (const event of events) {
       const size = sizeOf(event);
@@ -130,7 +142,7 @@ export class MemoryLog implements Log {
     }
     this.#bytes += bytes;
     this.#lastId = events.at(-1)?.id ?? "";
-    if (publication) this.#remember(publication);
+    if (publication) this.remember(publication);
     this.trim();
     this.wakes.wake();
     return { first, count: events.length, bytes };
@@ -164,7 +176,8 @@ export class MemoryLog implements Log {
     return this.#publications?.get(key);
   }
 
-  #remember({ key, value }: AppendedPublication): void {
+  /** Keeps what is known of a publication. */
+  remember({ key, value }: AppendedPublication): void {
     const all = this.#publications ??= new Map();
     all.delete(key);
     all.set(key, value);

@@ -1,6 +1,13 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { Retention } from "../topics/log.ts";
 import type { Store } from "../topics/store.ts";
+import { JetStreamStore } from "./jetstream/jetstream_store.ts";
+import {
+  isNatsAddress,
+  NATS_ADDRESS_FORM,
+  type NatsAddress,
+  parseNatsAddress,
+} from "./jetstream/nats_address.ts";
 import { MemoryStore } from "./memory_store.ts";
 import type { CommitReport } from "./sqlite/committer.ts";
 import { SqliteStore, type SqliteStoreCounts } from "./sqlite/sqlite_store.ts";
@@ -14,22 +21,34 @@ export type StoreAddress =
     readonly path: string;
     /** Whether a commit waits for the disk. */
     readonly sync: "full" | "normal";
+  }
+  | {
+    readonly kind: "nats";
+    /** The servers, and what is in them. */
+    readonly address: NatsAddress;
   };
 
 /** What an address of a store has to be, in words for messages. */
 export const STORE_ADDRESS_FORM =
-  "memory or sqlite:PATH, with ?sync=full or ?sync=normal";
+  "memory, sqlite:PATH with ?sync=full or ?sync=normal, or nats://HOST[,HOST...]";
 
 const SQLITE = "sqlite:";
 
 /**
  * Reads an address of a store.
  *
- * @param text `memory`, or `sqlite:PATH[?sync=full|normal]`.
+ * @param text `memory`, `sqlite:PATH[?sync=full|normal]` or `nats://HOST[,HOST...]`.
  * @throws {RangeError} If it is none.
  */
 export function parseStoreAddress(text: string): StoreAddress {
   if (text === "memory") return { kind: "memory" };
+  if (isNatsAddress(text)) {
+    const address = parseNatsAddress(text);
+    if (address) return { kind: "nats", address };
+    throw new RangeError(
+      `Expected ${NATS_ADDRESS_FORM}: got something else, which is not shown, as it may have a password`,
+    );
+  }
   const [place = "", query, more] = text.split("?");
   const path = place.slice(SQLITE.length);
   const [name, value = ""] = query?.split("=") ?? ["sync", "full"];
@@ -68,6 +87,13 @@ export function createStore(
   const { maxEvents, maxBytes, maxAge } = retention;
   const bounds = { maxEvents, maxBytes, maxAge };
   if (address.kind === "memory") return new MemoryStore(bounds, clock);
+  if (address.kind === "nats") {
+    return new JetStreamStore({
+      address: address.address,
+      retention: bounds,
+      clock,
+    });
+  }
   const { path, sync } = address;
   return new SqliteStore({
     path,

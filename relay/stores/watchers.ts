@@ -5,6 +5,7 @@ import type {
   TopicNews,
   WatchQuery,
 } from "../topics/store.ts";
+import type { Stored } from "../topics/stored.ts";
 import { Wakes } from "./follow_log.ts";
 
 /** News of one topic. */
@@ -51,7 +52,7 @@ export class Watchers {
 
   /** Watches the topics of a store. */
   async *watch(
-    list: (query: ListQuery) => readonly StoredTopic[],
+    list: (query: ListQuery) => Stored<readonly StoredTopic[]>,
     { prefix, limit }: WatchQuery,
     signal: AbortSignal,
   ): AsyncGenerator<TopicNews, void> {
@@ -107,14 +108,15 @@ function nameOf(change: TopicChange): string {
   return change.kind === "deleted" ? change.name : change.topic.name;
 }
 
-function* pages(
-  list: (query: ListQuery) => readonly StoredTopic[],
+async function* pages(
+  list: (query: ListQuery) => Stored<readonly StoredTopic[]>,
   { prefix, limit }: WatchQuery,
   signal: AbortSignal,
-): Generator<TopicNews, void> {
+): AsyncGenerator<TopicNews, void> {
   for (let after = "";;) {
     signal.throwIfAborted();
-    const topics = list({ after, prefix, limit });
+    const listed = list({ after, prefix, limit });
+    const topics = listed instanceof Promise ? await listed : listed;
     const last = topics.at(-1);
     if (!last) return;
     yield { kind: "listed", topics };

@@ -25,6 +25,8 @@ export class Leases {
   readonly holder: string = crypto.randomUUID();
   readonly #store: Pick<Store, "hold" | "cancel">;
   readonly #holds = new Set<Hold>();
+  /** The number of leases on each topic. */
+  readonly #filled = new Map<Topic, number>();
 
   /** Begins without leases. */
   constructor(store: Pick<Store, "hold" | "cancel">) {
@@ -34,6 +36,11 @@ export class Leases {
   /** The number of leases. */
   get size(): number {
     return this.#holds.size;
+  }
+
+  /** Whether this relay fills a topic, or a part of it. */
+  fills(topic: Topic): boolean {
+    return this.#filled.has(topic);
   }
 
   /**
@@ -54,11 +61,12 @@ export class Leases {
         await topic.ended;
       },
     });
-    const hold = new Hold(topic.name, taken, {
+    const hold = new Hold(topic, taken, {
       onLost,
-      onOver: () => void this.#holds.delete(hold),
+      onOver: () => this.#over(hold),
     });
     this.#holds.add(hold);
+    this.#filled.set(topic, (this.#filled.get(topic) ?? 0) + 1);
     return hold;
   }
 
@@ -76,6 +84,14 @@ export class Leases {
       if (answer === "unheld") topic.end("cancelled", reason);
     }
     return topic.verdict ?? await topic.ended;
+  }
+
+  #over(hold: Hold): void {
+    const { topic } = hold;
+    this.#holds.delete(hold);
+    const left = (this.#filled.get(topic) ?? 0) - 1;
+    if (left > 0) this.#filled.set(topic, left);
+    else this.#filled.delete(topic);
   }
 
   /** Renews all leases; to be called much more often than they expire. */
@@ -97,15 +113,16 @@ export class Hold implements Disposable {
    * `LeaseHeldError` if somebody else has it.
    */
   readonly ready: Promise<void> | undefined;
-  readonly #topic: string;
+  /** The topic. */
+  readonly topic: Topic;
   readonly #options: HoldOptions;
   #lease: Lease | undefined;
   #isOver = false;
   #isRenewing = false;
 
   /** Waits for a lease that was asked for. */
-  constructor(topic: string, taken: Stored<Lease>, options: HoldOptions) {
-    this.#topic = topic;
+  constructor(topic: Topic, taken: Stored<Lease>, options: HoldOptions) {
+    this.topic = topic;
     this.#options = options;
     if (taken instanceof Promise) {
       this.ready = this.#take(taken);
@@ -169,7 +186,7 @@ export class Hold implements Disposable {
   #notRenewed(error: unknown): void {
     if (this.#isOver) return;
     logger.warn("The lease on topic {topic} was not renewed: {reason}", {
-      topic: this.#topic,
+      topic: this.topic.name,
       reason: messageOf(error),
     });
     if (error instanceof LeaseLostError) this.lose();
@@ -185,7 +202,7 @@ export class Hold implements Disposable {
       await this.#lease?.release();
     } catch (error) {
       logger.warn("The lease on topic {topic} was not given up: {reason}", {
-        topic: this.#topic,
+        topic: this.topic.name,
         reason: messageOf(error),
       });
     }

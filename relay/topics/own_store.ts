@@ -1,9 +1,18 @@
 import type { Store } from "./store.ts";
 
+/** What a store may have that relays share. */
+type SharedMember =
+  | "isShared"
+  | "prepare"
+  | "orphans"
+  | "letGo"
+  | "hear"
+  | "claim";
+
 /** What a store has to have: each member has a row. */
 const MEMBERS: Readonly<
   Record<
-    Exclude<keyof Store, "isShared" | "prepare" | "orphans">,
+    Exclude<keyof Store, SharedMember>,
     "function" | "boolean" | "any"
   >
 > = {

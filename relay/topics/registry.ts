@@ -215,7 +215,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const known = this.#topics.get(name);
     // A topic that has not ended is followed.
     const isFollowed = known !== undefined && known.state.kind !== "ended";
-    return isFollowed && !options.publications
+    return isFollowed && !options.publications && !options.isFresh
       ? undefined
       : store.prepare(name, options);
   }
@@ -280,9 +280,35 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return () => void this.#onNew.delete(listener);
   }
 
+  /**
+   * Looks for the topics that other relays make under a name, and tells those who listen
+   * to {@linkcode onNew}.
+   *
+   * @returns Stops that.
+   */
+  expect(name: string): () => void {
+    const { store } = this.#options;
+    if (!store.hear) return () => {};
+    const look = async (): Promise<void> => {
+      try {
+        await this.prepare(name);
+        this.get(name);
+      } catch (error) {
+        logger.warn("Topic {topic} cannot be looked for now: {reason}", {
+          topic: name,
+          reason: messageOf(error),
+        });
+      }
+    };
+    const stop = store.hear(name, () => void look());
+    void look();
+    return stop;
+  }
+
   #current(name: string): Topic | undefined {
     const { store } = this.#options;
     const known = this.#topics.get(name);
+    if (store.isShared) known?.catchUp();
     // A topic that has ended is not followed: another relay may have deleted or renewed it.
     const isKnown = known && !(store.isShared && known.state.kind === "ended");
     if (isKnown || !store.isLasting && !store.isShared) return known;
@@ -293,7 +319,10 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       return known;
     }
     if (known) this.#forget(known);
-    return log && this.#take(name, log);
+    if (!log) return undefined;
+    const topic = this.#take(name, log);
+    if (store.hear) { for (const listener of this.#onNew) listener(topic); }
+    return topic;
   }
 
   /** The number of topics in memory. */
@@ -455,11 +484,13 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    *
    * @param after The name after which it begins.
    * @param prefix The beginning of all names.
+   * @param isFresh Whether they have to be as any relay has acknowledged.
    * @returns Yields a promise where the store has to be waited for before it goes on.
    */
   *inOrder(
     after: string,
     prefix: string,
+    isFresh = false,
   ): Generator<Topic | Promise<unknown>, void> {
     const { store, clock } = this.#options;
     const limit = store.prepare ? FETCHED_PAGE : PAGE;
@@ -470,7 +501,9 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         yield listed.then((topics) => void (page = topics));
       } else page = listed;
       if (store.prepare) {
-        yield Promise.all(page.map(({ name }) => this.prepare(name)));
+        yield Promise.all(
+          page.map(({ name }) => this.prepare(name, { isFresh })),
+        );
       }
       for (const { name } of page) {
         const known = this.#topics.get(name);
@@ -708,13 +741,39 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
           topic.log[Symbol.dispose]();
         }
       } else if (
-        state.kind === "pending" && this.#awaited.has(topic) &&
+        state.kind === "pending" && this.isAwaited(topic) &&
         idle >= awaitedTtl
       ) {
-        this.#delete(topic);
+        if (store.letGo) void this.#letGo(topic);
+        else this.#delete(topic);
+      } else if (store.prepare && idle >= IDLE && this.#isUnused(topic)) {
+        // Whoever asks for it gets it from the store again.
+        this.#forget(topic);
+        topic.log[Symbol.dispose]();
       }
     }
     void this.#deleteEnded(now - endedTtl);
+  }
+
+  /** Whether nothing here has a part in a topic that others may go on with. */
+  #isUnused(topic: Topic): boolean {
+    return topic.isSettled && !this.#filling.has(topic) &&
+      !this.leases.fills(topic);
+  }
+
+  /** Forgets a topic that was only asked for; the store does so if no other relay needs it. */
+  async #letGo(topic: Topic): Promise<void> {
+    const { name, log } = topic;
+    this.#forget(topic);
+    log[Symbol.dispose]();
+    try {
+      await this.#options.store.letGo?.(name, log.epoch);
+    } catch (error) {
+      logger.warn("Topic {topic} could not be let go of: {reason}", {
+        topic: name,
+        reason: messageOf(error),
+      });
+    }
   }
 
   async #deleteEnded(before: number): Promise<void> {

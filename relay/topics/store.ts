@@ -21,7 +21,9 @@ export type StoreFailure =
   | "foreign"
   | "newer"
   | "locked"
-  | "closed";
+  | "closed"
+  | "away"
+  | "denied";
 
 /**
  * A store cannot keep or give what it was asked for.
@@ -190,6 +192,11 @@ export interface PrepareOptions {
    * ({@linkcode Log.publication}). Default: no.
    */
   readonly publications?: boolean | undefined;
+  /**
+   * Has all of the log at hand that any relay has acknowledged until now. Default: what
+   * this relay has heard of, which may lag some milliseconds behind.
+   */
+  readonly isFresh?: boolean | undefined;
 }
 
 /**
@@ -255,6 +262,26 @@ export interface Store extends AsyncDisposable {
    */
   prepare?(name: string, options: PrepareOptions): Promise<void> | undefined;
   /**
+   * Calls a listener each time that a name stands for something else, whichever relay
+   * has seen to that. Not there in a private store.
+   *
+   * @returns Stops that.
+   */
+  hear?(name: string, listener: () => void): () => void;
+  /**
+   * Puts a value under a key that has none, or one that has expired: of several relays,
+   * one does. Not there in a private store.
+   *
+   * @param expires The time when it is forgotten, in milliseconds since the epoch.
+   * @returns The value that is there; `undefined` if there was none.
+   */
+  claim?(
+    bucket: string,
+    key: string,
+    value: string,
+    expires: number,
+  ): Promise<string | undefined>;
+  /**
    * Tells of topics whose filler is gone without a word: its lease has expired, and was
    * not given up. Several relays may be told of one; the lease says which of them goes on
    * with it. Not there in a private store, where {@linkcode Store.listUnended} says so.
@@ -317,6 +344,11 @@ export interface Store extends AsyncDisposable {
    * that is still there, that gets the name back, in one step.
    */
   delete(name: string, epoch: string): Stored<void>;
+  /**
+   * Forgets a topic that was only asked for, as {@linkcode Store.delete} does, unless
+   * another relay has it in use too. Not there in a private store.
+   */
+  letGo?(name: string, epoch: string): Promise<void>;
   /** Forgets logs that ended before a time, some at a time. Others may be read meanwhile. */
   deleteEnded(before: number): Stored<void>;
   /** Returns a value that was put under a key, unless it has expired. */

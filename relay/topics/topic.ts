@@ -247,6 +247,8 @@ export class Topic {
   #unkeptUnits = 0;
   /** The offset after what is under way. */
   #tail = 1;
+  /** The offset after those that the observers were told of. */
+  #told = 1;
   /** Resolves when there is room for more that is not kept. */
   #room: PromiseWithResolvers<void> | undefined;
   #upstream: UpstreamState | undefined;
@@ -472,6 +474,13 @@ export class Topic {
     return true;
   }
 
+  /** Takes over an end that the log has, and that is about to be told. */
+  catchUp(): void {
+    const { ended: end, next } = this.log;
+    if (!end || this.#verdict || this.#state.kind === "ended") return;
+    this.takeOver({ kind: "ended", next, end });
+  }
+
   /** Takes over what others have done to the log: appended to it, changed its facts, ended it. */
   takeOver(progress: Exclude<LogProgress, { kind: "deleted" }>): void {
     if (this.#state.kind === "ended") return;
@@ -479,6 +488,9 @@ export class Topic {
       this.#verdict = progress.end;
       this.#conclude(progress.end);
     } else {
+      // What was appended here is known already.
+      if (progress.next <= this.#told && progress.facts === this.#facts) return;
+      this.#told = progress.next;
       this.#facts = progress.facts;
       const isOpen = progress.facts.isOpen || progress.next > 1;
       if (isOpen && this.#state.kind === "pending") {
@@ -486,6 +498,12 @@ export class Topic {
       }
     }
     this.#notify();
+  }
+
+  /** Whether the store keeps all that was said. */
+  get isSettled(): boolean {
+    return this.#unkeptEvents === 0 && !this.#hasUnkeptFacts &&
+      this.#endFailure === undefined && !this.#verdict === !this.log.ended;
   }
 
   /** Why the store could not keep the end, which was told all the same. */
@@ -593,6 +611,7 @@ export class Topic {
 
   #appended(appended: Appended): number {
     if (this.#state.kind === "pending") this.#state = { kind: "open" };
+    this.#told = appended.first + appended.count;
     this.#notify(appended);
     return appended.first;
   }

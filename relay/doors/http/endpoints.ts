@@ -136,6 +136,7 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: TOPIC,
       method: "HEAD",
       needs: "read",
+      prepares: () => ({ isFresh: true }),
       answer: (call, topic) => reader.head(call, topic),
     },
     {
@@ -162,12 +163,14 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: `${TOPIC}/end`,
       method: "POST",
       needs: "write",
+      prepares: () => ({ isFresh: true }),
       answer: (call, topic) => writer.end(call, topic),
     },
     {
       path: `${TOPIC}/cancel`,
       method: "POST",
       needs: "cancel",
+      prepares: () => ({ isFresh: true }),
       answer: (call, topic) => writer.cancel(call, topic),
     },
     {

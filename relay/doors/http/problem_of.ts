@@ -51,7 +51,9 @@ export function problemOf(error: unknown): Problem | undefined {
   }
   if (error instanceof StoreError) {
     return new Problem(
-      STATUS_CODE.InsufficientStorage,
+      error.failure === "away"
+        ? STATUS_CODE.ServiceUnavailable
+        : STATUS_CODE.InsufficientStorage,
       error.code,
       error.message,
       {

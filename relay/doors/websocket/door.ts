@@ -170,12 +170,15 @@ export class WebSocketDoor {
 
   /** Has the topic at hand that a URL names. */
   async #prepare(
-    { topic, wait = true }: SubscribeRequest,
+    { topic, wait = true, after }: SubscribeRequest,
     { access }: WebSocketCaller,
   ): Promise<void> {
     const { topics, awaitTopics } = this.#context;
     if (!topics.areFetched || !access.may("read", topic)) return;
-    await topics.prepare(topic, { makes: awaitTopics && wait });
+    await topics.prepare(topic, {
+      makes: awaitTopics && wait,
+      isFresh: typeof after === "object",
+    });
   }
 
   #check({ topic, wait }: SubscribeRequest, { access }: WebSocketCaller): void {

@@ -21,8 +21,10 @@ export function prepare(
   ) => access.may(right, name) ? topics.prepare(name, options) : undefined;
   switch (message.type) {
     case "subscribe": {
-      const { topic, wait = true } = message;
-      return prepare("read", topic, { makes: awaitTopics && wait });
+      const { topic, wait = true, after } = message;
+      // A reader that comes from another relay may have more than this one has heard of.
+      const isFresh = typeof after === "object";
+      return prepare("read", topic, { makes: awaitTopics && wait, isFresh });
     }
     case "publish": {
       const { topic, id } = message;
@@ -30,7 +32,7 @@ export function prepare(
       return prepare("write", topic, { makes: true, publications });
     }
     case "cancel":
-      return prepare("cancel", message.topic, {});
+      return prepare("cancel", message.topic, { isFresh: true });
     default:
       return undefined;
   }

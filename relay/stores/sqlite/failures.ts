@@ -1,10 +1,13 @@
 import { dirname } from "node:path";
 import { StoreError, type StoreFailure } from "../../topics/store.ts";
 
+/** What can be wrong with a file. */
+type FileFailure = Exclude<StoreFailure, "away" | "denied">;
+
 const SQLITE_FULL = 13;
 
 /** What is wrong, by primary result code of SQLite (https://sqlite.org/rescode.html). */
-const FAILURES: ReadonlyMap<number, StoreFailure> = new Map([
+const FAILURES: ReadonlyMap<number, FileFailure> = new Map([
   [3, "read_only"], // SQLITE_PERM
   [5, "locked"], // SQLITE_BUSY
   [6, "locked"], // SQLITE_LOCKED
@@ -17,7 +20,9 @@ const FAILURES: ReadonlyMap<number, StoreFailure> = new Map([
 ]);
 
 /** What to do, by what is wrong. */
-const REMEDIES: Readonly<Record<StoreFailure, string>> = {
+const REMEDIES: Readonly<
+  Record<FileFailure, string>
+> = {
   full:
     "the disk is full, or the file has the size that it may have: make room, or allow it more",
   read_only:
@@ -32,7 +37,7 @@ const REMEDIES: Readonly<Record<StoreFailure, string>> = {
 };
 
 /** What is wrong, by the text of errors of SQLite that have no code: those of `exec`. */
-const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
+const TEXTS: readonly (readonly [RegExp, FileFailure])[] = [
   [/locked/, "locked"],
   [/malformed|not a database/, "corrupt"],
   [/is full/, "full"],
@@ -44,7 +49,8 @@ export function storeErrorOf(path: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const failure = failureOf(error, message);
-  const remedy = remedyOf(path, error) ?? REMEDIES[failure];
+  const remedy = remedyOf(path, error) ??
+    REMEDIES[failure];
   return new StoreError(
     failure,
     `Cannot use the store ${path}: ${remedy} (${message})`,
@@ -55,7 +61,7 @@ export function storeErrorOf(path: string, error: unknown): StoreError {
 /** Makes the error of a store for a file that is not what it has to be. */
 export function refusal(
   path: string,
-  failure: StoreFailure,
+  failure: FileFailure,
   found: string,
 ): StoreError {
   return new StoreError(
@@ -86,7 +92,7 @@ function isDenied(error: unknown): boolean {
       /--allow-(?:read|write)/.test(error.message));
 }
 
-function failureOf(error: unknown, message: string): StoreFailure {
+function failureOf(error: unknown, message: string): FileFailure {
   if (error instanceof Error && "errcode" in error) {
     const { errcode } = error;
     if (typeof errcode === "number") {

@@ -62,6 +62,11 @@ export class MortalRelay {
     return await within(this.ended(), LIMIT, `a relay to end by ${signal}`);
   }
 
+  /** Sends a signal, which may stop it or have it go on. */
+  signal(signal: Deno.Signal): void {
+    this.#process.kill(signal);
+  }
+
   /** Waits for the end of the process; returns what it has said on stderr. */
   async ended(): Promise<string> {
     await this.#process.status;

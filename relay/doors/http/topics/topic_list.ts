@@ -87,8 +87,10 @@ export function findTopics(
   topics: TopicRegistry,
   access: Access,
   query: TopicListQuery,
+  isFresh = false,
 ): Stored<TopicPage> {
-  return collect(topics.inOrder(query.after, query.prefix), access, query, []);
+  const { after, prefix } = query;
+  return collect(topics.inOrder(after, prefix, isFresh), access, query, []);
 }
 
 function collect(

@@ -84,7 +84,7 @@ export class TopicReader {
     switch (accepts(request, "application/json", "text/event-stream")) {
       case "application/json":
         return pageResponse(
-          findTopics(this.#context.topics, access, query),
+          findTopics(this.#context.topics, access, query, true),
           client,
         );
       case "text/event-stream":
@@ -100,13 +100,17 @@ export class TopicReader {
   prepares({ request, url }: Call): PrepareOptions {
     const { awaitTopics, draining } = this.#context;
     const type = accepts(request, "text/event-stream", "application/json");
-    if (type !== "text/event-stream" || !awaitTopics) return {};
-    const { wait = true, active = false } = readQuery(
+    // A reader that comes from another relay may have more than this one has heard of.
+    if (type !== "text/event-stream" || !awaitTopics) return { isFresh: true };
+    const { wait = true, active = false, after } = readQuery(
       "stream",
       url.searchParams,
       request.headers,
     );
-    return { makes: wait && !active && !draining.signal.aborted };
+    return {
+      makes: wait && !active && !draining.signal.aborted,
+      isFresh: typeof after === "object",
+    };
   }
 
   /** Answers with a topic's events: a stream of them, or a page. */

@@ -14,6 +14,7 @@ import {
 import { LIMIT, until, within } from "../../../support/within.ts";
 import type { Store } from "../../../../relay/topics/store.ts";
 import { ArrayStore } from "./array_store.ts";
+import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
 import { FetchedStore } from "./fetched_store.ts";
 
 /** A store of two relays at once. */
@@ -27,42 +28,77 @@ class SharedStore extends ArrayStore {
   }
 }
 
-/** How the relays of a pair have their store: as it is, or so that topics are fetched. */
-const WAYS = {
-  "at hand": (store: SharedStore): Store => store,
-  fetched: (store: SharedStore): Store => new FetchedStore(store),
-};
+/** How relays have their store: all topics at hand, or fetched, or in a real one. */
+const WAYS = ["at hand", "fetched", "JetStream"] as const;
 
-type Way = keyof typeof WAYS;
+type Way = typeof WAYS[number];
+
+/** What several relays share. */
+class Shared implements AsyncDisposable {
+  readonly #way: Way;
+  readonly #store: SharedStore;
+  readonly #server: NatsServer | undefined;
+
+  private constructor(
+    way: Way,
+    isLasting: boolean,
+    server: NatsServer | undefined,
+  ) {
+    this.#way = way;
+    this.#store = new SharedStore(isLasting);
+    this.#server = server;
+  }
+
+  static async start(way: Way, isLasting = false): Promise<Shared> {
+    const server = way === "JetStream" ? await NatsServer.start() : undefined;
+    return new Shared(way, isLasting, server);
+  }
+
+  /** The store of one more relay. */
+  get store(): Store | string {
+    if (this.#server) return `nats://${this.#server.host}`;
+    return this.#way === "fetched"
+      ? new FetchedStore(this.#store)
+      : this.#store;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+}
+
+const lacks = lacksNats();
 
 /** Registers a test of relays that have their store in each way. */
 function each(name: string, run: (way: Way) => Promise<void>): void {
-  for (const way of ["at hand", "fetched"] as const) {
-    Deno.test(`${name} (${way})`, () => run(way));
+  for (const way of WAYS) {
+    const ignore = way === "JetStream" && lacks;
+    Deno.test({ name: `${name} (${way})`, ignore, fn: () => run(way) });
   }
 }
 
 /** Two relays on one store. */
 class Pair implements AsyncDisposable {
-  readonly store: SharedStore;
+  readonly shared: Shared;
   readonly one: TestRelay;
   readonly other: TestRelay;
 
-  private constructor(store: SharedStore, one: TestRelay, other: TestRelay) {
-    this.store = store;
+  private constructor(shared: Shared, one: TestRelay, other: TestRelay) {
+    this.shared = shared;
     this.one = one;
     this.other = other;
   }
 
   static async start(way: Way, options: RelayOptions = {}): Promise<Pair> {
-    const store = new SharedStore();
-    const start = () => startRelay({ ...options, store: WAYS[way](store) });
-    return new Pair(store, await start(), await start());
+    const shared = await Shared.start(way);
+    const start = () => startRelay({ ...options, store: shared.store });
+    return new Pair(shared, await start(), await start());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.one[Symbol.asyncDispose]();
     await this.other[Symbol.asyncDispose]();
+    await this.shared[Symbol.asyncDispose]();
   }
 }
 
@@ -158,7 +194,7 @@ each("A cancel at one relay stops the source of another", async (way) => {
       allowSources: [`${upstream.url}?*`],
     },
   });
-  const { one, other, store } = pair;
+  const { one, other } = pair;
   for (const way of ["cancel", "delete"]) {
     const put = (relay: TestRelay) =>
       statusOf(relay.request(`/topics/${way}`, {
@@ -191,7 +227,8 @@ each("A cancel at one relay stops the source of another", async (way) => {
       });
       await body?.cancel();
       await within(followed, LIMIT, "the end");
-      assertEquals(store.find(way), undefined);
+      const head = { method: "HEAD" };
+      assertEquals(await statusOf(other.request(`/topics/${way}`, head)), 404);
       await until(
         () => one.relay.topics.get(way) === undefined || undefined,
         LIMIT,
@@ -228,7 +265,7 @@ each("A relay that joins another leaves alone what that fills", async (way) => {
     LIMIT,
     "the topic",
   );
-  await using third = await startRelay({ store: WAYS[way](pair.store) });
+  await using third = await startRelay({ store: pair.shared.store });
   const put = await third.request("/topics/later", {
     method: "PUT",
     headers: { "Content-Type": "application/json" },
@@ -252,9 +289,9 @@ each("A relay that joins another leaves alone what that fills", async (way) => {
 each(
   "A run of one relay is cancelled at another, and no other run fills its topic",
   async (way) => {
-    const store = new SharedStore();
-    await using one = await startGateway({ store: WAYS[way](store) });
-    await using other = await startGateway({ store: WAYS[way](store) });
+    await using shared = await Shared.start(way);
+    await using one = await startGateway({ store: shared.store });
+    await using other = await startGateway({ store: shared.store });
     const headers = { "Rivulet-Topic": "run" };
     const { exchange, answer } = await one.begin({ headers });
     await exchange.stream();
@@ -285,9 +322,9 @@ each(
 each(
   "A retry that reaches another relay joins the run, and gets its rest",
   async (way) => {
-    const store = new SharedStore(true);
-    await using one = await startGateway({ store: WAYS[way](store) });
-    await using other = await startGateway({ store: WAYS[way](store) });
+    await using shared = await Shared.start(way, true);
+    await using one = await startGateway({ store: shared.store });
+    await using other = await startGateway({ store: shared.store });
     const headers = { "Idempotency-Key": "k" };
     const { exchange, answer } = await one.begin({ headers });
     await exchange.stream();

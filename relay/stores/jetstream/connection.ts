@@ -1,0 +1,305 @@
+import { getLogger } from "@logtape/logtape";
+import {
+  jetstream,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstreamManager,
+} from "@nats-io/jetstream";
+import {
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  nkeyAuthenticator,
+  type NodeConnectionOptions,
+} from "@nats-io/transport-node";
+import { readFile } from "node:fs/promises";
+import { messageOf } from "../../../src/fetch/message_of.ts";
+import { StoreError } from "../../topics/store.ts";
+import type { NatsAddress } from "./nats_address.ts";
+import { isDenied, isPassing, storeErrorOf } from "./failures.ts";
+
+/** How long something is asked for again that NATS cannot do now, in milliseconds. */
+const PATIENCE = 10_000;
+
+/** How long one answer is waited for, in milliseconds. */
+const ANSWER_TIMEOUT = 2_000;
+
+/** The time between two attempts, in milliseconds. */
+const RETRY_INTERVAL = 100;
+
+/** How long the start waits for NATS before it goes on without, in milliseconds. */
+const START_PATIENCE = 5_000;
+
+/** The time between two attempts to connect for the first time, in milliseconds. */
+const START_INTERVAL = 500;
+
+const logger = getLogger(["rivulet", "relay", "store"]);
+
+/** What is there while NATS can be reached. */
+export interface Connected {
+  readonly nats: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly manager: JetStreamManager;
+}
+
+/** What a connection tells its store. */
+export interface ConnectionEvents {
+  /** Prepares what the store needs, once the first connection is there. */
+  prepare(connected: Connected): Promise<void>;
+  /** The first connection is there. */
+  onConnect(connected: Connected): void;
+  /** The connection was lost, and is there again: something may have been missed. */
+  onReconnect(): void;
+}
+
+/** Waits, in real time: what is waited for is another process. A signal ends the wait. */
+export function pause(duration: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", over);
+      resolve();
+    };
+    const timer = setTimeout(over, duration);
+    signal?.addEventListener("abort", over);
+  });
+}
+
+/** The connection to NATS, from the first attempt on. */
+export class Connection implements AsyncDisposable {
+  /** The servers, in words for messages. */
+  readonly servers: string;
+  readonly #address: NatsAddress;
+  readonly #events: ConnectionEvents;
+  #connected: Connected | undefined;
+  #failure: StoreError | undefined;
+  #isClosed = false;
+  #starting: Promise<void> | undefined;
+
+  /** Makes it, and does not connect. */
+  constructor(address: NatsAddress, events: ConnectionEvents) {
+    this.#address = address;
+    this.#events = events;
+    this.servers = address.servers.join(", ");
+  }
+
+  /** Why NATS cannot be used now; `undefined` while it can, as far as is known. */
+  get failure(): StoreError | undefined {
+    return this.#failure;
+  }
+
+  /** Whether it was closed. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * Connects. A NATS that is away is tried again, after some seconds behind the back of
+   * whoever waits.
+   *
+   * @throws {StoreError} If it will not have the relay, or has something else in its place.
+   */
+  async open(): Promise<void> {
+    const late = performance.now() + START_PATIENCE;
+    for (;;) {
+      try {
+        return await this.#start();
+      } catch (error) {
+        this.#fail(error);
+        if (this.#failure?.failure !== "away") throw this.#failure;
+      }
+      if (performance.now() > late) break;
+      await pause(START_INTERVAL);
+    }
+    logger.warn("The relay starts without its store: {reason}", {
+      reason: this.#failure?.message,
+    });
+    this.#starting = this.#startLater();
+  }
+
+  /**
+   * Returns what there is while NATS is connected.
+   *
+   * @throws {StoreError} If it is away, or was closed.
+   */
+  get connected(): Connected {
+    if (this.#isClosed) {
+      throw new StoreError("closed", "Cannot use the store as it is closed");
+    }
+    if (this.#connected) return this.#connected;
+    throw this.#failure ??
+      new StoreError("away", `NATS at ${this.servers} is not connected yet`);
+  }
+
+  /**
+   * Asks for something, again and again while no leader or no server is there.
+   *
+   * @param what Asks once. It may have been done though there was no answer.
+   * @param patience How long, in milliseconds.
+   * @throws {StoreError} If it cannot be had, and what NATS answers otherwise, as
+   * `passes` says.
+   */
+  async ask<T>(
+    what: (connected: Connected) => Promise<T>,
+    {
+      patience = PATIENCE,
+      passes = () => false,
+    }: {
+      readonly patience?: number;
+      /** Whether an error is for whoever asks. */
+      readonly passes?: (error: unknown) => boolean;
+    } = {},
+  ): Promise<T> {
+    const late = performance.now() + patience;
+    for (;;) {
+      const { connected } = this;
+      try {
+        const result = await what(connected);
+        this.#failure = undefined;
+        return result;
+      } catch (error) {
+        if (passes(error)) {
+          this.#failure = undefined;
+          throw error;
+        }
+        this.#fail(error);
+        if (!isPassing(error) || this.#isClosed || performance.now() > late) {
+          throw storeErrorOf(error, this.servers);
+        }
+      }
+      await pause(RETRY_INTERVAL);
+    }
+  }
+
+  /** Closes the connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    await this.#starting;
+    await this.#connected?.nats.close();
+    this.#connected = undefined;
+  }
+
+  async #startLater(): Promise<void> {
+    while (!this.#isClosed) {
+      await pause(START_INTERVAL);
+      try {
+        await this.#start();
+        return logger.info("The store is there: NATS at {servers}", {
+          servers: this.servers,
+        });
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+  }
+
+  async #start(): Promise<void> {
+    if (this.#isClosed) return;
+    let nats: NatsConnection | undefined;
+    try {
+      nats = await connect(await optionsOf(this.#address));
+      const options = { timeout: ANSWER_TIMEOUT };
+      const connected = {
+        nats,
+        js: jetstream(nats, options),
+        manager: await jetstreamManager(nats, options),
+      };
+      await this.#events.prepare(connected);
+      this.#connected = connected;
+      this.#failure = undefined;
+      this.#events.onConnect(connected);
+      void this.#watch(nats);
+    } catch (error) {
+      await nats?.close();
+      throw error;
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = storeErrorOf(error, this.servers);
+  }
+
+  /** Tells how the connection is, and hears of what NATS does not answer but tells. */
+  async #watch(nats: NatsConnection): Promise<void> {
+    for await (const status of nats.status()) {
+      switch (status.type) {
+        case "disconnect":
+          logger.warn("The connection to NATS at {servers} was lost", {
+            servers: this.servers,
+          });
+          this.#failure = new StoreError(
+            "away",
+            `The connection to NATS at ${this.servers} was lost`,
+          );
+          break;
+        case "reconnect":
+          logger.info("NATS is connected again, at {server}", {
+            server: status.server,
+          });
+          this.#failure = undefined;
+          this.#events.onReconnect();
+          break;
+        case "error":
+          this.#fail(status.error);
+          if (isDenied(status.error)) {
+            logger.error("{reason}", { reason: this.#failure?.message });
+          }
+          break;
+        case "slowConsumer":
+          // What was dropped is looked for as after a loss of the connection.
+          this.#events.onReconnect();
+          break;
+      }
+    }
+  }
+}
+
+async function optionsOf(
+  address: NatsAddress,
+): Promise<NodeConnectionOptions> {
+  const { user, password, token, credentials, nkey, tls } = address;
+  return {
+    servers: [...address.servers],
+    name: "rivulet relay",
+    timeout: ANSWER_TIMEOUT,
+    reconnect: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 100,
+    // A server that is gone without a word is noticed within some seconds.
+    pingInterval: 1_000,
+    maxPingOut: 2,
+    ignoreAuthErrorAbort: true,
+    ...(user !== undefined && { user, pass: password ?? "" }),
+    ...(token !== undefined && { token }),
+    ...(credentials !== undefined && {
+      authenticator: credsAuthenticator(await readFileOf(credentials)),
+    }),
+    ...(nkey !== undefined && {
+      authenticator: nkeyAuthenticator(
+        new TextEncoder().encode(
+          new TextDecoder().decode(await readFileOf(nkey)).trim(),
+        ),
+      ),
+    }),
+    ...(tls && {
+      tls: {
+        ...(tls.ca !== undefined && { caFile: tls.ca }),
+        ...(tls.cert !== undefined && { certFile: tls.cert }),
+        ...(tls.key !== undefined && { keyFile: tls.key }),
+      },
+    }),
+  };
+}
+
+async function readFileOf(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new StoreError(
+      "denied",
+      `Cannot read '${path}', which --store names: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+}

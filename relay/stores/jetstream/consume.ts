@@ -1,0 +1,203 @@
+import {
+  createInbox,
+  type Msg,
+  type Subscription,
+} from "@nats-io/transport-node";
+import { StoreError } from "../../topics/store.ts";
+import type { Connected } from "./connection.ts";
+
+/** A message of a stream. */
+export interface StreamMessage {
+  readonly subject: string;
+  /** Its place in the stream. */
+  readonly seq: number;
+  readonly data: Uint8Array;
+  /** The value of a header; empty if it is not there. */
+  header(name: string): string;
+  /** The number of messages that follow now. */
+  readonly pending: number;
+}
+
+/** What is read of a stream. */
+export interface ConsumeOptions {
+  readonly stream: string;
+  /** The subject, or a pattern of subjects. */
+  readonly filter: string;
+  /** All messages from a place on, or the last one of each subject. */
+  readonly from: number | "last of each";
+  /** Called with each message in order. */
+  readonly onMessage: (message: StreamMessage) => void;
+  /** Called when a message was lost, or the server is gone: nothing comes any more. */
+  readonly onBroken: (error: Error) => void;
+}
+
+/** How often a server that has nothing to tell says so, in nanoseconds. */
+const HEARTBEAT = 1_000_000_000;
+
+/** The silence after which a server is gone, in milliseconds. */
+const SILENCE = 4_000;
+
+const STATUS_OF_SERVER = 100;
+
+/** Reads a stream: what there is, and then what comes, until it is disposed of. */
+export class Consumption implements Disposable {
+  /** The number of messages that there were at the beginning. */
+  readonly waiting: number;
+  readonly #connected: Connected;
+  readonly #options: ConsumeOptions;
+  readonly #subscription: Subscription;
+  readonly #name: string;
+  #received = 0;
+  #heardAt = performance.now();
+  #timer: ReturnType<typeof setInterval>;
+
+  private constructor(
+    connected: Connected,
+    options: ConsumeOptions,
+    subscription: Subscription,
+    consumer: { readonly name: string; readonly waiting: number },
+  ) {
+    this.#connected = connected;
+    this.#options = options;
+    this.#subscription = subscription;
+    this.#name = consumer.name;
+    this.waiting = consumer.waiting;
+    this.#timer = setInterval(() => {
+      if (performance.now() - this.#heardAt < SILENCE) return;
+      this.#break(
+        new StoreError("away", `The stream ${options.stream} says nothing`),
+      );
+    }, SILENCE / 4);
+  }
+
+  /** Begins to read. */
+  static async start(
+    connected: Connected,
+    options: ConsumeOptions,
+  ): Promise<Consumption> {
+    const { nats, manager } = connected;
+    const { stream, filter, from } = options;
+    const inbox = createInbox();
+    let early: Msg[] | undefined = [];
+    let consumption: Consumption | undefined;
+    const subscription = nats.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error) return consumption && consumption.#break(error);
+        if (early) early.push(message);
+        else if (consumption) consumption.#onMessage(message);
+      },
+    });
+    try {
+      const { name, num_pending } = await manager.consumers.add(stream, {
+        deliver_subject: inbox,
+        filter_subject: filter,
+        ack_policy: "none",
+        ...(from === "last of each"
+          ? { deliver_policy: "last_per_subject" }
+          : { deliver_policy: "by_start_sequence", opt_start_seq: from }),
+        mem_storage: true,
+        num_replicas: 1,
+        flow_control: true,
+        idle_heartbeat: HEARTBEAT,
+        inactive_threshold: 5 * HEARTBEAT,
+      });
+      consumption = new Consumption(connected, options, subscription, {
+        name,
+        // What has come already is not pending any more.
+        waiting: num_pending + early.filter(({ reply }) => reply).length,
+      });
+      for (const message of early) consumption.#onMessage(message);
+      early = undefined;
+      return consumption;
+    } catch (error) {
+      subscription.unsubscribe();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#subscription.unsubscribe();
+    const { manager, nats } = this.#connected;
+    if (nats.isClosed()) return;
+    // One that is not deleted is gone some seconds later.
+    manager.consumers.delete(this.#options.stream, this.#name).catch(() => {});
+  }
+
+  #onMessage(message: Msg): void {
+    this.#heardAt = performance.now();
+    const { headers, reply = "" } = message;
+    if (headers?.code === STATUS_OF_SERVER) {
+      // Flow control asks for an answer; a heartbeat does not.
+      if (reply) this.#connected.nats.publish(reply);
+      const last = Number(headers.get("Nats-Last-Consumer") || this.#received);
+      if (last !== this.#received) this.#break(new Error("A message was lost"));
+      return;
+    }
+    const place = placeOf(reply);
+    if (!place) return;
+    if (place.number !== this.#received + 1) {
+      return this.#break(new Error("A message was lost"));
+    }
+    this.#received++;
+    this.#options.onMessage({
+      subject: message.subject,
+      seq: place.seq,
+      data: message.data,
+      header: (name) => headers?.get(name) ?? "",
+      pending: place.pending,
+    });
+  }
+
+  #break(error: Error): void {
+    this[Symbol.dispose]();
+    this.#options.onBroken(error);
+  }
+}
+
+/** Reads where a message stands: the reply subject of JetStream says so. */
+function placeOf(
+  reply: string,
+):
+  | { readonly seq: number; readonly number: number; readonly pending: number }
+  | undefined {
+  const tokens = reply.split(".");
+  // With a domain and an account, there are two tokens more in front, and one behind.
+  const at = tokens.length >= 11 ? 7 : 5;
+  if (tokens[0] !== "$JS" || tokens.length < 9) return undefined;
+  const [seq, number, , pending] = tokens.slice(at).map(Number);
+  if (seq === undefined || number === undefined || pending === undefined) {
+    return undefined;
+  }
+  return { seq, number, pending };
+}
+
+/**
+ * Reads all messages of a subject that there are from a place on.
+ *
+ * @param last The place of the last one, which is there: less than that is not all.
+ */
+export async function readSubject(
+  connected: Connected,
+  { stream, filter, from, last }: {
+    readonly stream: string;
+    readonly filter: string;
+    readonly from: number;
+    readonly last: number;
+  },
+): Promise<readonly StreamMessage[]> {
+  const messages: StreamMessage[] = [];
+  const done = Promise.withResolvers<void>();
+  using _consumption = await Consumption.start(connected, {
+    stream,
+    filter,
+    from,
+    onMessage: (message) => {
+      messages.push(message);
+      if (message.seq >= last) done.resolve();
+    },
+    onBroken: done.reject,
+  });
+  await done.promise;
+  return messages;
+}

@@ -1,0 +1,623 @@
+import { getLogger } from "@logtape/logtape";
+import type { Msg, Subscription } from "@nats-io/transport-node";
+import { abortable } from "../../../src/fetch/abortable.ts";
+import type { Clock } from "../../../src/fetch/clock.ts";
+import { messageOf } from "../../../src/fetch/message_of.ts";
+import type { CancelAnswer, Lease, LeaseRequest } from "../../topics/lease.ts";
+import type { Appended, Log, Retention, TopicFacts } from "../../topics/log.ts";
+import { createEpoch } from "../../topics/position.ts";
+import {
+  type ListQuery,
+  type LogName,
+  type PrepareOptions,
+  StaleWriterError,
+  type Store,
+  type StoredTopic,
+  type StoreError,
+  type TopicNews,
+  type WatchQuery,
+} from "../../topics/store.ts";
+import { Wakes } from "../follow_log.ts";
+import { Watchers } from "../watchers.ts";
+import { Bucket } from "./bucket.ts";
+import { type Connected, Connection, pause } from "./connection.ts";
+import { KnownName } from "./known_name.ts";
+import { HEADER } from "./log_message.ts";
+import { NameIndex, type NameNews } from "./name_index.ts";
+import { encodeName, type Names, namesOf } from "./names.ts";
+import type { NatsAddress } from "./nats_address.ts";
+import { Presence } from "./presence.ts";
+import {
+  currentOf,
+  type NameRecord,
+  type RecordedLog,
+  withLog,
+  withoutEnded,
+  withoutLog,
+  withSummary,
+} from "./record.ts";
+import { SharedLeases } from "./shared_leases.ts";
+import { SharedLog, type SharedLogStore } from "./shared_log.ts";
+import { SharedLogHandle } from "./shared_log_handle.ts";
+import { prepareStreams } from "./streams.ts";
+
+/** What a store in JetStream is made with. */
+export interface JetStreamStoreOptions {
+  readonly address: NatsAddress;
+  /** The bounds of each log. */
+  readonly retention: Retention;
+  readonly clock: Clock;
+}
+
+/** How long a name stays at hand that nobody needs, in milliseconds. */
+const IDLE = 60_000;
+
+/** How often it is looked after what is at hand, in milliseconds. */
+const LOOK_INTERVAL = 100;
+
+/** How long a record may lack the end that its log has, before another relay writes it, in milliseconds. */
+const SUMMARY_PATIENCE = 5_000;
+
+/** How often it is looked for fillers that are gone, besides when a relay is, in milliseconds. */
+const ORPHANS_INTERVAL = 15_000;
+
+/** The topics that are described or deleted at a time. */
+const AT_A_TIME = 64;
+
+/** The patience for other relays that may have a topic in use, in milliseconds. */
+const WHO_TIMEOUT = 500;
+
+const logger = getLogger(["rivulet", "relay", "store"]);
+
+/** A {@linkcode Store} in a stream of NATS JetStream, which relays share. */
+export class JetStreamStore implements Store {
+  readonly isLasting = true;
+  readonly isShared = true;
+  readonly #names: Names;
+  readonly #retention: Retention;
+  readonly #clock: Clock;
+  readonly #connection: Connection;
+  readonly #topics: Bucket;
+  readonly #values: Bucket;
+  readonly #presence: Presence;
+  readonly #leases: SharedLeases;
+  readonly #index: NameIndex;
+  readonly #watchers = new Watchers();
+  readonly #known = new Map<string, KnownName>();
+  readonly #orphaned = new Wakes();
+  readonly #logStore: SharedLogStore;
+  #cancelLook: () => void = () => {};
+  #isDeleting = false;
+  /** The newest place in the stream that was seen: what is made later is behind it. */
+  #place = 0;
+  #cancels: Subscription | undefined;
+
+  /** Makes a store that is not connected yet. */
+  constructor({ address, retention, clock }: JetStreamStoreOptions) {
+    this.#retention = retention;
+    this.#clock = clock;
+    const names = this.#names = namesOf(address.prefix);
+    const connection = this.#connection = new Connection(address, {
+      prepare: (connected) => prepareStreams(connected, names, address),
+      onConnect: (connected) => this.#onConnect(connected),
+      onReconnect: () => this.#onReconnect(),
+    });
+    this.#topics = new Bucket(connection, names.topics);
+    this.#values = new Bucket(connection, names.values);
+    const presence = this.#presence = new Presence(names.beats, clock, {
+      onGone: () => this.#orphaned.wake(),
+    });
+    this.#leases = new SharedLeases({
+      connection,
+      names,
+      clock,
+      presence,
+      fence: (log, lease) => this.#fence(log, lease),
+    });
+    this.#index = new NameIndex(connection, names.topics, {
+      onChanged: (news) => this.#onChanged(news),
+      onReset: () => this.#watchers.reset(),
+    });
+    this.#logStore = {
+      connection,
+      stream: names.stream,
+      retention: this.#retention,
+      clock,
+      onEnded: (log) => this.#onEnded(log),
+      onPlace: (seq) => void (this.#place = Math.max(this.#place, seq)),
+    };
+  }
+
+  get failure(): StoreError | undefined {
+    return this.#connection.failure;
+  }
+
+  async open(): Promise<void> {
+    await this.#connection.open();
+    this.#scheduleLook();
+  }
+
+  prepare(name: string, options: PrepareOptions): Promise<void> | undefined {
+    const known = this.#touch(name);
+    const current = known.isRead ? this.#currentLog(known) : undefined;
+    // What has not ended is told of by itself.
+    const isAtHand = current?.isLoaded && current.isMade &&
+      !current.copy.ended &&
+      !current.copy.isGone && !options.publications;
+    if (!isAtHand) return this.#prepare(known, options);
+    return options.isFresh ? current.catchUp() : undefined;
+  }
+
+  async *orphans(signal: AbortSignal): AsyncGenerator<LogName, void> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#presence.isSettled) {
+        let found: readonly LogName[] = [];
+        try {
+          found = await this.#leases.orphans();
+        } catch (error) {
+          logger.warn("The leases of other relays cannot be read: {reason}", {
+            reason: messageOf(error),
+          });
+        }
+        yield* found;
+      }
+      const wait = this.#presence.isSettled ? ORPHANS_INTERVAL : 500;
+      await abortable(
+        Promise.race([this.#orphaned.next, pause(wait, signal)]),
+        signal,
+      );
+    }
+  }
+
+  hear(name: string, listener: () => void): () => void {
+    const { listeners } = this.#touch(name);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  async claim(
+    bucket: string,
+    key: string,
+    value: string,
+    expires: number,
+  ): Promise<string | undefined> {
+    const own = valueKey(bucket, key);
+    for (;;) {
+      const entry = await this.#values.get(own);
+      const known = entry && this.#valueOf(entry.value);
+      if (known !== undefined) return known;
+      const text = `${expires} ${value}`;
+      const put = await this.#values.put(own, text, entry?.revision ?? 0);
+      if (put !== undefined) return undefined;
+    }
+  }
+
+  create(name: string, facts: TopicFacts): Log {
+    const known = this.#touch(name);
+    const recorded: RecordedLog = {
+      epoch: createEpoch(),
+      createdAt: this.#clock.now(),
+      since: this.#place,
+      facts,
+    };
+    const made = known.change((record) => {
+      const current = currentOf(record);
+      // It was kept, and not answered.
+      if (current?.epoch === recorded.epoch) return record;
+      if (current && current.epoch !== facts.follows) {
+        throw new StaleWriterError(name, 1, undefined);
+      }
+      return withLog(record, recorded);
+    });
+    const log = this.#logOf(known, recorded, made);
+    // Its facts are its first message.
+    void this.#write(log, facts).catch(() => {});
+    return this.#handle(known, log);
+  }
+
+  find(name: string, epoch?: string): Log | undefined {
+    const known = this.#known.get(name);
+    const recorded = known?.find(epoch);
+    if (!known || !recorded) return undefined;
+    known.usedAt = this.#clock.now();
+    const log = this.#logOf(known, recorded);
+    // One that has not ended has to be loaded first.
+    if (!log.isLoaded && !log.summary) return undefined;
+    return this.#handle(known, log);
+  }
+
+  list(query: ListQuery): Promise<readonly StoredTopic[]> {
+    return this.#list(query, () => true);
+  }
+
+  listUnended(query: ListQuery): Promise<readonly StoredTopic[]> {
+    return this.#list(query, (name) => this.#index.isOpen(name));
+  }
+
+  watch(query: WatchQuery, signal: AbortSignal): AsyncIterable<TopicNews> {
+    return this.#watchers.watch((page) => this.list(page), query, signal);
+  }
+
+  hold(request: LeaseRequest): Promise<Lease> {
+    return this.#leases.hold(request);
+  }
+
+  cancel(
+    name: string,
+    epoch: string,
+    reason: string | undefined,
+  ): Promise<CancelAnswer> {
+    return this.#leases.cancel(name, epoch, reason);
+  }
+
+  async delete(name: string, epoch: string): Promise<void> {
+    const known = this.#touch(name);
+    if (!known.isRead) await known.refresh();
+    await this.#delete(known, (record) => withoutLog(record, epoch));
+  }
+
+  async letGo(name: string, epoch: string): Promise<void> {
+    const { nats } = this.#connection.connected;
+    const who = `${this.#names.liveOf(name)}.who`;
+    const { self } = this.#presence;
+    const answers = await nats.requestMany(who, self, {
+      strategy: "timer",
+      maxWait: WHO_TIMEOUT,
+    });
+    for await (const answer of answers) {
+      if (answer.string() === "used") return;
+    }
+    await this.delete(name, epoch);
+  }
+
+  async deleteEnded(before: number): Promise<void> {
+    // One relay does it for all.
+    if (this.#isDeleting || !this.#presence.isFirst) return;
+    this.#isDeleting = true;
+    try {
+      for (;;) {
+        const names = this.#index.endedBefore(before, AT_A_TIME);
+        if (names.length === 0) return;
+        await Promise.all(names.map(async (name) => {
+          const known = this.#touch(name);
+          if (!known.isRead) await known.refresh();
+          await this.#delete(known, (record) => withoutEnded(record, before));
+        }));
+      }
+    } finally {
+      this.#isDeleting = false;
+    }
+  }
+
+  async get(bucket: string, key: string): Promise<string | undefined> {
+    const entry = await this.#values.get(valueKey(bucket, key));
+    return entry && this.#valueOf(entry.value);
+  }
+
+  /** Returns a value, unless it has expired. */
+  #valueOf(text: string): string | undefined {
+    const [expires, value] = splitOnce(text);
+    return Number(expires) > this.#clock.now() ? value : undefined;
+  }
+
+  async put(
+    bucket: string,
+    key: string,
+    value: string,
+    expires: number,
+  ): Promise<void> {
+    await this.#values.put(valueKey(bucket, key), `${expires} ${value}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#cancelLook();
+    this.#index[Symbol.dispose]();
+    const busy = [...this.#known.values()].flatMap(({ logs }) => [
+      ...logs.values(),
+    ]);
+    await Promise.race([
+      Promise.allSettled(busy.map((log) => log.settled())),
+      pause(1_000),
+    ]);
+    this.#presence.leave();
+    this.#cancels?.unsubscribe();
+    for (const known of this.#known.values()) known.stopHearing();
+    await this.#connection[Symbol.asyncDispose]();
+  }
+
+  #onConnect({ nats }: Connected): void {
+    this.#cancels = nats.subscribe(
+      this.#names.cancelOf(this.#presence.self),
+      {
+        callback: (error, message) => {
+          if (!error) void this.#leases.answer(message);
+        },
+      },
+    );
+    this.#presence.start(nats);
+    this.#index.start();
+  }
+
+  #onReconnect(): void {
+    for (const { logs } of this.#known.values()) {
+      for (const log of logs.values()) log.lookSoon();
+    }
+  }
+
+  /** Returns a name at hand, which hears of what is stored under it from now on. */
+  #touch(name: string): KnownName {
+    const now = this.#clock.now();
+    let known = this.#known.get(name);
+    if (known) {
+      known.usedAt = now;
+      return known;
+    }
+    const { nats } = this.#connection.connected;
+    known = new KnownName(name, {
+      bucket: this.#topics,
+      onRecord: (...told) => this.#index.note(...told),
+    }, now);
+    this.#known.set(name, known);
+    const heard = known;
+    const subscription = nats.subscribe(`${this.#names.liveOf(name)}.*`, {
+      callback: (error, message) => {
+        if (!error) this.#heard(heard, message);
+      },
+    });
+    known.stopHearing = () => subscription.unsubscribe();
+    return known;
+  }
+
+  #heard(known: KnownName, message: Msg): void {
+    const { subject, headers, data } = message;
+    const last = subject.slice(subject.lastIndexOf(".") + 1);
+    if (last === "who") return this.#answerWho(known, message);
+    const seq = Number(headers?.get("Nats-Sequence"));
+    if (!headers || !(seq > 0)) return;
+    if (last === "record") {
+      try {
+        known.heard(message.string(), seq);
+      } catch {
+        // Whoever asks for the topic is told.
+      }
+      const { logs } = known.record;
+      for (const log of known.logs.values()) {
+        if (known.isBusy || log.isBusy) continue;
+        if (!logs.some(({ epoch }) => epoch === log.epoch)) log.bury();
+      }
+      return;
+    }
+    known.logs.get(last)?.heard({
+      seq,
+      header: headers.get(HEADER),
+      data,
+      id: headers.get("Nats-Msg-Id"),
+    }, Number(headers.get("Nats-Last-Sequence")));
+  }
+
+  /** Tells another relay whether a topic is in use here. */
+  #answerWho({ logs }: KnownName, message: Msg): void {
+    if (message.string() === this.#presence.self) return;
+    const isUsed = [...logs.values()].some(({ handles }) => handles > 0);
+    if (isUsed) message.respond("used");
+  }
+
+  async #prepare(
+    known: KnownName,
+    { makes, publications }: PrepareOptions,
+  ): Promise<void> {
+    do {
+      // After what is being made here: another relay may have been first.
+      await known.refresh();
+      if (makes && !currentOf(known.record)) await this.#make(known);
+    } while (this.#currentLog(known)?.isMade === false);
+    const { record } = known;
+    const current = currentOf(record);
+    const needed = record.logs.filter((recorded) =>
+      publications || recorded === current && !recorded.summary
+    );
+    await Promise.all(needed.map(async (recorded) => {
+      const log = this.#logOf(known, recorded);
+      await log.load();
+      const { ended } = log.copy;
+      if (ended && !recorded.summary) await this.#keepSummary(known, log);
+    }));
+  }
+
+  /** Makes a topic that was only asked for, unless another relay is first. */
+  async #make(known: KnownName): Promise<void> {
+    const { name } = known;
+    const log = this.create(name, { isOpen: false, isAwaited: true });
+    try {
+      await log.settled();
+    } catch (error) {
+      if (!(error instanceof StaleWriterError)) throw error;
+      await known.refresh();
+    } finally {
+      log[Symbol.dispose]();
+    }
+  }
+
+  #currentLog(known: KnownName): SharedLog | undefined {
+    const { current } = known.record;
+    return current === undefined ? undefined : known.logs.get(current);
+  }
+
+  /** Returns a log of a name, in use from now on. */
+  #logOf(
+    known: KnownName,
+    recorded: RecordedLog,
+    made?: Promise<void>,
+  ): SharedLog {
+    const { name, logs } = known;
+    const before = logs.get(recorded.epoch);
+    if (before) return before;
+    const subject = this.#names.log(name, recorded.epoch);
+    const log = new SharedLog(this.#logStore, name, subject, recorded, made);
+    logs.set(recorded.epoch, log);
+    return log;
+  }
+
+  #handle(known: KnownName, log: SharedLog): Log {
+    return new SharedLogHandle(
+      log,
+      () => void (known.usedAt = this.#clock.now()),
+    );
+  }
+
+  #write(log: SharedLog, facts: TopicFacts): Promise<Appended> {
+    const result = Promise.withResolvers<Appended>();
+    const writer = { refused: undefined };
+    return log.write({ kind: "facts", facts, writer, result });
+  }
+
+  async #fence({ name, epoch }: LogName, lease: number): Promise<void> {
+    const known = this.#touch(name);
+    await known.refresh();
+    const recorded = known.find(epoch);
+    if (!recorded || recorded.summary) return;
+    const log = this.#logOf(known, recorded);
+    await log.catchUp();
+    if (log.copy.ended) return;
+    const result = Promise.withResolvers<Appended>();
+    const writer = { refused: undefined };
+    await log.write({ kind: "fence", lease, writer, result });
+  }
+
+  async #delete(
+    known: KnownName,
+    change: (record: NameRecord) => NameRecord,
+  ): Promise<void> {
+    const before = known.record.logs;
+    const changed = known.change(change);
+    const left = new Set(known.record.logs.map(({ epoch }) => epoch));
+    const gone = before.filter(({ epoch }) => !left.has(epoch));
+    await changed;
+    await Promise.all(gone.map(async ({ epoch }) => {
+      known.logs.get(epoch)?.bury();
+      known.logs.delete(epoch);
+      const filter = this.#names.log(known.name, epoch);
+      await this.#connection.ask(({ manager }) =>
+        manager.streams.purge(this.#names.stream, { filter })
+      );
+    }));
+  }
+
+  #onEnded(log: SharedLog): void {
+    const known = this.#known.get(log.name);
+    if (known?.find(log.epoch) === undefined) return;
+    this.#unsummarized.set(log, this.#clock.now());
+    // The relay that has ended it is the first to say so.
+    if (log.hasEndedHere) this.#summarize(known, log);
+  }
+
+  /** Logs whose ends the records of their names may lack, and since when. */
+  readonly #unsummarized = new Map<SharedLog, number>();
+
+  #summarize(known: KnownName, log: SharedLog): void {
+    this.#unsummarized.delete(log);
+    this.#keepSummary(known, log).catch(() => {
+      this.#unsummarized.set(log, this.#clock.now());
+    });
+  }
+
+  async #keepSummary(known: KnownName, log: SharedLog): Promise<void> {
+    const { ended } = log.copy;
+    if (!ended) return;
+    const { epoch } = log;
+    await known.change((record) => {
+      const recorded = record.logs.find((one) => one.epoch === epoch);
+      return !recorded || recorded.summary
+        ? record
+        : withSummary(record, epoch, log.summarize(ended));
+    });
+    this.#unsummarized.delete(log);
+  }
+
+  #onChanged({ name, log }: NameNews): void {
+    if (!log) return this.#watchers.deleted(name);
+    const { epoch, createdAt, facts, summary } = log;
+    const standing = summary ?? { facts, first: 1, next: 1, bytes: 0 };
+    this.#watchers.tell(summary ? "ended" : "made", () => ({
+      name,
+      epoch,
+      createdAt,
+      end: undefined,
+      ...standing,
+    }));
+  }
+
+  async #list(
+    { after, prefix, limit }: ListQuery,
+    isWanted: (name: string) => boolean,
+  ): Promise<readonly StoredTopic[]> {
+    await this.#index.ready;
+    const names: string[] = [];
+    for (const name of this.#index.inOrder(after, prefix)) {
+      if (names.length >= limit) break;
+      if (isWanted(name)) names.push(name);
+    }
+    const described: StoredTopic[] = [];
+    for (let at = 0; at < names.length; at += AT_A_TIME) {
+      const some = names.slice(at, at + AT_A_TIME).map(async (name) => {
+        await this.prepare(name, {});
+        const known = this.#known.get(name);
+        const recorded = known?.find(undefined);
+        return known && recorded &&
+          this.#describe(name, this.#logOf(known, recorded));
+      });
+      for (const topic of await Promise.all(some)) {
+        if (topic) described.push(topic);
+      }
+    }
+    return described;
+  }
+
+  #describe(name: string, log: SharedLog): StoredTopic {
+    const { epoch, copy, summary } = log;
+    const { createdAt } = copy;
+    const { first, next, bytes, facts } = summary ?? copy;
+    const end = summary?.end ?? copy.ended;
+    return { name, epoch, createdAt, facts, first, next, bytes, end };
+  }
+
+  #scheduleLook(): void {
+    this.#cancelLook = this.#clock.setTimeout(() => {
+      this.#look();
+      this.#scheduleLook();
+    }, LOOK_INTERVAL);
+  }
+
+  /** Looks after what is at hand. */
+  #look(): void {
+    const now = this.#clock.now();
+    for (const [name, known] of this.#known) {
+      let isUsed = known.isBusy || known.listeners.size > 0 ||
+        now - known.usedAt < IDLE;
+      for (const log of known.logs.values()) {
+        log.look(now);
+        isUsed ||= log.handles > 0 || log.isBusy;
+      }
+      if (isUsed) continue;
+      known.stopHearing();
+      this.#known.delete(name);
+    }
+    for (const [log, since] of this.#unsummarized) {
+      const known = this.#known.get(log.name);
+      if (!known || known.isBusy) continue;
+      if (now - since >= SUMMARY_PATIENCE) this.#summarize(known, log);
+    }
+  }
+}
+
+function valueKey(bucket: string, key: string): string {
+  return `${encodeName(bucket)}.${
+    encodeURIComponent(key).replace(/[.~%!*'()]/g, "=")
+  }`;
+}
+
+function splitOnce(text: string): readonly [string, string] {
+  const at = text.indexOf(" ");
+  return [text.slice(0, at), text.slice(at + 1)];
+}

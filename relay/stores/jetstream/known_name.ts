@@ -1,0 +1,177 @@
+import type { Bucket } from "./bucket.ts";
+import { encodeName } from "./names.ts";
+import {
+  type NameRecord,
+  NOTHING,
+  readRecord,
+  type RecordedLog,
+  writeRecord,
+} from "./record.ts";
+import type { SharedLog } from "./shared_log.ts";
+
+/** A change of what a name stands for; it returns the same value to change nothing. */
+export type Change = (record: NameRecord) => NameRecord;
+
+/** What a name needs of its store. */
+export interface KnownNameStore {
+  /** The bucket of all names. */
+  readonly bucket: Bucket;
+  /** Told of each record that the bucket has. */
+  onRecord(name: string, record: NameRecord, revision: number): void;
+}
+
+/**
+ * A topic name that is at hand: its record as the bucket has it, with what is being
+ * changed in it, and those of its logs that are in use.
+ */
+export class KnownName {
+  readonly name: string;
+  /** The logs that are in use, by their epochs. */
+  readonly logs = new Map<string, SharedLog>();
+  /** The time when it was last needed, in milliseconds since the epoch. */
+  usedAt: number;
+  /** Those who want to know that it stands for something else. */
+  readonly listeners = new Set<() => void>();
+  /** Hears what is stored under the name; ended with it. */
+  stopHearing: () => void = () => {};
+  readonly #store: KnownNameStore;
+  #record: NameRecord = NOTHING;
+  #revision = 0;
+  /** What is being changed, in order: each follows the one before. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #changes = 0;
+  #isRead = false;
+  /** The newest revision that was told. */
+  #heard = 0;
+
+  constructor(name: string, store: KnownNameStore, now: number) {
+    this.name = name;
+    this.#store = store;
+    this.usedAt = now;
+  }
+
+  /** What the name stands for, with what is under way. */
+  get record(): NameRecord {
+    return this.#record;
+  }
+
+  /** Whether it was read, or made here. */
+  get isRead(): boolean {
+    return this.#isRead;
+  }
+
+  /** Whether something is under way. */
+  get isBusy(): boolean {
+    return this.#changes > 0;
+  }
+
+  /** Returns a log of the name, as the record has it. */
+  find(epoch: string | undefined): RecordedLog | undefined {
+    const { current, logs } = this.#record;
+    const wanted = epoch ?? current;
+    return logs.find((log) => log.epoch === wanted);
+  }
+
+  /** Reads the record as the leader has it, after all changes that are under way. */
+  refresh(): Promise<void> {
+    return this.#inTurn(async () => {
+      const entry = await this.#store.bucket.get(encodeName(this.name));
+      this.#took(
+        entry ? readRecord(entry.value, this.name) : NOTHING,
+        entry?.revision ?? 0,
+      );
+    });
+  }
+
+  /** Takes over what another relay has written. */
+  heard(text: string, revision: number): void {
+    this.#heard = Math.max(this.#heard, revision);
+    if (revision <= this.#revision) return;
+    const record = readRecord(text, this.name);
+    // What is being changed here reads it again, if it was too late.
+    if (this.#changes === 0) this.#took(record, revision);
+  }
+
+  /**
+   * Changes the record: here at once, and in the bucket in turn.
+   *
+   * @param change Called with the record as it is, again if another relay was first.
+   * It may throw.
+   * @returns Resolves once the bucket has it.
+   */
+  change(change: Change): Promise<void> {
+    // What cannot be is told by the bucket's turn.
+    try {
+      this.#record = change(this.#record);
+    } catch {
+      // as it was
+    }
+    this.#isRead = true;
+    return this.#inTurn(async () => {
+      let [record, revision] = [this.#stored, this.#revision];
+      for (;;) {
+        const changed = change(record);
+        if (changed === record) return this.#took(record, revision);
+        const key = encodeName(this.name);
+        const { bucket } = this.#store;
+        const put = await bucket.put(key, writeRecord(changed), revision);
+        if (put !== undefined) {
+          this.#took(changed, put);
+          if (changed.logs.length === 0) await this.#clear(put);
+          return;
+        }
+        const entry = await bucket.get(key);
+        record = entry ? readRecord(entry.value, this.name) : NOTHING;
+        revision = entry?.revision ?? 0;
+      }
+    });
+  }
+
+  /** The record that the bucket had last. */
+  #stored: NameRecord = NOTHING;
+
+  /** A name that stands for nothing needs no key. */
+  async #clear(revision: number): Promise<void> {
+    try {
+      await this.#store.bucket.remove(encodeName(this.name), revision);
+      if (this.#revision === revision) this.#revision = 0;
+    } catch {
+      // It says as much: it is nothing.
+    }
+  }
+
+  #took(record: NameRecord, revision: number): void {
+    const isOther = record.current !== this.#stored.current;
+    this.#stored = record;
+    this.#revision = revision;
+    this.#isRead = true;
+    if (isOther) { for (const listener of this.listeners) listener(); }
+    // What is under way behind this one is seen here already.
+    if (this.#changes <= 1) this.#record = record;
+    this.#store.onRecord(this.name, record, revision);
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const before = this.#turn;
+    this.#changes++;
+    const turn = (async () => {
+      await before.catch(() => {});
+      try {
+        await work();
+      } catch (error) {
+        // Nobody knows what the bucket has.
+        if (this.#changes <= 1) this.#record = this.#stored;
+        throw error;
+      } finally {
+        this.#changes--;
+        // What was told meanwhile may be newer than what was read.
+        const isBehind = this.#changes === 0 && this.#heard > this.#revision;
+        this.#heard = this.#revision;
+        if (isBehind) void this.refresh().catch(() => {});
+      }
+    })();
+    this.#turn = turn;
+    turn.catch(() => {});
+    await turn;
+  }
+}

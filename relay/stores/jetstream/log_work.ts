@@ -1,0 +1,52 @@
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { StoredEnd } from "../../topics/end.ts";
+import type {
+  Appended,
+  AppendedPublication,
+  GapReason,
+  TopicFacts,
+} from "../../topics/log.ts";
+import type { StaleWriterError } from "../../topics/store.ts";
+import type { Deed } from "./log_message.ts";
+import type { SharedLease } from "./shared_leases.ts";
+
+/** One who writes into a log. */
+export interface Writer {
+  /** Why it may write no more: an append of its own came second. */
+  refused: StaleWriterError | undefined;
+}
+
+/** Something that is to be written into a log, and whoever waits for it. */
+export type Work =
+  & { readonly writer: Writer; readonly result: PromiseWithResolvers<Appended> }
+  & (
+    | {
+      readonly kind: "append";
+      readonly events: readonly ServerSentEvent[];
+      readonly bytes: number;
+      readonly expected: number | undefined;
+      readonly publication: AppendedPublication | undefined;
+      readonly lease: SharedLease | undefined;
+    }
+    | {
+      readonly kind: "skip";
+      readonly count: number;
+      readonly reason: GapReason;
+    }
+    | { readonly kind: "facts"; readonly facts: TopicFacts }
+    | { readonly kind: "end"; readonly end: StoredEnd }
+    | { readonly kind: "fence"; readonly lease: number }
+  );
+
+/** What is written as one message, and whoever waits for it. */
+export interface Batch {
+  /** What it does, but for the offset at which it does so. */
+  readonly deed: Omit<Deed, "at">;
+  readonly events: readonly ServerSentEvent[];
+  readonly works: {
+    readonly work: Work;
+    /** The number of events before its own. */
+    readonly offset: number;
+    readonly bytes: number;
+  }[];
+}

@@ -1,0 +1,197 @@
+import { SortedNames } from "../sorted_names.ts";
+import { bucketStream, bucketSubject } from "./bucket.ts";
+import { type Connection, pause } from "./connection.ts";
+import { Consumption, type StreamMessage } from "./consume.ts";
+import { decodeName } from "./names.ts";
+import {
+  currentOf,
+  type NameRecord,
+  readRecord,
+  type RecordedLog,
+} from "./record.ts";
+
+/** A name, as far as the index knows of it. */
+interface Indexed {
+  revision: number;
+  /** The time of the oldest end among its logs, in milliseconds since the epoch. */
+  endedAt: number | undefined;
+  /** The epoch of its current log, and whether that has not ended. */
+  epoch: string | undefined;
+  isOpen: boolean;
+}
+
+/** The time before the bucket is read again after it could not be, in milliseconds. */
+const RETRY_INTERVAL = 1_000;
+
+/** The subject of a record. */
+const KEY = /^\$KV\.[^.]+\.(.+)$/;
+
+/** What a name stands for now: nothing, another log than before, or one that has ended. */
+export interface NameNews {
+  readonly name: string;
+  readonly log: RecordedLog | undefined;
+}
+
+/** What an index tells its store. */
+export interface NameIndexEvents {
+  /** A name stands for something else. */
+  onChanged(news: NameNews): void;
+  /** Changes may have been missed. */
+  onReset(): void;
+}
+
+/**
+ * The names of all topics, in order, and when they have ended: what cannot be asked of a
+ * bucket. It says where to look, and nothing else is believed of it: some hundred bytes
+ * a topic.
+ */
+export class NameIndex implements Disposable {
+  readonly #connection: Connection;
+  readonly #bucket: string;
+  readonly #events: NameIndexEvents;
+  readonly #known = new Map<string, Indexed>();
+  /** The names that stand for a topic. */
+  readonly #current = new Map<string, true>();
+  readonly #names = new SortedNames(this.#current);
+  readonly #ready = Promise.withResolvers<void>();
+  #consumption: Consumption | undefined;
+  #isClosed = false;
+
+  constructor(
+    connection: Connection,
+    bucket: string,
+    events: NameIndexEvents,
+  ) {
+    this.#connection = connection;
+    this.#bucket = bucket;
+    this.#events = events;
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** Resolves once all names are known that there were at the beginning. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** The number of names. */
+  get size(): number {
+    return this.#current.size;
+  }
+
+  /** Begins to read the bucket, and goes on. */
+  start(): void {
+    void this.#read(false);
+  }
+
+  /** Iterates over names in order; as {@linkcode SortedNames.inOrder} does. */
+  inOrder(after: string, prefix: string): Generator<string, void> {
+    return this.#names.inOrder(after, prefix);
+  }
+
+  /** Whether the current log of a name has ended, as far as its record says so. */
+  isOpen(name: string): boolean {
+    return this.#known.get(name)?.isOpen ?? false;
+  }
+
+  /** Returns the names with logs that ended before a time, some at a time. */
+  endedBefore(time: number, limit: number): readonly string[] {
+    const names: string[] = [];
+    for (const [name, { endedAt = Infinity }] of this.#known) {
+      if (endedAt > time) continue;
+      names.push(name);
+      if (names.length === limit) break;
+    }
+    return names;
+  }
+
+  /** Takes note of what the bucket has. */
+  note(name: string, record: NameRecord, revision: number): void {
+    const known = this.#known.get(name);
+    // A name that stands for nothing has no revision of its own.
+    if (known && revision !== 0 && revision <= known.revision) return;
+    const current = currentOf(record);
+    if (record.logs.length === 0) {
+      if (!known) return;
+      this.#known.delete(name);
+    } else {
+      const ends = record.logs.flatMap(({ summary }) => summary?.end.at ?? []);
+      const endedAt = ends.length > 0 ? Math.min(...ends) : undefined;
+      const isOpen = current !== undefined && !current.summary;
+      const epoch = current?.epoch;
+      this.#known.set(name, { revision, endedAt, isOpen, epoch });
+    }
+    if (current && !this.#current.has(name)) {
+      this.#current.set(name, true);
+      this.#names.changed();
+    } else if (!current && this.#current.delete(name)) this.#names.changed();
+    const isNews = known?.epoch !== current?.epoch ||
+      current?.summary !== undefined && known?.isOpen !== false;
+    if (isNews) this.#events.onChanged({ name, log: current });
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    this.#consumption?.[Symbol.dispose]();
+    this.#ready.reject(new Error("The store was closed"));
+  }
+
+  async #read(isAgain: boolean): Promise<void> {
+    while (!this.#isClosed) {
+      const broken = Promise.withResolvers<void>();
+      const seen = new Set<string>();
+      let isCurrent = false;
+      const caughtUp = (): void => {
+        if (isCurrent) return;
+        isCurrent = true;
+        this.#caughtUp(isAgain, seen);
+      };
+      try {
+        this.#consumption = await Consumption.start(
+          this.#connection.connected,
+          {
+            stream: bucketStream(this.#bucket),
+            filter: bucketSubject(this.#bucket, ">"),
+            from: "last of each",
+            onMessage: (message) => {
+              this.#told(message, isAgain && !isCurrent ? seen : undefined);
+              if (message.pending === 0) caughtUp();
+            },
+            onBroken: () => broken.resolve(),
+          },
+        );
+        if (this.#consumption.waiting === 0) caughtUp();
+        await broken.promise;
+        isAgain = true;
+      } catch {
+        // The connection says why.
+      }
+      if (!this.#isClosed) await pause(RETRY_INTERVAL);
+    }
+  }
+
+  #told(
+    { subject, data, seq }: StreamMessage,
+    seen: Set<string> | undefined,
+  ): void {
+    const [, key] = KEY.exec(subject) ?? [];
+    if (key === undefined) return;
+    const name = decodeName(key);
+    seen?.add(name);
+    try {
+      this.note(name, readRecord(new TextDecoder().decode(data), name), seq);
+    } catch {
+      // Whoever asks for the topic is told.
+    }
+  }
+
+  #caughtUp(isAgain: boolean, seen: ReadonlySet<string>): void {
+    if (isAgain) {
+      // What was removed meanwhile is not told of.
+      for (const name of [...this.#known.keys()]) {
+        if (!seen.has(name)) this.note(name, { v: 1, logs: [] }, 0);
+      }
+      this.#events.onReset();
+    }
+    this.#ready.resolve();
+  }
+}

@@ -1,0 +1,141 @@
+import type {
+  Msg,
+  NatsConnection,
+  Subscription,
+} from "@nats-io/transport-node";
+import type { Clock } from "../../../src/fetch/clock.ts";
+
+/** How often a relay says that it is there, in milliseconds. */
+const BEAT_INTERVAL = 500;
+
+/** The silence after which a relay is gone, in milliseconds. */
+const GONE_AFTER = 3_000;
+
+/** The time without a beat of its own after which a relay was itself away, in milliseconds. */
+const AWAY_AFTER = 1_500;
+
+/** What presence tells its store. */
+export interface PresenceEvents {
+  /** A relay is not heard of any more. */
+  onGone(relay: string): void;
+}
+
+/**
+ * Which relays of a cluster are there: each says so by a message that is not stored, so
+ * that neither a leader has to be there for it, nor a disk.
+ *
+ * A relay that does not hear itself hears of nobody: it takes nobody for gone then.
+ */
+export class Presence implements Disposable {
+  /** The name of this relay. */
+  readonly self: string = crypto.randomUUID();
+  readonly #subject: string;
+  readonly #clock: Clock;
+  readonly #events: PresenceEvents;
+  readonly #heardAt = new Map<string, number>();
+  #nats: NatsConnection | undefined;
+  #subscription: Subscription | undefined;
+  #cancelBeat: () => void = () => {};
+  /** When this relay last heard itself; and since when it has done so without a break. */
+  #selfAt = 0;
+  #since = Infinity;
+  #interruptions = 0;
+
+  constructor(subject: string, clock: Clock, events: PresenceEvents) {
+    this.#subject = subject;
+    this.#clock = clock;
+    this.#events = events;
+  }
+
+  /** How often others may have taken this relay for gone. */
+  get interruptions(): number {
+    return this.#interruptions;
+  }
+
+  /** The relays that are there, this one among them. */
+  get relays(): readonly string[] {
+    return [this.self, ...this.#heardAt.keys()];
+  }
+
+  /** Whether this relay is the one that does what one relay has to do. */
+  get isFirst(): boolean {
+    return this.relays.every((relay) => relay >= this.self);
+  }
+
+  /** Begins to say that this relay is there, and to hear of others. */
+  start(nats: NatsConnection): void {
+    this.#nats = nats;
+    this.#subscription = nats.subscribe(this.#subject, {
+      callback: (error, message) => {
+        if (!error) this.#heard(message);
+      },
+    });
+    this.#beat();
+  }
+
+  /**
+   * Whether a relay is there: it was heard of a moment ago, or this one has not listened
+   * for long enough to say that it is not.
+   */
+  isThere(relay: string): boolean {
+    return relay === this.self || this.#heardAt.has(relay) ||
+      !(this.#clock.now() - this.#since >= GONE_AFTER);
+  }
+
+  /** Whether this relay has listened for long enough to know who is there. */
+  get isSettled(): boolean {
+    return this.#clock.now() - this.#since >= GONE_AFTER;
+  }
+
+  /** Says that this relay is gone, so that nobody has to wait to find out. */
+  leave(): void {
+    const nats = this.#nats;
+    if (nats && !nats.isClosed()) {
+      nats.publish(this.#subject, `${this.self} gone`);
+    }
+    this[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.#cancelBeat();
+    this.#subscription?.unsubscribe();
+    this.#subscription = undefined;
+  }
+
+  #beat(): void {
+    this.#nats?.publish(this.#subject, this.self);
+    this.#look();
+    this.#cancelBeat = this.#clock.setTimeout(
+      () => this.#beat(),
+      BEAT_INTERVAL,
+    );
+  }
+
+  #heard(message: Msg): void {
+    const now = this.#clock.now();
+    const [relay = "", word] = message.string().split(" ");
+    if (relay === this.self) {
+      if (now - this.#selfAt > AWAY_AFTER) this.#cameBack(now);
+      this.#selfAt = now;
+    } else if (word === "gone") {
+      if (this.#heardAt.delete(relay)) this.#events.onGone(relay);
+    } else this.#heardAt.set(relay, now);
+  }
+
+  /** Nobody was heard of for a while: what that means for others shows from now on. */
+  #cameBack(now: number): void {
+    if (this.#since !== Infinity) this.#interruptions++;
+    this.#since = now;
+    for (const relay of this.#heardAt.keys()) this.#heardAt.set(relay, now);
+  }
+
+  #look(): void {
+    const now = this.#clock.now();
+    if (!(now - this.#selfAt <= AWAY_AFTER) || !this.isSettled) return;
+    for (const [relay, heardAt] of this.#heardAt) {
+      if (now - heardAt < GONE_AFTER) continue;
+      this.#heardAt.delete(relay);
+      this.#events.onGone(relay);
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import { z } from "zod";
+import { StoreError } from "../../topics/store.ts";
+import { endSchema, factsSchema } from "./log_message.ts";
+
+const summary = z.object({
+  first: z.int().positive(),
+  next: z.int().positive(),
+  bytes: z.int().nonnegative(),
+  end: endSchema,
+  facts: factsSchema,
+});
+
+const log = z.object({
+  epoch: z.string(),
+  createdAt: z.number(),
+  /** A place in the stream that is before all of its messages. */
+  since: z.int().nonnegative(),
+  /** The facts that it was made with. */
+  facts: factsSchema,
+  /** What has become of it, once it has ended. */
+  summary: summary.optional(),
+});
+
+const record = z.object({
+  v: z.literal(1),
+  /** The epoch of the log that has the name. */
+  current: z.string().optional(),
+  /** All logs of the name: the newest first. */
+  logs: z.array(log),
+});
+
+/** What becomes of a log that has ended, as the record of its name has it. */
+export type LogSummary = z.output<typeof summary>;
+
+/** A log, as the record of its name has it. */
+export type RecordedLog = z.output<typeof log>;
+
+/** What a name stands for, and has stood for. */
+export type NameRecord = z.output<typeof record>;
+
+/** A name that stands for nothing. */
+export const NOTHING: NameRecord = { v: 1, logs: [] };
+
+/** Writes a record. */
+export function writeRecord(value: NameRecord): string {
+  return JSON.stringify(value);
+}
+
+/**
+ * Reads a record.
+ *
+ * @throws {StoreError} If it is none.
+ */
+export function readRecord(text: string, name: string): NameRecord {
+  let value: unknown;
+  try {
+    // A key that was deleted by another tool has no value.
+    value = text === "" ? NOTHING : JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const { data } = record.safeParse(value);
+  if (data) return data;
+  throw new StoreError(
+    "corrupt",
+    `Expected what a relay has written of topic '${name}', and got something else, or that of a later version`,
+  );
+}
+
+/** Returns the log that has the name, if there is one. */
+export function currentOf(
+  { current, logs }: NameRecord,
+): RecordedLog | undefined {
+  return logs.find(({ epoch }) => epoch === current);
+}
+
+/** Puts a log in front. */
+export function withLog(value: NameRecord, log: RecordedLog): NameRecord {
+  return { v: 1, current: log.epoch, logs: [log, ...value.logs] };
+}
+
+/** Takes a log out: the one that it follows has the name again, if it is there. */
+export function withoutLog(value: NameRecord, epoch: string): NameRecord {
+  const gone = value.logs.find((log) => log.epoch === epoch);
+  if (!gone) return value;
+  const logs = value.logs.filter((log) => log !== gone);
+  const current = value.current === epoch
+    ? logs.find((log) => log.epoch === gone.facts.follows)?.epoch
+    : value.current;
+  return { v: 1, ...(current !== undefined && { current }), logs };
+}
+
+/** Takes out what has ended before a time. */
+export function withoutEnded(value: NameRecord, before: number): NameRecord {
+  const logs = value.logs.filter(({ summary }) =>
+    !summary || summary.end.at > before
+  );
+  const isThere = logs.some(({ epoch }) => epoch === value.current);
+  return {
+    v: 1,
+    ...(isThere && { current: value.current }),
+    logs,
+  };
+}
+
+/** Writes down what has become of a log. */
+export function withSummary(
+  value: NameRecord,
+  epoch: string,
+  summary: LogSummary,
+): NameRecord {
+  const logs = value.logs.map((log) =>
+    log.epoch === epoch ? { ...log, summary } : log
+  );
+  return { ...value, logs };
+}

@@ -1,0 +1,297 @@
+import { createHash } from "node:crypto";
+import type { Msg } from "@nats-io/transport-node";
+import { z } from "zod";
+import type { Clock } from "../../../src/fetch/clock.ts";
+import { messageOf } from "../../../src/fetch/message_of.ts";
+import {
+  type CancelAnswer,
+  type Lease,
+  LeaseHeldError,
+  LeaseLostError,
+  type LeaseRequest,
+} from "../../topics/lease.ts";
+import type { LogName } from "../../topics/store.ts";
+import { PrivateLeases } from "../private_leases.ts";
+import { Bucket, bucketStream, bucketSubject } from "./bucket.ts";
+import { type Connection, pause } from "./connection.ts";
+import { Consumption } from "./consume.ts";
+import { encodeName, type Names } from "./names.ts";
+import type { Presence } from "./presence.ts";
+
+const held = z.object({
+  v: z.literal(1),
+  /** The relay that has it, for as long as that is heard of. */
+  relay: z.string(),
+  holder: z.string(),
+  topic: z.string(),
+  epoch: z.string(),
+  /** Whether it is that of the topic, and not of a part. */
+  isWhole: z.boolean(),
+});
+
+type Held = z.output<typeof held>;
+
+const asked = z.object({
+  name: z.string(),
+  epoch: z.string(),
+  reason: z.string().optional(),
+});
+
+const answered = z.object({
+  answer: z.enum(["stopped", "unheld"]).optional(),
+  error: z.string().optional(),
+});
+
+/** How long the holder of a lease may take to stop, in milliseconds. */
+const STOP_TIMEOUT = 60_000;
+
+/** How often it is looked whether a holder is still there, in milliseconds. */
+const LOOK_INTERVAL = 250;
+
+/** What leases need of their store. */
+export interface SharedLeasesOptions {
+  readonly connection: Connection;
+  readonly names: Names;
+  readonly clock: Clock;
+  readonly presence: Presence;
+  /** Has nobody go on with a log who had the lease before: its number is the newest there. */
+  fence(log: LogName, lease: number): Promise<void>;
+}
+
+/** A lease that the store knows of, under a number that only grows. */
+export class SharedLease implements Lease {
+  readonly number: number;
+  readonly #own: Lease;
+  readonly #topic: string;
+  readonly #leases: SharedLeases;
+  readonly #key: string;
+  readonly #presence: Presence;
+  #isLost = false;
+  /** The number of interruptions at the time when it was seen to be held. */
+  #seen: number;
+
+  constructor(
+    leases: SharedLeases,
+    { key, number, own, topic, presence }: {
+      readonly key: string;
+      readonly number: number;
+      readonly own: Lease;
+      readonly topic: string;
+      readonly presence: Presence;
+    },
+  ) {
+    this.#leases = leases;
+    this.#key = key;
+    this.number = number;
+    this.#own = own;
+    this.#topic = topic;
+    this.#presence = presence;
+    this.#seen = presence.interruptions;
+  }
+
+  get isHeld(): boolean {
+    return !this.#isLost && this.#own.isHeld;
+  }
+
+  get expires(): number {
+    return this.#own.expires;
+  }
+
+  renew(): void | Promise<void> {
+    if (!this.isHeld) throw new LeaseLostError(this.#topic);
+    void this.#own.renew();
+    // This relay was not heard of for a while: another one may have it.
+    if (this.#seen !== this.#presence.interruptions) return this.#verify();
+  }
+
+  async release(): Promise<void> {
+    const { isHeld } = this;
+    await this.#own.release();
+    if (isHeld) await this.#leases.remove(this.#key, this.number);
+  }
+
+  /** Takes note that another one has it. */
+  lose(): void {
+    this.#isLost = true;
+  }
+
+  async #verify(): Promise<void> {
+    const seen = this.#presence.interruptions;
+    const now = await this.#leases.numberOf(this.#key);
+    if (now !== this.number) {
+      this.lose();
+      throw new LeaseLostError(this.#topic);
+    }
+    this.#seen = seen;
+  }
+}
+
+/**
+ * The leases on topics that several relays fill. A lease is held for as long as its
+ * relay is heard of, so that a relay says once, and not for each, that it is there.
+ */
+export class SharedLeases {
+  readonly #options: SharedLeasesOptions;
+  readonly #own: PrivateLeases;
+  readonly #bucket: Bucket;
+
+  constructor(options: SharedLeasesOptions) {
+    this.#options = options;
+    this.#own = new PrivateLeases(options.clock);
+    this.#bucket = new Bucket(options.connection, options.names.leases);
+  }
+
+  /** Takes a lease, as `Store.hold` has it. */
+  async hold(request: LeaseRequest): Promise<SharedLease> {
+    const { topic, epoch, holder, part } = request;
+    const { presence } = this.#options;
+    const own = this.#own.hold(request);
+    try {
+      const key = keyOf(topic, epoch, part);
+      const value = JSON.stringify(
+        {
+          v: 1,
+          relay: presence.self,
+          holder,
+          topic,
+          epoch,
+          isWhole: part === undefined,
+        } satisfies Held,
+      );
+      let number = await this.#bucket.put(key, value, 0);
+      if (number === undefined) {
+        number = await this.#takeOver(key, value, topic);
+        // A part has no filler whose events could be mixed with those of another.
+        if (part === undefined) {
+          await this.#options.fence({ name: topic, epoch }, number);
+        }
+      }
+      return new SharedLease(this, { key, number, own, topic, presence });
+    } catch (error) {
+      await own.release();
+      throw error;
+    }
+  }
+
+  /** Has the holder of a lease stop, as `Store.cancel` has it. */
+  async cancel(
+    name: string,
+    epoch: string,
+    reason: string | undefined,
+  ): Promise<CancelAnswer> {
+    const here = await this.#own.cancel(name, epoch, reason);
+    if (here === "stopped") return here;
+    const lease = await this.#read(keyOf(name, epoch));
+    const { presence } = this.#options;
+    if (!lease || lease.relay === presence.self) return "unheld";
+    if (!presence.isThere(lease.relay)) return "unheld";
+    return await this.#ask(lease.relay, { name, epoch, reason });
+  }
+
+  /** Answers another relay that wants a holder here to stop. */
+  async answer(message: Msg): Promise<void> {
+    let reply: z.output<typeof answered>;
+    try {
+      const { name, epoch, reason } = asked.parse(message.json());
+      reply = { answer: await this.#own.cancel(name, epoch, reason) };
+    } catch (error) {
+      reply = { error: messageOf(error) };
+    }
+    message.respond(JSON.stringify(reply));
+  }
+
+  /** Forgets a lease, unless another one has it. */
+  remove(key: string, number: number): Promise<void> {
+    return this.#bucket.remove(key, number);
+  }
+
+  /** Returns the number under which a lease is held. */
+  async numberOf(key: string): Promise<number | undefined> {
+    return (await this.#bucket.get(key))?.revision;
+  }
+
+  /** Returns the logs whose holders are not there any more. */
+  async orphans(): Promise<readonly LogName[]> {
+    const { connection, names, presence } = this.#options;
+    const found: LogName[] = [];
+    const stream = bucketStream(names.leases);
+    const done = Promise.withResolvers<void>();
+    await connection.ask(async (connected) => {
+      using consumption = await Consumption.start(connected, {
+        stream,
+        filter: bucketSubject(names.leases, ">"),
+        from: "last of each",
+        onMessage: ({ data, pending }) => {
+          const lease = parse(new TextDecoder().decode(data));
+          if (lease?.isWhole && !presence.isThere(lease.relay)) {
+            found.push({ name: lease.topic, epoch: lease.epoch });
+          }
+          if (pending === 0) done.resolve();
+        },
+        onBroken: done.reject,
+      });
+      if (consumption.waiting === 0) done.resolve();
+      await done.promise;
+    });
+    return found;
+  }
+
+  async #takeOver(key: string, value: string, topic: string): Promise<number> {
+    const { presence } = this.#options;
+    const entry = await this.#bucket.get(key);
+    const before = entry && parse(entry.value);
+    if (before && before.relay !== presence.self) {
+      if (presence.isThere(before.relay)) {
+        throw new LeaseHeldError(topic, before.holder);
+      }
+    }
+    const number = await this.#bucket.put(key, value, entry?.revision ?? 0);
+    if (number !== undefined) return number;
+    throw new LeaseHeldError(topic, "another relay");
+  }
+
+  async #read(key: string): Promise<Held | undefined> {
+    const entry = await this.#bucket.get(key);
+    return entry && parse(entry.value);
+  }
+
+  /** Asks another relay, for as long as it is there. */
+  async #ask(
+    relay: string,
+    what: z.output<typeof asked>,
+  ): Promise<CancelAnswer> {
+    const { connection, names, presence } = this.#options;
+    let isOver = false;
+    const asking = connection.ask(async ({ nats }) => {
+      const message = await nats.request(
+        names.cancelOf(relay),
+        JSON.stringify(what),
+        { timeout: STOP_TIMEOUT },
+      );
+      return answered.parse(message.json());
+    }).finally(() => void (isOver = true));
+    asking.catch(() => {});
+    while (!isOver) {
+      await Promise.race([asking.catch(() => {}), pause(LOOK_INTERVAL)]);
+      if (!isOver && !presence.isThere(relay)) return "unheld";
+    }
+    const { answer, error } = await asking;
+    if (answer) return answer;
+    throw new Error(`The relay that fills the topic has failed: ${error}`);
+  }
+}
+
+function keyOf(topic: string, epoch: string, part?: string): string {
+  const whole = `${encodeName(topic)}.${epoch}`;
+  if (part === undefined) return whole;
+  // A part may be called anything, as its publisher likes.
+  return `${whole}.${createHash("sha256").update(part).digest("hex")}`;
+}
+
+function parse(text: string): Held | undefined {
+  try {
+    return held.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,521 @@
+import type { Clock } from "../../../src/fetch/clock.ts";
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { StoredEnd } from "../../topics/end.ts";
+import { LeaseLostError } from "../../topics/lease.ts";
+import type { Appended, Retention, TopicFacts } from "../../topics/log.ts";
+import { StaleWriterError, StoreError } from "../../topics/store.ts";
+import { MemoryLog } from "../memory_log.ts";
+import type { Connection } from "./connection.ts";
+import { readSubject } from "./consume.ts";
+import { isNoMessage } from "./failures.ts";
+import { type Deed, HEADER, readEvents, readHeader } from "./log_message.ts";
+import type { Batch, Work } from "./log_work.ts";
+import { LogWriter } from "./log_writer.ts";
+import type { LogSummary, RecordedLog } from "./record.ts";
+
+/** What a log needs of its store. */
+export interface SharedLogStore {
+  readonly connection: Connection;
+  readonly stream: string;
+  readonly retention: Retention;
+  readonly clock: Clock;
+  /** Told of an end that the log has. */
+  onEnded(log: SharedLog): void;
+  /** Told of a place in the stream. */
+  onPlace(seq: number): void;
+}
+
+/** A message of a log. */
+export interface LogMessage {
+  readonly seq: number;
+  readonly header: string;
+  readonly data: Uint8Array;
+}
+
+/** What a work resolves with that appends nothing. */
+const NOTHING_APPENDED: Appended = { first: 0, count: 0, bytes: 0 };
+
+/** The events that are written at a time, and their bytes. */
+const BATCH = { events: 1_000, bytes: 256 * 1024 };
+
+/** The number of messages that retention has passed, from which on they are removed. */
+const PURGE_AT = 64;
+
+/** The time between the looks whether something was missed, in milliseconds: the last one is repeated. */
+const LOOKS = [100, 400, 1_500, 10_000];
+
+/**
+ * A log of the stream that is in use at this relay, however many handles it has: a copy
+ * of what is retained, which follows what any relay appends, and one line of what this
+ * relay appends.
+ */
+export class SharedLog {
+  readonly name: string;
+  readonly subject: string;
+  /** The copy of what the stream has. */
+  readonly copy: MemoryLog;
+  /** The number of handles. */
+  handles = 0;
+  readonly #store: SharedLogStore;
+  readonly #recorded: RecordedLog;
+  readonly #writer: LogWriter;
+  /** The place of the last message of the subject that the copy has. */
+  #seq = 0;
+  /** The number of the newest lease that was seen. */
+  #lease = 0;
+  /** The place of the message that has the facts. */
+  #factsAt = 0;
+  /** The messages of the copy, each with the offset that follows it. */
+  #messages: { readonly seq: number; readonly next: number }[] = [];
+  /** The beginnings of a body that is not whole yet. */
+  #parts: Uint8Array[] = [];
+  #partOf = "";
+  readonly #line: Work[] = [];
+  #turn: Promise<void> | undefined;
+  #reading: Promise<void> | undefined;
+  #isToReadAgain = false;
+  /** Whether the copy has what there was when it was opened. */
+  #isLoaded: boolean;
+  /** Whether nobody knows what has become of the last attempt to write. */
+  #isUncertain = false;
+  /** Resolves once the name has the log; rejects if it has another one. */
+  #made: Promise<void> | undefined;
+  #isPurging = false;
+  #hasEndedHere = false;
+  #looks = 0;
+  #lookAt = 0;
+
+  /**
+   * Takes up a log.
+   *
+   * @param recorded The log, as the record of its name has it.
+   * @param made Resolves once the record is kept, of a log that is new.
+   */
+  constructor(
+    store: SharedLogStore,
+    name: string,
+    subject: string,
+    recorded: RecordedLog,
+    made?: Promise<void>,
+  ) {
+    this.#store = store;
+    this.name = name;
+    this.subject = subject;
+    this.#recorded = recorded;
+    this.copy = new MemoryLog(
+      store.retention,
+      store.clock,
+      name,
+      recorded.facts,
+      recorded,
+    );
+    this.#writer = new LogWriter(store, subject);
+    this.#isLoaded = made !== undefined;
+    if (!made) return;
+    this.#made = made;
+    // Whoever wants to know asks `settled`.
+    made.then(() => void (this.#made = undefined), () => this.bury());
+  }
+
+  get epoch(): string {
+    return this.copy.epoch;
+  }
+
+  /** What has become of it, if the record of its name says so and the copy is not needed yet. */
+  get summary(): LogSummary | undefined {
+    return this.#isLoaded ? undefined : this.#recorded.summary;
+  }
+
+  /** Whether the copy has all that there is. */
+  get isLoaded(): boolean {
+    return this.#isLoaded;
+  }
+
+  /** Whether its name has it: until then, it may turn out that another relay was first. */
+  get isMade(): boolean {
+    return this.#made === undefined;
+  }
+
+  /** Whether its end was written here. */
+  get hasEndedHere(): boolean {
+    return this.#hasEndedHere;
+  }
+
+  /** Whether something is being written. */
+  get isBusy(): boolean {
+    return this.#turn !== undefined || this.#made !== undefined;
+  }
+
+  /** The number of the newest lease that was seen. */
+  get lease(): number {
+    return this.#lease;
+  }
+
+  /** Reads what there is, unless that was done. */
+  async load(): Promise<void> {
+    if (!this.#isLoaded) await this.catchUp();
+  }
+
+  /** Reads what was missed. */
+  catchUp(): Promise<void> {
+    if (this.#reading) {
+      this.#isToReadAgain = true;
+      return this.#reading;
+    }
+    const reading = this.#read().finally(() => {
+      if (this.#reading === reading) this.#reading = undefined;
+    });
+    return this.#reading = reading;
+  }
+
+  /** Looks now and then whether something was missed: what is told once may be lost. */
+  look(now: number): void {
+    if (!this.#isLoaded || this.copy.ended || this.copy.isGone) return;
+    if (this.#turn || now < this.#lookAt) return;
+    this.#scheduleLook(now);
+    this.catchUp().catch(() => {});
+  }
+
+  /** Looks soon, as something may have been missed. */
+  lookSoon(): void {
+    this.#looks = 0;
+    this.#lookAt = 0;
+  }
+
+  /** Takes what was told of the subject, which follows another message of it. */
+  heard(message: LogMessage & { readonly id: string }, after: number): void {
+    if (!this.#isLoaded || message.seq <= this.#seq || this.copy.isGone) return;
+    // What this relay writes it is told itself.
+    if (this.#writer.isUnderWay(message.id)) return;
+    this.#scheduleLook(this.#store.clock.now());
+    if (after === this.#seq && !this.#reading) {
+      try {
+        return this.#apply(message);
+      } catch {
+        // It is read again, and told to whoever reads.
+      }
+    }
+    this.catchUp().catch(() => {});
+  }
+
+  /** Has something written, after all that is under way. */
+  write(work: Work): Promise<Appended> {
+    this.#line.push(work);
+    this.#turn ??= this.#run();
+    return work.result.promise;
+  }
+
+  /** Resolves once all is written that is under way. */
+  settled(): Promise<void> | undefined {
+    const made = this.#made;
+    return made
+      ? made.catch(() => {
+        throw this.#stale(undefined);
+      }).then(() => this.#turn)
+      : this.#turn;
+  }
+
+  /** The topic was deleted, or never came to be. */
+  bury(): void {
+    if (!this.copy.isGone) this.copy.bury();
+  }
+
+  /** Says what has become of it. */
+  summarize(end: StoredEnd): LogSummary {
+    const { first, next, bytes, facts } = this.copy;
+    return { first, next, bytes, facts, end };
+  }
+
+  async #read(): Promise<void> {
+    do {
+      this.#isToReadAgain = false;
+      const { connection, stream } = this.#store;
+      const last = await this.#last();
+      if (last === undefined) {
+        // Nothing was written yet, or all was removed.
+        if (this.#seq > 0) this.bury();
+        break;
+      }
+      if (last > this.#seq) {
+        const from = Math.max(this.#seq, this.#recorded.since) + 1;
+        const messages = await connection.ask((connected) =>
+          readSubject(connected, {
+            stream,
+            filter: this.subject,
+            from: this.#seq === 0 ? Math.max(1, this.#recorded.since) : from,
+            last,
+          })
+        );
+        for (const message of messages) {
+          if (message.seq <= this.#seq) continue;
+          this.#apply({
+            seq: message.seq,
+            header: message.header(HEADER),
+            data: message.data,
+          });
+        }
+      }
+    } while (this.#isToReadAgain);
+    this.#isLoaded = true;
+  }
+
+  /** Returns the place of the last message of the subject, as the leader has it. */
+  async #last(): Promise<number | undefined> {
+    const { connection, stream } = this.#store;
+    try {
+      const message = await connection.ask(
+        ({ manager }) =>
+          manager.streams.getMessage(stream, { last_by_subj: this.subject }),
+        { passes: isNoMessage },
+      );
+      return message?.seq;
+    } catch (error) {
+      if (isNoMessage(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #apply({ seq, header, data }: LogMessage): void {
+    const message = readHeader(header, this.subject);
+    if (message.kind === "part") {
+      if (message.part !== this.#partOf) this.#parts = [];
+      this.#partOf = message.part;
+      this.#parts.push(data);
+      this.#seq = seq;
+      return;
+    }
+    const { deed } = message;
+    const body = deed.parts === undefined
+      ? data
+      : joined([...this.#parts.slice(-deed.parts), data]);
+    this.#parts = [];
+    this.#do(seq, deed, readEvents(body, deed.count, this.subject));
+  }
+
+  /** Does to the copy what a message has done to the log. */
+  #do(seq: number, deed: Deed, events: readonly ServerSentEvent[]): void {
+    const { copy } = this;
+    const { at, time, facts, publications, hole, end, lease } = deed;
+    // Retention has removed what was before.
+    if (at > copy.next) copy.skip(at - copy.next, "evicted");
+    if (facts) {
+      copy.update(facts);
+      this.#factsAt = seq;
+    }
+    if (events.length > 0) copy.add(events, time);
+    for (const [key, value] of publications ?? []) {
+      copy.remember({ key, value });
+    }
+    if (hole) copy.skip(hole.count, hole.reason);
+    if (lease !== undefined && lease > this.#lease) this.#lease = lease;
+    this.#seq = seq;
+    this.#store.onPlace(seq);
+    this.#messages.push({ seq, next: copy.next });
+    if (end && !copy.ended) {
+      copy.end(end);
+      this.#store.onEnded(this);
+    }
+  }
+
+  async #run(): Promise<void> {
+    // What comes in the same turn of the loop is written together.
+    await undefined;
+    try {
+      while (this.#line.length > 0) await this.#writeSome();
+    } finally {
+      this.#turn = undefined;
+      if (this.#line.length > 0) this.#turn = this.#run();
+    }
+  }
+
+  async #writeSome(): Promise<void> {
+    let batch: Batch | undefined;
+    try {
+      if (this.#made) {
+        try {
+          await this.#made;
+        } catch (error) {
+          throw error instanceof StoreError ? error : this.#stale(undefined);
+        }
+      }
+      if (!this.#isLoaded || this.#isUncertain) {
+        await this.catchUp();
+        this.#isUncertain = false;
+      }
+      batch = this.#take();
+      if (!batch) return;
+      for (;;) {
+        const before = this.#seq;
+        const deed = { ...batch.deed, at: this.copy.next };
+        const written = await this.#writer.write(deed, batch.events, before);
+        if (written !== undefined) {
+          // Others cannot have come between: the stream has seen to that.
+          if (deed.end) this.#hasEndedHere = true;
+          if (written > this.#seq) this.#do(written, deed, batch.events);
+          const { at } = deed;
+          for (const { work, offset, bytes } of batch.works) {
+            const count = work.kind === "append" ? work.events.length : 0;
+            work.result.resolve({ first: at + offset, count, bytes });
+          }
+          this.#scheduleLook(this.#store.clock.now());
+          this.#purge();
+          return;
+        }
+        await this.catchUp();
+        // What has come may be a reason to refuse some of it.
+        for (const { work } of batch.works.reverse()) this.#line.unshift(work);
+        batch = this.#take();
+        if (!batch) return;
+      }
+    } catch (error) {
+      this.#isUncertain = true;
+      const works = batch?.works.map(({ work }) => work) ?? [];
+      for (const work of [...works, ...this.#line.splice(0)]) {
+        work.result.reject(error);
+      }
+    }
+  }
+
+  /** Takes what is written next; refuses what cannot be written. */
+  #take(): Batch | undefined {
+    const { copy } = this;
+    const works: Batch["works"] = [];
+    const events: ServerSentEvent[] = [];
+    const publications: [string, string][] = [];
+    let bytes = 0;
+    let facts: TopicFacts | undefined;
+    let hole: Deed["hole"];
+    let end: StoredEnd | undefined;
+    let fence = this.#lease;
+    while (!end) {
+      const [work] = this.#line;
+      if (!work) break;
+      const error = this.#refusal(work, copy.next + events.length);
+      if (error) {
+        this.#line.shift();
+        if (error instanceof StaleWriterError && work.kind === "append") {
+          if (work.expected !== undefined) work.writer.refused ??= error;
+        }
+        work.result.reject(error);
+        continue;
+      }
+      if (work.kind === "end" && copy.ended) {
+        this.#line.shift();
+        work.result.resolve(NOTHING_APPENDED);
+        continue;
+      }
+      const isFull = events.length > 0 && work.kind === "append" &&
+        (events.length + work.events.length > BATCH.events ||
+          bytes + work.bytes > BATCH.bytes);
+      // What follows a hole is another message.
+      if (isFull || hole) break;
+      this.#line.shift();
+      const size = work.kind === "append" ? work.bytes : 0;
+      const offset = events.length;
+      switch (work.kind) {
+        case "append":
+          for (const event of work.events) events.push(event);
+          bytes += work.bytes;
+          if (work.publication) {
+            const { key, value } = work.publication;
+            publications.push([key, value]);
+          }
+          break;
+        case "skip":
+          hole = { count: work.count, reason: work.reason };
+          break;
+        case "facts":
+          ({ facts } = work);
+          break;
+        case "end":
+          ({ end } = work);
+          break;
+        case "fence":
+          fence = Math.max(fence, work.lease);
+          break;
+      }
+      works.push({ work, offset, bytes: size });
+    }
+    if (works.length === 0) return undefined;
+    const deed: Batch["deed"] = {
+      v: 1,
+      time: this.#store.clock.now(),
+      count: events.length,
+      // The first message of a log says what it was made with.
+      ...((facts ?? this.#seq === 0) && { facts: facts ?? copy.facts }),
+      ...(publications.length > 0 && { publications }),
+      ...(hole && { hole }),
+      ...(end && { end }),
+      ...(fence > 0 && { lease: fence }),
+    };
+    return { deed, events, works };
+  }
+
+  #refusal(work: Work, next: number): Error | undefined {
+    const { copy } = this;
+    const { refused } = work.writer;
+    if (refused) return refused;
+    const expected = work.kind === "append" ? work.expected : undefined;
+    if (copy.isGone) return this.#stale(undefined, expected);
+    if (work.kind === "append" && work.lease) {
+      const { lease } = work;
+      if (lease.number < this.#lease) lease.lose();
+      if (!lease.isHeld) return new LeaseLostError(this.name);
+    }
+    const isClosed = copy.ended &&
+      (work.kind === "append" || work.kind === "skip");
+    if (isClosed) return this.#stale(undefined, expected);
+    return expected !== undefined && expected !== next
+      ? this.#stale(next, expected)
+      : undefined;
+  }
+
+  #stale(next: number | undefined, expected?: number): StaleWriterError {
+    return new StaleWriterError(this.name, expected ?? this.copy.next, next);
+  }
+
+  #scheduleLook(now: number): void {
+    const wait = LOOKS[Math.min(this.#looks++, LOOKS.length - 1)]!; // within the table
+    this.#lookAt = now + wait;
+  }
+
+  /** Removes the messages that retention has passed, once they are many. */
+  #purge(): void {
+    const { first } = this.copy;
+    let count = 0;
+    for (const { next } of this.#messages) {
+      if (next > first) break;
+      count++;
+    }
+    // The last one stays: it says where the log goes on.
+    count = Math.min(count, this.#messages.length - 1);
+    if (count < PURGE_AT || this.#isPurging) return;
+    const before = this.#messages[count]!.seq; // there is one more
+    if (this.#factsAt < before) {
+      // What would go with them is said again first.
+      const { facts } = this.copy;
+      const result = Promise.withResolvers<Appended>();
+      result.promise.catch(() => {});
+      const writer = { refused: undefined };
+      return void this.write({ kind: "facts", facts, writer, result });
+    }
+    this.#isPurging = true;
+    this.#messages.splice(0, count);
+    const { connection, stream } = this.#store;
+    connection.ask(({ manager }) =>
+      manager.streams.purge(stream, { filter: this.subject, seq: before })
+    ).catch(() => {}).finally(() => void (this.#isPurging = false));
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(
+    parts.reduce((sum, { length }) => sum + length, 0),
+  );
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,0 +1,143 @@
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { StoredEnd } from "../../topics/end.ts";
+import {
+  type Appended,
+  type GapReason,
+  type Hole,
+  type Log,
+  type LogAppendOptions,
+  type LogProgress,
+  type LogRange,
+  type ReadBudget,
+  sizeOf,
+  type TopicFacts,
+} from "../../topics/log.ts";
+import type { StaleWriterError } from "../../topics/store.ts";
+import type { Work, Writer } from "./log_work.ts";
+import type { SharedLog } from "./shared_log.ts";
+import { SharedLease } from "./shared_leases.ts";
+
+type OfKind<Kind extends Work["kind"]> = Omit<
+  Extract<Work, { readonly kind: Kind }>,
+  "writer" | "result"
+>;
+
+/** One writer's handle of a log that several relays share. */
+export class SharedLogHandle implements Log, Writer {
+  refused: StaleWriterError | undefined;
+  readonly #log: SharedLog;
+  readonly #onReleased: () => void;
+  #isReleased = false;
+
+  /** Makes a handle. */
+  constructor(log: SharedLog, onReleased: () => void) {
+    this.#log = log;
+    this.#onReleased = onReleased;
+    log.handles++;
+  }
+
+  get epoch(): string {
+    return this.#log.epoch;
+  }
+
+  get createdAt(): number {
+    return this.#log.copy.createdAt;
+  }
+
+  get first(): number {
+    return (this.#log.summary ?? this.#log.copy).first;
+  }
+
+  get next(): number {
+    return (this.#log.summary ?? this.#log.copy).next;
+  }
+
+  get bytes(): number {
+    return (this.#log.summary ?? this.#log.copy).bytes;
+  }
+
+  get facts(): TopicFacts {
+    return (this.#log.summary ?? this.#log.copy).facts;
+  }
+
+  get ended(): StoredEnd | undefined {
+    return this.#log.summary?.end ?? this.#log.copy.ended;
+  }
+
+  get lastId(): string {
+    return this.#log.copy.lastId;
+  }
+
+  append(
+    events: readonly ServerSentEvent[],
+    { expected, publication, lease }: LogAppendOptions = {},
+  ): Promise<Appended> {
+    const bytes = events.reduce((sum, event) => sum + sizeOf(event), 0);
+    return this.#write<"append">({
+      kind: "append",
+      events,
+      bytes,
+      expected,
+      publication,
+      lease: lease instanceof SharedLease ? lease : undefined,
+    });
+  }
+
+  async skip(count: number, reason: GapReason): Promise<void> {
+    await this.#write<"skip">({ kind: "skip", count, reason });
+  }
+
+  end(end: StoredEnd): void | Promise<void> {
+    if (this.ended) return;
+    return this.#write<"end">({ kind: "end", end }).then(() => {});
+  }
+
+  async update(facts: TopicFacts): Promise<void> {
+    await this.#write<"facts">({ kind: "facts", facts });
+  }
+
+  settled(): void | Promise<void> {
+    return this.#log.settled();
+  }
+
+  publication(key: string): string | undefined {
+    return this.#log.copy.publication(key);
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress> {
+    return this.#log.copy.follow(from, signal);
+  }
+
+  read(from: number, budget: ReadBudget): LogRange | Promise<LogRange> {
+    const { copy } = this.#log;
+    return this.#log.isLoaded
+      ? copy.read(from, budget)
+      // What retention has passed meanwhile is not there any more.
+      : this.#log.load().then(() =>
+        copy.read(Math.max(from, copy.first), budget)
+      );
+  }
+
+  holeAt(offset: number): Hole | undefined {
+    return this.#log.copy.holeAt(offset);
+  }
+
+  trim(): void {
+    this.#log.copy.trim();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#log.handles--;
+    this.#onReleased();
+  }
+
+  #write<Kind extends Work["kind"]>(work: OfKind<Kind>): Promise<Appended> {
+    const result = Promise.withResolvers<Appended>();
+    // The fields of its kind, and those of all.
+    return this.#log.write(
+      { ...work, writer: this, result } as unknown as Work,
+    );
+  }
+}
