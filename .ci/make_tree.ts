@@ -3,17 +3,15 @@
  * lock file with what it imports and nothing else, and a cache with all of that.
  *
  * ```sh
- * deno task tree FOLDER
+ * deno task tree FOLDER [CHECKOUT]
  * ```
  *
  * Run it with `DENO_DIR=FOLDER/.deno deno run --cached-only FOLDER/relay/main.ts`.
  *
  * @module
  */
-import { fromUrl } from "./portable/paths.ts";
+import { fromUrl, toUrl } from "./portable/paths.ts";
 import { neededPackages } from "./tree/needed.ts";
-
-const ROOT = new URL("../", import.meta.url);
 
 /** What there is in the folder. The entry points of the package are not all in it. */
 const PARTS = ["src", "relay", "links", "LICENSE", "CHANGELOG.md"];
@@ -33,16 +31,20 @@ interface Lock {
   readonly workspace: { readonly dependencies: readonly string[] };
 }
 
-const [folder, ...rest] = Deno.args;
+const [folder, checkout, ...rest] = Deno.args;
 if (folder === undefined || rest.length > 0) {
-  console.error("Usage: deno task tree FOLDER");
+  console.error("Usage: deno task tree FOLDER [CHECKOUT]");
   Deno.exit(2);
 }
+/** The checkout: that of this file, unless another is named. */
+const ROOT = checkout === undefined
+  ? new URL("../", import.meta.url)
+  : new URL(`${toUrl(await Deno.realPath(checkout)).href}/`);
 await Deno.mkdir(folder, { recursive: true });
 for (const part of PARTS) await copy(fromUrl(new URL(part, ROOT)), part);
 const config: Configuration = JSON.parse(await readText("deno.json"));
 const lock: Lock = JSON.parse(await readText("deno.lock"));
-const needed = await neededPackages();
+const needed = await neededPackages(ROOT);
 const names = new Set(needed.map(({ name }) => name));
 const ids = new Set(needed.map(({ id }) => id));
 const isNeeded = (specifier: string): boolean =>

@@ -5,8 +5,6 @@
  */
 import { fromUrl } from "../portable/paths.ts";
 
-const ROOT = new URL("../../", import.meta.url);
-
 /** As much of what `deno info --json` says as is used here. */
 interface Info {
   readonly modules: readonly { readonly npmPackage?: string }[];
@@ -32,11 +30,11 @@ export interface NeededPackage {
   readonly version: string;
 }
 
-/** Returns what the relay imports, and what that depends on. */
-export async function neededPackages(): Promise<NeededPackage[]> {
+/** Returns what the relay of a checkout imports, and what that depends on. */
+export async function neededPackages(root: URL): Promise<NeededPackage[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "relay/main.ts"],
-    cwd: fromUrl(ROOT),
+    cwd: fromUrl(root),
   }).output();
   const decoder = new TextDecoder();
   if (!success) throw new Error(decoder.decode(stderr));

@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { z } from "zod";
 import { flagsIn, OTHER_FLAGS, relayHelp } from "../support/docs/relay_help.ts";
+import { readUnit, settingsOf } from "../support/docs/service.ts";
 import { isMissing } from "../support/tools.ts";
-import { LIMIT, within } from "../support/within.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -196,94 +196,15 @@ Deno.test("docs/production.md alerts on metrics that there are", async () => {
   }
 });
 
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
-/** The settings of a unit, continued lines joined. */
-function settingsOf(unit: string): Map<string, string> {
-  return new Map(
-    unit.replaceAll(/\\\n\s*/g, " ").split("\n")
-      .filter((line) => /^[A-Z]\w+=/.test(line))
-      .map((line) => {
-        const equals = line.indexOf("=");
-        return [line.slice(0, equals), line.slice(equals + 1)];
-      }),
-  );
-}
-
-Deno.test("docs/rivulet.service gives the relay time to stop, and the version that this is", async () => {
-  const settings = settingsOf(await readDoc("rivulet.service"));
+Deno.test("docs/rivulet.service gives the relay time to stop, and fetches nothing", async () => {
+  const unit = await readUnit();
+  const settings = settingsOf(unit);
   const start = settings.get("ExecStart") ?? "";
   const [, drain] = /--drain (\d+)s/.exec(start) ?? [];
   assert(Number(settings.get("TimeoutStopSec")) > Number(drain) + 3);
-  const { version } = z.looseObject({ version: z.string() }).parse(
-    JSON.parse(await Deno.readTextFile(new URL("deno.json", root))),
-  );
-  for (const name of ["ExecStartPre", "ExecStart"]) {
-    assert(
-      settings.get(name)?.includes(`@rivulet/rivulet@${version}/cli`),
-      name,
-    );
-  }
-});
-
-Deno.test({
-  name:
-    "docs/rivulet.service starts a relay with what it is allowed, and stops it",
-  ignore: Deno.build.os === "windows", // there a signal ends a process at once
-  async fn() {
-    const folder = await Deno.makeTempDir({ prefix: "rivulet-unit-" });
-    try {
-      await Deno.writeTextFile(`${folder}/jwt.key`, "k".repeat(32));
-      const port = freePort();
-      const start = settingsOf(await readDoc("rivulet.service"))
-        .get("ExecStart") ?? "";
-      const [deno, ...args] = start
-        .replaceAll("%d", folder)
-        .replaceAll("${CREDENTIALS_DIRECTORY}", folder)
-        .replace("127.0.0.1:8787", `127.0.0.1:${port}`)
-        .replace(/jsr:\S+/, "relay/main.ts")
-        .split(/\s+/);
-      assertEquals(deno, "/usr/local/bin/deno");
-      await using process = new Deno.Command(Deno.execPath(), {
-        args: [...args, "--port", String(port)],
-        cwd: root,
-        env: { NO_COLOR: "1" },
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
-      const stderr = new Response(process.stderr).text();
-      const lines = process.stdout.pipeThrough(new TextDecoderStream())
-        .getReader();
-      let banner = "";
-      while (!banner.includes("Tokens are required.")) {
-        const { done, value = "" } = await within(
-          lines.read(),
-          LIMIT,
-          () => `the relay's start, after ${banner}`,
-        );
-        if (done) throw new Error(await stderr);
-        banner += value;
-      }
-      const answers: number[] = [];
-      for (const path of ["healthz", "readyz", "topics"]) {
-        const response = await fetch(`http://127.0.0.1:${port}/${path}`);
-        await response.body?.cancel();
-        answers.push(response.status);
-      }
-      assertEquals(answers, [200, 200, 401]);
-      process.kill("SIGTERM");
-      while (!(await lines.read()).done);
-      const { code } = await process.status;
-      const said = await stderr;
-      assertEquals(code, 0, said);
-      assert(!/NotCapable|Requires/.test(said), said);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
+  assert(start.includes(" --cached-only "));
+  assert(!/\b(?:jsr|npm):|https:\/\/(?!jsr)/.test(start), start);
+  assert(!settings.has("ExecStartPre"));
 });
 
 Deno.test({

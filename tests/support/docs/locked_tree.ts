@@ -51,7 +51,9 @@ export async function npmCache(): Promise<string> {
  */
 export async function fillCache(cache: string): Promise<void> {
   const packages = await npmCache();
-  const needed = await neededPackages();
+  const needed = await neededPackages(
+    new URL("../../../", import.meta.url),
+  );
   for await (const { name: registry } of Deno.readDir(packages)) {
     for (const { name, version } of needed) {
       const from = `${packages}/${registry}/${name}`;
