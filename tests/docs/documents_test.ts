@@ -119,6 +119,7 @@ async function checkTask(rest: string[], facts: Facts): Promise<void> {
   }
   if (name === "relay") return await checkFlags(others, facts);
   if (name === "test") return await checkTests(others);
+  if (name === "tree" && others.length === 1) return; // a folder to make
   const usage = BENCH_USAGES[name];
   if (usage !== undefined) return checkBench(others, usage);
   if (others.length > 0) throw new Error(`'${others.join(" ")}' is too much`);
