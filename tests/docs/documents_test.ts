@@ -45,6 +45,7 @@ const PAGES = [
   "CHANGELOG.md",
   "CONTRIBUTING.md",
   "PROTOCOL.md",
+  "SECURITY.md",
   "fixtures/README.md",
   ...[...Deno.readDirSync(new URL("docs/", root))]
     .map(({ name }) => `docs/${name}`)

@@ -111,6 +111,39 @@ export class ServiceMachine implements AsyncDisposable {
     );
   }
 
+  /** Copies the store, with the relay that the service runs now. */
+  async backUp(): Promise<void> {
+    const { store, copy } = this.#files;
+    await Deno.remove(copy).catch(() => {}); // there is none the first time
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--cached-only", "--no-check", "relay/main.ts"],
+        ...["backup", store, copy],
+      ],
+      cwd: `${this.#folder}/opt/current`,
+      env: { ...NO_NETWORK, DENO_DIR: `${this.#folder}/opt/current/.deno` },
+      stdout: "null",
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+  }
+
+  /** Puts the last copy in the place of the store, while no relay runs. */
+  async restore(): Promise<void> {
+    const { store, copy } = this.#files;
+    for (const suffix of ["-wal", "-shm"]) {
+      await Deno.remove(store + suffix).catch(() => {}); // a stopped relay has none
+    }
+    await Deno.copyFile(copy, store);
+    if (Deno.uid() === 0) await Deno.chown(store, USER, USER);
+  }
+
+  get #files(): { store: string; copy: string } {
+    return {
+      store: `${this.#folder}/state/rivulet/store.db`,
+      copy: `${this.#folder}/copy.db`,
+    };
+  }
+
   /** Removes all of it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.#folder, { recursive: true });

@@ -28,6 +28,8 @@ export interface UpgradeResult {
   readonly stops: readonly { readonly code: number; readonly stderr: string }[];
   /** The statuses of `/healthz`, `/readyz` and, without a token, `/topics`. */
   readonly answers: readonly number[];
+  /** Whether a version could not read the store, and got the copy of before. */
+  readonly restored: boolean;
 }
 
 /**
@@ -52,14 +54,20 @@ export async function upgrade(
   const published: string[] = [];
   const stops: { code: number; stderr: string }[] = [];
   const answers: number[] = [];
+  let restored = false;
   const following = new AbortController();
   let follower: ReturnType<typeof follow> | undefined;
   let service: Service | undefined;
   try {
     for (const { version } of versions) {
+      // Before the upgrade, as the page says; not before the way back.
+      if (service && installed.size > 0) {
+        await machine.backUp();
+        installed.clear();
+      }
       await machine.use(version);
       if (service) stops.push(await service.stop());
-      service = await machine.start();
+      service = await start(machine, () => restored = true);
       for (const path of ["healthz", "readyz", "topics"]) {
         const response = await fetch(`${service.url}/${path}`);
         await response.body?.cancel();
@@ -76,11 +84,26 @@ export async function upgrade(
     await publish(service.url, token, "{}", "/end");
     const seen = await within(follower, LIMIT, "the end of the topic");
     stops.push(await service.stop());
-    return { ...seen, published, stops, answers };
+    return { ...seen, published, stops, answers, restored };
   } finally {
     following.abort();
     await follower?.catch(() => {});
     await service?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Starts the service; if the store is of a later version, with the first copy. */
+async function start(
+  machine: ServiceMachine,
+  onRestored: () => void,
+): Promise<Service> {
+  try {
+    return await machine.start();
+  } catch (error) {
+    if (!String(error).includes("by a later version")) throw error;
+    await machine.restore();
+    onRestored();
+    return await machine.start();
   }
 }
 
