@@ -1,4 +1,6 @@
+import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../src/fetch/clock.ts";
+import { Problem } from "../problem.ts";
 import type { IncomingBody } from "./incoming_body.ts";
 import { Buffer } from "node:buffer";
 import {
@@ -135,17 +137,31 @@ export async function wholeBody(
  * Reads a body to its end, as UTF-8 text.
  *
  * @throws {BodyLimitError} If it is longer or slower than it may be.
+ * @throws {Problem} 400 `invalid_body` if it is in another encoding: what a decoder
+ * puts in place of its characters is not what was sent.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | PartReader | null,
   limits: BodyLimits,
 ): Promise<string> {
   if (!body) return "";
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { fatal: true });
   const pieces: string[] = [];
   for await (const part of boundedBody(body, limits)) {
-    pieces.push(decoder.decode(part, { stream: true }));
+    pieces.push(decoded(decoder, part));
   }
-  pieces.push(decoder.decode());
+  pieces.push(decoded(decoder));
   return pieces.join("");
+}
+
+function decoded(decoder: TextDecoder, part?: Uint8Array): string {
+  try {
+    return decoder.decode(part, { stream: part !== undefined });
+  } catch {
+    throw new Problem(
+      STATUS_CODE.BadRequest,
+      "invalid_body",
+      "Expected a body in UTF-8: got other bytes",
+    );
+  }
 }

@@ -9,3 +9,8 @@ export const topicName: z.ZodString = z.string().regex(
   /^[A-Za-z0-9_~:-][A-Za-z0-9._~:-]{0,127}$/,
   `Expected ${TOPIC_NAME_RULE}`,
 );
+
+/** Whether a topic may have a name. */
+export function isTopicName(name: string): boolean {
+  return topicName.safeParse(name).success;
+}

@@ -6,6 +6,8 @@ import type { Gateway } from "../../gateway/gateway.ts";
 import { sdkProblem } from "../../gateway/sdk_problem.ts";
 import { Problem } from "../../problem.ts";
 import { assertAdmin, assertMay } from "../../rights/access.ts";
+import { InvalidTopicNameError } from "../../topics/registry.ts";
+import { isTopicName } from "../../topics/topic_name.ts";
 import { decodeName } from "../subscription_request.ts";
 import {
   type Endpoint,
@@ -67,6 +69,7 @@ export function createRequestHandler(
         break;
       default:
         assertMay(call.access, needs, topic);
+        if (!isTopicName(topic)) throw new InvalidTopicNameError(topic);
         // Only now: a topic may come to be by this.
         if (topics.areFetched) await topics.prepare(topic, prepares?.(call));
     }

@@ -20,6 +20,18 @@ export function invalidRequest(detail: string): Problem {
   return new Problem(STATUS_CODE.BadRequest, "invalid_request", detail);
 }
 
+/** A refusal of the method CONNECT. */
+export function noProxy(): Problem {
+  const allowed = ["GET", "HEAD", "POST", "PUT", "DELETE"];
+  return new Problem(
+    STATUS_CODE.MethodNotAllowed,
+    "method_not_allowed",
+    "Expected a request of the relay itself, which is no proxy: got CONNECT",
+    { allowed },
+    { Allow: allowed.join(", ") },
+  );
+}
+
 function headRefused(detail: string): Problem {
   return new Problem(
     STATUS_CODE.RequestHeaderFieldsTooLarge,

@@ -60,6 +60,20 @@ export class RequestQueue {
   }
 
   /**
+   * Makes the answer that is owed to a whole request the last one of the connection,
+   * unless it has begun.
+   *
+   * @returns Whether there is such an answer.
+   */
+  endWithCurrent(): boolean {
+    const outgoing = this.#current;
+    if (!outgoing?.req.complete || outgoing.headersSent) return false;
+    outgoing.shouldKeepAlive = false;
+    this.drop();
+    return true;
+  }
+
+  /**
    * Answers a request when its turn comes.
    *
    * @returns Whether there was room for it.

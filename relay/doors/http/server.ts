@@ -20,6 +20,7 @@ import {
   headTooLarge,
   invalidRequest,
   isWebSocketUpgrade,
+  noProxy,
   problemOfHead,
   refuseAmbiguous,
   refuseManyHeaders,
@@ -165,6 +166,7 @@ export class HttpServer {
       continueWhenRead(incoming, outgoing);
       this.#onRequest(incoming, outgoing);
     });
+    this.#server.on("connect", (_incoming, socket) => this.#onConnect(socket));
     this.#server.on("connection", (socket: Socket) => {
       const problem = this.#connections.add(socket);
       this.#pacer.pace(socket, {
@@ -290,6 +292,14 @@ export class HttpServer {
     this.#handlers.upgrade(incoming, socket, head);
   }
 
+  /** Refuses to be a proxy. */
+  #onConnect(socket: Duplex): void {
+    const connection = this.#connections.get(socket);
+    if (!connection || connection.requests.isBusy) return void socket.destroy();
+    connection.isUsed = true;
+    this.#refuse(socket, noProxy());
+  }
+
   /** Whether a request may be answered; otherwise it is told why not. */
   #admits(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
     const problem = this.#check(incoming, outgoing);
@@ -317,6 +327,11 @@ export class HttpServer {
     const connection = this.#connections.get(socket);
     // The peer has gone, or its network has.
     if (!problem || !connection) return void socket.destroy();
+    // Such as what a length that is too short leaves: the request before it is whole,
+    // and its sender may learn from the answer what was wrong.
+    if (connection.requests.endWithCurrent()) {
+      return this.#tell(problem, this.#connections.peerOf(socket));
+    }
     this.#onUnreadable(socket, connection, problem);
   }
 

@@ -4,6 +4,12 @@ import { providerPattern } from "../provider_pattern.ts";
 /** The longest pattern, in characters: no topic has a longer name. */
 const MAX_PATTERN = 128;
 
+/**
+ * The latest time of a claim, in seconds: in the year 5138. A time in milliseconds is
+ * beyond it, and would be one at which no token expires.
+ */
+const MAX_TIME = 1e11;
+
 /** The most patterns of a token. */
 const MAX_PATTERNS = 1_000;
 
@@ -31,7 +37,9 @@ const rivulet = z.object({
 export const claims = z.object({
   iss: z.string().optional(),
   sub: z.string().optional(),
-  exp: z.number(),
+  exp: z.number().max(MAX_TIME, {
+    error: "Expected a time in seconds, not in milliseconds",
+  }),
   rivulet,
 });
 

@@ -62,6 +62,9 @@ export interface TopicWriterContext {
   readonly sourcePolicy: SourcePolicy;
 }
 
+/** The longest key of a publication, in characters. */
+const MAX_KEY = 255;
+
 function isPublishType(type: string): type is PublishType {
   return PUBLISH_TYPES.some((known) => known === type);
 }
@@ -151,7 +154,8 @@ export class TopicWriter {
     draining.assertOpen();
     memory.assertRoom();
     const { headers } = call.request;
-    const type = (headers.get("content-type") ?? "")
+    const contentType = headers.get("content-type") ?? "";
+    const type = contentType
       .split(";")[0]!.trim().toLowerCase(); // split gives one part at least
     if (!isPublishType(type)) {
       throw new Problem(
@@ -160,6 +164,7 @@ export class TopicWriter {
         `Expected a Content-Type of ${PUBLISH_TYPES.join(", ")}: got '${type}'`,
       );
     }
+    assertUtf8(contentType);
     if (type !== "text/event-stream") {
       assertLength(headers.get("content-length"), this.#context.bodyLimits);
     }
@@ -178,7 +183,7 @@ export class TopicWriter {
     const ends = queryFlag(call.url.searchParams, "end");
     const within = readWithin(call.url.searchParams);
     const key = {
-      key: headers.get("idempotency-key") ?? undefined,
+      key: readKey(headers),
       publisher: call.access.identity,
     };
     let filling: Filling | undefined;
@@ -300,6 +305,30 @@ function readWithin(query: URLSearchParams): number | undefined {
     STATUS_CODE.BadRequest,
     "invalid_query",
     `Expected 'within' to be 1 to ${MAX_WITHIN} milliseconds`,
+  );
+}
+
+const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)/i;
+
+/** Refuses text in another encoding, which would be read as what it is not. */
+function assertUtf8(contentType: string): void {
+  const [, charset = "utf-8"] = CHARSET.exec(contentType) ?? [];
+  if (/^(?:utf-?8|us-ascii)$/i.test(charset)) return;
+  throw new Problem(
+    STATUS_CODE.UnsupportedMediaType,
+    "unsupported_media_type",
+    `Expected a body in UTF-8: got the charset '${charset}'`,
+  );
+}
+
+/** Reads the key of a publication, as the gateway reads that of a run. */
+function readKey(headers: Headers): string | undefined {
+  const key = headers.get("idempotency-key") ?? undefined;
+  if (key === undefined || key.length > 0 && key.length <= MAX_KEY) return key;
+  throw new Problem(
+    STATUS_CODE.BadRequest,
+    "invalid_header",
+    `Expected an Idempotency-Key of 1 to ${MAX_KEY} characters: got ${key.length}`,
   );
 }
 

@@ -323,6 +323,9 @@ Deno.test("TokenAuthority refuses claims that are not what they should be", asyn
     { exp: null, rivulet },
     { exp: `${exp}`, rivulet },
     { exp: {}, rivulet },
+    // In milliseconds, it would never expire.
+    { exp: exp * 1_000, rivulet },
+    { exp: 1e308, rivulet },
     { exp, nbf: "0", rivulet },
     { exp, iat: "0", rivulet },
     { exp, sub: 1, rivulet },
@@ -354,6 +357,14 @@ Deno.test("TokenAuthority refuses claims that are not what they should be", asyn
   assertEquals(
     message,
     "The token's claim rivulet.read[1]: expected a pattern of 1 to 128 characters",
+  );
+  const late = await problemOf(
+    authority,
+    signToken({ exp: exp * 1_000, rivulet }),
+  );
+  assertEquals(
+    late.message,
+    "The token's claim exp: expected a time in seconds, not in milliseconds",
   );
 });
 
