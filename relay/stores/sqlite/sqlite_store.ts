@@ -1,14 +1,11 @@
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../../src/fetch/clock.ts";
 import { formerName } from "../../topics/former_topics.ts";
 import type { CancelAnswer, Lease, LeaseRequest } from "../../topics/lease.ts";
-import {
-  type Log,
-  type LogRange,
-  MAX_PUBLICATIONS,
-  type ReadBudget,
-  type Retention,
-  type TopicFacts,
+import type {
+  Log,
+  LogRange,
+  ReadBudget,
+  TopicFacts,
 } from "../../topics/log.ts";
 import { createEpoch } from "../../topics/position.ts";
 import {
@@ -22,54 +19,21 @@ import {
 import { describeLog } from "../describe_log.ts";
 import { PrivateLeases } from "../private_leases.ts";
 import { Watchers } from "../watchers.ts";
-import { type Boot, findBoot } from "./boot.ts";
-import { Catalog, type TopicRow } from "./catalog.ts";
-import { type CommitReport, Committer, type Work } from "./committer.ts";
+import type { TopicRow } from "./catalog.ts";
+import type { Work } from "./committer.ts";
 import { storeErrorOf } from "./failures.ts";
-import { History } from "./history.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { LiveLog } from "./live_log.ts";
-import type { EvictedLog, ReaderRequest, Standing } from "./messages.ts";
-import { createFile, FileLock, openFile } from "./open_file.ts";
-import { Reader } from "./reader.ts";
+import type { EvictedLog, Standing } from "./messages.ts";
+import { createFile } from "./open_file.ts";
+import {
+  type OpenStore,
+  openStore,
+  type SqliteStoreOptions,
+} from "./open_store.ts";
 import { SqliteLog } from "./sqlite_log.ts";
-import { Checkpointer } from "./checkpointer.ts";
-import { Checkpoints } from "./checkpoints.ts";
-import { Thread } from "./thread.ts";
 import { Windows } from "./window.ts";
 import { SingleWork } from "./work.ts";
-import type { WriterSettings } from "./writer.ts";
-import { makeWriterThread } from "./writer_thread.ts";
-import { ROW } from "./pack.ts";
-
-/** How a {@linkcode SqliteStore} keeps topics. */
-export interface SqliteStoreOptions {
-  /** The path of the file. Its folder is there, and can be written. */
-  readonly path: string;
-  /**
-   * Whether a commit waits for the disk. `normal` does not: what was acknowledged
-   * survives the process, and after a loss of power logs that go on may be shorter.
-   * They get a new epoch then.
-   */
-  readonly sync: "full" | "normal";
-  /** The bounds of each log. */
-  readonly retention: Retention;
-  /** The most bytes of the file. Default: any number. */
-  readonly maxBytes?: number | undefined;
-  /** Where time comes from. */
-  readonly clock: Clock;
-  /**
-   * Called with the names of ended logs that had to go, as the file has no more
-   * room. Default: nobody is told.
-   */
-  readonly onEvicted?: ((names: readonly string[]) => void) | undefined;
-  /** Called after each transaction. Default: nobody is told. */
-  readonly onCommit?: ((report: CommitReport) => void) | undefined;
-  /** Finds out what tells a restart of the machine. Default: {@linkcode findBoot}. */
-  readonly findBoot?: (() => Boot | undefined) | undefined;
-  /** The most bytes of events in memory, of all logs. Default: 64 MiB. */
-  readonly windowBytes?: number | undefined;
-}
 
 /** What a store holds, in numbers. */
 export interface SqliteStoreCounts {
@@ -105,15 +69,6 @@ const DELETED_AT_A_TIME = 200;
 
 const logger = getLogger(["rivulet", "relay", "store"]);
 
-/** What an open store works with. */
-interface Parts {
-  readonly lock: FileLock;
-  readonly catalog: Catalog;
-  readonly committer: Committer;
-  readonly reader: Thread<ReaderRequest>;
-  readonly history: History;
-}
-
 /** Topics in a file of SQLite. */
 export class SqliteStore implements Store {
   readonly isLasting = true;
@@ -127,7 +82,7 @@ export class SqliteStore implements Store {
   readonly #leases: PrivateLeases;
   readonly #watchers = new Watchers();
   readonly #housekeeping = new Housekeeping(this.#places());
-  #parts: Parts | undefined;
+  #parts: OpenStore | undefined;
   #isClosed = false;
   #lastId = 0;
   #size = 0;
@@ -176,43 +131,21 @@ export class SqliteStore implements Store {
    */
   // deno-lint-ignore require-await -- opening is synchronous here, and not in other stores
   async open(): Promise<void> {
-    const { path, sync, clock } = this.#options;
-    const lock = new FileLock(path);
-    try {
-      const boot = (this.#options.findBoot ?? (() => findBoot(clock)))();
-      if (sync === "normal" && !boot) {
-        logger.warn(
-          "Without --allow-sys=osUptime a restart of the machine cannot be told from one of the relay: after a crash, topics that have not ended get a new epoch",
-        );
-      }
-      const { renewed } = openFile(path, { sync, boot });
-      if (renewed > 0) {
-        logger.warn(
-          "{count} topics have a new epoch, as the machine was restarted and the file may have lost events",
-          { count: renewed },
-        );
-      }
-      const catalog = new Catalog(path);
-      this.#size = catalog.count();
-      this.#lastId = catalog.lastId();
-      const reader = new Thread<ReaderRequest>(
-        Reader,
-        "DatabaseSync, backup, data",
-        { path },
-      );
-      // Those who come back after a restart read what is in the file.
-      reader.start();
-      this.#parts = {
-        lock,
-        catalog,
-        committer: this.#startCommitter(),
-        reader,
-        history: new History(path, reader),
-      };
-    } catch (error) {
-      lock[Symbol.dispose]();
-      throw storeErrorOf(path, error);
-    }
+    const opened = openStore(this.#options, {
+      housekeeping: this.#housekeeping,
+      onStandings: (standings) => this.#stand(standings),
+      onEvicted: (logs) => this.#onEvicted(logs),
+      onFailure: () => void this.#counts.failures++,
+      onCommit: (report) => {
+        this.#counts.commits++;
+        this.#counts.operations += report.operations;
+        this.#counts.bytes += report.bytes;
+        this.#options.onCommit?.(report);
+      },
+    });
+    this.#parts = opened;
+    this.#size = opened.catalog.count();
+    this.#lastId = opened.catalog.lastId();
     this.#scheduleTidy();
   }
 
@@ -348,15 +281,11 @@ export class SqliteStore implements Store {
     const parts = this.#parts;
     this.#isClosed = true;
     this.#cancelTidy();
-    if (!parts) return;
-    await parts.committer[Symbol.asyncDispose]();
-    await parts.reader[Symbol.asyncDispose]();
+    await parts?.close();
     this.#parts = undefined;
-    parts.catalog[Symbol.dispose]();
-    parts.lock[Symbol.dispose]();
   }
 
-  #open(): Parts {
+  #open(): OpenStore {
     if (this.#parts && !this.#isClosed) return this.#parts;
     throw new StoreError(
       "closed",
@@ -370,42 +299,6 @@ export class SqliteStore implements Store {
     } catch (error) {
       throw storeErrorOf(this.#options.path, error);
     }
-  }
-
-  #startCommitter(): Committer {
-    const { path, sync, retention, maxBytes = Infinity } = this.#options;
-    const { clock, onCommit } = this.#options;
-    const settings: WriterSettings = {
-      path,
-      sync,
-      ...{
-        maxEvents: retention.maxEvents,
-        maxBytes: retention.maxBytes,
-        maxAge: retention.maxAge,
-      },
-      maxFileBytes: maxBytes,
-      maxPublications: MAX_PUBLICATIONS,
-      rowEvents: ROW.events,
-      rowBytes: ROW.bytes,
-    };
-    return new Committer({
-      path,
-      clock,
-      start: () => makeWriterThread(settings),
-      housekeeping: this.#housekeeping,
-      checkpoints: new Checkpoints(() =>
-        new Thread(Checkpointer, "DatabaseSync, data", { path, sync })
-      ),
-      onStandings: (standings) => this.#stand(standings),
-      onEvicted: (logs) => this.#onEvicted(logs),
-      onFailure: () => void this.#counts.failures++,
-      onCommit: (report) => {
-        this.#counts.commits++;
-        this.#counts.operations += report.operations;
-        this.#counts.bytes += report.bytes;
-        onCommit?.(report);
-      },
-    });
   }
 
   #use(log: LiveLog): Log {

@@ -1,8 +1,6 @@
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import {
-  SqliteStore,
-  type SqliteStoreOptions,
-} from "../../../relay/stores/sqlite/sqlite_store.ts";
+import type { SqliteStoreOptions } from "../../../relay/stores/sqlite/open_store.ts";
+import { SqliteStore } from "../../../relay/stores/sqlite/sqlite_store.ts";
 
 /** A folder that is removed at the end of its scope. */
 export class TemporaryFolder implements AsyncDisposable {
