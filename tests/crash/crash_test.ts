@@ -5,6 +5,7 @@ import { seedOf } from "../support/property.ts";
 import { CANNOT_MOUNT, SmallDisk } from "../support/relay/small_disk.ts";
 import { TemporaryFolder } from "../support/relay/sqlite_world.ts";
 import { runCrash } from "./crash.ts";
+import { runRenewals } from "./renewals.ts";
 
 Deno.test("Relay keeps what it has said, however often it is killed", async () => {
   const result = await runCrash({
@@ -57,4 +58,17 @@ Deno.test("Relay keeps what it has said, however often its disk is full", {
   console.log(JSON.stringify(result));
   const { acknowledged, repeated, full } = result;
   assert(acknowledged > 0 && repeated > 0 && full > 0, JSON.stringify(result));
+});
+
+Deno.test("Relay keeps every turn of a chat, however often it is killed", async () => {
+  const result = await runRenewals({
+    seed: seedOf("crash_test.ts, renewals"),
+    kills: 4,
+    sync: "full",
+    chats: 3,
+    followers: 3,
+  });
+  console.log(JSON.stringify(result));
+  const { turns, read, resumed } = result;
+  assert(turns > 4 && read > 4 && resumed > 0, JSON.stringify(result));
 });

@@ -2,13 +2,15 @@
  * Kills a relay as often as one likes:
  * `deno run -A tests/crash/main.ts --kills 300 --seed 7`
  *
- * With `--full`, its disk is full now and then, which takes root.
+ * With `--full`, its disk is full now and then, which takes root. With `--renewals`,
+ * there are chats alone, whose topics are renewed turn by turn.
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import { SmallDisk } from "../support/relay/small_disk.ts";
 import { type CrashResult, runCrash } from "./crash.ts";
+import { runRenewals } from "./renewals.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     callers: { type: "string", default: "20" },
     followers: { type: "string", default: "200" },
     full: { type: "boolean", default: false },
+    renewals: { type: "boolean", default: false },
   },
 });
 
@@ -59,20 +62,24 @@ using disk = values.full ? SmallDisk.mount(folder, "size=256m") : undefined;
 if (values.full && !disk) {
   throw new Error("Expected to be root, and to be let mount a disk");
 }
+const sync = oneOf(["full", "normal"], values.sync);
+const kills = numberOf(values.kills);
 try {
-  const result = await runCrash({
-    seed,
-    kills: numberOf(values.kills),
-    signals: oneOf(["SIGKILL", "SIGTERM", "both"], values.signals),
-    disk,
-    sync: oneOf(["full", "normal"], values.sync),
-    repetition: oneOf(["key", "tail"], values.repetition),
-    publishers: numberOf(values.publishers),
-    sources: numberOf(values.sources),
-    callers: numberOf(values.callers),
-    followers: numberOf(values.followers),
-    onProgress: print,
-  });
+  const result = values.renewals
+    ? await runRenewals({ seed, kills, sync, chats: 10, followers: 5 })
+    : await runCrash({
+      seed,
+      kills,
+      signals: oneOf(["SIGKILL", "SIGTERM", "both"], values.signals),
+      disk,
+      sync,
+      repetition: oneOf(["key", "tail"], values.repetition),
+      publishers: numberOf(values.publishers),
+      sources: numberOf(values.sources),
+      callers: numberOf(values.callers),
+      followers: numberOf(values.followers),
+      onProgress: print,
+    });
   console.log(JSON.stringify(result, undefined, 2));
 } catch (error) {
   console.error(`To repeat it: --seed=${seed}`);
