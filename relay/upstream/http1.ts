@@ -5,7 +5,7 @@ import { toAnswer, type UpstreamAnswer } from "./answer.ts";
 import { proxyAuthorization } from "./environment_proxy.ts";
 import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
-import { isPassedOver, unaskedAnswer } from "./informational.ts";
+import { InformationalAnswers, unaskedAnswer } from "./informational.ts";
 import type { AgentOptions, UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
@@ -128,9 +128,11 @@ export function askOverHttp1(
     socket.destroy();
     fail(unaskedAnswer(statusCode));
   });
+  const informational = new InformationalAnswers();
   outgoing.on("information", ({ statusCode }) => {
     isAnswered = true;
-    if (!isPassedOver(statusCode)) fail(unaskedAnswer(statusCode));
+    const failure = informational.add(statusCode);
+    if (failure) fail(failure);
   });
   outgoing.on("response", (incoming) => {
     isAnswered = true;

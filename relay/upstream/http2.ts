@@ -16,7 +16,7 @@ import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
 import { HeaderList } from "../header_list.ts";
 import { Http2Frames } from "./http2_frames.ts";
-import { isPassedOver, unaskedAnswer } from "./informational.ts";
+import { InformationalAnswers } from "./informational.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 import type { UpstreamRequest } from "./upstream_request.ts";
 import { writeBody } from "./write_body.ts";
@@ -215,9 +215,11 @@ export class Http2Connections implements Disposable {
       if (!isOver) fail(new Error("the answer has broken off"));
     });
     asked.on("error", fail);
+    const informational = new InformationalAnswers();
     asked.on("headers", ({ ":status": status }) => {
       isAnswered = true;
-      if (!isPassedOver(Number(status))) fail(unaskedAnswer(Number(status)));
+      const failure = informational.add(Number(status));
+      if (failure) fail(failure);
     });
     asked.on("response", (answered) => {
       isAnswered = true;

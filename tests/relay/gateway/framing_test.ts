@@ -162,6 +162,11 @@ const CASES: Readonly<
       { status: 200, length: "6", body: "forged" },
     ],
   ])),
+  "100 times 103 before the answer": [
+    "POST",
+    "HTTP/1.1 103 Early\r\n\r\n".repeat(100) + FORGED,
+    { status: 200, length: "6", body: "forged" },
+  ],
 };
 
 for (const [name, [method, answer, expected]] of Object.entries(CASES)) {
@@ -183,6 +188,11 @@ const REFUSED: Readonly<Record<string, string>> = {
   ...Object.fromEntries([102, 104, 199].map((status) => [
     `${status} before the answer`,
     `HTTP/1.1 ${status} Early\r\n\r\n${FORGED}`,
+  ])),
+  // They could come for ever.
+  ...Object.fromEntries([100, 103].map((status) => [
+    `101 times ${status} before the answer`,
+    `HTTP/1.1 ${status} Early\r\n\r\n`.repeat(101) + FORGED,
   ])),
   "two lengths":
     `HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc${FORGED}`,

@@ -1,7 +1,7 @@
 // Upstreams over HTTP/2: nothing without END_STREAM is clean (field.md C4, D6, D8).
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, connect } from "node:net";
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../../src/fetch/clock.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { HeaderList } from "../../../relay/header_list.ts";
@@ -191,6 +191,20 @@ Deno.test("Another informational answer than 100 and 103 is none over HTTP/2 (B5
       UpstreamConnectionError,
     );
   }
+});
+
+Deno.test("Informational answers over HTTP/2 do not come for ever (B5)", async () => {
+  const early = (stream: number): Uint8Array =>
+    frame(HEADERS, END_HEADERS, stream, headerBlock([[":status", "103"]]));
+  await using server = await startRawHttp2(({ socket, stream }) => {
+    for (let count = 0; count <= 100; count++) socket.write(early(stream));
+  });
+  using upstream = asker();
+  const error = await assertRejects(
+    () => upstream.ask(server.port),
+    UpstreamConnectionError,
+  );
+  assert(error.message.includes("informational"), error.message);
 });
 
 Deno.test("A connection of HTTP/2 is used again, and closed after 4 s without a request", async () => {
