@@ -46,6 +46,7 @@ const PAGES = [
   "CONTRIBUTING.md",
   "PROTOCOL.md",
   "SECURITY.md",
+  "examples/README.md",
   "fixtures/README.md",
   ...[...Deno.readDirSync(new URL("docs/", root))]
     .map(({ name }) => `docs/${name}`)
