@@ -37,6 +37,7 @@ import {
 } from "./http/server.ts";
 import { SlowResponses } from "./http/slow_responses.ts";
 import { TopicListStreams } from "./http/topics/topic_list_stream.ts";
+import { ResponsesDoor, type ResponsesDoorContext } from "./responses/door.ts";
 import { EventStreamDoor } from "./sse/door.ts";
 import type { EventStreamSession, StreamRequest } from "./sse/session.ts";
 import { WebSocketDoor, type WebSocketDoorContext } from "./websocket/door.ts";
@@ -90,8 +91,11 @@ export interface DoorsContext extends
     | "bodyLimits"
     | "readiness"
     | "budget"
-  >,
-  Pick<RequestHandlerContext, "gateway"> {
+  > {
+  /** Stands in front of the providers of models. */
+  readonly gateway:
+    & RequestHandlerContext["gateway"]
+    & ResponsesDoorContext["gateway"];
   /** Says what the holder of a token may do. */
   readonly authority: Authority;
   /** Refuses new work while there is little memory. */
@@ -137,6 +141,8 @@ export class Doors implements Disposable {
   readonly sockets: WebSocketDoor;
   /** The sessions of event streams. */
   readonly streams: EventStreamDoor;
+  /** The sessions that make responses. */
+  readonly responses: ResponsesDoor;
   readonly #pump = new Pump();
   readonly #stays: Stays;
   readonly #lists: TopicListStreams;
@@ -222,6 +228,17 @@ export class Doors implements Disposable {
       refusedSockets: refused,
       entrance: this.#entrance,
     });
+    this.responses = new ResponsesDoor({
+      ...context,
+      ...limits,
+      ...subscribers,
+      maxBody: context.bodyLimits.maxBytes,
+      slowWatch: this.#slow.watch,
+      refused: metrics.refused,
+      onSlow: () => metrics.connectionCut("slow"),
+      refusedSockets: refused,
+      entrance: this.#entrance,
+    });
     this.#server = new HttpServer({
       request: createRequestHandler({
         ...context,
@@ -233,7 +250,10 @@ export class Doors implements Disposable {
         stream: (request) => this.stream(request),
         refused: (...refusal) => this.refused(...refusal),
       }),
-      upgrade: (...upgrade) => void this.sockets.handle(...upgrade),
+      upgrade: (...upgrade) =>
+        void (this.responses.handles(upgrade[0])
+          ? this.responses.handle(...upgrade)
+          : this.sockets.handle(...upgrade)),
       refused: (...refusal) => this.#entrance.refusedUnread(...refusal),
     }, {
       ...limits,
@@ -341,6 +361,7 @@ export class Doors implements Disposable {
       ...this.sockets.sessions,
       ...this.streams.sessions,
       ...this.#lists.guests,
+      ...this.responses.sessions,
     ];
   }
 }

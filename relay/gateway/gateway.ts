@@ -21,23 +21,29 @@ import { applicationHeaders } from "./chat/application_headers.ts";
 import type { ChatRoute } from "./chat/chat_route.ts";
 import { Chats } from "./chat/chats.ts";
 import { readTurn } from "./chat/turn_request.ts";
+import { HeaderList } from "../header_list.ts";
 import { requestHeaders, requestQuery } from "./headers.ts";
 import { CancelledSessions } from "./agents/cancelled_sessions.ts";
-import { completeName, isCompleted, namesSession } from "./agents/run_name.ts";
+import {
+  completeName,
+  isCompleted,
+  namesSession,
+  topicsOf,
+} from "./agents/run_name.ts";
 import { sessionInHeaders } from "./agents/session.ts";
 import { Caller } from "./caller.ts";
-import type { Content } from "./content.ts";
+import { type Content, readContent } from "./content.ts";
 import { HeldTopics } from "./held_topics.ts";
 import { Joining, joinKey, type RunReplay } from "./joining.ts";
 import { KeptRuns, type RunStore } from "./kept_runs.ts";
 import type { GatewayProvider } from "./provider.ts";
-import type { ProviderRequest } from "./provider_request.ts";
 import {
   type BodiesLimits,
   inSteps,
   type ReadBody,
   readBody,
 } from "./read_body.ts";
+import type { ProviderRequest, SendByOtherMeans } from "./provider_request.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
@@ -50,11 +56,20 @@ import {
   readRunOptions,
   type RunOptions,
   type Target,
+  TOPIC_HEADER,
 } from "./request.ts";
 import { isRunPath, ProviderRights, responseIdIn } from "./provider_rights.ts";
 import { responseFilling } from "./kept_response.ts";
+import {
+  BETA,
+  betaOfPost,
+  type ResponseRequest,
+  ResponsesConnection,
+} from "./responses/connection.ts";
+import type { MessageSink } from "./responses/message_caller.ts";
 import { resumeRun } from "./resume_run.ts";
 import { type CallerPlan, Run, type RunContext, type RunPlan } from "./run.ts";
+import { assertLength } from "../limits/bounded_body.ts";
 import { RunTopic, type RunTopicContext } from "./run_topic.ts";
 
 /** The parts and settings of a gateway. */
@@ -289,6 +304,91 @@ export class Gateway implements AsyncDisposable {
     return RESPONSE_ALREADY_SENT;
   }
 
+  /** Whether a path is one at which responses are made over a WebSocket. */
+  hasWebSocket(pathname: string): boolean {
+    return this.#match(pathname)?.path === "responses";
+  }
+
+  /**
+   * Lets a client make responses over a WebSocket.
+   *
+   * @param asked The upgrade: its path has a WebSocket.
+   * @param sink Takes the messages for the client.
+   * @returns The connection, and the name of the topics of its responses.
+   * @throws {Problem} If the client may make no responses there.
+   */
+  connect(
+    asked: Omit<GatewayRequest, "request">,
+    sink: MessageSink,
+  ): { readonly connection: ResponsesConnection; readonly topic: string } {
+    const { upstreams, received, bodyLimits, clock } = this.#context;
+    const headers = new HeaderList(asked.headers);
+    const beta = headers.get(BETA);
+    // Of the upgrade. A key would make one response of all.
+    for (const name of ["idempotency-key", BETA]) headers.delete(name);
+    const others = betaOfPost(beta);
+    if (others !== null) headers.set(BETA, others);
+    headers.set("content-type", "application/json");
+    headers.set("accept", "text/event-stream");
+    const { provider } = this.#target(asked);
+    if (!headers.has(TOPIC_HEADER) && provider.topic === undefined) {
+      headers.set(TOPIC_HEADER, `run-${crypto.randomUUID()}-*`);
+    }
+    const call = { ...asked, headers, request: { method: "POST" } };
+    const planned = this.#plan(call);
+    if (!isUnnamed(planned)) {
+      assertMay(call.access, "write", planned.topicName);
+    }
+    this.#rights.assertMayAsk(planned, undefined);
+    const connection = new ResponsesConnection({
+      call,
+      beta,
+      sink,
+      asksOverWebSocket: provider.websocket === true,
+      upstreams,
+      maxBytes: bodyLimits.maxBytes,
+      account: received.open(call.client, "what responses go on from"),
+      now: () => clock.now(),
+      wallTime: () => wallTime(clock),
+      run: (request) => this.#respond(request),
+    });
+    const template = planned.options.topic ?? provider.topic!; // set above
+    const topic = isUnnamed(planned)
+      ? template
+      : topicsOf(template, planned.agentSession);
+    return { connection, topic };
+  }
+
+  /** Makes a run of a message that has come over a WebSocket. */
+  async #respond(
+    { call, body, caller, other }: ResponseRequest,
+  ): Promise<void> {
+    const planned = this.#plan(call);
+    assertLength(String(body.length), this.#context.bodyLimits);
+    const content = await inSteps(
+      call.client,
+      body,
+      readContent(body, { isRun: true, isCoded: false }),
+    );
+    const asked = this.#complete(planned, content);
+    assertMay(asked.access, "write", asked.topicName);
+    this.#rights.assertMayAsk(asked, undefined);
+    const read = { body, content };
+    this.#assertMayUse(asked, read);
+    const { topics } = this.#context;
+    if (asked.options.topic !== undefined && topics.areFetched) {
+      await topics.prepare(asked.topicName, { makes: true });
+    }
+    using _slot = this.#takeSlot(asked);
+    const topic = this.#topicOf(asked);
+    topic.reserve();
+    await this.#start(asked, read, topic, caller, {
+      peer: "provider",
+      headers: requestHeaders(asked.headers, asked.target.provider),
+      other,
+    });
+  }
+
   /** Stops every run, and waits until all is written. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
@@ -371,7 +471,9 @@ export class Gateway implements AsyncDisposable {
     };
   }
 
-  #target({ url: { pathname, search } }: GatewayRequest): Target {
+  #target(
+    { url: { pathname, search } }: Pick<GatewayRequest, "url">,
+  ): Target {
     const { provider, path } = this.#match(pathname)!; // asked with `handles`
     if (isMisleadingPath(pathname)) {
       throw new Problem(
@@ -479,7 +581,7 @@ export class Gateway implements AsyncDisposable {
     { body, content }: ReadBody,
     topic: RunTopic,
     caller: CallerPlan,
-    sent: Pick<ProviderRequest, "peer" | "headers"> = {
+    sent: Pick<ProviderRequest, "peer" | "headers" | "other"> = {
       peer: "provider",
       headers: requestHeaders(asked.headers, asked.target.provider),
     },

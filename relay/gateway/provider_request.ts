@@ -34,7 +34,24 @@ export interface ProviderRequest {
   readonly content: Content | undefined;
   /** Whether the provider takes a second request with this one's key for the first. */
   readonly isRepeatable: boolean;
+  /** Asks the provider in another way than by HTTP, where it can be asked so. Default: by HTTP. */
+  readonly other?: SendByOtherMeans | undefined;
 }
+
+/**
+ * Asks a provider in another way than by HTTP.
+ *
+ * @param url The URL.
+ * @param headers The headers, as a request over HTTP would have them.
+ * @param signal Stops the request and its answer.
+ * @returns The answer; `undefined` if the provider cannot be asked in this way. Rejects if
+ * there is no answer.
+ */
+export type SendByOtherMeans = (
+  url: URL,
+  headers: HeaderList,
+  signal: AbortSignal,
+) => Promise<UpstreamAnswer | undefined>;
 
 /** Options of {@linkcode sendRequest}. */
 export interface SendOptions {
@@ -83,10 +100,14 @@ export function canBeSentAgain(
 }
 
 /** Sends a request to its provider once; rejects if there is no answer. */
-export function sendRequest(
-  { url, method, body }: ProviderRequest,
+export async function sendRequest(
+  { url, method, body, other }: ProviderRequest,
   { headers, rest, signal, upstreams, onUpload }: SendOptions,
 ): Promise<UpstreamAnswer> {
+  if (other && rest === undefined) {
+    const answer = await other(url, headers, signal);
+    if (answer) return answer;
+  }
   if (rest !== undefined) {
     const left = new HeaderList(headers);
     left.delete("content-type");

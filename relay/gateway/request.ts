@@ -82,8 +82,11 @@ export interface RunOptions {
   readonly idempotencyKey: string | undefined;
 }
 
+/** The header that names the topic of a run. */
+export const TOPIC_HEADER = "rivulet-topic";
+
 const options = z.object({
-  "rivulet-topic": runName.optional(),
+  [TOPIC_HEADER]: runName.optional(),
   "rivulet-if-ended": ifEnded.optional(),
   "rivulet-on-disconnect": z.enum(["continue", "cancel"], {
     message: "Expected 'continue' or 'cancel'",
@@ -114,7 +117,7 @@ export function readRunOptions(headers: HeaderList): RunOptions {
   const { data, error } = options.safeParse(given);
   if (data) {
     return {
-      topic: data["rivulet-topic"],
+      topic: data[TOPIC_HEADER],
       renews: data["rivulet-if-ended"] === "renew",
       onDisconnect: data["rivulet-on-disconnect"],
       idempotencyKey: data["idempotency-key"],
@@ -122,7 +125,7 @@ export function readRunOptions(headers: HeaderList): RunOptions {
   }
   const [issue] = error.issues;
   const name = String(issue?.path[0]);
-  throw name === "rivulet-topic"
+  throw name === TOPIC_HEADER
     ? new Problem(
       STATUS_CODE.BadRequest,
       "invalid_topic",

@@ -221,6 +221,7 @@ export const relayRows = {
         "The key is NAME_API_KEY of the environment, or else the caller's.",
         "idempotent: does nothing twice for one Idempotency-Key.",
         "on-disconnect=cancel: a run ends when its caller leaves, unless the caller says otherwise.",
+        "websocket: is asked over a WebSocket where its caller came over one.",
         "topic=NAME*: names topics of runs that name none; '{session}' in it is the agent's session",
       ],
     }),

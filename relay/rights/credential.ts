@@ -13,8 +13,11 @@ export interface Credential {
 
 /** A request, and where in it a token may be. */
 export interface CredentialRequest {
-  /** What it asks for: at the gateway, callers may have keys of providers too. */
-  readonly door: "http" | "gateway" | "upgrade";
+  /**
+   * What it asks for: at the gateway, callers may have keys of providers too, and
+   * `responses` is an upgrade there.
+   */
+  readonly door: "http" | "gateway" | "upgrade" | "responses";
   /** Its headers. */
   readonly headers: Headers | IncomingHttpHeaders;
   /** Its query. */
@@ -45,7 +48,9 @@ export function findCredential(
   const own = read(headers, OWN_HEADER);
   if (own !== "") return { token: own, header: OWN_HEADER };
   const found = [...bearer(headers)];
-  if (door === "upgrade") found.push(...subprotocols(headers));
+  if (door === "upgrade" || door === "responses") {
+    found.push(...subprotocols(headers));
+  }
   if (allowQueryToken) {
     for (const token of query.getAll(QUERY_PARAMETER)) {
       if (token !== "") found.push({ token, header: undefined });
@@ -56,7 +61,7 @@ export function findCredential(
     if (found.every(({ token }) => token === first.token)) return first;
     throw tokenRefusal.ambiguous();
   }
-  if (door !== "gateway") return undefined;
+  if (door !== "gateway" && door !== "responses") return undefined;
   const header = KEY_HEADERS.find((name) =>
     name !== "authorization" && read(headers, name) !== ""
   );

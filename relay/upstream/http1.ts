@@ -1,7 +1,8 @@
 import { type ClientRequest, request } from "node:http";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { joinSmallChunks } from "../limits/body_chunks.ts";
-import { toAnswer, type UpstreamAnswer } from "./answer.ts";
+import { HeaderList } from "../header_list.ts";
+import { answerOf, toAnswer, type UpstreamAnswer } from "./answer.ts";
 import { proxyAuthorization } from "./environment_proxy.ts";
 import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
 import { MAX_HEAD, MAX_HEADERS } from "./head_limits.ts";
@@ -41,7 +42,16 @@ export interface AskContext {
  */
 export function askOverHttp1(
   url: URL,
-  { method, headers, body, length, isKept, address, signal }: UpstreamRequest,
+  {
+    method,
+    headers,
+    body,
+    length,
+    isKept,
+    address,
+    signal,
+    onUpgrade,
+  }: UpstreamRequest,
   { agents, proxy, clock }: AskContext,
 ): Promise<UpstreamAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
@@ -123,8 +133,16 @@ export function askOverHttp1(
     signal.removeEventListener("abort", abort);
   });
   outgoing.on("error", fail);
-  // No other protocol was asked for.
-  outgoing.on("upgrade", ({ statusCode }, socket) => {
+  outgoing.on("upgrade", (incoming, socket, head) => {
+    const { statusCode } = incoming;
+    if (onUpgrade && statusCode === 101) {
+      stopWaiting();
+      signal.removeEventListener("abort", abort);
+      onUpgrade(socket, head);
+      const headers = HeaderList.fromRaw(incoming.rawHeaders);
+      return resolve(answerOf(101, "", headers, null));
+    }
+    // No other protocol was asked for.
     socket.destroy();
     fail(unaskedAnswer(statusCode));
   });

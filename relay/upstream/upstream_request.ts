@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { HeaderList } from "../header_list.ts";
 
 /** A request to an upstream, as it is written. */
@@ -22,4 +23,12 @@ export interface UpstreamRequest {
   readonly address?: string | undefined;
   /** Stops the request, and the body of its answer. */
   readonly signal: AbortSignal;
+  /**
+   * Takes over the connection if the upstream switches protocols (101), which the headers
+   * ask for. The signal stops it no more then. Default: that is a failure.
+   *
+   * @param socket The connection.
+   * @param head What has come on it already.
+   */
+  onUpgrade?(socket: Duplex, head: Uint8Array): void;
 }

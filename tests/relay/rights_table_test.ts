@@ -23,7 +23,11 @@ import {
   mintToken,
   type TokenClaims,
 } from "../support/rights/token.ts";
-import { RawWebSocket } from "../support/subscribers/raw_websocket.ts";
+import {
+  RawClient,
+  RawWebSocket,
+  requestUpgrade,
+} from "../support/subscribers/raw_websocket.ts";
 
 /** The methods that clients and scanners use. */
 const METHODS = [
@@ -236,6 +240,25 @@ for (const path of new Set(endpoints.map(({ path }) => path))) {
     }
   });
 }
+
+Deno.test("An upgrade of /v1/responses gives each token what a POST there would", async () => {
+  await using relay = await startRelay({
+    rights: { jwtKey: JWT_KEY },
+    gateway: {
+      providers: [{ name: "p", url: "http://127.0.0.1:1/v1", key: "k" }],
+    },
+  });
+  for (const [kind, claimsOf] of Object.entries(TOKENS)) {
+    await using client = await RawClient.connect(relay.url);
+    const { status, headers } = await requestUpgrade(client, "/v1/responses", {
+      ...await headersOf(claimsOf("write")),
+      "rivulet-topic": "mine-*",
+    });
+    const may = mayHave(kind, "write");
+    assertEquals(status, { yes: 101, no: 403, none: 401 }[may], kind);
+    assertEquals(headers.get("rivulet-topic"), may === "yes" ? "mine-*" : null);
+  }
+});
 
 for (const [type, { needs, answer, fields }] of Object.entries(FRAMES)) {
   Deno.test(`The frame ${type} gives each token what its row says`, async () => {

@@ -62,6 +62,12 @@ export interface Call {
   readonly incoming: IncomingBody;
 }
 
+/** The client of an upgrade at the gateway. */
+export type ResponsesCaller = Pick<
+  Call,
+  "access" | "address" | "client" | "headers" | "url"
+>;
+
 /** The destination of a call: the relay itself, or a provider behind it. */
 export type CallDoor = "http" | "gateway";
 
@@ -136,6 +142,35 @@ export class Entrance {
     const credential = this.#credential({ door: "upgrade", headers, query });
     const access = await authority.authorize(credential?.token);
     return { access, ...this.#addressOf(incoming) };
+  }
+
+  /**
+   * Lets an upgrade at the gateway pass, as {@linkcode admitUpgrade} does others.
+   *
+   * @throws {Problem} If it may not be; by rejecting.
+   */
+  async admitResponses(incoming: IncomingMessage): Promise<ResponsesCaller> {
+    const { authority, origins } = this.#context;
+    const { headers, url = "/" } = incoming;
+    origins.check(headers);
+    const base = `http://${headers.host ?? "relay"}`;
+    const asked = new URL(url, URL.canParse(base) ? base : "http://relay");
+    const query = asked.searchParams;
+    const credential = this.#credential({ door: "responses", headers, query });
+    const access = await authority.authorize(credential?.token);
+    const { address, network } = this.#addressOf(incoming);
+    return {
+      access,
+      address,
+      client: access.identity || network,
+      headers: withoutCredential(
+        HeaderList.fromRaw(incoming.rawHeaders),
+        credential,
+      ),
+      url: authority === OPEN_AUTHORITY
+        ? asked
+        : new URL(withoutToken(asked.href)),
+    };
   }
 
   /** Takes note of a request or an upgrade that was refused. */

@@ -35,7 +35,7 @@ export class WebSocket extends EventEmitter {
   resume(): void;
   ping(data?: string | Uint8Array): void;
   pong(data?: string | Uint8Array): void;
-  send(data: string | Uint8Array): void;
+  send(data: string | Uint8Array, done?: () => void): void;
   on(
     event: "message",
     listener: (data: Buffer, isBinary: boolean) => void,
@@ -69,6 +69,10 @@ export class WebSocketServer extends EventEmitter {
     head: Uint8Array,
     callback: (ws: WebSocket, request: IncomingMessage) => void,
   ): void;
+  on(
+    event: "headers",
+    listener: (headers: string[], request: IncomingMessage) => void,
+  ): this;
   on(
     event: "wsClientError",
     listener: (error: Error, socket: Duplex, request: IncomingMessage) => void,

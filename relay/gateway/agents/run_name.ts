@@ -52,11 +52,17 @@ export function completeName(
   session: string | undefined,
   now: number,
 ): string {
-  const named = namesSession(template)
-    ? template.replaceAll(SESSION, clean(session ?? NO_SESSION))
-    : template;
+  const named = topicsOf(template, session);
   if (!isCompleted(named)) return named;
   return named.slice(0, -1) + uniqueEnd(now);
+}
+
+/** Returns a name as {@linkcode completeName} has it, but for the `*` at its end. */
+export function topicsOf(
+  template: string,
+  session: string | undefined,
+): string {
+  return template.replaceAll(SESSION, clean(session ?? NO_SESSION));
 }
 
 /** Returns what makes a name unique, and later than those before it. */

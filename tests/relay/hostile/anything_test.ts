@@ -231,6 +231,26 @@ function waysIn(answerer: Answerer): Readonly<Record<string, Way>> {
       await peer.closeCode();
     });
   }
+  add("a message response.create", async (url, topic, { events, bytes }) => {
+    await using peer = await RawWebSocket.open(url, "/v1/responses", {
+      "Rivulet-Topic": topic,
+    });
+    for (const { data: value } of events) {
+      await peer.send(
+        OPCODE.text,
+        `{"type":"response.create","generate":false,"model":${value},"input":${value},` +
+          `"stream_id":${value},"previous_response_id":${value},"tools":${value}}`,
+      );
+      await peer.send(
+        OPCODE.text,
+        `{"type":"response.create","input":[${value}],"store":${value}}`,
+      );
+    }
+    await peer.send(OPCODE.text, bytes);
+    // Answered when all before it was read.
+    await peer.send(OPCODE.close, Uint8Array.of(1000 >> 8, 1000 & 0xFF));
+    await peer.closeCode();
+  });
   for (const answer of ANSWERS) {
     add(`a source of ${answer}`, async (url, topic, { bytes }) => {
       const own = answerer.answer(answer, bytes);
