@@ -43,7 +43,7 @@ import {
   type ReadBody,
   readBody,
 } from "./read_body.ts";
-import type { ProviderRequest, SendByOtherMeans } from "./provider_request.ts";
+import type { ProviderRequest } from "./provider_request.ts";
 import type { Recorder } from "./recording/recorder.ts";
 import type { Recording } from "./recording/recording.ts";
 import {
@@ -374,7 +374,7 @@ export class Gateway implements AsyncDisposable {
     assertMay(asked.access, "write", asked.topicName);
     this.#rights.assertMayAsk(asked, undefined);
     const read = { body, content };
-    this.#assertMayUse(asked, read);
+    await this.#assertMayUse(asked, read);
     const { topics } = this.#context;
     if (asked.options.topic !== undefined && topics.areFetched) {
       await topics.prepare(asked.topicName, { makes: true });
