@@ -218,10 +218,10 @@ export class RunStream {
       sequenceNumber: this.#sequenceNumber,
     });
     const text = events.map((event) => encodeEvent(event)).join("");
-    const bytes = encoder.encode(text);
-    // To the AI SDK, a stream that somebody has stopped is whole, and a cut an error.
-    if (this.#format === "ui") caller.end(bytes);
-    else caller.write(bytes);
+    if (text === "") return;
+    // And no cut behind it: Codex 0.169 takes a cut for a bad network whatever was said
+    // before, and so does the AI SDK.
+    caller.end(encoder.encode(text));
   }
 
   /**

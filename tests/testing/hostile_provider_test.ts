@@ -969,3 +969,26 @@ Deno.test("HostileProvider takes recordings apart at the ends of their events, w
     assertEquals(provider.requests[0]?.events, 2);
   }
 });
+
+Deno.test("HostileProvider calls a tool with the end of a long prompt, not all of it", async () => {
+  const provider = new HostileProvider();
+  const response = await provider.fetch("http://localhost/v1/responses", {
+    method: "POST",
+    body: JSON.stringify({
+      model: "m",
+      input: `${"word ".repeat(5_000)}echo hello`,
+      tools: [{
+        type: "function",
+        name: "f",
+        parameters: {
+          type: "object",
+          properties: { command: { type: "string" } },
+        },
+      }],
+    }),
+  });
+  const { output } = await response.json();
+  const { command } = JSON.parse(output[0].arguments);
+  assertEquals(command.length, 500);
+  assert(command.endsWith("echo hello"));
+});

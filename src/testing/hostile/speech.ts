@@ -46,6 +46,9 @@ export interface Speech {
 /** How many characters of arguments are sent at once. */
 const CALL_DELTA = 5;
 
+/** How many characters of the text an argument says: agents send prompts of thousands of words. */
+const MAX_ARGUMENT = 500;
+
 const WORDS = /\s*\S+(?:\s+$)?/g;
 
 /** What content says as text, whether it is text or made of parts. */
@@ -106,8 +109,15 @@ function wordAt(words: readonly string[], index: number): string {
   return isAgain && !/^\s/.test(word) ? ` ${word}` : word;
 }
 
+/** Returns the end of a text, which is what a person has said to an agent. */
+function shortened(text: string): string {
+  if (text.length <= MAX_ARGUMENT) return text;
+  // Not within a character.
+  return text.slice(-MAX_ARGUMENT).replace(/^[\udc00-\udfff]/, "");
+}
+
 function callOf({ name, parameters }: Tool, text: string): Call {
-  const json = JSON.stringify(sample(parameters, text) ?? {});
+  const json = JSON.stringify(sample(parameters, shortened(text)) ?? {});
   // Whole characters: JSON.stringify would write half ones as escapes.
   const characters = [...json];
   const deltas: string[] = [];
