@@ -31,7 +31,11 @@ type Request =
     readonly args: readonly string[];
   };
 
-function read(args: readonly string[]): Request {
+function read(given: readonly string[]): Request {
+  // As of any flag, its value may stand behind a sign.
+  const args = given.flatMap((arg) =>
+    arg.startsWith("--help=") ? ["--help", arg.slice("--help=".length)] : [arg]
+  );
   const [first] = args;
   const isFlag = first?.startsWith("-") ?? true;
   const help = args.findIndex((arg) => HELP_FLAGS.includes(arg));

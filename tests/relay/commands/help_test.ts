@@ -40,6 +40,7 @@ Deno.test("help on a topic is a part of the whole", async () => {
   for (const topic of helpTopics) {
     const text = await outputOf("help", topic);
     assertEquals(await outputOf("--help", topic), text);
+    assertEquals(await outputOf(`--help=${topic}`), text);
     assert(help().includes(text), topic);
   }
   assertEquals(await outputOf("help", "all"), help());
