@@ -9,11 +9,11 @@ import {
   type PartReader,
 } from "./incoming_reader.ts";
 
-/** How much of a body is waited for, and how long. */
+/** The bounds of a body: its size, and the time that it may take. */
 export interface BodyLimits {
   /** The most bytes. */
   readonly maxBytes: number;
-  /** How long may pass without a byte, in milliseconds. */
+  /** The longest time without a byte, in milliseconds. */
   readonly idleTimeout: number;
   /** Where time comes from. */
   readonly clock: Clock;

@@ -33,7 +33,7 @@ export interface PaceOptions {
   readonly onPiece?: ((bytes: number) => void) | undefined;
 }
 
-/** What waits for its turn. */
+/** A read that waits for its turn. */
 interface Waiting {
   /** The lane in which it waits. */
   readonly lane: unknown;
@@ -43,7 +43,7 @@ interface Waiting {
   took(milliseconds: number): void;
 }
 
-/** What waits for its turn, in a lane for each peer: the lanes take turns. */
+/** The reads that wait, in a lane for each peer: the lanes take turns. */
 class Lanes {
   readonly #lanes = new Map<unknown, Waiting[]>();
 

@@ -1,4 +1,4 @@
-/** What a writer of lines needs. */
+/** The options of a writer of lines. */
 export interface LineWriterOptions {
   /** Writes bytes, all of them; rejects where it cannot. */
   write(bytes: Uint8Array): Promise<void>;

@@ -8,7 +8,7 @@ import {
 import { escapeInvisible } from "./escape_invisible.ts";
 import { type PlainValue, plainValue } from "./plain_value.ts";
 
-/** How a log line is written. */
+/** The format of a log line. */
 export type LogFormat =
   | { readonly kind: "text"; readonly colors: boolean }
   | { readonly kind: "json" };

@@ -3,11 +3,11 @@ import { type Clock, systemClock, wallTime } from "../../src/fetch/clock.ts";
 import { LineWriter } from "./line_writer.ts";
 import { type LogFormat, logFormat } from "./log_format.ts";
 
-/** How a relay logs. */
+/** The options of a relay's log. */
 export interface LoggingOptions {
   /** From which weight on. */
   readonly level: LogLevel;
-  /** How a record is written. */
+  /** The format of a record. */
   readonly format: LogFormat;
   /** Writes bytes to where the log is, all of them. */
   write(bytes: Uint8Array): Promise<void>;
@@ -19,7 +19,7 @@ export interface LoggingOptions {
   readonly clock?: Clock;
 }
 
-/** How long the last lines may take, in milliseconds: whoever reads them may have stopped. */
+/** The longest that the last lines may take, in milliseconds: their reader may have stopped. */
 const LAST_LINES = 500;
 
 const CATEGORY = ["rivulet", "relay"];

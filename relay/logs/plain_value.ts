@@ -1,14 +1,14 @@
 import { isSecretName, REDACTED } from "../../src/fetch/secrets/definition.ts";
 import { redactText } from "../../src/fetch/secrets/redactor.ts";
 
-/** How deep a value is told of. */
+/** The depth to which a value is written. */
 const DEPTH = 4;
 
 /** Of how many items, and of how many characters. */
 const ITEMS = 50;
 const LENGTH = 4_096;
 
-/** What JSON can say. */
+/** A value of JSON. */
 export type PlainValue =
   | string
   | number

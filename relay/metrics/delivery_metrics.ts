@@ -4,7 +4,7 @@ import { copiedCounter, DELAY_BUCKETS, type Observer } from "./instruments.ts";
 import { DeliveryCounts } from "../delivery/delivery_counts.ts";
 import type { LagDoor, Reader } from "./lag_sampler.ts";
 
-/** How events leave a relay. */
+/** The ways in which events leave a relay. */
 export type DeliveryDoor = "websocket" | "sse";
 
 /** The connections of each door that are open. */
@@ -22,7 +22,7 @@ const LAG_BUCKETS = [0, 1, 10, 100, 512, 1_000, 5_000, 10_000, 100_000];
 
 const LAG_TIME_BUCKETS = [0, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800];
 
-/** What is said of delivery. */
+/** The metrics of delivery. */
 export class DeliveryMetrics {
   readonly #counts: Readonly<Record<DeliveryDoor, DeliveryCounts>>;
   readonly #connections: () => OpenConnections;
@@ -66,7 +66,7 @@ export class DeliveryMetrics {
     this.#registerCounters(registry);
   }
 
-  /** What is counted at a door. */
+  /** The counters of a door. */
   counts(door: DeliveryDoor): DeliveryCounts {
     return this.#counts[door];
   }

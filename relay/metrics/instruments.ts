@@ -26,9 +26,9 @@ export interface Observer {
 export interface CopiedCounterOptions<Label extends string> {
   /** Its name. */
   readonly name: string;
-  /** What it counts. */
+  /** The help text. */
   readonly help: string;
-  /** What its numbers are told apart by. */
+  /** The names of the labels. */
   readonly labelNames: readonly Label[];
   /** Each number, with the labels it has. */
   read(): Iterable<readonly [Readonly<Record<Label, string>>, number]>;

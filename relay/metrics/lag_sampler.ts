@@ -1,7 +1,7 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { Observer } from "./instruments.ts";
 
-/** What a log has to tell of itself. */
+/** The part of a log that is sampled. */
 interface LaggedLog {
   readonly first: number;
   readonly next: number;
@@ -19,13 +19,13 @@ interface LaggedRange {
 export interface Lagging {
   /** The offset of the first event that it has not been written. */
   readonly cursor: number;
-  /** What it reads. */
+  /** The topic that it reads. */
   readonly topic: { readonly log: LaggedLog };
 }
 
 /** A connection, as far as the lag of its subscriptions goes. */
 export interface Reader {
-  /** What it follows. */
+  /** The subscriptions of the connection. */
   readonly subscriptions: Iterable<Lagging>;
 }
 
@@ -51,7 +51,7 @@ const INTERVAL = 10_000;
  */
 const SLICE = 256;
 
-/** How long others have their turn then, in milliseconds. */
+/** The time that others get then, in milliseconds. */
 const PAUSE = 10;
 
 /**
@@ -64,7 +64,7 @@ const PAUSE = 10;
 export class LagSampler implements Disposable {
   readonly #clock: Clock;
   readonly #doors: () => Iterable<LagDoor>;
-  /** What is still to be looked at. */
+  /** The subscriptions that are still to be looked at. */
   #round: Iterator<readonly [Lagging, LagDoor], void> | undefined;
   #cancel: () => void = () => {};
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { Observer } from "./instruments.ts";
 
-/** How often it is measured, in milliseconds: what blocks the loop for longer is always seen. */
+/** The interval of the measurements, in milliseconds: what blocks the loop for longer is always seen. */
 const INTERVAL = 50;
 
 /**

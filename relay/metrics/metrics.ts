@@ -35,17 +35,17 @@ import {
   type UpstreamOutcome,
 } from "./upstream_metrics.ts";
 
-/** What is looked at when somebody asks: each is called then, and not before. */
+/** The readings that are taken when somebody asks, and not before. */
 export interface MetricsReadings {
   /** The connections of each door that are open. */
   connections(): OpenConnections;
-  /** How many connections the server has, whatever for. */
+  /** Returns the number of connections of the server, whatever for. */
   tcpConnections(): number;
   /** The topics. */
   topics(): Iterable<MeasuredTopic>;
   /** Those of them that an upstream fills. */
   upstreams(): Iterable<MeasuredTopic>;
-  /** How many requests to providers are under way. */
+  /** Returns the number of requests to providers that are under way. */
   runs(): number;
   /** The memory of the process. */
   memory(): MeasuredMemory;
@@ -55,7 +55,7 @@ export interface MetricsReadings {
   isStoreFailing(): boolean;
 }
 
-/** How a relay is measured. */
+/** The options of a relay's metrics. */
 export interface MetricsOptions {
   /** As logs have it that give events their time. */
   readonly clock: Clock;
@@ -153,12 +153,12 @@ export class Metrics implements Disposable {
     return this.#registry.metrics();
   }
 
-  /** What is counted of events that leave through a door. */
+  /** Returns the counters of events that leave through a door. */
   delivery(door: DeliveryDoor): DeliveryCounts {
     return this.#delivery.counts(door);
   }
 
-  /** What is counted of events that are published through a door. */
+  /** Returns the counters of events that are published through a door. */
   published(door: PublishDoor): PublishCounts {
     return this.#topics.published(door);
   }

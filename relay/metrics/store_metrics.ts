@@ -17,7 +17,7 @@ export interface MeasuredStore {
 
 /** A transaction that was committed. */
 export interface MeasuredCommit {
-  /** How long it took, in milliseconds. */
+  /** The duration, in milliseconds. */
   readonly duration: number;
   /** The number of operations. */
   readonly operations: number;

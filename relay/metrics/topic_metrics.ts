@@ -11,14 +11,14 @@ const END_STATUSES = [
   "expired",
 ] as const;
 
-/** How a topic may end. */
+/** The ways in which a topic may end. */
 export type MeasuredEnd = typeof END_STATUSES[number];
 
 /** A topic, as far as it is measured. */
 export interface MeasuredTopic {
   /** Where it is in its life. */
   readonly state: { readonly kind: "pending" | "open" | "ended" };
-  /** How its upstream is, as far as that was told. */
+  /** The state of its upstream, as far as that was told. */
   readonly upstream:
     | { readonly state: "connecting" | "open" | "retrying" | "lost" }
     | undefined;
@@ -30,10 +30,10 @@ export interface MeasuredTopic {
   };
 }
 
-/** How events are published. */
+/** The ways in which events are published. */
 export type PublishDoor = "http" | "websocket";
 
-/** What is said of topics, and of what is published to them. */
+/** The metrics of topics, and of publications. */
 export class TopicMetrics {
   readonly #ends: Counter<"status">;
   readonly #published: Readonly<Record<PublishDoor, PublishCounts>> = {
@@ -103,7 +103,7 @@ export class TopicMetrics {
     );
   }
 
-  /** What is counted at a door. */
+  /** The counters of a door. */
   published(door: PublishDoor): PublishCounts {
     return this.#published[door];
   }

@@ -2,10 +2,10 @@ import { Gauge, type Registry } from "prom-client";
 import { copiedCounter } from "./instruments.ts";
 import type { MeasuredTopic } from "./topic_metrics.ts";
 
-/** What may come of connecting to the upstream of a topic. */
+/** The outcomes of connecting to the upstream of a topic. */
 const UPSTREAM_OUTCOMES = ["opened", "failed"] as const;
 
-/** What has come of connecting to the upstream of a topic: it has answered with events, or not. */
+/** The outcome of connecting to the upstream of a topic: it has answered with events, or not. */
 export type UpstreamOutcome = typeof UPSTREAM_OUTCOMES[number];
 
 const PROVIDER_OUTCOMES = [
@@ -39,7 +39,7 @@ const RUN_OUTCOMES = [
  */
 export type RunOutcome = typeof RUN_OUTCOMES[number];
 
-/** What is said of those from whom events come. */
+/** The metrics of upstreams. */
 export class UpstreamMetrics {
   readonly #attempts: Record<UpstreamOutcome, number>;
   readonly #runs: Record<RunOutcome, number>;

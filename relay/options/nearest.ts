@@ -1,4 +1,4 @@
-/** How many letters have to be put in, taken out or replaced. */
+/** Returns the number of letters to insert, remove or replace. */
 function distance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (const [i, letter] of [...left].entries()) {

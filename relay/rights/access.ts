@@ -4,7 +4,7 @@ import { Problem } from "../problem.ts";
 /** A right to a topic (PROTOCOL.md, section 5). */
 export type Right = "read" | "write" | "cancel";
 
-/** What one caller may do. */
+/** The rights of one caller. */
 export interface Access {
   /** Names the caller, for limits and for what is kept per caller; not to be shown. */
   readonly identity: string;
@@ -25,7 +25,7 @@ export interface Access {
   mayAsk(request: string): boolean | undefined;
 }
 
-/** What everybody may do who reaches a relay without a key. */
+/** The rights of everybody who reaches a relay without a key. */
 export const FULL_ACCESS: Access = {
   identity: "",
   subject: undefined,

@@ -12,21 +12,21 @@ export interface AuthorityOptions {
   readonly jwtKey?: string | undefined;
   /** The URL of a JWK set. */
   readonly jwks?: string | undefined;
-  /** What the `aud` of a token has to name. */
+  /** The audience that the `aud` of a token has to name. */
   readonly jwtAudience?: string | undefined;
-  /** What the `iss` of a token has to be. */
+  /** The issuer that the `iss` of a token has to be. */
   readonly jwtIssuer?: string | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
   /** Ends what is under way when the relay closes. */
   readonly signal: AbortSignal;
-  /** What asks for a JWK set. Default: the runtime's own. */
+  /** The `fetch` that asks for a JWK set. Default: the runtime's own. */
   readonly fetch?: typeof fetch | undefined;
 }
 
 /** An option that no authority can be made from. */
 export class AuthorityOptionError extends TypeError {
-  /** What happened, for programs. */
+  /** The code of the error. */
   readonly code = "invalid_option";
   /** Which option it is. */
   readonly option: "jwtKey" | "jwks";

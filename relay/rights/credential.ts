@@ -14,8 +14,8 @@ export interface Credential {
 /** A request, and where in it a token may be. */
 export interface CredentialRequest {
   /**
-   * What it asks for: at the gateway, callers may have keys of providers too, and
-   * `responses` is an upgrade there.
+   * The door that it came in by: at the gateway, callers may have keys of providers
+   * too, and `responses` is an upgrade there.
    */
   readonly door: "http" | "gateway" | "upgrade" | "responses";
   /** Its headers. */

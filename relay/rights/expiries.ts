@@ -19,7 +19,7 @@ const MAX_WAIT = 5_000;
 export class Expiries implements Disposable {
   readonly #clock: Clock;
   readonly #byTime = new Map<number, Set<Expiring>>();
-  /** What the timer is set to, in milliseconds since the epoch. */
+  /** The time that the timer is set to, in milliseconds since the epoch. */
   #next = Infinity;
   #cancel: (() => void) | undefined;
 

@@ -25,7 +25,7 @@ export interface TracedRequest {
   readonly method: string;
   /** The headers, with those of the caller's own trace. */
   readonly headers: HeaderList;
-  /** What is known of the body. */
+  /** The facts of the body. */
   readonly content: {
     /** Returns the name of the model, if the body has one. */
     model(): string | undefined;

@@ -9,11 +9,11 @@ export function serverAttributes(url: string | URL): Attributes {
   };
 }
 
-/** How something ended that was traced. */
+/** The end of something that was traced. */
 export interface TracedEnd {
-  /** How it ended, as topics end, if it did. */
+  /** The end status, as topics have it, if it ended. */
   readonly status?: string | undefined;
-  /** What went wrong, of a small set of words; `undefined` where nothing did. */
+  /** The error, of a small set of words; `undefined` if there is none. */
   readonly error?: string | undefined;
 }
 

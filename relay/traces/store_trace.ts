@@ -2,7 +2,7 @@ import { ROOT_CONTEXT, trace } from "@opentelemetry/api";
 
 /** A transaction of a store that took long. */
 export interface SlowCommit {
-  /** How long it took, in milliseconds. */
+  /** The duration, in milliseconds. */
   readonly duration: number;
   /** The number of operations. */
   readonly operations: number;

@@ -11,7 +11,7 @@ import { endSpan, serverAttributes } from "./span.ts";
 export interface ConnectionEnd {
   /** The status that was answered, where it was none of an event stream. */
   readonly status?: number | undefined;
-  /** What went wrong, of a small set of words; `undefined` where nothing did. */
+  /** The error, of a small set of words; `undefined` if there is none. */
   readonly error?: string | undefined;
 }
 

@@ -28,7 +28,7 @@ import { Watchdog } from "./watchdog.ts";
 /** The most that is read of the body of an answer that is not an event stream. */
 const MAX_ERROR_BODY = 64 * 1024;
 
-/** How long reading it may take, in milliseconds. */
+/** The most time that reading it may take, in milliseconds. */
 const ERROR_BODY_TIMEOUT = 5_000;
 
 /**
@@ -51,7 +51,7 @@ export interface StreamResponse {
   readonly url: string;
 }
 
-/** How one connection is made and read; see `StreamEventsOptions`. */
+/** The options of one connection; see `StreamEventsOptions`. */
 export interface ConnectionOptions extends
   RequestOptions,
   Pick<
@@ -76,7 +76,7 @@ export interface ConnectionOptions extends
   readonly idleTimeout: number;
   /** Without an event, in milliseconds. */
   readonly eventTimeout: number;
-  /** What is known of the rhythm of the stream, where that is to be held against it. */
+  /** The rhythm of the stream, if the connection is held to it. */
   readonly heartbeat: AdaptiveTimeout | undefined;
   /** Called with the length of every chunk, in bytes. */
   onBytes(bytes: number): void;
@@ -84,7 +84,7 @@ export interface ConnectionOptions extends
   readonly onRetryTime: ((reconnectionTime: number) => void) | undefined;
   /** Takes the secrets out of errors. Default: those of this request. */
   readonly redactor?: Redactor | undefined;
-  /** What makes the request. */
+  /** The function that makes the request. */
   readonly fetch:
     | ((
       input: string | URL | Request,
@@ -97,7 +97,7 @@ export interface ConnectionOptions extends
   readonly onLengthWanted?: (() => void) | undefined;
 }
 
-/** How a stream has ended: well, or with an error. */
+/** The end of a stream: good, or with an error. */
 type End = { readonly ok: true } | {
   readonly ok: false;
   readonly error: unknown;
@@ -140,9 +140,9 @@ export class Connection {
   #reader: EventReader | undefined;
   #lastEventId: string;
   #lastSeen: IdleTimeoutError["lastSeen"] = "nothing";
-  /** How many calls wait for an event. */
+  /** The number of calls that wait for an event. */
   #waiting = 0;
-  /** What a callback has thrown, or is wrong with the body, and not with the network. */
+  /** The error of a callback or of the body's content, not of the network. */
   #thrown: { readonly error: unknown } | undefined;
 
   /**
@@ -224,7 +224,7 @@ export class Connection {
     return this.#reader.lastEventId;
   }
 
-  /** What the stream has asked for last with `retry:`, in milliseconds. */
+  /** The last `retry:` of the stream, in milliseconds. */
   get reconnectionTime(): number | undefined {
     return this.#reader?.reconnectionTime;
   }
@@ -422,7 +422,7 @@ export class Connection {
     });
   }
 
-  /** What the reader threw, as the consumer is to see it. */
+  /** Returns the error of the reader as the consumer sees it. */
   #explain(error: unknown): unknown {
     if (this.#thrown?.error === error) return error;
     if (error instanceof EventTooLargeError) return error;

@@ -60,7 +60,7 @@ export abstract class EventStreamError extends Error {
 /** The end of the message about an answer whose body is not empty. */
 export const BODY_HINT = " (its start is in 'body')";
 
-/** What an answer that is not an event stream was. */
+/** The facts of an answer that is not an event stream. */
 export interface UnexpectedResponse {
   /** The URL that answered, fit to be shown. */
   readonly url: string;
@@ -354,7 +354,7 @@ export class ConnectTimeoutError extends EventStreamError {
   }
 }
 
-/** What an {@linkcode IdleTimeoutError} knows. */
+/** The facts of an {@linkcode IdleTimeoutError}. */
 export interface IdleTimeout {
   /**
    * Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is

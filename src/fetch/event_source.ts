@@ -12,7 +12,7 @@ import type {
 import { streamEvents } from "./stream_events.ts";
 import type { StreamEventsOptions } from "./stream_options.ts";
 
-/** What a {@linkcode FetchEventSource} may be given beside its URL. */
+/** The options of a {@linkcode FetchEventSource}. */
 export interface FetchEventSourceInit extends
   Pick<
     StreamEventsOptions,
@@ -68,7 +68,7 @@ export interface FetchEventSourceInit extends
  * ```
  */
 export class ConnectionErrorEvent extends Event {
-  /** What went wrong; `undefined` where the server has ended the connection. */
+  /** The cause; `undefined` if the server has ended the connection. */
   readonly error: unknown;
 
   /**
@@ -91,7 +91,7 @@ const FETCHABLE = /^(?:https?|data|blob):/;
 /** Says that there is nothing to be fetched. */
 const FROM_STREAM: FetchEventSourceInit = {};
 
-/** What the getter says before a server has said anything, in milliseconds. */
+/** The value of the getter before a server has said anything, in milliseconds. */
 const DEFAULT_RECONNECTION_TIME = 1_000;
 
 /**
@@ -260,7 +260,7 @@ export class FetchEventSource extends EventTarget {
       (this.#stream ?? this.#reader)?.lastEventId ?? "";
   }
 
-  /** What the server has asked to wait before a reconnection, in milliseconds. */
+  /** The wait before a reconnection that the server has asked for, in milliseconds. */
   get reconnectionTime(): number {
     return (this.#stream ?? this.#reader)?.reconnectionTime ??
       DEFAULT_RECONNECTION_TIME;

@@ -52,7 +52,7 @@ export interface EventStream<T = ServerSentEvent>
    * before another request, `"closed"` after any end.
    */
   readonly state: "idle" | "connecting" | "open" | "waiting" | "closed";
-  /** How much has come; it counts on. */
+  /** The counts of what has come, which go on. */
   readonly counters: StreamCounters;
   /**
    * The last event id as of the events that were taken: what a request that

@@ -1,6 +1,6 @@
 // This module is browser compatible.
 
-/** How many signs of life have to be missed. */
+/** The number of signs of life that may be missed before a stream counts as lost. */
 const MISSED = 3;
 
 /**
@@ -10,7 +10,7 @@ const MISSED = 3;
  */
 const MEMORY = 8;
 
-/** How many have to be known before anything is expected. */
+/** The number of gaps that have to be known before anything is expected. */
 const LEARNED = 2;
 
 /**
@@ -19,10 +19,10 @@ const LEARNED = 2;
  */
 export class AdaptiveTimeout {
   readonly #floor: number;
-  /** What is remembered: each gap is shorter than those before. */
+  /** The gaps that are remembered: each is shorter than those before. */
   #gaps: { readonly length: number; readonly until: number }[] = [];
   #known = 0;
-  /** How long connections have been open, as far as is known. */
+  /** The time that connections have been open, as far as is known. */
   #time = 0;
   #last: number | undefined;
 

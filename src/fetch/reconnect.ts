@@ -69,13 +69,13 @@ export type DisconnectReason =
 export interface ReconnectContext {
   /** Why the connection is over. */
   readonly reason: DisconnectReason;
-  /** How many have failed in a row, this one counted. */
+  /** The number of failures in a row, this one counted. */
   readonly failures: number;
-  /** How long they have, in milliseconds. */
+  /** The time since the first of these failures, in milliseconds. */
   readonly elapsed: number;
-  /** What the next request would say as `Last-Event-ID`; `""` for nothing. */
+  /** The `Last-Event-ID` of the next request; `""` for none. */
   readonly lastEventId: string;
-  /** What the policy would have done. */
+  /** The decision of the policy. */
   readonly decision: ReconnectDecision;
 }
 
@@ -150,15 +150,15 @@ export function completeReconnectPolicy(
   };
 }
 
-/** What is known of a connection that is over. */
+/** The facts of a connection that is over. */
 export interface Disconnection {
   /** Why. */
   readonly reason: DisconnectReason;
-  /** How many have failed in a row, this one counted. */
+  /** The number of failures in a row, this one counted. */
   readonly failures: number;
-  /** How long they have, in milliseconds. */
+  /** The time since the first of these failures, in milliseconds. */
   readonly elapsed: number;
-  /** What the stream has asked for with `retry:`, in milliseconds. */
+  /** The wait that the stream has asked for with `retry:`, in milliseconds. */
   readonly reconnectionTime: number | undefined;
   /** The last event id. */
   readonly lastEventId: string;

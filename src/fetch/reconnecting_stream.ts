@@ -34,7 +34,7 @@ import {
 /** Something, or a function that makes it anew for every request. */
 type Varying<T> = T | ((context: RequestContext) => T | Promise<T>);
 
-/** How a stream has ended: well, or with an error. */
+/** The end of a stream: good, or with an error. */
 type End = { readonly ok: true } | {
   readonly ok: false;
   readonly error: unknown;
@@ -72,7 +72,7 @@ export class ReconnectingEventStream implements EventStream<Given> {
 
   #state: EventStream["state"] = "idle";
   #end: End | undefined;
-  /** What `open` throws where the stream has ended well before it was open. */
+  /** The error of `open` if the stream has ended well before it was open. */
   #endedBy: unknown;
   #lastEventId: string;
   #reconnectionTime: number | undefined;
@@ -82,7 +82,7 @@ export class ReconnectingEventStream implements EventStream<Given> {
   #connection: Connection | undefined;
   #connecting: Promise<Connection> | undefined;
   #recovering: Promise<void> | undefined;
-  /** How many connections are over: tells which one a call has waited for. */
+  /** The number of connections that are over: tells which one a call has waited for. */
   #generation = 0;
   #opening: Promise<StreamResponse> | undefined;
   #response: StreamResponse | undefined;
@@ -92,7 +92,7 @@ export class ReconnectingEventStream implements EventStream<Given> {
   #failingSince = 0;
   #openSince: number | undefined;
   #eventsBefore = 0;
-  /** What has come; the events before `#taken` were taken. */
+  /** The events that have come; those before `#taken` were taken. */
   #queue: ServerSentEvent[] = [];
   #taken = 0;
   readonly #calls = new CallQueue();
@@ -475,7 +475,7 @@ export class ReconnectingEventStream implements EventStream<Given> {
     }
   }
 
-  /** What is given out of an event, if anything is; the sentinel ends the stream. */
+  /** Returns what the consumer gets for an event, if anything; the sentinel ends the stream. */
   async #give(event: ServerSentEvent): Promise<Given | undefined> {
     if (event.data === this.#sentinel) {
       await this.cancel();
@@ -544,7 +544,7 @@ function isOneShot(
     (!body && input instanceof Request && input.body !== null);
 }
 
-/** What varies, as it is this time; a function that never answers is not waited for. */
+/** Returns the current value of an option that varies; does not wait for a function that never answers. */
 async function made<T>(
   varying: Varying<T>,
   context: RequestContext,

@@ -1,13 +1,13 @@
 // This module is browser compatible.
 import { described } from "../sse/described.ts";
 
-/** What {@linkcode prepareRequest} makes of a request. */
+/** The result of {@linkcode prepareRequest}. */
 export interface PreparedRequest {
   /** The URL, whole: not to be shown. */
   readonly url: string;
   /** The headers that are sent. */
   readonly headers: Headers;
-  /** What is passed to `fetch` along with the input, but for the signal. */
+  /** The second parameter of `fetch`, without the signal. */
   readonly init: RequestInit;
   /**
    * The same with the body whole, and so with its length, for a server that wants
@@ -34,7 +34,7 @@ export interface RequestOptions {
   readonly sendBody?: BodyForm | undefined;
   /** Where to resume. */
   readonly lastEventId?: string | undefined;
-  /** What to do about redirects. */
+  /** The redirect mode. */
   readonly redirect?: RequestRedirect | undefined;
   /** Whether cookies are sent. */
   readonly credentials?: RequestCredentials | undefined;

@@ -20,7 +20,7 @@
  * ```
  */
 export interface EventSchema<Output = unknown> {
-  /** What the Standard Schema asks of a schema. */
+  /** The properties that the Standard Schema asks of a schema. */
   readonly "~standard": {
     /** The version of the Standard Schema. */
     readonly version: 1;
@@ -64,7 +64,7 @@ export type SchemaResult<Output> =
  * ```
  */
 export interface SchemaIssue {
-  /** What is wrong, in words. */
+  /** The problem, in words. */
   readonly message: string;
   /** Where in the value. */
   readonly path?:

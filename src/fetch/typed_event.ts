@@ -69,7 +69,7 @@ export type ValidEvent<Schemas extends EventSchemas> = {
 export interface InvalidEvent {
   /** It is not valid. */
   readonly ok: false;
-  /** What is wrong with its data. */
+  /** The problems of its data. */
   readonly issues: readonly SchemaIssue[];
   /** The event as it came. */
   readonly raw: ServerSentEvent;
@@ -101,7 +101,7 @@ export interface InvalidEvent {
 export class EventValidationError extends EventStreamError {
   /** Which error it is. */
   readonly code = "invalid_event";
-  /** What is wrong with its data. */
+  /** The problems of its data. */
   readonly issues: readonly SchemaIssue[];
   /** The event as it came. */
   readonly raw: ServerSentEvent;

@@ -4,7 +4,7 @@ import { SseParser } from "./parser.ts";
 
 /** Events that belong to one moment. */
 export interface PacedEvents {
-  /** How long after those before they come, in milliseconds. */
+  /** The time between the events before and these, in milliseconds. */
   readonly delay: number;
   /** The events, one at least. */
   readonly events: ServerSentEvent[];

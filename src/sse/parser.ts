@@ -37,7 +37,7 @@ const MAX_IN_PLACE = 64 * 1024;
 /** The fields that the standard knows; a comment has an empty one. */
 const FIELDS = ["data", "event", "id", "retry"];
 
-/** How many parts of a line are added to a rope before another is begun. */
+/** The number of parts of a line in a rope; further parts begin another rope. */
 const ROPE = 64;
 
 /** Options for {@linkcode SseParser}. */
@@ -588,7 +588,7 @@ export class SseParser {
     this.#dataLines++;
   }
 
-  /** What the blank line does. */
+  /** Does what the standard says of a blank line. */
   #endEvent(): void {
     this.#skipping = false;
     const lines = this.#dataLines;
@@ -625,7 +625,7 @@ export class SseParser {
     }
   }
 
-  /** What the event in the making has accumulated. */
+  /** The fields of the event so far. */
   #eventSize(): number {
     const id = this.#newId;
     return this.#dataLength + this.#event.length +

@@ -170,7 +170,7 @@ class BodyEventReader implements EventReader {
   #finished = false;
   /** The events that were not taken are not wanted. */
   #stopped = false;
-  /** What the next call rejects with, once the queue is empty. */
+  /** The error with which the next call rejects, once the queue is empty. */
   #failure: { error: unknown } | undefined;
   readonly #calls = new CallQueue();
 

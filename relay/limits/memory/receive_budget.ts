@@ -140,7 +140,7 @@ export class ReceiveAccount implements Disposable {
   #bytes = 0;
   #isWhole = false;
   #problem: Problem | undefined;
-  /** What the account is of, for the log. */
+  /** The owner of the account, for the log. */
   readonly what: string;
   /** Called when the body is refused, with the bytes that had come of it. */
   onRefused: ((problem: Problem, bytes: number) => void) | undefined;

@@ -29,7 +29,7 @@ export interface SendPeer {
 /** The time without progress after which a connection counts as not reading, in milliseconds. */
 const QUIET = 1_000;
 
-/** What one or more connections hold on to. */
+/** The memory that one or more connections hold. */
 class Holdings {
   /** The bytes, with each shared buffer once. */
   bytes = 0;

@@ -3,11 +3,11 @@ import { createPrivateKey, createSecretKey, type KeyObject } from "node:crypto";
 import { z } from "zod";
 import { type Algorithm, algorithmOf, KeyError } from "./verification_key.ts";
 
-/** What tokens are signed with. */
+/** A key that signs tokens. */
 export interface SigningKey {
   /** The one algorithm that it is for. */
   readonly algorithm: Algorithm;
-  /** What it is called among others, if it has a name. */
+  /** The `kid` of the key, if it has one. */
   readonly kid: string | undefined;
   /** The key. */
   readonly key: KeyObject;

@@ -8,7 +8,7 @@ import { tokenRefusal } from "../tokens/token_refusal.ts";
 import type { Keys, KeySource } from "./key_source.ts";
 import { parseJwkSet } from "./parse_jwk.ts";
 
-/** What asking for keys takes. */
+/** The options of a set of remote keys. */
 export interface RemoteKeysOptions {
   /** Where the JWK set is. */
   readonly url: string;
@@ -16,11 +16,11 @@ export interface RemoteKeysOptions {
   readonly clock: Clock;
   /** Ends what is under way. */
   readonly signal: AbortSignal;
-  /** What asks. Default: the runtime's own. */
+  /** The `fetch` that asks. Default: the runtime's own. */
   readonly fetch?: typeof fetch | undefined;
 }
 
-/** How long keys are taken for the newest, in milliseconds: one that was withdrawn holds that long. */
+/** The time for which keys count as the newest, in milliseconds: a withdrawn key holds that long. */
 const MAX_AGE = 600_000;
 
 /**
@@ -36,7 +36,7 @@ const COOLDOWN = 30_000;
 const RETRY = 5_000;
 const MAX_RETRY = 60_000;
 
-/** How long an answer may take, in milliseconds. */
+/** The longest that an answer may take, in milliseconds. */
 const TIMEOUT = 5_000;
 
 /** In bytes: some hundreds of keys. */
@@ -61,7 +61,7 @@ export class RemoteKeys implements KeySource {
   #asked = { at: -Infinity, wallTime: -Infinity };
   /** Until when they are not asked for again, in milliseconds since the epoch. */
   #restsUntil = -Infinity;
-  /** How many times in a row there was no answer. */
+  /** The number of requests in a row without an answer. */
   #failures = 0;
   #refreshing: Promise<void> | undefined;
 
@@ -234,7 +234,7 @@ export class RemoteKeys implements KeySource {
   }
 }
 
-/** What went wrong, in words, without URLs: they may have a password in them. */
+/** Returns the problem in words, without URLs: they may have a password in them. */
 function reasonOf(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at instanceof Error; at = at.cause) {

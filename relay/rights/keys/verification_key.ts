@@ -65,11 +65,11 @@ export function algorithmOf(key: KeyObject): Algorithm {
   }
 }
 
-/** What the signatures of some tokens are verified with. */
+/** A key that verifies signatures of tokens. */
 export interface VerificationKey {
   /** The one algorithm that it is for. */
   readonly algorithm: Algorithm;
-  /** What it is called among others, if it has a name. */
+  /** The `kid` of the key, if it has one. */
   readonly kid: string | undefined;
   /** The key. */
   readonly key: CryptoKey;

@@ -43,5 +43,5 @@ export const claims = z.object({
   rivulet,
 });
 
-/** What a token says. */
+/** The claims of a token. */
 export type Claims = z.output<typeof claims>;

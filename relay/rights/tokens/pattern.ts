@@ -1,6 +1,6 @@
 /** The names of some topics: a name with `*` for any run of characters, or none. */
 export class Pattern {
-  /** What stands between the asterisks. */
+  /** The texts between the asterisks. */
   readonly #parts: readonly string[];
 
   /** Reads a pattern; nothing but `*` is special. */

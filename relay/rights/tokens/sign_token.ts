@@ -1,7 +1,7 @@
 import { SignJWT } from "jose";
 import type { SigningKey } from "../keys/parse_signing_key.ts";
 
-/** What a token says. */
+/** The claims of a token to sign. */
 export interface TokenClaims {
   /** The time when it was made, in seconds since the epoch. */
   readonly iat: number;

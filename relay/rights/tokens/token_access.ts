@@ -2,7 +2,7 @@ import type { Access, Right } from "../access.ts";
 import type { Claims } from "./claims.ts";
 import { Pattern } from "./pattern.ts";
 
-/** What the holder of a token may do. */
+/** The rights of a token. */
 export class TokenAccess implements Access {
   readonly identity: string;
   readonly subject: string | undefined;

@@ -13,13 +13,13 @@ import { TokenAccess } from "./token_access.ts";
 import { tokenRefusal } from "./token_refusal.ts";
 import { VerifiedTokens } from "./verified_tokens.ts";
 
-/** What verifying tokens takes. */
+/** The options of a {@linkcode TokenAuthority}. */
 export interface TokenAuthorityOptions {
-  /** What they are verified with. */
+  /** The keys that verify tokens. */
   readonly keys: KeySource;
-  /** What `aud` has to name. Default: it may be anything. */
+  /** The audience that `aud` has to name. Default: any. */
   readonly audience?: string | undefined;
-  /** What `iss` has to be. Default: it may be anything. */
+  /** The issuer that `iss` has to be. Default: any. */
   readonly issuer?: string | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
@@ -28,7 +28,7 @@ export interface TokenAuthorityOptions {
 /** The longest token, in characters. */
 export const MAX_TOKEN = 8_192;
 
-/** How far the clock of who has made a token may be off, in seconds. */
+/** The most that the clock of a token's issuer may be off, in seconds. */
 const LEEWAY = 30;
 
 /** The form of a token: `jose` accepts white space and padding in the parts. */

@@ -14,7 +14,7 @@ export type InvalidTokenReason =
   | "issuer"
   | "claims";
 
-/** What a quoted string of `WWW-Authenticate` may not have (RFC 6750, section 3). */
+/** The characters that a quoted string of `WWW-Authenticate` may not have (RFC 6750, section 3). */
 const NOT_QUOTABLE = /[^\x20\x21\x23-\x5b\x5d-\x7e]/g;
 
 /** The refusals of a token, and of none (RFC 6750, section 3). */

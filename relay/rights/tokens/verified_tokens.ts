@@ -14,7 +14,7 @@ export class VerifiedTokens {
   /** The one that was asked for last comes last. */
   readonly #tokens = new Map<string, Access>();
 
-  /** How many are remembered. */
+  /** The number of remembered tokens. */
   get size(): number {
     return this.#tokens.size;
   }
