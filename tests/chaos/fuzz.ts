@@ -44,7 +44,7 @@ const AT_ONCE = 16;
 /** A part of the work, after which the relay is looked at. */
 const LOOKS = 10;
 
-const LIMIT = 20_000;
+const LIMIT = 60_000;
 
 /** A client that behaves: everybody's events have to reach it. */
 class Bystander implements AsyncDisposable {
