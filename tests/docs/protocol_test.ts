@@ -465,7 +465,7 @@ Deno.test("PROTOCOL.md has a WebSocket's transcripts as they are", async () => {
     "The source's server answers 503.": () => source.refuse(),
     "The relay is stopped.": () => void relay.relay.close(),
   });
-  assertEquals(await play("## 2. WebSocket", reader), 5);
+  assertEquals(await play("## 2. WebSocket", reader), 6);
 });
 
 Deno.test("PROTOCOL.md has requests and answers as they are", async () => {

@@ -1,15 +1,21 @@
 import { z } from "zod";
 import { issueText } from "../../issue_text.ts";
 import { ifEnded } from "../../topics/if_ended.ts";
-import { topicName } from "../../topics/topic_name.ts";
+import { TOPIC_NAME_RULE, topicName } from "../../topics/topic_name.ts";
 import { explainField, subscriptionFields } from "../subscription_request.ts";
 
 /** Accepts why a topic ends, in words. */
 export const endReason: z.ZodString = z.string().max(1_000);
 
+/** Accepts a name, or the beginning of names and a `*`. */
+const nameOrPrefix = z.string().refine(
+  (name) => topicName.safeParse(name.replace(/\*$/, "x")).success,
+  { message: `Expected ${TOPIC_NAME_RULE}` },
+);
+
 const subscribeMessage = z.object({
   type: z.literal("subscribe"),
-  topic: topicName,
+  topic: nameOrPrefix,
   ...subscriptionFields,
 });
 
@@ -28,7 +34,7 @@ const publishMessage = z.object({
 
 const clientMessage = z.discriminatedUnion("type", [
   subscribeMessage,
-  z.object({ type: z.literal("unsubscribe"), topic: topicName }),
+  z.object({ type: z.literal("unsubscribe"), topic: nameOrPrefix }),
   z.object({
     type: z.literal("ack"),
     topic: topicName,

@@ -30,6 +30,12 @@ function keptSubscriptionTo(
   );
 }
 
+/** Whether a peer follows a topic, or waits for its next epoch. */
+export function isSubscribedTo(peer: WebSocketPeer, name: string): boolean {
+  return keptSubscriptionTo(peer, name) !== undefined ||
+    peer.staying?.has(name) === true;
+}
+
 /** Subscribes a peer to a topic (the message `subscribe`). */
 export function subscribe(
   peer: WebSocketPeer,
@@ -38,7 +44,7 @@ export function subscribe(
   const { topic: name, after, mode, window, snapshot, stay, wait } = request;
   const { access, context, subscriber, staying } = peer;
   if (!access.may("read", name)) return forbid(peer, "read", name);
-  if (keptSubscriptionTo(peer, name) || staying?.has(name)) {
+  if (isSubscribedTo(peer, name)) {
     return peer.refuse(
       "already_subscribed",
       "There is a subscription to this topic already: unsubscribe first",
@@ -100,7 +106,7 @@ function refuseUnknown(peer: WebSocketPeer, name: string): void {
 export function unsubscribe(peer: WebSocketPeer, name: string): void {
   const subscription = keptSubscriptionTo(peer, name);
   if (subscription) return peer.subscriber.remove(subscription);
-  if (peer.staying?.delete(name)) return;
+  if (peer.staying?.delete(name) || peer.prefixes.delete(name)) return;
   peer.refuse(
     "not_subscribed",
     "There is no subscription to this topic",

@@ -12,6 +12,7 @@ import type { Expiries } from "../../rights/expiries.ts";
 import type { Publisher } from "../../sources/publish.ts";
 import type { TopicRegistry } from "../../topics/registry.ts";
 import type { Closing } from "./close_codes.ts";
+import type { Prefixes } from "./prefixes.ts";
 import type { Staying } from "./staying.ts";
 
 /** The context that every WebSocket session shares. */
@@ -78,6 +79,8 @@ export interface WebSocketPeer extends WebSocketCaller {
   readonly subscriber: Subscriber;
   /** The subscriptions that wait for the next epoch of their topic, if there ever was one. */
   readonly staying: Staying | undefined;
+  /** The subscriptions to all topics whose names begin alike. */
+  readonly prefixes: Prefixes;
   /** The topic in the URL of the socket: the session ends with it. */
   readonly ownTopic: string | undefined;
   /** Whether the peer can still be told anything. */

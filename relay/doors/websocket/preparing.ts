@@ -1,6 +1,7 @@
 import type { PrepareOptions } from "../../topics/store.ts";
 import type { ClientMessage } from "./client_message.ts";
 import type { WebSocketPeer } from "./peer.ts";
+import { isPrefix } from "./prefixes.ts";
 import { refusalOf } from "./publishing.ts";
 
 /**
@@ -22,6 +23,7 @@ export function prepare(
   switch (message.type) {
     case "subscribe": {
       const { topic, wait = true, after } = message;
+      if (isPrefix(topic)) return undefined;
       // A reader that comes from another relay may have more than this one has heard of.
       const isFresh = typeof after === "object";
       return prepare("read", topic, { makes: awaitTopics && wait, isFresh });

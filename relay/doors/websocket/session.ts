@@ -28,6 +28,8 @@ import type {
   WebSocketPeer,
 } from "./peer.ts";
 import { prepare, refuse } from "./preparing.ts";
+import { subscribeToPrefix } from "./prefix_commands.ts";
+import { isPrefix, Prefixes } from "./prefixes.ts";
 import { publish } from "./publishing.ts";
 import { Staying } from "./staying.ts";
 import type { RelayWebSocket } from "./relay_websocket.ts";
@@ -80,6 +82,7 @@ export class WebSocketSession
   /** When it was opened, in milliseconds since the epoch. */
   readonly #start: number;
   #staying: Staying | undefined;
+  #prefixes: Prefixes | undefined;
   #ownTopic: string | undefined;
   #ownTopicEnded = false;
   /** The number of pings since the last sign of life. */
@@ -157,6 +160,7 @@ export class WebSocketSession
       context.expiries.delete(this.#access.expires, this);
       this.subscriber[Symbol.dispose]();
       this.#staying?.[Symbol.dispose]();
+      this.#prefixes?.[Symbol.dispose]();
       this.#receiving?.[Symbol.dispose]();
       logger.info(
         "WebSocket {connection} of {address} closed after {seconds} s: {code}",
@@ -183,6 +187,10 @@ export class WebSocketSession
 
   get access(): Access {
     return this.#access;
+  }
+
+  get prefixes(): Prefixes {
+    return this.#prefixes ??= new Prefixes();
   }
 
   get staying(): Staying | undefined {
@@ -521,7 +529,9 @@ export class WebSocketSession
   #do(message: ClientMessage): void {
     switch (message.type) {
       case "subscribe":
-        return subscribe(this, message);
+        return isPrefix(message.topic)
+          ? subscribeToPrefix(this, message)
+          : subscribe(this, message);
       case "unsubscribe":
         return unsubscribe(this, message.topic);
       case "heartbeat":

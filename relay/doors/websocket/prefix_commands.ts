@@ -1,0 +1,51 @@
+import type { Topic } from "../../topics/topic.ts";
+import type { SubscribeRequest } from "../subscription_request.ts";
+import { isSubscribedTo, subscribe } from "./commands.ts";
+import type { WebSocketPeer } from "./peer.ts";
+
+/** The most of them on one connection: each new topic is compared with all. */
+const MAX_PREFIXES = 8;
+
+/**
+ * Subscribes a peer to the topics that begin like this and have not ended, and to all that
+ * are made from now on, as far as it may read them.
+ */
+export function subscribeToPrefix(
+  peer: WebSocketPeer,
+  { topic: pattern, after, ...options }: SubscribeRequest,
+): void {
+  const { prefixes, context: { topics } } = peer;
+  if (prefixes.has(pattern)) {
+    return peer.refuse(
+      "already_subscribed",
+      "There is a subscription to this prefix already: unsubscribe first",
+      pattern,
+    );
+  }
+  if (prefixes.size >= MAX_PREFIXES) {
+    return peer.refuse(
+      "too_many_subscriptions",
+      `Expected at most ${MAX_PREFIXES} prefixes on one connection`,
+      pattern,
+    );
+  }
+  const prefix = pattern.slice(0, -1);
+  const follow = ({ name }: Topic, from: SubscribeRequest["after"]): void => {
+    if (!name.startsWith(prefix) || isSubscribedTo(peer, name)) return;
+    // What it may not read is not there for it.
+    if (!peer.access.may("read", name)) return;
+    subscribe(peer, { ...options, topic: name, after: from });
+  };
+  prefixes.add(
+    pattern,
+    topics.onNew((topic) =>
+      queueMicrotask(() => {
+        if (peer.isOpen && prefixes.has(pattern)) follow(topic, "start");
+      })
+    ),
+  );
+  peer.answer({ type: "following", topic: pattern });
+  for (const topic of topics) {
+    if (topic.state.kind !== "ended") follow(topic, after);
+  }
+}
