@@ -394,6 +394,30 @@ Deno.test("readConfiguration finds the keys of the providers that are named, and
   ]);
 });
 
+Deno.test("readConfiguration finds the secrets of chats, and shows none", async () => {
+  const world = {
+    env: { MY_APP_CHAT_SECRET: "a-secret-of-the-chat" },
+  };
+  const args = ["--chat", "my-app=http://x/api/chat", "--chat", "b=http://x/"];
+  const { chats } = await optionsOf(args, world);
+  assertEquals(chats, [
+    {
+      name: "my-app",
+      url: "http://x/api/chat",
+      secret: "a-secret-of-the-chat",
+    },
+    { name: "b", url: "http://x/" },
+  ]);
+  const { config, hidden } = await printed(args, world);
+  assertEquals(config["chats"], [
+    { name: "my-app", url: "http://x/api/chat" },
+    { name: "b", url: "http://x/" },
+  ]);
+  assertEquals(hidden, {
+    "chats[0].secret": "environment MY_APP_CHAT_SECRET",
+  });
+});
+
 Deno.test("readConfiguration reads a key from its file", async () => {
   const files = { "key.txt": `${SECRET}\n`, "empty": "\n" };
   const { rights } = await optionsOf(["--jwt-key-file", "key.txt"], { files });
@@ -647,6 +671,30 @@ Deno.test("readConfiguration names the setting, its source, what came and what i
       /^flag --trusted-proxy: expected an address.*, got 'proxy'$/,
     ],
     [
+      "two of a chat",
+      ["--chat", "a=http://x/", "--chat", "a=http://y/"],
+      {},
+      /^flag --chat: .*two 'a'$/,
+    ],
+    [
+      "a chat without a URL",
+      ["--chat", "app"],
+      {},
+      /^flag --chat: expected NAME=URL\[,shared\], got 'app'$/,
+    ],
+    [
+      "a chat with the name of a path",
+      ["--chat", "v1=http://x/"],
+      {},
+      /^flag --chat: expected another name than v1/,
+    ],
+    [
+      "a chat's URL with a query",
+      ["--chat", "a=http://x/?key=1"],
+      {},
+      /^flag --chat: expected a URL without user, query and fragment/,
+    ],
+    [
       "a provider",
       ["--provider", "nobody"],
       {},
@@ -778,6 +826,10 @@ Deno.test("readConfiguration says no secret, whatever is wrong", async (t) => {
       `.a=http://${secret}@x/`,
     ], {}],
     ["a user of a provider", ["--provider", `a=http://me:${secret}@x/`], {}],
+    ["a user of a chat", ["--chat", `a=http://me:${secret}@x/`], {}],
+    ["a chat's variable", ["--chat", "a=http://x/"], {
+      env: { A_CHAT_SECRET: `${secret} x` },
+    }],
     ["a key whose flag is split", ["--jwt-key=", secret], {}],
     ["a key whose flag is misspelt", [`--jwt-kee=${secret}`], {}],
     ["a key whose flag is misspelt, after it", ["--jwt-kee", secret], {}],

@@ -1,0 +1,59 @@
+// Turns of chats as an operator has them: limits, a drain, metrics, logs.
+import { assert, assertEquals } from "@std/assert";
+import {
+  BEGIN,
+  opening,
+  REST,
+  startChats,
+  UI_HEADER,
+} from "../../../support/gateway/chat_world.ts";
+
+Deno.test("A turn takes one of the upstreams that its client may have", async () => {
+  await using world = await startChats({
+    limits: { maxUpstreamsPerClient: 1 },
+  });
+  const { exchange, answer } = await world.beginTurn({ id: "1" });
+  const refused = await world.say({ id: "2" });
+  assertEquals(refused.status, 429);
+  assertEquals(
+    (await refused.problem())["code"],
+    "too_many_upstreams_of_client",
+  );
+  assertEquals(world.relay.topics.get("raw:2"), undefined);
+  await exchange.stream(BEGIN + REST, UI_HEADER);
+  await (await answer).rest();
+});
+
+Deno.test("A relay that is drained lets a turn end, and takes no other", async () => {
+  await using world = await startChats();
+  const { exchange, answer } = await world.beginTurn();
+  await exchange.stream(BEGIN, UI_HEADER);
+  await using caller = await answer;
+  await caller.see(BEGIN);
+  const drained = world.relay.drain(30_000);
+  const refused = await world.say({ id: "8" });
+  assertEquals(refused.status, 503);
+  assertEquals((await refused.problem())["code"], "draining");
+  await exchange.end(REST);
+  assertEquals(await caller.rest(), {
+    text: opening() + BEGIN + REST,
+    end: "whole",
+  });
+  await drained;
+});
+
+Deno.test("A turn counts as a run, by its outcome", async () => {
+  await using world = await startChats();
+  for (const [id, rest] of [["1", REST], ["2", ""]] as const) {
+    const { exchange, answer } = await world.beginTurn({ id });
+    await exchange.stream(BEGIN, UI_HEADER);
+    await exchange.end(rest);
+    await (await answer).rest();
+  }
+  const text = await (await world.request("/metrics")).text();
+  const runs = text.split("\n").filter((line) =>
+    line.startsWith("rivulet_runs_ended_total{") && !line.endsWith(" 0")
+  ).map((line) => line.replace(/^.*outcome="(\w+)".* (\d+)$/, "$1 $2"));
+  assertEquals(runs.sort(), ["complete 1", "truncated 1"]);
+  assert(!text.includes("raw:1"));
+});
