@@ -105,7 +105,9 @@ export async function publisherToken(
   topic: string,
 ): Promise<string> {
   return await make(systemClock, key, PUBLISHER_TTL, {
-    sub: undefined,
+    // Keys of publications are their holder's: without a name, each token has its own. One
+    // name for all chats would be one holder of all their topics, of whom there is a limit.
+    sub: topic,
     aud: undefined,
     iss: undefined,
     rivulet: { write: [topic] },

@@ -65,7 +65,8 @@ export interface PublishChatOptions {
   readonly relay: string | URL;
   /**
    * What to be let in with: a token with the right to write the topic, or a function that
-   * returns one before each request. Default: one made with `key`.
+   * returns one before each request. Its `sub` stays the same: without one, each token is a
+   * publisher of its own, and a turn cannot be gone on with. Default: one made with `key`.
    */
   readonly token?: string | (() => string | Promise<string>) | undefined;
   /** The secret of the relay, or the private key to its public one, to make tokens with. */

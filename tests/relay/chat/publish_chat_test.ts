@@ -1,6 +1,7 @@
 // A turn that is published to the topic of its chat.
 import { assert, assertEquals } from "@std/assert";
 import {
+  createChatToken,
   publishChat,
   type PublishChatOptions,
 } from "../../../relay/chat/server/mod.ts";
@@ -62,7 +63,10 @@ function chunksOf(data: readonly string[]): { type: string }[] {
 }
 
 async function followed(relay: TestRelay): Promise<string[]> {
-  const response = await relay.request("/topics/chat:ada:7?raw");
+  const token = await createChatToken({ key: KEY, user: "ada" });
+  const response = await relay.request("/topics/chat:ada:7?raw", {
+    headers: { authorization: `Bearer ${token}` },
+  });
   return await dataOf(response);
 }
 
@@ -248,8 +252,11 @@ Deno.test("publishChat loses nothing to a short cut towards the relay", async ()
 
 Deno.test("publishChat goes on with a relay that was restarted on its store", async () => {
   const port = await freePort();
-  await using world = await startStoredRelay("sqlite", { port });
-  const turn = new Turn(world.relay.url);
+  await using world = await startStoredRelay("sqlite", {
+    port,
+    rights: { jwtKey: KEY },
+  });
+  const turn = new Turn(world.relay.url, { key: KEY });
   const response = await turn.response;
   turn.answer.say("one ");
   await reaches(world.relay, 5);

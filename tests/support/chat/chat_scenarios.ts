@@ -1,0 +1,276 @@
+/**
+ * What a chat has to stand, whatever it is made of.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { until, within } from "../within.ts";
+import { type Shown, textOf } from "./chat_tab.ts";
+import type { ChatWorld } from "./chat_world.ts";
+
+/** How long the network is away, in milliseconds, unless somebody has time. */
+const CUT = 1_500;
+
+/** How long the provider takes from one word to the next, in milliseconds. */
+const PACE = 10;
+
+/** How soon a stopped provider has to be hung up on, in milliseconds. */
+const STOP_LIMIT = 1_000;
+
+/** The surroundings of a scenario. */
+export interface ScenarioOptions {
+  /** How long the network is away, in milliseconds. */
+  readonly cut?: number;
+}
+
+/** One thing that a chat has to stand. */
+export interface ChatScenario {
+  /** What it is called in reports. */
+  readonly name: string;
+  /** Throws if the chat does not stand it. */
+  run(world: ChatWorld, options?: ScenarioOptions): Promise<void>;
+}
+
+/** So many words, which the model says again. */
+function words(count: number): string {
+  return Array.from({ length: count }, (_, index) => `word${index}`).join(" ");
+}
+
+function says(count: number): (shown: Shown) => boolean {
+  return (shown) => textOf(shown, "assistant").split(" ").length >= count;
+}
+
+function isDone({ status }: Shown): boolean {
+  return status === "ready";
+}
+
+function isStreaming({ status }: Shown): boolean {
+  return status === "streaming";
+}
+
+/** A whole answer, once. */
+function isWhole(text: string): (shown: Shown) => boolean {
+  return (shown) =>
+    isDone(shown) && textOf(shown, "assistant") === text &&
+    textOf(shown, "user") === text;
+}
+
+/** The scenarios, in the order of the table. */
+export const CHAT_SCENARIOS: readonly ChatScenario[] = [
+  {
+    name: "a reload in mid-answer goes on, each token once",
+    async run(world) {
+      const text = words(50);
+      world.provider.provider.enqueue(`run; pace=${PACE}`);
+      world.gate.close(20);
+      const tab = await world.open("ada", world.newChat());
+      await tab.send(text);
+      await tab.until("a beginning", says(8));
+      await tab.reload();
+      const shown = await tab.until("the rest", says(8));
+      assert(!isDone(shown), "it was over before the reload");
+      world.gate.open();
+      const { messages } = await tab.until("the answer", isWhole(text));
+      assertEquals(messages.map(({ role }) => role), ["user", "assistant"]);
+      assertEquals(tab.errors, []);
+    },
+  },
+  {
+    name: "a second tab follows live, and sees the next turn begin",
+    async run(world) {
+      const chat = world.newChat();
+      const [first, second] = [
+        await world.open("ada", chat),
+        await world.open("ada", chat),
+      ];
+      for (const text of [words(40), words(30)]) {
+        world.provider.provider.enqueue(`run; pace=${PACE}`);
+        world.gate.close(20);
+        await first.send(text);
+        const shown = await second.until(
+          "the turn in the second tab",
+          (shown) =>
+            textOf(shown, "user") === text && isStreaming(shown) &&
+            says(2)(shown),
+        );
+        assert(textOf(shown, "assistant") !== text, "it came late");
+        world.gate.open();
+        await first.until("the answer", isWhole(text));
+        await second.until("the answer in the second tab", isWhole(text));
+      }
+      assertEquals((await second.shown()).messages.length, 4);
+    },
+  },
+  {
+    name: "Stop stops the provider within a second, and both tabs say so",
+    async run(world) {
+      const chat = world.newChat();
+      const [first, second] = [
+        await world.open("ada", chat),
+        await world.open("ada", chat),
+      ];
+      world.provider.provider.enqueue(`run; pace=${PACE}`);
+      await first.send(words(400));
+      await second.until("a beginning", says(5), 5_000);
+      const request = world.provider.provider.requests.at(-1)!; // it is being answered
+      const started = performance.now();
+      await first.stop();
+      const outcome = await within(request.done, STOP_LIMIT, "the hanging up");
+      assertEquals(outcome, "aborted");
+      assert(performance.now() - started < STOP_LIMIT);
+      for (const tab of [first, second]) {
+        const shown = await tab.until(
+          "the word that it was stopped",
+          ({ status, note }) => status === "ready" && /stopped/i.test(note),
+          3_000,
+        );
+        assert(textOf(shown, "assistant").startsWith("word0 word1"));
+      }
+    },
+  },
+  {
+    name: "a network that is away for some seconds loses nothing",
+    async run(world, { cut = CUT } = {}) {
+      const text = words(60);
+      world.provider.provider.enqueue(`run; pace=${PACE}`);
+      world.gate.close(20);
+      const tab = await world.open("ada", world.newChat());
+      await tab.send(text);
+      await tab.until("a beginning", says(5));
+      world.cut();
+      world.gate.open();
+      try {
+        await new Promise((resolve) => setTimeout(resolve, cut));
+      } finally {
+        world.mend();
+      }
+      await tab.until("the answer", isWhole(text));
+    },
+  },
+  {
+    name: "a restart of what keeps the answer loses nothing",
+    async run(world) {
+      const text = words(80);
+      world.provider.provider.enqueue(`run; pace=${PACE}`);
+      const tab = await world.open("ada", world.newChat());
+      world.gate.close(20);
+      await tab.send(text);
+      await tab.until("a beginning", says(5));
+      await world.restart();
+      world.gate.open();
+      await tab.until("the answer", isWhole(text));
+    },
+  },
+  {
+    name: "another user sees nothing of it",
+    async run(world) {
+      const text = words(30);
+      world.provider.provider.enqueue(`run; pace=${PACE}`);
+      const chat = world.newChat();
+      const [ada, eve] = [
+        await world.open("ada", chat),
+        await world.open("eve", chat),
+      ];
+      await ada.send(text);
+      await ada.until("a beginning", says(5));
+      await eve.reload();
+      await ada.until("the answer", isWhole(text));
+      assertEquals((await eve.shown()).messages, []);
+      await eve.reload();
+      assertEquals((await eve.shown()).messages, []);
+    },
+  },
+  {
+    name: "tool calls and reasoning come whole, also after a reload",
+    async run(world) {
+      world.provider.provider.enqueue({
+        answer: { kind: "body", text: TOOL_STREAM },
+        pace: PACE,
+        chunk: "event",
+      });
+      const tab = await world.open("ada", world.newChat());
+      world.gate.close(5);
+      await tab.send("What is the weather?");
+      await tab.until(
+        "a beginning",
+        ({ messages }) => (messages.at(-1)?.parts.length ?? 0) > 0,
+      );
+      await tab.reload();
+      world.gate.open();
+      const { messages } = await tab.until(
+        "the call",
+        (shown) =>
+          isDone(shown) &&
+          shown.messages.at(-1)?.role === "assistant" &&
+          shown.messages.at(-1)?.parts.length === 3,
+      );
+      const parts = messages.at(-1)?.parts ?? [];
+      assertEquals(parts[0], ["reasoning", REASONING.join("")]);
+      assertEquals(parts[1], ["text", "Let me look."]);
+      assertEquals(parts[2]?.[0], "tool-get_weather");
+      assert(parts[2]?.[1].includes('{"city":"Bern"}'), parts[2]?.[1]);
+      assert(parts[2]?.[1].includes('"degrees":21'), parts[2]?.[1]);
+    },
+  },
+  {
+    name: "a provider that fails is told in words",
+    async run(world) {
+      const chat = world.newChat();
+      const [first, second] = [
+        await world.open("ada", chat),
+        await world.open("ada", chat),
+      ];
+      world.provider.provider.enqueue(`run; pace=${PACE}; error; after=6`);
+      await first.send(words(20));
+      for (const tab of [first, second]) {
+        await tab.until(
+          "the words",
+          ({ status, note }) =>
+            status === "error" && note.includes("cannot be reached"),
+        );
+      }
+    },
+  },
+];
+
+/** Waits until nothing is asked of the provider any more. */
+export async function quiet({ provider }: ChatWorld): Promise<void> {
+  await until(
+    () =>
+      provider.provider.requests.every(({ outcome }) =>
+        outcome !== "pending"
+      ) ||
+      undefined,
+    20_000,
+    "the end of all requests",
+  );
+}
+
+const REASONING = Array.from({ length: 20 }, (_, index) => `thought${index} `);
+
+/** A stream of Chat Completions that thinks, says something and calls a tool. */
+const TOOL_STREAM = [
+  ...REASONING.map((reasoning_content) => ({ reasoning_content })),
+  ...["Let ", "me ", "look."].map((content) => ({ content })),
+  ...[
+    { id: "call_1", type: "function", name: "get_weather", arguments: "" },
+    { arguments: '{"ci' },
+    { arguments: 'ty":"Be' },
+    { arguments: 'rn"}' },
+  ].map(({ id, type, ...call }) => ({
+    tool_calls: [{ index: 0, id, type, function: call }],
+  })),
+].map((delta) => chunkOf({ index: 0, delta, finish_reason: null }))
+  .concat(chunkOf({ index: 0, delta: {}, finish_reason: "tool_calls" }))
+  .concat("data: [DONE]\n\n").join("");
+
+function chunkOf(choice: Record<string, unknown>): string {
+  const chunk = {
+    id: "chatcmpl-1",
+    object: "chat.completion.chunk",
+    created: 1,
+    model: "hostile-1",
+    choices: [choice],
+  };
+  return `data: ${JSON.stringify(chunk)}\n\n`;
+}
