@@ -165,16 +165,21 @@ export class KeyedPublication {
     first: number,
     isWhole: boolean,
   ): AppendedPublication {
+    const isFirst = this.#first === undefined;
     this.#tailCount += count;
-    this.#first ??= first;
-    const value: Kept = {
-      count: this.#tailCount,
-      digest,
-      first: this.#first,
-      next: first + count,
-      isWhole,
+    const all = this.#tailCount;
+    const valueAt = (first: number): string => {
+      if (isFirst) this.#first = first;
+      const value: Kept = {
+        count: all,
+        digest,
+        first: this.#first ?? first,
+        next: first + count,
+        isWhole,
+      };
+      return JSON.stringify(value);
     };
-    return { key: this.key, value: JSON.stringify(value) };
+    return { key: this.key, value: valueAt(first), valueAt };
   }
 
   /** Takes note of events that have been added. */

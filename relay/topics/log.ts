@@ -231,6 +231,14 @@ export interface AppendedPublication {
   readonly key: string;
   /** What is known of the publication once the events are there, in the publisher's words. */
   readonly value: string;
+  /**
+   * Writes the value anew, of events that have another offset than their publisher
+   * expected, as another relay was first. Called once for each attempt to keep them, in
+   * the order of the appends.
+   *
+   * @param first The offset of the first of them.
+   */
+  readonly valueAt?: ((first: number) => string) | undefined;
 }
 
 /**

@@ -73,6 +73,14 @@ export class Follower {
         reading.seen >= (targets.get(reading.record)?.events ?? 0));
   }
 
+  /** Whether it has all events that were told, from whichever relay. */
+  hasRead(targets: ReadonlyMap<TopicRecord, Told>): boolean {
+    const reading = this.#reading;
+    return reading !== undefined &&
+      (reading.hasEnded ||
+        reading.seen >= (targets.get(reading.record)?.events ?? 0));
+  }
+
   /** Follows. */
   async run(): Promise<void> {
     for (;;) {
@@ -134,6 +142,7 @@ export class Follower {
     const query = `after=${position}`;
     const { promise, resolve } = Promise.withResolvers<number>();
     let failure: unknown;
+    this.#isRefused = false;
     ledger.resume();
     const socket = openSocket(
       "ws",
@@ -152,7 +161,7 @@ export class Follower {
             if (failure === undefined && this.#take(reading, ledger, text)) {
               this.#reached = starts;
             }
-            if (reading.hasEnded) socket.close();
+            if (reading.hasEnded || this.#isRefused) socket.close();
           } catch (error) {
             failure ??= error;
             socket.destroy();
@@ -166,7 +175,7 @@ export class Follower {
     const code = await promise;
     world.over.removeEventListener("abort", leave);
     if (failure !== undefined) throw failure;
-    if (reading.hasEnded) return;
+    if (reading.hasEnded || this.#isRefused) return;
     if (!AWAY.includes(code)) record.fail(this.who, `closed with ${code}`);
     world.excuse(ends, `${this.state} was closed with ${code}`);
   }
@@ -184,6 +193,10 @@ export class Follower {
         return record.fail(this.who, text);
       case "error":
         if (message.code === "draining") return false;
+        if (message.code === "store_failed" && this.#world.isFull) {
+          this.#isRefused = true;
+          return false;
+        }
         return record.fail(this.who, text);
       case "subscribed":
         // A topic that nobody has filled is another one each time.
@@ -212,6 +225,9 @@ export class Follower {
         return true;
     }
   }
+
+  /** Whether the store could not say what it is asked for. */
+  #isRefused = false;
 
   /** The epoch of the subscription. */
   #epoch = "";

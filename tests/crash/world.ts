@@ -77,6 +77,11 @@ export class World {
     this.#back.promise.catch(() => {});
   }
 
+  /** Whether several relays share the topics, so that a request may be made twice at two of them. */
+  get isShared(): boolean {
+    return false;
+  }
+
   /** Aborted when all is over, or has failed. */
   get over(): AbortSignal {
     return this.#over.signal;

@@ -193,6 +193,7 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       method: "GET",
       needs: "read",
       topicOf: ofChat,
+      prepares: () => ({ isFresh: true }),
       answer: (call, topic) => chats.running(call, topic),
     },
     {
@@ -200,6 +201,7 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       method: "POST",
       needs: "cancel",
       topicOf: ofChat,
+      prepares: () => ({ isFresh: true }),
       answer: (call, topic) => chats.stop(call, topic),
     },
   ];

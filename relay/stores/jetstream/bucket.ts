@@ -1,4 +1,5 @@
 import type { StreamConfig } from "@nats-io/jetstream";
+import { headers } from "@nats-io/transport-node";
 import type { Connected, Connection } from "./connection.ts";
 import { isNoMessage, isWrongSequence } from "./failures.ts";
 
@@ -25,15 +26,30 @@ export function bucketConfig(
   return {
     name: bucketStream(bucket),
     subjects: [bucketSubject(bucket, ">")],
-    max_msgs_per_subject: 1,
+    max_msgs_per_subject: 16,
     discard: "new",
     allow_rollup_hdrs: true,
-    deny_delete: true,
     storage: "file",
   };
 }
 
-/** Values by their keys, each with a revision: of several writers, one is first. */
+/** The header with the revision that a value follows. */
+export const AFTER = "Rivulet-After";
+
+/** A message of a bucket. */
+interface Version {
+  readonly seq: number;
+  readonly after: number;
+  readonly value: string;
+}
+
+/**
+ * Values by their keys, each with a revision: of several writers, one is first.
+ *
+ * The server alone does not see to that: a cluster may take two messages that expect the
+ * same one before them. Each value says which it follows, and the first that follows
+ * another counts. Those behind it are void.
+ */
 export class Bucket {
   readonly #connection: Connection;
   readonly #name: string;
@@ -45,21 +61,13 @@ export class Bucket {
 
   /** Returns the value of a key as the leader has it. */
   async get(key: string): Promise<BucketEntry | undefined> {
-    const stream = bucketStream(this.#name);
     const subject = bucketSubject(this.#name, key);
-    try {
-      const message = await this.#connection.ask(
-        ({ manager }) =>
-          manager.streams.getMessage(stream, { last_by_subj: subject }),
-        { passes: isNoMessage },
-      );
-      return message
-        ? { value: message.string(), revision: message.seq }
-        : undefined;
-    } catch (error) {
-      if (isNoMessage(error)) return undefined;
-      throw error;
-    }
+    const last = await this.#read({ last_by_subj: subject });
+    if (!last) return undefined;
+    const counts = await this.#isNext(subject, last.after, last.seq)
+      ? last
+      : newest(await this.#versions(subject));
+    return counts && { value: counts.value, revision: counts.seq };
   }
 
   /**
@@ -73,35 +81,127 @@ export class Bucket {
     value: string,
     revision?: number,
   ): Promise<number | undefined> {
-    const subject = bucketSubject(this.#name, key);
-    // The same for each attempt: one that was kept and not answered counts once.
-    const msgID = crypto.randomUUID();
-    const put = async ({ js }: Connected): Promise<number> => {
-      const { seq } = await js.publish(subject, value, {
-        msgID,
-        retries: 0,
-        ...(revision !== undefined && {
-          expect: { lastSubjectSequence: revision },
-        }),
-      });
-      return seq;
-    };
-    try {
-      return await this.#connection.ask(put, { passes: isWrongSequence });
-    } catch (error) {
-      if (isWrongSequence(error)) return undefined;
-      throw error;
+    if (revision !== undefined) return await this.#put(key, value, revision);
+    for (;;) {
+      const entry = await this.get(key);
+      const put = await this.#put(key, value, entry?.revision ?? 0);
+      if (put !== undefined) return put;
     }
   }
 
   /** Forgets a key, unless it has a later revision. */
   async remove(key: string, revision: number): Promise<void> {
     const filter = bucketSubject(this.#name, key);
+    const versions = await this.#versions(filter);
+    if (newest(versions)?.seq !== revision) return;
+    // What is void goes too: without what it came behind, it would count.
+    const seq = placeOf(versions) + 1;
     await this.#connection.ask(({ manager }) =>
-      manager.streams.purge(bucketStream(this.#name), {
-        filter,
-        seq: revision + 1,
-      })
+      manager.streams.purge(bucketStream(this.#name), { filter, seq })
     );
+  }
+
+  /** Puts a value behind a revision; nothing is deleted, as a server may lose count then. */
+  async #put(
+    key: string,
+    value: string,
+    revision: number,
+    place: number = revision,
+  ): Promise<number | undefined> {
+    const subject = bucketSubject(this.#name, key);
+    // The same for each attempt: one that was kept and not answered counts once.
+    const msgID = crypto.randomUUID();
+    const put = async ({ js }: Connected): Promise<number | undefined> => {
+      const all = headers();
+      all.set(AFTER, String(revision));
+      const { seq, duplicate } = await js.publish(subject, value, {
+        msgID,
+        headers: all,
+        retries: 0,
+        expect: { lastSubjectSequence: place },
+      });
+      return duplicate ? undefined : seq;
+    };
+    try {
+      const kept = await this.#connection.ask(put, { passes: isWrongSequence });
+      const isNext = kept !== undefined &&
+        await this.#isNext(subject, revision, kept);
+      if (isNext) return kept;
+    } catch (error) {
+      if (!isWrongSequence(error)) throw error;
+    }
+    const versions = await this.#versions(subject);
+    const own = versions.find(({ after }) => after === revision);
+    // An attempt that was not answered may have been kept.
+    if (own) return own.value === value ? own.seq : undefined;
+    if ((newest(versions)?.seq ?? 0) !== revision) return undefined;
+    // What is void stands behind it.
+    return await this.#put(key, value, revision, placeOf(versions));
+  }
+
+  /** Whether a message is the first behind another place. */
+  async #isNext(
+    subject: string,
+    after: number,
+    seq: number,
+  ): Promise<boolean> {
+    const next = await this.#read({ seq: after + 1, next_by_subj: subject });
+    return next?.seq === seq;
+  }
+
+  /** Reads all that is kept of a key. */
+  async #versions(subject: string): Promise<readonly Version[]> {
+    const versions: Version[] = [];
+    for (let seq = 1;;) {
+      const version = await this.#read({ seq, next_by_subj: subject });
+      if (!version) return versions;
+      versions.push(version);
+      seq = version.seq + 1;
+    }
+  }
+
+  async #read(
+    query:
+      | { readonly last_by_subj: string }
+      | { readonly seq: number; readonly next_by_subj: string },
+  ): Promise<Version | undefined> {
+    const stream = bucketStream(this.#name);
+    try {
+      const message = await this.#connection.ask(
+        ({ manager }) => manager.streams.getMessage(stream, query),
+        { passes: isNoMessage },
+      );
+      return message
+        ? {
+          seq: message.seq,
+          after: Number(message.header.get(AFTER)),
+          value: message.string(),
+        }
+        : undefined;
+    } catch (error) {
+      if (isNoMessage(error)) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Returns the place of the last version, whether it counts or not. */
+function placeOf(versions: readonly Version[]): number {
+  return versions.at(-1)?.seq ?? 0;
+}
+
+/** Returns the version that counts: the last of those that follow each other. */
+function newest(versions: readonly Version[]): Version | undefined {
+  const kept = new Set(versions.map(({ seq }) => seq));
+  // The beginning may have been given up: who follows the latest place goes on from there.
+  let counts = versions.filter(({ after }) => !kept.has(after))
+    .reduce<Version | undefined>(
+      (best, one) => !best || one.after > best.after ? one : best,
+      undefined,
+    );
+  for (;;) {
+    const next = versions.find(({ after }) => after === counts?.seq);
+    if (!next) return counts;
+    counts = next;
   }
 }

@@ -19,7 +19,7 @@ import {
 } from "../../topics/store.ts";
 import { Wakes } from "../follow_log.ts";
 import { Watchers } from "../watchers.ts";
-import { Bucket } from "./bucket.ts";
+import { AFTER, Bucket } from "./bucket.ts";
 import { type Connected, Connection, pause } from "./connection.ts";
 import { KnownName } from "./known_name.ts";
 import { HEADER } from "./log_message.ts";
@@ -377,7 +377,10 @@ export class JetStreamStore implements Store {
     if (!headers || !(seq > 0)) return;
     if (last === "record") {
       try {
-        known.heard(message.string(), seq);
+        const after = Number(headers.get(AFTER));
+        // With something in between, it may be void.
+        const isNext = Number(headers.get("Nats-Last-Sequence")) === after;
+        known.heard(message.string(), seq, isNext ? after : undefined);
       } catch {
         // Whoever asks for the topic is told.
       }
@@ -452,7 +455,10 @@ export class JetStreamStore implements Store {
   ): SharedLog {
     const { name, logs } = known;
     const before = logs.get(recorded.epoch);
-    if (before) return before;
+    if (before) {
+      before.isRecorded(recorded);
+      return before;
+    }
     const subject = this.#names.log(name, recorded.epoch);
     const log = new SharedLog(this.#logStore, name, subject, recorded, made);
     logs.set(recorded.epoch, log);

@@ -37,7 +37,9 @@ export class KnownName {
   readonly #store: KnownNameStore;
   #record: NameRecord = NOTHING;
   #revision = 0;
-  /** What is being changed, in order: each follows the one before. */
+  /** What is being changed, in order. */
+  readonly #pending: Change[] = [];
+  /** What is being read and changed: each follows the one before. */
   #turn: Promise<unknown> = Promise.resolve();
   #changes = 0;
   #isRead = false;
@@ -84,12 +86,14 @@ export class KnownName {
   }
 
   /** Takes over what another relay has written. */
-  heard(text: string, revision: number): void {
+  heard(text: string, revision: number, after: number | undefined): void {
     this.#heard = Math.max(this.#heard, revision);
     if (revision <= this.#revision) return;
-    const record = readRecord(text, this.name);
     // What is being changed here reads it again, if it was too late.
-    if (this.#changes === 0) this.#took(record, revision);
+    if (this.#changes > 0) return;
+    // One that does not follow what is known may be void.
+    if (after !== this.#revision) void this.refresh().catch(() => {});
+    else this.#took(readRecord(text, this.name), revision);
   }
 
   /**
@@ -100,31 +104,50 @@ export class KnownName {
    * @returns Resolves once the bucket has it.
    */
   change(change: Change): Promise<void> {
-    // What cannot be is told by the bucket's turn.
-    try {
-      this.#record = change(this.#record);
-    } catch {
-      // as it was
-    }
+    this.#pending.push(change);
     this.#isRead = true;
+    this.#show();
     return this.#inTurn(async () => {
-      let [record, revision] = [this.#stored, this.#revision];
-      for (;;) {
-        const changed = change(record);
-        if (changed === record) return this.#took(record, revision);
-        const key = encodeName(this.name);
-        const { bucket } = this.#store;
-        const put = await bucket.put(key, writeRecord(changed), revision);
-        if (put !== undefined) {
-          this.#took(changed, put);
-          if (changed.logs.length === 0) await this.#clear(put);
-          return;
-        }
-        const entry = await bucket.get(key);
-        record = entry ? readRecord(entry.value, this.name) : NOTHING;
-        revision = entry?.revision ?? 0;
+      try {
+        await this.#keep(change);
+      } finally {
+        this.#pending.shift();
+        this.#show();
       }
     });
+  }
+
+  async #keep(change: Change): Promise<void> {
+    let [record, revision] = [this.#stored, this.#revision];
+    const { bucket } = this.#store;
+    for (;;) {
+      const changed = change(record);
+      if (changed === record) return this.#took(record, revision);
+      const key = encodeName(this.name);
+      const put = await bucket.put(key, writeRecord(changed), revision);
+      if (put !== undefined) {
+        this.#took(changed, put);
+        if (changed.logs.length === 0) await this.#clear(put);
+        return;
+      }
+      const entry = await bucket.get(key);
+      record = entry ? readRecord(entry.value, this.name) : NOTHING;
+      revision = entry?.revision ?? 0;
+      this.#took(record, revision);
+    }
+  }
+
+  /** Shows what the bucket has, with what is being changed in it. */
+  #show(): void {
+    let record = this.#stored;
+    for (const change of this.#pending) {
+      try {
+        record = change(record);
+      } catch {
+        // What cannot be is told by the bucket's turn.
+      }
+    }
+    this.#record = record;
   }
 
   /** The record that the bucket had last. */
@@ -146,8 +169,7 @@ export class KnownName {
     this.#revision = revision;
     this.#isRead = true;
     if (isOther) { for (const listener of this.listeners) listener(); }
-    // What is under way behind this one is seen here already.
-    if (this.#changes <= 1) this.#record = record;
+    this.#show();
     this.#store.onRecord(this.name, record, revision);
   }
 
@@ -158,10 +180,6 @@ export class KnownName {
       await before.catch(() => {});
       try {
         await work();
-      } catch (error) {
-        // Nobody knows what the bucket has.
-        if (this.#changes <= 1) this.#record = this.#stored;
-        throw error;
       } finally {
         this.#changes--;
         // What was told meanwhile may be newer than what was read.

@@ -30,6 +30,11 @@ export const endSchema = z.object({
 const deed = z.object({
   /** The version of this format: a later one is not read. */
   v: z.literal(1),
+  /**
+   * The place of the message that it follows: of several that follow the same one, the
+   * first counts, and the others are void.
+   */
+  after: z.int().nonnegative(),
   /** The offset that the log has gone on at. */
   at: z.int().positive(),
   /** The time, in milliseconds since the epoch. */
@@ -51,7 +56,11 @@ const deed = z.object({
   parts: z.int().positive().optional(),
 });
 
-const part = z.object({ v: z.literal(1), part: z.string() });
+const part = z.object({
+  v: z.literal(1),
+  after: z.int().nonnegative(),
+  part: z.string(),
+});
 
 /** What a message does to its log: all of it, or nothing. */
 export type Deed = z.output<typeof deed>;
@@ -59,7 +68,11 @@ export type Deed = z.output<typeof deed>;
 /** A message as it is read: a deed, or a part of the body of the next one. */
 export type ReadMessage =
   | { readonly kind: "deed"; readonly deed: Deed }
-  | { readonly kind: "part"; readonly part: string };
+  | {
+    readonly kind: "part";
+    readonly after: number;
+    readonly part: string;
+  };
 
 /** Writes what a header says: of ASCII alone, as headers have to be. */
 export function writeHeader(value: Deed | z.output<typeof part>): string {
@@ -84,7 +97,10 @@ export function readHeader(text: string, subject: string): ReadMessage {
   const known = deed.safeParse(value);
   if (known.success) return { kind: "deed", deed: known.data };
   const piece = part.safeParse(value);
-  if (piece.success) return { kind: "part", part: piece.data.part };
+  if (piece.success) {
+    const { after, part } = piece.data;
+    return { kind: "part", after, part };
+  }
   throw new StoreError(
     "corrupt",
     `Expected messages of a relay at ${subject}, and one of them is not, or is of a later version: give this cluster a prefix of its own, or start the newer version`,

@@ -12,7 +12,6 @@ const HEADROOM = 4 * 1024;
 export class LogWriter {
   readonly #connection: Connection;
   readonly #subject: string;
-  #underWay = "";
 
   constructor(
     { connection }: { readonly connection: Connection },
@@ -22,35 +21,35 @@ export class LogWriter {
     this.#subject = subject;
   }
 
-  /** Whether a message is one that is being written here. */
-  isUnderWay(id: string): boolean {
-    return id !== "" && id === this.#underWay;
-  }
-
   /**
    * Writes a message, in parts if it is too large for one.
    *
    * @param before The place of the last message of the log, 0 for none.
-   * @returns The place of the message; `undefined` if another one has come before.
+   * @param id The id of the message.
+   * @returns The place of the message; `undefined` if another one has come before, or
+   * perhaps the message itself, by an attempt that was not answered.
    * @throws {StoreError} If nobody knows whether it is there.
    */
   async write(
     deed: Deed,
     events: readonly ServerSentEvent[],
     before: number,
+    id: string,
   ): Promise<number | undefined> {
     const body = writeEvents(events);
-    const id = crypto.randomUUID();
     const pieces = this.#cut(body, deed);
-    let last: number | undefined = before;
+    let { after } = deed;
+    let place: number | undefined = before;
     for (const piece of pieces.slice(0, -1)) {
-      const header = writeHeader({ v: 1, part: id });
-      last = await this.#put(header, piece, last);
-      if (last === undefined) return undefined;
+      const header = writeHeader({ v: 1, after, part: id });
+      place = await this.#put(header, piece, place, crypto.randomUUID());
+      if (place === undefined) return undefined;
+      after = place;
     }
     const parts = pieces.length - 1;
-    const whole = parts > 0 ? { ...deed, parts } : deed;
-    return await this.#put(writeHeader(whole), pieces[parts]!, last); // the last one
+    const whole = parts > 0 ? { ...deed, after, parts } : deed;
+    const piece = pieces[parts]!; // the last one
+    return await this.#put(writeHeader(whole), piece, place, id);
   }
 
   #cut(body: Uint8Array, deed: Deed): readonly Uint8Array[] {
@@ -75,27 +74,26 @@ export class LogWriter {
     header: string,
     body: Uint8Array,
     before: number,
+    msgID: string,
   ): Promise<number | undefined> {
-    // The same for each attempt: one that was kept and not answered counts once.
-    const msgID = this.#underWay = crypto.randomUUID();
-    const put = async ({ js }: Connected): Promise<number> => {
+    // The id is the same for each attempt: one that was kept and not answered counts once.
+    const put = async ({ js }: Connected): Promise<number | undefined> => {
       const all = headers();
       all.set(HEADER, header);
-      const { seq } = await js.publish(this.#subject, body, {
+      const { seq, duplicate } = await js.publish(this.#subject, body, {
         msgID,
         headers: all,
         retries: 0,
         expect: { lastSubjectSequence: before },
       });
-      return seq;
+      // The server has seen an attempt, and may have refused it: it is looked for.
+      return duplicate ? undefined : seq;
     };
     try {
       return await this.#connection.ask(put, { passes: isWrongSequence });
     } catch (error) {
       if (isWrongSequence(error)) return undefined;
       throw error;
-    } finally {
-      this.#underWay = "";
     }
   }
 }

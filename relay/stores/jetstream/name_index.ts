@@ -1,5 +1,5 @@
 import { SortedNames } from "../sorted_names.ts";
-import { bucketStream, bucketSubject } from "./bucket.ts";
+import { AFTER, bucketStream, bucketSubject } from "./bucket.ts";
 import { type Connection, pause } from "./connection.ts";
 import { Consumption, type StreamMessage } from "./consume.ts";
 import { decodeName } from "./names.ts";
@@ -22,6 +22,9 @@ interface Indexed {
 
 /** The time before the bucket is read again after it could not be, in milliseconds. */
 const RETRY_INTERVAL = 1_000;
+
+/** The number of names that are known to have been removed. */
+const MAX_REMOVED = 10_000;
 
 /** The subject of a record. */
 const KEY = /^\$KV\.[^.]+\.(.+)$/;
@@ -50,6 +53,8 @@ export class NameIndex implements Disposable {
   readonly #bucket: string;
   readonly #events: NameIndexEvents;
   readonly #known = new Map<string, Indexed>();
+  /** Names that were removed a while ago, and their last revisions. */
+  readonly #removed = new Map<string, number>();
   /** The names that stand for a topic. */
   readonly #current = new Map<string, true>();
   readonly #names = new SortedNames(this.#current);
@@ -105,12 +110,21 @@ export class NameIndex implements Disposable {
   }
 
   /** Takes note of what the bucket has. */
-  note(name: string, record: NameRecord, revision: number): void {
+  note(
+    name: string,
+    record: NameRecord,
+    revision: number,
+    after = revision,
+  ): void {
     const known = this.#known.get(name);
+    // What follows something older than is known is void; what was removed may be told late.
+    if (known && after < known.revision) return;
+    if (revision !== 0 && revision <= (this.#removed.get(name) ?? 0)) return;
     // A name that stands for nothing has no revision of its own.
     if (known && revision !== 0 && revision <= known.revision) return;
     const current = currentOf(record);
     if (record.logs.length === 0) {
+      this.#remember(name, revision);
       if (!known) return;
       this.#known.delete(name);
     } else {
@@ -133,6 +147,15 @@ export class NameIndex implements Disposable {
     this.#isClosed = true;
     this.#consumption?.[Symbol.dispose]();
     this.#ready.reject(new Error("The store was closed"));
+  }
+
+  #remember(name: string, revision: number): void {
+    this.#removed.delete(name);
+    this.#removed.set(name, revision);
+    for (const oldest of this.#removed.keys()) {
+      if (this.#removed.size <= MAX_REMOVED) break;
+      this.#removed.delete(oldest);
+    }
   }
 
   async #read(isAgain: boolean): Promise<void> {
@@ -170,7 +193,7 @@ export class NameIndex implements Disposable {
   }
 
   #told(
-    { subject, data, seq }: StreamMessage,
+    { subject, data, seq, header }: StreamMessage,
     seen: Set<string> | undefined,
   ): void {
     const [, key] = KEY.exec(subject) ?? [];
@@ -178,7 +201,8 @@ export class NameIndex implements Disposable {
     const name = decodeName(key);
     seen?.add(name);
     try {
-      this.note(name, readRecord(new TextDecoder().decode(data), name), seq);
+      const record = readRecord(new TextDecoder().decode(data), name);
+      this.note(name, record, seq, Number(header(AFTER)));
     } catch {
       // Whoever asks for the topic is told.
     }

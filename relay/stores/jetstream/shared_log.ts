@@ -5,7 +5,8 @@ import { LeaseLostError } from "../../topics/lease.ts";
 import type { Appended, Retention, TopicFacts } from "../../topics/log.ts";
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
 import { MemoryLog } from "../memory_log.ts";
-import type { Connection } from "./connection.ts";
+import { Wakes } from "../follow_log.ts";
+import { type Connection, pause } from "./connection.ts";
 import { readSubject } from "./consume.ts";
 import { isNoMessage } from "./failures.ts";
 import { type Deed, HEADER, readEvents, readHeader } from "./log_message.ts";
@@ -28,6 +29,7 @@ export interface SharedLogStore {
 /** A message of a log. */
 export interface LogMessage {
   readonly seq: number;
+  readonly id: string;
   readonly header: string;
   readonly data: Uint8Array;
 }
@@ -37,6 +39,9 @@ const NOTHING_APPENDED: Appended = { first: 0, count: 0, bytes: 0 };
 
 /** The events that are written at a time, and their bytes. */
 const BATCH = { events: 1_000, bytes: 256 * 1024 };
+
+/** The time within which a message is told of that was written, in milliseconds. */
+const TOLD_WITHIN = 100;
 
 /** The number of messages that retention has passed, from which on they are removed. */
 const PURGE_AT = 64;
@@ -57,10 +62,13 @@ export class SharedLog {
   /** The number of handles. */
   handles = 0;
   readonly #store: SharedLogStore;
-  readonly #recorded: RecordedLog;
+  #recorded: RecordedLog;
   readonly #writer: LogWriter;
-  /** The place of the last message of the subject that the copy has. */
+  /** The place of the last message that counts, and that of the last one of the subject. */
   #seq = 0;
+  #place = 0;
+  /** Resolves with the next message that is taken. */
+  readonly #taken = new Wakes();
   /** The number of the newest lease that was seen. */
   #lease = 0;
   /** The place of the message that has the facts. */
@@ -81,6 +89,8 @@ export class SharedLog {
   /** Resolves once the name has the log; rejects if it has another one. */
   #made: Promise<void> | undefined;
   #isPurging = false;
+  /** The message that is written, and whether it was read: an attempt need not be answered to be kept. */
+  #sought = { id: "", isFound: false };
   #hasEndedHere = false;
   #looks = 0;
   #lookAt = 0;
@@ -124,6 +134,11 @@ export class SharedLog {
   /** What has become of it, if the record of its name says so and the copy is not needed yet. */
   get summary(): LogSummary | undefined {
     return this.#isLoaded ? undefined : this.#recorded.summary;
+  }
+
+  /** Takes note of what the record of its name says of it now. */
+  isRecorded(recorded: RecordedLog): void {
+    this.#recorded = recorded;
   }
 
   /** Whether the copy has all that there is. */
@@ -183,12 +198,12 @@ export class SharedLog {
   }
 
   /** Takes what was told of the subject, which follows another message of it. */
-  heard(message: LogMessage & { readonly id: string }, after: number): void {
-    if (!this.#isLoaded || message.seq <= this.#seq || this.copy.isGone) return;
-    // What this relay writes it is told itself.
-    if (this.#writer.isUnderWay(message.id)) return;
+  heard(message: LogMessage, after: number): void {
+    if (!this.#isLoaded || message.seq <= this.#place || this.copy.isGone) {
+      return;
+    }
     this.#scheduleLook(this.#store.clock.now());
-    if (after === this.#seq && !this.#reading) {
+    if (after === this.#place && !this.#reading) {
       try {
         return this.#apply(message);
       } catch {
@@ -209,8 +224,8 @@ export class SharedLog {
   settled(): Promise<void> | undefined {
     const made = this.#made;
     return made
-      ? made.catch(() => {
-        throw this.#stale(undefined);
+      ? made.catch((error) => {
+        throw error instanceof StoreError ? error : this.#stale(undefined);
       }).then(() => this.#turn)
       : this.#turn;
   }
@@ -233,23 +248,23 @@ export class SharedLog {
       const last = await this.#last();
       if (last === undefined) {
         // Nothing was written yet, or all was removed.
-        if (this.#seq > 0) this.bury();
+        if (this.#place > 0) this.bury();
         break;
       }
-      if (last > this.#seq) {
-        const from = Math.max(this.#seq, this.#recorded.since) + 1;
+      if (last > this.#place) {
         const messages = await connection.ask((connected) =>
           readSubject(connected, {
             stream,
             filter: this.subject,
-            from: this.#seq === 0 ? Math.max(1, this.#recorded.since) : from,
+            from: Math.max(this.#place, this.#recorded.since) + 1,
             last,
           })
         );
         for (const message of messages) {
-          if (message.seq <= this.#seq) continue;
+          if (message.seq <= this.#place) continue;
           this.#apply({
             seq: message.seq,
+            id: message.header("Nats-Msg-Id"),
             header: message.header(HEADER),
             data: message.data,
           });
@@ -275,8 +290,15 @@ export class SharedLog {
     }
   }
 
-  #apply({ seq, header, data }: LogMessage): void {
+  #apply({ seq, id, header, data }: LogMessage): void {
     const message = readHeader(header, this.subject);
+    const { after } = message.kind === "deed" ? message.deed : message;
+    const isFirst = this.#place === 0;
+    this.#place = seq;
+    this.#taken.wake();
+    // A server may let two messages follow the same one: the second is void.
+    if (after !== this.#seq && !isFirst) return;
+    if (id === this.#sought.id) this.#sought.isFound = true;
     if (message.kind === "part") {
       if (message.part !== this.#partOf) this.#parts = [];
       this.#partOf = message.part;
@@ -345,13 +367,19 @@ export class SharedLog {
       batch = this.#take();
       if (!batch) return;
       for (;;) {
-        const before = this.#seq;
-        const deed = { ...batch.deed, at: this.copy.next };
-        const written = await this.#writer.write(deed, batch.events, before);
-        if (written !== undefined) {
-          // Others cannot have come between: the stream has seen to that.
-          if (deed.end) this.#hasEndedHere = true;
-          if (written > this.#seq) this.#do(written, deed, batch.events);
+        const deed = deedAt(batch, this.#seq, this.copy.next);
+        const sought = { id: crypto.randomUUID(), isFound: false };
+        this.#sought = sought;
+        if (deed.end) this.#hasEndedHere = true;
+        const written = await this.#writer.write(
+          deed,
+          batch.events,
+          this.#place,
+          sought.id,
+        );
+        // It is told again as all messages are, and only then is it known to count.
+        await this.#isTaken(written);
+        if (sought.isFound) {
           const { at } = deed;
           for (const { work, offset, bytes } of batch.works) {
             const count = work.kind === "append" ? work.events.length : 0;
@@ -361,7 +389,6 @@ export class SharedLog {
           this.#purge();
           return;
         }
-        await this.catchUp();
         // What has come may be a reason to refuse some of it.
         for (const { work } of batch.works.reverse()) this.#line.unshift(work);
         batch = this.#take();
@@ -376,12 +403,22 @@ export class SharedLog {
     }
   }
 
+  /** Resolves once all messages are taken up to one that was written. */
+  async #isTaken(written: number | undefined): Promise<void> {
+    if (written === undefined) return await this.catchUp();
+    const late = performance.now() + TOLD_WITHIN;
+    while (this.#place < written) {
+      const left = late - performance.now();
+      if (left <= 0) return await this.catchUp();
+      await Promise.race([this.#taken.next, pause(left)]);
+    }
+  }
+
   /** Takes what is written next; refuses what cannot be written. */
   #take(): Batch | undefined {
     const { copy } = this;
     const works: Batch["works"] = [];
     const events: ServerSentEvent[] = [];
-    const publications: [string, string][] = [];
     let bytes = 0;
     let facts: TopicFacts | undefined;
     let hole: Deed["hole"];
@@ -416,10 +453,6 @@ export class SharedLog {
         case "append":
           for (const event of work.events) events.push(event);
           bytes += work.bytes;
-          if (work.publication) {
-            const { key, value } = work.publication;
-            publications.push([key, value]);
-          }
           break;
         case "skip":
           hole = { count: work.count, reason: work.reason };
@@ -443,7 +476,6 @@ export class SharedLog {
       count: events.length,
       // The first message of a log says what it was made with.
       ...((facts ?? this.#seq === 0) && { facts: facts ?? copy.facts }),
-      ...(publications.length > 0 && { publications }),
       ...(hole && { hole }),
       ...(end && { end }),
       ...(fence > 0 && { lease: fence }),
@@ -506,6 +538,22 @@ export class SharedLog {
       manager.streams.purge(stream, { filter: this.subject, seq: before })
     ).catch(() => {}).finally(() => void (this.#isPurging = false));
   }
+}
+
+/** Says at which offset a batch is written. */
+function deedAt({ deed, works }: Batch, after: number, at: number): Deed {
+  const publications = works.flatMap(({ work, offset }) => {
+    if (work.kind !== "append" || !work.publication) return [];
+    const { key, value, valueAt } = work.publication;
+    const pair: [string, string] = [key, valueAt?.(at + offset) ?? value];
+    return [pair];
+  });
+  return {
+    ...deed,
+    after,
+    at,
+    ...(publications.length > 0 && { publications }),
+  };
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

@@ -1,0 +1,419 @@
+/**
+ * Relays and NATS servers that are killed, stopped and cut off, among publishers,
+ * sources, runs and subscribers who come back to another relay each time.
+ *
+ * @module
+ */
+import { RunContent, SourceContent } from "../crash/contents.ts";
+import { Caller, SourceMaker } from "../crash/fillers.ts";
+import { DOORS, Follower } from "../crash/followers.ts";
+import { describe, readPage } from "../crash/pages.ts";
+import {
+  HttpPublisher,
+  PublishedTopics,
+  SocketPublisher,
+} from "../crash/publishers.ts";
+import { type Told, TopicRecord } from "../crash/topic_record.ts";
+import { Upstreams } from "../crash/upstreams.ts";
+import type { Tally } from "../crash/world.ts";
+import { MortalRelay } from "../support/relay/mortal_relay.ts";
+import { Random } from "../support/random.ts";
+import { LIMIT, until, within } from "../support/within.ts";
+import { ClusterWorld } from "./cluster_world.ts";
+import { Line } from "./line.ts";
+import { NatsCluster } from "./nats_cluster.ts";
+import { Probe } from "./probe.ts";
+
+/** What can happen to a relay or a NATS server. */
+export const FAULTS = [
+  "kill relay",
+  "stop relay",
+  "cut relay off",
+  "kill NATS",
+  "kill NATS leader",
+  "stop NATS",
+] as const;
+
+/** One of them. */
+export type Fault = typeof FAULTS[number];
+
+/** How large a run is. */
+export interface ClusterOptions {
+  readonly seed: number;
+  readonly faults: readonly Fault[];
+  readonly publishers: number;
+  readonly sources: number;
+  readonly callers: number;
+  readonly followers: number;
+  /** Told of each fault when all is well again. */
+  readonly onFault?: (row: FaultRow) => void;
+}
+
+/** What came of a fault: times in milliseconds. */
+export interface FaultRow {
+  readonly fault: Fault;
+  /** The longest time without an acknowledgement of a publisher who asks ten times a second. */
+  readonly publishing: number;
+  /** The longest time without an event of theirs at a subscriber. */
+  readonly delivery: number;
+  /** How often a publication was refused or not answered meanwhile. */
+  readonly refused: number;
+}
+
+/** What came of a run. */
+export interface ClusterResult extends Tally {
+  readonly rows: readonly FaultRow[];
+  readonly topics: number;
+  readonly sourcesResumed: number;
+  readonly responsesResumed: number;
+  readonly seconds: number;
+}
+
+/** How long a process is stopped, or a network silent, in milliseconds. */
+const PAUSE = 4_000;
+
+const RELAYS = 3;
+
+/** A relay, its lines to the NATS servers, and its port. */
+interface Member {
+  process: MortalRelay;
+  readonly lines: readonly Line[];
+  port: number;
+}
+
+class Cluster {
+  readonly #options: ClusterOptions;
+  readonly #random: Random;
+  readonly #world = new ClusterWorld();
+  readonly #nats: NatsCluster;
+  readonly #upstreams: Upstreams;
+  readonly #members: Member[] = [];
+  readonly #actors: { run(): Promise<void> }[] = [];
+  readonly #publishers: (HttpPublisher | SocketPublisher)[] = [];
+  readonly #followers: Follower[] = [];
+  readonly #operated: TopicRecord[] = [];
+  readonly #rows: FaultRow[] = [];
+  readonly #began = performance.now();
+
+  constructor(
+    options: ClusterOptions,
+    nats: NatsCluster,
+    upstreams: Upstreams,
+  ) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    this.#nats = nats;
+    this.#upstreams = upstreams;
+    this.#world.mayFill = true;
+    this.#world.isFull = true;
+    this.#gather();
+  }
+
+  async run(): Promise<ClusterResult> {
+    const world = this.#world;
+    await using stack = new AsyncDisposableStack();
+    const actors: Promise<void>[] = [];
+    stack.defer(async () => {
+      world.finish();
+      await Promise.all(actors);
+      for (const { process } of this.#members) await process.kill("SIGKILL");
+    });
+    for (let index = 0; index < RELAYS; index++) {
+      const lines: Line[] = [];
+      for (const port of this.#nats.ports) {
+        lines.push(stack.use(await Line.start(() => [port])));
+      }
+      this.#members.push({ process: this.#spawn(lines), lines, port: 0 });
+    }
+    for (const member of this.#members) await this.#listens(member);
+    // Each connection reaches one of the relays.
+    const front = stack.use(
+      await Line.start(() =>
+        this.#random.shuffle(this.#members.map(({ port }) => port))
+      ),
+    );
+    const url = `http://127.0.0.1:${front.port}`;
+    world.arrived(url);
+    await using probe = new Probe(url);
+    actors.push(...this.#actors.map((actor) => this.#act(actor)));
+    try {
+      await this.#goesOn();
+      for (const fault of this.#options.faults) {
+        probe.reset();
+        await this.#happen(fault);
+        await this.#goesOn();
+        await probe.goesOn();
+        const row = { fault, ...probe.gaps };
+        this.#rows.push(row);
+        this.#options.onFault?.(row);
+      }
+      await probe.end();
+      world.check();
+      await this.#ends();
+      await this.#audit();
+      return this.#result;
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      throw new Error(
+        `Seed ${this.#options.seed}, after ${
+          JSON.stringify(this.#rows)
+        }: ${text}`,
+        { cause: error },
+      );
+    }
+  }
+
+  get #result(): ClusterResult {
+    return {
+      ...this.#world.tally,
+      rows: this.#rows,
+      topics: this.#world.records.size,
+      sourcesResumed: this.#upstreams.resumed,
+      responsesResumed: this.#upstreams.responsesResumed,
+      seconds: Math.round((performance.now() - this.#began) / 1_000),
+    };
+  }
+
+  async #act(actor: { run(): Promise<void> }): Promise<void> {
+    try {
+      await actor.run();
+    } catch (error) {
+      this.#world.fail(error);
+    }
+  }
+
+  #gather(): void {
+    const { publishers, sources, callers, followers } = this.#options;
+    const world = this.#world;
+    const random = this.#random;
+    const topics = Array.from(
+      { length: Math.ceil(publishers / 5) },
+      (_, index) => new PublishedTopics(`published-${index}`, world),
+    );
+    for (let id = 0; id < publishers; id++) {
+      const Kind = id % 2 === 0 ? HttpPublisher : SocketPublisher;
+      const own = topics[id % topics.length]!; // there are some
+      this.#publishers.push(new Kind(id, own, world, random.fork(), "key"));
+    }
+    const makers = Array.from(
+      { length: Math.ceil(sources / 2) },
+      (_, index) =>
+        new SourceMaker(
+          `source-${index}`,
+          this.#upstreams,
+          world,
+          random.fork(),
+        ),
+    );
+    for (let index = makers.length; index < sources; index++) {
+      const name = `operated-${index}`;
+      const content = new SourceContent(name, Number.MAX_SAFE_INTEGER);
+      const record = new TopicRecord(name, content);
+      world.records.set(name, record);
+      this.#operated.push(record);
+    }
+    const made = Array.from(
+      { length: callers },
+      (_, index) =>
+        new Caller(
+          `run-${index}`,
+          index % 3 === 0 ? "background" : "chat",
+          world,
+          random.fork(),
+        ),
+    );
+    const sequences = [...topics, ...makers, ...made];
+    const all = [...sequences, ...this.#operated];
+    for (let index = 0; index < followers; index++) {
+      const door = DOORS[index % DOORS.length]!; // there are some
+      const place = Math.floor(index / DOORS.length) + index;
+      const followed = all[place % all.length]!; // there are some
+      let next = 0;
+      const itinerary = async () => {
+        if (followed instanceof TopicRecord) return followed;
+        for (const at = next++;;) {
+          const record = followed.at(at);
+          if (record) return record;
+          await world.pause(20);
+        }
+      };
+      this.#followers.push(
+        new Follower(index, door, itinerary, world, random.fork()),
+      );
+    }
+    this.#actors.push(
+      ...topics,
+      ...this.#publishers,
+      ...makers,
+      ...made,
+      ...this.#followers,
+    );
+  }
+
+  #spawn(lines: readonly Line[], port = 0): MortalRelay {
+    const { origin } = this.#upstreams;
+    const servers = lines.map((line) => `127.0.0.1:${line.port}`).join();
+    return new MortalRelay([
+      ...["--port", String(port)],
+      ...["--store", `nats://${servers}?replicas=${this.#nats.size}`],
+      ...["--max-events", "10000000", "--max-bytes", "1GiB"],
+      ...["--ttl", "24h", "--drain", "1s"],
+      ...["--head-timeout", "60s", "--body-timeout", "60s"],
+      ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
+      ...["--provider", `local=${origin}/v1`, "--log-level", "error"],
+      ...this.#operated.flatMap(({ name }) => [
+        "--source",
+        `${name}=${this.#upstreams.source(name, Number.MAX_SAFE_INTEGER)}`,
+      ]),
+    ]);
+  }
+
+  async #listens(member: Member): Promise<void> {
+    const { process } = member;
+    const url = await within(process.listening, LIMIT, "a relay to listen");
+    if (url === undefined) {
+      throw new Error(`A relay ended: ${await process.ended()}`);
+    }
+    member.port = Number(new URL(url).port);
+  }
+
+  async #happen(fault: Fault): Promise<void> {
+    const world = this.#world;
+    const member = this.#random.pick(this.#members);
+    const server = this.#random.integer(0, this.#nats.size - 1);
+    switch (fault) {
+      case "kill relay":
+        await member.process.kill("SIGKILL");
+        await world.pause(PAUSE);
+        member.process = this.#spawn(member.lines, member.port);
+        await this.#listens(member);
+        break;
+      case "stop relay":
+        member.process.signal("SIGSTOP");
+        await world.pause(PAUSE);
+        member.process.signal("SIGCONT");
+        break;
+      case "cut relay off":
+        for (const line of member.lines) line.silence();
+        await world.pause(PAUSE);
+        for (const line of member.lines) line.speak();
+        break;
+      case "kill NATS":
+      case "kill NATS leader": {
+        const index = fault === "kill NATS"
+          ? server
+          : await this.#nats.leaderOf("rivulet_logs");
+        await this.#nats.kill(index);
+        await world.pause(PAUSE);
+        await this.#nats.start(index);
+        break;
+      }
+      case "stop NATS":
+        this.#nats.signal(server, "SIGSTOP");
+        await world.pause(PAUSE);
+        this.#nats.signal(server, "SIGCONT");
+        break;
+    }
+    world.check();
+  }
+
+  /** Waits until everybody goes on. */
+  async #goesOn(): Promise<void> {
+    const world = this.#world;
+    world.starts++;
+    const { starts } = world;
+    const known = new Map<TopicRecord, Told>(
+      [...world.records.values()].map((record) => [record, record.told]),
+    );
+    const wait = async (
+      part: string,
+      isDone: () => string | undefined,
+    ): Promise<void> => {
+      let missing: string | undefined;
+      await until(
+        () => {
+          world.check();
+          missing = isDone();
+          return missing === undefined ? true : undefined;
+        },
+        LIMIT,
+        () => `${part} to go on: ${missing}`,
+      );
+    };
+    await Promise.all([
+      wait("publishers", () => {
+        const left = this.#publishers.find(({ heard }) => heard < starts);
+        return left && `publisher ${left.id}`;
+      }),
+      wait("sources", () => {
+        const left = this.#operated.find((record) =>
+          record.known <= (known.get(record)?.events ?? 0)
+        );
+        return left?.name;
+      }),
+      wait("followers", () => {
+        const left = this.#followers.find((one) => !one.hasRead(known));
+        return left?.state;
+      }),
+    ]);
+  }
+
+  /** Waits for the end of every run: none is open for ever. */
+  async #ends(): Promise<void> {
+    const world = this.#world;
+    for (const record of [...world.records.values()]) {
+      const { content, name, told } = record;
+      if (!(content instanceof RunContent) || !told.isThere) continue;
+      await until(
+        async () => {
+          world.check();
+          if (record.hasEnded) return true;
+          const described = await describe(world, name);
+          if (described) record.described(described, told, "the end");
+          return record.hasEnded || undefined;
+        },
+        LIMIT,
+        () => `the end of ${name}`,
+      );
+    }
+  }
+
+  /** Reads every topic from its first event on, when nobody else asks any more. */
+  async #audit(): Promise<void> {
+    const { records, url } = this.#world;
+    this.#world.finish();
+    const world = new ClusterWorld(records);
+    world.arrived(url);
+    try {
+      for (const record of records.values()) await this.#read(world, record);
+    } finally {
+      world.finish();
+    }
+  }
+
+  async #read(world: ClusterWorld, record: TopicRecord): Promise<void> {
+    const who = "the audit";
+    const check = record.check();
+    const { known } = record;
+    for (let seen = 0; seen < known;) {
+      const page = await readPage(world, record, seen, who);
+      if (!page) continue;
+      if (page.events.length === 0) {
+        record.fail(who, `${seen} events, of ${known} that were told`);
+      }
+      for (const event of page.events) {
+        const at = ++seen;
+        record.guard(who, "an event", () => check(at, event));
+      }
+    }
+  }
+}
+
+/** Runs it; throws at the first thing that is wrong. */
+export async function runCluster(
+  options: ClusterOptions,
+): Promise<ClusterResult> {
+  await using upstreams = await Upstreams.start(new Random(options.seed + 1));
+  await using nats = await NatsCluster.start(3);
+  return await new Cluster(options, nats, upstreams).run();
+}

@@ -1,0 +1,138 @@
+/**
+ * Three nats-servers with one JetStream, as processes.
+ *
+ * @module
+ */
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { connect } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { NatsServer } from "../support/nats/nats_server.ts";
+import { LIMIT, until } from "../support/within.ts";
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) =>
+    server.listen(0, "127.0.0.1", () => resolve())
+  );
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
+
+/** The servers, each of which can be killed and started again. */
+export class NatsCluster implements AsyncDisposable {
+  readonly size: number;
+  readonly #folder: string;
+  readonly #ports: readonly number[];
+  readonly #routes: readonly number[];
+  readonly #servers: (NatsServer | undefined)[] = [];
+
+  private constructor(
+    folder: string,
+    ports: readonly number[],
+    routes: readonly number[],
+  ) {
+    this.#folder = folder;
+    this.#ports = ports;
+    this.#routes = routes;
+    this.size = ports.length;
+  }
+
+  /** Starts them, and waits until they have a leader. */
+  static async start(size: number): Promise<NatsCluster> {
+    const folder = await Deno.makeTempDir({ prefix: "rivulet-cluster-" });
+    const ports: number[] = [];
+    const routes: number[] = [];
+    for (let index = 0; index < size; index++) {
+      ports.push(await freePort());
+      routes.push(await freePort());
+    }
+    const cluster = new NatsCluster(folder, ports, routes);
+    await Promise.all(ports.map((_, index) => cluster.start(index)));
+    await cluster.#hasLeader();
+    return cluster;
+  }
+
+  /** The ports of the servers for clients. */
+  get ports(): readonly number[] {
+    return this.#ports;
+  }
+
+  /** Starts a server that is not there. */
+  async start(index: number): Promise<void> {
+    const folder = `${this.#folder}/${index}`;
+    await Deno.mkdir(folder, { recursive: true });
+    const routes = this.#routes
+      .map((port) => `nats://127.0.0.1:${port}`).join(", ");
+    this.#servers[index] = await NatsServer.start({
+      port: this.#ports[index]!, // within the list
+      folder,
+      jetstream: this.size > 1 ? "max_outstanding_catchup: 32MB" : "",
+      config: this.size > 1
+        ? `server_name: s${index}\ncluster { name: c, host: 127.0.0.1, port: ${
+          this.#routes[index]
+        }, no_advertise: true, routes: [${routes}] }`
+        : "",
+    });
+  }
+
+  /** Kills a server; its folder stays. */
+  async kill(index: number): Promise<void> {
+    await this.#servers[index]?.kill();
+    this.#servers[index] = undefined;
+  }
+
+  /** Sends a server a signal. */
+  signal(index: number, signal: Deno.Signal): void {
+    this.#servers[index]?.signal(signal);
+  }
+
+  /** Returns the server that leads a stream. */
+  async leaderOf(stream: string): Promise<number> {
+    const nats = await connect({
+      servers: this.#ports.map((port) => `127.0.0.1:${port}`),
+      ignoreClusterUpdates: true,
+    });
+    try {
+      const manager = await jetstreamManager(nats);
+      const { cluster } = await manager.streams.info(stream);
+      return Number(cluster?.leader?.slice(1) ?? 0);
+    } finally {
+      await nats.close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server?.kill()));
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+
+  async #hasLeader(): Promise<void> {
+    await until(
+      async () => {
+        try {
+          const nats = await connect({
+            servers: this.#ports.map((port) => `127.0.0.1:${port}`),
+            ignoreClusterUpdates: true,
+          });
+          try {
+            const manager = await jetstreamManager(nats);
+            await manager.streams.add({
+              name: "probe",
+              num_replicas: this.size,
+            });
+            await manager.streams.delete("probe");
+            return true;
+          } finally {
+            await nats.close();
+          }
+        } catch {
+          return undefined; // not yet
+        }
+      },
+      LIMIT,
+      "a leader of JetStream",
+    );
+  }
+}
