@@ -149,8 +149,10 @@ async function goesOn(
   reader: Reader,
   since: number,
 ): Promise<void> {
+  // A source breaks off now and then by itself.
+  const { resumed } = upstreams;
   await until(
-    () => upstreams.resumed > 0 || undefined,
+    () => upstreams.resumed > resumed || undefined,
     LIMIT,
     "another relay to ask for the source",
   );
@@ -203,7 +205,6 @@ Deno.test({
     const [, other] = await world.relay("--source", source);
     await using reader = new Reader(other, "s");
     await reader.reached(20);
-    assertEquals(world.upstreams.resumed, 0);
     const killed = performance.now();
     await first.kill("SIGKILL");
     await goesOn(world, reader, killed);
