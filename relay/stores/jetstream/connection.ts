@@ -62,7 +62,27 @@ export function pause(duration: number, signal?: AbortSignal): Promise<void> {
     };
     const timer = setTimeout(over, duration);
     signal?.addEventListener("abort", over);
+    if (signal?.aborted) over();
   });
+}
+
+/**
+ * Waits for a promise, for a duration in milliseconds at most, in real time.
+ *
+ * @throws What the promise rejects with within that time.
+ */
+export async function atMost(
+  duration: number,
+  promise: Promise<unknown>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const over = new AbortController();
+  const either = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+  try {
+    await Promise.race([promise, pause(duration, either)]);
+  } finally {
+    over.abort();
+  }
 }
 
 /** The connection to NATS, from the first attempt on. */
@@ -73,7 +93,7 @@ export class Connection implements AsyncDisposable {
   readonly #events: ConnectionEvents;
   #connected: Connected | undefined;
   #failure: StoreError | undefined;
-  #isClosed = false;
+  readonly #closing = new AbortController();
   #starting: Promise<void> | undefined;
 
   /** Makes it, and does not connect. */
@@ -90,7 +110,7 @@ export class Connection implements AsyncDisposable {
 
   /** Whether it was closed. */
   get isClosed(): boolean {
-    return this.#isClosed;
+    return this.#closing.signal.aborted;
   }
 
   /**
@@ -109,7 +129,7 @@ export class Connection implements AsyncDisposable {
         if (this.#failure?.failure !== "away") throw this.#failure;
       }
       if (performance.now() > late) break;
-      await pause(START_INTERVAL);
+      await pause(START_INTERVAL, this.#closing.signal);
     }
     logger.warn("The relay starts without its store: {reason}", {
       reason: this.#failure?.message,
@@ -123,7 +143,7 @@ export class Connection implements AsyncDisposable {
    * @throws {StoreError} If it is away, or was closed.
    */
   get connected(): Connected {
-    if (this.#isClosed) {
+    if (this.isClosed) {
       throw new StoreError("closed", "Cannot use the store as it is closed");
     }
     if (this.#connected) return this.#connected;
@@ -163,25 +183,25 @@ export class Connection implements AsyncDisposable {
           throw error;
         }
         this.#fail(error);
-        if (!isPassing(error) || this.#isClosed || performance.now() > late) {
+        if (!isPassing(error) || this.isClosed || performance.now() > late) {
           throw storeErrorOf(error, this.servers);
         }
       }
-      await pause(RETRY_INTERVAL);
+      await pause(RETRY_INTERVAL, this.#closing.signal);
     }
   }
 
   /** Closes the connection. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     await this.#starting;
     await this.#connected?.nats.close();
     this.#connected = undefined;
   }
 
   async #startLater(): Promise<void> {
-    while (!this.#isClosed) {
-      await pause(START_INTERVAL);
+    while (!this.isClosed) {
+      await pause(START_INTERVAL, this.#closing.signal);
       try {
         await this.#start();
         return logger.info("The store is there: NATS at {servers}", {
@@ -194,7 +214,7 @@ export class Connection implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    if (this.#isClosed) return;
+    if (this.isClosed) return;
     let nats: NatsConnection | undefined;
     try {
       nats = await connect(await optionsOf(this.#address));

@@ -20,7 +20,7 @@ import {
 import { Wakes } from "../follow_log.ts";
 import { Watchers } from "../watchers.ts";
 import { AFTER, Bucket } from "./bucket.ts";
-import { type Connected, Connection, pause } from "./connection.ts";
+import { atMost, type Connected, Connection } from "./connection.ts";
 import { KnownName } from "./known_name.ts";
 import { HEADER } from "./log_message.ts";
 import { NameIndex, type NameNews } from "./name_index.ts";
@@ -164,7 +164,7 @@ export class JetStreamStore implements Store {
       }
       const wait = this.#presence.isSettled ? ORPHANS_INTERVAL : 500;
       await abortable(
-        Promise.race([this.#orphaned.next, pause(wait, signal)]),
+        atMost(wait, this.#orphaned.next, signal),
         signal,
       );
     }
@@ -316,10 +316,10 @@ export class JetStreamStore implements Store {
     const busy = [...this.#known.values()].flatMap(({ logs }) => [
       ...logs.values(),
     ]);
-    await Promise.race([
+    await atMost(
+      1_000,
       Promise.allSettled(busy.map((log) => log.settled())),
-      pause(1_000),
-    ]);
+    );
     this.#presence.leave();
     this.#cancels?.unsubscribe();
     for (const known of this.#known.values()) known.stopHearing();

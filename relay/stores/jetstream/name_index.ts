@@ -60,7 +60,7 @@ export class NameIndex implements Disposable {
   readonly #names = new SortedNames(this.#current);
   readonly #ready = Promise.withResolvers<void>();
   #consumption: Consumption | undefined;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(
     connection: Connection,
@@ -144,7 +144,7 @@ export class NameIndex implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#isClosed = true;
+    this.#closing.abort();
     this.#consumption?.[Symbol.dispose]();
     this.#ready.reject(new Error("The store was closed"));
   }
@@ -159,7 +159,7 @@ export class NameIndex implements Disposable {
   }
 
   async #read(isAgain: boolean): Promise<void> {
-    while (!this.#isClosed) {
+    while (!this.#closing.signal.aborted) {
       const broken = Promise.withResolvers<void>();
       const seen = new Set<string>();
       let isCurrent = false;
@@ -188,7 +188,7 @@ export class NameIndex implements Disposable {
       } catch {
         // The connection says why.
       }
-      if (!this.#isClosed) await pause(RETRY_INTERVAL);
+      await pause(RETRY_INTERVAL, this.#closing.signal);
     }
   }
 

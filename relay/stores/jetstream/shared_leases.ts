@@ -13,7 +13,7 @@ import {
 import type { LogName } from "../../topics/store.ts";
 import { PrivateLeases } from "../private_leases.ts";
 import { Bucket, bucketStream, bucketSubject } from "./bucket.ts";
-import { type Connection, pause } from "./connection.ts";
+import { atMost, type Connection } from "./connection.ts";
 import { Consumption } from "./consume.ts";
 import { encodeName, type Names } from "./names.ts";
 import type { Presence } from "./presence.ts";
@@ -272,7 +272,7 @@ export class SharedLeases {
     }).finally(() => void (isOver = true));
     asking.catch(() => {});
     while (!isOver) {
-      await Promise.race([asking.catch(() => {}), pause(LOOK_INTERVAL)]);
+      await atMost(LOOK_INTERVAL, asking.catch(() => {}));
       if (!isOver && !presence.isThere(relay)) return "unheld";
     }
     const { answer, error } = await asking;

@@ -6,7 +6,7 @@ import type { Appended, Retention, TopicFacts } from "../../topics/log.ts";
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
 import { MemoryLog } from "../memory_log.ts";
 import { Wakes } from "../follow_log.ts";
-import { type Connection, pause } from "./connection.ts";
+import { atMost, type Connection } from "./connection.ts";
 import { readSubject } from "./consume.ts";
 import { isNoMessage } from "./failures.ts";
 import { type Deed, HEADER, readEvents, readHeader } from "./log_message.ts";
@@ -410,7 +410,7 @@ export class SharedLog {
     while (this.#place < written) {
       const left = late - performance.now();
       if (left <= 0) return await this.catchUp();
-      await Promise.race([this.#taken.next, pause(left)]);
+      await atMost(left, this.#taken.next);
     }
   }
 
