@@ -40,6 +40,13 @@ export const HAS_DENO_TLS: boolean = IS_DENO;
 export const HTTP2_TAKES_HANDLES: boolean = !IS_DENO;
 
 /**
+ * Whether an HTTP server is a server of `node:net`, which tells of each connection as
+ * it accepts it, and can be stopped without its connections. Bun's (1.4.5) is not: it
+ * tells of a connection with its first request.
+ */
+export const HAS_NET_SERVERS: boolean = BUN === undefined;
+
+/**
  * Whether the process may do something without a question to its user. Node and Bun
  * ask nobody.
  */

@@ -1,6 +1,7 @@
 import { connect, Server, type Socket } from "node:net";
 import { clearImmediate, setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
+import { HAS_NET_SERVERS } from "../../runtime.ts";
 
 /** A listener that has accepted nothing for this long is tried, in milliseconds. */
 const INTERVAL = 2_000;
@@ -51,7 +52,8 @@ function ownAddress(host: string): string {
  *
  * The runtime's server stops to accept, for good and without an error, once the
  * process has no free descriptor. So it does not listen while it is full; and if it
- * accepts nothing, it listens again.
+ * accepts nothing, it listens again. Where HTTP servers are not those of `node:net`, it
+ * does neither: the runtime's own limits hold.
  *
  * Time is that of the system: with the clock of a test, which is moved by hand, no
  * connection would be accepted in time.
@@ -60,7 +62,7 @@ export class Listener implements Disposable {
   readonly #server: Server;
   readonly #options: ListenerOptions;
   readonly #patience: number;
-  readonly #interval: ReturnType<typeof setInterval>;
+  readonly #interval: ReturnType<typeof setInterval> | undefined;
   readonly #onConnection = (socket: Socket): void => this.#count(socket);
   readonly #closing = new AbortController();
   readonly #empty = Promise.withResolvers<void>();
@@ -75,9 +77,11 @@ export class Listener implements Disposable {
   constructor(server: Server, options: ListenerOptions) {
     this.#server = server;
     this.#options = options;
-    server.on("connection", this.#onConnection);
     const { interval = INTERVAL, patience = PATIENCE } = options;
     this.#patience = patience;
+    // Elsewhere a connection without a request would be taken for one that nobody accepts.
+    if (!HAS_NET_SERVERS) return;
+    server.on("connection", this.#onConnection);
     this.#interval = setInterval(() => void this.#look(), interval);
   }
 
