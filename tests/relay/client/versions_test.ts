@@ -1,21 +1,21 @@
 // A subscriber's library of each version that was released follows the relay of now, and
 // the library of now follows what a relay of each version said (PROTOCOL.md, section 8).
 import { assert, assertEquals } from "@std/assert";
-import { subscribe, SubscriptionError } from "../../relay/client/mod.ts";
-import { VERSION } from "../../src/version.ts";
+import { subscribe, SubscriptionError } from "../../../relay/client/mod.ts";
+import { VERSION } from "../../../src/version.ts";
 import type {
   ClientProgramResult,
   ClientProgramUrls,
-} from "../support/client/client_program.ts";
+} from "../../support/client/client_program.ts";
 import {
   ClientWorld,
   EXPECTED,
   isWhole,
-} from "../support/client/client_world.ts";
-import { ScriptedRelay } from "../support/client/scripted_relay.ts";
+} from "../../support/client/client_world.ts";
+import { ScriptedRelay } from "../../support/client/scripted_relay.ts";
 
 /** Each was kept by fixtures/versions/make.ts. */
-const folder = new URL("../../fixtures/versions/", import.meta.url);
+const folder = new URL("../../../fixtures/versions/", import.meta.url);
 
 /** The versions that were kept. */
 const VERSIONS = [...Deno.readDirSync(folder)]
