@@ -9,7 +9,7 @@
  *
  * In the page, give the client a function, which it asks before each connection:
  *
- * ```js
+ * ```text
  * const token = () => fetch("/token").then((response) => response.text());
  * subscribe("wss://relay.example.com/topics/user-7-news", { token });
  * ```

@@ -314,10 +314,16 @@ const STOPS: Readonly<
   },
 };
 
-/** What a client's user is told of a stop: as a part of `ai`, or thrown. */
+/**
+ * What a client's user is told of a stop: as a part of `ai`, as an event of the Responses
+ * API, or thrown.
+ */
 function errorOf(
   { error, events }: Awaited<ReturnType<ModelCall["run"]>>,
 ): unknown {
+  if (JSON.stringify(events.at(-1))?.includes('"response.failed"')) {
+    return new Error("The response has failed");
+  }
   const part = events.find((event): event is { error: unknown } =>
     typeof event === "object" && event !== null && "type" in event &&
     event.type === "error" && "error" in event
