@@ -1,7 +1,7 @@
 // Nobody takes a part of a run for the whole: a table of how the provider's stream
 // was over, by the reader, by the version of HTTP (field.md C2, C3, C4, H5). The rows of HTTP/2
 // are in whole_http2_test.ts.
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import {
   type GatewayWorld,
@@ -29,10 +29,15 @@ function wireOf(how: string): string {
   return wire;
 }
 
+/** The last word of the relay about a run that was cancelled. */
+const LAST_WORD = "event: response.failed";
+
 /** How a stream is over, and whether it is whole. */
 interface Ending {
   readonly end: "whole" | "cut";
   readonly status: string;
+  /** Whether the relay has the last word, in the format of the caller, in place of a cut. */
+  readonly isTold?: boolean;
   /** Begins the provider's answer. Default: an event stream in chunks. */
   begin?(exchange: ProviderExchange): Promise<void>;
   /** The headers of the provider's answer. */
@@ -117,11 +122,13 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
   "is cancelled": {
     end: "cut",
     status: "cancelled",
+    isTold: true,
     over: (_exchange, _world, _clock, topic) => topic.end("cancelled"),
   },
   "is deleted": {
     end: "cut",
     status: "cancelled",
+    isTold: true,
     over: (_exchange, world, _clock, { name }) =>
       world.relay.topics.delete(name),
   },
@@ -166,13 +173,17 @@ function dataOf(body: string): string[] {
 }
 
 for (
-  const [how, { end, status, begin, headers, over }] of Object.entries(ENDINGS)
+  const [how, { end, status, isTold, begin, headers, over }] of Object.entries(
+    ENDINGS,
+  )
 ) {
   for (const { name, version } of WAYS) {
     const isNginx = name === "nginx";
     const ignore = isNginx && isNginxMissing;
     const test =
-      `All who read a stream that ${how} over ${name} see that it is ${end} (C2, C3)`;
+      `All who read a stream that ${how} over ${name} see that it is ${end}${
+        isTold ? ", and its caller why" : ""
+      } (C2, C3)`;
     Deno.test({
       name: test,
       ignore,
@@ -232,7 +243,14 @@ for (
           seen[reader] = [status, dataOf(body).length >= 1, end];
         }
         const is = [200, true, end];
-        assertEquals(seen, { first: is, joined: is, raw: is, resumed: is });
+        const ofFirst = isTold ? [200, true, "whole"] : is;
+        assertEquals(seen, {
+          first: ofFirst,
+          joined: is,
+          raw: is,
+          resumed: is,
+        });
+        if (isTold) assertStringIncludes((await first).body, LAST_WORD);
         assertEquals((await topic.ended).status, status);
         if (how === "is deleted") return;
         const { next } = topic.log;
@@ -267,7 +285,9 @@ function endOf(url: string): Promise<{ type: string; status?: string }> {
 }
 
 for (
-  const [how, { end, status, begin, headers, over }] of Object.entries(ENDINGS)
+  const [how, { end, status, isTold, begin, headers, over }] of Object.entries(
+    ENDINGS,
+  )
 ) {
   Deno.test(`Subscribers, and callers and readers of a gateway behind the gateway, see what becomes of a stream that ${how} (C4, C5)`, async () => {
     const clock = new FakeClock();
@@ -348,7 +368,10 @@ for (
       (await sse).body.split("event: rivulet.end").at(-1) ?? "",
     ) ?? [];
     assertEquals(JSON.parse(notice).status, status);
-    assertEquals([(await caller).end, (await raw).end], [end, end]);
+    // The relay behind passes the last word on, which says that the response has failed.
+    const behindIt = isTold ? "whole" : end;
+    assertEquals([(await caller).end, (await raw).end], [behindIt, behindIt]);
+    if (isTold) assertStringIncludes((await caller).body, LAST_WORD);
     if (how !== "is deleted") {
       // A parent's end does not say whether its provider has said so itself.
       assertEquals(
@@ -358,10 +381,8 @@ for (
       assertEquals((await ofRawChild).end, end);
     }
     // What the provider has said comes through; of all else a cut is what can be known.
-    assertEquals(
-      (await outer.ended).status,
-      end === "whole" ? status : "truncated",
-    );
+    const known = end === "whole" ? status : "truncated";
+    assertEquals((await outer.ended).status, isTold ? "failed" : known);
   });
 }
 
