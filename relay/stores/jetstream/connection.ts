@@ -17,6 +17,7 @@ import { messageOf } from "../../../src/fetch/message_of.ts";
 import { StoreError } from "../../topics/store.ts";
 import type { NatsAddress } from "./nats_address.ts";
 import { isDenied, isPassing, storeErrorOf } from "./failures.ts";
+import { keepErrorsHeard } from "./socket_errors.ts";
 
 /** How long something is asked for again that NATS cannot do now, in milliseconds. */
 const PATIENCE = 10_000;
@@ -94,6 +95,7 @@ export class Connection implements AsyncDisposable {
   #connected: Connected | undefined;
   #failure: StoreError | undefined;
   readonly #closing = new AbortController();
+  readonly #heard = keepErrorsHeard();
   #starting: Promise<void> | undefined;
 
   /** Makes it, and does not connect. */
@@ -197,6 +199,7 @@ export class Connection implements AsyncDisposable {
     await this.#starting;
     await this.#connected?.nats.close();
     this.#connected = undefined;
+    this.#heard[Symbol.dispose]();
   }
 
   async #startLater(): Promise<void> {
