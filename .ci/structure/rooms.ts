@@ -227,7 +227,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: DOORS,
     why: "are the ways in: HTTP, WebSocket, SSE",
-    may: [GATEWAY, SOURCES, DELIVERY, TOPICS, ...COMMON, ...CORE],
+    may: [GATEWAY, SOURCES, DELIVERY, TOPICS, RUNTIME, ...COMMON, ...CORE],
   },
   {
     path: OPTIONS,
