@@ -166,6 +166,11 @@ export class RunTopic {
     return (this.#said ?? this.#topic?.verdict) !== undefined;
   }
 
+  /** Whether somebody has cancelled the run, and not ended its topic in another way. */
+  get isCancelled(): boolean {
+    return this.#topic?.verdict?.status === "cancelled";
+  }
+
   /** Says that the run was cancelled, and why, for its caller. */
   get cancelReason(): string {
     const { reason } = this.#topic?.verdict ?? {};
