@@ -193,7 +193,9 @@ export const CHAT_SCENARIOS: readonly ChatScenario[] = [
       await tab.send("What is the weather?");
       await tab.until(
         "a beginning",
-        ({ messages }) => (messages.at(-1)?.parts.length ?? 0) > 0,
+        ({ messages }) =>
+          messages.at(-1)?.role === "assistant" &&
+          messages.at(-1)!.parts.length > 0, // it has a last one
       );
       await tab.reload();
       world.gate.open();
