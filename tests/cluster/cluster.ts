@@ -4,16 +4,10 @@
  *
  * @module
  */
-import { RunContent, SourceContent } from "../crash/contents.ts";
-import { Caller, SourceMaker } from "../crash/fillers.ts";
-import { DOORS, Follower } from "../crash/followers.ts";
+import { RunContent } from "../crash/contents.ts";
 import { describe, readPage } from "../crash/pages.ts";
-import {
-  HttpPublisher,
-  PublishedTopics,
-  SocketPublisher,
-} from "../crash/publishers.ts";
-import { type Told, TopicRecord } from "../crash/topic_record.ts";
+import { gather, type Population } from "../crash/population.ts";
+import type { Told, TopicRecord } from "../crash/topic_record.ts";
 import { Upstreams } from "../crash/upstreams.ts";
 import type { Tally } from "../crash/world.ts";
 import { MortalRelay } from "../support/relay/mortal_relay.ts";
@@ -88,10 +82,7 @@ class Cluster {
   readonly #nats: NatsCluster;
   readonly #upstreams: Upstreams;
   readonly #members: Member[] = [];
-  readonly #actors: { run(): Promise<void> }[] = [];
-  readonly #publishers: (HttpPublisher | SocketPublisher)[] = [];
-  readonly #followers: Follower[] = [];
-  readonly #operated: TopicRecord[] = [];
+  readonly #population: Population;
   readonly #rows: FaultRow[] = [];
   readonly #began = performance.now();
 
@@ -106,7 +97,12 @@ class Cluster {
     this.#upstreams = upstreams;
     this.#world.mayFill = true;
     this.#world.isFull = true;
-    this.#gather();
+    this.#population = gather(
+      { ...options, made: Math.ceil(options.sources / 2), repetition: "key" },
+      this.#world,
+      upstreams,
+      this.#random,
+    );
   }
 
   async run(): Promise<ClusterResult> {
@@ -135,7 +131,7 @@ class Cluster {
     const url = `http://127.0.0.1:${front.port}`;
     world.arrived(url);
     await using probe = new Probe(url);
-    actors.push(...this.#actors.map((actor) => this.#act(actor)));
+    actors.push(...this.#population.actors.map((actor) => this.#act(actor)));
     try {
       await this.#goesOn();
       for (const fault of this.#options.faults) {
@@ -182,74 +178,6 @@ class Cluster {
     }
   }
 
-  #gather(): void {
-    const { publishers, sources, callers, followers } = this.#options;
-    const world = this.#world;
-    const random = this.#random;
-    const topics = Array.from(
-      { length: Math.ceil(publishers / 5) },
-      (_, index) => new PublishedTopics(`published-${index}`, world),
-    );
-    for (let id = 0; id < publishers; id++) {
-      const Kind = id % 2 === 0 ? HttpPublisher : SocketPublisher;
-      const own = topics[id % topics.length]!; // there are some
-      this.#publishers.push(new Kind(id, own, world, random.fork(), "key"));
-    }
-    const makers = Array.from(
-      { length: Math.ceil(sources / 2) },
-      (_, index) =>
-        new SourceMaker(
-          `source-${index}`,
-          this.#upstreams,
-          world,
-          random.fork(),
-        ),
-    );
-    for (let index = makers.length; index < sources; index++) {
-      const name = `operated-${index}`;
-      const content = new SourceContent(name, Number.MAX_SAFE_INTEGER);
-      const record = new TopicRecord(name, content);
-      world.records.set(name, record);
-      this.#operated.push(record);
-    }
-    const made = Array.from(
-      { length: callers },
-      (_, index) =>
-        new Caller(
-          `run-${index}`,
-          index % 3 === 0 ? "background" : "chat",
-          world,
-          random.fork(),
-        ),
-    );
-    const sequences = [...topics, ...makers, ...made];
-    const all = [...sequences, ...this.#operated];
-    for (let index = 0; index < followers; index++) {
-      const door = DOORS[index % DOORS.length]!; // there are some
-      const place = Math.floor(index / DOORS.length) + index;
-      const followed = all[place % all.length]!; // there are some
-      let next = 0;
-      const itinerary = async () => {
-        if (followed instanceof TopicRecord) return followed;
-        for (const at = next++;;) {
-          const record = followed.at(at);
-          if (record) return record;
-          await world.pause(20);
-        }
-      };
-      this.#followers.push(
-        new Follower(index, door, itinerary, world, random.fork()),
-      );
-    }
-    this.#actors.push(
-      ...topics,
-      ...this.#publishers,
-      ...makers,
-      ...made,
-      ...this.#followers,
-    );
-  }
-
   #spawn(lines: readonly Line[], port = 0): MortalRelay {
     const { origin } = this.#upstreams;
     const servers = lines.map((line) => `127.0.0.1:${line.port}`).join();
@@ -261,7 +189,7 @@ class Cluster {
       ...["--head-timeout", "60s", "--body-timeout", "60s"],
       ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
       ...["--provider", `local=${origin}/v1`, "--log-level", "error"],
-      ...this.#operated.flatMap(({ name }) => [
+      ...this.#population.operated.flatMap(({ name }) => [
         "--source",
         `${name}=${this.#upstreams.source(name, Number.MAX_SAFE_INTEGER)}`,
       ]),
@@ -342,17 +270,21 @@ class Cluster {
     };
     await Promise.all([
       wait("publishers", () => {
-        const left = this.#publishers.find(({ heard }) => heard < starts);
+        const left = this.#population.publishers.find(({ heard }) =>
+          heard < starts
+        );
         return left && `publisher ${left.id}`;
       }),
       wait("sources", () => {
-        const left = this.#operated.find((record) =>
+        const left = this.#population.operated.find((record) =>
           record.known <= (known.get(record)?.events ?? 0)
         );
         return left?.name;
       }),
       wait("followers", () => {
-        const left = this.#followers.find((one) => !one.hasRead(known));
+        const left = this.#population.followers.find((one) =>
+          !one.hasRead(known)
+        );
         return left?.state;
       }),
     ]);

@@ -7,19 +7,13 @@
  */
 import { Random } from "../support/random.ts";
 import { LIMIT, until, within } from "../support/within.ts";
-import { ResponseContent, RunContent, SourceContent } from "./contents.ts";
-import { Caller, SourceMaker } from "./fillers.ts";
-import { DOORS, Follower } from "./followers.ts";
+import { ResponseContent, RunContent } from "./contents.ts";
 import type { SmallDisk } from "../support/relay/small_disk.ts";
 import { MortalRelay } from "../support/relay/mortal_relay.ts";
 import { describe, describeAll, readPage } from "./pages.ts";
-import {
-  HttpPublisher,
-  PublishedTopics,
-  type Repetition,
-  SocketPublisher,
-} from "./publishers.ts";
-import { type Description, type Told, TopicRecord } from "./topic_record.ts";
+import { gather, type Population } from "./population.ts";
+import type { Repetition } from "./publishers.ts";
+import type { Description, Told, TopicRecord } from "./topic_record.ts";
 import { Upstreams } from "./upstreams.ts";
 import { type Tally, World } from "./world.ts";
 
@@ -82,11 +76,8 @@ export interface CrashResult extends Tally {
 /** What was told of each topic when a relay ended. */
 type Known = ReadonlyMap<TopicRecord, Told>;
 
-/** The time that the issue allows for a restart, in milliseconds: printed, not asserted. */
+/** The time that a restart should take, in milliseconds: printed, not asserted. */
 const SOON = 2_000;
-
-/** The number of publishers of a topic. */
-const PUBLISHERS_OF_TOPIC = 5;
 
 class Crash {
   readonly #options: CrashOptions;
@@ -94,11 +85,7 @@ class Crash {
   readonly #world = new World();
   readonly #folder: string;
   readonly #upstreams: Upstreams;
-  readonly #publishers: (HttpPublisher | SocketPublisher)[] = [];
-  readonly #callers: Caller[] = [];
-  readonly #followers: Follower[] = [];
-  readonly #actors: { run(): Promise<void> }[] = [];
-  readonly #operated: TopicRecord[] = [];
+  readonly #population: Population;
   readonly #began = performance.now();
   readonly #recovery: Recovery = {
     descriptions: 0,
@@ -129,7 +116,12 @@ class Crash {
       ...options.disk && { dir: options.disk.path },
     });
     this.#world.mayFill = options.disk !== undefined;
-    this.#gather();
+    this.#population = gather(
+      { ...options, made: Math.floor(options.sources / 2) },
+      this.#world,
+      upstreams,
+      this.#random,
+    );
     this.#relay = this.#spawn();
   }
 
@@ -155,7 +147,7 @@ class Crash {
     const actors: Promise<void>[] = [];
     try {
       await this.#listen();
-      actors.push(...this.#actors.map((actor) => this.#act(actor)));
+      actors.push(...this.#population.actors.map((actor) => this.#act(actor)));
       await this.#recover(new Map());
       while (this.#kills < this.#options.kills) {
         await this.#killOnce();
@@ -189,79 +181,6 @@ class Crash {
     }
   }
 
-  #gather(): void {
-    const { publishers, sources, callers, followers, repetition } =
-      this.#options;
-    const world = this.#world;
-    const random = this.#random;
-    const topics = Array.from(
-      { length: Math.ceil(publishers / PUBLISHERS_OF_TOPIC) },
-      (_, index) => new PublishedTopics(`published-${index}`, world),
-    );
-    for (let id = 0; id < publishers; id++) {
-      const Kind = id % 2 === 0 ? HttpPublisher : SocketPublisher;
-      this.#publishers.push(
-        new Kind(
-          id,
-          topics[id % topics.length]!, // there are some
-          world,
-          random.fork(),
-          repetition,
-        ),
-      );
-    }
-    const makers = Array.from(
-      { length: Math.floor(sources / 2) },
-      (_, index) =>
-        new SourceMaker(
-          `source-${index}`,
-          this.#upstreams,
-          world,
-          random.fork(),
-        ),
-    );
-    for (let index = makers.length; index < sources; index++) {
-      const name = `operated-${index}`;
-      const content = new SourceContent(name, Number.MAX_SAFE_INTEGER);
-      const record = new TopicRecord(name, content);
-      world.records.set(name, record);
-      this.#operated.push(record);
-    }
-    for (let index = 0; index < callers; index++) {
-      // A third of them in the background.
-      const kind = index % 3 === 0 ? "background" : "chat";
-      this.#callers.push(
-        new Caller(`run-${index}`, kind, world, random.fork()),
-      );
-    }
-    const sequences = [...topics, ...makers, ...this.#callers];
-    for (let index = 0; index < followers; index++) {
-      const door = DOORS[index % DOORS.length]!; // there are some
-      const place = Math.floor(index / DOORS.length) + index;
-      const all = [...sequences, ...this.#operated];
-      const followed = all[place % all.length]!; // there are some
-      let next = 0;
-      const itinerary = async () => {
-        if (followed instanceof TopicRecord) return followed;
-        for (const at = next++;;) {
-          const record = followed.at(at);
-          if (record) return record;
-          await world.pause(20);
-        }
-      };
-      this.#followers.push(
-        new Follower(index, door, itinerary, world, random.fork()),
-      );
-    }
-    this.#actors.push(
-      ...topics,
-      ...this.#publishers,
-      ...makers,
-      ...this.#callers,
-      ...this.#followers,
-    );
-  }
-
   #spawn(): MortalRelay {
     const { origin } = this.#upstreams;
     const { sync } = this.#options;
@@ -276,7 +195,7 @@ class Crash {
       ...["--head-timeout", "60s", "--body-timeout", "60s"],
       ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
       ...["--provider", `local=${origin}/v1`, "--log-level", "warning"],
-      ...this.#operated.flatMap(({ name }) => [
+      ...this.#population.operated.flatMap(({ name }) => [
         "--source",
         `${name}=${this.#upstreams.source(name, Number.MAX_SAFE_INTEGER)}`,
       ]),
@@ -416,12 +335,16 @@ class Crash {
         return left?.[0].name;
       }),
       wait("publishers", () => {
-        const left = this.#publishers.find(({ heard }) => heard < starts);
+        const left = this.#population.publishers.find(({ heard }) =>
+          heard < starts
+        );
         return left && `publisher ${left.id}`;
       }),
       wait(
         "followers",
-        () => this.#followers.find((one) => !one.hasCaughtUp(known))?.state,
+        () =>
+          this.#population.followers.find((one) => !one.hasCaughtUp(known))
+            ?.state,
       ),
     ]);
     const last = Math.max(...took.values());
