@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
 // @ts-types="../websocket/ws.d.ts"
-import { WebSocketServer } from "ws";
+import type { WebSocketServer } from "ws";
 import type { Gateway } from "../../gateway/gateway.ts";
 import { sdkProblem } from "../../gateway/sdk_problem.ts";
 import type { MemoryGuard } from "../../limits/memory/memory_guard.ts";
@@ -12,7 +12,8 @@ import type { Draining } from "../guests.ts";
 import type { Entrance } from "../http/entrance.ts";
 import { problemOf } from "../http/problem_of.ts";
 import type { RefusedSockets } from "../http/refused_sockets.ts";
-import { RelayWebSocket } from "../websocket/relay_websocket.ts";
+import type { RelayWebSocket } from "../websocket/relay_websocket.ts";
+import { createUpgrader } from "../websocket/upgrader.ts";
 import { ResponsesSession, type ResponsesSessionContext } from "./session.ts";
 
 /** The context of the door of responses. */
@@ -58,27 +59,13 @@ export class ResponsesDoor {
   /** Makes a door that nobody has come through yet. */
   constructor(context: ResponsesDoorContext) {
     this.#context = context;
-    this.#server = new WebSocketServer({
-      noServer: true,
-      WebSocket: RelayWebSocket,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: context.maxBody,
-      // Both are answered in `ResponsesSession`.
-      autoPong: false,
-      skipUTF8Validation: true,
+    this.#server = createUpgrader({
+      maxMessage: context.maxBody,
       handleProtocols: () => false,
+      refuse: (...refused) => this.#refuse(...refused),
     });
     this.#server.on("headers", (headers, request) => {
       headers.push(`Rivulet-Topic: ${this.#told.get(request) ?? ""}`);
-    });
-    this.#server.on("wsClientError", (error, socket, request) => {
-      const problem = new Problem(
-        STATUS_CODE.BadRequest,
-        "invalid_upgrade",
-        error.message,
-      );
-      this.#refuse(problem, request, socket);
     });
   }
 

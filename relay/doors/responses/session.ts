@@ -29,6 +29,11 @@ import { slices } from "../../slices.ts";
 import { type Guest, secondsSince } from "../guests.ts";
 import type { ResponsesCaller } from "../http/entrance.ts";
 import { type Closing, CLOSINGS } from "../websocket/close_codes.ts";
+import {
+  MAX_MISSED,
+  PONG_BACKLOG,
+  socketRefusal,
+} from "../websocket/peer_rules.ts";
 import type { RelayWebSocket } from "../websocket/relay_websocket.ts";
 
 /** What the sessions of the door share. */
@@ -63,17 +68,8 @@ const MAX_WAITING = 32;
 /** The most responses of a client that are made at once. */
 const MAX_AT_ONCE = 8;
 
-/** The number of pings without a sign of life after which a client is dead. */
-const MAX_MISSED = 2;
-
 /** The most bytes that wait for a client: one that falls further behind is cut. */
 const MAX_BEHIND = 16 * 1024 * 1024;
-
-/** A pong is left out where this much is waiting to be sent. */
-const PONG_BACKLOG = 16 * 1024;
-
-/** The codes of `ws` for a message that is larger than it may be. */
-const MESSAGE_TOO_LARGE = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
 
 /** A message that was received, and waits for its turn. */
 interface Waiting {
@@ -157,11 +153,10 @@ export class ResponsesSession
       if (socket.writableLength < PONG_BACKLOG) ws.pong(data);
     });
     // Each is followed by `close`, which is where a session is given up.
-    ws.on("error", (error: Error & { code?: string }) => {
+    ws.on("error", (error) => {
       logger.debug("{connection}: {error}", { connection: this.#id, error });
-      const { code } = error;
-      if (code === MESSAGE_TOO_LARGE) context.refused("message_too_large");
-      else if (code?.startsWith("WS_ERR_")) context.refused("invalid_frame");
+      const refusal = socketRefusal(error);
+      if (refusal) context.refused(refusal);
     });
     ws.on("close", (code) => this.#onClose(code));
     context.heartbeat.add(this);

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
 // @ts-types="./ws.d.ts"
-import { WebSocketServer } from "ws";
+import type { WebSocketServer } from "ws";
 import type { Draining } from "../guests.ts";
 import {
   decodeName,
@@ -12,8 +12,9 @@ import {
 } from "../subscription_request.ts";
 import { mergedWebsocketFormat, websocketFormat } from "./format.ts";
 import type { SessionContext, WebSocketCaller } from "./peer.ts";
-import { RelayWebSocket } from "./relay_websocket.ts";
+import type { RelayWebSocket } from "./relay_websocket.ts";
 import { WebSocketSession } from "./session.ts";
+import { createUpgrader } from "./upgrader.ts";
 import type { DeliveryCounts } from "../../delivery/delivery_counts.ts";
 import { FrameCache } from "../../delivery/frames.ts";
 import type { MemoryGuard } from "../../limits/memory/memory_guard.ts";
@@ -97,23 +98,10 @@ export class WebSocketDoor {
       frames: new FrameCache(websocketFormat, counts),
       mergedFrames: new FrameCache(mergedWebsocketFormat, counts),
     };
-    this.#server = new WebSocketServer({
-      noServer: true,
-      WebSocket: RelayWebSocket,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: maxMessage,
-      // Both are answered in `WebSocketSession`.
-      autoPong: false,
-      skipUTF8Validation: true,
+    this.#server = createUpgrader({
+      maxMessage,
       handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
-    });
-    this.#server.on("wsClientError", (error, socket, request) => {
-      this.#refuse(
-        badRequest("invalid_upgrade", error.message),
-        request,
-        socket,
-      );
+      refuse: (...refused) => this.#refuse(...refused),
     });
   }
 

@@ -27,6 +27,7 @@ import type {
   WebSocketCaller,
   WebSocketPeer,
 } from "./peer.ts";
+import { MAX_MISSED, PONG_BACKLOG, socketRefusal } from "./peer_rules.ts";
 import { prepare, refuse } from "./preparing.ts";
 import { subscribeToPrefix } from "./prefix_commands.ts";
 import { isPrefix, Prefixes } from "./prefixes.ts";
@@ -37,21 +38,12 @@ import type { RelayWebSocket } from "./relay_websocket.ts";
 /** The most answers that may wait before the peer is no longer read. */
 const MAX_BACKLOG = 64;
 
-/** The number of pings without a sign of life after which a peer is dead. */
-const MAX_MISSED = 2;
-
-/** The code of `ws` for a message that is larger than `maxPayload`. */
-const MESSAGE_TOO_LARGE = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
-
 /** When peers of a relay that stops should connect again, in milliseconds. */
 const RECONNECT_IN = [100, 5_000] as const;
 
 const PING = Uint8Array.of(0x89, 0);
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-/** A pong is left out where this much is waiting to be sent: a flood of pings must not pile up. */
-const PONG_BACKLOG = 16 * 1024;
 
 const logger = getLogger(["rivulet", "relay", "websocket"]);
 
@@ -149,11 +141,10 @@ export class WebSocketSession
       if (socket.writableLength < PONG_BACKLOG) ws.pong(data);
     });
     // Each is followed by `close`, which is where a session is given up.
-    ws.on("error", (error: Error & { code?: string }) => {
+    ws.on("error", (error) => {
       logger.debug("{connection}: {error}", { connection: this.#id, error });
-      const { code } = error;
-      if (code === MESSAGE_TOO_LARGE) context.refused("message_too_large");
-      else if (code?.startsWith("WS_ERR_")) context.refused("invalid_frame");
+      const refusal = socketRefusal(error);
+      if (refusal) context.refused(refusal);
     });
     ws.on("close", (code) => {
       context.heartbeat.delete(this);

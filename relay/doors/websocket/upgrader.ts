@@ -1,0 +1,43 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { STATUS_CODE } from "@std/http/status";
+// @ts-types="./ws.d.ts"
+import { WebSocketServer } from "ws";
+import { Problem } from "../../problem.ts";
+import { RelayWebSocket } from "./relay_websocket.ts";
+
+/** What a door has of its own in the upgrade of a connection. */
+export interface UpgradeRules {
+  /** The largest message of a peer, in bytes. */
+  readonly maxMessage: number;
+  /** Chooses one of the subprotocols that a peer offers; `false` for none. */
+  readonly handleProtocols: (offered: Set<string>) => string | false;
+  /** Answers an upgrade that is not one. */
+  readonly refuse: (
+    problem: Problem,
+    request: IncomingMessage,
+    socket: Duplex,
+  ) => void;
+}
+
+/** Makes what upgrades the connections of a door. Its sessions answer pings. */
+export function createUpgrader(
+  { maxMessage, handleProtocols, refuse }: UpgradeRules,
+): WebSocketServer {
+  const server = new WebSocketServer({
+    noServer: true,
+    WebSocket: RelayWebSocket,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: maxMessage,
+    autoPong: false,
+    skipUTF8Validation: true,
+    handleProtocols,
+  });
+  server.on("wsClientError", (error, socket, request) => {
+    const { BadRequest } = STATUS_CODE;
+    const problem = new Problem(BadRequest, "invalid_upgrade", error.message);
+    refuse(problem, request, socket);
+  });
+  return server;
+}
