@@ -24,6 +24,8 @@
  * @module
  */
 export * from "./transport.ts";
+export * from "./options.ts";
+export * from "./join_turn.ts";
 export { type ChatOfTopic, chatTopic } from "../chat_topic.ts";
 export * from "./chunk.ts";
 export * from "./error.ts";
