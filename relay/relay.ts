@@ -574,7 +574,11 @@ class RelayServer implements Relay {
       if (hold.ready) await hold.ready;
       endRestarted(topic);
     } catch (error) {
-      if (!(error instanceof LeaseHeldError)) throw error;
+      if (error instanceof LeaseHeldError) return;
+      logger.warn("Topic {topic} is not ended: {reason}", {
+        topic: topic.name,
+        reason: messageOf(error),
+      });
     }
   }
 

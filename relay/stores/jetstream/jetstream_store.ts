@@ -211,8 +211,7 @@ export class JetStreamStore implements Store {
       return withLog(record, recorded);
     });
     const log = this.#logOf(known, recorded, made);
-    // Its facts are its first message.
-    void this.#write(log, facts).catch(() => {});
+    log.begin();
     return this.#handle(known, log);
   }
 
@@ -470,12 +469,6 @@ export class JetStreamStore implements Store {
       log,
       () => void (known.usedAt = this.#clock.now()),
     );
-  }
-
-  #write(log: SharedLog, facts: TopicFacts): Promise<Appended> {
-    const result = Promise.withResolvers<Appended>();
-    const writer = { refused: undefined };
-    return log.write({ kind: "facts", facts, writer, result });
   }
 
   async #fence({ name, epoch }: LogName, lease: number): Promise<void> {

@@ -34,6 +34,10 @@ export type Work =
       readonly reason: GapReason;
     }
     | { readonly kind: "facts"; readonly facts: TopicFacts }
+    /** The first message of a log, unless another relay has written one. */
+    | { readonly kind: "first" }
+    /** The facts once more, as they are by then. */
+    | { readonly kind: "again" }
     | { readonly kind: "end"; readonly end: StoredEnd }
     | { readonly kind: "fence"; readonly lease: number }
   );

@@ -220,6 +220,11 @@ export class SharedLog {
     return work.result.promise;
   }
 
+  /** Has its first message written, unless another relay has written one. */
+  begin(): void {
+    this.#writeAside("first");
+  }
+
   /** Resolves once all is written that is under way. */
   settled(): Promise<void> | undefined {
     const made = this.#made;
@@ -339,6 +344,13 @@ export class SharedLog {
     }
   }
 
+  /** Has something written for which nobody waits. */
+  #writeAside(kind: "first" | "again"): void {
+    const result = Promise.withResolvers<Appended>();
+    result.promise.catch(() => {});
+    void this.write({ kind, writer: { refused: undefined }, result });
+  }
+
   async #run(): Promise<void> {
     // What comes in the same turn of the loop is written together.
     await undefined;
@@ -436,7 +448,9 @@ export class SharedLog {
         work.result.reject(error);
         continue;
       }
-      if (work.kind === "end" && copy.ended) {
+      const isDone = work.kind === "end" && copy.ended ||
+        work.kind === "first" && this.#seq > 0;
+      if (isDone) {
         this.#line.shift();
         work.result.resolve(NOTHING_APPENDED);
         continue;
@@ -459,6 +473,11 @@ export class SharedLog {
           break;
         case "facts":
           ({ facts } = work);
+          break;
+        case "first":
+          break;
+        case "again":
+          facts ??= copy.facts;
           break;
         case "end":
           ({ end } = work);
@@ -525,11 +544,7 @@ export class SharedLog {
     const before = this.#messages[count]!.seq; // there is one more
     if (this.#factsAt < before) {
       // What would go with them is said again first.
-      const { facts } = this.copy;
-      const result = Promise.withResolvers<Appended>();
-      result.promise.catch(() => {});
-      const writer = { refused: undefined };
-      return void this.write({ kind: "facts", facts, writer, result });
+      return this.#writeAside("again");
     }
     this.#isPurging = true;
     this.#messages.splice(0, count);
