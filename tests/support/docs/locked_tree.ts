@@ -22,6 +22,16 @@ export async function copy(from: string, to: string): Promise<void> {
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** Copies the program of Deno, where another user may run it. */
 export async function copyDeno(to: string): Promise<void> {
   await Deno.mkdir(dirname(to), { recursive: true });
@@ -59,7 +69,10 @@ export async function fillCache(cache: string): Promise<void> {
       const from = `${packages}/${registry}/${name}`;
       const to = `${cache}/npm/${registry}/${name}`;
       await copy(`${from}/${version}`, `${to}/${version}`);
-      await copy(`${from}/registry.json`, `${to}/registry.json`);
+      // What the lock file pins is fetched without the list of its versions.
+      if (await exists(`${from}/registry.json`)) {
+        await copy(`${from}/registry.json`, `${to}/registry.json`);
+      }
     }
   }
 }
