@@ -48,6 +48,8 @@ export interface DoorsOptions {
   readonly origins: readonly string[];
   /** Addresses of proxies whose `X-Forwarded-For` is trusted. */
   readonly trustedProxies: readonly string[];
+  /** Whether other relays listen on the same port. */
+  readonly reusePort: boolean;
   /** Options of rights. */
   readonly rights: {
     readonly allowQueryToken: boolean;
@@ -58,7 +60,7 @@ export interface DoorsOptions {
   readonly limits:
     & Omit<
       HttpServerOptions,
-      "addresses" | "refused" | "maxSockets"
+      "addresses" | "refused" | "maxSockets" | "reusePort"
     >
     & Pick<BodyIntakeOptions, "maxBodyRate" | "maxBodyChunkRate">
     & Pick<
@@ -259,6 +261,7 @@ export class Doors implements Disposable {
       ...limits,
       maxConnections: this.#maxConnections.possible,
       maxSockets: this.#descriptors.sockets,
+      reusePort: options.reusePort,
       addresses,
       refused,
     });

@@ -31,6 +31,16 @@ export interface RelayOptions {
    */
   port?: number | undefined;
   /**
+   * Whether other processes of the same user may listen on the same port with this
+   * option. On Linux, the kernel spreads connections evenly among them; other systems
+   * refuse the port or give all connections to one process. Relays on one port need a
+   * `store` that they share. A relay is one process, which uses one core: `--workers` of
+   * the command line starts several.
+   *
+   * @default {false}
+   */
+  reusePort?: boolean | undefined;
+  /**
    * Addresses of proxies whose `X-Forwarded-For` is trusted, and ranges of them
    * (`10.0.0.0/8`).
    *

@@ -64,6 +64,7 @@ export const relayOptions = schemaOf(relayRows).extend({
   )
     .default(systemClock),
   memory: z.custom<RelayMemory>().optional(),
+  reusePort: z.boolean().default(false),
   store,
 }).superRefine(({ host, rights }, context) => {
   const { jwtKey, jwks, insecureOpen } = rights;

@@ -1,4 +1,4 @@
-import { connect, Server, type Socket } from "node:net";
+import { connect, type ListenOptions, Server, type Socket } from "node:net";
 import { clearImmediate, setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import { HAS_NET_SERVERS } from "../../runtime.ts";
@@ -22,7 +22,21 @@ const TURNS = 4 * 61;
  * kernel has a limit of its own (4,096 on Linux). Of 1,000 clients that connect at
  * once, the default of 511 makes half try again after a second.
  */
-export const BACKLOG = 4_096;
+const BACKLOG = 4_096;
+
+/**
+ * Returns what a server is to listen with.
+ *
+ * @param options `reusePort`: whether other relays listen on the same port.
+ */
+export function listenOptions(
+  { host, port, reusePort }: Pick<
+    ListenerOptions,
+    "host" | "port" | "reusePort"
+  >,
+): ListenOptions {
+  return { host, port, backlog: BACKLOG, ...(reusePort && { reusePort }) };
+}
 
 /** The options of a listener. */
 export interface ListenerOptions {
@@ -30,6 +44,8 @@ export interface ListenerOptions {
   readonly host: string;
   /** The port to listen on. */
   readonly port: number;
+  /** Whether other relays listen on the same port. Default: no. */
+  readonly reusePort?: boolean | undefined;
   /** The number of sockets from which on none is accepted. */
   readonly maxSockets: number;
   /** How long the listener may have accepted nothing before it is tried, in milliseconds. Default: 2 s. */
@@ -82,6 +98,8 @@ export class Listener implements Disposable {
     // Elsewhere a connection without a request would be taken for one that nobody accepts.
     if (!HAS_NET_SERVERS) return;
     server.on("connection", this.#onConnection);
+    // Of several relays on one port, any may accept a connection of this one's own.
+    if (options.reusePort) return;
     this.#interval = setInterval(() => void this.#look(), interval);
   }
 
@@ -136,14 +154,16 @@ export class Listener implements Disposable {
 
   #listen(): void {
     if (this.#closing.signal.aborted) return;
-    const { host, port } = this.#options;
     const server = this.#server;
     const onError = ({ message }: Error): void => {
       // It is tried again when nothing is accepted.
       logger.error("The relay cannot listen again: {message}", { message });
     };
     server.once("error", onError);
-    server.listen(port, host, BACKLOG, () => server.off("error", onError));
+    server.listen(
+      listenOptions(this.#options),
+      () => server.off("error", onError),
+    );
   }
 
   async #look(): Promise<void> {

@@ -10,7 +10,7 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
-import { BACKLOG, Listener } from "./listener.ts";
+import { Listener, listenOptions } from "./listener.ts";
 import { ReadPacer } from "../../limits/read_pacer.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
 import { joinSmallChunks } from "../../limits/body_chunks.ts";
@@ -52,6 +52,8 @@ export interface HttpServerOptions extends HeadLimits, TcpConnectionsOptions {
   readonly idleTimeout: number;
   /** The number of sockets, refused ones included, from which on none is accepted. */
   readonly maxSockets: number;
+  /** Whether other relays listen on the same port. Default: no. */
+  readonly reusePort?: boolean | undefined;
   /** Takes over connections that are refused. */
   readonly refused: RefusedSockets;
 }
@@ -189,16 +191,17 @@ export class HttpServer {
    * @returns Rejects with the system's error where it cannot.
    */
   listen(host: string, port: number): Promise<Address> {
+    const { maxSockets, reusePort } = this.#options;
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(port, host, BACKLOG, () => {
+      this.#server.listen(listenOptions({ host, port, reusePort }), () => {
         this.#server.off("error", reject);
         // It listens on TCP: the address is no pipe's name.
         const { address, port } = this.#server.address() as AddressInfo;
-        const { maxSockets } = this.#options;
         this.#listener = new Listener(this.#server, {
           host: address,
           port,
+          reusePort,
           maxSockets,
         });
         resolve({ hostname: address, port });
