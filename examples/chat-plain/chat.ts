@@ -38,6 +38,7 @@ async function answer(
 }
 
 transport.watch(chatId, {
+  messages,
   onTurn: (message) => {
     messages = joinTurn(messages, message);
     void answer(transport.reconnectToStream({ chatId }));

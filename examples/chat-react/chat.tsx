@@ -29,6 +29,7 @@ export function Chat(
 
   useEffect(() =>
     transport.watch(id, {
+      messages: history,
       onTurn: (message) => {
         setNote("");
         setMessages((messages) => joinTurn(messages, message));

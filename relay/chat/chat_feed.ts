@@ -1,14 +1,24 @@
 // This module is browser compatible.
+import type { Clock } from "../../src/fetch/clock.ts";
 import type { Subscription } from "../client/subscription.ts";
 import type { TopicEnd } from "../client/topic_end.ts";
 import { parseChunk } from "./chunk.ts";
+import { idOf, lacksTurn } from "./lacks_turn.ts";
 import { lostPart, Turn } from "./turn.ts";
 
 /** The last event of a stream of UI messages. */
 const DONE = "[DONE]";
 
+/**
+ * How long a page may take to read a turn to its end before it is told of the next one, in
+ * milliseconds: a chat of the AI SDK leaves an answer when it goes on with another.
+ */
+const READ_LIMIT = 1_000;
+
 /** Who is told of the turns of a chat. */
 export interface TurnListener {
+  /** The conversation that the page was loaded with, if it says so. */
+  readonly messages?: readonly { readonly id: string }[] | undefined;
   /** Called when a turn that was not sent from here has begun. */
   onTurn(message: unknown): void;
   /** Called when a turn has ended that was going on here. */
@@ -34,7 +44,11 @@ export class ChatFeed {
   /** The newest turn. */
   #turn: Turn | undefined;
   readonly #subscription: Subscription;
+  readonly #clock: Clock;
   readonly #onOver: () => void;
+  /** Resolves when nobody has a use for this. */
+  readonly #closed: Promise<void>;
+  #close: () => void = () => {};
   readonly #listeners = new Set<TurnListener>();
   readonly #expected = new Set<Expected>();
   /** Resolves once the relay has said what there is. */
@@ -47,23 +61,35 @@ export class ChatFeed {
    * Begins to read.
    *
    * @param subscription Stays; it is closed when nobody has a use for it.
+   * @param clock The source of time.
    * @param onOver Called when this feed is of no more use.
    */
-  constructor(subscription: Subscription, onOver: () => void) {
+  constructor(subscription: Subscription, clock: Clock, onOver: () => void) {
     this.#subscription = subscription;
+    this.#clock = clock;
     this.#onOver = onOver;
+    this.#closed = new Promise((resolve) => this.#close = resolve);
     // No `Promise.withResolvers`: Node 20 has none.
     this.#known = new Promise((resolve, reject) => {
       this.#resolveKnown = resolve;
       this.#rejectKnown = reject;
     });
     this.#known.catch(() => {});
-    void this.#read();
+    void this.#follow();
   }
 
-  /** The turn that is going on, once the relay has said what there is. */
+  /**
+   * The turn that is going on, once the relay has said what there is; or the last one, if
+   * somebody was told of it who has not read it yet.
+   */
   async running(): Promise<Turn | undefined> {
     await this.#known;
+    const turn = this.#turn;
+    return turn?.isUnread ? turn : this.#current;
+  }
+
+  /** The turn that is going on. */
+  get #current(): Turn | undefined {
     const turn = this.#turn;
     return turn?.hasBegun && !turn.isOld && !turn.isOver ? turn : undefined;
   }
@@ -82,6 +108,7 @@ export class ChatFeed {
       this.#users -= 1;
       if (this.#users > 0) return;
       this.#onOver();
+      this.#close();
       void this.#subscription.close();
     };
   }
@@ -94,9 +121,8 @@ export class ChatFeed {
   listen(listener: TurnListener): () => void {
     this.#listeners.add(listener);
     const turn = this.#turn;
-    if (turn?.hasBegun && !turn.isOld && !turn.isOver) {
-      listener.onTurn(turn.message);
-    }
+    if (turn && turn === this.#current) tell(listener, turn);
+    else if (turn?.ending) this.#tellMissed(listener, turn, turn.ending);
     return () => void this.#listeners.delete(listener);
   }
 
@@ -123,22 +149,26 @@ export class ChatFeed {
    */
   async stop(reason: string | undefined): Promise<void> {
     for (const expected of this.#expected) expected.isUnwanted = true;
-    const turn = await this.running();
+    await this.#known;
+    const turn = this.#current;
     if (!turn) return;
     this.#subscription.cancel(reason);
     await turn.over();
   }
 
-  async #read(): Promise<void> {
+  async #follow(): Promise<void> {
     let error: unknown = lostPart();
     try {
       for await (const message of this.#subscription) {
         switch (message.type) {
           case "subscribed": {
             const { epoch, state } = message;
+            const last = this.#turn;
             // Its end has not come, and will not: the relay has lost it.
-            this.#turn?.end({ error: lostPart() });
-            this.#turn = new Turn(epoch, state === "ended");
+            last?.end({ error: lostPart() });
+            if (last) await this.#read(last);
+            // What has ended while this page was away is news to it.
+            this.#turn = new Turn(epoch, !last && state === "ended");
             if (state !== "open") this.#resolveKnown();
             break;
           }
@@ -168,6 +198,16 @@ export class ChatFeed {
     for (const { onError } of this.#listeners) onError(error);
   }
 
+  /** Waits until a turn is read, though not for ever. */
+  async #read(turn: Turn): Promise<void> {
+    let cancelTimer = (): void => {};
+    const limit = new Promise<void>((resolve) => {
+      cancelTimer = this.#clock.setTimeout(resolve, READ_LIMIT);
+    });
+    await Promise.race([turn.read(), limit, this.#closed]);
+    cancelTimer();
+  }
+
   #take(data: string): void {
     const turn = this.#turn;
     if (!turn || turn.isOver) return;
@@ -191,21 +231,28 @@ export class ChatFeed {
       if (expected.isUnwanted) this.#subscription.cancel();
       return;
     }
-    for (const { onTurn } of this.#listeners) onTurn(turn.message);
+    for (const listener of this.#listeners) tell(listener, turn);
   }
 
   #end(end: TopicEnd): void {
     const turn = this.#turn;
     if (!turn || turn.isOver) return;
     turn.end({ end });
-    if (turn.isOld) return;
-    for (const { onEnd } of this.#listeners) onEnd(end);
+    for (const listener of this.#listeners) {
+      if (turn.isOld) this.#tellMissed(listener, turn, end);
+      else listener.onEnd(end);
+    }
+  }
+
+  /** Tells of a turn that has ended between the loading of a page and its first look here. */
+  #tellMissed(listener: TurnListener, turn: Turn, end: TopicEnd): void {
+    if (!listener.messages || !lacksTurn(listener.messages, turn)) return;
+    tell(listener, turn);
+    listener.onEnd(end);
   }
 }
 
-function idOf(message: unknown): string | undefined {
-  return typeof message === "object" && message !== null && "id" in message &&
-      typeof message.id === "string"
-    ? message.id
-    : undefined;
+function tell(listener: TurnListener, turn: Turn): void {
+  turn.tell();
+  listener.onTurn(turn.message);
 }

@@ -160,8 +160,15 @@ export interface RivuletChatOptions<Message = ChatMessage> extends
  */
 export interface ChatListener<Message = ChatMessage> {
   /**
+   * The conversation that the page was loaded with. A turn that has ended since then is
+   * told as well: the page lacks its answer. Messages have the ids here that they were sent
+   * with. Default: a turn that has ended is not told.
+   */
+  messages?: readonly Message[] | undefined;
+  /**
    * Called when a turn begins that was not sent with this transport, or is going on
-   * already: add the message ({@linkcode joinTurn}), and resume the stream.
+   * already: add the message ({@linkcode joinTurn}), and resume the stream. A turn that has
+   * ended in the meantime is then given as a stream, too, once.
    *
    * @param message The message that is answered; `undefined` if nobody has published it.
    */

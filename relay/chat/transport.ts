@@ -177,6 +177,7 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
     const feed = this.#feed(chatId);
     const use = feed.use();
     const unlisten = feed.listen({
+      messages: listener.messages,
       // It is what a transport of the application has sent.
       onTurn: (message) => listener.onTurn?.(message as Message | undefined),
       onEnd: (end) => listener.onEnd?.(end),
@@ -204,7 +205,7 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
       stay: true,
       mode: "merge",
     });
-    const feed = new ChatFeed(subscription, () => {
+    const feed = new ChatFeed(subscription, this.#clock, () => {
       if (this.#feeds.get(chatId) === feed) this.#feeds.delete(chatId);
     });
     this.#feeds.set(chatId, feed);

@@ -22,6 +22,10 @@ export class Turn {
   readonly #chunks: ChatChunk[] = [];
   readonly #waiting = new Set<() => void>();
   #over: Over | undefined;
+  /** How many have been told of it, and have not read it yet. */
+  #unread = 0;
+  /** How many read it. */
+  #readers = 0;
 
   constructor(epoch: string, isOld: boolean) {
     this.epoch = epoch;
@@ -32,6 +36,24 @@ export class Turn {
   get message(): unknown {
     const [first] = this.#chunks;
     return first && isTurnPart(first) ? first.data.message : undefined;
+  }
+
+  /** The id of the answer, if it has said so. */
+  get answerId(): string | undefined {
+    for (const chunk of this.#chunks) {
+      if (chunk.type === "start") return chunk.messageId;
+    }
+    return undefined;
+  }
+
+  /** How its topic has ended, if it has. */
+  get ending(): TopicEnd | undefined {
+    return this.#over && "end" in this.#over ? this.#over.end : undefined;
+  }
+
+  /** Whether somebody has been told of it who has not read it yet. */
+  get isUnread(): boolean {
+    return this.#unread > 0;
   }
 
   /** Whether something has come of it. */
@@ -56,6 +78,16 @@ export class Turn {
     this.#wake();
   }
 
+  /** Says that somebody is told of it. */
+  tell(): void {
+    this.#unread += 1;
+  }
+
+  /** Resolves when all who have been told of it, or read it, have read it to its end. */
+  async read(): Promise<void> {
+    while (this.#unread > 0 || this.#readers > 0) await this.#change();
+  }
+
   /** Resolves when it is over. */
   async over(): Promise<void> {
     while (!this.#over) await this.#change();
@@ -70,9 +102,13 @@ export class Turn {
     let next = 0;
     let isClosed = false;
     let wake = (): void => {};
+    if (this.#unread > 0) this.#unread -= 1;
+    this.#readers += 1;
     const close = (): void => {
       if (isClosed) return;
       isClosed = true;
+      this.#readers -= 1;
+      this.#wake();
       wake();
       onClose();
     };

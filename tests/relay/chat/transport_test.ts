@@ -229,6 +229,106 @@ Deno.test("A tab that watches in the middle of a turn is told of it at once", as
   await readAll(stream);
 });
 
+/** A page: it loads something, resumes each turn that it is told of, and notes what it reads. */
+class Reader extends Notes implements ChatListener {
+  readonly read: Promise<string>[] = [];
+  readonly #tab: RivuletChatTransport;
+  readonly messages: ChatMessage[] | undefined;
+
+  readonly #load: () => Promise<Response>;
+
+  constructor(
+    world: World,
+    tab: RivuletChatTransport,
+    messages?: ChatMessage[],
+  ) {
+    super();
+    this.#load = () => world.relay.request("/healthz");
+    this.#tab = tab;
+    this.messages = messages;
+  }
+
+  override readonly onTurn = (message: ChatMessage | undefined): void => {
+    this.told.push(`turn ${message?.id}`);
+    const loaded = this.#load().then((response) => response.text());
+    const stream = loaded.then(() =>
+      this.#tab.reconnectToStream({ chatId: "7" })
+    );
+    this.read.push(stream.then(readAll).then(textOf));
+  };
+}
+
+Deno.test("A page that was loaded before the end of a turn gets the answer that it lacks, once", async () => {
+  await using world = await World.start();
+  const first = await send(world.tab(), [asked("u1")]);
+  const answer = await world.begun(1);
+  answer.say("one ");
+  answer.finish();
+  await readAll(first);
+  const answered = { ...asked("a1"), role: "assistant" } as const;
+  const cases: [string, ChatMessage[] | undefined, boolean][] = [
+    ["before the message", [], true],
+    ["before the answer", [asked("u1")], true],
+    ["an older conversation", [asked("u0"), asked("a0")], true],
+    ["with the answer", [asked("u1"), answered], false],
+    ["with the answer, under another id", [asked("u1"), asked("x")], false],
+    ["the page does not say", undefined, false],
+  ];
+  for (const [name, messages, isLacking] of cases) {
+    const tab = world.tab();
+    const reader = new Reader(world, tab, messages);
+    tab.watch("7", reader);
+    assertEquals(await tab.reconnectToStream({ chatId: "8" }), null);
+    // Chat 8 came later: what is to be told of chat 7 has been told.
+    if (isLacking) await reader.tells(2);
+    assertEquals(reader.told, isLacking ? ["turn u1", "complete"] : [], name);
+    assertEquals(
+      await Promise.all(reader.read),
+      isLacking ? ["one "] : [],
+      name,
+    );
+    assertEquals(await tab.reconnectToStream({ chatId: "7" }), null, name);
+    const late = new Reader(world, tab, messages);
+    tab.watch("7", late);
+    assertEquals(late.told.length, isLacking ? 2 : 0, name);
+    await Promise.all(late.read);
+    await tab.close();
+  }
+});
+
+Deno.test("A tab that was away for two turns is told of both, and reads both", async () => {
+  await using world = await World.start();
+  await using line = await CuttableLine.start(world.relay.port);
+  const [own, other] = [world.tab(), world.tab("ada", line.url)];
+  const reader = new Reader(world, other);
+  other.watch("7", reader);
+  for (const turn of [1, 2, 3]) {
+    const reading = send(own, [asked(`u${turn}`)]).then(readAll);
+    const answer = await world.begun(turn);
+    if (turn === 1) await reader.tells(1);
+    answer.say(`answer ${turn}`);
+    answer.finish();
+    await reading;
+    if (turn > 1) continue;
+    await reader.tells(2);
+    line.cut();
+  }
+  line.mend();
+  assertEquals(await reader.tells(6), [
+    "turn u1",
+    "complete",
+    "turn u2",
+    "complete",
+    "turn u3",
+    "complete",
+  ]);
+  assertEquals(await Promise.all(reader.read), [
+    "answer 1",
+    "answer 2",
+    "answer 3",
+  ]);
+});
+
 Deno.test("stop stops a turn for everybody, and both tabs are told", async () => {
   await using world = await World.start();
   const [own, other] = [world.tab(), world.tab()];
