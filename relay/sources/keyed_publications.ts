@@ -73,7 +73,11 @@ export class KeyedPublications {
     if (!keys) this.#topics.set(topic, keys = new Map());
     const earlier = keys.get(own);
     if (earlier?.busy) throw keyInUse();
-    if (earlier) return earlier;
+    const kept = topic.log.publication(own);
+    // Another relay may have gone on with it. A log forgets before this does.
+    if (earlier && (kept === undefined || kept === earlier.kept)) {
+      return earlier;
+    }
     for (const [oldest, { busy }] of keys) {
       if (keys.size < MAX_PUBLICATIONS) break;
       if (!busy) keys.delete(oldest);
@@ -81,7 +85,7 @@ export class KeyedPublications {
     const keyed = new KeyedPublication(
       own,
       topic.log.epoch,
-      readKept(topic.log.publication(own)),
+      kept,
     );
     keys.set(own, keyed);
     return keyed;
@@ -121,16 +125,21 @@ export class KeyedPublication {
   #tailCount = 0;
   /** The offset of the first event, though it may still be added. */
   #first: number | undefined;
+  /** What the log keeps of it, and what it will keep with what is being added. */
+  #kept: string | undefined;
+  #toKeep: string | undefined;
 
   /**
    * Goes on with a publication.
    *
    * @param key The key, which is its publisher's own.
    * @param epoch The log.
-   * @param kept What the log keeps of it. Default: nothing, it is a new one.
+   * @param text What the log keeps of it. Default: nothing, it is a new one.
    */
-  constructor(key: string, epoch: string, kept?: Kept) {
+  constructor(key: string, epoch: string, text?: string) {
     this.key = key;
+    this.#kept = text;
+    const kept = readKept(text);
     if (!kept) return;
     const { count, digest, first, next, isWhole } = kept;
     this.#count = this.#tailCount = count;
@@ -138,6 +147,11 @@ export class KeyedPublication {
     this.#first = first;
     this.place = { epoch, first, next };
     if (isWhole) this.published = this.place;
+  }
+
+  /** What the log keeps of it. */
+  get kept(): string | undefined {
+    return this.#kept;
   }
 
   /** Begins, where an earlier attempt has left off. */
@@ -177,7 +191,7 @@ export class KeyedPublication {
         next: first + count,
         isWhole,
       };
-      return JSON.stringify(value);
+      return this.#toKeep = JSON.stringify(value);
     };
     return { key: this.key, value: valueAt(first), valueAt };
   }
@@ -189,6 +203,7 @@ export class KeyedPublication {
   ): void {
     this.#digest = digest;
     this.#count += count;
+    this.#kept = this.#toKeep;
     this.place = { epoch, first: this.place?.first ?? first, next };
   }
 

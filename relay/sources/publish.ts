@@ -14,7 +14,7 @@ import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import type { Hold, Leases } from "../topics/leases.ts";
 import type { LogAppendOptions } from "../topics/log.ts";
-import { StoreError } from "../topics/store.ts";
+import { StaleWriterError, StoreError } from "../topics/store.ts";
 import { writeFilling } from "../topics/filling.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
@@ -220,7 +220,8 @@ export class Publisher {
   /**
    * Adds events that have come in a message: before it returns, so that messages
    * keep their order. They are one append: of two relays that have a message with one
-   * key, the store refuses the second, so that no lease is needed.
+   * key, the store refuses the second (`AppendedPublication.before`), so that no lease is
+   * needed.
    *
    * @param topic The topic.
    * @param events The events, one at least, as the JSON of a body has them.
@@ -254,15 +255,20 @@ export class Publisher {
     };
     this.#options.draining?.assertOpen();
     using _expected = this.#expected.begin(topic, undefined);
-    const first = topic.append(
-      rest,
-      keptWith(topic, { keyed, digested }, true),
-    );
+    const kept = keptWith(topic, { keyed, digested }, true);
+    let first: number | Promise<number>;
+    try {
+      first = topic.append(rest, kept);
+    } catch (error) {
+      throw ofAnother(keyed, error);
+    }
     this.#options.counts?.websocket.add(rest);
     const { ready } = topic;
     if (!ready && !(first instanceof Promise)) return added(first);
     if (keyed) keyed.busy = true;
-    const isKept = Promise.resolve(first).then(added);
+    const isKept = Promise.resolve(first).then(added, (error) => {
+      throw ofAnother(keyed, error);
+    });
     return Promise.all([isKept, ready]).then(([published]) => published)
       .finally(() => {
         if (keyed) keyed.busy = false;
@@ -469,10 +475,19 @@ function keptWith(
   },
   isWhole: boolean,
 ): LogAppendOptions | undefined {
-  return keyed && digested && {
-    publication: keyed.keep(digested, tail, isWhole),
-    lease: hold?.lease,
-  };
+  if (!keyed || !digested) return undefined;
+  const publication = keyed.keep(digested, tail, isWhole);
+  return hold
+    ? { publication, lease: hold.lease }
+    : { publication: { ...publication, before: { value: keyed.kept } } };
+}
+
+/** Puts it into the words of a publisher that another relay has a message with the key. */
+function ofAnother(
+  keyed: KeyedPublication | undefined,
+  error: unknown,
+): unknown {
+  return keyed && error instanceof StaleWriterError ? keyInUse(error) : error;
 }
 
 /** Reads what a client publishes in steps, after what it has published before. */

@@ -124,6 +124,12 @@ export class MemoryLog implements Log {
         this.#ended ? undefined : first,
       );
     }
+    const { key, before } = publication ?? {};
+    if (key !== undefined && before) {
+      if (before.value !== this.publication(key)) {
+        throw new StaleWriterError(this.#name, first, first);
+      }
+    }
     return this.add(events, this.#clock.now(), publication);
   }
 

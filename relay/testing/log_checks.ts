@@ -225,6 +225,36 @@ export function addLogChecks(checks: Checks): void {
     };
   });
 
+  checks.both(
+    "adds a publication once that two writers have",
+    async ({ store }) => {
+      using log = store.create("a", NO_FACTS);
+      const publish = async (value: string, before?: string) =>
+        await log.append([message(value)], {
+          publication: { key: "k", value, before: { value: before } },
+        });
+      const [first, second] = await Promise.allSettled([
+        publish("1"),
+        publish("2"),
+      ]);
+      assertEquals(first.status, "fulfilled");
+      assert(second.status === "rejected");
+      assert(second.reason instanceof StaleWriterError);
+      await assertRejects(() => publish("3"), StaleWriterError);
+      await publish("4", "1");
+      return async (store) => {
+        using log = await findLog(store, "a");
+        assertEquals(await log.publication("k"), "4");
+        assertEquals(log.next, 3);
+        await assertRejects(async () => {
+          const before = { value: "1" };
+          const publication = { key: "k", value: "5", before };
+          await log.append([message("5")], { publication });
+        }, StaleWriterError);
+      };
+    },
+  );
+
   checks.both("keeps the id of the last event", async ({ store }) => {
     using log = store.create("a", NO_FACTS);
     assertEquals(log.lastId, "");

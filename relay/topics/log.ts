@@ -239,6 +239,12 @@ export interface AppendedPublication {
    * @param first The offset of the first of them.
    */
   readonly valueAt?: ((first: number) => string) | undefined;
+  /**
+   * What is kept under the key until then, where no lease keeps others away. If it is
+   * something else by the time, another writer was first with the publication: nothing is
+   * appended, and the error is a `StaleWriterError`. Default: whatever is there.
+   */
+  readonly before?: { readonly value: string | undefined } | undefined;
 }
 
 /**

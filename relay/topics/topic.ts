@@ -597,14 +597,14 @@ export class Topic {
     }
   }
 
-  /** Another relay has ended the topic, or deleted it, and this one is about to hear of that. */
+  /** Another relay has ended the topic, or deleted it: this one has heard of that, or is about to. */
   #endedElsewhere(error: unknown): TopicEndedError | undefined {
     const isOver = error instanceof StaleWriterError &&
       error.next === undefined;
-    if (!isOver || this.#verdict) return undefined;
+    if (!isOver) return undefined;
     return new TopicEndedError(
       this.name,
-      this.log.ended ??
+      this.#verdict ?? this.log.ended ??
         { status: "cancelled", reason: "The topic was deleted" },
     );
   }

@@ -45,7 +45,7 @@ export type Work =
 /** What is written as one message, and whoever waits for it. */
 export interface Batch {
   /** What it does, but for the offset at which it does so. */
-  readonly deed: Omit<Deed, "after" | "at" | "publications">;
+  readonly deed: Omit<Deed, "after" | "at">;
   readonly events: readonly ServerSentEvent[];
   readonly works: {
     readonly work: Work;

@@ -379,7 +379,8 @@ export class SharedLog {
       batch = this.#take();
       if (!batch) return;
       for (;;) {
-        const deed = deedAt(batch, this.#seq, this.copy.next);
+        const { next: at } = this.copy;
+        const deed: Deed = { ...batch.deed, after: this.#seq, at };
         const sought = { id: crypto.randomUUID(), isFound: false };
         this.#sought = sought;
         if (deed.end) this.#hasEndedHere = true;
@@ -392,7 +393,6 @@ export class SharedLog {
         // It is told again as all messages are, and only then is it known to count.
         await this.#isTaken(written);
         if (sought.isFound) {
-          const { at } = deed;
           for (const { work, offset, bytes } of batch.works) {
             const count = work.kind === "append" ? work.events.length : 0;
             work.result.resolve({ first: at + offset, count, bytes });
@@ -434,12 +434,14 @@ export class SharedLog {
     let bytes = 0;
     let facts: TopicFacts | undefined;
     let hole: Deed["hole"];
+    const publications = new Map<string, string>();
     let end: StoredEnd | undefined;
     let fence = this.#lease;
     while (!end) {
       const [work] = this.#line;
       if (!work) break;
-      const error = this.#refusal(work, copy.next + events.length);
+      const error = this.#refusal(work, copy.next + events.length) ??
+        this.#anothers(work, publications);
       if (error) {
         this.#line.shift();
         if (error instanceof StaleWriterError && work.kind === "append") {
@@ -467,6 +469,11 @@ export class SharedLog {
         case "append":
           for (const event of work.events) events.push(event);
           bytes += work.bytes;
+          if (work.publication) {
+            const { key, value, valueAt } = work.publication;
+            const at = copy.next + offset;
+            publications.set(key, valueAt?.(at) ?? value);
+          }
           break;
         case "skip":
           hole = { count: work.count, reason: work.reason };
@@ -498,6 +505,7 @@ export class SharedLog {
       ...(hole && { hole }),
       ...(end && { end }),
       ...(fence > 0 && { lease: fence }),
+      ...(publications.size > 0 && { publications: [...publications] }),
     };
     return { deed, events, works };
   }
@@ -519,6 +527,17 @@ export class SharedLog {
     return expected !== undefined && expected !== next
       ? this.#stale(next, expected)
       : undefined;
+  }
+
+  /** Returns why a publication is not added: another writer was first with it. */
+  #anothers(
+    work: Work,
+    taken: ReadonlyMap<string, string>,
+  ): StaleWriterError | undefined {
+    if (work.kind !== "append" || !work.publication?.before) return undefined;
+    const { key, before: { value } } = work.publication;
+    const kept = taken.get(key) ?? this.copy.publication(key);
+    return kept === value ? undefined : this.#stale(this.copy.next);
   }
 
   #stale(next: number | undefined, expected?: number): StaleWriterError {
@@ -553,22 +572,6 @@ export class SharedLog {
       manager.streams.purge(stream, { filter: this.subject, seq: before })
     ).catch(() => {}).finally(() => void (this.#isPurging = false));
   }
-}
-
-/** Says at which offset a batch is written. */
-function deedAt({ deed, works }: Batch, after: number, at: number): Deed {
-  const publications = works.flatMap(({ work, offset }) => {
-    if (work.kind !== "append" || !work.publication) return [];
-    const { key, value, valueAt } = work.publication;
-    const pair: [string, string] = [key, valueAt?.(at + offset) ?? value];
-    return [pair];
-  });
-  return {
-    ...deed,
-    after,
-    at,
-    ...(publications.length > 0 && { publications }),
-  };
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

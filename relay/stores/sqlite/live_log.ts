@@ -84,6 +84,8 @@ export class LiveLog implements WorkOwner {
   /** Whether the file has the topic; `pending` while that is under way. */
   #made: "yes" | "pending" | "no";
   #appends: AppendWork | undefined;
+  /** What is kept with appends under way, by the key of the publication. */
+  readonly #publications = new Map<string, AppendedPublication>();
   #told = 0;
   #settled = 0;
   #isTrimming = false;
@@ -167,8 +169,29 @@ export class LiveLog implements WorkOwner {
     return this.#made === "yes";
   }
 
+  /** Returns what is kept of a publication with an append that is under way. */
+  publicationUnderWay(key: string): string | undefined {
+    return this.#publications.get(key)?.value;
+  }
+
   /** Adds events at the tail. */
   append(
+    events: readonly ServerSentEvent[],
+    publication: AppendedPublication | undefined,
+  ): Promise<Appended> {
+    const appended = this.#append(events, publication);
+    if (!publication) return appended;
+    const { key } = publication;
+    this.#publications.set(key, publication);
+    const over = (): void => {
+      if (this.#publications.get(key) !== publication) return;
+      this.#publications.delete(key);
+    };
+    void appended.then(over, over);
+    return appended;
+  }
+
+  #append(
     events: readonly ServerSentEvent[],
     publication: AppendedPublication | undefined,
   ): Promise<Appended> {

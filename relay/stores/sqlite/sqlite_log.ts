@@ -2,6 +2,7 @@ import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { StoredEnd } from "../../topics/end.ts";
 import type {
   Appended,
+  AppendedPublication,
   GapReason,
   Hole,
   Log,
@@ -91,7 +92,8 @@ export class SqliteLog implements Log {
     const { expected, publication, lease } = options;
     const error = lease?.isHeld === false
       ? new LeaseLostError(this.#log.name)
-      : this.#fence(expected) ?? this.#closed(expected);
+      : this.#fence(expected) ?? this.#closed(expected) ??
+        this.#anothers(publication);
     if (error) return Promise.reject(error);
     const appended = this.#log.append(events, publication);
     this.#tail = this.#log.tail;
@@ -162,6 +164,18 @@ export class SqliteLog implements Log {
     const own = expected ?? this.#tail ?? tail;
     if (own === tail) return undefined;
     return this.#refused = new StaleWriterError(name, own, tail);
+  }
+
+  /** Returns why a publication is not added: another writer was first with it. */
+  #anothers(
+    publication: AppendedPublication | undefined,
+  ): StaleWriterError | undefined {
+    if (!publication?.before) return undefined;
+    const { key, before: { value } } = publication;
+    const kept = this.#log.publicationUnderWay(key) ?? this.publication(key);
+    if (kept === value) return undefined;
+    const { name, tail } = this.#log;
+    return new StaleWriterError(name, tail, tail);
   }
 
   #closed(expected = this.#log.tail): StaleWriterError | undefined {

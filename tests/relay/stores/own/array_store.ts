@@ -92,6 +92,12 @@ class ArrayLog implements Log {
       const next = this.ended || this.isGone ? undefined : first;
       throw new StaleWriterError(this.name, expected ?? first, next);
     }
+    const { key, before } = publication ?? {};
+    if (key !== undefined && before) {
+      if (before.value !== this.publication(key)) {
+        throw new StaleWriterError(this.name, first, first);
+      }
+    }
     const time = this.#store.clock.now();
     let bytes = 0;
     for (const event of events) {

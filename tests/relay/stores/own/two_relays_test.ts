@@ -5,6 +5,7 @@ import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
 import { startGateway } from "../../../support/gateway/gateway_world.ts";
 import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
+import { RawWebSocket } from "../../../support/subscribers/raw_websocket.ts";
 import { DEFAULT_RETENTION } from "../../../support/retention.ts";
 import {
   letter,
@@ -359,3 +360,52 @@ each("A relay lists what another one has", async (way) => {
   const unknown = await other.request("/topics/d", { method: "HEAD" });
   assertEquals(unknown.status, 404);
 });
+
+/** Publishes an event over a WebSocket under a key, again for as long as that is in use. */
+async function publishOnce(
+  socket: RawWebSocket,
+  id: string,
+): Promise<Record<string, unknown>> {
+  for (;;) {
+    const events = [{ data: id }];
+    await socket.say({ type: "publish", topic: "t", id, events });
+    const answer = await socket.next();
+    if (answer?.["type"] === "published") return answer;
+    assertEquals(
+      [answer?.["code"], answer?.["retryable"], answer?.["id"]],
+      ["key_in_use", true, id],
+    );
+  }
+}
+
+each(
+  "What a WebSocket sends to two relays under one key is there once",
+  async (way) => {
+    await using pair = await Pair.start(way);
+    const { one, other } = pair;
+    const open = async (relay: TestRelay) => {
+      const socket = await RawWebSocket.open(relay.url, "/ws");
+      await socket.message("welcome");
+      return socket;
+    };
+    await using here = await open(one);
+    await using there = await open(other);
+    const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`);
+    for (const key of keys) {
+      const answers = await Promise.all([
+        publishOnce(here, key),
+        publishOnce(there, key),
+      ]);
+      const [first, second] = answers.map(({ first, next }) => [first, next]);
+      assertEquals(first, second, key);
+    }
+    await shown(other, "t", keys.length + 1);
+    const followed = follow(other, "t");
+    const ended = post(one, "/topics/t/end", { status: "complete" });
+    assertEquals(await statusOf(ended), 200);
+    assertEquals(await within(followed, LIMIT, "the end"), [
+      ...keys,
+      "complete: undefined",
+    ]);
+  },
+);
