@@ -55,6 +55,12 @@ export type {
   TopicFacts,
   TopicLog,
 } from "./topics/log.ts";
+export type {
+  RunCaller,
+  RunFacts,
+  RunRetry,
+  RunUsage,
+} from "./topics/run_facts.ts";
 export { InvalidTopicNameError, TopicLimitError } from "./topics/registry.ts";
 export { StaleWriterError, StoreError } from "./topics/store.ts";
 export type {
@@ -69,7 +75,12 @@ export type {
 } from "./topics/store.ts";
 export type { Stored } from "./topics/stored.ts";
 export type { Topic, TopicRegistry } from "./topics/surface.ts";
+export type {
+  RunDescription,
+  TopicDescription,
+} from "./topics/topic_description.ts";
 export { TopicBusyError } from "./topics/topic_busy_error.ts";
+export type { FilledBy } from "./topics/topic_source.ts";
 export { TopicEndedError } from "./topics/topic.ts";
 export type { EventInput, TopicState, UpstreamState } from "./topics/topic.ts";
 export type { Clock } from "../src/fetch/clock.ts";

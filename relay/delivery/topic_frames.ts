@@ -86,6 +86,7 @@ export class TopicFrames {
     this.#kept = kept;
     this.#recent = recent;
     this.counts = counts;
+    topic.isReadFrom(this.#cursors);
   }
 
   /**

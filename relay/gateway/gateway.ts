@@ -17,6 +17,7 @@ import { LeaseHeldError } from "../topics/lease.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import { topicName } from "../topics/topic_name.ts";
 import type { Topic } from "../topics/topic.ts";
+import type { FilledBy } from "../topics/topic_source.ts";
 import { applicationHeaders } from "./chat/application_headers.ts";
 import type { ChatRoute } from "./chat/chat_route.ts";
 import { Chats } from "./chat/chats.ts";
@@ -252,7 +253,8 @@ export class Gateway implements AsyncDisposable {
       await this.#joinOrStart(asked, read, content, caller);
     } else {
       using _slot = this.#takeSlot(asked);
-      await this.#start(asked, read, this.#topicOf(asked), caller);
+      const topic = this.#topicOf(asked, content);
+      await this.#start(asked, read, topic, caller);
     }
     return RESPONSE_ALREADY_SENT;
   }
@@ -294,7 +296,10 @@ export class Gateway implements AsyncDisposable {
     const { topics } = this.#context;
     if (topics.areFetched) await topics.prepare(topicName, { makes: true });
     using _slot = this.#takeSlot(asked);
-    const topic = this.#topicOf(asked, [opening]);
+    const topic = this.#topicOf(asked, read.content, {
+      kind: "chat",
+      chat: name,
+    }, [opening]);
     topic.reserve();
     const { subject } = access;
     await this.#start(asked, read, topic, this.#callerOf(asked), {
@@ -380,7 +385,7 @@ export class Gateway implements AsyncDisposable {
       await topics.prepare(asked.topicName, { makes: true });
     }
     using _slot = this.#takeSlot(asked);
-    const topic = this.#topicOf(asked);
+    const topic = this.#topicOf(asked, content);
     topic.reserve();
     await this.#start(asked, read, topic, caller, {
       peer: "provider",
@@ -538,7 +543,7 @@ export class Gateway implements AsyncDisposable {
     // Nothing is waited for from here until the run can be found: of two callers
     // with one key, only one may start it.
     using _slot = this.#takeSlot(asked);
-    const topic = this.#topicOf(asked);
+    const topic = this.#topicOf(asked, content);
     topic.reserve();
     if (key) {
       this.#joining.add(key, topic, fingerprint);
@@ -561,6 +566,12 @@ export class Gateway implements AsyncDisposable {
 
   #topicOf(
     { target, topicName, options, access }: Asked,
+    content: Content | undefined,
+    filledBy: FilledBy = {
+      kind: "run",
+      provider: target.provider.name,
+      endpoint: target.path,
+    },
     opening: readonly ServerSentEvent[] = [],
   ): RunTopic {
     return new RunTopic({
@@ -569,6 +580,8 @@ export class Gateway implements AsyncDisposable {
       renews: options.renews,
       owner: access.identity,
       source: `${target.provider.name} ${target.path}`.trimEnd(),
+      filledBy,
+      model: () => content?.model(),
       onDisconnect: options.onDisconnect ?? target.provider.onDisconnect ??
         "continue",
       opening,

@@ -84,6 +84,11 @@ export class Judge {
     return this.#reader.responseId;
   }
 
+  /** The usage that the event of the end has, as the wire has it. */
+  get usage(): unknown {
+    return this.#reader.usage;
+  }
+
   /** The number of the last event that has one; found out when it is asked for. */
   get sequenceNumber(): number | undefined {
     return this.#reader.sequenceNumber;

@@ -4,6 +4,9 @@ import { partsWithSecrets, type ProviderRequest } from "./provider_request.ts";
 /** The longest reason, in UTF-16 code units. */
 const MAX_REASON = 1_000;
 
+/** The longest id, in UTF-16 code units. */
+const MAX_ID = 200;
+
 /** Makes reasons that may be shown: without the secrets of a request, and of bounded length. */
 export class Reasons {
   readonly #redactor: Redactor;
@@ -16,6 +19,11 @@ export class Reasons {
   /** Returns a text without secrets, as long as it is. */
   redact(text: string): string {
     return this.#redactor.text(text);
+  }
+
+  /** Makes an id of a provider's fit to be shown. */
+  ofId(id: string): string {
+    return this.redact(id).slice(0, MAX_ID).toWellFormed();
   }
 
   /** Returns a copy of a thrown value without secrets. */

@@ -47,6 +47,8 @@ export async function resumeRun(
     renews: false,
     owner: undefined, // the topic has the one that it was made with
     source,
+    filledBy: topic.filledBy,
+    model: () => undefined, // the topic has it
     onDisconnect: "continue",
   }, topics);
   run.takeOver(topic);

@@ -9,6 +9,7 @@ import {
   wait,
 } from "../../src/fetch/retry.ts";
 import { Watchdog } from "../../src/fetch/watchdog.ts";
+import { requestIdOf } from "../../src/model/failures/answer_failure.ts";
 import type { ProviderOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
 import { restarted } from "../topics/filling.ts";
@@ -122,7 +123,11 @@ export class Run {
     this.#onResponseId = plan.onResponseId;
     this.#context = context;
     this.#topic = topic;
-    this.#caller = caller?.open(() => this.#left()) ?? NO_CALLER;
+    if (caller) topic.tell({ caller: "connected" });
+    this.#caller = caller?.open(() => {
+      topic.tell({ caller: "left" });
+      this.#left();
+    }) ?? NO_CALLER;
     this.#reasons = new Reasons(request);
     this.#trace = new RunTrace(request);
     this.#watchdog = new Watchdog(
@@ -213,6 +218,7 @@ export class Run {
       // If the caller was not given the answer, its connection is still open.
       this.#abort.abort(OVER);
       this.#trace.end(this.#stream.delivered, this.#stream.responseId);
+      this.#topic.tellAnswered();
       this.#topic.close();
     }
   }
@@ -251,6 +257,7 @@ export class Run {
       });
       const attempt = failures + 1;
       this.#trace.retrying(attempt, delay);
+      this.#topic.tellRetry(death.reason);
       this.#topic.setUpstream({
         state: "retrying",
         attempt,
@@ -276,6 +283,7 @@ export class Run {
   async #attempt(): Promise<Death | undefined> {
     const context = this.#context;
     let response: UpstreamAnswer;
+    this.#topic.tellAttempt();
     this.#watchdog.start();
     try {
       response = await this.#trace.within(() => this.#ask());
@@ -303,6 +311,8 @@ export class Run {
     context.providerAsked(
       isStream ? "stream" : status < 400 ? "answered" : "refused",
     );
+    // Most short requests have no topic.
+    if (isStream || this.#topic.topic) this.#tellAnswer(response);
     if (isStream) return await this.#stream.follow(response, body);
     if (this.#topic.isStreaming) {
       // The caller has the head of a stream, and takes no other answer now.
@@ -311,6 +321,14 @@ export class Run {
     }
     await this.#pass(response);
     return undefined;
+  }
+
+  #tellAnswer({ status, headers }: UpstreamAnswer): void {
+    const requestId = requestIdOf(headers);
+    this.#topic.tell({
+      status,
+      ...(requestId && { requestId: this.#reasons.ofId(requestId) }),
+    });
   }
 
   #ask(): Promise<UpstreamAnswer> {
@@ -360,6 +378,7 @@ export class Run {
       return this.#fail({ status: "truncated", reason });
     }
     this.#trace.verdict({ status });
+    this.#stream.tellFacts();
     this.#topic.breakOff({ status, reason });
     if (this.#stream.breakOff({ status, reason })) return;
     // A cut alone would look like a bad network, after which clients ask again: as they
@@ -390,6 +409,7 @@ export class Run {
   ): void {
     const { reason } = end;
     this.#trace.verdict(traced);
+    this.#stream.tellFacts();
     const isBrokenOff = this.#topic.isStreaming || this.#stop !== undefined;
     if (isBrokenOff && this.#topic.hasBegun) this.#topic.breakOff(end);
     else {

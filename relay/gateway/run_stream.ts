@@ -10,6 +10,12 @@ import {
   type WireFormat,
 } from "../../src/model/wires/format.ts";
 import { lastWord } from "../../src/model/wires/last_word.ts";
+import {
+  hasToken,
+  readStreamFacts,
+} from "../../src/model/wires/stream_facts.ts";
+import type { Usage } from "../../src/model/usage.ts";
+import { parseUsage } from "../../src/model/wires/usage.ts";
 import { resumePath } from "../../src/model/wires/responses/request.ts";
 import { encodeEvent } from "../../src/sse/encode.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
@@ -20,6 +26,7 @@ import {
 } from "../limits/memory/event_room.ts";
 import { EventScrubber } from "../secrets/event_scrubber.ts";
 import type { RunTrace } from "../traces/run_trace.ts";
+import type { RunUsage } from "../topics/run_facts.ts";
 import type { AnswerBody, UpstreamAnswer } from "../upstream/answer.ts";
 import { HeaderList } from "../header_list.ts";
 import type { CallerOfRun } from "./caller.ts";
@@ -33,6 +40,7 @@ import type { Reasons } from "./reasons.ts";
 import type { Recording } from "./recording/recording.ts";
 import type { KeptResponse } from "./kept_response.ts";
 import { type RunTopic, topicHeaders } from "./run_topic.ts";
+import { StreamSample } from "./stream_sample.ts";
 
 /** The parts of a stream. */
 export interface RunStreamContext {
@@ -89,6 +97,8 @@ export class RunStream {
   /** Made for the first event: most answers are no streams, and a body may be long. */
   #scrubber: EventScrubber | undefined;
   readonly #gate = new EventGate();
+  readonly #sample = new StreamSample();
+  #hasToken = false;
   #recording: Recording | undefined;
   #delivered = 0;
   #hasResponseId = false;
@@ -340,6 +350,9 @@ export class RunStream {
     trace.streaming(opened.name);
     const recording = record(opened.name);
     this.#recording = recording;
+    void recording?.file.then((file) => {
+      if (file !== undefined) topic.tell({ recording: file });
+    });
     recording?.response(status, headers);
     this.#format = this.#formatOf(headers);
     this.#judge = this.#judgeOf();
@@ -392,6 +405,11 @@ export class RunStream {
     if (!judge.isOver) watchdog.stop();
     for (const event of events) judge.take(event);
     this.#delivered += events.length;
+    this.#sample.take(events);
+    if (!this.#hasToken && events.some(hasToken)) {
+      this.#hasToken = true;
+      topic.tellFirstToken();
+    }
     caller.write(this.#holdsBack ? this.#gate.release() : this.#gate.open());
     if (topic.isEnded) return;
     this.#recording?.events(events);
@@ -403,6 +421,28 @@ export class RunStream {
     watchdog.start();
     // Followers need not wait for the provider to close.
     if (judge.isOver) this.#end(verdict);
+  }
+
+  /** Says what the stream has told of itself, before its topic ends. */
+  tellFacts(): void {
+    const { topic, reasons } = this.#context;
+    if (this.#delivered === 0) return;
+    const told = readStreamFacts(this.#format, this.#sample.events);
+    const usage = parseUsage(this.#judge.usage) ?? told.usage;
+    const responseId = this.responseId ?? told.responseId;
+    topic.tell({
+      ...(usage && { usage: this.#shown(usage) }),
+      ...(responseId && { responseId: reasons.ofId(responseId) }),
+    });
+  }
+
+  /** Its numbers say nothing of the request; its words are the provider's. */
+  #shown({ serviceTier, ...counts }: Usage): RunUsage {
+    const { reasons } = this.#context;
+    return {
+      ...counts,
+      ...(serviceTier && { serviceTier: reasons.ofId(serviceTier) }),
+    };
   }
 
   #scrub(events: ServerSentEvent[]): ServerSentEvent[] {
@@ -430,6 +470,7 @@ export class RunStream {
   #end(verdict: Verdict): void {
     const { topic, trace } = this.#context;
     trace.verdict({ status: verdict.status });
+    this.tellFacts();
     topic.conclude(verdict);
   }
 }

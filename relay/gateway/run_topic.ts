@@ -1,6 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { wait } from "../../src/fetch/retry.ts";
+import { isSecretShape } from "../../src/fetch/secrets/definition.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { Problem } from "../problem.ts";
@@ -8,6 +9,8 @@ import type { TopicRegistry } from "../topics/registry.ts";
 import type { TopicEnd } from "../topics/end.ts";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import type { Hold } from "../topics/leases.ts";
+import type { RunFacts } from "../topics/run_facts.ts";
+import type { FilledBy } from "../topics/topic_source.ts";
 import type { Topic, UpstreamState } from "../topics/topic.ts";
 import { TopicBusyError } from "../topics/topic_busy_error.ts";
 import { type ResponseFilling, writeFilling } from "../topics/filling.ts";
@@ -49,6 +52,10 @@ export interface RunTopicPlan {
   readonly owner: string | undefined;
   /** The words that say what fills the topic. */
   readonly source: string;
+  /** The same as data. */
+  readonly filledBy: FilledBy | undefined;
+  /** Returns the model that the request names. */
+  model(): string | undefined;
   /** Whether the run goes on when its caller leaves. */
   readonly onDisconnect: "continue" | "cancel";
   /**
@@ -57,6 +64,12 @@ export interface RunTopicPlan {
    */
   readonly opening?: readonly ServerSentEvent[];
 }
+
+/** The most retries of a run that are told of: the newest ones. */
+const MAX_RETRIES = 5;
+
+/** The longest reason of a retry, in UTF-16 code units: the store may keep it in a header. */
+const MAX_REASON = 200;
 
 /**
  * The first thing that becomes of a run: a stream that others can follow, a refusal
@@ -98,11 +111,50 @@ export class RunTopic {
   #isLeft = false;
   #isGivenUp = false;
   #onCancelled: () => void = () => {};
+  /** What is known of the run. */
+  #facts: RunFacts;
 
   /** Plans a topic, and makes none. */
   constructor(plan: RunTopicPlan, context: RunTopicContext) {
     this.#plan = plan;
     this.#context = context;
+    this.#facts = { askedAt: context.clock.now(), attempts: 0 };
+  }
+
+  /** Says what is known of the run now, besides what was said before. */
+  tell(told: Partial<RunFacts>): void {
+    const before = this.#facts;
+    this.#facts = { ...before, ...told };
+    const topic = this.#topic;
+    // One that waits for the next run may have got it.
+    if (topic?.run === before) topic.run = this.#facts;
+  }
+
+  /** Says that the provider is asked. */
+  tellAttempt(): void {
+    this.tell({ attempts: this.#facts.attempts + 1 });
+  }
+
+  /** Says that the provider will be asked again, and why. */
+  tellRetry(reason: string): void {
+    const { retries = [] } = this.#facts;
+    const retry = {
+      at: this.#context.clock.now(),
+      reason: reason.slice(0, MAX_REASON).toWellFormed(),
+    };
+    this.tell({ retries: [...retries, retry].slice(-MAX_RETRIES) });
+  }
+
+  /** Says that the first token has come. */
+  tellFirstToken(): void {
+    if (this.#facts.firstTokenAfter !== undefined) return;
+    const now = this.#context.clock.now();
+    this.tell({ firstTokenAfter: now - this.#facts.askedAt });
+  }
+
+  /** Says that the caller has been given all that it gets, if it is still there. */
+  tellAnswered(): void {
+    if (this.#facts.caller === "connected") this.tell({ caller: "answered" });
   }
 
   /** The topic, once it is made. */
@@ -207,6 +259,8 @@ export class RunTopic {
     this.#isStreaming = true;
     this.#canGoOn = true;
     this.#fate.resolve("streaming");
+    const { run } = topic;
+    topic.run = this.#facts = run ?? this.#facts;
     this.#take(topic);
   }
 
@@ -390,11 +444,13 @@ export class RunTopic {
 
   #create(): Topic {
     const { held } = this.#context;
-    const { source } = this.#plan;
+    const { source, filledBy } = this.#plan;
     const topic = this.#find();
     held.take(topic);
-    topic.source = source;
-    topic.filling = LOST;
+    const model = this.#plan.model();
+    if (model && !isSecretShape(model)) this.tell({ model });
+    topic.run = this.#facts;
+    topic.fillBy({ source, filledBy, filling: LOST });
     // The state that the refused run before has left no longer holds.
     if (topic.upstream) topic.setUpstream({ state: "connecting" });
     return topic;

@@ -8,6 +8,7 @@ import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import type { Hold, Leases } from "../topics/leases.ts";
 import { LeaseHeldError } from "../topics/lease.ts";
+import type { TopicFacts } from "../topics/log.ts";
 import type { Topic } from "../topics/topic.ts";
 import { Problem } from "../problem.ts";
 import { failureOf } from "./failure.ts";
@@ -203,10 +204,7 @@ export class Sources implements AsyncDisposable {
     const source = this.#make(topic, spec, { client, firstConnection, hold });
     use(source);
     const held = stack.move();
-    topic.source = spec.kind === "fixture"
-      ? `fixture ${spec.path}`
-      : redactUrl(spec.url);
-    topic.filling = writeFilling(fillingOf(spec));
+    topic.fillBy({ ...sourceOf(spec), filling: writeFilling(fillingOf(spec)) });
     this.#specs.set(topic, spec);
     this.#running.add(source);
     void source.finished.finally(() => {
@@ -306,6 +304,19 @@ export class Sources implements AsyncDisposable {
       }
     }
   }
+}
+
+/** Says what a source is, in words and as data: without secrets. */
+function sourceOf(spec: SourceSpec): Pick<TopicFacts, "source" | "filledBy"> {
+  if (spec.kind === "fixture") {
+    const { path } = spec;
+    return {
+      source: `fixture ${path}`,
+      filledBy: { kind: "fixture", file: path },
+    };
+  }
+  const url = redactUrl(spec.url);
+  return { source: url, filledBy: { kind: "sse", url } };
 }
 
 /** A lease on a topic, and the source that has to stop if it is lost. */

@@ -4,13 +4,33 @@ import type { StoredTopic } from "../topics/store.ts";
 /** What a list shows of a log. */
 type ListedLog = Pick<
   Log,
-  "epoch" | "createdAt" | "facts" | "first" | "next" | "bytes" | "ended"
+  | "epoch"
+  | "createdAt"
+  | "firstAt"
+  | "lastAt"
+  | "facts"
+  | "first"
+  | "next"
+  | "bytes"
+  | "ended"
 >;
 
 /** Describes a topic by its log, as a list does. */
 export function describeLog(
   name: string,
-  { epoch, createdAt, facts, first, next, bytes, ended }: ListedLog,
+  { epoch, createdAt, firstAt, lastAt, facts, first, next, bytes, ended }:
+    ListedLog,
 ): StoredTopic {
-  return { name, epoch, createdAt, facts, first, next, bytes, end: ended };
+  return {
+    name,
+    epoch,
+    createdAt,
+    firstAt,
+    lastAt,
+    facts,
+    first,
+    next,
+    bytes,
+    end: ended,
+  };
 }

@@ -43,6 +43,8 @@ export class MemoryLog implements Log {
   readonly #retention: Retention;
   readonly #clock: Clock;
   #facts: TopicFacts;
+  #firstAt: number | undefined;
+  #lastAt: number | undefined;
   #ended: StoredEnd | undefined;
   #isGone = false;
   #lastId = "";
@@ -83,6 +85,14 @@ export class MemoryLog implements Log {
 
   get facts(): TopicFacts {
     return this.#facts;
+  }
+
+  get firstAt(): number | undefined {
+    return this.#firstAt;
+  }
+
+  get lastAt(): number | undefined {
+    return this.#lastAt;
   }
 
   get ended(): StoredEnd | undefined {
@@ -146,6 +156,9 @@ export class MemoryLog implements Log {
       bytes += size;
       this.#entries.push({ event, size, time });
     }
+    // Of a copy, retention may have removed what was before.
+    if (first === 1) this.#firstAt = time;
+    this.#lastAt = time;
     this.#bytes += bytes;
     this.#lastId = events.at(-1)?.id ?? "";
     if (publication) this.remember(publication);

@@ -191,6 +191,14 @@ export function addLogChecks(checks: Checks): void {
       source: "s",
       from: "now",
       owner: "o",
+      filledBy: { kind: "run", provider: "p", endpoint: "responses" },
+      run: {
+        askedAt: 1_000,
+        attempts: 2,
+        retries: [{ at: 1_500, reason: "reset" }],
+        usage: { inputTokens: 1, outputTokens: 2, totalTokens: 3 },
+        caller: "left",
+      },
       isOpen: false,
     };
     using log = store.create("a", facts);

@@ -2,7 +2,9 @@ import { Buffer } from "node:buffer";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { StoredEnd } from "./end.ts";
 import type { Lease } from "./lease.ts";
+import type { RunFacts } from "./run_facts.ts";
 import type { Stored } from "./stored.ts";
+import type { FilledBy } from "./topic_source.ts";
 
 /**
  * An event as a log holds it.
@@ -198,6 +200,10 @@ export interface TopicLog {
 export interface TopicFacts {
   /** What fills the topic, in words that are safe to show. */
   readonly source?: string | undefined;
+  /** The same as data. */
+  readonly filledBy?: FilledBy | undefined;
+  /** What is known of the run that fills the topic, or has filled it. */
+  readonly run?: RunFacts | undefined;
   /** The place where a subscription begins that names no position. Default: the start. */
   readonly from?: "now" | undefined;
   /** The owner of the topic: the subject of a token. */
@@ -319,6 +325,13 @@ export type LogProgress =
 export interface Log extends TopicLog, Disposable {
   /** The time when the log was made, in milliseconds since the epoch. */
   readonly createdAt: number;
+  /**
+   * The time of the first event of the log, which may be gone by now, in milliseconds
+   * since the epoch; `undefined` if there was none, or that is not known.
+   */
+  readonly firstAt?: number | undefined;
+  /** The same of its newest event. */
+  readonly lastAt?: number | undefined;
   /** What is kept besides the events. */
   readonly facts: TopicFacts;
   /** The end, once the log keeps it. */

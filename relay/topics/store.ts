@@ -106,6 +106,10 @@ export interface StoredTopic {
   readonly epoch: string;
   /** The time when it was made, in milliseconds since the epoch. */
   readonly createdAt: number;
+  /** The time of its first event, which may be gone by now, if it is known. */
+  readonly firstAt?: number | undefined;
+  /** The time of its newest event, if it is known. */
+  readonly lastAt?: number | undefined;
   /** What is kept besides the events. */
   readonly facts: TopicFacts;
   /** The offset of the oldest event that is kept; `next` if none is. */

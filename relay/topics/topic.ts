@@ -6,7 +6,9 @@ import {
   type StoredEnd,
   type TopicEnd,
 } from "./end.ts";
+import type { RunFacts } from "./run_facts.ts";
 import { StaleWriterError, StoreError } from "./store.ts";
+import type { FilledBy } from "./topic_source.ts";
 import type {
   Appended,
   GapReason,
@@ -112,6 +114,12 @@ export class TopicEndedError extends Error {
     this.topic = topic;
     this.end = end;
   }
+}
+
+/** The places of readers of a topic, which is told of them once. */
+export interface ReaderPlaces {
+  /** The offset of the reader that is furthest behind; `Infinity` if there is no reader. */
+  readonly first: number;
 }
 
 /** The largest offset to which a hole may lead: clients read 15 digits. */
@@ -253,7 +261,11 @@ export class Topic {
   #room: PromiseWithResolvers<void> | undefined;
   #upstream: UpstreamState | undefined;
   #upstreamVersion = 0;
+  /** What is known of its run here: the log has it as of the last change of its facts. */
+  #run: RunFacts | undefined;
   #followers = 0;
+  /** The places of those who follow; most topics have one format of them, or none. */
+  #places: ReaderPlaces[] | undefined;
   #idleSince: number;
 
   /** Makes a topic of a log: pending, unless the log knows better. */
@@ -277,6 +289,39 @@ export class Topic {
 
   set source(source: string | undefined) {
     this.#update({ source });
+  }
+
+  /** The same as data. */
+  get filledBy(): FilledBy | undefined {
+    return this.#facts.filledBy;
+  }
+
+  /** Says what fills it: in words, as data, and for whoever goes on with it. */
+  fillBy(facts: Pick<TopicFacts, "source" | "filledBy" | "filling">): void {
+    this.#update(facts);
+  }
+
+  /**
+   * What is known of the run that fills it, or has filled it. Whether the caller is
+   * connected is known of a run of this relay alone.
+   */
+  get run(): RunFacts | undefined {
+    return this.#run ?? this.#storedRun();
+  }
+
+  /**
+   * Says what is known of the run now. Nobody is told of that, and the log keeps it
+   * with the next change of the facts, and with the end: runs change often.
+   */
+  set run(run: RunFacts | undefined) {
+    this.#run = run;
+  }
+
+  #storedRun(): RunFacts | undefined {
+    const { run } = this.#facts;
+    if (run?.caller !== "connected") return run;
+    const { caller: _, ...known } = run;
+    return known;
   }
 
   /** Where a subscription begins that names no position. */
@@ -315,6 +360,24 @@ export class Topic {
   /** How many subscriptions follow it. */
   get followers(): number {
     return this.#followers;
+  }
+
+  /**
+   * The number of events that the slowest of these has not been given yet; `undefined`
+   * if nobody follows.
+   */
+  get lag(): number | undefined {
+    if (this.#followers === 0 || !this.#places) return undefined;
+    const { next } = this.log;
+    return this.#places.reduce(
+      (most, { first }) => Math.max(most, next - first),
+      0,
+    );
+  }
+
+  /** Takes note of the places of readers, for as long as there is the topic. */
+  isReadFrom(places: ReaderPlaces): void {
+    (this.#places ??= []).push(places);
   }
 
   /** Since when nobody has followed it, in milliseconds since the epoch; `undefined` while somebody does. */
@@ -464,6 +527,8 @@ export class Topic {
       isWhole,
       at: this.#clock.now(),
     };
+    // After the end, nothing more is said of the run to others.
+    if (this.#run && this.#run !== this.#facts.run) this.#update({});
     // A verdict is told although the store cannot keep it: it says so itself.
     whenDone(this.#keepEnd(end), () => {
       if (this.#state.kind === "ended") return;
@@ -560,7 +625,11 @@ export class Topic {
   }
 
   #update(facts: Partial<TopicFacts>): void {
-    this.#facts = { ...this.#facts, ...facts };
+    this.#facts = {
+      ...this.#facts,
+      ...(this.#run && { run: this.#run }),
+      ...facts,
+    };
     this.#keepFacts();
   }
 

@@ -68,6 +68,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
     body: "new",
   },
   "DELETE /topics/:topic": { needs: "write", status: 204 },
+  "GET /topics/:topic/info": { needs: "read", status: 200 },
   "POST /topics/:topic/end": { needs: "write", status: 200 },
   "POST /topics/:topic/cancel": { needs: "cancel", status: 200 },
   // What the body has to say is in tests/relay/gateway/chat/rights_test.ts.

@@ -160,6 +160,13 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       answer: (call, topic) => writer.remove(call, topic),
     },
     {
+      path: `${TOPIC}/info`,
+      method: "GET",
+      needs: "read",
+      prepares: () => ({ isFresh: true }),
+      answer: (_call, topic) => reader.info(topic),
+    },
+    {
       path: `${TOPIC}/end`,
       method: "POST",
       needs: "write",

@@ -25,6 +25,11 @@ export interface RecordedRun {
  * the end are ignored.
  */
 export interface Recording {
+  /**
+   * Resolves with the name of the file of the events, once it is there; with `undefined`
+   * if it could not be made.
+   */
+  readonly file: Promise<string | undefined>;
   /** Records the head of the provider's answer. */
   response(status: number, headers: HeaderList): void;
   /** Records events that came at once. They must not be changed afterwards. */

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { type Clock, wallTime } from "../../../src/fetch/clock.ts";
 import { messageOf } from "../../../src/fetch/message_of.ts";
@@ -69,6 +69,7 @@ const logger = getLogger(["rivulet", "relay", "recorder"]);
 export class RecordingFile implements Recording {
   /** Resolves when nothing is left to write; never rejects. */
   readonly finished: Promise<void>;
+  readonly #file = Promise.withResolvers<string | undefined>();
   readonly #context: RecordingContext;
   readonly #topic: string;
   readonly #start: number;
@@ -104,7 +105,12 @@ export class RecordingFile implements Recording {
     this.#started = wallTime(context.clock);
     this.finished = this.#create({ ...run, headers: [...run.headers] })
       .then((begun) => this.#record(begun))
-      .catch((error: unknown) => this.#break(error));
+      .catch((error: unknown) => this.#break(error))
+      .finally(() => this.#file.resolve(undefined));
+  }
+
+  get file(): Promise<string | undefined> {
+    return this.#file.promise;
   }
 
   response(status: number, headers: HeaderList): void {
@@ -154,7 +160,9 @@ export class RecordingFile implements Recording {
     // By now the run is under way, so this delays no request.
     const { head, scrubber } = describe(run, this.#started);
     const name = join(folder, this.#name(scrubber));
-    return { files: await RecordingFiles.create(name, head), scrubber };
+    const files = await RecordingFiles.create(name, head);
+    this.#file.resolve(basename(files.paths[0]));
+    return { files, scrubber };
   }
 
   async #record({ files, scrubber }: Begun): Promise<void> {

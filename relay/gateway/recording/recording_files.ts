@@ -12,7 +12,7 @@ export class RecordingFiles {
   /** The file of the events. The caller closes it. */
   readonly stream: FileHandle;
   /** The paths of both. */
-  readonly paths: readonly string[];
+  readonly paths: readonly [stream: string, facts: string];
   readonly #facts: string;
   /** The size of the facts, in bytes. */
   readonly #size: number;

@@ -576,9 +576,20 @@ export class JetStreamStore implements Store {
   #describe(name: string, log: SharedLog): StoredTopic {
     const { epoch, copy, summary } = log;
     const { createdAt } = copy;
-    const { first, next, bytes, facts } = summary ?? copy;
+    const { first, next, bytes, facts, firstAt, lastAt } = summary ?? copy;
     const end = summary?.end ?? copy.ended;
-    return { name, epoch, createdAt, facts, first, next, bytes, end };
+    return {
+      name,
+      epoch,
+      createdAt,
+      firstAt,
+      lastAt,
+      facts,
+      first,
+      next,
+      bytes,
+      end,
+    };
   }
 
   #scheduleLook(): void {

@@ -1,20 +1,28 @@
 import { z } from "zod";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { END_STATUSES } from "../../topics/end.ts";
+import type { TopicFacts } from "../../topics/log.ts";
+import { runFactsSchema } from "../../topics/run_facts.ts";
 import { StoreError } from "../../topics/store.ts";
+import { filledBySchema } from "../../topics/topic_source.ts";
 
 /** The header that says what a message does to its log. */
 export const HEADER = "Rivulet";
 
-const facts = z.object({
-  source: z.string().optional(),
-  from: z.literal("now").optional(),
-  owner: z.string().optional(),
-  isOpen: z.boolean(),
-  isAwaited: z.literal(true).optional(),
-  filling: z.string().optional(),
-  follows: z.string().optional(),
-});
+/** Each field has a row: what the schema does not know would be lost. */
+const facts = z.object(
+  {
+    source: z.string().optional(),
+    filledBy: filledBySchema,
+    run: runFactsSchema,
+    from: z.literal("now").optional(),
+    owner: z.string().optional(),
+    isOpen: z.boolean(),
+    isAwaited: z.literal(true).optional(),
+    filling: z.string().optional(),
+    follows: z.string().optional(),
+  } satisfies Record<keyof TopicFacts, z.ZodType>,
+);
 
 /** The facts of a topic, as JSON has them. */
 export const factsSchema = facts;

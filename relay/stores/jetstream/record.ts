@@ -8,6 +8,8 @@ const summary = z.object({
   bytes: z.int().nonnegative(),
   end: endSchema,
   facts: factsSchema,
+  firstAt: z.number().optional(),
+  lastAt: z.number().optional(),
 });
 
 const log = z.object({

@@ -242,8 +242,8 @@ export class SharedLog {
 
   /** Says what has become of it. */
   summarize(end: StoredEnd): LogSummary {
-    const { first, next, bytes, facts } = this.copy;
-    return { first, next, bytes, facts, end };
+    const { first, next, bytes, facts, firstAt, lastAt } = this.copy;
+    return { first, next, bytes, facts, end, firstAt, lastAt };
   }
 
   async #read(): Promise<void> {

@@ -56,6 +56,14 @@ export class SharedLogHandle implements Log, Writer {
     return (this.#log.summary ?? this.#log.copy).bytes;
   }
 
+  get firstAt(): number | undefined {
+    return (this.#log.summary ?? this.#log.copy).firstAt;
+  }
+
+  get lastAt(): number | undefined {
+    return (this.#log.summary ?? this.#log.copy).lastAt;
+  }
+
   get facts(): TopicFacts {
     return (this.#log.summary ?? this.#log.copy).facts;
   }

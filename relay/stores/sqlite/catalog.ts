@@ -2,7 +2,9 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { z } from "zod";
 import { END_STATUSES, type StoredEnd } from "../../topics/end.ts";
 import type { GapReason, Hole, TopicFacts } from "../../topics/log.ts";
+import { runFactsSchema } from "../../topics/run_facts.ts";
 import type { ListQuery, StoredTopic } from "../../topics/store.ts";
+import { filledBySchema } from "../../topics/topic_source.ts";
 
 /** A topic as the file has it. */
 export interface TopicRow extends StoredTopic {
@@ -15,6 +17,8 @@ export interface TopicRow extends StoredTopic {
 /** Each field has a row: what the schema does not know would be lost. */
 const factFields = {
   source: z.string().optional(),
+  filledBy: filledBySchema,
+  run: runFactsSchema,
   from: z.literal("now").optional(),
   owner: z.string().optional(),
   isOpen: z.boolean(),
@@ -30,8 +34,14 @@ const REASONS: readonly GapReason[] = ["evicted", "epoch", "slow", "skipped"];
 /** A row, which has the columns that were selected, in the types of the schema. */
 type Row = Readonly<Record<string, unknown>>;
 
+/** A column of the newest row of a topic's events. */
+const newest = (column: string): string =>
+  `(SELECT ${column} FROM ranges WHERE topic = topics.id ORDER BY first DESC LIMIT 1) AS ${column}`;
+
 const COLUMNS =
-  "id, name, epoch, created, facts, first, next, bytes, oldest, last_id, end_status, end_reason, end_whole, ended";
+  `id, name, epoch, created, facts, first, next, bytes, oldest, last_id, end_status, end_reason, end_whole, ended, ${
+    newest("time")
+  }, ${newest("times")}`;
 
 /** Leaves former logs out of a list: only their names have a slash. */
 const CURRENT = "instr(name, '/') = 0";
@@ -148,20 +158,34 @@ function readHole({ from, to, reason }: Row): Hole {
 
 /** Schemas for rows would take most of the time of a list: the columns have types already. */
 function readTopic(row: Row): TopicRow {
-  const oldest = row.oldest ?? undefined;
+  const oldest = numberOf(row.oldest);
+  const first = Number(row.first);
   return {
     id: Number(row.id),
     name: String(row.name),
     epoch: String(row.epoch),
     createdAt: Number(row.created),
+    firstAt: first === 1 ? oldest : undefined,
+    lastAt: newestOf(row),
     facts: facts.parse(JSON.parse(String(row.facts))),
-    first: Number(row.first),
+    first,
     next: Number(row.next),
     bytes: Number(row.bytes),
-    oldest: oldest === undefined ? undefined : Number(oldest),
+    oldest,
     lastId: String(row.last_id),
     end: readEnd(row),
   };
+}
+
+function numberOf(value: unknown): number | undefined {
+  return value === null ? undefined : Number(value);
+}
+
+/** Returns the time of the newest event that the file has. */
+function newestOf({ time, times }: Row): number | undefined {
+  if (times === null) return numberOf(time);
+  const runs: unknown = JSON.parse(String(times));
+  return Array.isArray(runs) ? numberOf(runs.at(-1)) : numberOf(time);
 }
 
 function readEnd(row: Row): StoredEnd | undefined {

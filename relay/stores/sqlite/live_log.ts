@@ -77,6 +77,8 @@ export class LiveLog implements WorkOwner {
   #next: number;
   #bytes: number;
   #oldest: number | undefined;
+  #firstAt: number | undefined;
+  #lastAt: number | undefined;
   #lastId: string;
   #ended: StoredEnd | undefined;
   #tail: number;
@@ -110,6 +112,8 @@ export class LiveLog implements WorkOwner {
     this.#tail = row.next;
     this.#bytes = row.bytes;
     this.#oldest = row.oldest;
+    this.#firstAt = row.firstAt;
+    this.#lastAt = row.lastAt;
     this.#lastId = row.lastId;
     this.#ended = row.end;
     this.#isEnding = row.end !== undefined;
@@ -122,6 +126,16 @@ export class LiveLog implements WorkOwner {
   /** What is kept besides the events. */
   get facts(): TopicFacts {
     return this.#facts;
+  }
+
+  /** The time of the first event, if it is known. */
+  get firstAt(): number | undefined {
+    return this.#firstAt;
+  }
+
+  /** The time of the newest event that is kept, if it is known. */
+  get lastAt(): number | undefined {
+    return this.#lastAt;
   }
 
   /** The offset of the oldest event that is kept. */
@@ -303,6 +317,8 @@ export class LiveLog implements WorkOwner {
     lastId: string,
   ): void {
     this.window.push(first, entries);
+    if (first === 1) this.#firstAt = entries[0]?.time;
+    this.#lastAt = entries.at(-1)?.time;
     this.#next = first + entries.length;
     this.#lastId = lastId;
     this.wakes.wake();

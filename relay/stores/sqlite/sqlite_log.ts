@@ -73,6 +73,14 @@ export class SqliteLog implements Log {
     return this.#log.createdAt;
   }
 
+  get firstAt(): number | undefined {
+    return this.#log.firstAt;
+  }
+
+  get lastAt(): number | undefined {
+    return this.#log.lastAt;
+  }
+
   get facts(): TopicFacts {
     return this.#log.facts;
   }

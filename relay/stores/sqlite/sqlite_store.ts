@@ -163,6 +163,8 @@ export class SqliteStore implements Store {
       name,
       epoch: createEpoch(),
       createdAt: now,
+      firstAt: undefined,
+      lastAt: undefined,
       facts,
       first: 1,
       next: 1,

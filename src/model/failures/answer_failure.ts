@@ -29,7 +29,9 @@ const REQUEST_ID_HEADERS = [
  * @param headers The headers of the answer.
  * @returns The id; `undefined` if there is none.
  */
-export function requestIdOf(headers: Headers): string | undefined {
+export function requestIdOf(
+  headers: Pick<Headers, "get">,
+): string | undefined {
   for (const name of REQUEST_ID_HEADERS) {
     const id = headers.get(name);
     if (id) return id;

@@ -101,6 +101,8 @@ export interface EndingReader {
   close(how: BodyEnd): Ending;
   /** The id of a response that can be asked for by it; `undefined` before it was told. */
   readonly responseId?: string | undefined;
+  /** The usage that the event of the end has, as the wire has it; `undefined` elsewhere. */
+  readonly usage?: unknown;
   /** The number of the last event that has one; found out when it is asked for. */
   readonly sequenceNumber?: number | undefined;
   /** Whether the provider goes on with the response when nobody reads it. */

@@ -68,6 +68,8 @@ class World implements Disposable {
       renews: false,
       owner: undefined,
       source: "raw chat/completions",
+      filledBy: undefined,
+      model: () => undefined,
       onDisconnect: "continue",
       ...plan,
     }, {

@@ -20,6 +20,8 @@ interface Said {
   readonly caller: string;
   readonly events: string;
   readonly reasons: string;
+  /** What is told of the runs: `GET /topics/{topic}/info`. */
+  readonly facts: string;
   readonly log: string;
   /** What is recorded of requests: path, headers and body. */
   readonly requests: string;
@@ -35,6 +37,7 @@ async function quote(request: QuotedRequest): Promise<Said> {
   let caller = "";
   let events = "";
   let reasons = "";
+  let facts = "";
   try {
     {
       await using world = await startGateway({
@@ -62,15 +65,24 @@ async function quote(request: QuotedRequest): Promise<Said> {
         }
         const said = group.map(({ value }) => value).join(" ");
         const error = { error: { code: "quoted", message: said } };
+        const usage = { input_tokens: 1, output_tokens: 1 };
+        const told = { id: said, usage: { ...usage, service_tier: said } };
         await exchange.stream(
-          `${start}${delta(said)}data: ${JSON.stringify(error)}\n\n`,
-          { "x-quoted": encodeURIComponent(said) },
+          `${start}${delta(said)}${dataOf({ ...told, choices: [] })}${
+            dataOf(error)
+          }`,
+          {
+            "x-quoted": encodeURIComponent(said),
+            "x-request-id": encodeURIComponent(said),
+          },
         );
         await exchange.end();
         caller += (await (await answer).rest()).text;
         const end = await world.ended(topic);
         assertEquals(end.status, "failed");
         reasons += `${end.reason}\n`;
+        const info = await world.request(`/topics/${topic}/info`);
+        facts += JSON.stringify((await info.json()).run);
         events += (await world.events(topic)).map(({ data }) => `${data}\n`)
           .join("");
       }
@@ -85,10 +97,17 @@ async function quote(request: QuotedRequest): Promise<Said> {
         answers += JSON.stringify({ response, end });
       } else answers += text;
     }
-    return { caller, events, reasons, log: log.text, requests, answers };
+    return {
+      ...{ caller, events, reasons, facts, requests, answers },
+      log: log.text,
+    };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+function dataOf(value: object): string {
+  return `data: ${JSON.stringify(value)}\n\n`;
 }
 
 /** The forms that a value has in JSON and in a header of this test. */
@@ -124,6 +143,8 @@ Deno.test("What is no secret stays wherever it is quoted", async () => {
     for (const [place, text] of Object.entries(places)) {
       // Any value of a URL's query may be a key, and a reason is not an answer.
       if (part === "query" && place === "reasons") continue;
+      // Ids are short.
+      if (place === "facts") continue;
       assert(text.includes(value), `The ${place} lack the ${part} ${name}`);
     }
     if (part !== "query") {

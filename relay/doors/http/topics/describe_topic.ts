@@ -1,29 +1,9 @@
-import type { TopicEnd } from "../../../topics/end.ts";
+import type { RunFacts } from "../../../topics/run_facts.ts";
 import type {
-  Topic,
-  TopicState,
-  UpstreamState,
-} from "../../../topics/topic.ts";
-
-/** A description of a topic. */
-export interface TopicDescription {
-  /** Its name. */
-  readonly name: string;
-  /** The state of the topic. */
-  readonly state: TopicState["kind"];
-  /** Its log. */
-  readonly epoch: string;
-  /** The offset that the next event will have. */
-  readonly next: number;
-  /** The number of subscriptions that follow the topic. */
-  readonly subscribers: number;
-  /** The source that fills the topic, in words; `null` if only requests do. */
-  readonly source: string | null;
-  /** The state of its upstream, while events may still come from one. */
-  readonly upstream: UpstreamState | undefined;
-  /** The end of the topic, if it has ended. */
-  readonly end: TopicEnd | undefined;
-}
+  RunDescription,
+  TopicDescription,
+} from "../../../topics/topic_description.ts";
+import type { Topic, UpstreamState } from "../../../topics/topic.ts";
 
 /** Returns the state of a topic's upstream. A source whose first connection holds has told none. */
 function upstreamOf(
@@ -36,15 +16,46 @@ function upstreamOf(
 
 /** Describes a topic to who asks for it (PROTOCOL.md, section 4). */
 export function describeTopic(topic: Topic): TopicDescription {
-  const { state } = topic;
+  const { state, log, run } = topic;
+  const endedAt = state.kind === "ended" ? state.at : undefined;
   return {
     name: topic.name,
     state: state.kind,
-    epoch: topic.log.epoch,
-    next: topic.log.next,
+    epoch: log.epoch,
+    first: log.first,
+    next: log.next,
+    bytes: log.bytes,
+    createdAt: Math.floor(log.createdAt),
+    firstEventAt: whole(log.firstAt),
+    lastEventAt: whole(log.lastAt),
+    endedAt: whole(endedAt),
     subscribers: topic.followers,
+    lag: topic.lag,
     source: topic.source ?? null,
+    filledBy: topic.filledBy,
     upstream: upstreamOf(topic),
     end: state.kind === "ended" ? state.end : undefined,
+    run: run && describeRun(run, endedAt),
   };
+}
+
+function describeRun(
+  { askedAt, firstTokenAfter, retries, ...facts }: RunFacts,
+  endedAt: number | undefined,
+): RunDescription {
+  return {
+    askedAt: Math.floor(askedAt),
+    ...facts,
+    retries: retries?.map(({ at, reason }) => ({
+      at: Math.floor(at),
+      reason,
+    })),
+    firstTokenAfter: whole(firstTokenAfter),
+    duration: whole(endedAt && Math.max(0, endedAt - askedAt)),
+  };
+}
+
+/** Fractions of a millisecond say nothing. */
+function whole(time: number | undefined): number | undefined {
+  return time === undefined ? undefined : Math.floor(time);
 }

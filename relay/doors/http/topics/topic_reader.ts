@@ -125,6 +125,13 @@ export class TopicReader {
     }
   }
 
+  /** Describes a topic. */
+  info(name: string): Response {
+    return Response.json(describeTopic(this.#known(name)), {
+      headers: { "Cache-Control": "no-store" },
+    });
+  }
+
   /** Describes a topic, in headers. */
   head(_call: Call, name: string): Response {
     const { epoch, next, state, upstream, end } = describeTopic(

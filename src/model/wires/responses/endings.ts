@@ -245,6 +245,7 @@ export class ResponsesEndingReader implements EndingReader {
   #isOver = false;
   #responseId: string | undefined;
   #background: boolean | undefined;
+  #usage: unknown;
   /** The data of the last event that has a number. */
   #numbered: string | undefined;
 
@@ -258,6 +259,10 @@ export class ResponsesEndingReader implements EndingReader {
 
   get responseId(): string | undefined {
     return this.#responseId;
+  }
+
+  get usage(): unknown {
+    return this.#usage;
   }
 
   get background(): boolean {
@@ -301,6 +306,7 @@ export class ResponsesEndingReader implements EndingReader {
     this.#ending = responseEnding(type, event);
     if (this.#ending === undefined && !BEGINNINGS.has(type)) return;
     if (!("response" in event)) return;
+    if (isFields(event.response)) this.#usage = event.response.usage;
     const { id, background } = response.parse(event.response);
     this.#responseId = id || this.#responseId;
     // The first word counts: the bytes that are held back depend on it.

@@ -441,11 +441,12 @@ Deno.test("POST to /cancel ends a topic as cancelled, unless it has ended otherw
     relay.request(`/topics/${topic}/cancel`, { method: "POST", body });
   const { epoch } = await post(relay, "t", `{"data":"a"}`);
   const cancelled = await cancel("t", `{"reason":"enough"}`);
-  assertEquals([cancelled.status, await cancelled.json()], [200, {
-    name: "t",
-    state: "ended",
-    epoch,
-    next: 2,
+  const told = await cancelled.json();
+  const { createdAt, firstEventAt, lastEventAt, endedAt } = told;
+  assert(createdAt <= firstEventAt && lastEventAt <= endedAt);
+  assertEquals([cancelled.status, told], [200, {
+    ...{ name: "t", state: "ended", epoch, first: 1, next: 2, bytes: 8 },
+    ...{ createdAt, firstEventAt, lastEventAt, endedAt },
     subscribers: 0,
     source: null,
     end: { status: "cancelled", reason: "enough" },
@@ -493,13 +494,11 @@ Deno.test("GET /topics lists the topics, GET /healthz answers", async () => {
   const { epoch } = await post(relay, "a", `{"data":"a"}`);
   await (await relay.request("/topics/b", { method: "PUT" })).body?.cancel();
   const { topics } = await (await relay.request("/topics")).json();
-  assertEquals(topics[0], {
-    name: "a",
-    state: "open",
-    epoch,
-    next: 2,
-    subscribers: 0,
-    source: null,
+  const { createdAt, firstEventAt, lastEventAt, ...told } = topics[0];
+  assert(createdAt <= firstEventAt && firstEventAt === lastEventAt);
+  assertEquals(told, {
+    ...{ name: "a", state: "open", epoch, first: 1, next: 2, bytes: 8 },
+    ...{ subscribers: 0, source: null },
   });
   assertEquals(topics.length, 2);
   assertEquals(await (await relay.request("/healthz")).json(), {
