@@ -3,22 +3,11 @@
  *
  * @module
  */
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { connect } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { NatsServer } from "../support/nats/nats_server.ts";
 import { LIMIT, until } from "../support/within.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) =>
-    server.listen(0, "127.0.0.1", () => resolve())
-  );
-  const { port } = server.address() as AddressInfo; // it listens on TCP
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
-}
+import { freePort } from "../support/http/free_port.ts";
 
 /** The servers, each of which can be killed and started again. */
 export class NatsCluster implements AsyncDisposable {
@@ -45,8 +34,8 @@ export class NatsCluster implements AsyncDisposable {
     const ports: number[] = [];
     const routes: number[] = [];
     for (let index = 0; index < size; index++) {
-      ports.push(await freePort());
-      routes.push(await freePort());
+      ports.push(freePort());
+      routes.push(freePort());
     }
     const cluster = new NatsCluster(folder, ports, routes);
     await Promise.all(ports.map((_, index) => cluster.start(index)));

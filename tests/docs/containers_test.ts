@@ -12,6 +12,7 @@ import {
 } from "../support/docs/locked_tree.ts";
 import { flagsIn, OTHER_FLAGS, relayHelp } from "../support/docs/relay_help.ts";
 import { LIMIT, within } from "../support/within.ts";
+import { freePort } from "../support/http/free_port.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -206,11 +207,6 @@ class Image implements AsyncDisposable {
       .output();
     assert(success, new TextDecoder().decode(stderr));
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /** The lists that services have under a key. */

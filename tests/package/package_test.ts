@@ -13,6 +13,7 @@ import { commandsOf, wordsOf } from "../support/docs/shell.ts";
 import { type Output, PackedApp } from "../support/packed_app.ts";
 import { startRelay } from "../support/relay/relay.ts";
 import { TemporaryFolder } from "../support/relay/sqlite_world.ts";
+import { freePort } from "../support/http/free_port.ts";
 
 /** As users write it. */
 const CLI = "jsr:@rivulet/rivulet/cli";
@@ -30,11 +31,6 @@ const NEEDED = [
 ];
 
 const windows = Deno.build.os === "windows"; // has no signals to stop a process by
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 /** A permission of a command's help, and the values of its placeholders. */
 interface Permission {

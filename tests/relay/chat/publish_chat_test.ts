@@ -12,6 +12,7 @@ import { CuttableLine } from "../../support/http/cuttable_line.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import { startStoredRelay } from "../../support/relay/stores.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
+import { freePort } from "../../support/http/free_port.ts";
 
 const MESSAGE = {
   id: "u1",
@@ -251,7 +252,7 @@ Deno.test("publishChat loses nothing to a short cut towards the relay", async ()
 });
 
 Deno.test("publishChat goes on with a relay that was restarted on its store", async () => {
-  const port = await freePort();
+  const port = freePort();
   await using world = await startStoredRelay("sqlite", {
     port,
     rights: { jwtKey: KEY },
@@ -271,7 +272,7 @@ Deno.test("publishChat goes on with a relay that was restarted on its store", as
 });
 
 Deno.test("publishChat begins the turn anew on a relay that has forgotten it", async () => {
-  const port = await freePort();
+  const port = freePort();
   await using world = await startStoredRelay("memory", { port });
   const turn = new Turn(world.relay.url);
   const response = await turn.response;
@@ -345,10 +346,4 @@ Deno.test("publishChat makes its own token of the relay's key, for its topic alo
  */
 async function answeredEarly(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 600));
-}
-
-/** A port that is free now: a relay that is restarted has the same one. */
-async function freePort(): Promise<number> {
-  await using relay = await startRelay();
-  return relay.port;
 }

@@ -11,6 +11,7 @@ import { RelayCommand } from "../../support/relay/relay_command.ts";
 import { runDeno } from "../../support/run_deno.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
+import { freePort } from "../../support/http/free_port.ts";
 
 /** What every relay reads: its settings, and what `ws` asks for when it is loaded. */
 const ENVIRONMENT = ["RIVULET_*", "WS_NO_BUFFER_UTIL"];
@@ -53,11 +54,6 @@ function upstream(): Deno.HttpServer<Deno.NetAddr> {
       });
     },
   );
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function assertAnswer(

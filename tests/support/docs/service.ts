@@ -7,6 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { within } from "../within.ts";
 import { copyDeno, fillCache, NO_NETWORK, npmCache } from "./locked_tree.ts";
+import { freePort } from "../http/free_port.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 
@@ -215,9 +216,4 @@ export class Service implements AsyncDisposable {
     await this.#process.status;
     await this.#stderr;
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
