@@ -3,7 +3,12 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { jwtVerify } from "jose";
 import { HostileProvider } from "../../src/testing/mod.ts";
+import {
+  isChromiumMissing,
+  startChromium,
+} from "../support/client/chromium.ts";
 import { CuttableLine } from "../support/http/cuttable_line.ts";
+import { freePort } from "../support/http/free_port.ts";
 import { startRelay } from "../support/relay/relay.ts";
 import { JWT_KEY, mintToken } from "../support/rights/token.ts";
 import { isMissing } from "../support/tools.ts";
@@ -289,6 +294,47 @@ Deno.test("examples/gateway_sdk.ts asks through the relay, and follows itself", 
   const { code, stdout, stderr } = await ended(process);
   assertEquals(code, 0, stderr);
   assertEquals(stdout, "Why is the sky blue?\nThe follower has the same\n");
+});
+
+Deno.test({
+  name: "examples/express-tabs shows a job in two tabs, and after a reload",
+  ignore: windows || isChromiumMissing(),
+  async fn() {
+    const port = freePort();
+    const origin = `http://localhost:${port}`;
+    await using relay = await startRelay({ origins: [origin] });
+    await using process = start(
+      Deno.execPath(),
+      run("express-tabs/server.js").toSpliced(2, 0, "--allow-read"),
+      { RELAY_URL: relay.url, PORT: `${port}` },
+    );
+    await process.stdin.close();
+    const errors = new Response(process.stderr).text();
+    const lines = process.stdout.pipeThrough(new TextDecoderStream())
+      .getReader();
+    const { value = "" } = await within(lines.read(), LIMIT, "its URL");
+    assertEquals(value, `${origin}\n`);
+    await using browser = await startChromium();
+    const context = await browser.newContext();
+    const first = await context.newPage();
+    await first.goto(origin);
+    await first.getByRole("button").click();
+    await first.getByText("Step 2 of 5").waitFor();
+    const second = await context.newPage();
+    await second.goto(first.url());
+    await first.reload();
+    for (const page of [first, second]) {
+      await page.getByText("The job is complete").waitFor();
+      assertEquals(
+        await page.getByRole("listitem").allTextContents(),
+        [1, 2, 3, 4, 5].map((step) => `Step ${step} of 5 is done`),
+      );
+    }
+    process.kill("SIGTERM");
+    while (!(await lines.read()).done);
+    await process.status;
+    assertEquals(await errors, "");
+  },
 });
 
 Deno.test("examples/hostile_test.ts passes", async () => {
