@@ -40,6 +40,7 @@ const UPSTREAM = "relay/upstream/";
 const SOURCES = "relay/sources/";
 const GATEWAY = "relay/gateway/";
 const DOORS = "relay/doors/";
+const PAGE = "relay/doors/page/browser/";
 const OPTIONS = "relay/options/";
 const RELAY = "relay/relay.ts";
 const CLIENT = "relay/client/";
@@ -228,6 +229,11 @@ export const ROOMS: readonly Room[] = [
     path: DOORS,
     why: "are the ways in: HTTP, WebSocket, SSE",
     may: [GATEWAY, SOURCES, DELIVERY, TOPICS, RUNTIME, ...COMMON, ...CORE],
+  },
+  {
+    path: PAGE,
+    why: "is the relay's page: it runs in browsers, and files.ts is made of it",
+    may: [CLIENT, ...CORE],
   },
   {
     path: OPTIONS,

@@ -7,7 +7,7 @@ const TOKEN_HEADER = "'Authorization: Bearer TOKEN'";
 
 /**
  * Writes the text that the command line prints when the relay listens: the URLs of
- * its topics, commands to try them, and whether tokens are required.
+ * its page and of its topics, commands to try them, and whether tokens are required.
  *
  * @param own A topic that is in no option.
  */
@@ -22,8 +22,11 @@ export function banner(
   const { jwtKey, jwks, insecureOpen } = options.rights;
   const asksForTokens = jwtKey !== undefined || jwks !== undefined;
   const [first] = topics;
+  const page = options.page ? `${url}/` : undefined;
   return [
+    ...own !== undefined && page !== undefined ? [`Look at it: ${page}`] : [],
     `Rivulet relay on ${url}`,
+    ...own === undefined && page !== undefined ? [`  page       ${page}`] : [],
     ...topics.flatMap((topic) => describeTopic(url, topic)),
     ...first === undefined
       ? []

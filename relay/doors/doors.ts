@@ -50,6 +50,8 @@ export interface DoorsOptions {
   readonly trustedProxies: readonly string[];
   /** Whether other relays listen on the same port. */
   readonly reusePort: boolean;
+  /** Whether there is a page to look at the relay with. */
+  readonly page: boolean;
   /** Options of rights. */
   readonly rights: {
     readonly allowQueryToken: boolean;
@@ -249,6 +251,7 @@ export class Doors implements Disposable {
         entrance: this.#entrance,
         awaitTopics: delivery.awaitTopics,
         publicMetrics: rights.publicMetrics,
+        page: options.page,
         stream: (request) => this.stream(request),
         refused: (...refusal) => this.refused(...refusal),
       }),

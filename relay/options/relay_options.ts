@@ -48,6 +48,13 @@ export interface RelayOptions {
    */
   trustedProxies?: readonly string[] | undefined;
   /**
+   * Whether `GET /` answers with a page to look at the relay with. There is no data in
+   * it: it asks for all that it shows, with the token of its user.
+   *
+   * @default {true}
+   */
+  page?: boolean | undefined;
+  /**
    * The place where topics live: `"memory"`, or `"sqlite:PATH"` for a file that
    * outlives the process. `"sqlite:PATH?sync=normal"` does not wait for the disk: what
    * was acknowledged outlives the process, but perhaps not a loss of power. A file is

@@ -52,6 +52,14 @@ export const relayRows = {
       "trusts the X-Forwarded-For of proxies at this address or in this range",
     ],
   }),
+  page: option(negatedToggle, {
+    default: true,
+    flag: "no-page",
+    topic: "listening",
+    help: [
+      "does not serve the page to look at the relay with, which GET / answers with otherwise",
+    ],
+  }),
   store: option(
     text("STORE", STORE_ADDRESS_FORM, readable(parseStoreAddress)),
     {

@@ -53,6 +53,10 @@ interface Row {
 
 /** The row of each route. */
 const ROUTES: Readonly<Record<string, Row>> = {
+  "GET /": { needs: "nothing", status: 200 },
+  "GET /page/script.js": { needs: "nothing", status: 200 },
+  "GET /page/style.css": { needs: "nothing", status: 200 },
+  "GET /page/icon.svg": { needs: "nothing", status: 200 },
   "GET /healthz": { needs: "nothing", status: 200 },
   "GET /readyz": { needs: "nothing", status: 200 },
   "GET /metrics": { needs: "admin", status: 200 },
@@ -181,7 +185,9 @@ function stateOf({ log, state }: Topic): unknown {
 }
 
 // Nothing of the context is used as nothing is answered.
-const endpoints = listEndpoints({ publicMetrics: false } as EndpointContext);
+const endpoints = listEndpoints(
+  { publicMetrics: false, page: true } as EndpointContext,
+);
 
 Deno.test("Each route of the code has a row, with what it needs", () => {
   assertEquals(

@@ -19,6 +19,7 @@ interface Configuration {
   readonly version: string;
   readonly imports: Readonly<Record<string, string>>;
   readonly links: readonly string[];
+  readonly workspace: readonly string[];
 }
 
 async function output(
@@ -61,7 +62,7 @@ async function publishedFiles(): Promise<string[]> {
 
 /** A program of a packed application that runs until it is told to stop. */
 class PackedProgram implements AsyncDisposable {
-  /** The URL that the first line of its output names. */
+  /** The URL that it says it is on. */
   readonly url: string;
   readonly #process: Deno.ChildProcess;
   readonly #lines: ReadableStreamDefaultReader<string>;
@@ -85,12 +86,14 @@ class PackedProgram implements AsyncDisposable {
     const stderr = new Response(process.stderr).text();
     const lines = process.stdout.pipeThrough(new TextDecoderStream())
       .pipeThrough(new TextLineStream()).getReader();
-    const { value = "" } = await within(lines.read(), LIMIT, "a first line");
-    const [, url] = / on (http:\S+)/.exec(value) ?? [];
-    if (url === undefined) {
-      await process[Symbol.asyncDispose]();
-      await lines.cancel();
-      throw new Error(`It does not listen: ${value}${await stderr}`);
+    let url: string | undefined;
+    while (url === undefined) {
+      const { value, done } = await within(lines.read(), LIMIT, "a line");
+      if (done) {
+        await process[Symbol.asyncDispose]();
+        throw new Error(`It does not listen: ${await stderr}`);
+      }
+      [, url] = / on (http:\S+)/.exec(value) ?? [];
     }
     return new PackedProgram(process, lines, stderr, url);
   }
@@ -139,7 +142,7 @@ export class PackedApp implements AsyncDisposable {
       await Deno.mkdir(dirname(`${packed}/${file}`), { recursive: true });
       await Deno.copyFile(new URL(file, ROOT), `${packed}/${file}`);
     }
-    const { links, ...config }: Configuration = JSON.parse(
+    const { links, workspace: _, ...config }: Configuration = JSON.parse(
       await Deno.readTextFile(`${packed}/deno.json`),
     );
     await Deno.writeTextFile(`${packed}/deno.json`, JSON.stringify(config));

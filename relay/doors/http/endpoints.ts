@@ -2,6 +2,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
 import type { Access, Right } from "../../rights/access.ts";
 import type { PrepareOptions } from "../../topics/store.ts";
+import { PAGE_PATHS, pageResponse } from "../page/page_door.ts";
 import { ChatDoor, type ChatDoorContext } from "./chat/chat_door.ts";
 import type { Call } from "./entrance.ts";
 import { TopicReader, type TopicReaderContext } from "./topics/topic_reader.ts";
@@ -19,6 +20,8 @@ export interface EndpointContext
   ) => Problem | undefined)[];
   /** Whether the relay's figures are for everybody. */
   readonly publicMetrics: boolean;
+  /** Whether there is a page to look at the relay with. */
+  readonly page: boolean;
   /** The relay's figures. */
   readonly metrics: {
     /** The type of the text. */
@@ -68,13 +71,19 @@ function ok(): Response {
 
 /** Lists what the relay answers by itself (PROTOCOL.md, sections 3 and 4). */
 export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
-  const { publicMetrics, metrics, readiness } = context;
+  const { publicMetrics, page, metrics, readiness } = context;
   const reader = new TopicReader(context);
   const writer = new TopicWriter(context);
   const chats = new ChatDoor(context, reader);
   const ofChat: Endpoint["topicOf"] = (access, part) =>
     context.gateway.chats.topicOf(part("chat"), access, part("id"));
   return [
+    ...(page ? PAGE_PATHS : []).map((path): Endpoint => ({
+      path,
+      method: "GET",
+      needs: "nothing",
+      answer: ({ request }) => pageResponse(path, request.headers),
+    })),
     {
       path: "/healthz",
       method: "GET",

@@ -141,6 +141,7 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   host: ["localhost", "localhost"],
   port: ["0", 0],
   insecureOpen: ["true", true],
+  page: ["true", false], // its flag is its contrary
   trustedProxies: ["fd00::/8", ["fd00::/8"]],
   maxConnections: ["7", 7],
   maxConnectionsPerAddress: ["7", 7],

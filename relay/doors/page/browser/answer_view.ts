@@ -1,0 +1,142 @@
+import type { SocketMessage, WireEvent } from "./data.ts";
+import { drawing, h } from "./dom.ts";
+import { piecesOf } from "./pieces.ts";
+import { Pinned } from "./pinned.ts";
+import { count, gapWords, visible } from "./words.ts";
+
+/** A block of text that has this many characters is done: the browser lays it out no more. */
+const BLOCK = 2_000;
+
+/** The characters that are shown at a time: those before are taken away. */
+const SHOWN = 200_000;
+
+/** The words for the kinds of parts. */
+const TITLES: Readonly<Record<string, string>> = {
+  reasoning: "Reasoning",
+  tool: "Tool call",
+  result: "Tool result",
+  user: "User",
+};
+
+/** Shows a model's answer as it grows. */
+export class AnswerView {
+  readonly query = "mode=merge&snapshot";
+  readonly element: HTMLElement;
+  /** Whether something of an answer has come. */
+  hasAnswer = false;
+  /** Whether something else has come. */
+  hasEvents = false;
+  readonly #pinned: Pinned;
+  readonly #text: HTMLElement = h("div", { class: "answer" });
+  readonly #hint: HTMLElement = h("p", { class: "hint" });
+  /** What the next text is appended to. */
+  #key: string | undefined;
+  #block: HTMLElement | undefined;
+  #part: HTMLElement | undefined;
+  /** What has come since the last frame, in the order of its coming. */
+  #waiting: (() => void)[] = [];
+  #added = "";
+  #length = 0;
+  #dropped = 0;
+  readonly #draw = drawing(() => this.#drawNow());
+
+  constructor() {
+    this.#pinned = new Pinned("Answer", this.#hint, this.#text);
+    this.element = this.#pinned.element;
+  }
+
+  take(message: SocketMessage): void {
+    switch (message.type) {
+      case "subscribed":
+        if (this.#key !== undefined) this.#line("rule", "");
+        break;
+      case "snapshot":
+        message.value.events.forEach((event) => this.#event(event));
+        break;
+      case "events":
+        message.events.forEach((event) => this.#event(event));
+        break;
+      case "merged":
+        this.#event(message);
+        break;
+      case "gap":
+        this.#line("gap", gapWords(message));
+    }
+    this.#draw();
+  }
+
+  #event({ event = "message", data }: WireEvent): void {
+    this.hasEvents = true;
+    for (const { kind, key, name, text, isFirst } of piecesOf(event, data)) {
+      this.hasAnswer = true;
+      if (isFirst) {
+        if (this.#key !== undefined) this.#line("rule", "");
+        continue;
+      }
+      if (key !== this.#key || name) {
+        if (key !== this.#key || kind !== "tool") this.#begin(kind, key);
+        if (name) this.#added += `${name} `;
+      }
+      this.#added += text;
+    }
+  }
+
+  #flush(): void {
+    const text = this.#added;
+    this.#added = "";
+    if (text) this.#waiting.push(() => this.#append(visible(text)));
+  }
+
+  #line(kind: string, text: string): void {
+    this.#flush();
+    this.#key = "";
+    this.#waiting.push(() => {
+      this.#block = undefined;
+      this.#text.append(h("p", { class: kind }, text));
+    });
+  }
+
+  #begin(kind: string, key: string): void {
+    this.#flush();
+    this.#key = key;
+    this.#waiting.push(() => {
+      const title = TITLES[kind];
+      this.#part = h("section", { class: kind }, title && h("h3", title));
+      this.#block = undefined;
+      this.#text.append(this.#part);
+    });
+  }
+
+  #append(text: string): void {
+    this.#length += text.length;
+    for (let at = 0; at < text.length; at += BLOCK) {
+      if (!this.#block || this.#block.textContent!.length > BLOCK) { // an element has one
+        this.#block = h("span");
+        this.#part?.append(this.#block);
+      }
+      this.#block.append(text.slice(at, at + BLOCK));
+    }
+  }
+
+  #drawNow(): void {
+    this.#flush();
+    for (const step of this.#waiting) step();
+    this.#waiting = [];
+    while (this.#length > SHOWN) {
+      const part = this.#text.firstElementChild;
+      const block = part?.querySelector("span") ?? part;
+      if (!block) break;
+      const { length } = block.textContent!; // an element has one
+      this.#length -= length;
+      this.#dropped += length;
+      block.remove();
+      if (part?.matches(":not(:has(span))")) part.remove();
+    }
+    this.#hint.textContent = this.#dropped > 0
+      ? `${count(this.#dropped)} characters before this are not shown.`
+      : !this.hasAnswer && this.hasEvents
+      ? "These events are no model's answer that this page knows: see Events."
+      : "";
+    this.#pinned.settle();
+  }
+}
