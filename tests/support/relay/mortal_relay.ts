@@ -24,11 +24,13 @@ export class MortalRelay {
    * @param args The arguments of the command line.
    * @param env Its environment, besides that of the tests. Default: nothing.
    * @param preload A module that is run before the relay's. Default: none.
+   * @param checkout The folder of the program. Default: this checkout.
    */
   constructor(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
     preload?: string,
+    checkout: string | URL = new URL("../../../", import.meta.url),
   ) {
     this.#process = new Deno.Command(Deno.execPath(), {
       args: [
@@ -36,7 +38,7 @@ export class MortalRelay {
         ...preload === undefined ? [] : ["--preload", preload],
         ...["relay/main.ts", ...args],
       ],
-      cwd: new URL("../../../", import.meta.url),
+      cwd: checkout,
       env: { ...env, NO_COLOR: "1" },
       stdin: "null",
       stdout: "piped",
