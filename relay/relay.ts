@@ -372,7 +372,7 @@ class RelayServer implements Relay {
       idleTimeout: limits.bodyTimeout,
       clock,
     };
-    const draining = new Draining(clock);
+    const draining = new Draining(clock, store.isShared);
     this.#memory = memory;
     this.#held = () => ({
       queued: budget.queued,

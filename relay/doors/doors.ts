@@ -325,6 +325,7 @@ export class Doors implements Disposable {
     );
     await drain(free, {
       duration,
+      hasOthers: this.#draining.hasOthers,
       clock: this.#clock,
       signal,
       busy: { guests: busy, over },

@@ -29,16 +29,25 @@ export function secondsSince(start: number, clock: Clock): number {
   return Math.round(clock.now() - start) / 1_000;
 }
 
+/**
+ * The time over which guests come back to other relays that have the same topics, in
+ * milliseconds: they are sent away one by one already.
+ */
+const ELSEWHERE = 1_000;
+
 /** Whether the relay is drained or stops: then it takes nothing new. */
 export class Draining {
+  /** Whether other relays have the same topics, so that nobody has to wait for the next one. */
+  readonly hasOthers: boolean;
   readonly #clock: Clock;
   readonly #controller = new AbortController();
   /** When it will be over, in milliseconds since the epoch. */
   #end: number | undefined;
 
   /** Makes it for a relay that is not drained. */
-  constructor(clock: Clock) {
+  constructor(clock: Clock, hasOthers = false) {
     this.#clock = clock;
+    this.hasOthers = hasOthers;
   }
 
   /** Begins, for this many milliseconds; changes nothing if it has begun. */
@@ -52,8 +61,9 @@ export class Draining {
     return this.#controller.signal;
   }
 
-  /** The time that it still takes, in milliseconds. */
+  /** The time after which somebody else takes what is refused, in milliseconds. */
   get left(): number {
+    if (this.hasOthers) return 0;
     return Math.max(0, (this.#end ?? Infinity) - this.#clock.now());
   }
 
@@ -78,6 +88,8 @@ export class Draining {
 export interface DrainOptions {
   /** Over how long, in milliseconds. */
   readonly duration: number;
+  /** Whether guests come back to other relays at once, and not to the next one here. */
+  readonly hasOthers?: boolean;
   /** The source of time. */
   readonly clock: Clock;
   /** Ends it early. */
@@ -99,16 +111,20 @@ export interface DrainOptions {
  */
 export async function drain(
   guests: readonly Omit<Guest, "stop" | "finish">[],
-  { duration, clock, signal, busy }: DrainOptions,
+  { duration, hasOthers = false, clock, signal, busy }: DrainOptions,
 ): Promise<void> {
   if (signal.aborted) return;
   const over = Promise.withResolvers<void>();
   const start = clock.now();
+  const sendAway = (guest: Pick<Guest, "leave"> | undefined): void => {
+    if (hasOthers) return guest?.leave(0, ELSEWHERE);
+    const left = Math.max(0, Math.ceil(start + duration - clock.now()));
+    guest?.leave(left, duration);
+  };
   let gone = 0;
   let cancelNext = (): void => {};
   const leave = (count: number): void => {
-    const left = Math.max(0, Math.ceil(start + duration - clock.now()));
-    while (gone < count) guests[gone++]?.leave(left, duration);
+    while (gone < count) sendAway(guests[gone++]);
   };
   const next = (): void => {
     const elapsed = clock.now() - start;
@@ -120,8 +136,7 @@ export async function drain(
   };
   let stayed = busy?.guests ?? [];
   const leaveBusy = (): void => {
-    const left = Math.max(0, Math.ceil(start + duration - clock.now()));
-    for (const guest of stayed) guest.leave(left, duration);
+    for (const guest of stayed) sendAway(guest);
     stayed = [];
   };
   void busy?.over.then(leaveBusy);

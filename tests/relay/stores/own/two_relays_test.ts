@@ -361,6 +361,29 @@ each("A relay lists what another one has", async (way) => {
   assertEquals(unknown.status, 404);
 });
 
+each(
+  "A relay that is drained sends subscribers to the others at once",
+  async (way) => {
+    await using pair = await Pair.start(way);
+    const { one, other } = pair;
+    one.relay.topics.create("t");
+    await using socket = await RawWebSocket.open(one.url, "/topics/t");
+    await socket.message("subscribed");
+    const drained = one.relay.drain(60_000);
+    const { reconnectIn } = await socket.message("goodbye");
+    assertEquals(reconnectIn, [0, 1_000]);
+    const refused = await post(one, "/topics/t", { data: "a" });
+    assertEquals(
+      [refused.status, refused.headers.get("Retry-After")],
+      [503, "1"],
+    );
+    await refused.body?.cancel();
+    assertEquals(await statusOf(post(other, "/topics/t", { data: "a" })), 200);
+    await socket[Symbol.asyncDispose]();
+    await drained;
+  },
+);
+
 /** Publishes an event over a WebSocket under a key, again for as long as that is in use. */
 async function publishOnce(
   socket: RawWebSocket,
