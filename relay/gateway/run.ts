@@ -373,7 +373,9 @@ export class Run {
   }
 
   #stopped({ status, reason }: Stop): void {
-    if (status !== "cancelled") {
+    // Clients may ask again if the topic was lost to another relay, which has ended it.
+    const isEndedOtherwise = this.#topic.isEnded && !this.#topic.isCancelled;
+    if (status !== "cancelled" || isEndedOtherwise) {
       if (status === "left") this.#topic.leaveToNext();
       return this.#fail({ status: "truncated", reason });
     }
@@ -381,9 +383,8 @@ export class Run {
     this.#stream.tellFacts();
     this.#topic.breakOff({ status, reason });
     if (this.#stream.breakOff({ status, reason })) return;
-    // A cut alone would look like a bad network, after which clients ask again: as they
-    // may if the topic was lost to another relay, which has ended it as truncated.
-    if (this.#topic.isCancelled) this.#stream.tellCancelled(reason);
+    // A cut alone would look like a bad network, after which clients ask again.
+    this.#stream.tellCancelled(reason);
     // Clients do not ask again after this status.
     this.#caller.refuse(new Problem(STATUS_CODE.Gone, "cancelled", reason));
   }

@@ -223,12 +223,13 @@ export class RunTopic {
     return this.#topic?.verdict?.status === "cancelled";
   }
 
-  /** Says that the run was cancelled, and why, for its caller. */
+  /** Says that somebody else has ended the topic, and why, for the caller. */
   get cancelReason(): string {
-    const { reason } = this.#topic?.verdict ?? {};
-    return reason
-      ? `The run was cancelled: ${reason}`
-      : "The run was cancelled";
+    const { status = "cancelled", reason } = this.#topic?.verdict ?? {};
+    const what = status === "cancelled"
+      ? "The run was cancelled"
+      : `The topic of the run was ended as ${status}`;
+    return reason ? `${what}: ${reason}` : what;
   }
 
   /** The outcome that the run counts as when it is over. */

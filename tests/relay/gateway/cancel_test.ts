@@ -115,6 +115,14 @@ Deno.test("Each verdict that somebody else gives stops a run", async () => {
     // Nobody has cancelled it.
     assertEquals(await (await answer).rest(), { text: start, end: "cut" });
     assertEquals(await world.ended(status), { status, reason: "so" });
+    const unbegun = `${status}-unbegun`;
+    const early = await world.begin({ headers: { "rivulet-topic": unbegun } });
+    world.topic(unbegun).end(status, "so");
+    // It may be asked for again.
+    const refused = await early.answer;
+    assertEquals(refused.status, 502);
+    const { text } = await refused.rest();
+    assertStringIncludes(text, `The topic of the run was ended as ${status}`);
   }
 });
 
