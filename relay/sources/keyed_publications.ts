@@ -128,6 +128,8 @@ export class KeyedPublication {
   /** What the log keeps of it, and what it will keep with what is being added. */
   #kept: string | undefined;
   #toKeep: string | undefined;
+  /** What the log keeps of it before what is added next, once all is kept that is under way. */
+  #before: { value: string | undefined };
 
   /**
    * Goes on with a publication.
@@ -139,6 +141,7 @@ export class KeyedPublication {
   constructor(key: string, epoch: string, text?: string) {
     this.key = key;
     this.#kept = text;
+    this.#before = { value: text };
     const kept = readKept(text);
     if (!kept) return;
     const { count, digest, first, next, isWhole } = kept;
@@ -160,6 +163,7 @@ export class KeyedPublication {
     this.#tail = this.#digest;
     this.#tailCount = this.#count;
     this.#first = this.place?.first;
+    this.#before = { value: this.#kept };
   }
 
   /** Digests events that are about to be added, after those of the call before. */
@@ -182,6 +186,8 @@ export class KeyedPublication {
     const isFirst = this.#first === undefined;
     this.#tailCount += count;
     const all = this.#tailCount;
+    const before = this.#before;
+    const own: { value: string | undefined } = this.#before = { value: "" };
     const valueAt = (first: number): string => {
       if (isFirst) this.#first = first;
       const value: Kept = {
@@ -191,9 +197,9 @@ export class KeyedPublication {
         next: first + count,
         isWhole,
       };
-      return this.#toKeep = JSON.stringify(value);
+      return this.#toKeep = own.value = JSON.stringify(value);
     };
-    return { key: this.key, value: valueAt(first), valueAt };
+    return { key: this.key, value: valueAt(first), valueAt, before };
   }
 
   /** Takes note of events that have been added. */

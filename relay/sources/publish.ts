@@ -210,7 +210,9 @@ export class Publisher {
       return keyed.published = await this.#add(topic, publication, keyed, hold);
     } catch (error) {
       const isAnothers = error instanceof LeaseHeldError ||
-        error instanceof LeaseLostError;
+        error instanceof LeaseLostError ||
+        // What a request before this one has sent was kept only now.
+        error instanceof StaleWriterError;
       throw isAnothers ? keyInUse(error) : error;
     } finally {
       keyed.busy = false;
@@ -392,7 +394,8 @@ export class Publisher {
       draining?.assertOpen({ added });
       if (
         cause instanceof TopicEndedError || cause instanceof PublishError ||
-        cause instanceof StoreError || cause instanceof LeaseLostError
+        cause instanceof StoreError || cause instanceof LeaseLostError ||
+        cause instanceof StaleWriterError
       ) {
         throw cause;
       }

@@ -136,7 +136,8 @@ export class MemoryLog implements Log {
     }
     const { key, before } = publication ?? {};
     if (key !== undefined && before) {
-      if (before.value !== this.publication(key)) {
+      const kept = this.publication(key);
+      if (kept !== undefined && kept !== before.value) {
         throw new StaleWriterError(this.#name, first, first);
       }
     }

@@ -246,9 +246,11 @@ export interface AppendedPublication {
    */
   readonly valueAt?: ((first: number) => string) | undefined;
   /**
-   * What is kept under the key until then, where no lease keeps others away. If it is
-   * something else by the time, another writer was first with the publication: nothing is
-   * appended, and the error is a `StaleWriterError`. Default: whatever is there.
+   * What is kept under the key until then, as far as the log has not forgotten it. If it
+   * is something else by the time, another writer was first with the publication, or an
+   * append of which nobody knew: nothing is appended, and the error is a
+   * `StaleWriterError`. Read when the turn of the append comes. Default: whatever is
+   * there.
    */
   readonly before?: { readonly value: string | undefined } | undefined;
 }
@@ -343,7 +345,9 @@ export interface Log extends TopicLog, Disposable {
    *
    * @throws {StaleWriterError} If the log goes on elsewhere than the writer expects.
    * @throws {LeaseLostError} If the writer's lease has been taken by another one.
-   * @throws {StoreError} If the store cannot keep them now.
+   * @throws {StoreError} If the store cannot keep them now, or cannot say whether it has.
+   * The same array again is another attempt then: a store that has kept them after all
+   * does not add them twice.
    */
   append(
     events: readonly ServerSentEvent[],

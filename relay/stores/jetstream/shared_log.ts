@@ -10,6 +10,7 @@ import { atMost, type Connection } from "./connection.ts";
 import { readSubject } from "./consume.ts";
 import { isNoMessage } from "./failures.ts";
 import { type Deed, HEADER, readEvents, readHeader } from "./log_message.ts";
+import { Doubts } from "./doubts.ts";
 import type { Batch, Work } from "./log_work.ts";
 import { LogWriter } from "./log_writer.ts";
 import type { LogSummary, RecordedLog } from "./record.ts";
@@ -89,6 +90,8 @@ export class SharedLog {
   /** Resolves once the name has the log; rejects if it has another one. */
   #made: Promise<void> | undefined;
   #isPurging = false;
+  /** What is known of appends that were refused though they may have been kept. */
+  readonly #doubts = new Doubts();
   /** The message that is written, and whether it was read: an attempt need not be answered to be kept. */
   #sought = { id: "", isFound: false };
   #hasEndedHere = false;
@@ -316,6 +319,7 @@ export class SharedLog {
       ? data
       : joined([...this.#parts.slice(-deed.parts), data]);
     this.#parts = [];
+    this.#doubts.kept(id, deed.at);
     this.#do(seq, deed, readEvents(body, deed.count, this.subject));
   }
 
@@ -364,6 +368,7 @@ export class SharedLog {
 
   async #writeSome(): Promise<void> {
     let batch: Batch | undefined;
+    let sentAs: string | undefined;
     try {
       if (this.#made) {
         try {
@@ -384,6 +389,7 @@ export class SharedLog {
         const sought = { id: crypto.randomUUID(), isFound: false };
         this.#sought = sought;
         if (deed.end) this.#hasEndedHere = true;
+        sentAs = sought.id;
         const written = await this.#writer.write(
           deed,
           batch.events,
@@ -401,13 +407,16 @@ export class SharedLog {
           this.#purge();
           return;
         }
-        // What has come may be a reason to refuse some of it.
+        // It may be on its way still. What has come may be a reason to refuse some of it.
+        this.#doubts.note(sought.id, batch);
+        sentAs = undefined;
         for (const { work } of batch.works.reverse()) this.#line.unshift(work);
         batch = this.#take();
         if (!batch) return;
       }
     } catch (error) {
       this.#isUncertain = true;
+      if (batch && sentAs !== undefined) this.#doubts.note(sentAs, batch);
       const works = batch?.works.map(({ work }) => work) ?? [];
       for (const work of [...works, ...this.#line.splice(0)]) {
         work.result.reject(error);
@@ -440,6 +449,12 @@ export class SharedLog {
     while (!end) {
       const [work] = this.#line;
       if (!work) break;
+      const kept = this.#doubts.take(work);
+      if (kept) {
+        this.#line.shift();
+        work.result.resolve(kept);
+        continue;
+      }
       const error = this.#refusal(work, copy.next + events.length) ??
         this.#anothers(work, publications);
       if (error) {
@@ -537,7 +552,9 @@ export class SharedLog {
     if (work.kind !== "append" || !work.publication?.before) return undefined;
     const { key, before: { value } } = work.publication;
     const kept = taken.get(key) ?? this.copy.publication(key);
-    return kept === value ? undefined : this.#stale(this.copy.next);
+    return kept === undefined || kept === value
+      ? undefined
+      : this.#stale(this.copy.next);
   }
 
   #stale(next: number | undefined, expected?: number): StaleWriterError {

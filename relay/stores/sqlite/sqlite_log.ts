@@ -181,7 +181,7 @@ export class SqliteLog implements Log {
     if (!publication?.before) return undefined;
     const { key, before: { value } } = publication;
     const kept = this.#log.publicationUnderWay(key) ?? this.publication(key);
-    if (kept === value) return undefined;
+    if (kept === undefined || kept === value) return undefined;
     const { name, tail } = this.#log;
     return new StaleWriterError(name, tail, tail);
   }
