@@ -39,6 +39,8 @@ export interface ClusterOptions {
   readonly sources: number;
   readonly callers: number;
   readonly followers: number;
+  /** A folder for what the relays say, in full and from `info` on. Default: what is shown when a run fails. */
+  readonly logs?: string | undefined;
   /** Told of each fault when all is well again. */
   readonly onFault?: (row: FaultRow) => void;
 }
@@ -68,9 +70,14 @@ const PAUSE = 4_000;
 
 const RELAYS = 3;
 
+/** The end of what a relay has said that is shown when a run fails, in characters. */
+const SHOWN = 8_000;
+
 /** A relay, its lines to the NATS servers, and its port. */
 interface Member {
   process: MortalRelay;
+  /** What those before it have said on stderr. */
+  said: string;
   readonly lines: readonly Line[];
   port: number;
 }
@@ -119,7 +126,12 @@ class Cluster {
       for (const port of this.#nats.ports) {
         lines.push(stack.use(await Line.start(() => [port])));
       }
-      this.#members.push({ process: this.#spawn(lines), lines, port: 0 });
+      this.#members.push({
+        process: this.#spawn(lines),
+        said: "",
+        lines,
+        port: 0,
+      });
     }
     for (const member of this.#members) await this.#listens(member);
     // Each connection reaches one of the relays.
@@ -153,7 +165,7 @@ class Cluster {
       throw new Error(
         `Seed ${this.#options.seed}, after ${
           JSON.stringify(this.#rows)
-        }: ${text}`,
+        }: ${text}\n${await this.#logs()}`,
         { cause: error },
       );
     }
@@ -168,6 +180,21 @@ class Cluster {
       responsesResumed: this.#upstreams.responsesResumed,
       seconds: Math.round((performance.now() - this.#began) / 1_000),
     };
+  }
+
+  /** Ends the relays; returns what they have said. */
+  async #logs(): Promise<string> {
+    const logs = await Promise.all(
+      this.#members.map(async ({ process, said }, index) => {
+        const all = said + await process.kill("SIGKILL");
+        const { logs } = this.#options;
+        if (logs !== undefined) {
+          await Deno.writeTextFile(`${logs}/relay-${index}.log`, all);
+        }
+        return `relay ${index} said:\n${all.slice(-SHOWN)}`;
+      }),
+    );
+    return logs.join("\n");
   }
 
   async #act(actor: { run(): Promise<void> }): Promise<void> {
@@ -188,7 +215,8 @@ class Cluster {
       ...["--ttl", "24h", "--drain", "1s"],
       ...["--head-timeout", "60s", "--body-timeout", "60s"],
       ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
-      ...["--provider", `local=${origin}/v1`, "--log-level", "error"],
+      ...["--provider", `local=${origin}/v1`, "--log-level"],
+      this.#options.logs === undefined ? "error" : "info",
       ...this.#population.operated.flatMap(({ name }) => [
         "--source",
         `${name}=${this.#upstreams.source(name, Number.MAX_SAFE_INTEGER)}`,
@@ -211,7 +239,7 @@ class Cluster {
     const server = this.#random.integer(0, this.#nats.size - 1);
     switch (fault) {
       case "kill relay":
-        await member.process.kill("SIGKILL");
+        member.said += await member.process.kill("SIGKILL");
         await world.pause(PAUSE);
         member.process = this.#spawn(member.lines, member.port);
         await this.#listens(member);

@@ -17,6 +17,8 @@ const { values } = parseArgs({
     sources: { type: "string", default: "20" },
     callers: { type: "string", default: "30" },
     followers: { type: "string", default: "300" },
+    // A folder for what the relays say.
+    logs: { type: "string" },
   },
 });
 
@@ -47,6 +49,7 @@ try {
     sources: Number(values.sources),
     callers: Number(values.callers),
     followers: Number(values.followers),
+    logs: values.logs,
     onFault: print,
   });
   console.log(JSON.stringify(result, undefined, 2));

@@ -333,7 +333,11 @@ export class SocketPublisher extends Publisher {
               isRefused = true;
             } else if (type === "error" && code === "draining") {
               world.excuse(ends, text);
-            } else if (code === "store_failed" && world.isFull) {
+            } else if (
+              code === "store_failed" && world.isFull ||
+              // Another relay has not heard yet that this connection was cut.
+              code === "key_in_use" && world.isShared
+            ) {
               wasFull = true;
               socket.destroy();
             } else if (!["welcome", "heartbeat", "goodbye"].includes(type)) {
