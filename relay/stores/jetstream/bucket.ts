@@ -39,6 +39,8 @@ export const AFTER = "Rivulet-After";
 /** A message of a bucket. */
 interface Version {
   readonly seq: number;
+  /** The id of the message: another attempt has another one, though the value be the same. */
+  readonly id: string;
   readonly after: number;
   readonly value: string;
 }
@@ -106,11 +108,16 @@ export class Bucket {
     key: string,
     value: string,
     revision: number,
-    place: number = revision,
+    { place = revision, ids = new Set() }: {
+      readonly place?: number;
+      /** The ids of the messages that were written before this one. */
+      readonly ids?: Set<string>;
+    } = {},
   ): Promise<number | undefined> {
     const subject = bucketSubject(this.#name, key);
     // The same for each attempt: one that was kept and not answered counts once.
     const msgID = crypto.randomUUID();
+    ids.add(msgID);
     const put = async ({ js }: Connected): Promise<number | undefined> => {
       const all = headers();
       all.set(AFTER, String(revision));
@@ -133,10 +140,13 @@ export class Bucket {
     const versions = await this.#versions(subject);
     const own = versions.find(({ after }) => after === revision);
     // An attempt that was not answered may have been kept.
-    if (own) return own.value === value ? own.seq : undefined;
+    if (own) return ids.has(own.id) ? own.seq : undefined;
     if ((newest(versions)?.seq ?? 0) !== revision) return undefined;
     // What is void stands behind it.
-    return await this.#put(key, value, revision, placeOf(versions));
+    return await this.#put(key, value, revision, {
+      place: placeOf(versions),
+      ids,
+    });
   }
 
   /** Whether a message is the first behind another place. */
@@ -174,6 +184,7 @@ export class Bucket {
       return message
         ? {
           seq: message.seq,
+          id: message.header.get("Nats-Msg-Id"),
           after: Number(message.header.get(AFTER)),
           value: message.string(),
         }

@@ -1,0 +1,101 @@
+/**
+ * The streams of a relay in a nats-server, behind a connection of which a test says what
+ * becomes of messages.
+ *
+ * @module
+ */
+import {
+  type Connected,
+  Connection,
+} from "../../../relay/stores/jetstream/connection.ts";
+import { isWrongSequence } from "../../../relay/stores/jetstream/failures.ts";
+import { type Names, namesOf } from "../../../relay/stores/jetstream/names.ts";
+import { parseNatsAddress } from "../../../relay/stores/jetstream/nats_address.ts";
+import type { RecordedLog } from "../../../relay/stores/jetstream/record.ts";
+import { SharedLog } from "../../../relay/stores/jetstream/shared_log.ts";
+import { prepareStreams } from "../../../relay/stores/jetstream/streams.ts";
+import { StoreError } from "../../../relay/topics/store.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { NatsServer } from "./nats_server.ts";
+
+type Ask = <T>(
+  what: (connected: Connected) => Promise<T>,
+  options?: Parameters<Connection["ask"]>[1],
+) => Promise<T>;
+
+/** A connection over which messages may be lost and late. */
+export class PoorConnection extends Connection {
+  /** What becomes of the next message that is written. */
+  next: "heard" | "not answered" | "late" = "heard";
+  #late: (() => Promise<unknown>) | undefined;
+
+  override ask: Ask = async (what, options) => {
+    if (options?.passes !== isWrongSequence) {
+      return await super.ask(what, options);
+    }
+    const { next } = this;
+    this.next = "heard";
+    switch (next) {
+      case "late":
+        this.#late = () => super.ask(what, options);
+        // As the server says of one that it has seen, and not stored yet.
+        return undefined as Awaited<ReturnType<typeof what>>;
+      case "not answered":
+        await super.ask(what, options);
+        throw new StoreError("away", "No answer");
+      case "heard":
+        await this.#late?.();
+        this.#late = undefined;
+        return await super.ask(what, options);
+    }
+  };
+}
+
+/** A server with the streams of a relay, and logs in it. */
+export class StreamWorld implements AsyncDisposable {
+  readonly connection: PoorConnection;
+  readonly #server: NatsServer;
+  readonly names: Names = namesOf("rivulet");
+  readonly #recorded: RecordedLog = {
+    epoch: "abcdefghijkl",
+    createdAt: 1_000_000,
+    since: 0,
+    facts: { isOpen: false, isAwaited: true },
+  };
+
+  private constructor(server: NatsServer) {
+    this.#server = server;
+    const address = parseNatsAddress(`nats://${server.host}`)!; // it is an address
+    this.connection = new PoorConnection(address, {
+      prepare: (connected) => prepareStreams(connected, this.names, address),
+      onConnect: () => {},
+      onReconnect: () => {},
+    });
+  }
+
+  /** Starts a server. */
+  static async start(): Promise<StreamWorld> {
+    const world = new StreamWorld(await NatsServer.start());
+    await world.connection.open();
+    return world;
+  }
+
+  /** Takes up the log, as another relay each time. */
+  log(made?: Promise<void>): SharedLog {
+    const store = {
+      connection: this.connection,
+      stream: this.names.stream,
+      retention: { maxEvents: 100, maxBytes: 1_000_000, maxAge: 1_000_000 },
+      clock: new FakeClock(1_000_000),
+      onEnded: () => {},
+      onPlace: () => {},
+    };
+    const subject = this.names.log("t", this.#recorded.epoch);
+    return new SharedLog(store, "t", subject, this.#recorded, made);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.connection[Symbol.asyncDispose]();
+    await this.#server[Symbol.asyncDispose]();
+  }
+}
