@@ -6,18 +6,22 @@ import {
   jetstreamManager,
 } from "@nats-io/jetstream";
 import {
+  type Authenticator,
   connect,
   credsAuthenticator,
+  type Msg,
   type NatsConnection,
   nkeyAuthenticator,
   type NodeConnectionOptions,
+  TimeoutError,
 } from "@nats-io/transport-node";
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { StoreError } from "../../topics/store.ts";
 import type { NatsAddress } from "./nats_address.ts";
 import { isDenied, isPassing, storeErrorOf } from "./failures.ts";
-import { keepErrorsHeard } from "./socket_errors.ts";
+import { Hearing } from "./hearing.ts";
+import { type HeardErrors, keepErrorsHeard } from "./socket_errors.ts";
 
 /** How long something is asked for again that NATS cannot do now, in milliseconds. */
 const PATIENCE = 10_000;
@@ -94,8 +98,12 @@ export class Connection implements AsyncDisposable {
   readonly #events: ConnectionEvents;
   #connected: Connected | undefined;
   #failure: StoreError | undefined;
+  /** The subjects that the relay may not hear, which no answer makes good. */
+  readonly #denied = new Map<string, StoreError>();
+  /** What was said to the operator since NATS was connected. */
+  readonly #said = new Set<string>();
   readonly #closing = new AbortController();
-  readonly #heard = keepErrorsHeard();
+  readonly #heard: HeardErrors = keepErrorsHeard();
   #starting: Promise<void> | undefined;
 
   /** Makes it, and does not connect. */
@@ -107,7 +115,8 @@ export class Connection implements AsyncDisposable {
 
   /** Why NATS cannot be used now; `undefined` while it can, as far as is known. */
   get failure(): StoreError | undefined {
-    return this.#failure;
+    const [denied] = this.#denied.values();
+    return this.#failure ?? denied;
   }
 
   /** Whether it was closed. */
@@ -193,6 +202,22 @@ export class Connection implements AsyncDisposable {
     }
   }
 
+  /**
+   * Hears a subject.
+   *
+   * @returns Ends that.
+   */
+  hear(subject: string, onMessage: (message: Msg) => void): Disposable {
+    return new Hearing(this.connected.nats, {
+      subject,
+      onMessage,
+      onDenied: (error) => {
+        if (!error) return void this.#denied.delete(subject);
+        this.#denied.set(subject, storeErrorOf(error, this.servers));
+      },
+    });
+  }
+
   /** Closes the connection. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
@@ -220,7 +245,7 @@ export class Connection implements AsyncDisposable {
     if (this.isClosed) return;
     let nats: NatsConnection | undefined;
     try {
-      nats = await connect(await optionsOf(this.#address));
+      nats = await this.#connect();
       const options = { timeout: ANSWER_TIMEOUT };
       const connected = {
         nats,
@@ -238,8 +263,28 @@ export class Connection implements AsyncDisposable {
     }
   }
 
+  async #connect(): Promise<NatsConnection> {
+    const options = await optionsOf(this.#address);
+    this.#heard.first = undefined;
+    try {
+      return await connect(options);
+    } catch (error) {
+      // What a server says of a certificate may come when nobody listens.
+      throw error instanceof TimeoutError ? this.#heard.first ?? error : error;
+    }
+  }
+
   #fail(error: unknown): void {
     this.#failure = storeErrorOf(error, this.servers);
+  }
+
+  /** Takes note of an error that is no answer: of the same one, once. */
+  #told(error: Error): void {
+    this.#fail(error);
+    const { message = "" } = this.#failure ?? {};
+    if (!isDenied(error) || this.#said.has(message)) return;
+    this.#said.add(message);
+    logger.error("{reason}", { reason: message });
   }
 
   /** Tells how the connection is, and hears of what NATS does not answer but tells. */
@@ -260,13 +305,11 @@ export class Connection implements AsyncDisposable {
             server: status.server,
           });
           this.#failure = undefined;
+          this.#said.clear();
           this.#events.onReconnect();
           break;
         case "error":
-          this.#fail(status.error);
-          if (isDenied(status.error)) {
-            logger.error("{reason}", { reason: this.#failure?.message });
-          }
+          this.#told(status.error);
           break;
         case "slowConsumer":
           // What was dropped is looked for as after a loss of the connection.
@@ -296,23 +339,46 @@ async function optionsOf(
     ...(user !== undefined && { user, pass: password ?? "" }),
     ...(token !== undefined && { token }),
     ...(credentials !== undefined && {
-      authenticator: credsAuthenticator(await readFileOf(credentials)),
+      authenticator: await authenticatorOf(credentials, credsAuthenticator),
     }),
     ...(nkey !== undefined && {
-      authenticator: nkeyAuthenticator(
-        new TextEncoder().encode(
-          new TextDecoder().decode(await readFileOf(nkey)).trim(),
-        ),
+      authenticator: await authenticatorOf(
+        nkey,
+        (seed) => nkeyAuthenticator(new TextEncoder().encode(textOf(seed))),
       ),
     }),
     ...(tls && {
       tls: {
-        ...(tls.ca !== undefined && { caFile: tls.ca }),
-        ...(tls.cert !== undefined && { certFile: tls.cert }),
-        ...(tls.key !== undefined && { keyFile: tls.key }),
+        ...(tls.ca !== undefined && { ca: textOf(await readFileOf(tls.ca)) }),
+        ...(tls.cert !== undefined && {
+          cert: textOf(await readFileOf(tls.cert)),
+        }),
+        ...(tls.key !== undefined && {
+          key: textOf(await readFileOf(tls.key)),
+        }),
       },
     }),
   };
+}
+
+/** Returns what proves who the relay is, from what a file has. */
+async function authenticatorOf(
+  path: string,
+  make: (content: Uint8Array) => Authenticator,
+): Promise<Authenticator> {
+  const content = await readFileOf(path);
+  try {
+    const authenticator = make(content);
+    // It is read when it is needed, and not before.
+    authenticator("a nonce");
+    return authenticator;
+  } catch {
+    // What it has is a secret.
+    throw new StoreError(
+      "denied",
+      `Expected credentials of NATS in '${path}', which --store names: creds=FILE is for a credentials file, nkey=FILE for the seed of an NKEY`,
+    );
+  }
 }
 
 async function readFileOf(path: string): Promise<Uint8Array> {
@@ -325,4 +391,8 @@ async function readFileOf(path: string): Promise<Uint8Array> {
       { cause },
     );
   }
+}
+
+function textOf(content: Uint8Array): string {
+  return new TextDecoder().decode(content).trim();
 }

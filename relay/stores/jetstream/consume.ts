@@ -131,13 +131,13 @@ export class Consumption implements Disposable {
       // Flow control asks for an answer; a heartbeat does not.
       if (reply) this.#connected.nats.publish(reply);
       const last = Number(headers.get("Nats-Last-Consumer") || this.#received);
-      if (last !== this.#received) this.#break(new Error("A message was lost"));
+      if (last !== this.#received) this.#break(lost());
       return;
     }
     const place = placeOf(reply);
     if (!place) return;
     if (place.number !== this.#received + 1) {
-      return this.#break(new Error("A message was lost"));
+      return this.#break(lost());
     }
     this.#received++;
     this.#options.onMessage({
@@ -153,6 +153,11 @@ export class Consumption implements Disposable {
     this[Symbol.dispose]();
     this.#options.onBroken(error);
   }
+}
+
+/** What has broken a consumption off that can be begun again. */
+function lost(): StoreError {
+  return new StoreError("away", "A message of NATS was lost on its way");
 }
 
 /** Reads where a message stands: the reply subject of JetStream says so. */

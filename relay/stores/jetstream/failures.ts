@@ -63,6 +63,8 @@ export function isPassing(error: unknown): boolean {
       error.code === CODES.notEnabledForAccount ||
       error.code === CODES.notEnabled;
   }
+  // A reader that has lost a message, or the server behind it, reads again.
+  if (error instanceof StoreError) return error.failure === "away";
   return error instanceof TimeoutError || error instanceof NoRespondersError ||
     error instanceof Error && error.name === "JetStreamNotEnabled" ||
     error instanceof ConnectionError ||
@@ -79,6 +81,29 @@ export function isDenied(error: unknown): boolean {
       isDenied(error.cause);
 }
 
+/** Codes of errors of TLS, in Node, Deno and Bun. */
+const TLS_CODES = /CERT|SIGNATURE|_SSL_|_TLS_|ISSUER|SELF_SIGNED/;
+
+/** What the other side says who does not like the certificate of this one. */
+const TLS_ALERT = /\balert\b/i;
+
+function tlsFault(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { message } = error;
+  if (TLS_ALERT.test(message)) {
+    return `refuses the certificate of the relay, or wants one (${message}): check cert=FILE and key=FILE in --store`;
+  }
+  const code = "code" in error ? String(error.code) : "";
+  if (!TLS_CODES.test(code)) return undefined;
+  return `cannot be talked to over TLS (${message}): check ca=FILE, cert=FILE and key=FILE in --store, and that its certificate has that name`;
+}
+
+/** Returns the operation that was not allowed, if that is why something has failed. */
+function violationOf(error: unknown): PermissionViolationError | undefined {
+  if (error instanceof PermissionViolationError) return error;
+  return error instanceof Error ? violationOf(error.cause) : undefined;
+}
+
 /** Puts what NATS has answered, or has not, into the words of the relay. */
 export function storeErrorOf(error: unknown, servers: string): StoreError {
   if (error instanceof StoreError) return error;
@@ -90,12 +115,17 @@ function explain(
   error: unknown,
   servers: string,
 ): readonly [StoreFailure, string] {
-  if (error instanceof PermissionViolationError) {
+  const violation = violationOf(error);
+  if (violation) {
+    const { operation, subject } = violation;
+    const what = operation === "publish" ? "publish" : "subscribe";
     return [
       "denied",
-      `NATS at ${servers} does not let the relay ${error.operation} '${error.subject}': give its user the rights that docs/cluster.md lists`,
+      `NATS at ${servers} does not let the relay ${what} to '${subject}': give its user the rights that docs/cluster.md lists`,
     ];
   }
+  const fault = tlsFault(error);
+  if (fault !== undefined) return ["denied", `NATS at ${servers} ${fault}`];
   if (isDenied(error)) {
     return [
       "denied",

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import type { Msg, Subscription } from "@nats-io/transport-node";
+import type { Msg } from "@nats-io/transport-node";
 import { abortable } from "../../../src/fetch/abortable.ts";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import { messageOf } from "../../../src/fetch/message_of.ts";
@@ -20,7 +20,8 @@ import {
 import { Wakes } from "../follow_log.ts";
 import { Watchers } from "../watchers.ts";
 import { AFTER, Bucket } from "./bucket.ts";
-import { atMost, type Connected, Connection } from "./connection.ts";
+import { atMost, Connection } from "./connection.ts";
+import { checkRights } from "./hearing.ts";
 import { KnownName } from "./known_name.ts";
 import { HEADER } from "./log_message.ts";
 import { NameIndex, type NameNews } from "./name_index.ts";
@@ -90,7 +91,7 @@ export class JetStreamStore implements Store {
   #isDeleting = false;
   /** The newest place in the stream that was seen: what is made later is behind it. */
   #place = 0;
-  #cancels: Subscription | undefined;
+  #cancels: Disposable | undefined;
 
   /** Makes a store that is not connected yet. */
   constructor({ address, retention, clock }: JetStreamStoreOptions) {
@@ -98,8 +99,11 @@ export class JetStreamStore implements Store {
     this.#clock = clock;
     const names = this.#names = namesOf(address.prefix);
     const connection = this.#connection = new Connection(address, {
-      prepare: (connected) => prepareStreams(connected, names, address),
-      onConnect: (connected) => this.#onConnect(connected),
+      prepare: async (connected) => {
+        await checkRights(connected.nats, names);
+        await prepareStreams(connected, names, address);
+      },
+      onConnect: () => this.#onConnect(),
       onReconnect: () => this.#onReconnect(),
     });
     this.#topics = new Bucket(connection, names.topics);
@@ -320,21 +324,17 @@ export class JetStreamStore implements Store {
       Promise.allSettled(busy.map((log) => log.settled())),
     );
     this.#presence.leave();
-    this.#cancels?.unsubscribe();
+    this.#cancels?.[Symbol.dispose]();
     for (const known of this.#known.values()) known.stopHearing();
     await this.#connection[Symbol.asyncDispose]();
   }
 
-  #onConnect({ nats }: Connected): void {
-    this.#cancels = nats.subscribe(
+  #onConnect(): void {
+    this.#cancels = this.#connection.hear(
       this.#names.cancelOf(this.#presence.self),
-      {
-        callback: (error, message) => {
-          if (!error) void this.#leases.answer(message);
-        },
-      },
+      (message) => void this.#leases.answer(message),
     );
-    this.#presence.start(nats);
+    this.#presence.start(this.#connection);
     this.#index.start();
   }
 
@@ -352,19 +352,16 @@ export class JetStreamStore implements Store {
       known.usedAt = now;
       return known;
     }
-    const { nats } = this.#connection.connected;
-    known = new KnownName(name, {
+    const made = known = new KnownName(name, {
       bucket: this.#topics,
       onRecord: (...told) => this.#index.note(...told),
     }, now);
+    const hearing = this.#connection.hear(
+      `${this.#names.liveOf(name)}.*`,
+      (message) => this.#heard(made, message),
+    );
+    known.stopHearing = () => hearing[Symbol.dispose]();
     this.#known.set(name, known);
-    const heard = known;
-    const subscription = nats.subscribe(`${this.#names.liveOf(name)}.*`, {
-      callback: (error, message) => {
-        if (!error) this.#heard(heard, message);
-      },
-    });
-    known.stopHearing = () => subscription.unsubscribe();
     return known;
   }
 

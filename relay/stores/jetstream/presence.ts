@@ -1,9 +1,6 @@
-import type {
-  Msg,
-  NatsConnection,
-  Subscription,
-} from "@nats-io/transport-node";
+import type { Msg } from "@nats-io/transport-node";
 import type { Clock } from "../../../src/fetch/clock.ts";
+import type { Connection } from "./connection.ts";
 
 /** How often a relay says that it is there, in milliseconds. */
 const BEAT_INTERVAL = 500;
@@ -33,8 +30,8 @@ export class Presence implements Disposable {
   readonly #clock: Clock;
   readonly #events: PresenceEvents;
   readonly #heardAt = new Map<string, number>();
-  #nats: NatsConnection | undefined;
-  #subscription: Subscription | undefined;
+  #connection: Connection | undefined;
+  #hearing: Disposable | undefined;
   #cancelBeat: () => void = () => {};
   /** When this relay last heard itself; and since when it has done so without a break. */
   #selfAt = 0;
@@ -63,13 +60,12 @@ export class Presence implements Disposable {
   }
 
   /** Begins to say that this relay is there, and to hear of others. */
-  start(nats: NatsConnection): void {
-    this.#nats = nats;
-    this.#subscription = nats.subscribe(this.#subject, {
-      callback: (error, message) => {
-        if (!error) this.#heard(message);
-      },
-    });
+  start(connection: Connection): void {
+    this.#connection = connection;
+    this.#hearing = connection.hear(
+      this.#subject,
+      (message) => this.#heard(message),
+    );
     this.#beat();
   }
 
@@ -89,26 +85,30 @@ export class Presence implements Disposable {
 
   /** Says that this relay is gone, so that nobody has to wait to find out. */
   leave(): void {
-    const nats = this.#nats;
-    if (nats && !nats.isClosed()) {
-      nats.publish(this.#subject, `${this.self} gone`);
-    }
+    this.#say(`${this.self} gone`);
     this[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
     this.#cancelBeat();
-    this.#subscription?.unsubscribe();
-    this.#subscription = undefined;
+    this.#hearing?.[Symbol.dispose]();
+    this.#hearing = undefined;
   }
 
   #beat(): void {
-    this.#nats?.publish(this.#subject, this.self);
+    this.#say(this.self);
     this.#look();
     this.#cancelBeat = this.#clock.setTimeout(
       () => this.#beat(),
       BEAT_INTERVAL,
     );
+  }
+
+  #say(text: string): void {
+    const nats = this.#connection?.isClosed === false
+      ? this.#connection.connected.nats
+      : undefined;
+    if (nats && !nats.isClosed()) nats.publish(this.#subject, text);
   }
 
   #heard(message: Msg): void {

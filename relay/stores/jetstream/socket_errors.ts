@@ -1,26 +1,55 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 
 /** Where a runtime tells of each socket that it makes for a client. */
 const CHANNEL = "net.client.socket";
 
-function ignore(): void {}
+/** Those who keep errors heard. */
+const users = new Set<HeardErrors>();
+
+function ignore(error: Error): void {
+  for (const user of users) user.first ??= error;
+}
 
 function onSocket(message: unknown): void {
   const socket = typeof message === "object" && message !== null &&
       "socket" in message
     ? message.socket
     : undefined;
-  if (!(socket instanceof Socket)) return;
+  if (socket instanceof Socket) keepHeard(socket);
+}
+
+function keepHeard(socket: Socket): void {
   const removeAll = socket.removeAllListeners;
-  socket.removeAllListeners = (...names) => {
-    removeAll.apply(socket, names);
-    if (names.length === 0 || names[0] === "error") socket.on("error", ignore);
-    return socket;
+  socket.removeAllListeners = function (this: Socket, ...names) {
+    removeAll.apply(this, names);
+    if (names.length === 0 || names[0] === "error") this.on("error", ignore);
+    return this;
   };
 }
 
-let users = 0;
+/** Does so with all sockets for TLS: no runtime tells of those. */
+function keepAllOfTlsHeard(): void {
+  keepHeard(TLSSocket.prototype);
+}
+
+function leaveTls(): void {
+  // What it inherits is as before.
+  Reflect.deleteProperty(TLSSocket.prototype, "removeAllListeners");
+}
+
+/** Keeps errors heard until it is disposed of. */
+export class HeardErrors implements Disposable {
+  /** The first error of a socket that nobody else has heard, since this was cleared. */
+  first: Error | undefined;
+
+  [Symbol.dispose](): void {
+    if (!users.delete(this) || users.size > 0) return;
+    unsubscribe(CHANNEL, onSocket);
+    leaveTls();
+  }
+}
 
 /**
  * Keeps a socket whose listeners are all removed from ending the process with an error
@@ -32,11 +61,12 @@ let users = 0;
  *
  * @returns What ends it, once no connection to NATS is left.
  */
-export function keepErrorsHeard(): Disposable {
-  if (users++ === 0) subscribe(CHANNEL, onSocket);
-  return {
-    [Symbol.dispose]() {
-      if (--users === 0) unsubscribe(CHANNEL, onSocket);
-    },
-  };
+export function keepErrorsHeard(): HeardErrors {
+  if (users.size === 0) {
+    subscribe(CHANNEL, onSocket);
+    keepAllOfTlsHeard();
+  }
+  const heard = new HeardErrors();
+  users.add(heard);
+  return heard;
 }

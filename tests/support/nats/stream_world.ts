@@ -24,7 +24,7 @@ type Ask = <T>(
 ) => Promise<T>;
 
 /** A connection over which messages may be lost and late. */
-export class PoorConnection extends Connection {
+class PoorConnection extends Connection {
   /** What becomes of the next message that is written. */
   next: "heard" | "not answered" | "late" = "heard";
   #late: (() => Promise<unknown>) | undefined;
