@@ -24,8 +24,8 @@ export function Chat(
       token: async () => await (await fetch("/api/chat/token")).text(),
     }), [relay, user]);
   const [note, setNote] = useState("");
-  const { messages, setMessages, sendMessage, resumeStream, status, error } =
-    useChat({ id, transport, messages: history });
+  const chat = useChat({ id, transport, messages: history });
+  const { setMessages, resumeStream } = chat;
 
   useEffect(() =>
     transport.watch(id, {
@@ -38,13 +38,5 @@ export function Chat(
       onEnd: ({ status }) => setNote(status === "cancelled" ? "Stopped." : ""),
     }), [transport, id]);
 
-  return (
-    <View
-      messages={messages}
-      status={status}
-      note={note || error?.message || ""}
-      onSend={(text: string) => void sendMessage({ text })}
-      onStop={() => void transport.stop(id)}
-    />
-  );
+  return <View {...chat} note={note} stop={() => transport.stop(id)} />;
 }

@@ -1,9 +1,9 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource react */
-// What the chat looks like: nothing in it knows of a relay.
+// What the chat looks like: nothing in it knows of a relay. It takes what useChat returns.
 import { useState } from "react";
 
-export function View({ messages, status, note, onSend, onStop }) {
+export function View({ messages, status, error, note, sendMessage, stop }) {
   const [text, setText] = useState("");
   const isBusy = status === "submitted" || status === "streaming";
   return (
@@ -35,7 +35,7 @@ export function View({ messages, status, note, onSend, onStop }) {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          onSend(text);
+          void sendMessage({ text });
           setText("");
         }}
       >
@@ -45,9 +45,11 @@ export function View({ messages, status, note, onSend, onStop }) {
           disabled={isBusy}
         />
         <button type="submit" disabled={isBusy}>Send</button>
-        <button type="button" onClick={onStop} disabled={!isBusy}>Stop</button>
+        <button type="button" onClick={() => void stop()} disabled={!isBusy}>
+          Stop
+        </button>
       </form>
-      <p data-status={status}>{note}</p>
+      <p data-status={status}>{note || error?.message}</p>
     </main>
   );
 }

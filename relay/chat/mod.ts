@@ -24,6 +24,7 @@
  * @module
  */
 export * from "./transport.ts";
+export * from "./follow_chat.ts";
 export * from "./options.ts";
 export * from "./join_turn.ts";
 export { type ChatOfTopic, chatTopic } from "../chat_topic.ts";

@@ -13,6 +13,7 @@ import type {
   Resolvable,
   RivuletChatOptions,
 } from "./options.ts";
+import { socketUrl } from "./socket_url.ts";
 import type { Turn } from "./turn.ts";
 
 /** What the names of topics begin with, unless the application chooses another. */
@@ -261,13 +262,6 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
       status: response.status,
     });
   }
-}
-
-/** Returns the door for several topics of a relay that may be below a path. */
-function socketUrl(relay: string | URL): string {
-  return /\/ws$/.test(`${relay}`)
-    ? `${relay}`
-    : `${`${relay}`.replace(/\/$/, "")}/ws`;
 }
 
 async function resolve<T>(

@@ -5,8 +5,9 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { until, within } from "../within.ts";
+import { isChromiumMissing, startChromium } from "../client/chromium.ts";
 import { type Shown, textOf } from "./chat_tab.ts";
-import type { ChatWorld } from "./chat_world.ts";
+import { type ChatSetup, ChatWorld } from "./chat_world.ts";
 
 /** How long the network is away, in milliseconds, unless somebody has time. */
 const CUT = 1_500;
@@ -148,7 +149,7 @@ export const CHAT_SCENARIOS: readonly ChatScenario[] = [
     },
   },
   {
-    name: "a restart of what keeps the answer loses nothing",
+    name: "a restart of what keeps the answer loses nothing, or is told",
     async run(world) {
       const text = words(80);
       world.provider.provider.enqueue(`run; pace=${PACE}`);
@@ -158,7 +159,21 @@ export const CHAT_SCENARIOS: readonly ChatScenario[] = [
       await tab.until("a beginning", says(5));
       await world.restart();
       world.gate.open();
-      await tab.until("the answer", isWhole(text));
+      if (world.setup.restart === "goes on") {
+        await tab.until("the answer", isWhole(text));
+        return;
+      }
+      const { messages } = await tab.until(
+        "the words",
+        ({ note }) => /broke off/i.test(note),
+      );
+      assertEquals(messages.map(({ role }) => role), ["user", "assistant"]);
+      assert(text.startsWith(textOf({ messages }, "assistant").trim()));
+      await tab.send("again");
+      await tab.until(
+        "the next answer",
+        (shown) => isDone(shown) && textOf(shown, "assistant") === "again",
+      );
     },
   },
   {
@@ -228,15 +243,39 @@ export const CHAT_SCENARIOS: readonly ChatScenario[] = [
         await tab.until(
           "the words",
           ({ status, note }) =>
-            status === "error" && note.includes("cannot be reached"),
+            // The second may come when there is nothing to read any more.
+            (status === "error" || (tab === second && status === "ready")) &&
+            note.includes("cannot be reached"),
         );
       }
     },
   },
 ];
 
+/** Has a test try what a chat has to stand, in a real browser. */
+export function standChat(
+  setup: ChatSetup,
+  scenarios: readonly ChatScenario[] = CHAT_SCENARIOS,
+): void {
+  Deno.test({
+    name: `A chat stands everything (${setup.name})`,
+    ignore: isChromiumMissing(),
+    async fn(test) {
+      await using browser = await startChromium();
+      await using world = await ChatWorld.start(setup, browser);
+      for (const { name, run } of scenarios) {
+        await test.step(name, async () => {
+          await run(world);
+          await world.closeTabs();
+          await quiet(world);
+        });
+      }
+    },
+  });
+}
+
 /** Waits until nothing is asked of the provider any more. */
-export async function quiet({ provider }: ChatWorld): Promise<void> {
+async function quiet({ provider }: ChatWorld): Promise<void> {
   await until(
     () =>
       provider.provider.requests.every(({ outcome }) =>

@@ -98,7 +98,10 @@ export class ChatTab {
 }
 
 /** The text of the last message of a role; empty if there is none. */
-export function textOf({ messages }: Shown, role: string): string {
+export function textOf(
+  { messages }: Pick<Shown, "messages">,
+  role: string,
+): string {
   const message = messages.findLast((message) => message.role === role);
   return (message?.parts ?? []).map(([kind, text]) =>
     kind === "text" ? text : ""

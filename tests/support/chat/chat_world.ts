@@ -15,6 +15,7 @@ import { CuttableLine } from "../http/cuttable_line.ts";
 import { startRelay, type TestRelay } from "../relay/relay.ts";
 import { TemporaryFolder } from "../relay/sqlite_world.ts";
 import { ChatTab } from "./chat_tab.ts";
+import { Gate } from "./gate.ts";
 
 /** The key of the relay. */
 export const CHAT_KEY = "a secret of the relay that is long enough";
@@ -23,6 +24,11 @@ export const CHAT_KEY = "a secret of the relay that is long enough";
 export interface ChatSetup {
   /** What it is called in reports. */
   readonly name: string;
+  /**
+   * Whether an answer `goes on` when what keeps it is restarted, or `breaks` off with
+   * words.
+   */
+  readonly restart: "goes on" | "breaks";
   /** Starts what serves the pages. */
   start(surroundings: ChatSurroundings): Promise<RunningChat>;
 }
@@ -49,8 +55,12 @@ export interface ChatRelay extends AsyncDisposable {
   readonly url: string;
   /** The relay that runs. */
   readonly current: TestRelay;
-  /** Stops it, and starts another on its file. */
-  restart(): Promise<void>;
+  /**
+   * Stops it, and starts another on its file.
+   *
+   * @param options What it is told in place of what the last one was told.
+   */
+  restart(options?: Parameters<typeof startRelay>[0]): Promise<void>;
 }
 
 /** A chat that runs. */
@@ -62,7 +72,7 @@ export interface RunningChat extends AsyncDisposable {
    *
    * @param origins The addresses of the ports, as pages reach them.
    */
-  serve(origins: Readonly<Record<string, string>>): void;
+  serve(origins: Readonly<Record<string, string>>): void | Promise<void>;
   /** Which of the ports has the page. */
   readonly pageOf: string;
   /** Restarts what keeps the answer that is going on. */
@@ -75,6 +85,8 @@ export class ChatWorld implements AsyncDisposable {
   readonly provider: HostileServer;
   /** What answers have to pass. */
   readonly gate: Gate;
+  /** The parts. */
+  readonly setup: ChatSetup;
   readonly #stack: AsyncDisposableStack;
   readonly #running: RunningChat;
   readonly #lines: ReadonlyMap<string, CuttableLine>;
@@ -83,6 +95,7 @@ export class ChatWorld implements AsyncDisposable {
   #chats = 0;
 
   private constructor(
+    setup: ChatSetup,
     stack: AsyncDisposableStack,
     provider: HostileServer,
     gate: Gate,
@@ -90,6 +103,7 @@ export class ChatWorld implements AsyncDisposable {
     lines: ReadonlyMap<string, CuttableLine>,
     browser: Browser,
   ) {
+    this.setup = setup;
     this.#stack = stack;
     this.provider = provider;
     this.gate = gate;
@@ -122,10 +136,18 @@ export class ChatWorld implements AsyncDisposable {
     for (const [name, port] of Object.entries(running.ports)) {
       lines.set(name, stack.use(await CuttableLine.start(port)));
     }
-    running.serve(
+    await running.serve(
       Object.fromEntries([...lines].map(([name, { url }]) => [name, url])),
     );
-    return new ChatWorld(stack.move(), provider, gate, running, lines, browser);
+    return new ChatWorld(
+      setup,
+      stack.move(),
+      provider,
+      gate,
+      running,
+      lines,
+      browser,
+    );
   }
 
   /** Returns the id of a chat that is new. */
@@ -150,6 +172,13 @@ export class ChatWorld implements AsyncDisposable {
     return tab;
   }
 
+  /** Closes all tabs. */
+  async closeTabs(): Promise<void> {
+    for (const context of this.#contexts.values()) {
+      await Promise.all(context.pages().map((page) => page.close()));
+    }
+  }
+
   /** Takes the network away from the pages. */
   cut(): void {
     for (const line of this.#lines.values()) line.cut();
@@ -172,37 +201,6 @@ export class ChatWorld implements AsyncDisposable {
   }
 }
 
-/** Holds answers of the provider up, so that no machine is too slow for what is in between. */
-class Gate {
-  #left = Infinity;
-  #opened = Promise.withResolvers<void>();
-
-  /** Lets so many more chunks through, until it is opened. */
-  close(chunks: number): void {
-    this.#left = chunks;
-    this.#opened = Promise.withResolvers<void>();
-  }
-
-  /** Lets everything through. */
-  open(): void {
-    this.#left = Infinity;
-    this.#opened.resolve();
-  }
-
-  /** Has an answer pass it. */
-  guard(response: Response): Response {
-    const body = response.body?.pipeThrough(
-      new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-        transform: async (chunk, controller) => {
-          if (this.#left-- <= 0) await this.#opened.promise;
-          controller.enqueue(chunk);
-        },
-      }),
-    );
-    return new Response(body, response);
-  }
-}
-
 const TOOLS: ToolSet = {
   get_weather: tool({
     description: "Tells the weather of a city.",
@@ -221,9 +219,9 @@ async function startChatRelay(
   const folder = new TemporaryFolder();
   const start = (port: number): Promise<TestRelay> =>
     startRelay({
+      origins: ["*"],
       ...options,
       port,
-      origins: ["*"],
       rights: { jwtKey: CHAT_KEY, ...options.rights },
       store: `sqlite:${folder.path}/chats.db`,
     });
@@ -233,8 +231,9 @@ async function startChatRelay(
     get current() {
       return current;
     },
-    async restart() {
+    async restart(others = {}) {
       const { port } = current;
+      Object.assign(options, others);
       await current[Symbol.asyncDispose]();
       current = await start(port);
     },

@@ -3,10 +3,7 @@
  *
  * @module
  */
-import {
-  createChatServer,
-  listen,
-} from "../../../examples/chat-server-hono/server.ts";
+import { createChatServer } from "../../../examples/chat-server-hono/server.ts";
 import { bundlePage } from "./bundle_page.ts";
 import {
   CHAT_KEY,
@@ -14,6 +11,7 @@ import {
   type ChatSurroundings,
   type RunningChat,
 } from "./chat_world.ts";
+import { servePages } from "./serve_pages.ts";
 
 /** `useChat` of React, with the transport. */
 export const reactSetup: ChatSetup = librarySetup(
@@ -30,11 +28,11 @@ export const plainSetup: ChatSetup = librarySetup(
 function librarySetup(name: string, program: string): ChatSetup {
   return {
     name,
+    restart: "goes on",
     async start(
       { model, tools, relay }: ChatSurroundings,
     ): Promise<RunningChat> {
       await using stack = new AsyncDisposableStack();
-      const script = bundlePage(program);
       const running = stack.use(await relay());
       const server = createChatServer({
         relay: running.url,
@@ -42,62 +40,20 @@ function librarySetup(name: string, program: string): ChatSetup {
         model,
         tools,
       });
-      let origin = "";
-      const pages = {
-        fetch: async (request: Request): Promise<Response> => {
-          const { pathname } = new URL(request.url);
-          if (pathname === "/") return page(request, origin);
-          if (pathname === "/page.js") return javascript(await script);
-          return await server.fetch(request);
-        },
-      };
-      const { port, close } = await serve(pages);
-      stack.defer(close);
-      await script;
+      const pages = stack.use(
+        await servePages(
+          (request) => server.fetch(request),
+          await bundlePage(program),
+        ),
+      );
       const parts = stack.move();
       return {
-        ports: { page: port, relay: running.current.port },
+        ports: { page: pages.port, relay: running.current.port },
         pageOf: "page",
-        serve: ({ relay = "" }) => void (origin = relay),
+        serve: ({ relay = "" }) => void (pages.relay = relay),
         restart: () => running.restart(),
         [Symbol.asyncDispose]: () => parts.disposeAsync(),
       };
     },
   };
-}
-
-/** Serves an application on a port of its own. */
-async function serve(
-  app: { fetch(request: Request): Response | Promise<Response> },
-): Promise<{ port: number; close(): Promise<void> }> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const server = listen(app, 0, resolve);
-  const port = await promise;
-  return {
-    port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        // A page keeps its connections.
-        if ("closeAllConnections" in server) server.closeAllConnections();
-      }),
-  };
-}
-
-/** A page, which knows who its user is and where the relay is. */
-function page(request: Request, relay: string): Response {
-  const [, user = ""] = /\buser=(\w+)/.exec(
-    request.headers.get("cookie") ?? "",
-  ) ?? [];
-  return new Response(
-    `<!doctype html><html data-user="${user}" data-relay="${relay}">
-<meta charset="utf-8"><link rel="icon" href="data:,"><title>Chat</title><div id="root"></div>
-<script type="module" src="/page.js"></script>`,
-    { headers: { "content-type": "text/html" } },
-  );
-}
-
-/** A program. */
-function javascript(code: string): Response {
-  return new Response(code, { headers: { "content-type": "text/javascript" } });
 }

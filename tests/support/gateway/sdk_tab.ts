@@ -5,7 +5,7 @@
  * @module
  */
 import { AbstractChat, DefaultChatTransport, type UIMessage } from "ai";
-import { joinTurn, RivuletChatTransport } from "../../../relay/chat/mod.ts";
+import { followChat, type FollowedChat } from "../../../relay/chat/mod.ts";
 import { LIMIT, until } from "../within.ts";
 
 /** Where a tab's chat is, and whose it is. */
@@ -18,8 +18,8 @@ export interface SdkTabOptions {
   readonly user: string;
   /** The user's token. */
   readonly token: string;
-  /** Returns what the application has kept of the chat. */
-  load(): UIMessage[];
+  /** Loads what the application has kept of the chat. */
+  load(): Promise<UIMessage[]>;
 }
 
 class State {
@@ -39,16 +39,19 @@ class State {
 }
 
 class Chat extends AbstractChat<UIMessage> {
-  constructor(options: SdkTabOptions, onError: (error: Error) => void) {
-    const { relay, id, token } = options;
+  constructor(options: SdkTabOptions, beforeResume: () => Promise<void>) {
+    const { relay, id, user, token } = options;
     super({
       id,
       transport: new DefaultChatTransport({
+        fetch: async (input, init) => {
+          if (init?.method === "GET") await beforeResume();
+          return await fetch(input, init);
+        },
         api: `${relay}/chat/app`,
-        headers: { "Rivulet-Token": token },
+        headers: { "Rivulet-Token": token, Cookie: `user=${user}` },
       }),
       state: new State(),
-      onError,
     });
   }
 }
@@ -57,44 +60,33 @@ class Chat extends AbstractChat<UIMessage> {
 export class SdkTab implements AsyncDisposable {
   /** How the turns have ended of which the tab was told. */
   readonly ends: string[] = [];
-  /** Resolves when it shows what was kept, and reads what goes on. */
+  /** Resolves when it shows what was kept, and follows the chat. */
   readonly ready: Promise<void>;
+  /** Waited for before the answer is asked for that is going on. */
+  beforeResume: () => Promise<void> = () => Promise.resolve();
   readonly #chat: Chat;
-  readonly #options: SdkTabOptions;
-  readonly #watcher: RivuletChatTransport<UIMessage>;
-  readonly #unwatch: () => void;
+  readonly #followed: FollowedChat;
   #isClosed = false;
 
   /** Opens a tab: it shows what was kept, and what goes on. */
   constructor(options: SdkTabOptions) {
-    this.#options = options;
-    const { relay, id, user, token } = options;
-    this.#chat = new Chat(options, (error) => {
-      // The network is away.
-      if (error instanceof TypeError) setTimeout(() => this.#catchUp(), 50);
+    const { relay, user, token, load } = options;
+    this.#chat = new Chat(options, () => this.beforeResume());
+    const begun = Promise.withResolvers<void>();
+    const loaded = load().then((messages) => {
+      this.#chat.messages = messages;
     });
-    this.#watcher = new RivuletChatTransport({
+    this.#followed = followChat(this.#chat, {
       relay,
       chat: "app",
       user,
       token,
-      reconnect: { minTimeout: 10, maxTimeout: 50 },
-    });
-    this.#unwatch = this.#watcher.watch(id, {
-      onTurn: (message) => {
-        if (this.isBusy) return; // it is this tab's own
-        const chat = this.#chat;
-        chat.messages = joinTurn(chat.messages, message);
-        void chat.resumeStream();
-      },
+      load,
       onEnd: ({ status }) => this.ends.push(status),
+      reconnect: { minTimeout: 10, maxTimeout: 50 },
+      onStateChange: ({ state }) => state === "open" && begun.resolve(),
     });
-    const caught = { up: false };
-    void this.#catchUp().then(() => caught.up = true);
-    this.ready = this.until(
-      "the beginning",
-      ({ isBusy }) => isBusy || caught.up,
-    );
+    this.ready = Promise.all([loaded, begun.promise]).then(() => {});
   }
 
   /** What the chat is doing. */
@@ -125,13 +117,19 @@ export class SdkTab implements AsyncDisposable {
     void this.#chat.sendMessage({ text });
   }
 
+  /** Wants the last answer anew. */
+  again(): void {
+    void this.#chat.regenerate();
+  }
+
+  /** The ids of the messages. */
+  get ids(): readonly string[] {
+    return this.#chat.messages.map(({ id }) => id);
+  }
+
   /** Stops the answer for everybody. */
-  async stop(): Promise<void> {
-    const { relay, id, token } = this.#options;
-    await fetch(`${relay}/chat/app/${id}/stop`, {
-      method: "POST",
-      headers: { "Rivulet-Token": token },
-    });
+  stop(): void {
+    this.#followed.stop();
   }
 
   /** Waits until the tab shows something. */
@@ -144,21 +142,10 @@ export class SdkTab implements AsyncDisposable {
     );
   }
 
-  /** What was missed goes on, or is kept. */
-  async #catchUp(): Promise<void> {
-    if (this.#isClosed) return;
-    const chat = this.#chat;
-    chat.messages = this.#options.load();
-    await chat.resumeStream();
-    // It may have ended in between.
-    if (chat.status === "ready") chat.messages = this.#options.load();
-  }
-
   /** Closes the tab: whatever it reads breaks off. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    this.#unwatch();
-    await this.#watcher.close();
+    await this.#followed.close();
     await this.#chat.stop();
   }
 }

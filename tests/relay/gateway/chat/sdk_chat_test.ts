@@ -2,52 +2,17 @@
 // the relay is between them, and neither knows of it.
 import { assert, assertEquals } from "@std/assert";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { createChatApp } from "../../../../examples/chat-unchanged/server.ts";
-import { createChatToken } from "../../../../relay/chat/server/mod.ts";
+import { createApp } from "../../../../examples/chat-unchanged/app.ts";
 import { startHostileServer } from "../../../../relay/commands/hostile_server.ts";
+import { Gate } from "../../../support/chat/gate.ts";
 import { SdkTab } from "../../../support/gateway/sdk_tab.ts";
 import { CuttableLine } from "../../../support/http/cuttable_line.ts";
 import { startRelay } from "../../../support/relay/relay.ts";
 import { JWT_KEY } from "../../../support/rights/token.ts";
-import { LIMIT, within } from "../../../support/within.ts";
-
-/** Holds answers of the provider up, so that no machine is too slow for what is in between. */
-class Gate {
-  #left = Infinity;
-  #opened = Promise.withResolvers<void>();
-
-  /** Lets some words through, and nothing more until it is opened. */
-  close(): void {
-    this.#left = 6_000; // bytes
-    this.#opened = Promise.withResolvers();
-  }
-
-  /** Lets everything through. */
-  open(): void {
-    this.#left = Infinity;
-    this.#opened.resolve();
-  }
-
-  /** Has an answer pass it. */
-  guard({ status, headers, body }: Response): Response {
-    const passed = body?.pipeThrough(
-      new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-        transform: async (chunk, controller) => {
-          const passed = chunk.subarray(0, this.#left);
-          this.#left -= passed.length;
-          if (passed.length > 0) controller.enqueue(passed);
-          if (passed.length === chunk.length) return;
-          await this.#opened.promise;
-          controller.enqueue(chunk.subarray(passed.length));
-        },
-      }),
-    );
-    return new Response(passed ?? null, { status, headers });
-  }
-}
+import { LIMIT, until, within } from "../../../support/within.ts";
 
 /** A word comes each so many milliseconds. */
-const PACE = "run";
+const PACE = "run; pace=2";
 
 function words(count: number): string {
   return Array.from({ length: count }, (_, index) => `word${index}`).join(" ");
@@ -64,6 +29,10 @@ function hasBegun({ status, shown }: SdkTab): boolean {
     (shown.at(-1)?.[1] ?? "").includes("word2");
 }
 
+function ended(count: number): (tab: SdkTab) => boolean {
+  return ({ ends }) => ends.length >= count;
+}
+
 async function startWorld() {
   const stack = new AsyncDisposableStack();
   const gate = new Gate();
@@ -73,18 +42,22 @@ async function startWorld() {
     baseURL: `${provider.url}/v1`,
     fetch: async (input, init) => gate.guard(await fetch(input, init)),
   });
-  const app = createChatApp(chatModel("hostile-1"));
+  const app = createApp({
+    key: JWT_KEY,
+    model: chatModel("hostile-1"),
+    tools: {},
+  });
   const server = stack.adopt(
-    Deno.serve(
-      { port: 0, hostname: "127.0.0.1", onListen() {} },
-      (request) => app.POST(request),
-    ),
+    Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app),
     (server) => server.shutdown(),
   );
   const relay = stack.use(
     await startRelay({
       rights: { jwtKey: JWT_KEY },
-      chats: [{ name: "app", url: `http://127.0.0.1:${server.addr.port}/` }],
+      chats: [{
+        name: "app",
+        url: `http://127.0.0.1:${server.addr.port}/api/chat`,
+      }],
     }),
   );
   const line = stack.use(await CuttableLine.start(relay.port));
@@ -92,20 +65,25 @@ async function startWorld() {
     provider: provider.provider,
     line,
     gate,
-    async open(user: string, id: string): Promise<SdkTab> {
+    relayUrl: relay.url,
+    async open(
+      user: string,
+      id: string,
+      url = line.url,
+    ): Promise<SdkTab> {
+      const ask = (path: string): Promise<Response> =>
+        app(
+          new Request(`http://app/api/chat/${path}`, {
+            headers: { cookie: `user=${user}` },
+          }),
+        );
       const tab = stack.use(
         new SdkTab({
-          relay: line.url,
+          relay: url,
           id,
           user,
-          token: await createChatToken({
-            key: JWT_KEY,
-            user,
-            chat: "app",
-            send: true,
-          }),
-          // Each user has chats of their own.
-          load: () => user === "ada" ? app.history(id) : [],
+          token: await (await ask("token")).text(),
+          load: async () => await (await ask(id)).json(),
         }),
       );
       await tab.ready;
@@ -119,7 +97,7 @@ async function startWorld() {
 
 Deno.test("A chat of the AI SDK with --chat: reload, second tab, next turn, stop, network, failure, users", async (t) => {
   await using world = await startWorld();
-  const { provider, open, line, gate } = world;
+  const { provider, open, line, gate, relayUrl } = world;
 
   await t.step(
     "a tab that is opened anew goes on, each word once",
@@ -127,7 +105,7 @@ Deno.test("A chat of the AI SDK with --chat: reload, second tab, next turn, stop
       const text = words(90);
       provider.enqueue(PACE);
       const first = await open("ada", "reload");
-      gate.close();
+      gate.close(20);
       first.say(text);
       await first.until("a beginning", hasBegun);
       await first[Symbol.asyncDispose]();
@@ -148,7 +126,7 @@ Deno.test("A chat of the AI SDK with --chat: reload, second tab, next turn, stop
       ];
       for (const text of [words(90), words(80)]) {
         provider.enqueue(PACE);
-        gate.close();
+        gate.close(20);
         first.say(text);
         await second.until("the turn in the second tab", hasBegun);
         assertEquals(second.shown.at(-2), ["user", text]);
@@ -169,12 +147,12 @@ Deno.test("A chat of the AI SDK with --chat: reload, second tab, next turn, stop
         await open("ada", "stop"),
         await open("ada", "stop"),
       ];
-      provider.enqueue("run; pace=20");
-      gate.close();
+      provider.enqueue("run; pace=5");
+      gate.close(20);
       first.say(words(200));
       await second.until("a beginning", hasBegun);
       const request = provider.requests.at(-1)!; // it is being answered
-      await first.stop();
+      first.stop();
       assertEquals(await within(request.done, LIMIT, "the end"), "aborted");
       for (const tab of [first, second]) {
         await tab.until(
@@ -192,7 +170,7 @@ Deno.test("A chat of the AI SDK with --chat: reload, second tab, next turn, stop
     const text = words(90);
     provider.enqueue(PACE);
     const tab = await open("ada", "network");
-    gate.close();
+    gate.close(20);
     tab.say(text);
     await tab.until("a beginning", hasBegun);
     line.cut();
@@ -202,6 +180,66 @@ Deno.test("A chat of the AI SDK with --chat: reload, second tab, next turn, stop
     await tab.until("the answer", isDone(text));
     assertEquals(tab.shown.length, 2);
   });
+
+  await t.step(
+    "an answer that ends before a tab looks is loaded, and is shown once",
+    async () => {
+      const text = words(90);
+      provider.enqueue(PACE, PACE, PACE);
+      const [own, other] = [
+        await open("ada", "late", relayUrl),
+        await open("ada", "late"),
+      ];
+      own.say(words(3));
+      await other.until("an answer", isDone(words(3)));
+      line.cut();
+      // Both are told of the end before they can ask for the answer.
+      other.beforeResume = () => other.until("its end", ended(3));
+      line.mend();
+      own.say(text);
+      await own.until("the answer", isDone(text));
+      own.say("more");
+      await own.until("the next answer", isDone("more"));
+      await other.until("both in the other tab", isDone("more"));
+      assertEquals(other.shown, own.shown);
+      assertEquals(other.ends, ["complete", "complete", "complete"]);
+    },
+  );
+
+  await t.step("an answer that is wanted anew is shown anew", async () => {
+    provider.enqueue(PACE, PACE);
+    const [own, other] = [await open("ada", "anew"), await open("ada", "anew")];
+    own.say("once");
+    for (const tab of [own, other]) {
+      await tab.until("an answer", isDone("once"));
+    }
+    const before = other.ids;
+    own.again();
+    await until(
+      () =>
+        other.ids.at(-1) !== before.at(-1) && isDone("once")(other) ||
+        undefined,
+      LIMIT,
+      "the other answer",
+    );
+    await own.until("the other answer", isDone("once"));
+    assertEquals(other.ids, own.ids);
+    assertEquals(other.ids.length, 2);
+  });
+
+  await t.step(
+    "a turn that is stopped before it begins is stopped",
+    async () => {
+      provider.enqueue(PACE);
+      const tab = await open("ada", "early");
+      gate.close(20);
+      tab.say(words(90));
+      await tab.until("the request", ({ isBusy }) => isBusy);
+      tab.stop();
+      await tab.until("the stop", ({ ends }) => ends.at(-1) === "cancelled");
+      gate.open();
+    },
+  );
 
   await t.step("a provider that fails is told in words", async () => {
     const [first, second] = [
@@ -218,12 +256,12 @@ Deno.test("A chat of the AI SDK with --chat: reload, second tab, next turn, stop
   await t.step("another user's chat of the same id is another", async () => {
     const text = words(90);
     provider.enqueue(PACE);
-    gate.close();
+    gate.close(20);
     const [ada, eve] = [await open("ada", "users"), await open("eve", "users")];
     ada.say(text);
     await ada.until("a beginning", hasBegun);
     const late = await open("eve", "users");
-    await late.stop();
+    late.stop();
     gate.open();
     await ada.until("the answer", isDone(text));
     assertEquals([...eve.shown, ...late.shown], []);
