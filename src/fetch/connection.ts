@@ -32,7 +32,7 @@ const MAX_ERROR_BODY = 64 * 1024;
 const ERROR_BODY_TIMEOUT = 5_000;
 
 /**
- * What answers a request for an event stream, where it is one.
+ * The response to a request for an event stream, if it is an event stream.
  *
  * @example Look at a header
  * ```ts
@@ -261,7 +261,8 @@ export class Connection {
     take: (reader: EventReader) => Promise<T>,
     isEnd: (result: T) => boolean,
   ): Promise<T | undefined> {
-    // What it rejects with has ended the stream, and is dealt with below.
+    // If this rejects, the stream has ended already, and `#ended` reports it
+    // below.
     if (!this.#end && !this.#reader) await this.open().catch(() => {});
     if (this.#end || !this.#reader) return this.#ended();
     if (this.#waiting++ === 0) this.#startClocks();

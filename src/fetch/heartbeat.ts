@@ -14,8 +14,8 @@ const MEMORY = 8;
 const LEARNED = 2;
 
 /**
- * How long a stream may be silent, learned from how long it has been: three
- * times the longest of the last gaps between its comments and events.
+ * The allowed silence of a stream, learned from its past: three times the
+ * longest of the last gaps between its comments and events.
  */
 export class AdaptiveTimeout {
   readonly #floor: number;

@@ -15,8 +15,8 @@ import {
 } from "./retry.ts";
 
 /**
- * What is done when a connection is over: wait and connect again, end the
- * stream well, or end it with what went wrong, if anything did.
+ * The decision about a connection that is over: wait and connect again, end the
+ * stream without an error, or end it with an error.
  *
  * @example In three seconds
  * ```ts
@@ -47,7 +47,7 @@ export type DisconnectReason =
   | { readonly kind: "error"; readonly error: unknown };
 
 /**
- * What there is to know when it is decided about a connection that is over.
+ * The facts on which to decide what follows a connection that is over.
  *
  * @example Nothing but an error of the server is worth another attempt
  * ```ts
@@ -91,15 +91,15 @@ export interface ReconnectContext {
  */
 export interface ReconnectPolicy extends RetryPolicy {
   /**
-   * How long a connection has to have been open for the count of failures to
-   * begin anew, in milliseconds. It does so too where the server itself has
-   * ended a connection that brought events.
+   * The time that a connection must have been open for the count of failures to
+   * start again at zero, in milliseconds. The count also starts again when the
+   * server itself ends a connection that brought events.
    *
    * @default {10_000}
    */
   resetAfter?: number | undefined;
   /**
-   * What to do when the server ends a stream: a feed goes on, the answer of a
+   * The action when the server ends a stream. A feed goes on; the answer of a
    * language model does not.
    *
    * @default {"reconnect"}

@@ -239,7 +239,8 @@ function setBody(
     );
   }
   if (given instanceof ReadableStream) {
-    // What was read once is empty now: it would be sent without complaint.
+    // A stream that was read before is empty now: `fetch` would send it without
+    // complaint.
     try {
       new Response(given);
     } catch {

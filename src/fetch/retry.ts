@@ -32,20 +32,21 @@ export interface RetryPolicy {
    */
   multiplier?: number | undefined;
   /**
-   * How much of a wait is left to chance, from 0 to 1: with 1, all of it that is
-   * above the base.
+   * The random share of a wait, from 0 to 1: with 1, all of it that is above
+   * the base.
    *
    * @default {1}
    */
   jitter?: number | undefined;
   /**
-   * How many attempts in a row may fail, the first one counted.
+   * The number of attempts in a row that may fail, including the first.
    *
    * @default {Infinity}
    */
   maxAttempts?: number | undefined;
   /**
-   * How long attempts may fail in a row, in milliseconds: none is made later.
+   * The time for which attempts in a row may fail, in milliseconds. No attempt
+   * is made later.
    *
    * @default {Infinity}
    */

@@ -38,7 +38,7 @@ export interface EventSchema<Output = unknown> {
 }
 
 /**
- * What validation says: the value, or what is wrong with it.
+ * The result of validation: the value, or the issues found.
  *
  * @typeParam Output What a valid value becomes.
  *

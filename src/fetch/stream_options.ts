@@ -6,7 +6,7 @@ import type { DisconnectReason, ReconnectPolicy } from "./reconnect.ts";
 import type { EventSchemas } from "./typed_event.ts";
 
 /**
- * What a request is made for.
+ * The facts about a connection attempt that a request may depend on.
  *
  * @example The id goes into the URL
  * ```ts
@@ -25,7 +25,7 @@ export interface RequestContext {
 }
 
 /**
- * What a stream is about to do, and why.
+ * A notice that a stream is about to connect again: when, and why.
  *
  * @example One line for a log
  * ```ts
@@ -46,7 +46,7 @@ export interface RetryNotice {
 }
 
 /**
- * How much has come, over all connections of a stream.
+ * The totals of a stream, over all of its connections.
  *
  * @example Events for each request
  * ```ts
@@ -148,31 +148,31 @@ export interface StreamEventsOptions {
    */
   lastEventId?: string | undefined;
   /**
-   * How long the answer's headers may take to come, in milliseconds; 0 or
-   * `Infinity` for no limit. Servers of language models may think for long
-   * before they answer: give those more.
+   * The time limit for the response headers, in milliseconds; 0 or `Infinity`
+   * for no limit. Servers of language models may think for a long time before
+   * they answer: give those more.
    *
    * @default {30_000}
    */
   connectTimeout?: number | undefined;
   /**
-   * How long the stream may be silent, in milliseconds; 0 or `Infinity` for no
-   * limit. Any byte counts, so a server's comments keep the stream alive. Only
-   * the time counts in which an event is waited for.
+   * The time limit for silence, in milliseconds; 0 or `Infinity` for no limit.
+   * Any byte resets it, so a server's comments keep the stream alive. It runs
+   * only while the caller waits for an event.
    *
    * @default {Infinity}
    */
   idleTimeout?: number | undefined;
   /**
-   * How long the stream may be without an event, in milliseconds; 0 or
-   * `Infinity` for no limit. Comments do not count. Only the time counts in
-   * which an event is waited for.
+   * The time limit between events, in milliseconds; 0 or `Infinity` for no
+   * limit. Comments do not reset it. It runs only while the caller waits for an
+   * event.
    *
    * @default {Infinity}
    */
   eventTimeout?: number | undefined;
   /**
-   * What `fetch` is to do about redirects.
+   * The `redirect` mode of `fetch`.
    *
    * @default {"follow"}
    */
@@ -220,8 +220,8 @@ export interface StreamEventsOptions {
    */
   maxEventSize?: number | undefined;
   /**
-   * What to do at an event over `maxEventSize`: throw an `EventTooLargeError`,
-   * or pass over it and go on.
+   * The action when an event is larger than `maxEventSize`: throw an
+   * `EventTooLargeError`, or skip the event and go on.
    *
    * @default {"throw"}
    */
@@ -274,7 +274,7 @@ export interface StreamEventsOptions {
    */
   onPending?: ((size: number) => void) | undefined;
   /**
-   * What makes the request.
+   * The function that makes requests.
    *
    * @default {globalThis.fetch}
    */
@@ -300,13 +300,13 @@ export interface StreamEventsOptions {
 export interface TypedStreamEventsOptions<Schemas extends EventSchemas>
   extends StreamEventsOptions {
   /**
-   * What the data of each type of event is to be, as JSON. Events of other types
-   * are passed over, as by an `EventTarget` that nobody asked for them, and so
-   * are events without data.
+   * A schema for the data of each event type, parsed as JSON. The stream skips
+   * events of other types, as an `EventTarget` does without a listener, and
+   * events without data.
    */
   schemas: Schemas;
   /**
-   * What to do with an event whose data is not: throw an
+   * The action when the data of an event is invalid: throw an
    * {@linkcode EventValidationError}, or yield an {@linkcode InvalidEvent}.
    *
    * @default {"throw"}

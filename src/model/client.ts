@@ -48,8 +48,8 @@ export interface ModelClientOptions {
   /** Where the model is to be had. */
   provider: ModelProvider;
   /**
-   * How much the model is to think before it answers. Only for models that do:
-   * the others refuse it.
+   * The reasoning effort and summary to ask for. Models that do not reason
+   * refuse it.
    *
    * @default what the provider thinks best
    */
@@ -73,9 +73,9 @@ export interface ModelClientOptions {
    */
   retryMidStream?: boolean | undefined;
   /**
-   * How long to wait between requests: the delay before retry number n, from 0, is
-   * `minTimeout * multiplier ** n`, by `jitter` more or less, and `maxTimeout` at
-   * most; none is made after `maxElapsed`.
+   * The delays between requests. The delay before retry number n, from 0, is
+   * `minTimeout * multiplier ** n`, varied by `jitter`, and at most
+   * `maxTimeout`. No request is made after `maxElapsed`.
    *
    * @default {{ minTimeout: 200, multiplier: 2, maxTimeout: 30_000, jitter: 0.1 }}
    */
@@ -88,21 +88,21 @@ export interface ModelClientOptions {
    */
   maxRetryAfter?: number | undefined;
   /**
-   * How long the headers of the answer may take, in milliseconds; 0 for ever.
+   * The time limit for the response headers, in milliseconds; 0 for no limit.
    *
    * @default the provider's `idleTimeout`
    */
   connectTimeout?: number | undefined;
   /**
-   * How long the stream may bring no event, in milliseconds, whatever comments come
-   * in the meantime; 0 for ever.
+   * The time limit between events, in milliseconds; 0 for no limit. Comments do
+   * not reset it.
    *
    * @default the provider's `idleTimeout`
    */
   eventTimeout?: number | undefined;
   /**
-   * How long to wait for what may follow the end of a response, which is usage, in
-   * milliseconds. For Chat: the end of a response of the Responses API is its last
+   * The time to wait for usage after the end of a response, in milliseconds.
+   * Applies to Chat only: a response of the Responses API ends with its last
    * event.
    *
    * @default {2_000}

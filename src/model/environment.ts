@@ -4,7 +4,10 @@ import {
   MissingKeyError,
 } from "./errors/environment_errors.ts";
 
-/** What the runtimes have of an environment. */
+/**
+ * The parts of Deno's, Node's and Bun's globals that give environment
+ * variables.
+ */
 interface Runtime {
   Deno?: {
     env?: { get(name: string): string | undefined };

@@ -33,7 +33,7 @@ export interface Fixture {
   readonly readTextFile?: ((path: string) => Promise<string>) | undefined;
 }
 
-/** How a fixture is played. */
+/** The clock and the signal with which a fixture is played. */
 export interface FixtureContext {
   /** Whose milliseconds the waits are in. */
   readonly clock: Clock;
@@ -125,7 +125,7 @@ export class FixtureUpstream implements Upstream {
   }
 
   cancel(reason?: unknown): Promise<void> {
-    // What has ended with an error stays so.
+    // A fixture that has ended with an error keeps that error.
     if (!this.#controller.signal.aborted) this.#end();
     this.#controller.abort(reason);
     return Promise.resolve();

@@ -51,7 +51,7 @@ export interface OutputTextPart {
   type: "output_text";
   /** The text. */
   text: string;
-  /** What else there is: `annotations`, `logprobs`. */
+  /** All other fields: `annotations`, `logprobs`. */
   [field: string]: unknown;
 }
 
@@ -89,7 +89,7 @@ export interface ReasoningTextPart {
 export interface OtherPart {
   /** Which part it is. */
   type: OtherType;
-  /** What there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -110,7 +110,7 @@ export interface MessageItem {
   type: "message";
   /** By whom: `"user"`, `"assistant"`, `"system"`, `"developer"`. */
   role: string;
-  /** What. */
+  /** The parts of the message. */
   content: ContentPart[];
   /** Its id, where the provider gives one. */
   id?: string;
@@ -120,7 +120,7 @@ export interface MessageItem {
   [field: string]: unknown;
 }
 
-/** What the model was thinking. */
+/** The reasoning of the model before an answer or a call. */
 export interface ReasoningItem {
   /** Which item it is. */
   type: "reasoning";
@@ -130,7 +130,7 @@ export interface ReasoningItem {
   summary?: { type: string; text: string; [field: string]: unknown }[];
   /** The reasoning itself, where the provider shows it. */
   content?: ContentPart[] | null;
-  /** What else there is: `encrypted_content`. */
+  /** All other fields, such as `encrypted_content`. */
   [field: string]: unknown;
 }
 
@@ -140,7 +140,7 @@ export interface FunctionCallItem {
   type: "function_call";
   /** Its id, where the provider gives one. */
   id?: string;
-  /** What its output is to be sent back with. */
+  /** The id that its output refers to. */
   call_id: string;
   /** Which function. */
   name: string;
@@ -148,17 +148,20 @@ export interface FunctionCallItem {
   arguments: string;
   /** `"in_progress"`, `"completed"` or `"incomplete"`. */
   status?: string;
-  /** What else there is, such as the signature that Gemini wants to see again. */
+  /**
+   * All other fields, such as the signature that Gemini expects to be sent
+   * back.
+   */
   [field: string]: unknown;
 }
 
-/** What a function has returned. */
+/** The output of a function, sent back to the model. */
 export interface FunctionCallOutputItem {
   /** Which item it is. */
   type: "function_call_output";
   /** The `call_id` of the call. */
   call_id: string;
-  /** What it has returned. */
+  /** The output, as text or as parts. */
   output: string | ContentPart[];
   /** All other fields. */
   [field: string]: unknown;
@@ -170,7 +173,7 @@ export interface CustomToolCallItem {
   type: "custom_tool_call";
   /** Its id, where the provider gives one. */
   id?: string;
-  /** What its output is to be sent back with. */
+  /** The id that its output refers to. */
   call_id: string;
   /** Which tool. */
   name: string;
@@ -186,11 +189,11 @@ export interface LocalShellCallItem {
   type: "local_shell_call";
   /** Its id, where the provider gives one. */
   id?: string | null;
-  /** What its output is to be sent back with. */
+  /** The id that its output refers to. */
   call_id?: string | null;
   /** `"in_progress"`, `"completed"` or `"incomplete"`. */
   status: string;
-  /** What is to be run. */
+  /** The command to run, and its settings. */
   action: {
     type: string;
     command?: string[];
@@ -204,7 +207,7 @@ export interface LocalShellCallItem {
 export interface OtherItem {
   /** Which item it is. */
   type: OtherType;
-  /** What there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -320,7 +323,7 @@ const shapes = z.discriminatedUnion("type", [
 ]);
 
 /**
- * What a provider sent as an item, typed.
+ * Returns what a provider sent as a typed item.
  *
  * Nothing of it is changed or left out.
  *

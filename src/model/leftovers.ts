@@ -24,7 +24,7 @@ export class Leftovers {
   readonly take = (diagnostic: SseDiagnostic): void => {
     if (diagnostic.type === "unfinished") {
       const { event, data } = diagnostic;
-      // What was cut within its JSON cannot be read, and is no event.
+      // An error whose JSON was cut off cannot be read, so it is not an event.
       const isWords = event === "error" && !/^\s*(?:[[{]|$)/.test(data);
       if (isWords || isWhole(data)) this.#last = { event, data, id: "" };
       return;
@@ -51,8 +51,9 @@ export class Leftovers {
         try {
           batch = await upstream.nextBatch();
         } catch (error) {
-          // What the provider has said before counts more than the silence, or
-          // the break, that came of it: the next call throws the same error.
+          // The events that the provider sent before count more than the
+          // silence or break that followed. The next call throws the same
+          // error.
           const rest = this.#empty();
           if (rest !== undefined) return rest;
           throw error;

@@ -26,15 +26,15 @@ import type { AnySchema } from "./model_schema.ts";
 export interface Tool {
   /** Which kind: `"function"`, `"custom"`, `"web_search"`, ... */
   type: string;
-  /** What it is called with by the model, where it has a name. */
+  /** The name by which the model calls it, if it has one. */
   name?: string;
-  /** What it is good for, for the model to read. */
+  /** The description of its purpose, which the model reads. */
   description?: string;
-  /** What it takes: a JSON Schema. */
+  /** The JSON Schema of its arguments. */
   parameters?: Record<string, unknown> | null;
   /** Whether the model must keep to `parameters`. */
   strict?: boolean | null;
-  /** What else there is. */
+  /** All other fields. */
   [field: string]: unknown;
 }
 
@@ -75,7 +75,7 @@ export type ToolChoice =
   | { readonly type: string; readonly [field: string]: unknown };
 
 /**
- * What is asked of a model: a conversation, and how to go on with it.
+ * A request to a model: a conversation, and settings for the answer.
  *
  * Settings go by one name for every wire API, and are left out unless they are
  * given. What the provider's API has no place for is refused with a `TypeError`
@@ -92,14 +92,17 @@ export type ToolChoice =
  * ```
  */
 export interface Prompt {
-  /** How the model is to behave, as the application has it. */
+  /** The application's instructions to the model. */
   instructions?: string | undefined;
-  /** How the model is to behave, as the application's user has it: goes after `instructions`. */
+  /**
+   * The instructions of the application's user to the model. They follow
+   * `instructions`.
+   */
   userInstructions?: string | undefined;
   /** The conversation so far; text stands for one message of the user. */
   input: string | readonly InputItem[];
   /**
-   * What the model may call.
+   * The tools that the model may call.
    *
    * @default {[]}
    */
@@ -150,7 +153,10 @@ export interface Prompt {
    * as `parsed`. Of zod, or of any library with Standard Schema, or written by hand.
    */
   output?: AnySchema<unknown> | undefined;
-  /** What the text is to be like: `{ format, verbosity }`, as the Responses API has it. */
+  /**
+   * The format and verbosity of the text: `{ format, verbosity }`, as in the
+   * Responses API.
+   */
   text?: Record<string, unknown> | undefined;
   /**
    * Whether the provider goes on when nobody listens, so that a stream that breaks
@@ -208,7 +214,7 @@ export function fullInstructions(prompt: Prompt): string | undefined {
   return all.length === 0 ? undefined : all.join("\n");
 }
 
-/** How much a model is to think before it answers. */
+/** The amount of reasoning before an answer. */
 export interface Reasoning {
   /**
    * The effort: `"minimal"`, `"low"`, `"medium"`, `"high"`; `"none"` tells the model
@@ -222,12 +228,12 @@ export interface Reasoning {
   summary?: string | undefined;
 }
 
-/** What the body of a request is made from. */
+/** The facts from which a wire API makes the body of a request. */
 export interface RequestFacts {
   /** The model's name. */
   readonly model: string;
   /** The prompt. */
   readonly prompt: Prompt;
-  /** How much the model is to think; `undefined` leaves it to the provider. */
+  /** The amount of reasoning; `undefined` leaves it to the provider. */
   readonly reasoning: Reasoning | undefined;
 }

@@ -44,9 +44,9 @@ export type WireApi = "responses" | "chat" | "messages";
  * ```
  */
 export interface ModelProvider {
-  /** What to call it in messages. */
+  /** The provider's name in messages. */
   name: string;
-  /** What the paths of the API go after: `https://api.openai.com/v1`. */
+  /** The URL that the paths of the API follow: `https://api.openai.com/v1`. */
   baseUrl: string;
   /**
    * The environment variable that has another `baseUrl`, if it is set; one that
@@ -67,7 +67,7 @@ export interface ModelProvider {
   dialect?: "deepseek" | undefined;
   /** The environment variable that has the key. Without it and `apiKey` no key is sent. */
   envKey?: string | undefined;
-  /** How to get a key, for the message that says it is missing. */
+  /** The way to get a key, for the message that reports a missing key. */
   envKeyInstructions?: string | undefined;
   /** The key, or a function that gives it; asked for on every attempt. */
   apiKey?:
@@ -85,7 +85,7 @@ export interface ModelProvider {
     | Record<string, string>
     | (() => Record<string, string> | Promise<Record<string, string>>)
     | undefined;
-  /** What is put into the query of every URL. */
+  /** The parameters to add to the query of every URL. */
   query?: Record<string, string> | undefined;
   /**
    * The most times that a request is made again after a temporary error (408, 409,
@@ -95,16 +95,17 @@ export interface ModelProvider {
    */
   requestMaxRetries?: number | undefined;
   /**
-   * How often a request is made again whose stream breaks off. It shares its count
-   * with `requestMaxRetries`: there are never more requests than the larger of
-   * the two allows. From `OPENAI_STREAM_MAX_RETRIES`, if it is not given.
+   * The maximum number of retries of a request whose stream breaks off. It
+   * shares its count with `requestMaxRetries`: there are never more requests
+   * than the larger of the two allows. From `OPENAI_STREAM_MAX_RETRIES`, if it
+   * is not given.
    *
    * @default {5}
    */
   streamMaxRetries?: number | undefined;
   /**
-   * How long a stream may bring nothing, in milliseconds; 0 for ever. From
-   * `OPENAI_STREAM_IDLE_TIMEOUT_MS`, if it is not given.
+   * The time limit for silence in a stream, in milliseconds; 0 for no limit.
+   * From `OPENAI_STREAM_IDLE_TIMEOUT_MS`, if it is not given.
    *
    * @default {300_000}
    */

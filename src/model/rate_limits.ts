@@ -2,16 +2,16 @@
 
 /** One kind of limit. */
 export interface RateLimit {
-  /** How much is allowed in all. */
+  /** The amount allowed in all. */
   readonly limit?: number;
-  /** How much is left. */
+  /** The amount that remains. */
   readonly remaining?: number;
-  /** How long until all of it is there again, in milliseconds. */
+  /** The time until the whole amount is available again, in milliseconds. */
   readonly resetAfter?: number;
 }
 
 /**
- * How much may still be asked of a provider, as its headers say.
+ * The rate limits of a provider, as the headers of its response state them.
  *
  * @example Slow down in time
  * ```ts

@@ -39,7 +39,7 @@ import { parseRateLimits, type RateLimits } from "./rate_limits.ts";
 import type { Upstream } from "./upstream.ts";
 
 /**
- * What a provider answered before the stream.
+ * The head of a provider's response, before its stream.
  *
  * @example Keep the id that the provider's support asks for
  * ```ts
@@ -56,7 +56,7 @@ export interface ModelResponse {
   readonly headers: Headers;
   /** The provider's id of the request, for its support; `undefined` if it gives none. */
   readonly requestId: string | undefined;
-  /** How much may still be asked of the provider; empty if it does not say. */
+  /** The rate limits that the response states; empty if it states none. */
   readonly rateLimits: RateLimits;
 }
 
@@ -64,13 +64,13 @@ export interface ModelResponse {
 export interface Opened {
   /** Its events. */
   readonly upstream: Upstream;
-  /** What came before them. */
+  /** The head of the response. */
   readonly response: ModelResponse;
   /** Takes the secrets of the request out of a text. */
   redact(text: string): string;
 }
 
-/** How requests are made. */
+/** The settings of a {@linkcode Requester}. */
 export interface RequesterOptions {
   /** Whom to ask. */
   readonly provider: ModelProvider;
@@ -91,11 +91,11 @@ export interface RequesterOptions {
    * once, differently.
    */
   isMended(status: number, body: string): boolean;
-  /** How often a request is made again for want of a stream. */
+  /** The number of retries of a request that got no stream. */
   readonly requestMaxRetries: number;
-  /** How often a request is made again because its stream broke off. */
+  /** The number of retries of a request whose stream broke off. */
   readonly streamMaxRetries: number;
-  /** How long to wait in between. */
+  /** The delays between requests. */
   readonly policy: CompleteRetryPolicy;
   /** Until the headers of an answer, in milliseconds. */
   readonly connectTimeout: number;
@@ -109,7 +109,7 @@ export interface RequesterOptions {
   sendBody(): ConnectionOptions["sendBody"];
   /** Called where the provider takes a body only with its length. */
   onLengthWanted(): void;
-  /** What makes the requests. */
+  /** The function that makes requests. */
   readonly fetch: ConnectionOptions["fetch"];
   /** Where time comes from. */
   readonly clock: Clock;
@@ -119,7 +119,7 @@ export interface RequesterOptions {
   readonly signal: AbortSignal;
 }
 
-/** How often a redirect is followed. */
+/** The number of redirects that a request follows. */
 const MAX_REDIRECTS = 10;
 
 /** Takes the secrets of a request out of a text. */
@@ -140,7 +140,10 @@ export class Requester {
   readonly #start: number;
   #attempts = 0;
   #retries = 0;
-  /** How long to wait before the next retry: known before it is allowed. */
+  /**
+   * The delay before the next retry, which is known before the retry is
+   * allowed.
+   */
   #delay: number | undefined;
   /**
    * The body that was sent last: the rest of its response may quote it. Not as
@@ -156,7 +159,7 @@ export class Requester {
     this.#start = options.clock.now();
   }
 
-  /** How many requests were made. */
+  /** The number of requests made. */
   get attempts(): number {
     return this.#attempts;
   }
@@ -343,8 +346,8 @@ export class Requester {
   }
 
   /**
-   * How long to wait after a failure, in milliseconds; `undefined` if the next
-   * request is another one, and not to be waited for.
+   * Returns the delay after a failure, in milliseconds; `undefined` if the next
+   * request differs and needs no delay.
    *
    * @throws {ModelError} If there is to be none.
    */
@@ -424,7 +427,10 @@ export class Requester {
       clock.now() - this.#start + delay <= policy.maxElapsed;
   }
 
-  /** How long to wait before the next retry: the same until it is counted. */
+  /**
+   * Returns the delay before the next retry: the same until that retry is
+   * counted.
+   */
   #backoff(): number {
     const { policy, random } = this.#options;
     return this.#delay ??= backoffDelay(this.#retries, policy, random);

@@ -53,7 +53,10 @@ export interface OutputTextDeltaEvent {
   readonly contentIndex: number;
   /** The text, to be put after what came before. */
   readonly delta: string;
-  /** How likely its tokens were, where that was asked for, as the wire has it. */
+  /**
+   * The log probabilities of its tokens, as the wire has them, if they were
+   * asked for.
+   */
   readonly logprobs?: readonly unknown[];
   /** The number that the provider gave the event, from 0; Chat has none. */
   readonly sequenceNumber?: number;
@@ -137,17 +140,17 @@ export interface ToolCallDeltaEvent {
 export interface RateLimitsEvent {
   /** Which event it is. */
   readonly type: "rate_limits";
-  /** What it says, as the wire has it. */
+  /** The rate limits, as the wire has them. */
   readonly rateLimits: unknown;
   /** The number that the provider gave the event, from 0; Chat has none. */
   readonly sequenceNumber?: number;
 }
 
-/** What the response has cost so far; a later one takes the place of it. */
+/** The cost of the response so far; a later event replaces it. */
 export interface UsageEvent {
   /** Which event it is. */
   readonly type: "usage";
-  /** What it has cost. */
+  /** The tokens used. */
   readonly usage: Usage;
   /** The number that the provider gave the event, from 0; Chat has none. */
   readonly sequenceNumber?: number;
@@ -157,7 +160,7 @@ export interface UsageEvent {
 export interface OtherEvent {
   /** Which event it is. */
   readonly type: "other";
-  /** What came: parsed, or the text itself if it is not JSON. */
+  /** The event's data: parsed, or the text itself if it is not JSON. */
   readonly event: unknown;
   /** The number that the provider gave the event, from 0; Chat has none. */
   readonly sequenceNumber?: number;
@@ -180,7 +183,7 @@ export interface CompletedEvent {
   readonly type: "completed";
   /** The id of the response; `""` if the provider gives none. */
   readonly responseId: string;
-  /** What it has cost; `undefined` if the provider does not say. */
+  /** The tokens used; `undefined` if the provider does not say. */
   readonly usage: Usage | undefined;
   /** Whether the model is done with its turn, where the provider says so. */
   readonly endTurn?: boolean;
@@ -201,7 +204,7 @@ export interface IncompleteEvent {
   readonly reason: string;
   /** The id of the response; `""` if the provider gives none. */
   readonly responseId: string;
-  /** What it has cost, where the provider says so. */
+  /** The tokens used, if the provider reports them. */
   readonly usage?: Usage;
   /** The calls that were cut off, as far as they came: not to be run. */
   readonly unfinished?: readonly ResponseItem[];

@@ -39,21 +39,21 @@ export type FinalResponse = Exclude<
   { readonly status: "in_progress" }
 >;
 
-/** How a {@linkcode ResponseStream} is made. */
+/** The parts and settings of a {@linkcode ResponseStream}. */
 export interface ResponseStreamOptions {
   /** Makes a decoder for the response, and another one where it begins anew. */
   makeDecoder(): ResponseDecoder;
-  /** What asks again; `undefined` if that cannot be. */
+  /** Repeats the request; `undefined` if that is impossible. */
   readonly requester: Requester | undefined;
   /** Whether the stream may begin again after its first event. */
   readonly retryMidStream: boolean;
   /** Whether the provider goes on with the response when nobody listens. */
   readonly background: boolean;
-  /** How long to wait for what follows the end, in milliseconds. */
+  /** The time to wait for usage after the end, in milliseconds. */
   readonly drainTimeout: number;
   /** Where time comes from. */
   readonly clock: Clock;
-  /** What ends the stream, and all that it is made of. */
+  /** Ends the stream and everything behind it. */
   readonly controller: AbortController;
   /** Called once, when the stream has ended. */
   onEnd(): void;
@@ -101,9 +101,11 @@ export class ResponseStream
   /** The events that have come; those before `#taken` were taken. */
   #queue: ResponseEvent[] = [];
   #taken = 0;
-  /** How many events of the wire the response is made of so far. */
+  /** The number of wire events of this response so far. */
   #seen = 0;
-  /** How long it has been waited in vain for what follows the end, in milliseconds. */
+  /**
+   * The time spent waiting in vain for what follows the end, in milliseconds.
+   */
   #drained = 0;
   readonly #calls = new CallQueue();
 
@@ -115,7 +117,7 @@ export class ResponseStream
   #isLeft = false;
   /** Resolves when nothing of the connection is left. */
   #closing: Promise<void> | undefined;
-  /** What the next call rejects with, once the queue is empty. */
+  /** The error of the next call, once the queue is empty. */
   #failure: { readonly error: unknown } | undefined;
 
   readonly #onAbort = (): void => this.#abort();
@@ -145,7 +147,10 @@ export class ResponseStream
     else signal.addEventListener("abort", this.#onAbort);
   }
 
-  /** What the provider answered before the stream; of the last request, if there were more. */
+  /**
+   * The head of the provider's response; of the last request, if there were
+   * several.
+   */
   get response(): ModelResponse {
     return this.#response;
   }
@@ -421,7 +426,8 @@ export class ResponseStream
 
   #end(): void {
     this.#ended = true;
-    // How the response ends has been told: what becomes of this does not matter.
+    // The caller knows how the response ended: an error of this no longer
+    // matters.
     this.#closing = this.#upstream.cancel(undefined).catch(() => {});
     if (this.#taken >= this.#queue.length) this.#release();
   }
@@ -441,7 +447,7 @@ export class ResponseStream
     error.about({ responseId, usage, requestId });
   }
 
-  /** What a connection threw, as the consumer is to see it. */
+  /** Returns the error of a connection as the consumer is to see it. */
   #explain(error: unknown): StreamError {
     if (error instanceof StreamError) return error;
     const cause = { cause: error };

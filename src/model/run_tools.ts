@@ -357,7 +357,7 @@ async function* eventsOf(
     }
   } finally {
     given?.removeEventListener("abort", onAbort);
-    // What still runs is of no use to anybody.
+    // Nobody needs the calls that are still running.
     controller.abort(new DOMException("The run has ended", "AbortError"));
   }
 }

@@ -10,7 +10,7 @@ import type {
 import type { Usage } from "./usage.ts";
 
 /**
- * What there is of a response, however far it has come.
+ * The facts of a response so far, whether or not it has ended.
  *
  * @example Show what has come of a response that may still go on
  * ```ts
@@ -33,7 +33,7 @@ export interface SnapshotFacts {
   readonly output: readonly ResponseItem[];
   /** All text of the assistant's messages, without refusals and reasoning. */
   readonly outputText: string;
-  /** What it has cost so far, where the provider says so. */
+  /** The tokens used so far, if the provider reports them. */
   readonly usage?: Usage;
 }
 
@@ -49,7 +49,7 @@ export interface SnapshotFacts {
  * ```
  */
 export interface InProgressSnapshot extends SnapshotFacts {
-  /** How far it has come. */
+  /** The state of the response. */
   readonly status: "in_progress";
 }
 
@@ -65,7 +65,7 @@ export interface InProgressSnapshot extends SnapshotFacts {
  * ```
  */
 export interface CompletedSnapshot extends SnapshotFacts {
-  /** How far it has come. */
+  /** The state of the response. */
   readonly status: "completed";
   /** Whether the model is done with its turn, where the provider says so. */
   readonly endTurn?: boolean;
@@ -84,7 +84,7 @@ export interface CompletedSnapshot extends SnapshotFacts {
  * ```
  */
 export interface IncompleteSnapshot extends SnapshotFacts {
-  /** How far it has come. */
+  /** The state of the response. */
   readonly status: "incomplete";
   /** Why, as the last event says. */
   readonly reason: string;

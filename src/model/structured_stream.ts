@@ -89,7 +89,7 @@ export class StructuredStream<T> extends ResponseStream {
   ): Promise<StructuredResponse<T>> {
     const response = await final;
     if (response.status === "incomplete") return response;
-    // What the model says beside its calls is no answer yet.
+    // Text beside calls is not the answer yet.
     if (response.output.some(({ type }) => CALLERS_CALLS.has(type))) {
       // The type says so where the prompt has tools: see ModelClient.stream().
       return { ...response, parsed: undefined as T };

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What a response has cost, in tokens.
+ * The cost of a response, in tokens.
  *
  * @example Add up what a conversation has cost
  * ```ts

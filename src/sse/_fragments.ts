@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * How many parts are kept apart before they are joined into one block: a part
- * costs a slot of 8 bytes, besides the text that it was cut from.
+ * The number of parts kept apart before they are joined into one block. Each
+ * part costs a slot of 8 bytes, besides the text that it was cut from.
  */
 const BLOCK = 4096;
 

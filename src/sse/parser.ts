@@ -66,11 +66,11 @@ export interface SseParserOptions {
    */
   maxEventSize?: number | undefined;
   /**
-   * What to do at an event over `maxEventSize`: throw an
-   * {@linkcode EventTooLargeError}, or report a `too-large` diagnostic, pass over
-   * the rest of the event as far as its blank line, and go on. An event that is
-   * passed over leaves no trace: its id is not committed, and the fields and
-   * comments in the rest of it are not seen.
+   * The action when an event is larger than `maxEventSize`: throw an {@linkcode
+   * EventTooLargeError}, or report a `too-large` diagnostic, skip to the blank
+   * line that ends the event, and go on. A skipped event leaves no trace: its
+   * id is not committed, and the fields and comments in the rest of it are not
+   * seen.
    *
    * @default {"throw"}
    */
@@ -223,8 +223,8 @@ export class SseParser {
   }
 
   /**
-   * How much is held of an event whose blank line has not come, and of a line whose
-   * end has not: what `maxEventSize` limits.
+   * The size of the unfinished event and the unfinished line, which
+   * `maxEventSize` limits.
    *
    * @returns The number of UTF-16 code units.
    */

@@ -357,8 +357,8 @@ class BodyEventReader implements EventReader {
   #pieceEnd(chunk: Uint8Array, start: number): number {
     const full = start + this.#piece;
     if (full >= chunk.length) return chunk.length;
-    // What was found before is used until it is passed, as a search goes through
-    // all of the chunk where LFs are rare.
+    // A found LF is used until it is passed, because a search reads the whole
+    // chunk if LFs are rare.
     if (this.#nextLf < full) {
       const lf = chunk.indexOf(LF, full);
       this.#nextLf = lf === -1 ? chunk.length : lf;

@@ -10,16 +10,16 @@ interface Timer {
 const MAX_DELAY = 2 ** 31 - 1;
 
 /**
- * How many turns of the event loop it takes until nothing moves any more. One
- * does for promises and web streams, in Deno, Node and Bun; what a runtime does
- * on other threads (compression, cryptography) takes a few more. They cost next
- * to nothing beside the first.
+ * The number of event loop turns until nothing moves any more. One is enough
+ * for promises and web streams, in Deno, Node and Bun; work on other threads
+ * (compression, cryptography) takes a few more. They cost next to nothing
+ * beside the first.
  */
 const SETTLING_TURNS = 8;
 
 /**
- * How long a promise is waited for that no timer can settle any more, in real
- * milliseconds: what runs on other threads takes as long as the machine is busy.
+ * The time to wait for a promise that no timer can settle any more, in real
+ * milliseconds: work on other threads takes longer on a busy machine.
  */
 const LAST_CHANCE = 250;
 
@@ -41,8 +41,8 @@ function settle(): Promise<void> {
 /** Options for {@linkcode FakeClock.run}. */
 export interface FakeClockRunOptions {
   /**
-   * How many timers may be called before the clock gives up: without a bound,
-   * something that tries again and again would do so for ever.
+   * The number of timers that may fire before the clock gives up. Without a
+   * bound, code that retries for ever would never return.
    *
    * @default {10_000}
    */
@@ -104,7 +104,7 @@ export class FakeClock implements Clock {
     this.#now = now;
   }
 
-  /** How many timers are waiting: 0 when nothing was left behind. */
+  /** The number of waiting timers: 0 if nothing was left behind. */
   get pending(): number {
     return this.#timers.size;
   }

@@ -13,8 +13,7 @@ import { dialectOf, Routes } from "./hostile/routes.ts";
 /** Options for {@linkcode HostileProvider}. */
 export interface HostileProviderOptions {
   /**
-   * What becomes of a request that nothing else is planned for, as an object or
-   * as text.
+   * The plan for requests without a plan of their own, as an object or as text.
    *
    * @default {{}}
    */

@@ -10,12 +10,12 @@ export type ScriptedChunk =
   | string
   | Uint8Array
   | {
-    /** How long nothing is sent, in milliseconds. */
+    /** The length of the silence, in milliseconds. */
     readonly wait: number;
   };
 
 /**
- * What may go wrong with a connection:
+ * The ways in which a connection fails:
  *
  * - `"drop"`: it breaks off, which `fetch` reports as a `TypeError`.
  * - `"stall"`: nothing comes any more, until the request is aborted.
@@ -25,7 +25,7 @@ export type ScriptedFailure =
   | "drop"
   | "stall"
   | {
-    /** What is thrown. */
+    /** The error to throw. */
     readonly error: unknown;
   };
 
@@ -34,8 +34,8 @@ export interface ScriptedAnswer {
   /** Not for connections that have an answer. */
   readonly connect?: undefined;
   /**
-   * How long it takes until the headers come, in milliseconds, counted from when
-   * the request's body was read.
+   * The time from the end of the request's body to the response headers, in
+   * milliseconds.
    *
    * @default {0}
    */
@@ -73,7 +73,7 @@ export interface ScriptedAnswer {
    */
   readonly chunks?: readonly ScriptedChunk[] | undefined;
   /**
-   * How the body ends, after the last chunk: well, or with a failure.
+   * The end of the body after the last chunk: clean, or a failure.
    *
    * @default {"close"}
    */
@@ -82,22 +82,22 @@ export interface ScriptedAnswer {
 
 /** A connection that fails before there are headers. */
 export interface ScriptedConnectFailure {
-  /** How it fails. */
+  /** The failure. */
   readonly connect: ScriptedFailure;
   /**
-   * How long it takes until it fails, in milliseconds, counted from when the
-   * request's body was read.
+   * The time from the end of the request's body to the failure, in
+   * milliseconds.
    *
    * @default {0}
    */
   readonly delay?: number | undefined;
 }
 
-/** What becomes of one request. */
+/** The script for one request. */
 export type ScriptedConnection = ScriptedAnswer | ScriptedConnectFailure;
 
 /**
- * What became of a request:
+ * The outcome of a request:
  *
  * - `"pending"`: it is under way, or its body was never read to the end.
  * - `"ended"`: all of its answer was read.
@@ -128,9 +128,12 @@ export interface ScriptedRequest {
    * before the answer begins; until then, this is as far as it has come.
    */
   readonly body: string;
-  /** What has become of it, so far. */
+  /** The outcome so far. */
   readonly outcome: ScriptedOutcome;
-  /** What it failed with, or was aborted or cancelled with. */
+  /**
+   * The error with which the request failed, or the reason of an abort or
+   * cancellation.
+   */
   readonly reason: unknown;
 }
 
@@ -143,7 +146,7 @@ export interface ScriptedFetchOptions {
    */
   clock?: Clock | undefined;
   /**
-   * What becomes of requests after the last connection of the script:
+   * The action on requests after the last connection of the script:
    *
    * - `"throw"`: they fail with an `Error` that says how many there were.
    * - `"repeat"`: the last connection is for all of them.
@@ -343,7 +346,7 @@ class Exchange implements ScriptedRequest {
   readonly #clock: Clock;
   readonly #signal: AbortSignal | null;
   #cancelTimer: (() => void) | undefined;
-  /** How the requester is told of an abort, at this stage. */
+  /** Rejects the requester's promise on an abort; it depends on the stage. */
   #reject: (reason: unknown) => void = () => {};
   readonly #onAbort = (): void => {
     const reason = this.#signal?.reason;
@@ -360,7 +363,7 @@ class Exchange implements ScriptedRequest {
     this.#signal = signal;
   }
 
-  /** What the requester gets. */
+  /** Plays the script; resolves to the response of the requester. */
   run(request: Request, connection: ScriptedConnection): Promise<Response> {
     return new Promise((resolve, reject) => {
       this.#reject = reject;

@@ -15,7 +15,7 @@ export type ResponseOutcome =
   | { readonly last: CompletedEvent | IncompleteEvent }
   | { readonly error: ModelError };
 
-/** How a {@linkcode ResponseDecoder} is made. */
+/** The settings of a {@linkcode ResponseDecoder}. */
 export interface DecoderOptions {
   /** Whether there is more to be seen than items and the last event. */
   readonly deltas: boolean;
@@ -66,7 +66,7 @@ export interface ResponseDecoder {
   readonly responseId: string;
   /** The last number of an event; `undefined` if there was none. */
   readonly sequenceNumber: number | undefined;
-  /** What the response has cost so far, as far as it was said. */
+  /** The tokens used so far, as far as the stream has reported them. */
   readonly usage: Usage | undefined;
 }
 

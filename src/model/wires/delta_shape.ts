@@ -1,9 +1,15 @@
 // This module is browser compatible.
 
-/** How many deltas of a shape come before it is learnt: that takes as long as parsing 100. */
+/**
+ * The number of deltas of a shape before it is learned: learning takes as long
+ * as parsing 100.
+ */
 const FIRST_WAIT = 64;
 const LONGEST_WAIT = 65_536;
-/** How many deltas a shape has to have read, for the next to be learnt as soon. */
+/**
+ * The number of deltas that a shape must have read for the next to be learned
+ * as soon.
+ */
 const WORTH_IT = 1_024;
 
 /** In UTF-16 code units; above, what is repeated is not what takes the time. */
@@ -12,7 +18,8 @@ const LONGEST = 4_096;
 /** V8 copies what is cut from a string up to this length, and points into it above. */
 const COPIED = 12;
 
-// What JSON allows in a string. An escape may still be none: `JSON.parse` tells.
+// The characters that JSON allows in a string. An escape may still be none:
+// `JSON.parse` tells.
 const STRING = String.raw`[^"\\\x00-\x1f]*(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*)*`;
 const PADDING = String.raw`[^"\\\x00-\x1f]*`;
 /** A whole number that JavaScript has exactly. */
@@ -24,7 +31,7 @@ const PADDING_FIELD = new RegExp(`"obfuscation":"(${PADDING})"`);
 /** Two, as a value that is in another place may be one of them by chance. */
 const PROBES = [["one", 1], ["two", 2]] as const;
 
-/** What is different from one delta to the next. */
+/** The values that differ from one delta to the next. */
 export interface DeltaValues {
   /** The text. */
   readonly text: unknown;
@@ -51,10 +58,10 @@ export class DeltaShape {
   /** The groups of the pattern; 0 for none. */
   #textGroup = 0;
   #numberGroup = 0;
-  /** How many deltas came since the last attempt to learn. */
+  /** The number of deltas since the last attempt to learn. */
   #waited = 0;
   #wait = FIRST_WAIT;
-  /** How many deltas were read since. */
+  /** The number of deltas read with the shape since then. */
   #read = 0;
 
   /** The text of the delta that was read. */

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 import type { WireFormat } from "./format.ts";
 
-/** What the last word of a stream that somebody has cancelled says. */
+/** The facts in the last event of a cancelled stream. */
 export interface LastWord {
   /** Why there is no more, in words for people. */
   readonly message: string;

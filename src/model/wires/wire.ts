@@ -18,7 +18,7 @@ import {
   type ServerTraits,
 } from "./server_traits.ts";
 
-/** What is different from one wire API to the other. */
+/** The parts in which wire APIs differ. */
 export interface Wire {
   /** Returns where the request goes to, after the base URL. */
   path(baseUrl: string): string;

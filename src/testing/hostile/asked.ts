@@ -3,10 +3,10 @@ import * as z from "zod";
 import type { Clock } from "../../fetch/clock.ts";
 import type { HostilePlan } from "./plan.ts";
 
-/** What a route is asked. */
+/** A request, as a route sees it. */
 export interface Asked {
   readonly method: string;
-  /** What follows `/v1/` in the path. */
+  /** The path after `/v1/`. */
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: Headers;

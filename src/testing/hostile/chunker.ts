@@ -3,7 +3,10 @@ import type { HostilePlan } from "./plan.ts";
 
 /** Cuts a body into chunks, as planned. */
 export class Chunker {
-  /** How many bytes a chunk has, in turns; `undefined` for one for each piece. */
+  /**
+   * The sizes of chunks in bytes, in turns; `undefined` for one chunk for each
+   * piece.
+   */
   readonly #sizes: readonly number[] | undefined;
   #turn = 0;
   #parts: Uint8Array<ArrayBuffer>[] = [];

@@ -1,6 +1,6 @@
 // This module is browser compatible.
 
-/** How a connection ends that breaks. */
+/** The ways in which a connection breaks. */
 export type HostileConnectionErrorCode =
   | "connection_reset"
   | "connection_cut";
@@ -31,7 +31,7 @@ export type HostileConnectionErrorCode =
  * ```
  */
 export class HostileConnectionError extends Error {
-  /** How the connection is to end. */
+  /** The way in which the connection is to end. */
   readonly code: HostileConnectionErrorCode;
 
   /**

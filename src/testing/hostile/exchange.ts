@@ -5,7 +5,7 @@ import type { Reply } from "./reply.ts";
 import { bodySteps, headSteps, type Step } from "./steps.ts";
 
 /**
- * What became of a request:
+ * The outcome of a request:
  *
  * - `"pending"`: it is under way.
  * - `"ended"`: the answer was given to its end.
@@ -28,11 +28,11 @@ export interface HostileRequest {
   readonly headers: Headers;
   /** The body as text, decoded from UTF-8; `""` until all of it was read. */
   readonly body: string;
-  /** What was planned for it. */
+  /** The plan for the request. */
   readonly plan: HostilePlan;
-  /** How many events of the answer were sent, so far. */
+  /** The number of events sent so far. */
   readonly events: number;
-  /** What has become of it, so far. */
+  /** The outcome so far. */
   readonly outcome: HostileOutcome;
   /** Resolves with the outcome once it is no longer pending. */
   readonly done: Promise<HostileOutcome>;
@@ -58,7 +58,7 @@ export class Exchange implements HostileRequest {
   #wake: () => void = () => {};
   /** Ends a wait, but not a planned silence without an end. */
   #hurry: () => void = () => {};
-  /** What an abort does to the body, once there is one. */
+  /** Ends the body on an abort, once there is a body. */
   #onAborted: (reason: unknown) => void = () => {};
   readonly #abort = (): void => {
     if (this.#finish("aborted")) this.#onAborted(this.#signal.reason);
@@ -112,7 +112,7 @@ export class Exchange implements HostileRequest {
   respond(reply: Reply): Response {
     const { status } = reply;
     const headers = new Headers(reply.headers);
-    // What is cut short is as long as it gets.
+    // The length of a response that is cut short is not known.
     if (this.plan.fault) headers.delete("Content-Length");
     const steps = bodySteps(reply, this.plan, this.#clock, () => this.events++);
     const end = () => this.#hurry();

@@ -2,7 +2,7 @@
 import { digest } from "./reproducible.ts";
 import { jsonReply, type Reply } from "./reply.ts";
 
-/** What each status is called: by OpenAI, and by Anthropic. */
+/** The names of each status: OpenAI's type and code, and Anthropic's type. */
 const NAMES: Readonly<
   Record<number, readonly [type: string, code: string | null, type: string]>
 > = {

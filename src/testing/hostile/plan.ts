@@ -28,7 +28,7 @@ export type HostilePoint =
   };
 
 /**
- * What goes wrong, and where:
+ * A fault, and its place:
  *
  * - `stall`: nothing comes for `silence` ms, then the answer goes on; or, without
  *   `silence`, nothing comes any more.
@@ -40,7 +40,7 @@ export type HostilePoint =
 export type HostileFault =
   & {
     /**
-     * How long nothing comes first, in milliseconds.
+     * The length of the silence before it, in milliseconds.
      *
      * @default {undefined}
      */
@@ -48,19 +48,19 @@ export type HostileFault =
   }
   & (
     | {
-      /** What goes wrong. */
+      /** The kind of fault. */
       readonly kind: "stall" | "reset" | "cut";
       /** Where it does. */
       readonly at: HostilePoint;
     }
     | {
-      /** What goes wrong. */
+      /** The kind of fault. */
       readonly kind: "truncate";
       /** Where it does. */
       readonly at: Exclude<HostilePoint, "request">;
     }
     | {
-      /** What goes wrong. */
+      /** The kind of fault. */
       readonly kind: "error";
       /** Where it does. */
       readonly at: "head" | {
@@ -86,7 +86,7 @@ export type HostileRetryAfter =
   };
 
 /**
- * What the answer is:
+ * The answer:
  *
  * - `run`: what was asked for, made up; of a model, in so many `deltas`.
  * - `recording`: one of the provider's recordings, byte for byte.
@@ -98,7 +98,7 @@ export type HostileRetryAfter =
  */
 export type HostileAnswer =
   | {
-    /** What the answer is. */
+    /** The kind of answer. */
     readonly kind: "run";
     /**
      * In how many deltas it is said: what there is to say is said again, or not to
@@ -109,19 +109,19 @@ export type HostileAnswer =
     readonly deltas?: number | undefined;
   }
   | {
-    /** What the answer is. */
+    /** The kind of answer. */
     readonly kind: "recording";
     /** Its name. */
     readonly name: string;
   }
   | {
-    /** What the answer is. */
+    /** The kind of answer. */
     readonly kind: "body";
     /** The body. */
     readonly text: string;
   }
   | {
-    /** What the answer is. */
+    /** The kind of answer. */
     readonly kind: "status";
     /** The status, from 400 to 599. */
     readonly status: number;
@@ -133,63 +133,63 @@ export type HostileAnswer =
     readonly retryAfter?: HostileRetryAfter | undefined;
   }
   | {
-    /** What the answer is. */
+    /** The kind of answer. */
     readonly kind: "json" | "html" | "empty";
   };
 
 /**
- * What is wrong with the order of the events: one of them comes twice, or not at
- * all, or after the one that follows it. `unnumbered` events have no
+ * A fault in the order of events: one event comes twice, or not at all, or
+ * after the event that follows it. `unnumbered` events have no
  * `sequence_number`, where the format has them and the run is made up.
  */
 export type HostileSequence =
   | {
-    /** What is wrong. */
+    /** The kind of fault. */
     readonly kind: "duplicate" | "missing" | "reordered";
     /** With which event, the first being 1. */
     readonly event: number;
   }
   | {
-    /** What is wrong. */
+    /** The kind of fault. */
     readonly kind: "unnumbered";
   };
 
 /**
- * What becomes of one request to a {@linkcode HostileProvider}. `{}` is a good
+ * The plan for one request to a {@linkcode HostileProvider}. `{}` is a good
  * answer, at once.
  *
  * It can be written as text too: see {@linkcode parseHostilePlan}.
  */
 export interface HostilePlan {
   /**
-   * What the answer is.
+   * The answer.
    *
    * @default {{ kind: "run" }}
    */
   readonly answer?: HostileAnswer | undefined;
   /**
-   * How long it takes until the head comes, in milliseconds, counted from when
-   * the request was read.
+   * The time from the request to the response headers, in milliseconds.
    *
    * @default {0}
    */
   readonly delay?: number | undefined;
   /**
-   * How long it takes from one event to the next, in milliseconds.
+   * The time from one event to the next, in milliseconds.
    *
    * @default {0}
    */
   readonly pace?: number | undefined;
   /**
-   * How the body is cut into chunks: one for each event; one for all of it; or as
-   * many bytes as this, where several numbers take turns. What there is of a chunk
-   * is sent before each wait, and before what goes wrong.
+   * The way in which the body is cut into chunks: one for each event; one for
+   * the whole body; or chunks of this many bytes, where several numbers take
+   * turns. A chunk that is not full is sent before each wait, and before a
+   * fault.
    *
    * @default {"event"}
    */
   readonly chunk?: "event" | "whole" | readonly number[] | undefined;
   /**
-   * How the lines end, of what is made up.
+   * The line endings of a made-up answer.
    *
    * @default {"lf"}
    */
@@ -214,13 +214,13 @@ export interface HostilePlan {
    */
   readonly pings?: number | undefined;
   /**
-   * What is wrong with the order of the events.
+   * The fault in the order of events.
    *
    * @default {undefined}
    */
   readonly sequence?: HostileSequence | undefined;
   /**
-   * What goes wrong, and where.
+   * The fault, and its place.
    *
    * @default {undefined}
    */

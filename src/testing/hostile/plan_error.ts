@@ -16,7 +16,7 @@
  * ```
  */
 export class HostilePlanError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "invalid_plan";
 
   /**

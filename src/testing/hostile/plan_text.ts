@@ -201,7 +201,7 @@ export function parseHostilePlan(text: string): HostilePlan {
   if (isRecord(fault) && isFaultKind(fault.kind)) {
     fault.at ??= FAULT_AT[fault.kind];
   }
-  // What it is made of has been read; whether that is a plan is checked here.
+  // The fields have been read; this checks that they make a plan.
   return checkedPlan(whole);
 }
 

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 /** A part of a body. */
 export interface Piece {
-  /** What is sent. */
+  /** The bytes of the piece. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Whether it is an event, and not only a comment, or the rest of one. */
   readonly isEvent: boolean;
@@ -9,13 +9,16 @@ export interface Piece {
   readonly due?: number;
 }
 
-/** What a route answers, before anything goes wrong. */
+/** The answer of a route, before any fault. */
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** The body. */
   readonly pieces: Iterable<Piece>;
-  /** What the format writes where the provider fails after so many events. */
+  /**
+   * The pieces that the format writes if the provider fails after this many
+   * events.
+   */
   readonly error: (sent: number) => readonly Piece[];
   /** The format's sign of life; `undefined` for what is no event stream. */
   readonly ping: Piece | undefined;

@@ -25,7 +25,7 @@ export function dialectOf({ path, headers }: Pick<Asked, "path" | "headers">) {
     : "openai";
 }
 
-/** What is at each path, and what the plan has there in its place. */
+/** The answer at each path, or the one that the plan puts in its place. */
 export class Routes {
   readonly #responses = new Responses();
   readonly #recordings: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;

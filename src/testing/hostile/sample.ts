@@ -13,7 +13,7 @@ const schema = z.looseObject({
   items: z.unknown().optional(),
 }).partial();
 
-/** How deep schemas go: one that contains itself would never end. */
+/** The deepest level of a schema: one that contains itself would never end. */
 const MAX_DEPTH = 8;
 
 /**

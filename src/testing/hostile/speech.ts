@@ -6,11 +6,11 @@ import { sample } from "./sample.ts";
 /** A tool that may be called. */
 export interface Tool {
   readonly name: string;
-  /** What its arguments are, as JSON Schema. */
+  /** The JSON Schema of its arguments. */
   readonly parameters?: unknown;
 }
 
-/** What a model is asked, in whatever format. */
+/** A question to a model, in whatever format. */
 export interface Question {
   /** The last text: the user's, or a tool's. */
   readonly text: string;
@@ -18,7 +18,7 @@ export interface Question {
   readonly isToolResult: boolean;
   /** The tools that may be called now. */
   readonly tools: readonly Tool[];
-  /** How many tokens may be said. */
+  /** The maximum number of tokens of the answer. */
   readonly limit?: number | null | undefined;
 }
 
@@ -31,27 +31,33 @@ export interface Call {
   readonly deltas: readonly string[];
 }
 
-/** What a model says. */
+/** A model's answer. */
 export interface Speech {
-  /** What is said, word by word; empty where tools are called. */
+  /** The words of the answer; empty where tools are called. */
   readonly deltas: readonly string[];
   /** Which tools are called. */
   readonly calls: readonly Call[];
   /** Whether a limit was reached. */
   readonly isCut: boolean;
-  /** How many tokens were asked and said, which are words here. */
+  /**
+   * The numbers of tokens of the question and the answer. A token is a word
+   * here.
+   */
   readonly usage: { readonly input: number; readonly output: number };
 }
 
-/** How many characters of arguments are sent at once. */
+/** The number of characters of arguments in one delta. */
 const CALL_DELTA = 5;
 
-/** How many characters of the text an argument says: agents send prompts of thousands of words. */
+/**
+ * The maximum length of text in an argument: agents send prompts of thousands
+ * of words.
+ */
 const MAX_ARGUMENT = 500;
 
 const WORDS = /\s*\S+(?:\s+$)?/g;
 
-/** What content says as text, whether it is text or made of parts. */
+/** The text of content, whether it is a string or made of parts. */
 export const content = z.union([
   z.string(),
   z.array(z.looseObject({ text: z.string().optional() })),

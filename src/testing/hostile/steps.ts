@@ -6,14 +6,14 @@ import { HostileConnectionError } from "./connection_error.ts";
 import type { HostileFault, HostilePlan } from "./plan.ts";
 import type { Reply } from "./reply.ts";
 
-/** What is done next on a connection. */
+/** The next step on a connection. */
 export type Step =
   | { readonly kind: "send"; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "wait"; readonly until: number }
   | { readonly kind: "stall" }
   | { readonly kind: "break"; readonly error: HostileConnectionError };
 
-/** What happens before the head. */
+/** Yields the steps before the response headers. */
 export function* headSteps(plan: HostilePlan, clock: Clock): Generator<Step> {
   const { delay, fault } = plan;
   if (delay) yield { kind: "wait", until: clock.now() + delay };
@@ -21,7 +21,7 @@ export function* headSteps(plan: HostilePlan, clock: Clock): Generator<Step> {
 }
 
 /**
- * What happens after the head; the body ends with the steps.
+ * Yields the steps after the response headers; the body ends with the steps.
  *
  * @param onEvent Is told of each event that was sent.
  */
@@ -34,7 +34,7 @@ export function* bodySteps(
   const { pace = 0 } = plan;
   const start = clock.now();
   const chunker = new Chunker(plan.chunk);
-  // What is planned for the time before the head is over.
+  // A fault planned for the request has happened before the headers.
   let fault = plan.fault?.at === "request" ? undefined : plan.fault;
   let sent = 0;
   const send = function* (bytes: Uint8Array<ArrayBuffer>): Generator<Step> {

@@ -37,7 +37,7 @@ export function writer(lines: HostilePlan["lines"] = "lf") {
   };
 }
 
-/** What a made-up stream is made of. */
+/** The parts of a made-up stream. */
 export interface StreamReplyParts {
   readonly events: Iterable<WireEvent>;
   readonly error: (sent: number) => readonly WireEvent[];

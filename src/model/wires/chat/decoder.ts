@@ -54,7 +54,9 @@ export class ChatDecoder implements ResponseDecoder {
   #usage: Usage | undefined;
   #serviceTier: string | undefined;
   #isCreated = false;
-  /** What came before the chunk that says the id, to be told after it. */
+  /**
+   * An event that came before the chunk with the id, to be reported after it.
+   */
   #early: OtherEvent | undefined;
   /** The chunks that have nothing but text. */
   readonly #shape = new DeltaShape("content", textValuesOf);
@@ -79,7 +81,7 @@ export class ChatDecoder implements ResponseDecoder {
     return this.#state;
   }
 
-  /** How many chunks had a choice. */
+  /** The number of chunks that had a choice. */
   get progress(): number {
     return this.#progress;
   }
@@ -94,7 +96,7 @@ export class ChatDecoder implements ResponseDecoder {
     return undefined;
   }
 
-  /** What the response has cost, as it was last said. */
+  /** The tokens used, as last reported. */
   get usage(): Usage | undefined {
     return this.#usage;
   }
@@ -238,8 +240,8 @@ export class ChatDecoder implements ResponseDecoder {
         case "system_fingerprint":
         case "service_tier":
         case "provider":
-        // What pads the chunk, so that its size does not tell the token: OpenAI's
-        // and Cloudflare's.
+        // Padding of OpenAI and Cloudflare: it hides from the chunk's size
+        // which token it holds.
         case "obfuscation":
         case "p":
           break;
@@ -414,7 +416,7 @@ export class ChatDecoder implements ResponseDecoder {
     output.itemForSignature(out).details.add(pieces);
   }
 
-  /** What is rarer than text. */
+  /** Takes the fields that are rarer than text. */
   #takeMore(delta: Fields, out: ResponseEvent[]): void {
     const output = this.#output;
     const { refusal, tool_calls, function_call, text } = delta;

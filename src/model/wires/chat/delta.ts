@@ -10,13 +10,22 @@ const CHAT_TEXTS = [
   "refusal",
 ] as const;
 
-/** What a delta of Chat may have beside its text: it says whose it is. */
+/**
+ * The fields that a Chat delta may have beside its text: they say whose text it
+ * is.
+ */
 const CHAT_FACTS: ReadonlySet<string> = new Set(["role", "channel"]);
 
-/** What a fragment of a call may have: nothing that could begin another call. */
+/**
+ * The fields that a fragment of a call may have: none that could begin another
+ * call.
+ */
 const FRAGMENT_FACTS: ReadonlySet<string> = new Set(["index", "type"]);
 
-/** What a choice may have: besides its delta nothing that adds up, or ends it. */
+/**
+ * The fields that a choice may have: none besides its delta that adds to the
+ * text, or ends it.
+ */
 const CHOICE_FIELDS: ReadonlySet<string> = new Set([
   "index",
   "delta",

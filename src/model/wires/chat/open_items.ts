@@ -102,7 +102,7 @@ export class OpenMessage extends OpenItem {
    */
   item(status: "in_progress" | "completed" | "incomplete"): MessageItem {
     const content: MessageItem["content"] = [];
-    // What the text refers to may come before it, or without it.
+    // Annotations may come before the text that they refer to, or without it.
     if (this.textIndex < 0 && this.#annotations.length > 0) {
       this.textIndex = this.nextPart++;
     }

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 import { type Fields, isFields, textOf } from "../event_data.ts";
 
-/** What is told in pieces; the other fields of a detail are told whole. */
+/** The fields of a detail that arrive in pieces; all others arrive whole. */
 const IN_PIECES: ReadonlySet<string> = new Set(["text", "summary", "data"]);
 
 /**

@@ -11,7 +11,7 @@ import { messagesOf } from "./conversation.ts";
 import { CHAT } from "./parts.ts";
 import { chatTool, chatToolChoice } from "./tools.ts";
 
-/** What goes after a provider's `baseUrl`. */
+/** The path of Chat, which follows a provider's `baseUrl`. */
 export const chatPath = "/chat/completions";
 
 /**

@@ -52,7 +52,10 @@ const CLOSE_BRACKET = 93;
 const OPEN_BRACE = 123;
 const CLOSE_BRACE = 125;
 
-/** How the arguments begin: with nothing, with `{`, with `{}`, or with more. */
+/**
+ * The ways in which arguments begin: with nothing, with `{`, with `{}`, or with
+ * more.
+ */
 const NOTHING = 0;
 const BRACE = 1;
 const EMPTY_OBJECT = 2;
@@ -258,7 +261,7 @@ export class ToolCall {
   }
 }
 
-/** What a fragment says of the call that it belongs to. */
+/** The fields of a fragment that say which call it belongs to. */
 interface Marks {
   readonly index: number | undefined;
   readonly id: string;

@@ -241,7 +241,7 @@ export class MessagesDecoder implements ResponseDecoder {
     const index = given ?? this.#lastIndex + 1;
     const before = this.#blocks.get(index);
     if (before !== undefined) this.#stop(before, out);
-    // What another block follows was not cut off.
+    // A block that another block follows was not cut off.
     this.#settle(this.#waiting, true, out);
     const kind = kindOf(start.type);
     if (kind !== "text") this.#closeMessage("completed", out);

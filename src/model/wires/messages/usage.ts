@@ -29,7 +29,8 @@ export class MessageUsage {
       output_tokens_details: details,
     } = this.#raw;
     const usage = parseUsage({
-      // What came from the cache, or went into it, is not in `input_tokens`.
+      // Anthropic leaves tokens read from the cache, or written to it, out of
+      // `input_tokens`.
       input_tokens: typeof input === "number"
         ? input + countOf(written) + countOf(cached)
         : undefined,

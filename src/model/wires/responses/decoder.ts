@@ -149,7 +149,7 @@ export class ResponsesDecoder implements ResponseDecoder {
     return this.#sequenceNumber;
   }
 
-  /** What the response has cost; `undefined` until its end says so. */
+  /** The tokens used; `undefined` until the end reports them. */
   get usage(): Usage | undefined {
     return this.#usage;
   }
@@ -374,7 +374,7 @@ export class ResponsesDecoder implements ResponseDecoder {
     if (this.#deltas) out.push(event);
   }
 
-  /** What was written of a call, told once more as a whole. */
+  /** Takes in a call that is written out, as the stream repeats it whole. */
   #callWritten(wire: WireEvent): void {
     const written = wire.arguments ?? wire.input;
     if (typeof written !== "string") return;
@@ -586,9 +586,8 @@ function numbered<T extends NumberedEvent>(event: T, wire: WireEvent): T {
 }
 
 /**
- * What is different from one delta to the next: nothing, if there is something in
- * it that a part's delta with an id and a number does not have, or what it is and
- * where it belongs has to be found out elsewhere.
+ * Returns the values that vary in a delta. Returns no text if the delta has
+ * `logprobs`, or does not itself say what it is and where it belongs.
  */
 function valuesOf(event: unknown): DeltaValues {
   const { type, output_index, delta, sequence_number, logprobs } =

@@ -20,7 +20,7 @@ export const responsesPath = "/responses";
 export interface ResumeTarget {
   /** The path. */
   readonly path: string;
-  /** What belongs into the query, beside the provider's own. */
+  /** The query parameters of this request, beside the provider's own. */
   readonly query: Record<string, string>;
 }
 

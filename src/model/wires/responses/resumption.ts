@@ -7,7 +7,7 @@ import { factsOf } from "./event_facts.ts";
 import { resumePath } from "./request.ts";
 import type { Upstream } from "../../upstream.ts";
 
-/** What has become of asking for the rest of a response. */
+/** The outcome of a request for the rest of a response. */
 export type Resumption =
   | { readonly opened: Opened }
   /** It cannot be had. */

@@ -28,7 +28,7 @@ export function isUiDelta(wire: Readonly<Record<string, unknown>>): boolean {
  */
 export function readUiDelta(name: string, wire: Fields): WireDelta | undefined {
   const { delta, providerMetadata } = wire;
-  // What a provider says of one part of the text does not hold for another.
+  // Metadata of one part of the text does not hold for another.
   if (typeof delta !== "string" || hasContent(providerMetadata)) {
     return undefined;
   }

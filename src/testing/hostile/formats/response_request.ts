@@ -2,7 +2,10 @@
 import * as z from "zod";
 import { content, type Question } from "../speech.ts";
 
-/** What is read of the body of `POST /v1/responses`; the rest is passed over. */
+/**
+ * The fields that are read from the body of `POST /v1/responses`; all others
+ * are ignored.
+ */
 export const responseRequest = z.looseObject({
   model: z.string().default("hostile-1"),
   input: z.union([
@@ -30,7 +33,7 @@ export const responseRequest = z.looseObject({
 /** A request for a response. */
 export type ResponseRequest = z.infer<typeof responseRequest>;
 
-/** What a response is to answer. */
+/** Returns the question that a response is to answer. */
 export function questionOf(read: ResponseRequest): Question {
   const { input, tools, tool_choice, max_output_tokens: limit } = read;
   const last = typeof input === "string"

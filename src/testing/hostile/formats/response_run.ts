@@ -9,15 +9,15 @@ export interface ResponseRunEvent {
   readonly [name: string]: unknown;
 }
 
-/** What a response is made of. */
+/** The parts of a made-up response. */
 export interface ResponseRunInit {
-  /** What its ids end in. */
+  /** The suffix of its ids. */
   readonly id: string;
   readonly request: ResponseRequest;
   readonly speech: Speech;
   /** When it began, by the clock. */
   readonly start: number;
-  /** How long each event takes, in milliseconds. */
+  /** The time between events, in milliseconds. */
   readonly pace: number;
 }
 
@@ -39,7 +39,7 @@ export class ResponseRun {
   readonly start: number;
   readonly #init: ResponseRunInit;
   readonly #cancelled = new AbortController();
-  /** How many events there will be. */
+  /** The number of events that there will be. */
   readonly #length: number;
   #cancelledAt = Infinity;
 
@@ -86,7 +86,7 @@ export class ResponseRun {
     return this.#response(now < this.#due(2) ? "queued" : "in_progress");
   }
 
-  /** What it is where the provider fails. */
+  /** Returns the response as it is when the provider fails. */
   failed(code: string, message: string): Readonly<Record<string, unknown>> {
     return { ...this.#response("failed"), error: { code, message } };
   }

@@ -7,10 +7,13 @@ import { streamReply, typed, type WireEvent } from "../stream_reply.ts";
 import { questionOf, responseRequest } from "./response_request.ts";
 import { ResponseRun } from "./response_run.ts";
 
-/** How many responses can be asked for later. */
+/** The number of responses that can be asked for later. */
 const KEPT = 1_000;
 
-/** How long a response can be streamed again, in milliseconds, as OpenAI has it. */
+/**
+ * The time for which a response can be streamed again, in milliseconds, as at
+ * OpenAI.
+ */
 const STREAMABLE_FOR = 300_000;
 
 const FAILURE = {
@@ -21,7 +24,7 @@ const FAILURE = {
 /** The Responses API, with the responses that it remembers. */
 export class Responses {
   readonly #runs = new Map<string, ResponseRun>();
-  /** How many background responses each request has had. */
+  /** The number of background responses that each request has had. */
   readonly #repeats = new Map<string, number>();
 
   /** `POST /v1/responses` */
