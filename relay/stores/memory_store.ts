@@ -9,7 +9,7 @@ import type {
   TopicNews,
   WatchQuery,
 } from "../topics/store.ts";
-import { describeLog } from "./describe_log.ts";
+import { describeLog } from "../topics/describe_log.ts";
 import { MemoryLog } from "./memory_log.ts";
 import { PrivateLeases } from "./private_leases.ts";
 import { SortedNames } from "./sorted_names.ts";

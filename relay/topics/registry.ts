@@ -4,6 +4,11 @@ import { messageOf } from "../../src/fetch/message_of.ts";
 import { FormerTopics } from "./former_topics.ts";
 import { Leases } from "./leases.ts";
 import { Others } from "./others.ts";
+import {
+  type ListedTopic,
+  listedTopics,
+  type ListedTopicsQuery,
+} from "./listed_topics.ts";
 import type { Log } from "./log.ts";
 import type { After } from "./position.ts";
 import type { ListQuery, PrepareOptions, Store, StoredTopic } from "./store.ts";
@@ -125,9 +130,6 @@ const IDLE = 10_000;
 
 /** The number of topics that are taken from a store at a time. */
 const PAGE = 1_000;
-
-/** The same for a store that has to fetch each of them: about a page of a list. */
-const FETCHED_PAGE = 128;
 
 /** All topics of a relay, by name: for the engine, the doors and the sources too. */
 export class TopicRegistry implements surface.TopicRegistry, Disposable {
@@ -479,42 +481,19 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   }
 
   /**
-   * Iterates over topics in the order of their names; topics must not be made or
-   * forgotten meanwhile.
+   * Iterates over topics in the order of their names, as {@linkcode listedTopics} does.
    *
-   * @param after The name after which it begins.
-   * @param prefix The beginning of all names.
-   * @param isFresh Whether they have to be as any relay has acknowledged.
-   * @returns Yields a promise where the store has to be waited for before it goes on.
+   * @param query Which ones.
    */
-  *inOrder(
-    after: string,
-    prefix: string,
-    isFresh = false,
-  ): Generator<Topic | Promise<unknown>, void> {
-    const { store, clock } = this.#options;
-    const limit = store.prepare ? FETCHED_PAGE : PAGE;
-    for (let last = after;;) {
-      const listed = store.list({ after: last, prefix, limit });
-      let page: readonly StoredTopic[] = [];
-      if (listed instanceof Promise) {
-        yield listed.then((topics) => void (page = topics));
-      } else page = listed;
-      if (store.prepare) {
-        yield Promise.all(
-          page.map(({ name }) => this.prepare(name, { isFresh })),
-        );
-      }
-      for (const { name } of page) {
-        const known = this.#topics.get(name);
-        // To be looked at, a topic need not be taken into memory.
-        const log = known ? undefined : store.find(name);
-        if (known) yield known;
-        else if (log) yield new Topic(name, log, clock);
-      }
-      if (page.length < limit) return;
-      last = nameAfter(page);
-    }
+  inOrder(
+    query: ListedTopicsQuery,
+  ): Generator<ListedTopic | Promise<unknown>, void> {
+    return listedTopics({
+      store: this.#options.store,
+      // To be looked at, a topic need not be taken into memory.
+      known: (name) => this.#topics.get(name),
+      prepare: (name, isFresh) => this.prepare(name, { isFresh }),
+    }, query);
   }
 
   /** Every topic in memory, the oldest first. */

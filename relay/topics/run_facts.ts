@@ -95,6 +95,13 @@ export interface RunFacts {
   readonly caller?: RunCaller | undefined;
 }
 
+/** Returns what is known of a run that another relay makes, or has made: not of its caller now. */
+export function storedRun(facts: RunFacts): RunFacts {
+  if (facts.caller !== "connected") return facts;
+  const { caller: _, ...known } = facts;
+  return known;
+}
+
 const text = z.string().optional();
 const count = z.number().optional();
 

@@ -6,7 +6,7 @@ import {
   type StoredEnd,
   type TopicEnd,
 } from "./end.ts";
-import type { RunFacts } from "./run_facts.ts";
+import { type RunFacts, storedRun } from "./run_facts.ts";
 import { StaleWriterError, StoreError } from "./store.ts";
 import type { FilledBy } from "./topic_source.ts";
 import type {
@@ -306,7 +306,9 @@ export class Topic {
    * connected is known of a run of this relay alone.
    */
   get run(): RunFacts | undefined {
-    return this.#run ?? this.#storedRun();
+    if (this.#run) return this.#run;
+    const { run } = this.#facts;
+    return run && storedRun(run);
   }
 
   /**
@@ -315,13 +317,6 @@ export class Topic {
    */
   set run(run: RunFacts | undefined) {
     this.#run = run;
-  }
-
-  #storedRun(): RunFacts | undefined {
-    const { run } = this.#facts;
-    if (run?.caller !== "connected") return run;
-    const { caller: _, ...known } = run;
-    return known;
   }
 
   /** Where a subscription begins that names no position. */

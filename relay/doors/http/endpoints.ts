@@ -173,7 +173,7 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       method: "GET",
       needs: "read",
       prepares: () => ({ isFresh: true }),
-      answer: (_call, topic) => reader.info(topic),
+      answer: (call, topic) => reader.info(call, topic),
     },
     {
       path: `${TOPIC}/end`,

@@ -16,7 +16,7 @@ import {
   type TopicNews,
   type WatchQuery,
 } from "../../topics/store.ts";
-import { describeLog } from "../describe_log.ts";
+import { describeLog } from "../../topics/describe_log.ts";
 import { PrivateLeases } from "../private_leases.ts";
 import { Watchers } from "../watchers.ts";
 import type { TopicRow } from "./catalog.ts";

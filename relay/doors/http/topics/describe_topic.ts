@@ -1,9 +1,11 @@
-import type { RunFacts } from "../../../topics/run_facts.ts";
+import { type ListedTopic, stageOf } from "../../../topics/listed_topics.ts";
+import { type RunFacts, storedRun } from "../../../topics/run_facts.ts";
+import type { StoredTopic } from "../../../topics/store.ts";
 import type {
   RunDescription,
   TopicDescription,
 } from "../../../topics/topic_description.ts";
-import type { Topic, UpstreamState } from "../../../topics/topic.ts";
+import { Topic, type UpstreamState } from "../../../topics/topic.ts";
 
 /** Returns the state of a topic's upstream. A source whose first connection holds has told none. */
 function upstreamOf(
@@ -15,7 +17,41 @@ function upstreamOf(
 }
 
 /** Describes a topic to who asks for it (PROTOCOL.md, section 4). */
-export function describeTopic(topic: Topic): TopicDescription {
+export function describeTopic(topic: ListedTopic): TopicDescription {
+  return topic instanceof Topic ? describeLive(topic) : describeStored(topic);
+}
+
+/** Describes a topic that is in no memory: nobody follows it here. */
+function describeStored(topic: StoredTopic): TopicDescription {
+  const { facts: { source, filledBy, run }, end } = topic;
+  const state = stageOf(topic);
+  return {
+    name: topic.name,
+    state,
+    epoch: topic.epoch,
+    first: topic.first,
+    next: topic.next,
+    bytes: topic.bytes,
+    createdAt: Math.floor(topic.createdAt),
+    firstEventAt: whole(topic.firstAt),
+    lastEventAt: whole(topic.lastAt),
+    endedAt: whole(end?.at),
+    subscribers: 0,
+    lag: undefined,
+    source: source ?? null,
+    filledBy,
+    upstream: source === undefined || state === "ended"
+      ? undefined
+      : { state: state === "pending" ? "connecting" : "open" },
+    end: end && {
+      status: end.status,
+      ...(end.reason !== undefined && { reason: end.reason }),
+    },
+    run: run && describeRun(storedRun(run), end?.at),
+  };
+}
+
+function describeLive(topic: Topic): TopicDescription {
   const { state, log, run } = topic;
   const endedAt = state.kind === "ended" ? state.at : undefined;
   return {

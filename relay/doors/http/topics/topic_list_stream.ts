@@ -9,15 +9,12 @@ import type {
 import type { Access } from "../../../rights/access.ts";
 import type { Expiries, Expiring } from "../../../rights/expiries.ts";
 import type { TopicRegistry } from "../../../topics/registry.ts";
-import type { Topic } from "../../../topics/topic.ts";
 import { dropAnswer } from "../../../cut_answer.ts";
 import type { Guest } from "../../guests.ts";
-import { describeTopic } from "./describe_topic.ts";
-import {
-  findTopics,
-  type TopicListQuery,
-  type TopicPage,
-} from "./topic_list.ts";
+import { ShownWindow } from "./shown_window.ts";
+import type { TopicListQuery } from "./topic_query.ts";
+import { TopicRates } from "./topic_rates.ts";
+import { findWindow, type TopicWindow } from "./topic_window.ts";
 
 /** The time between two looks for changes, in milliseconds: a topic is told of twice a second at most. */
 const INTERVAL = 500;
@@ -58,39 +55,131 @@ export interface TopicListStreamsContext {
   readonly clock: Clock;
 }
 
-/** The facts about a topic that its description is made from: it has changed when one of them has. */
-interface SeenTopic {
-  readonly topic: Topic;
-  readonly state: Topic["state"];
-  readonly next: number;
-  readonly followers: number;
-  readonly upstreamVersion: number;
-}
+/** The time for which a look is good enough for one more reader, in milliseconds. */
+const FRESH = 50;
 
-function seen(topic: Topic): SeenTopic {
-  const { state, followers, upstreamVersion, log: { next } } = topic;
-  return { topic, state, next, followers, upstreamVersion };
-}
+/** The lane of looks among the long work of the process. */
+const LANE = "lists of topics";
 
-function isSame(before: SeenTopic, topic: Topic): boolean {
-  return before.topic === topic && before.state === topic.state &&
-    before.next === topic.log.next && before.followers === topic.followers &&
-    before.upstreamVersion === topic.upstreamVersion;
+/** What looks at topics for all readers of one list, who have the same rights. */
+class TopicView {
+  /** The window as it was at the last look. */
+  shown: ShownWindow | undefined;
+  readonly #closed = Promise.withResolvers<void>();
+  #readers = 0;
+  readonly #access: Access;
+  readonly #query: TopicListQuery;
+  readonly #context: TopicListStreamsContext;
+  readonly #rates: TopicRates;
+  /** The look that is under way. */
+  #looking: Promise<void> | undefined;
+  #lookedAt = -Infinity;
+  #failure: unknown;
+
+  constructor(
+    { access, query }: Pick<TopicListRequest, "access" | "query">,
+    context: TopicListStreamsContext,
+    rates: TopicRates,
+  ) {
+    this.#access = access;
+    this.#query = query;
+    this.#context = context;
+    this.#rates = rates;
+  }
+
+  /** Takes a reader. */
+  join(): void {
+    this.#readers++;
+  }
+
+  /**
+   * Lets a reader go.
+   *
+   * @returns Whether it was the last one: the view is over then.
+   */
+  leave(): boolean {
+    if (--this.#readers > 0) return false;
+    // What nobody waits for may never be done.
+    this.#closed.resolve();
+    return true;
+  }
+
+  /** Whether its topics are sorted by their rates. */
+  get needsRates(): boolean {
+    return this.#query.sort.by === "rate";
+  }
+
+  /** Looks at what there is, unless that was done just now. */
+  async first(): Promise<void> {
+    const now = this.#context.clock.now();
+    if (this.shown && now - this.#lookedAt < FRESH) return;
+    await this.look(() => {});
+    if (!this.shown) throw this.#failure;
+  }
+
+  /**
+   * Looks at what there is; one that fails leaves what was shown before.
+   *
+   * @param onTime Is told how long each step of it took, in milliseconds.
+   * @returns A promise if that takes a while, and not all of it is done at once.
+   */
+  look(onTime: (elapsed: number) => void): void | Promise<void> {
+    if (this.#looking) return this.#looking;
+    const { topics, clock } = this.#context;
+    const found = findWindow({
+      topics,
+      access: this.#access,
+      query: this.#query,
+      isFresh: false,
+      ...(this.needsRates && { rateOf: this.#rates.of }),
+    }, { lane: LANE, onTime, isWaiting: () => this.#readers > 0 });
+    const show = (window: TopicWindow): void => {
+      const start = performance.now();
+      this.#lookedAt = clock.now();
+      const { by, isDescending } = this.#query.sort;
+      const shown = new ShownWindow(
+        window,
+        by !== "name" || isDescending,
+        this.needsRates ? this.#rates.of : () => undefined,
+      );
+      // What nothing has changed of stays the same for its readers.
+      const before = this.shown;
+      if (!before || shown.changesSince(before) !== undefined) {
+        before?.clear();
+        this.shown = shown;
+      }
+      onTime(performance.now() - start);
+    };
+    if (!(found instanceof Promise)) return show(found);
+    const looked = found.then(show, (error) => {
+      this.#failure = error;
+      logger.warn("The store cannot list its topics now: {reason}", {
+        reason: messageOf(error),
+      });
+    }).finally(() => void (this.#looking = undefined));
+    this.#looking = Promise.race([looked, this.#closed.promise]);
+    return this.#looking;
+  }
 }
 
 /** One reader of a list of topics (PROTOCOL.md, section 4). */
 class TopicListSession implements Guest, Expiring {
+  /** What looks at the topics for it. */
+  readonly view: TopicView;
   readonly #request: TopicListRequest;
   readonly #context: TopicListStreamsContext;
   readonly #queued: SendAccount;
-  #seen = new Map<string, SeenTopic>();
-  #next: string | undefined;
+  /** What it was told of last. */
+  #shown: ShownWindow | undefined;
   #wroteAt = 0;
-  /** Whether the store is being asked what there is. */
-  #isLooking = false;
 
-  constructor(request: TopicListRequest, context: TopicListStreamsContext) {
+  constructor(
+    request: TopicListRequest,
+    context: TopicListStreamsContext,
+    view: TopicView,
+  ) {
     const { response, client, address } = request;
+    this.view = view;
     this.#request = request;
     this.#context = context;
     this.#queued = context.budget.open({
@@ -110,7 +199,7 @@ class TopicListSession implements Guest, Expiring {
       "Cache-Control": "no-cache, no-transform",
       "X-Accel-Buffering": "no",
     });
-    this.#find((page) => this.#begin(page));
+    void this.#begin();
   }
 
   /** A list follows no topic. */
@@ -119,37 +208,16 @@ class TopicListSession implements Guest, Expiring {
   }
 
   /** Tells the reader what has changed; a reader that is behind gets all of it at once, later. */
-  look(): void {
+  tell(): void {
     const { response } = this.#request;
+    const { shown } = this.view;
     this.#queued.set(response.writableLength);
-    if (response.writableNeedDrain || response.writableEnded) return;
-    if (!this.#isLooking) this.#find((page) => this.#tell(page));
-  }
-
-  #tell({ topics, next }: TopicPage): void {
+    if (response.writableNeedDrain || !this.#shown || !shown) return;
     const { clock, heartbeat } = this.#context;
-    const now = clock.now();
-    const before = this.#seen;
-    this.#seen = new Map();
-    const changed: Topic[] = [];
-    for (const topic of topics) {
-      const { name } = topic;
-      const known = before.get(name);
-      before.delete(name);
-      const isKnown = known !== undefined && isSame(known, topic);
-      if (!isKnown) changed.push(topic);
-      this.#seen.set(name, isKnown ? known : seen(topic));
-    }
-    const gone = [...before.keys()];
-    if (changed.length > 0 || gone.length > 0 || next !== this.#next) {
-      this.#next = next;
-      const topics = changed.map(describeTopic);
-      this.#write(
-        `event: rivulet.changes\ndata: ${
-          JSON.stringify({ topics, gone, next })
-        }\n\n`,
-      );
-    } else if (now - this.#wroteAt >= heartbeat) this.#write(":\n\n");
+    const changes = shown.changesSince(this.#shown);
+    this.#shown = shown;
+    if (changes !== undefined) this.#write(changes);
+    else if (clock.now() - this.#wroteAt >= heartbeat) this.#write(":\n\n");
   }
 
   leave(_left: number, duration: number): void {
@@ -178,39 +246,16 @@ class TopicListSession implements Guest, Expiring {
     });
   }
 
-  #begin({ topics, next }: TopicPage): void {
-    for (const topic of topics) this.#seen.set(topic.name, seen(topic));
-    this.#next = next;
-    this.#write(
-      `event: rivulet.snapshot\ndata: ${
-        JSON.stringify({ topics: topics.map(describeTopic), next })
-      }\n\n`,
-    );
-  }
-
-  #find(onFound: (page: TopicPage) => void): void {
-    const { access, query } = this.#request;
-    const found = findTopics(this.#context.topics, access, query);
-    if (found instanceof Promise) void this.#await(found, onFound);
-    else onFound(found);
-  }
-
-  async #await(
-    found: Promise<TopicPage>,
-    onFound: (page: TopicPage) => void,
-  ): Promise<void> {
-    this.#isLooking = true;
+  async #begin(): Promise<void> {
     try {
-      onFound(await found);
-    } catch (error) {
-      logger.warn("The store cannot list its topics now: {reason}", {
-        reason: messageOf(error),
-      });
-      // A reader without a list comes back; another one gets the next look.
-      if (this.#wroteAt === 0) this.stop();
-    } finally {
-      this.#isLooking = false;
+      await this.view.first();
+    } catch {
+      return this.stop(); // it comes back
     }
+    const { shown } = this.view;
+    if (!shown) return;
+    this.#shown = shown;
+    this.#write(shown.snapshot);
   }
 
   #write(text: string): void {
@@ -226,16 +271,27 @@ class TopicListSession implements Guest, Expiring {
  * The streams of lists of topics: a snapshot, and then what changes.
  *
  * They look for changes instead of being told, so that a stream costs the same
- * however fast its topics are, and nothing is kept for a reader that is behind.
+ * however fast its topics are, and nothing while nobody looks. Readers with the same
+ * rights and the same list share a look, and what is written of it. Of a reader that is
+ * behind, nothing is kept but the window that it was told of last.
  */
 export class TopicListStreams implements Disposable {
   readonly #sessions = new Set<TopicListSession>();
+  /** The views, by the rights of their readers and by their queries. */
+  readonly #views = new Map<Access, Map<string, TopicView>>();
   readonly #context: TopicListStreamsContext;
+  #rates: TopicRates;
   #cancel: (() => void) | undefined;
 
   /** Makes it without streams. */
   constructor(context: TopicListStreamsContext) {
     this.#context = context;
+    this.#rates = new TopicRates(context.clock);
+  }
+
+  /** The number of readers. */
+  get size(): number {
+    return this.#sessions.size;
   }
 
   /** The readers. */
@@ -245,10 +301,13 @@ export class TopicListStreams implements Disposable {
 
   /** Answers a request with a list, and its changes. */
   open(request: TopicListRequest): void {
-    const session = new TopicListSession(request, this.#context);
+    const view = this.#viewOf(request);
+    view.join();
+    const session = new TopicListSession(request, this.#context, view);
     this.#sessions.add(session);
     request.response.on("close", () => {
       this.#sessions.delete(session);
+      if (view.leave()) this.#forget(request);
       if (this.#sessions.size === 0) this[Symbol.dispose]();
     });
     if (!this.#cancel) this.#schedule(INTERVAL);
@@ -258,14 +317,56 @@ export class TopicListStreams implements Disposable {
   [Symbol.dispose](): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#rates = new TopicRates(this.#context.clock);
+  }
+
+  #viewOf({ access, query }: TopicListRequest): TopicView {
+    let views = this.#views.get(access);
+    if (!views) this.#views.set(access, views = new Map());
+    const key = JSON.stringify(query);
+    let view = views.get(key);
+    if (!view) {
+      view = new TopicView({ access, query }, this.#context, this.#rates);
+      views.set(key, view);
+    }
+    return view;
+  }
+
+  #forget({ access, query }: TopicListRequest): void {
+    const views = this.#views.get(access);
+    views?.delete(JSON.stringify(query));
+    if (views?.size === 0) this.#views.delete(access);
   }
 
   #schedule(delay: number): void {
     this.#cancel = this.#context.clock.setTimeout(() => {
-      const start = performance.now();
-      for (const session of this.#sessions) session.look();
-      const elapsed = performance.now() - start;
-      this.#schedule(Math.max(INTERVAL, elapsed / SHARE));
+      const took = this.#look();
+      if (took instanceof Promise) void took.then((took) => this.#next(took));
+      else this.#next(took);
     }, delay);
+  }
+
+  #next(took: number): void {
+    if (this.#cancel) this.#schedule(Math.max(INTERVAL, took / SHARE));
+  }
+
+  /** Looks at all views, and tells their readers; returns how long that took, in milliseconds. */
+  #look(): number | Promise<number> {
+    let took = 0;
+    const onTime = (elapsed: number): void => void (took += elapsed);
+    this.#rates.turn();
+    const tell = (): number => {
+      const start = performance.now();
+      for (const session of this.#sessions) session.tell();
+      return took + performance.now() - start;
+    };
+    const looks: Promise<void>[] = [];
+    for (const views of this.#views.values()) {
+      for (const view of views.values()) {
+        const look = view.look(onTime);
+        if (look) looks.push(look);
+      }
+    }
+    return looks.length > 0 ? Promise.all(looks).then(tell) : tell();
   }
 }

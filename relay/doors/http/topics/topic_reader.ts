@@ -20,8 +20,14 @@ import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
 import { pacedBody } from "../../paced_body.ts";
 import type { Call } from "../entrance.ts";
 import { describeTopic } from "./describe_topic.ts";
-import { findTopics, pageResponse, readListQuery } from "./topic_list.ts";
+import { pageResponse } from "./topic_list.ts";
 import type { TopicListStreams } from "./topic_list_stream.ts";
+import {
+  queryOfOne,
+  readListQuery,
+  type TopicListQuery,
+} from "./topic_query.ts";
+import { findWindow } from "./topic_window.ts";
 
 /** The context of the topic reader. */
 export interface TopicReaderContext {
@@ -79,21 +85,45 @@ export class TopicReader {
 
   /** Lists the topics that the caller may read: a page of them, or a stream. */
   list(call: Call): Response | Promise<Response> {
-    const { access, request, response, address, client, url } = call;
-    const query = readListQuery(url.searchParams);
+    const { access, client, request, url: { searchParams } } = call;
     switch (accepts(request, "application/json", "text/event-stream")) {
-      case "application/json":
-        return pageResponse(
-          findTopics(this.#context.topics, access, query, true),
-          client,
-        );
+      case "application/json": {
+        const query = readListQuery(searchParams, false);
+        const { topics } = this.#context;
+        const window = findWindow({ topics, access, query, isFresh: true }, {
+          lane: client,
+        });
+        return pageResponse(window, client);
+      }
       case "text/event-stream":
-        if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
-        this.#context.lists.open({ response, query, access, address, client });
-        return RESPONSE_ALREADY_SENT;
+        return this.#listStream(call, readListQuery(searchParams, true));
       default:
         throw notAcceptable();
     }
+  }
+
+  /** Describes a topic, once or as it changes. */
+  info(call: Call, name: string): Response {
+    switch (accepts(call.request, "application/json", "text/event-stream")) {
+      case "application/json":
+        return Response.json(describeTopic(this.#known(name)), {
+          headers: { "Cache-Control": "no-store" },
+        });
+      case "text/event-stream":
+        return this.#listStream(call, queryOfOne(name));
+      default:
+        throw notAcceptable();
+    }
+  }
+
+  #listStream(
+    { response, access, address, client }: Call,
+    query: TopicListQuery,
+  ): Response {
+    if (!this.#turnsAway(response)) {
+      this.#context.lists.open({ response, query, access, address, client });
+    }
+    return RESPONSE_ALREADY_SENT;
   }
 
   /** Says what a topic is needed for that events are asked of. */
@@ -123,13 +153,6 @@ export class TopicReader {
       default:
         throw notAcceptable();
     }
-  }
-
-  /** Describes a topic. */
-  info(name: string): Response {
-    return Response.json(describeTopic(this.#known(name)), {
-      headers: { "Cache-Control": "no-store" },
-    });
   }
 
   /** Describes a topic, in headers. */

@@ -1,5 +1,5 @@
-import type { Log } from "../topics/log.ts";
-import type { StoredTopic } from "../topics/store.ts";
+import type { Log } from "./log.ts";
+import type { StoredTopic } from "./store.ts";
 
 /** What a list shows of a log. */
 type ListedLog = Pick<
