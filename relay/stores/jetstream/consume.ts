@@ -37,6 +37,9 @@ const HEARTBEAT = 1_000_000_000;
 /** The silence after which a server is gone, in milliseconds. */
 const SILENCE = 4_000;
 
+/** How long a server may lag behind the leader, in milliseconds. */
+const LAG = 2_000;
+
 const STATUS_OF_SERVER = 100;
 
 /** Reads a stream: what there is, and then what comes, until it is disposed of. */
@@ -181,6 +184,8 @@ function placeOf(
  * Reads all messages of a subject that there are from a place on.
  *
  * @param last The place of the last one, which is there: less than that is not all.
+ * @throws {StoreError} `away`, if it does not come: the server that tells of them lags
+ * behind, or they were removed meanwhile.
  */
 export async function readSubject(
   connected: Connected,
@@ -193,16 +198,26 @@ export async function readSubject(
 ): Promise<readonly StreamMessage[]> {
   const messages: StreamMessage[] = [];
   const done = Promise.withResolvers<void>();
+  let cameAt = performance.now();
   using _consumption = await Consumption.start(connected, {
     stream,
     filter,
     from,
     onMessage: (message) => {
+      cameAt = performance.now();
       messages.push(message);
       if (message.seq >= last) done.resolve();
     },
     onBroken: done.reject,
   });
-  await done.promise;
+  const timer = setInterval(() => {
+    // It says that it is there, and has no more to tell.
+    if (performance.now() - cameAt >= LAG) done.reject(lost());
+  }, LAG / 4);
+  try {
+    await done.promise;
+  } finally {
+    clearInterval(timer);
+  }
   return messages;
 }
