@@ -13,6 +13,8 @@ export class Line implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   readonly #targets: () => readonly number[];
   #isSilent = false;
+  /** The time that everything takes each way, in milliseconds; it can be changed. */
+  delay = 0;
 
   private constructor(targets: () => readonly number[]) {
     this.#targets = targets;
@@ -76,8 +78,24 @@ export class Line implements AsyncDisposable {
       this.#hold(other);
       const ends = [[socket, other], [other, socket]] as const;
       for (const [one, another] of ends) {
-        one.on("data", (data) => {
+        const pass = (data: Uint8Array): void => {
           if (!another.write(data)) one.pause();
+        };
+        // What came before is not overtaken.
+        let last = Promise.resolve();
+        let isEmpty = true;
+        one.on("data", (data) => {
+          const { delay } = this;
+          if (delay === 0 && isEmpty) return pass(data);
+          isEmpty = false;
+          const before = last;
+          const own = last = Promise.all([
+            before,
+            new Promise((resolve) => setTimeout(resolve, delay)),
+          ]).then(() => {
+            if (!another.destroyed) pass(data);
+            if (last === own) isEmpty = true;
+          });
         });
         another.on("drain", () => {
           if (!this.#isSilent) one.resume();

@@ -1,7 +1,7 @@
 import type { StreamConfig } from "@nats-io/jetstream";
-import { headers } from "@nats-io/transport-node";
 import type { Connected, Connection } from "./connection.ts";
 import { isNoMessage, isWrongSequence } from "./failures.ts";
+import { publishTo } from "./publish.ts";
 
 /** A value of a bucket, and its revision. */
 export interface BucketEntry {
@@ -115,20 +115,17 @@ export class Bucket {
     } = {},
   ): Promise<number | undefined> {
     const subject = bucketSubject(this.#name, key);
-    // The same for each attempt: one that was kept and not answered counts once.
-    const msgID = crypto.randomUUID();
-    ids.add(msgID);
-    const put = async ({ js }: Connected): Promise<number | undefined> => {
-      const all = headers();
-      all.set(AFTER, String(revision));
-      const { seq, duplicate } = await js.publish(subject, value, {
-        msgID,
-        headers: all,
-        retries: 0,
-        expect: { lastSubjectSequence: place },
+    const id = crypto.randomUUID();
+    ids.add(id);
+    const put = (connected: Connected): Promise<number | undefined> =>
+      publishTo(connected, {
+        stream: bucketStream(this.#name),
+        subject,
+        body: value,
+        headers: { [AFTER]: String(revision) },
+        id,
+        before: place,
       });
-      return duplicate ? undefined : seq;
-    };
     try {
       const kept = await this.#connection.ask(put, { passes: isWrongSequence });
       const isNext = kept !== undefined &&

@@ -19,11 +19,11 @@ import { readFile } from "node:fs/promises";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { StoreError } from "../../topics/store.ts";
 import type { NatsAddress } from "./nats_address.ts";
-import { isDenied, isPassing, storeErrorOf } from "./failures.ts";
+import { isNoStream, isPassing, storeErrorOf } from "./failures.ts";
 import { Hearing } from "./hearing.ts";
 import { type HeardErrors, keepErrorsHeard } from "./socket_errors.ts";
 
-/** How long something is asked for again that NATS cannot do now, in milliseconds. */
+/** How long something is asked for again that NATS cannot do now, unless a store says otherwise, in milliseconds. */
 const PATIENCE = 10_000;
 
 /** How long one answer is waited for, in milliseconds. */
@@ -94,20 +94,32 @@ export async function atMost(
 export class Connection implements AsyncDisposable {
   /** The servers, in words for messages. */
   readonly servers: string;
+  readonly #patience: number;
   readonly #address: NatsAddress;
   readonly #events: ConnectionEvents;
   #connected: Connected | undefined;
   #failure: StoreError | undefined;
   /** The subjects that the relay may not hear, which no answer makes good. */
   readonly #denied = new Map<string, StoreError>();
+  /** Says that a stream was deleted: its topics are gone, whatever else may be had. */
+  #deletion: StoreError | undefined;
   /** What was said to the operator since NATS was connected. */
   readonly #said = new Set<string>();
   readonly #closing = new AbortController();
   readonly #heard: HeardErrors = keepErrorsHeard();
   #starting: Promise<void> | undefined;
 
-  /** Makes it, and does not connect. */
-  constructor(address: NatsAddress, events: ConnectionEvents) {
+  /**
+   * Makes it, and does not connect.
+   *
+   * @param patience How long something is asked for again, in milliseconds.
+   */
+  constructor(
+    address: NatsAddress,
+    events: ConnectionEvents,
+    patience: number = PATIENCE,
+  ) {
+    this.#patience = patience;
     this.#address = address;
     this.#events = events;
     this.servers = address.servers.join(", ");
@@ -116,7 +128,7 @@ export class Connection implements AsyncDisposable {
   /** Why NATS cannot be used now; `undefined` while it can, as far as is known. */
   get failure(): StoreError | undefined {
     const [denied] = this.#denied.values();
-    return this.#failure ?? denied;
+    return this.#deletion ?? this.#failure ?? denied;
   }
 
   /** Whether it was closed. */
@@ -166,22 +178,17 @@ export class Connection implements AsyncDisposable {
    * Asks for something, again and again while no leader or no server is there.
    *
    * @param what Asks once. It may have been done though there was no answer.
-   * @param patience How long, in milliseconds.
+   * @param passes Whether an error is for whoever asks.
    * @throws {StoreError} If it cannot be had, and what NATS answers otherwise, as
    * `passes` says.
    */
   async ask<T>(
     what: (connected: Connected) => Promise<T>,
-    {
-      patience = PATIENCE,
-      passes = () => false,
-    }: {
-      readonly patience?: number;
-      /** Whether an error is for whoever asks. */
+    { passes = () => false }: {
       readonly passes?: (error: unknown) => boolean;
     } = {},
   ): Promise<T> {
-    const late = performance.now() + patience;
+    const late = performance.now() + this.#patience;
     for (;;) {
       const { connected } = this;
       try {
@@ -193,7 +200,8 @@ export class Connection implements AsyncDisposable {
           this.#failure = undefined;
           throw error;
         }
-        this.#fail(error);
+        if (isPassing(error)) this.#fail(error);
+        else this.#told(error);
         if (!isPassing(error) || this.isClosed || performance.now() > late) {
           throw storeErrorOf(error, this.servers);
         }
@@ -276,13 +284,15 @@ export class Connection implements AsyncDisposable {
 
   #fail(error: unknown): void {
     this.#failure = storeErrorOf(error, this.servers);
+    if (isNoStream(error)) this.#deletion ??= this.#failure;
   }
 
   /** Takes note of an error that is no answer: of the same one, once. */
-  #told(error: Error): void {
+  #told(error: unknown): void {
     this.#fail(error);
-    const { message = "" } = this.#failure ?? {};
-    if (!isDenied(error) || this.#said.has(message)) return;
+    const { failure, message = "" } = this.#failure ?? {};
+    const isLasting = failure === "denied" || failure === "corrupt";
+    if (!isLasting || this.#said.has(message)) return;
     this.#said.add(message);
     logger.error("{reason}", { reason: message });
   }

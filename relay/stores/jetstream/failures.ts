@@ -56,6 +56,13 @@ export function isNameInUse(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === CODES.nameInUse;
 }
 
+/** Whether nobody has heard what was asked. */
+export function hasNoResponders(error: unknown): boolean {
+  return error instanceof NoRespondersError ||
+    error instanceof Error && error.name === "JetStreamNotEnabled" ||
+    error instanceof Error && hasNoResponders(error.cause);
+}
+
 /** Whether the same may go well a moment later: a leader is elected, or a server has gone. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof JetStreamApiError) {
@@ -65,8 +72,7 @@ export function isPassing(error: unknown): boolean {
   }
   // A reader that has lost a message, or the server behind it, reads again.
   if (error instanceof StoreError) return error.failure === "away";
-  return error instanceof TimeoutError || error instanceof NoRespondersError ||
-    error instanceof Error && error.name === "JetStreamNotEnabled" ||
+  return error instanceof TimeoutError || hasNoResponders(error) ||
     error instanceof ConnectionError ||
     error instanceof RequestError &&
       !(error.cause instanceof PermissionViolationError);

@@ -7,7 +7,7 @@ import { isDenied } from "./failures.ts";
 import type { Names } from "./names.ts";
 
 /** The time after which NATS is asked again for a subject that it does not allow, in milliseconds. */
-const DENIED_INTERVAL = 5_000;
+const DENIED_INTERVAL = 2_000;
 
 /** What hears a subject. */
 export interface HearingOptions {

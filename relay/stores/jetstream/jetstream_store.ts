@@ -48,6 +48,8 @@ export interface JetStreamStoreOptions {
   /** The bounds of each log. */
   readonly retention: Retention;
   readonly clock: Clock;
+  /** How long NATS is asked again before an answer is that it is away, in milliseconds. Default: 10 s. */
+  readonly patience?: number;
 }
 
 /** How long a name stays at hand that nobody needs, in milliseconds. */
@@ -94,7 +96,7 @@ export class JetStreamStore implements Store {
   #cancels: Disposable | undefined;
 
   /** Makes a store that is not connected yet. */
-  constructor({ address, retention, clock }: JetStreamStoreOptions) {
+  constructor({ address, retention, clock, patience }: JetStreamStoreOptions) {
     this.#retention = retention;
     this.#clock = clock;
     const names = this.#names = namesOf(address.prefix);
@@ -105,7 +107,7 @@ export class JetStreamStore implements Store {
       },
       onConnect: () => this.#onConnect(),
       onReconnect: () => this.#onReconnect(),
-    });
+    }, patience);
     this.#topics = new Bucket(connection, names.topics);
     this.#values = new Bucket(connection, names.values);
     const presence = this.#presence = new Presence(names.beats, clock, {

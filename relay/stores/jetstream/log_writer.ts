@@ -1,9 +1,9 @@
-import { headers } from "@nats-io/transport-node";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { StoreError } from "../../topics/store.ts";
 import type { Connected, Connection } from "./connection.ts";
 import { isWrongSequence } from "./failures.ts";
 import { type Deed, HEADER, writeEvents, writeHeader } from "./log_message.ts";
+import { publishTo } from "./publish.ts";
 
 /** What is left free of the largest message, for what is not the body. */
 const HEADROOM = 4 * 1024;
@@ -11,13 +11,18 @@ const HEADROOM = 4 * 1024;
 /** Writes the messages of one log, each after the one that it expects. */
 export class LogWriter {
   readonly #connection: Connection;
+  readonly #stream: string;
   readonly #subject: string;
 
   constructor(
-    { connection }: { readonly connection: Connection },
+    { connection, stream }: {
+      readonly connection: Connection;
+      readonly stream: string;
+    },
     subject: string,
   ) {
     this.#connection = connection;
+    this.#stream = stream;
     this.#subject = subject;
   }
 
@@ -74,21 +79,17 @@ export class LogWriter {
     header: string,
     body: Uint8Array,
     before: number,
-    msgID: string,
+    id: string,
   ): Promise<number | undefined> {
-    // The id is the same for each attempt: one that was kept and not answered counts once.
-    const put = async ({ js }: Connected): Promise<number | undefined> => {
-      const all = headers();
-      all.set(HEADER, header);
-      const { seq, duplicate } = await js.publish(this.#subject, body, {
-        msgID,
-        headers: all,
-        retries: 0,
-        expect: { lastSubjectSequence: before },
+    const put = (connected: Connected): Promise<number | undefined> =>
+      publishTo(connected, {
+        stream: this.#stream,
+        subject: this.#subject,
+        body,
+        headers: { [HEADER]: header },
+        id,
+        before,
       });
-      // The server has seen an attempt, and may have refused it: it is looked for.
-      return duplicate ? undefined : seq;
-    };
     try {
       return await this.#connection.ask(put, { passes: isWrongSequence });
     } catch (error) {

@@ -30,17 +30,22 @@ export class NatsServer implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #folder: string;
   readonly #isOwn: boolean;
+  readonly #write: (config: string) => Promise<void>;
 
   private constructor(
     port: number,
     process: Deno.ChildProcess,
-    folder: string,
-    isOwn: boolean,
+    { folder, isOwn, write }: {
+      readonly folder: string;
+      readonly isOwn: boolean;
+      readonly write: (config: string) => Promise<void>;
+    },
   ) {
     this.port = port;
     this.#process = process;
     this.#folder = folder;
     this.#isOwn = isOwn;
+    this.#write = write;
   }
 
   /** Starts a server, and waits until it listens. */
@@ -49,11 +54,13 @@ export class NatsServer implements AsyncDisposable {
   ): Promise<NatsServer> {
     const own = folder ?? await Deno.makeTempDir({ prefix: "rivulet-nats-" });
     const path = `${own}/nats.conf`;
-    await Deno.writeTextFile(
-      path,
-      `host: 127.0.0.1\nport: ${port}\nports_file_dir: "${own}"\n` +
-        `jetstream { store_dir: "${own}"\n${jetstream} }\n${config}\n`,
-    );
+    const write = (config: string): Promise<void> =>
+      Deno.writeTextFile(
+        path,
+        `host: 127.0.0.1\nport: ${port}\nports_file_dir: "${own}"\n` +
+          `jetstream { store_dir: "${own}"\n${jetstream} }\n${config}\n`,
+      );
+    await write(config);
     const process = new Deno.Command("nats-server", {
       args: ["-c", path],
       stdin: "null",
@@ -62,12 +69,22 @@ export class NatsServer implements AsyncDisposable {
     }).spawn();
     const file = `${own}/nats-server_${process.pid}.ports`;
     const listening = await until(() => portIn(file), LIMIT, "nats-server");
-    return new NatsServer(listening, process, own, folder === undefined);
+    return new NatsServer(listening, process, {
+      folder: own,
+      isOwn: folder === undefined,
+      write,
+    });
   }
 
   /** Its address. */
   get host(): string {
     return `127.0.0.1:${this.port}`;
+  }
+
+  /** Has it take other lines for those of {@linkcode NatsServerOptions.config}. */
+  async reload(config: string): Promise<void> {
+    await this.#write(config);
+    this.signal("SIGHUP");
   }
 
   /** Sends it a signal. */
