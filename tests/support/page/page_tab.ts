@@ -5,11 +5,13 @@
  */
 import { assertEquals } from "@std/assert";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { LIMIT } from "../within.ts";
 
 /** What the browser itself says of a request that was refused: the page cannot hold it back. */
 const REFUSED =
   /^(?:Failed to load resource|WebSocket connection to '[^']+' failed|The resource .+ was preloaded)/;
+
+/** How long something may take to be shown, in milliseconds. */
+const LIMIT = 20_000;
 
 /** A tab of a browser of its own memory. */
 export class PageTab implements AsyncDisposable {

@@ -10,6 +10,9 @@ const BLOCK = 2_000;
 /** The characters that are shown at a time: those before are taken away. */
 const SHOWN = 200_000;
 
+/** The characters that a part counts for by itself: an answer may have many short ones. */
+const PART = 50;
+
 /** The words for the kinds of parts. */
 const TITLES: Readonly<Record<string, string>> = {
   reasoning: "Reasoning",
@@ -92,6 +95,7 @@ export class AnswerView {
     this.#key = "";
     this.#waiting.push(() => {
       this.#block = undefined;
+      this.#length += PART;
       this.#text.append(h("p", { class: kind }, text));
     });
   }
@@ -100,6 +104,7 @@ export class AnswerView {
     this.#flush();
     this.#key = key;
     this.#waiting.push(() => {
+      this.#length += PART;
       const title = TITLES[kind];
       this.#part = h("section", { class: kind }, title && h("h3", title));
       this.#block = undefined;
@@ -123,14 +128,15 @@ export class AnswerView {
     for (const step of this.#waiting) step();
     this.#waiting = [];
     while (this.#length > SHOWN) {
-      const part = this.#text.firstElementChild;
-      const block = part?.querySelector("span") ?? part;
-      if (!block) break;
+      const part = this.#text.firstElementChild!; // it has come to that length
+      const [block = part, next] = part.querySelectorAll("span");
       const { length } = block.textContent!; // an element has one
-      this.#length -= length;
       this.#dropped += length;
+      this.#length -= length;
       block.remove();
-      if (part?.matches(":not(:has(span))")) part.remove();
+      if (next) continue;
+      part.remove();
+      this.#length -= PART;
     }
     this.#hint.textContent = this.#dropped > 0
       ? `${count(this.#dropped)} characters before this are not shown.`

@@ -124,6 +124,7 @@ export type SocketMessage =
   | {
     readonly type: "subscribed";
     readonly epoch: string;
+    readonly first: number;
     readonly after: number;
   }
   | {

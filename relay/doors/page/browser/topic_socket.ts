@@ -43,7 +43,15 @@ export function followTopic(
             if (message.epoch === epoch) return;
             epoch = message.epoch;
             offset = message.after;
-            break;
+            onMessage(message);
+            // Who begins at the start is told of no gap before it.
+            return message.first > 1 &&
+              onMessage({
+                type: "gap",
+                from: 1,
+                to: message.first - 1,
+                reason: "evicted",
+              });
           case "events":
             offset = message.offset + message.events.length - 1;
             break;

@@ -1,7 +1,7 @@
 import { ask, mayCancel, Refusal } from "./access.ts";
 import { AnswerView } from "./answer_view.ts";
 import type { Description, ListChange } from "./data.ts";
-import { announce, button, eachSecond, facts, h, say, set } from "./dom.ts";
+import { announce, button, facts, h, say, set } from "./dom.ts";
 import { EventsView } from "./events_view.ts";
 import { followView } from "./follow_view.ts";
 import { follow } from "./live.ts";
@@ -142,7 +142,6 @@ export function showTopic(
     drawFacts();
   };
 
-  eachSecond(signal, drawFacts);
   return follow(`topics?prefix=${name}&limit=1`, signal, (_name, data) => {
     const change: ListChange = JSON.parse(data);
     const now = change.topics.find((topic) => topic.name === name);
