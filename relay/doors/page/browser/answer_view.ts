@@ -106,7 +106,7 @@ export class AnswerView {
     this.#waiting.push(() => {
       this.#length += PART;
       const title = TITLES[kind];
-      this.#part = h("section", { class: kind }, title && h("h3", title));
+      this.#part = h("section", { class: kind }, title && h("h2", title));
       this.#block = undefined;
       this.#text.append(this.#part);
     });

@@ -25,7 +25,7 @@ export function showTopic(
   signal.addEventListener("abort", () => reading.abort());
 
   const badge = h("span", { class: "badge" });
-  const stop = button("Stop…", () => askToStop(name), {
+  const stop = button("Stop…", () => askToStop(main, name), {
     hidden: true,
     class: "stop",
   });
@@ -156,7 +156,7 @@ export function showTopic(
 }
 
 /** Asks whether a topic is to be stopped, and stops it. */
-function askToStop(name: string): void {
+function askToStop(main: HTMLElement, name: string): void {
   const reason = h("input", {
     id: "reason",
     maxlength: 1_000,
@@ -197,6 +197,7 @@ function askToStop(name: string): void {
     ),
     failure,
   );
-  document.body.append(dialog);
+  // With the view, it goes away.
+  main.append(dialog);
   dialog.showModal();
 }
