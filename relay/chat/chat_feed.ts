@@ -10,8 +10,9 @@ import { lostPart, Turn } from "./turn.ts";
 const DONE = "[DONE]";
 
 /**
- * How long a page may take to read a turn to its end before it is told of the next one, in
- * milliseconds: a chat of the AI SDK leaves an answer when it goes on with another.
+ * The time that a page may take to read a turn to its end before it is told of
+ * the next one, in milliseconds. A chat of the AI SDK leaves an answer when it
+ * goes on with another.
  */
 const READ_LIMIT = 1_000;
 
@@ -167,7 +168,7 @@ export class ChatFeed {
             // Its end has not come, and will not: the relay has lost it.
             last?.end({ error: lostPart() });
             if (last) await this.#read(last);
-            // What has ended while this page was away is news to it.
+            // A turn that ended while this page was away is new to this page.
             this.#turn = new Turn(epoch, !last && state === "ended");
             if (state !== "open") this.#resolveKnown();
             break;
@@ -213,7 +214,7 @@ export class ChatFeed {
     if (!turn || turn.isOver) return;
     try {
       const isFirst = !turn.hasBegun;
-      // What its maker has said, for readers that know no end of a topic.
+      // `[DONE]` ends the turn for readers that do not see the end of a topic.
       if (data === DONE) return;
       turn.add(parseChunk(data));
       if (isFirst && !turn.isOld) this.#begun(turn);

@@ -29,7 +29,7 @@ export type ChatErrorCode = "refused" | "no_turn" | "lost";
  * ```
  */
 export class ChatError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code: ChatErrorCode;
   /** The status of the endpoint's answer, if that was a refusal. */
   readonly status: number | undefined;

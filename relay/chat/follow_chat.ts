@@ -23,10 +23,16 @@ const STOPPED = "Stopped by a user";
 /** The least time between two attempts to go on with an answer that broke off, in milliseconds. */
 const RETRY_AFTER = 1_000;
 
-/** How often a busy chat is looked at, in milliseconds: it does not say when it is done. */
+/**
+ * The time between two looks at a busy chat, in milliseconds: a chat does not
+ * report that it is done.
+ */
 const LOOK_EACH = 20;
 
-/** How long the next turn waits for a chat to read the last one to its end, in milliseconds. */
+/**
+ * The time that the next turn waits for a chat to read the last one to its end,
+ * in milliseconds.
+ */
 const READ_LIMIT = 1_000;
 
 /**
@@ -51,7 +57,7 @@ const READ_LIMIT = 1_000;
 export interface FollowableChat<Message = ChatMessage> {
   /** The id of the chat. */
   readonly id: string;
-  /** What it is doing. */
+  /** The status of the chat. */
   readonly status: "submitted" | "streaming" | "ready" | "error";
   /** The conversation. */
   messages: Message[];
@@ -113,7 +119,7 @@ export interface FollowChatOptions<Message = ChatMessage> extends
 }
 
 /**
- * What can be done with a chat that is followed.
+ * The methods of a chat that is followed.
  *
  * @example A button
  * ```ts

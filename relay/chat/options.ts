@@ -21,7 +21,7 @@ import type { ChatMessage } from "./chunk.ts";
 export type Resolvable<T> = T | (() => T | PromiseLike<T>);
 
 /**
- * What a request to the application's endpoint is prepared from.
+ * The facts from which a request to the application's endpoint is prepared.
  *
  * @typeParam Message The application's type of messages.
  *
@@ -78,7 +78,7 @@ export interface ChatRequest {
 }
 
 /**
- * How a chat reaches the relay and the application.
+ * The relay and the application of a chat, and the ways to reach them.
  *
  * @typeParam Message The application's type of messages.
  *
@@ -186,7 +186,7 @@ export interface ChatListener<Message = ChatMessage> {
 }
 
 /**
- * What is sent, as the AI SDK says it to a `ChatTransport`.
+ * A message to send, as the AI SDK hands it to a `ChatTransport`.
  *
  * @typeParam Message The application's type of messages.
  *

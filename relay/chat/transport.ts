@@ -16,10 +16,13 @@ import type {
 import { socketUrl } from "./socket_url.ts";
 import type { Turn } from "./turn.ts";
 
-/** What the names of topics begin with, unless the application chooses another. */
+/** The prefix of topic names, unless the application chooses another. */
 const CHAT = "chat";
 
-/** How long a turn may take to begin after the endpoint has answered, in milliseconds. */
+/**
+ * The time that a turn may take to begin after the endpoint has answered, in
+ * milliseconds.
+ */
 const BEGIN_TIMEOUT = 10_000;
 
 /** The longest refusal of an endpoint that is shown, in characters. */

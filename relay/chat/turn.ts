@@ -4,13 +4,16 @@ import type { TopicEnd } from "../client/topic_end.ts";
 import type { ChatChunk } from "./chunk.ts";
 import { ChatError } from "./error.ts";
 
-/** How a turn is over: as its topic has ended, or since the rest of it will not come. */
+/**
+ * The end of a turn: the end of its topic, or an error if the rest of it will
+ * not come.
+ */
 type Over = { readonly end: TopicEnd } | { readonly error: unknown };
 
-/** What a user is told of an answer whose maker has gone. */
+/** The message that a user sees if the maker of an answer is gone. */
 const BROKEN = "The answer broke off before its end.";
 
-/** What a user is told of an answer that has failed without words. */
+/** The message that a user sees if an answer failed without saying why. */
 const FAILED = "An error occurred.";
 
 /** One turn of a chat: an epoch of its topic, as far as it has come. */
@@ -22,9 +25,11 @@ export class Turn {
   readonly #chunks: ChatChunk[] = [];
   readonly #waiting = new Set<() => void>();
   #over: Over | undefined;
-  /** How many have been told of it, and have not read it yet. */
+  /**
+   * The number of readers that know of the turn and have not begun to read it.
+   */
   #unread = 0;
-  /** How many read it. */
+  /** The number of readers. */
   #readers = 0;
 
   constructor(epoch: string, isOld: boolean) {
@@ -46,7 +51,7 @@ export class Turn {
     return undefined;
   }
 
-  /** How its topic has ended, if it has. */
+  /** The end of its topic, if it has ended. */
   get ending(): TopicEnd | undefined {
     return this.#over && "end" in this.#over ? this.#over.end : undefined;
   }

@@ -21,7 +21,7 @@ export type SubscriptionErrorCode =
   | "protocol";
 
 /**
- * What is known of a subscription that broke off.
+ * The facts of a subscription that broke off.
  *
  * @example What a relay without the topic says
  * ```ts
@@ -37,7 +37,7 @@ export interface SubscriptionErrorFacts {
   readonly relayCode?: string | undefined;
   /** The code that the WebSocket was closed with, if that is what happened. */
   readonly closeCode?: number | undefined;
-  /** What was thrown underneath, if anything was. */
+  /** The error underneath, if there is one. */
   readonly cause?: unknown;
 }
 
@@ -60,13 +60,15 @@ export interface SubscriptionErrorFacts {
  * ```
  */
 export class SubscriptionError extends Error implements SubscriptionErrorFacts {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   declare readonly code: SubscriptionErrorCode;
   /** The topic. */
   declare readonly topic: string;
   /** The last position that was taken, as `<epoch>:<offset>`: what to resume after. */
   declare readonly position: string | undefined;
-  /** How the topic ended, if it has: `failed` or `truncated`. */
+  /**
+   * The status with which the topic ended, if it has: `failed` or `truncated`.
+   */
   declare readonly status: "failed" | "truncated" | undefined;
   /** Why, in the words of the relay or of the topic's source. */
   declare readonly reason: string | undefined;

@@ -21,7 +21,10 @@ import type { TopicEnd } from "./topic_end.ts";
 /** Without a `window`; in bytes. */
 const WINDOW = 256 * 1024;
 
-/** What was taken is told so long after the first of it, if there is little; in milliseconds. */
+/**
+ * The time from the first event taken to the acknowledgement, if there is
+ * little to acknowledge; in milliseconds.
+ */
 const ACK_DELAY = 200;
 
 /** The longest reason to stop a topic that a relay takes, in UTF-16 code units. */
@@ -58,9 +61,12 @@ export type TopicMessage =
   | LiveMessage
   | UpstreamMessage;
 
-/** What carries a feed: the connection, or what stands for it while there is none. */
+/**
+ * The carrier of a feed: the connection, or what stands for it while there is
+ * none.
+ */
 export interface Carrier {
-  /** How it is. */
+  /** The state of the connection. */
   readonly state: SubscriptionState;
   /** Where time comes from. */
   readonly clock: Clock;
@@ -88,11 +94,14 @@ interface Item {
   readonly message: SubscriptionMessage;
   /** Where the consumer is once it has taken this; it stays where it is if left out. */
   readonly place?: Place | undefined;
-  /** What the relay's message counts for, with the last item that came of it. */
+  /**
+   * The size of the relay's message, on the last item that came of it; 0 on the
+   * others.
+   */
   readonly size: number;
 }
 
-/** How a feed is over. */
+/** The outcome of a feed. */
 interface Over {
   readonly end?: TopicEnd | undefined;
   /** Makes what the consumer gets thrown. */
@@ -119,7 +128,9 @@ export class Feed implements Subscription {
   /** Where the last message that was received leads to; none before `subscribed`. */
   #received: Place | undefined;
   #isSubscribed = false;
-  /** What was taken since the last ack, as the relay counts it. */
+  /**
+   * The amount taken since the last acknowledgement, as the relay counts it.
+   */
   #unacked = 0;
   #ackable: Place | undefined;
   #cancelAck: (() => void) | undefined;
@@ -127,12 +138,16 @@ export class Feed implements Subscription {
   #epoch: string | undefined;
   /** Of a feed that stays: the epoch that its consumer was told of last. */
   #told: string | undefined;
-  /** What is said to stop the topic: again on each connection, until it has ended. */
+  /**
+   * The message that stops the topic. It is sent again on each connection,
+   * until the topic has ended.
+   */
   #stopping: Readonly<Record<string, unknown>> | undefined;
 
   constructor(topic: string, carrier: Carrier, options: TopicOptions) {
     const { window = WINDOW, after } = options;
-    // What a relay refuses with the upgrade cannot be told from one that is away.
+    // A refused upgrade looks the same as a relay that is away, so bad names
+    // throw here.
     if (!/^(?!\.)[\w.~:-]{1,128}$/.test(topic)) {
       throw new TypeError(invalid("topic", topic));
     }
@@ -368,7 +383,7 @@ export class Feed implements Subscription {
     else if (!this.#over) this.#carrier.add(this);
   }
 
-  /** What is not subscribed to yet is stopped when it is. */
+  /** Sends the message that stops the topic, once it is subscribed to. */
   #sendStop(): void {
     if (this.#stopping && this.#isSubscribed) {
       this.#carrier.send(this.#stopping);
@@ -383,7 +398,7 @@ export class Feed implements Subscription {
     const last = this.#received;
     const isNext = this.#isSubscribed;
     this.#isSubscribed = true;
-    // What was to be stopped is no more: this is another run of that name.
+    // The run to be stopped is gone: this is another run of that name.
     if (this.#epoch && this.#epoch !== epoch && !this.#stopping?.epoch) {
       this.#stopping = undefined;
     }

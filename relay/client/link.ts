@@ -9,13 +9,16 @@ import type {
 } from "./options.ts";
 import type { SubscriptionState } from "./subscription.ts";
 
-/** How many heartbeats may be missing: some are late. */
+/** The number of heartbeats that may be missing: some arrive late. */
 const HEARTBEATS = 2.5;
 
-/** How long it may take to be welcomed, in milliseconds. */
+/** The time that the relay's welcome may take, in milliseconds. */
 const WELCOME_TIMEOUT = 20_000;
 
-/** How long a close is waited for that the peer may never answer, in milliseconds. */
+/**
+ * The time to wait for the close handshake, which the peer may never answer, in
+ * milliseconds.
+ */
 const CLOSE_TIMEOUT = 1_000;
 
 /** A longer delay makes every runtime's timer fire at once (a 32-bit overflow). */
@@ -26,7 +29,7 @@ const FINAL = /^(1008|1009|45\d\d)$/;
 
 const TOKEN_EXPIRED = 4401;
 
-/** What is known if nothing has opened. */
+/** The reason given if no connection has opened. */
 const UNREACHED =
   "Not connected: the relay is away, or refuses this page (--origin) or token";
 
@@ -41,7 +44,10 @@ const clock: Clock = {
   },
 };
 
-/** What a link is for: any number of topics; one, by name; one, which its URL names. */
+/**
+ * The use of a link: any number of topics; one, by name; or one, which its URL
+ * names.
+ */
 export type LinkKind = "many" | "one" | "door";
 
 interface Refusal {
@@ -82,7 +88,7 @@ export class Link implements Carrier {
   #failures = 0;
   #failingSince = 0;
   #advice: readonly [number, number] | undefined;
-  /** What those get that come too late. */
+  /** The error for subscriptions that come too late. */
   #raise: (() => unknown) | undefined;
 
   constructor(url: URL, options: ConnectOptions, kind: LinkKind) {
@@ -228,7 +234,7 @@ export class Link implements Carrier {
   #onMessage(data: unknown): void {
     this.#lastHeard = this.clock.now();
     try {
-      // What is no text is no JSON either.
+      // A binary message is not JSON either: `parse` throws.
       const text = data as string;
       const message: Message = JSON.parse(text);
       switch (message.type) {
@@ -240,7 +246,7 @@ export class Link implements Carrier {
           this.#failures = 0;
           return;
         case "goodbye": {
-          // What is missing compares as no number does.
+          // Missing numbers are `NaN`, which the comparison below rejects.
           const [min, max] = message.reconnectIn.map(Number) as [
             number,
             number,

@@ -33,7 +33,7 @@ export interface EventMessage {
   readonly position: string;
   /** The type that the upstream gave it; `message` if none. */
   readonly event: string;
-  /** What the upstream sent, byte for byte. */
+  /** The data that the upstream sent, byte for byte. */
   readonly data: string;
   /** The upstream's own id; empty if none. */
   readonly id: string;
@@ -109,7 +109,7 @@ export interface GapMessage {
 }
 
 /**
- * How the topic's source is, if that has changed.
+ * A change in the state of the topic's source.
  *
  * @example It tries again in a second
  * ```ts
@@ -129,7 +129,7 @@ export interface UpstreamMessage {
   readonly type: "upstream";
   /** The topic. */
   readonly topic: string;
-  /** What it does. */
+  /** The state of the source. */
   readonly state: "connecting" | "open" | "retrying" | "lost";
   /** The status that it has answered with, if that is what went wrong. */
   readonly status?: number;
@@ -161,8 +161,7 @@ export interface TopicSnapshot {
 }
 
 /**
- * What there was so far, where `snapshot` was asked for; the events after it
- * follow.
+ * The events so far, if `snapshot` was asked for. The events after it follow.
  *
  * @example Everything up to event 7
  * ```ts
@@ -232,7 +231,7 @@ export interface SubscribedMessage {
   readonly topic: string;
   /** The log whose events follow. */
   readonly epoch: string;
-  /** How the topic is: `pending` has no events yet. */
+  /** The state of the topic: `pending` has no events yet. */
   readonly state: "pending" | "open" | "ended";
 }
 
@@ -267,7 +266,7 @@ export interface EndMessage extends TopicEnd {
 }
 
 /**
- * What a subscription yields, by `type`. More types may be added.
+ * The messages that a subscription yields, by `type`. More types may be added.
  *
  * @example Only the events
  * ```ts

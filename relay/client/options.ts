@@ -29,13 +29,14 @@ export interface ReconnectPolicy {
    */
   maxTimeout?: number | undefined;
   /**
-   * How many attempts in a row may fail, the first one counted.
+   * The number of attempts in a row that may fail, including the first.
    *
    * @default {Infinity}
    */
   maxAttempts?: number | undefined;
   /**
-   * How long attempts may fail in a row, in milliseconds: none is made later.
+   * The time for which attempts in a row may fail, in milliseconds. No attempt
+   * is made later.
    *
    * @default {Infinity}
    */
@@ -93,7 +94,7 @@ export interface WebSocketLike {
 }
 
 /**
- * What has become of a connection to a relay.
+ * A change in the state of a connection to a relay.
  *
  * @example Tell the user after three attempts
  * ```ts
@@ -115,7 +116,7 @@ export interface StateChange extends SubscriptionErrorFacts {
 }
 
 /**
- * How the relay is reached.
+ * The ways to reach a relay: token, retries, clock.
  *
  * @example A token that is asked for at every attempt
  * ```ts
@@ -129,7 +130,7 @@ export interface StateChange extends SubscriptionErrorFacts {
  */
 export interface ConnectOptions {
   /**
-   * What to be let in with, or a function that is asked for it before every
+   * The token for the relay, or a function that returns one before every
    * attempt. It travels as a second offered subprotocol.
    */
   token?: string | (() => string | Promise<string>) | undefined;
@@ -163,7 +164,8 @@ export interface ConnectOptions {
 }
 
 /**
- * What is wanted of a topic.
+ * The place at which to begin with a topic, and the form in which to receive
+ * it.
  *
  * @example From now on, and only the newest when there is much
  * ```ts
@@ -179,8 +181,9 @@ export interface TopicOptions {
    */
   after?: string | undefined;
   /**
-   * What is sent to who falls behind: `all`; `merge`, adjacent deltas of one item
-   * in one; `latest`, the newest event only.
+   * The events that a subscriber receives when it falls behind: `all` of them;
+   * `merge`, with adjacent deltas of one item joined; `latest`, the newest
+   * event only.
    *
    * @default {"all"}
    */
@@ -208,7 +211,7 @@ export interface TopicOptions {
    */
   stay?: boolean | undefined;
   /**
-   * How many bytes the relay may send ahead of what was taken.
+   * The number of bytes that the relay may send ahead of what was taken.
    *
    * @default {262_144}
    */

@@ -3,9 +3,9 @@ import type { SubscriptionMessage } from "./message.ts";
 import type { TopicEnd } from "./topic_end.ts";
 
 /**
- * How a subscription is: `idle` before the first `next`; `connecting`; `open`,
- * the relay has answered; `waiting` for the next attempt; `closed`, nothing more
- * will come from the relay.
+ * The state of a subscription: `idle` before the first `next`; `connecting`;
+ * `open`, the relay has answered; `waiting` for the next attempt; `closed`,
+ * nothing more will come from the relay.
  *
  * @example Show that nothing comes at the moment
  * ```ts
@@ -67,11 +67,11 @@ export interface Subscription
   readonly topic: string;
   /** The last position that was taken, as `<epoch>:<offset>`: what to resume after. */
   readonly position: string | undefined;
-  /** How it is. */
+  /** The state of the subscription. */
   readonly state: SubscriptionState;
   /**
-   * How the topic ended, once everything before that was taken. A subscription that
-   * stays goes on: it yields each end.
+   * The end of the topic, once everything before it was taken. A subscription
+   * that stays goes on: it yields each end.
    */
   readonly end: TopicEnd | undefined;
   /** Connects, if need be, and waits for the next message. */

@@ -1,9 +1,10 @@
 // This module is browser compatible.
 
 /**
- * How a topic may end: `complete`, its source said that it was done; `failed`, it
- * said that it was not, or could not be reached; `truncated`, the connection died
- * before it said anything; `cancelled`; `expired`.
+ * The status with which a topic ends: `complete`, its source reported that it
+ * was done; `failed`, its source reported a failure or could not be reached;
+ * `truncated`, the connection died before the source reported either;
+ * `cancelled`; `expired`.
  *
  * @example One of five
  * ```ts
@@ -20,7 +21,7 @@ export type EndStatus =
   | "expired";
 
 /**
- * How a topic ended.
+ * The end of a topic.
  *
  * @example An end with a reason
  * ```ts
@@ -30,7 +31,7 @@ export type EndStatus =
  * ```
  */
 export interface TopicEnd {
-  /** How. */
+  /** The status. */
   readonly status: EndStatus;
   /** Why, in words, where there is more to say than the status. */
   readonly reason?: string;

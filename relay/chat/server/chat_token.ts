@@ -5,14 +5,17 @@ import { signToken } from "../../rights/tokens/sign_token.ts";
 import { MAX_TOKEN } from "../../rights/tokens/token_authority.ts";
 import { chatTopicPattern } from "../../chat_topic.ts";
 
-/** How long a token for a page is valid, in milliseconds. */
+/** The time for which a page's token is valid, in milliseconds. */
 const TTL = 15 * 60_000;
 
-/** How long a token for one request of a publisher is valid, in milliseconds. */
+/**
+ * The time for which a token for one request of a publisher is valid, in
+ * milliseconds.
+ */
 const PUBLISHER_TTL = 5 * 60_000;
 
 /**
- * What a token for a page says.
+ * The claims of a page's token, and the key that signs it.
  *
  * @example The chats of one user
  * ```ts
@@ -43,7 +46,7 @@ export interface ChatTokenOptions {
    */
   readonly send?: boolean | undefined;
   /**
-   * How long the token is valid, in milliseconds.
+   * The time for which the token is valid, in milliseconds.
    *
    * @default {900_000}
    */

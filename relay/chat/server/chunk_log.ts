@@ -1,6 +1,9 @@
 import { encodeEvent } from "../../../src/sse/encode.ts";
 
-/** What a turn has said so far, as an event stream: for the caller, and for the topic. */
+/**
+ * The chunks of a turn so far, as an event stream: for the caller, and for the
+ * topic.
+ */
 export class ChunkLog {
   readonly #encoder = new TextEncoder();
   readonly #events: Uint8Array[] = [];

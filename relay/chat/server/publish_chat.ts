@@ -6,13 +6,21 @@ import { ChunkLog } from "./chunk_log.ts";
 import { publisherToken } from "./chat_token.ts";
 import { ChatPublishError, RelayTopic } from "./relay_topic.ts";
 
-/** How long the relay may be away in the middle of a turn, in milliseconds. */
+/**
+ * The time that the relay may be away in the middle of a turn, in milliseconds.
+ */
 const WITHIN = 30_000;
 
-/** How long the relay may be away before a turn, in milliseconds: somebody looks at a spinner. */
+/**
+ * The time that the relay may be away before a turn, in milliseconds: a user is
+ * looking at a spinner.
+ */
 const PATIENCE = 5_000;
 
-/** How long a generation may take to say its last word after it was stopped, in milliseconds. */
+/**
+ * The time that a generation may take to finish after it was stopped, in
+ * milliseconds.
+ */
 const LAST_WORDS = 1_000;
 
 const DONE = "[DONE]";
@@ -64,9 +72,10 @@ export interface PublishChatOptions {
   /** The relay: its origin, or a URL below which it is. */
   readonly relay: string | URL;
   /**
-   * What to be let in with: a token with the right to write the topic, or a function that
-   * returns one before each request. Its `sub` stays the same: without one, each token is a
-   * publisher of its own, and a turn cannot be gone on with. Default: one made with `key`.
+   * A token with the right to write the topic, or a function that returns one
+   * before each request. Its `sub` must stay the same: without `sub`, each
+   * token is a publisher of its own, and a turn cannot be continued. Default: a
+   * token made with `key`.
    */
   readonly token?: string | (() => string | Promise<string>) | undefined;
   /** The secret of the relay, or the private key to its public one, to make tokens with. */
@@ -98,8 +107,9 @@ export interface PublishChatOptions {
   /** Is given what has to go on after the response, where the platform asks for that. */
   readonly waitUntil?: ((promise: Promise<void>) => void) | undefined;
   /**
-   * How long the relay may be away in the middle of a turn, in milliseconds. The relay ends
-   * the topic as `truncated` if it hears nothing from here for as long.
+   * The time that the relay may be away in the middle of a turn, in
+   * milliseconds. The relay ends the topic as `truncated` if it hears nothing
+   * from here for this long.
    *
    * @default {30_000}
    */
@@ -194,7 +204,7 @@ class Turn {
   readonly #clock: Clock;
   readonly #stopped = new AbortController();
   readonly #ending = new UiEndingReader();
-  /** What the last chunk that told of a failure has said. */
+  /** The text of the last chunk that reported a failure. */
   #failure: string | undefined;
 
   constructor(

@@ -5,7 +5,7 @@ import { completeRetryPolicy, retryDelay } from "../../../src/fetch/retry.ts";
 import type { TopicEnd } from "../../client/topic_end.ts";
 import { isTemporary } from "../../problem.ts";
 
-/** What the relay says of a refusal. */
+/** The body of a relay's refusal. */
 const problem = z.object({
   code: z.string(),
   detail: z.string(),
@@ -56,13 +56,13 @@ export type ChatPublishErrorCode = "refused" | "unreachable";
  * ```
  */
 export class ChatPublishError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code: ChatPublishErrorCode;
   /** The status of the relay's answer, if there was one. */
   readonly status: number | undefined;
   /** The `code` of the relay's refusal, if there was one. */
   readonly relayCode: string | undefined;
-  /** How the topic has ended, if that is why. */
+  /** The end of the topic, if that is the reason. */
   readonly end: TopicEnd | undefined;
 
   /**
@@ -90,7 +90,7 @@ export class ChatPublishError extends Error {
   }
 }
 
-/** How a topic is reached. */
+/** The address of a topic, and the limits of waiting for it. */
 export interface RelayTopicOptions {
   /** The URL of the topic. */
   readonly url: URL;
@@ -98,16 +98,22 @@ export interface RelayTopicOptions {
   readonly token: () => Promise<string | undefined>;
   readonly fetch: typeof globalThis.fetch;
   readonly clock: Clock;
-  /** How long the relay may be away in between, in milliseconds: it waits as long. */
+  /**
+   * The time that the relay may be away in between, in milliseconds. The relay
+   * waits as long.
+   */
   readonly within: number;
-  /** How long the relay may be away before the first event, in milliseconds. */
+  /**
+   * The time that the relay may be away before the first event, in
+   * milliseconds.
+   */
   readonly patience: number;
 }
 
 /** A topic of a relay that a turn is published to. */
 export class RelayTopic {
   readonly #options: RelayTopicOptions;
-  /** What the keys of this turn begin with. */
+  /** The prefix of this turn's keys. */
   readonly #key = crypto.randomUUID();
 
   constructor(options: RelayTopicOptions) {
