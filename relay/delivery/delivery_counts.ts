@@ -40,7 +40,7 @@ export class DeliveryCounts {
   /** Gaps, by their reason (PROTOCOL.md, section 2). */
   readonly gaps = { evicted: 0, epoch: 0, slow: 0, skipped: 0 };
   readonly #measure: LatencyMeasure | undefined;
-  /** How many deliveries there are until the next one is measured. */
+  /** The number of deliveries until the next one is measured. */
   #untilSample = 1;
 
   /**

@@ -34,7 +34,7 @@ export function mayBeDelta({ event: { data } }: LogEntry): boolean {
   return data.includes('"delta"');
 }
 
-/** What was found of the entries that may be deltas: parsing one is done once for all readers. */
+/** The deltas found in entries: each entry is parsed once for all readers. */
 const known = new WeakMap<LogEntry, WireDelta | "none">();
 
 /**

@@ -47,7 +47,7 @@ export function foldSnapshot(
   let alone: LogEntry | undefined;
   const isUnderWay = (): boolean =>
     !isCut && folder.next < next && folder.size < SNAPSHOT_SIZE &&
-    // What is missing is a gap behind the snapshot.
+    // Missing events are a gap behind the snapshot.
     !log.holeAt?.(folder.next);
   const take = function* ({ entries }: LogRange): Generator<void, boolean> {
     let events = 0;
@@ -66,7 +66,8 @@ export function foldSnapshot(
       yield;
       events = bytes = 0;
     }
-    // What was given up while this was fetched is a gap behind the snapshot.
+    // If retention has dropped events during the fetch, they are a gap behind
+    // the snapshot.
     return isUnderWay() && folder.next >= log.first;
   };
   const finish = (): FoldedSnapshot | Promise<FoldedSnapshot> => {

@@ -42,7 +42,7 @@ export interface Snapshot {
   readonly first: number;
   /** The offset of the last of them. */
   readonly offset: number;
-  /** What they fold into. */
+  /** The events that they fold into. */
   readonly events: readonly FoldedEvent[];
 }
 
@@ -54,7 +54,7 @@ export interface FittingEvents {
   readonly bytes: Uint8Array;
 }
 
-/** How a door writes what its subscribers get. */
+/** The encoding of a door: the bytes that its subscribers receive. */
 export interface Format {
   /** Writes consecutive events: the same bytes for every subscriber. */
   events(topic: Topic, range: LogRange): Uint8Array;
@@ -93,6 +93,8 @@ export interface Format {
   snapshot?(topic: Topic, snapshot: Snapshot): Uint8Array;
   /** Writes what is not an event; `undefined` where this door does not say it. */
   message(message: SubscriptionNotice, topic: Topic): Uint8Array | undefined;
-  /** What is sent where nothing else was for a while. */
+  /**
+   * Returns the bytes of a heartbeat, sent when nothing else was for a while.
+   */
   heartbeat(time: number): Uint8Array;
 }

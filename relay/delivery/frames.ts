@@ -13,7 +13,7 @@ const RECENT_BYTES = 2 * 1024 * 1024;
 
 /** The frames of all topics, of one format and mode (see {@linkcode TopicFrames}). */
 export class FrameCache {
-  /** What is delivered of them. */
+  /** The counts of what is delivered of them. */
   readonly counts: DeliveryCounts;
   readonly #format: Format;
   readonly #kept: KeptFrames;

@@ -9,11 +9,15 @@ import type { Topic, TopicObserver } from "../topics/topic.ts";
 import { Lane } from "./lane.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** How many subscriptions of one topic are woken before it is another topic's turn. */
+/**
+ * The number of subscriptions of one topic that are woken before another topic
+ * has its turn.
+ */
 export const SLICE = 64;
 
 /**
- * How many are woken before the loop may look at sockets and timers: 4 ms or more.
+ * The number of subscriptions that are woken before the loop may look at
+ * sockets and timers: 4 ms or more.
  *
  * Measured with 1,000 subscribers. At full speed a million deliveries take 2 to 4 %
  * more processor time than without turns, and 10 to 14 % more with 256. At 1,000
@@ -28,7 +32,7 @@ export const TURN = 512;
 const TURN_BYTES = 1024 * 1024;
 
 /**
- * How many rounds it takes until the loop has looked at its sockets: while there is
+ * The number of rounds until the loop has looked at its sockets: while there is
  * other work, Deno does so in every 61st only (tokio's `LocalSet`). A round in
  * which nothing happens costs some 2 µs.
  */
@@ -45,8 +49,8 @@ const MAX_LOOK = 5;
 const QUIET = 8;
 
 /**
- * How long those who fill a topic are held up for a subscription that does not
- * take what it was given, in milliseconds: once, until it has caught up.
+ * The time for which the writers of a topic wait for a subscription that does
+ * not take what it was given, in milliseconds: once, until it has caught up.
  */
 const PATIENCE = 50;
 
@@ -74,12 +78,12 @@ export class Pump implements TopicObserver, Disposable {
   #round: NodeJS.Immediate | undefined;
   /** Gives up on who does not read, while somebody is held up. */
   #patience: NodeJS.Timeout | undefined;
-  /** How many rounds there were since the last turn, and since the last news. */
+  /** The numbers of rounds since the last turn, and since the last news. */
   #restRounds = 0;
   #quietRounds = 0;
-  /** How many were woken since the last rest. */
+  /** The number of subscriptions woken since the last rest. */
   #woken = 0;
-  /** How long that took, in milliseconds. */
+  /** The time that waking them took, in milliseconds. */
   #busyTime = 0;
   /** The number of bytes that were encoded since the last rest. */
   #encoded = 0;

@@ -34,7 +34,7 @@ export interface QueuedBytes {
   close(): void;
 }
 
-/** What becomes of readers that have something to read and take nothing. */
+/** The rules for readers that have unread events and take nothing. */
 export interface SlowReaders {
   /** Looks after readers that take no bytes. Default: nobody does. */
   readonly watch?: Watch | undefined;
@@ -44,7 +44,7 @@ export interface SlowReaders {
   readonly then: "gap" | "close";
 }
 
-/** What a door wants to know of its subscriber. */
+/** The events that a subscriber reports to its door. */
 export interface SubscriberEvents {
   /** The end of a subscription has been written; it says nothing more. */
   onEnd(subscription: Subscription): void;
@@ -84,7 +84,7 @@ export class Subscriber implements Waker, Watched, Disposable {
   /** The bytes under way that were not given to the sink yet: what is left of a part, and the parts after it. */
   #rest: Uint8Array | undefined;
   #parts: Iterator<Uint8Array> | undefined;
-  /** How many writes there were when it was last looked whether the peer reads. */
+  /** The number of writes at the last check whether the peer reads. */
   #seen = 0;
   /** The subscription whose next message is being read or encoded. */
   #reading: Subscription | undefined;
@@ -131,7 +131,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     slow?.watch?.add(this);
   }
 
-  /** What is followed, up to the end of each. */
+  /** The subscriptions, each up to its end. */
   get subscriptions(): readonly Subscription[] {
     return this.#subscriptions;
   }
@@ -155,7 +155,7 @@ export class Subscriber implements Waker, Watched, Disposable {
     else subscription.skip();
   }
 
-  /** How many answers wait for an earlier write. */
+  /** The number of answers that wait for an earlier write. */
   get backlog(): number {
     return this.#answers.length;
   }
@@ -167,12 +167,15 @@ export class Subscriber implements Waker, Watched, Disposable {
     return this.#begun > before || this.#begun > this.#finished;
   }
 
-  /** How many writes were begun: a large message takes several. */
+  /** The number of writes begun: a large message takes several. */
   get begun(): number {
     return this.#begun;
   }
 
-  /** How many of them have finished: one less while a write is under way. */
+  /**
+   * The number of writes finished: one less than begun while a write is under
+   * way.
+   */
   get finished(): number {
     return this.#finished;
   }

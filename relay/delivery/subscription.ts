@@ -36,7 +36,7 @@ export interface Delivery {
   readonly stays?: boolean;
 }
 
-/** What is written where a read has brought nothing that there is room for. */
+/** The bytes written when a read brought no event that there is room for. */
 const NOTHING = new Uint8Array();
 
 /** A {@linkcode Start}, and how the topic was then: what it is told has to be of one moment. */
@@ -67,7 +67,7 @@ function untoldUpstream({ state, upstream, upstreamVersion }: Topic): number {
  * Replay and live are the same loop: whoever can write asks for the next piece.
  */
 export class Subscription implements Watched, WaitingReader {
-  /** What is read. */
+  /** The topic that it reads. */
   readonly topic: Topic;
   /** Its state with the lane of its topic. */
   readonly turn: Turn = new Turn();
@@ -174,7 +174,7 @@ export class Subscription implements Watched, WaitingReader {
     return this.#waker !== undefined;
   }
 
-  /** What is delivered through its door. */
+  /** The counts of what is delivered through its door. */
   get counts(): DeliveryCounts {
     return this.#frames.counts;
   }
@@ -302,7 +302,8 @@ export class Subscription implements Watched, WaitingReader {
     const { counts } = this;
     counts.events += to - this.#cursor;
     counts.wrote(bytes.byteLength);
-    // What was there before its reader is older than its way was long.
+    // Events appended before this reader subscribed do not count toward
+    // latency.
     if (this.#live) counts.aged(time);
     this.#moveTo(to);
     this.#saidEvents = true;

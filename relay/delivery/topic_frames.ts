@@ -42,7 +42,7 @@ const PATIENT: WaitingReader = { isWaiting: true };
  * ({@linkcode RecentFrames}).
  */
 export class TopicFrames {
-  /** What is delivered of the frames of all topics. */
+  /** The counts of what is delivered of the frames of all topics. */
   readonly counts: DeliveryCounts;
   readonly #topic: Topic;
   readonly #format: Format;
@@ -311,7 +311,7 @@ export class TopicFrames {
     const frame = {
       to,
       bytes,
-      // What is behind a long event has no room in its message.
+      // A long event fills its message: later events go into the next.
       full: bytes instanceof LongMessage || to < log.next,
       time: timeOf({ entries }),
     };

@@ -1,6 +1,9 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 
-/** How often in an interval everybody is looked at: what is due comes late by up to this part of it. */
+/**
+ * The number of looks in an interval: a call comes late by up to this part of
+ * it.
+ */
 const LOOKS = 4;
 
 /** Somebody who is looked at again and again. */
@@ -13,7 +16,10 @@ export interface Watched {
   onInterval?(): void;
 }
 
-/** How often somebody was looked at: since the last sign, and since the last interval. */
+/**
+ * The numbers of looks at somebody: since the last sign, and since the last
+ * interval.
+ */
 interface Looks {
   quiet: number;
   all: number;
@@ -21,7 +27,7 @@ interface Looks {
 
 /** Looks after those from whom a sign is expected: one timer for all. */
 export class Watch implements Disposable {
-  /** How long a sign may take, in milliseconds. */
+  /** The time that a sign may take, in milliseconds. */
   readonly interval: number;
   readonly #clock: Clock;
   readonly #looks = new Map<Watched, Looks>();

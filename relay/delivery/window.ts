@@ -1,14 +1,14 @@
 /** Of a reader that acknowledges nothing at most this much is remembered. */
 const MAX_WRITES = 1_024;
 
-/** What was written, and not acknowledged yet. */
+/** A write that is not acknowledged yet. */
 interface Write {
   /** The offset of its last event. */
   readonly last: number;
   readonly bytes: number;
 }
 
-/** How much is on its way to a reader, and how much may be. */
+/** The bytes on their way to a reader, and the limit for them. */
 export class Window {
   readonly #size: number;
   /** The oldest first. */
@@ -24,7 +24,7 @@ export class Window {
     this.#size = size;
   }
 
-  /** How many bytes may be sent now. */
+  /** The number of bytes that may be sent now. */
   get room(): number {
     return this.#size - this.#inFlight;
   }
