@@ -23,7 +23,7 @@ import { StaleWriterError } from "../topics/store.ts";
 import { followLog, Wakes } from "./follow_log.ts";
 import { holeAt } from "./hole_at.ts";
 
-/** What is given up is removed from the array in steps of at least this many. */
+/** The smallest number of dropped events to be cut off the array at once. */
 const COMPACT_AT = 1_024;
 
 /** A hole, with the number of offsets in it and in all holes before it. */

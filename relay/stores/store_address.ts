@@ -28,7 +28,7 @@ export type StoreAddress =
     readonly address: NatsAddress;
   };
 
-/** What an address of a store has to be, in words for messages. */
+/** The form of a store's address, in words for messages. */
 export const STORE_ADDRESS_FORM =
   "memory, sqlite:PATH with ?sync=full or ?sync=normal, or nats://HOST[,HOST...]";
 
@@ -59,7 +59,7 @@ export function parseStoreAddress(text: string): StoreAddress {
   throw new RangeError(`Expected ${STORE_ADDRESS_FORM}: got '${text}'`);
 }
 
-/** What a store is made with. */
+/** The limits and the parts that a store is made with. */
 export interface StoreSettings {
   /** The bounds of each log. */
   readonly retention: Retention;
@@ -75,7 +75,7 @@ export interface StoreSettings {
 
 /** A store that may tell what it holds. */
 export type CountedStore = Store & {
-  /** What the store holds, in numbers, if it is in a file. */
+  /** The counters and sizes of the store, if it is in a file. */
   readonly counts?: SqliteStoreCounts;
 };
 

@@ -1,7 +1,7 @@
 import type { Log } from "./log.ts";
 import type { StoredTopic } from "./store.ts";
 
-/** What a list shows of a log. */
+/** The members of a log that a list shows. */
 type ListedLog = Pick<
   Log,
   | "epoch"

@@ -38,7 +38,7 @@ export const END_STATUSES = [
  * ```
  */
 export interface TopicEnd {
-  /** How it ended. */
+  /** The status. */
   readonly status: EndStatus;
   /** Why, in words, where there is more to say than the status. */
   readonly reason?: string;

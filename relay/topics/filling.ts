@@ -6,7 +6,9 @@ import {
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
 import type { Topic } from "./topic.ts";
 
-/** What fills a topic, as the store keeps it for the relay that goes on after this one. */
+/**
+ * The filler of a topic, as the store keeps it for the relay that takes over.
+ */
 export type Filling = z.output<typeof schema>;
 
 /** A source that can be gone on with after the last id that the topic has. */

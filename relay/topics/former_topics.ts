@@ -13,7 +13,7 @@ export function formerName(name: string, epoch: string): string {
   return `${name}/${epoch}`;
 }
 
-/** What former topics need of a registry. */
+/** The parts of a registry that former topics use. */
 export interface FormerTopicsOptions {
   /** The place where the topics live. */
   readonly store: Pick<Store, "find" | "isLasting">;
@@ -65,7 +65,7 @@ export class FormerTopics implements Disposable {
       count++;
       bytes += former.log.bytes;
       const hasRoom = count <= MAX_FORMER && bytes <= this.#options.maxBytes;
-      // What was just read is there for a moment, however large.
+      // The epoch that was just read stays for a moment, however large it is.
       if (count > 1 && !hasRoom) surplus.push(former);
     }
     return surplus;

@@ -12,7 +12,7 @@ import type { Stored } from "./stored.ts";
  * ```
  */
 export class LeaseHeldError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "lease_held";
   /** The topic. */
   readonly topic: string;
@@ -42,7 +42,7 @@ export class LeaseHeldError extends Error {
  * ```
  */
 export class LeaseLostError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "lease_lost";
   /** The topic. */
   readonly topic: string;
@@ -58,7 +58,7 @@ export class LeaseLostError extends Error {
 }
 
 /**
- * What a lease is asked for with.
+ * A request for a lease.
  *
  * @example Nothing to stop
  * ```ts
@@ -83,8 +83,9 @@ export interface LeaseRequest {
   /** The time for which it is held, from now and from each renewal on, in milliseconds. */
   readonly ttl: number;
   /**
-   * What of the topic is filled: leases of several parts do not exclude each other.
-   * Default: all that is not a part of its own, which is what a cancel means.
+   * The part of the topic that is filled: leases of several parts do not
+   * exclude each other. Default: everything outside the named parts, which is
+   * what a cancel stops.
    */
   readonly part?: string | undefined;
   /**
@@ -127,7 +128,7 @@ export interface Lease {
 }
 
 /**
- * What has come of a cancel: its holder has stopped, or there is no holder.
+ * The outcome of a cancel: its holder has stopped, or there is no holder.
  *
  * @example Nobody is there
  * ```ts

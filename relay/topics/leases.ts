@@ -6,12 +6,18 @@ import type { Stored } from "./stored.ts";
 import type { Store } from "./store.ts";
 import type { Topic } from "./topic.ts";
 
-/** How long a topic is held by a relay that says nothing any more, in milliseconds. */
+/**
+ * The time for which a relay that has fallen silent keeps its lease, in
+ * milliseconds.
+ */
 const TTL = 5_000;
 
-/** What fills a topic, or a part of it. */
+/** The filler of a topic, or of a part of it. */
 export interface Filler {
-  /** What of the topic is filled, as `LeaseRequest.part` has it. Default: the topic. */
+  /**
+   * The part of the topic that is filled, as in `LeaseRequest.part`. Default:
+   * the topic.
+   */
   readonly part?: string | undefined;
   /** Called when somebody else fills the topic: this filler has to stop. */
   readonly onLost: () => void;
@@ -79,7 +85,8 @@ export class Leases {
     if (!topic.verdict) {
       const { name, log } = topic;
       const cancelled = this.#store.cancel(name, log.epoch, reason);
-      // What is known at once is done at once.
+      // A store that answers at once is not waited for, so that the topic ends
+      // in this turn.
       const answer = cancelled instanceof Promise ? await cancelled : cancelled;
       if (answer === "unheld") topic.end("cancelled", reason);
     }
@@ -158,7 +165,7 @@ export class Hold implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isOver) return;
     this.#end();
-    // What the store cannot do now, time does.
+    // If the store cannot release the lease now, it expires.
     void this.#release();
   }
 

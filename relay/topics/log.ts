@@ -41,7 +41,7 @@ export function sizeOf({ event, data, id }: ServerSentEvent): number {
 }
 
 /**
- * How much one read may give. At least one event is always given.
+ * The limits of one read. At least one event is always given.
  *
  * @example A page
  * ```ts
@@ -188,7 +188,7 @@ export interface TopicLog {
 }
 
 /**
- * What a store keeps of a topic besides its events.
+ * The facts that a store keeps of a topic besides its events.
  *
  * @example A topic of somebody that is open
  * ```ts
@@ -198,11 +198,11 @@ export interface TopicLog {
  * ```
  */
 export interface TopicFacts {
-  /** What fills the topic, in words that are safe to show. */
+  /** The source of the topic, in words that are safe to show. */
   readonly source?: string | undefined;
   /** The same as data. */
   readonly filledBy?: FilledBy | undefined;
-  /** What is known of the run that fills the topic, or has filled it. */
+  /** The facts of the run that fills the topic, or has filled it. */
   readonly run?: RunFacts | undefined;
   /** The place where a subscription begins that names no position. Default: the start. */
   readonly from?: "now" | undefined;
@@ -212,7 +212,10 @@ export interface TopicFacts {
   readonly isOpen: boolean;
   /** Whether the topic is there only because somebody has asked for it. */
   readonly isAwaited?: true | undefined;
-  /** How to go on filling the topic after a restart, in the words of what fills it. */
+  /**
+   * The way to go on filling the topic after a restart, in the words of its
+   * filler.
+   */
   readonly filling?: string | undefined;
   /** The epoch of the log that had the name before: it has ended, and was renewed. */
   readonly follows?: string | undefined;
@@ -235,7 +238,10 @@ export const MAX_PUBLICATIONS = 1_000;
 export interface AppendedPublication {
   /** The key of the publication, which is its publisher's own. */
   readonly key: string;
-  /** What is known of the publication once the events are there, in the publisher's words. */
+  /**
+   * The publication's record once the events are there, in the publisher's
+   * words.
+   */
   readonly value: string;
   /**
    * Writes the value anew, of events that have another offset than their publisher
@@ -246,17 +252,17 @@ export interface AppendedPublication {
    */
   readonly valueAt?: ((first: number) => string) | undefined;
   /**
-   * What is kept under the key until then, as far as the log has not forgotten it. If it
-   * is something else by the time, another writer was first with the publication, or an
-   * append of which nobody knew: nothing is appended, and the error is a
-   * `StaleWriterError`. Read when the turn of the append comes. Default: whatever is
-   * there.
+   * The value that the key must have until then, as far as the log has not
+   * forgotten it. If the key has another value by then, another writer was
+   * first with the publication, or an append of which nobody knew: nothing is
+   * appended, and the error is a `StaleWriterError`. Read when the turn of the
+   * append comes. Default: any value.
    */
   readonly before?: { readonly value: string | undefined } | undefined;
 }
 
 /**
- * How events are appended to a {@linkcode Log}.
+ * The conditions of an append to a {@linkcode Log}.
  *
  * @example The place where a writer thinks that the log is
  * ```ts
@@ -271,7 +277,7 @@ export interface LogAppendOptions {
    * all that this handle has appended.
    */
   readonly expected?: number | undefined;
-  /** What is kept in one step with the events. Default: nothing. */
+  /** The publication to keep in one step with the events. Default: nothing. */
   readonly publication?: AppendedPublication | undefined;
   /** The lease that the writer fills the topic with. Default: it needs none. */
   readonly lease?: Lease | undefined;
@@ -334,7 +340,7 @@ export interface Log extends TopicLog, Disposable {
   readonly firstAt?: number | undefined;
   /** The same of its newest event. */
   readonly lastAt?: number | undefined;
-  /** What is kept besides the events. */
+  /** The facts kept besides the events. */
   readonly facts: TopicFacts;
   /** The end, once the log keeps it. */
   readonly ended: StoredEnd | undefined;

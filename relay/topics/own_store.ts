@@ -1,6 +1,6 @@
 import type { Store } from "./store.ts";
 
-/** What a store may have that relays share. */
+/** The members of stores that several relays share. */
 type SharedMember =
   | "isShared"
   | "prepare"
@@ -9,7 +9,7 @@ type SharedMember =
   | "hear"
   | "claim";
 
-/** What a store has to have: each member has a row. */
+/** The members that a store must have, one row each. */
 const MEMBERS: Readonly<
   Record<
     Exclude<keyof Store, SharedMember>,

@@ -60,7 +60,8 @@ export interface RunUsage {
 }
 
 /**
- * What is known of the run that fills a topic, or has filled it. None of it is secret.
+ * The facts of the run that fills a topic, or has filled it. None of it is
+ * secret.
  *
  * @example Whether the provider had to be asked again
  * ```ts
@@ -75,7 +76,7 @@ export interface RunFacts {
   readonly askedAt: number;
   /** The model, as the request names it. */
   readonly model?: string | undefined;
-  /** How often the provider was asked. */
+  /** The number of requests made to the provider. */
   readonly attempts: number;
   /** When and why it was asked again: the newest ones, the oldest first. */
   readonly retries?: readonly RunRetry[] | undefined;

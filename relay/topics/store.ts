@@ -4,7 +4,7 @@ import type { Log, TopicFacts } from "./log.ts";
 import type { Stored } from "./stored.ts";
 
 /**
- * What went wrong with a store.
+ * The kinds of failure of a store.
  *
  * @example No room
  * ```ts
@@ -38,9 +38,9 @@ export type StoreFailure =
  * ```
  */
 export class StoreError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "store_failed";
-  /** What is wrong. */
+  /** The kind of failure. */
   readonly failure: StoreFailure;
 
   /** Says what is wrong, and what to do. */
@@ -65,7 +65,7 @@ export class StoreError extends Error {
  * ```
  */
 export class StaleWriterError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "stale_writer";
   /** The topic. */
   readonly topic: string;
@@ -89,7 +89,7 @@ export class StaleWriterError extends Error {
 }
 
 /**
- * What a list shows of a topic.
+ * A topic, as a list of topics shows it.
  *
  * @example The number of its events
  * ```ts
@@ -110,7 +110,7 @@ export interface StoredTopic {
   readonly firstAt?: number | undefined;
   /** The time of its newest event, if it is known. */
   readonly lastAt?: number | undefined;
-  /** What is kept besides the events. */
+  /** The facts kept besides the events. */
   readonly facts: TopicFacts;
   /** The offset of the oldest event that is kept; `next` if none is. */
   readonly first: number;
@@ -123,7 +123,7 @@ export interface StoredTopic {
 }
 
 /**
- * What a log is called among all logs.
+ * The name of a log among all logs.
  *
  * @example The log of a turn of a chat
  * ```ts
@@ -176,7 +176,7 @@ export interface WatchQuery {
 }
 
 /**
- * What a topic is needed for ({@linkcode Store.prepare}).
+ * The purpose for which a topic is prepared ({@linkcode Store.prepare}).
  *
  * @example For a subscriber, who waits for a topic that is not there yet
  * ```ts
@@ -204,7 +204,7 @@ export interface PrepareOptions {
 }
 
 /**
- * What is told of the topics of a store.
+ * A change in the topics of a store.
  *
  * `reset`: whatever was told before counts no more, and the list begins. `listed`: a
  * page of the list, in the order of the names. `current`: all is told that there is.

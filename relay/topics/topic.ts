@@ -54,7 +54,7 @@ export type TopicState =
  * ```
  */
 export interface UpstreamState {
-  /** What it does. */
+  /** The state of the upstream. */
   readonly state: "connecting" | "open" | "retrying" | "lost";
   /** The status that it has answered with, if that is what went wrong. */
   readonly status?: number;
@@ -96,11 +96,11 @@ export interface TopicObserver {
  * ```
  */
 export class TopicEndedError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "topic_ended";
   /** The topic. */
   readonly topic: string;
-  /** How it ended. */
+  /** The end of the topic. */
   readonly end: TopicEnd;
 
   /** Names the topic and its end. */
@@ -200,7 +200,10 @@ function isEvent(event: EventInput | null): event is ServerSentEvent {
     typeof event.data === "string" && typeof event.id === "string";
 }
 
-/** What cannot be written as lines of an event stream would be another event there. */
+/**
+ * Throws if a field contains a line end that would make another event of it in
+ * an event stream.
+ */
 function assertLines({ event, data, id }: ServerSentEvent): void {
   const wrong = LINE_END.test(event)
     ? "event"
@@ -231,7 +234,10 @@ function completeEvents(
   return given.every(isEvent) ? given : given.map(completeEvent);
 }
 
-/** How much may be appended that the log does not keep yet. Writers wait beyond it. */
+/**
+ * The limits for appended events that the log does not keep yet. Writers wait
+ * beyond it.
+ */
 const MAX_UNKEPT = { events: 1_024, units: 256 * 1024 };
 
 /** A named log with a life: for the engine, the doors and the sources too. */
@@ -244,13 +250,15 @@ export class Topic {
   readonly #observers = new Set<TopicObserver>();
   readonly #ended: PromiseWithResolvers<TopicEnd> = Promise.withResolvers();
   #state: TopicState = { kind: "pending" };
-  /** What was said of it, which the log may not keep yet. */
+  /** The facts as last set, which the log may not keep yet. */
   #facts: TopicFacts;
   /** The verdict, which stands before the log keeps it. */
   #verdict: StoredEnd | undefined;
   #endFailure: StoreError | undefined;
   #hasUnkeptFacts = false;
-  /** What was appended and is not kept yet, in events and in UTF-16 code units. */
+  /**
+   * The numbers of events, and of UTF-16 code units, appended and not kept yet.
+   */
   #unkeptEvents = 0;
   #unkeptUnits = 0;
   /** The offset after what is under way. */
@@ -261,7 +269,10 @@ export class Topic {
   #room: PromiseWithResolvers<void> | undefined;
   #upstream: UpstreamState | undefined;
   #upstreamVersion = 0;
-  /** What is known of its run here: the log has it as of the last change of its facts. */
+  /**
+   * The facts of its run as this relay has them. The log has them as of the
+   * last change of the topic's facts.
+   */
   #run: RunFacts | undefined;
   #followers = 0;
   /** The places of those who follow; most topics have one format of them, or none. */
@@ -282,7 +293,10 @@ export class Topic {
     } else if (facts.isOpen || log.next > 1) this.#state = { kind: "open" };
   }
 
-  /** What fills it, in words that are safe to show: a URL without its secrets, a file's name. */
+  /**
+   * The source of the topic, in words that are safe to show: a URL without its
+   * secrets, or the name of a file.
+   */
   get source(): string | undefined {
     return this.#facts.source;
   }
@@ -302,7 +316,7 @@ export class Topic {
   }
 
   /**
-   * What is known of the run that fills it, or has filled it. Whether the caller is
+   * The facts of the run that fills it, or has filled it. Whether the caller is
    * connected is known of a run of this relay alone.
    */
   get run(): RunFacts | undefined {
@@ -338,7 +352,10 @@ export class Topic {
     this.#update({ isAwaited: isAwaited || undefined });
   }
 
-  /** How to go on filling the topic after a restart, in the words of what fills it. */
+  /**
+   * The way to go on filling the topic after a restart, in the words of its
+   * filler.
+   */
   get filling(): string | undefined {
     return this.#facts.filling;
   }
@@ -352,7 +369,7 @@ export class Topic {
     return this.#facts.follows;
   }
 
-  /** How many subscriptions follow it. */
+  /** The number of subscriptions that follow it. */
   get followers(): number {
     return this.#followers;
   }
@@ -398,12 +415,15 @@ export class Topic {
     return this.#state.kind === "ended" && this.#verdict?.isWhole === true;
   }
 
-  /** How its upstream is, as far as that was told. */
+  /** The state of its upstream, if one was reported. */
   get upstream(): UpstreamState | undefined {
     return this.#upstream;
   }
 
-  /** How often that has changed: who remembers it knows whether there is news. */
+  /**
+   * The number of changes of that state. Whoever remembers it can tell whether
+   * there is news.
+   */
   get upstreamVersion(): number {
     return this.#upstreamVersion;
   }
@@ -548,7 +568,7 @@ export class Topic {
       this.#verdict = progress.end;
       this.#conclude(progress.end);
     } else {
-      // What was appended here is known already.
+      // This relay's own appends were reported already.
       if (progress.next <= this.#told && progress.facts === this.#facts) return;
       this.#told = progress.next;
       this.#facts = progress.facts;

@@ -15,7 +15,7 @@
  * ```
  */
 export class TopicBusyError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "topic_busy";
   /** The topic. */
   readonly topic: string;

@@ -4,7 +4,7 @@ import type { FilledBy } from "./topic_source.ts";
 import type { TopicState, UpstreamState } from "./topic.ts";
 
 /**
- * What is told of the run of a topic.
+ * The facts that are public about the run of a topic.
  *
  * @example The tokens of a second
  * ```ts
@@ -70,6 +70,6 @@ export interface TopicDescription {
   readonly upstream: UpstreamState | undefined;
   /** The end of the topic, if it has ended. */
   readonly end: TopicEnd | undefined;
-  /** What is known of the run that fills it, or has filled it. */
+  /** The facts of the run that fills it, or has filled it. */
   readonly run: RunDescription | undefined;
 }

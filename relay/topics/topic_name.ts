@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What a topic may be called, in words for messages. */
+/** The rule for topic names, in words for messages. */
 export const TOPIC_NAME_RULE =
   "1 to 128 characters of A-Z a-z 0-9 . _ ~ : -, not starting with a dot";
 

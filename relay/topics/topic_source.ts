@@ -1,8 +1,9 @@
 import { z } from "zod";
 
 /**
- * What fills a topic, or has filled it, as data: a run, an application's turn of a chat,
- * an SSE upstream, or a file. Nothing in it is secret.
+ * The source that fills a topic, or has filled it, as data: a run, an
+ * application's turn of a chat, an SSE upstream, or a file. Nothing in it is
+ * secret.
  *
  * @example Say who fills a topic
  * ```ts

@@ -6,7 +6,10 @@ import type { LogAppendOptions } from "./log.ts";
 import { StoreError } from "./store.ts";
 import type { EventInput, Topic } from "./topic.ts";
 
-/** How a writer goes on after the store could not keep something. */
+/**
+ * The lease of a writer, and its action after the store could not keep
+ * something.
+ */
 export interface TopicWriterOptions {
   /**
    * Writes again what the store could not keep, until it can or the signal is aborted.
@@ -37,7 +40,7 @@ export class TopicWriter {
   readonly #hold: Hold | undefined;
   /** The options of an append that has no others. */
   #plain: LogAppendOptions | undefined;
-  /** What was written and is not kept, the oldest first. */
+  /** The batches that are written and not kept yet, the oldest first. */
   readonly #unkept: Batch[] = [];
   #failure: { readonly error: unknown } | undefined;
   #last: Promise<void> | undefined;
@@ -135,7 +138,8 @@ export class TopicWriter {
   ): Promise<void> {
     try {
       while (this.#unkept.length > 0) {
-        // What was under way is refused by then.
+        // By the time the wait is over, the log has refused whatever was under
+        // way.
         await wait(RETRY_INTERVAL, clock, signal);
         await this.#writeAgain();
       }

@@ -45,7 +45,7 @@ export interface CommitReport {
   readonly isSlow: boolean;
 }
 
-/** What a {@linkcode Committer} works with. */
+/** The file of a {@linkcode Committer}, and the calls that it makes. */
 export interface CommitterOptions {
   readonly path: string;
   readonly clock: Clock;
@@ -99,7 +99,7 @@ export class Committer implements AsyncDisposable {
   readonly #options: CommitterOptions;
   #thread: Thread<WriterRequest>;
   #waiting: Work[] = [];
-  /** What is under way. */
+  /** The transaction under way. */
   #turn: Promise<void> | undefined;
   #isScheduled = false;
   #commits = 0;
@@ -165,7 +165,10 @@ export class Committer implements AsyncDisposable {
     await this.#thread[Symbol.asyncDispose]();
   }
 
-  /** What is called in one turn of the promises is one transaction. */
+  /**
+   * Begins a transaction with all the work that comes in this turn of the
+   * promises.
+   */
   #schedule(): void {
     if (this.#turn || this.#isScheduled) return;
     this.#isScheduled = true;

@@ -29,7 +29,7 @@ export async function copyStore(path: string, copy: string): Promise<void> {
   }
   const part = `${copy}.part`;
   try {
-    // What an attempt before has left is no part of this one.
+    // A partial copy of an earlier attempt is of no use.
     rmSync(part, { force: true });
     createFile(part);
     await using reader = new Thread<ReaderRequest>(

@@ -1,12 +1,15 @@
 import { dirname } from "node:path";
 import { StoreError, type StoreFailure } from "../../topics/store.ts";
 
-/** What can be wrong with a file. */
+/** The kinds of failure of a file. */
 type FileFailure = Exclude<StoreFailure, "away" | "denied">;
 
 const SQLITE_FULL = 13;
 
-/** What is wrong, by primary result code of SQLite (https://sqlite.org/rescode.html). */
+/**
+ * The kind of failure, by SQLite's primary result code
+ * (https://sqlite.org/rescode.html).
+ */
 const FAILURES: ReadonlyMap<number, FileFailure> = new Map([
   [3, "read_only"], // SQLITE_PERM
   [5, "locked"], // SQLITE_BUSY
@@ -19,7 +22,7 @@ const FAILURES: ReadonlyMap<number, FileFailure> = new Map([
   [26, "corrupt"], // SQLITE_NOTADB
 ]);
 
-/** What to do, by what is wrong. */
+/** The remedy, by kind of failure. */
 const REMEDIES: Readonly<
   Record<FileFailure, string>
 > = {
@@ -36,7 +39,10 @@ const REMEDIES: Readonly<
   closed: "the store was closed",
 };
 
-/** What is wrong, by the text of errors of SQLite that have no code: those of `exec`. */
+/**
+ * The kind of failure, by the text of SQLite's errors without a code: those of
+ * `exec`.
+ */
 const TEXTS: readonly (readonly [RegExp, FileFailure])[] = [
   [/locked/, "locked"],
   [/malformed|not a database/, "corrupt"],
@@ -70,7 +76,10 @@ export function refusal(
   );
 }
 
-/** What to do about an error of the file system that says more than what failed. */
+/**
+ * Returns the remedy for an error of the file system, if the error says more
+ * than that something failed.
+ */
 function remedyOf(path: string, error: unknown): string | undefined {
   if (isDenied(error)) {
     const folder = dirname(path);

@@ -25,13 +25,19 @@ export interface RangeSource {
   ask(request: ReaderRequest): Promise<unknown>;
 }
 
-/** What one read fetches: some messages to a subscriber, so that most reads find theirs there. */
+/**
+ * The size of one fetch, in bytes: several messages to a subscriber, so that
+ * most reads find their events in memory.
+ */
 const FETCH_BYTES = 128 * 1024;
 
 /** The most bytes of rows that are kept for the readers that follow close behind. */
 const CACHE_BYTES = 16 * 1024 * 1024;
 
-/** What a row in memory costs besides the bytes of its events, about, and each event. */
+/**
+ * The approximate cost of a row in memory besides the bytes of its events, and
+ * of each event.
+ */
 const ROW_COST = 200;
 const ENTRY_COST = 150;
 

@@ -3,7 +3,10 @@ import type { Purge, Step, Stepped } from "./messages.ts";
 /** The rows that one step removes at most, where appends do not add more. */
 const STEP_ROWS = 500;
 
-/** What a {@linkcode Housekeeping} asks before rows are removed. */
+/**
+ * The places that are being read, which a {@linkcode Housekeeping} asks for
+ * before it removes rows.
+ */
 export interface ReadPlaces {
   /** The offset before which nobody reads a topic; `undefined` where nobody reads it. */
   lowestRead(id: number): number | undefined;

@@ -19,7 +19,7 @@ import { AppendWork, SingleWork, type WorkOwner } from "./work.ts";
 import { Wakes } from "../follow_log.ts";
 import { holeAt } from "../hole_at.ts";
 
-/** What a {@linkcode LiveLog} needs of its store. */
+/** The parts of a store that a {@linkcode LiveLog} uses. */
 export interface LiveLogStore {
   /** The windows of all logs. */
   readonly windows: Windows;
@@ -86,7 +86,7 @@ export class LiveLog implements WorkOwner {
   /** Whether the file has the topic; `pending` while that is under way. */
   #made: "yes" | "pending" | "no";
   #appends: AppendWork | undefined;
-  /** What is kept with appends under way, by the key of the publication. */
+  /** The publications of appends under way, by their keys. */
   readonly #publications = new Map<string, AppendedPublication>();
   #told = 0;
   #settled = 0;
@@ -123,7 +123,7 @@ export class LiveLog implements WorkOwner {
     if (isNew) void this.#make();
   }
 
-  /** What is kept besides the events. */
+  /** The facts kept besides the events. */
   get facts(): TopicFacts {
     return this.#facts;
   }
@@ -268,7 +268,7 @@ export class LiveLog implements WorkOwner {
     if (this.#isTrimming || this.isGone || this.#store.failure) return;
     this.#isTrimming = true;
     const over = (): void => void (this.#isTrimming = false);
-    // What fails is tried again with the next call.
+    // If this fails, the next call tries again.
     this.#do(["trim", this.id], () => {}).then(over, over);
   }
 
@@ -362,7 +362,7 @@ export class LiveLog implements WorkOwner {
     return work.result;
   }
 
-  /** What could not be made before is made before anything else. */
+  /** Makes the topic before anything else, if it could not be made before. */
   #makeAgain(): void {
     if (this.#made === "no" && !this.isGone) this.#make();
   }
@@ -379,7 +379,7 @@ export class LiveLog implements WorkOwner {
         this.#store.onNews("made", this);
       },
     );
-    // What was to be written into the topic fails too: that is told.
+    // Work for this topic fails with it, and reports the error.
     work.result.catch(() => {});
     this.#made = "pending";
     this.#tell(work, () => void (this.#made = "no"));

@@ -1,6 +1,6 @@
 /**
- * What the thread of the store's file is told, and what it answers. All of it is
- * cloned from thread to thread: tuples and texts cost the least there.
+ * The messages to and from the thread of the store's file. All of it is cloned
+ * from thread to thread: tuples and texts cost the least there.
  *
  * @module
  */
@@ -118,7 +118,7 @@ export interface Standing {
   readonly oldest: number | null;
 }
 
-/** What has become of operations. */
+/** The result of operations. */
 export interface Committed {
   /** The topics that have changed. */
   readonly standings: readonly Standing[];
@@ -131,7 +131,7 @@ export interface Committed {
 /** A log that had to go for want of room, under the name that the file had for it. */
 export type EvictedLog = readonly [id: number, name: string];
 
-/** What has become of a step. */
+/** The result of a step. */
 export interface Stepped {
   readonly standings: readonly Standing[];
   readonly evicted: readonly EvictedLog[];
@@ -144,7 +144,7 @@ export interface Stepped {
   readonly freeBytes: number;
 }
 
-/** What a checkpoint has found. */
+/** The result of a checkpoint. */
 export interface Checkpointed {
   /** The pages in the log of SQLite, since it began anew. */
   readonly frames: number;

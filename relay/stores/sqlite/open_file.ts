@@ -49,7 +49,7 @@ export class FileLock implements Disposable {
   }
 }
 
-/** What tells whether a file may have lost something. */
+/** The facts that tell whether a file may have lost something. */
 export interface OpenFileOptions {
   /** Whether commits wait for the disk. */
   readonly sync: "full" | "normal";
@@ -57,7 +57,7 @@ export interface OpenFileOptions {
   readonly boot: Boot | undefined;
 }
 
-/** What was done to bring a file in order. */
+/** The repairs that were made to a file when it was opened. */
 export interface OpenedFile {
   /** The number of logs that have a new epoch. */
   readonly renewed: number;

@@ -19,7 +19,7 @@ import { Reader } from "./reader.ts";
 import { Thread } from "./thread.ts";
 import { makeWriterThread } from "./writer_thread.ts";
 
-/** How a `SqliteStore` keeps topics. */
+/** The limits and the settings of a `SqliteStore`. */
 export interface SqliteStoreOptions {
   /** The path of the file. Its folder is there, and can be written. */
   readonly path: string;
@@ -48,13 +48,16 @@ export interface SqliteStoreOptions {
   readonly windowBytes?: number | undefined;
 }
 
-/** What the parts of a store tell it. */
+/** The events that the parts of a store report to it. */
 export type OpenStoreEvents = Pick<
   CommitterOptions,
   "housekeeping" | "onStandings" | "onEvicted" | "onFailure" | "onCommit"
 >;
 
-/** What an open store works with: a lock on the file, and all that reads and writes it. */
+/**
+ * The parts of an open store: a lock on the file, and all that reads and writes
+ * it.
+ */
 export interface OpenStore {
   readonly catalog: Catalog;
   readonly committer: Committer;

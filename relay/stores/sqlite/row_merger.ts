@@ -1,7 +1,7 @@
 import type { PackedRange } from "./messages.ts";
 import type { WriterFile } from "./writer_file.ts";
 
-/** How a {@linkcode RowMerger} merges rows. */
+/** The sizes at which a {@linkcode RowMerger} merges rows. */
 export interface RowMergerSettings {
   /** The most events of a row. */
   readonly rowEvents: number;

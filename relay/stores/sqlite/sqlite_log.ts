@@ -17,7 +17,7 @@ import { StaleWriterError } from "../../topics/store.ts";
 import { followLog } from "../follow_log.ts";
 import type { LiveLog } from "./live_log.ts";
 
-/** What a {@linkcode SqliteLog} needs of its store. */
+/** The parts of a store that a {@linkcode SqliteLog} uses. */
 export interface SqliteLogStore {
   /** Reads events. */
   read(
@@ -164,7 +164,8 @@ export class SqliteLog implements Log {
   #fence(expected?: number): StaleWriterError | undefined {
     if (this.#refused) return this.#refused;
     const { losses, tail, name } = this.#log;
-    // What was not kept was not appended.
+    // Events that the file did not keep were not appended: the tail is known
+    // anew.
     if (this.#losses !== losses) {
       this.#losses = losses;
       this.#tail = undefined;

@@ -35,7 +35,7 @@ import { SqliteLog } from "./sqlite_log.ts";
 import { Windows } from "./window.ts";
 import { SingleWork } from "./work.ts";
 
-/** What a store holds, in numbers. */
+/** The counters and sizes of a store. */
 export interface SqliteStoreCounts {
   /** The transactions. */
   readonly commits: number;
@@ -61,7 +61,7 @@ export interface SqliteStoreCounts {
 
 const WINDOW_BYTES = 64 * 1024 * 1024;
 
-/** How often it is looked for something to remove, in milliseconds. */
+/** The time between two searches for something to remove, in milliseconds. */
 const TIDY_INTERVAL = 1_000;
 
 /** The topics that one transaction forgets: it takes some milliseconds. */
@@ -112,7 +112,7 @@ export class SqliteStore implements Store {
     return this.#size;
   }
 
-  /** What the store holds, in numbers. */
+  /** The counters and sizes of the store. */
   get counts(): SqliteStoreCounts {
     return {
       ...this.#counts,

@@ -4,7 +4,7 @@ import type { Segment } from "./pack.ts";
 /** The most bytes of one log that are held in memory. */
 const LOG_BYTES = 256 * 1024;
 
-/** What an event in memory costs besides its bytes, about. */
+/** The approximate cost of an event in memory besides its bytes. */
 const ENTRY_COST = 150;
 
 /** The most events of a segment: what is given up is given up by the segment. */
@@ -30,7 +30,7 @@ export class Window {
     this.#windows = windows;
   }
 
-  /** What the events cost, in bytes. */
+  /** The cost of the events, in bytes. */
   get cost(): number {
     return this.#cost;
   }

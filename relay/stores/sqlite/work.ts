@@ -11,7 +11,10 @@ import type { Work } from "./committer.ts";
 import type { Operation } from "./messages.ts";
 import { packRanges } from "./pack.ts";
 
-/** What the log is told when its work is done; each is called before any promise is settled. */
+/**
+ * The log that is told when its work is done. Each method is called before any
+ * promise settles.
+ */
 export interface WorkOwner {
   /** The id of the log in the file. */
   readonly id: number;

@@ -13,7 +13,7 @@ import type {
 import type { RowMerger, RowMergerSettings } from "./row_merger.ts";
 import type { WriterFile, WriterFileSettings } from "./writer_file.ts";
 
-/** What a {@linkcode Writer} has to know. */
+/** The limits and the settings of a {@linkcode Writer}. */
 export interface WriterSettings extends WriterFileSettings, RowMergerSettings {
   readonly maxEvents: number;
   readonly maxBytes: number;
@@ -136,7 +136,7 @@ export class Writer {
     }
   }
 
-  /** What was read in a transaction, or made of it, is as if it had never been. */
+  /** Forgets all that was read or made in a transaction that failed. */
   #forget(): void {
     this.#states.clear();
     this.#merger.clear();
@@ -530,7 +530,7 @@ export class Writer {
       this.#transaction(() => this.#merger.merge(now));
       return this.#merger.isDue;
     } catch (error) {
-      // What is left of a disk is for those who wait.
+      // The rest of a full disk is for the appends that wait.
       if (this.#codeOf(error) === this.#full) return false;
       throw error;
     }

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 
-/** How a {@linkcode WriterFile} is written. */
+/** The path and the settings of a {@linkcode WriterFile}. */
 export interface WriterFileSettings {
   readonly path: string;
   readonly sync: "full" | "normal";
