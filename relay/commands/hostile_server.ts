@@ -16,7 +16,7 @@ import {
   type HostileProviderOptions,
 } from "../../src/testing/mod.ts";
 
-/** What is provided, and where. */
+/** The provider's options, and the address to listen on. */
 export interface HostileServerOptions extends HostileProviderOptions {
   /** Default: 127.0.0.1. */
   readonly hostname?: string | undefined;
@@ -26,7 +26,7 @@ export interface HostileServerOptions extends HostileProviderOptions {
 
 /** A hostile provider that listens. */
 export class HostileServer implements AsyncDisposable {
-  /** What it does with requests, and what it remembers of them. */
+  /** The provider, which plans its answers and keeps the requests. */
   readonly provider: HostileProvider;
   readonly #server: Server;
   readonly #answers = new Set<Promise<void>>();

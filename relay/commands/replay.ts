@@ -41,11 +41,14 @@ const FLAGS = {
   text: { type: "boolean", default: false },
 } as const;
 
-/** What becomes of a recording when it is printed. */
+/** Turns a recording into text. */
 interface Printer {
   /** The text of what came at once. */
   print(moment: PacedEvents): string;
-  /** What is to be said after all events, and what there is to complain of. */
+  /**
+   * Returns the text after all events, and an error if the recording has a
+   * fault.
+   */
   end(): { readonly text: string; readonly error?: Error };
 }
 
@@ -119,7 +122,7 @@ async function read(path: string, signal: AbortSignal): Promise<string> {
   }
 }
 
-/** What a recording says of how it ended. */
+/** Returns the comments with which a recording says how it ended. */
 function lastWordsOf(stream: string): string {
   const lines = stream.split(/\r\n|[\r\n]/)
     .filter((line) => /^: (?:end|lost) /.test(line));

@@ -10,7 +10,7 @@ import type { Topic } from "../topics/topic.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import type { Source } from "./source.ts";
 
-/** How a recorded stream is played. */
+/** The file of a recorded stream, and the pace at which it is played. */
 export interface FixtureSourceOptions {
   /** Whether to begin anew at its end. Default: `false`, the topic ends as `complete`. */
   readonly loop?: boolean;
@@ -22,7 +22,7 @@ export interface FixtureSourceOptions {
 
 /** A file that was to be played cannot be. */
 export class FixtureError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "invalid_fixture";
 
   /** Says which file, and what is wrong with it. */

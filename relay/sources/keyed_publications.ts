@@ -19,7 +19,10 @@ const STEP = 8 * 1024;
 /** The units that an event counts for, besides its own. */
 const EVENT_COST = 1024;
 
-/** What a log keeps of a publication: how much of it was added, and where that stands. */
+/**
+ * The record of a publication in a log: the number of its events, and their
+ * place.
+ */
 const kept = z.object({
   count: z.int().positive(),
   digest: z.string(),
@@ -125,10 +128,16 @@ export class KeyedPublication {
   #tailCount = 0;
   /** The offset of the first event, though it may still be added. */
   #first: number | undefined;
-  /** What the log keeps of it, and what it will keep with what is being added. */
+  /**
+   * The record that the log has, and the one that it will have with the next
+   * events.
+   */
   #kept: string | undefined;
   #toKeep: string | undefined;
-  /** What the log keeps of it before what is added next, once all is kept that is under way. */
+  /**
+   * The record that the log has before what is added next, once all that is
+   * under way is kept.
+   */
   #before: { value: string | undefined };
 
   /**
@@ -152,7 +161,7 @@ export class KeyedPublication {
     if (isWhole) this.published = this.place;
   }
 
-  /** What the log keeps of it. */
+  /** The record that the log has. */
   get kept(): string | undefined {
     return this.#kept;
   }

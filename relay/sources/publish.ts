@@ -44,9 +44,9 @@ export const PUBLISH_TYPES = [
 /** A type of body that can be published. */
 export type PublishType = typeof PUBLISH_TYPES[number];
 
-/** What is published. */
+/** A request to publish. */
 export interface Publication extends PublicationKey {
-  /** What the body is. */
+  /** The content type of the body. */
   readonly type: PublishType;
   /** The body. */
   readonly body: ReadableStream<Uint8Array> | PartReader | null;
@@ -70,7 +70,7 @@ export interface Publication extends PublicationKey {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How what came in a message is published. */
+/** The facts of a publication whose events came in a message. */
 export interface AddOptions extends PublicationKey {
   /** Names who publishes, for limits. */
   readonly client: string;
@@ -79,7 +79,10 @@ export interface AddOptions extends PublicationKey {
 /** The most bytes of UTF-8 that a UTF-16 code unit takes. */
 const BYTES_PER_UNIT = 3;
 
-/** What the store keeps of a stream that the topic ends with: another relay does not get the rest. */
+/**
+ * The filling that the store keeps for a stream that ends its topic: another
+ * relay cannot read the rest.
+ */
 const FILLING = writeFilling({ kind: "lost" });
 
 /** The refusals of a request that has no part in what is being published. */
@@ -92,13 +95,19 @@ const NO_PART: ReadonlySet<string> = new Set<PublishError["code"]>([
 /** A body up to this many UTF-16 code units is read at once. */
 const SMALL = 32 * 1024;
 
-/** How much of a stream is added at once that has to wait, in seconds of its rate. */
+/**
+ * The amount of a throttled stream that is added at once, in seconds of its
+ * rate.
+ */
 const STEP = 0.1;
 
-/** What stands before a value in a line counts for the reader of a stream, and not here. */
+/**
+ * The length of a field's name in a line: it counts toward the limit of the
+ * stream's reader, but not toward the limit of an event.
+ */
 const MAX_FIELD_NAME = "event: ".length;
 
-/** What is taken of publishers. */
+/** The limits for publishers. */
 export interface PublisherOptions extends BodyLimits {
   /** Refuses events while the relay is drained. Default: nothing does. */
   readonly draining?: {
@@ -211,7 +220,7 @@ export class Publisher {
     } catch (error) {
       const isAnothers = error instanceof LeaseHeldError ||
         error instanceof LeaseLostError ||
-        // What a request before this one has sent was kept only now.
+        // Events of an earlier request were kept only now.
         error instanceof StaleWriterError;
       throw isAnothers ? keyInUse(error) : error;
     } finally {
@@ -389,7 +398,8 @@ export class Publisher {
       await writer.settled();
     } catch (cause) {
       if (isFilled && hasNoPart(cause)) topic.filling = undefined;
-      // What was added is told as far as the log keeps it.
+      // The error says how many events were added, as far as the log keeps
+      // them.
       await writer.settled().catch(() => {});
       draining?.assertOpen({ added });
       if (
@@ -428,7 +438,7 @@ export class Publisher {
     }
   }
 
-  /** How many events of a stream are added at once. */
+  /** The number of events of a stream that are added at once. */
   get #step(): number {
     return Math.max(1, Math.floor(this.#options.maxRate * STEP));
   }
@@ -468,7 +478,7 @@ function hasNoPart(error: unknown): boolean {
   return error instanceof PublishError && NO_PART.has(error.code);
 }
 
-/** How events are appended that have a key. */
+/** Returns the options with which events that have a key are appended. */
 function keptWith(
   { tail }: Topic,
   { keyed, digested, hold }: {

@@ -8,7 +8,7 @@ export interface Published {
   readonly first: number;
   /** The offset after the last one. */
   readonly next: number;
-  /** How the topic has ended, if it was to end with the publication. */
+  /** The end of the topic, if it was to end with the publication. */
   readonly end?: TopicEnd;
 }
 

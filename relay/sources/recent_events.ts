@@ -6,7 +6,7 @@ export const MAX_RECENT = 10_000;
 /** The most text of them, in UTF-16 code units; the newest event is remembered whatever its size. */
 const MAX_SIZE = 4 * 1024 * 1024;
 
-/** What is given up is cut off in steps of at least this many. */
+/** The smallest number of dropped events to be cut off at once. */
 const COMPACT_AT = 1_024;
 
 function sizeOf({ event, data, id }: ServerSentEvent): number {

@@ -3,12 +3,12 @@ import { RecentEvents } from "./recent_events.ts";
 import { Replay, saysTheSame, startOfLastRun } from "./replay.ts";
 
 /**
- * What becomes of events whose upstream id was there before, beyond those that
- * are sent again on a resumption.
+ * The treatment of events whose upstream id has occurred before, beyond those
+ * that are sent again on a resumption.
  */
 export type RepeatsPolicy = "keep" | "drop";
 
-/** How many ids are remembered by `"drop"`: the last ones. */
+/** The number of ids that `"drop"` remembers: the last ones. */
 const MAX_IDS = 10_000;
 
 /**
@@ -36,7 +36,7 @@ export class Repeats {
   #replay: Replay | undefined;
   /** The id of the last event, taken or dropped. */
   #runId = "";
-  /** What is done with the events that follow under that id. */
+  /** The treatment of the events that follow under that id. */
   #followers: "pass" | "drop" | "compare" = "pass";
   /** The id that the last connection broke off under. */
   #cutId = "";

@@ -49,7 +49,7 @@ export class Replay {
   readonly #end: number;
   /** The place after the last event that was sent again. */
   #next = 0;
-  /** How many events were looked at. */
+  /** The number of events compared. */
   #count = 0;
   /** Whether no other id than the given one has come. */
   #isLeading = true;

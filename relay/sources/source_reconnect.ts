@@ -39,31 +39,27 @@ export interface SourceReconnect {
    */
   readonly multiplier?: number | undefined;
   /**
-   * How much of a wait is left to chance, from 0 to 1.
+   * The random share of a wait, from 0 to 1.
    *
    * @default {1}
    */
   readonly jitter?: number | undefined;
-  /**
-   * How many connections in a row may fail. Default: any number.
-   */
+  /** The number of connections in a row that may fail. Default: any number. */
   readonly maxAttempts?: number | undefined;
-  /**
-   * How long they may fail in a row. Default: for ever.
-   */
+  /** The time for which they may fail in a row. Default: for ever. */
   readonly maxElapsed?: number | undefined;
   /**
    * The longest wait that the server may ask for. Default: any.
    */
   readonly maxRetryAfter?: number | undefined;
   /**
-   * How long a connection has to be open for the count to begin anew.
+   * The time for which a connection must be open for the count to start again.
    *
    * @default {10_000}
    */
   readonly resetAfter?: number | undefined;
   /**
-   * What to do when the server ends the stream: connect again, or end the topic
+   * The action when the server ends the stream: connect again, or end the topic
    * as `complete`.
    *
    * @default {"reconnect"}

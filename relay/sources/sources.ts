@@ -27,19 +27,22 @@ import type { SourceFetch } from "./source_fetch.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
 import { SseSource } from "./sse.ts";
 
-/** How an SSE upstream is read, whoever has named it. */
+/**
+ * The settings for reading an SSE upstream, whether an operator or a request
+ * named it.
+ */
 interface SseSpec {
   /** The upstream. */
   readonly url: string;
   /** When to connect again. */
   readonly reconnect: boolean | SourceReconnect;
-  /** What becomes of events whose id was there before. */
+  /** The treatment of events whose id has occurred before. */
   readonly repeats: RepeatsPolicy;
 }
 
 /**
- * What fills a topic: an SSE upstream of the operator's, one that a request has
- * named and that is reached by a guarded fetch only, or a file.
+ * The source of a topic: an SSE upstream of the operator's, one that a request
+ * has named and that only a guarded fetch reaches, or a file.
  */
 export type SourceSpec =
   | SseSpec & {
@@ -60,13 +63,16 @@ export type SourceSpec =
     readonly loop: boolean;
   };
 
-/** What sources work with. */
+/** The parts and limits that sources work with. */
 export interface SourcesOptions {
   /** Where time comes from. */
   readonly clock: Clock;
   /** The largest event of an SSE upstream, in UTF-16 code units. */
   readonly maxEvent: number;
-  /** How long an SSE upstream may be silent, in milliseconds: without a comment, too. */
+  /**
+   * The time limit for silence of an SSE upstream, in milliseconds. Comments
+   * reset it.
+   */
   readonly idleTimeout: number;
   /** Reaches the upstreams of the operator. */
   readonly fetch: SourceFetch;
@@ -98,7 +104,7 @@ export class Sources implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** How many run. */
+  /** The number of running sources. */
   get size(): number {
     return this.#running.size;
   }

@@ -33,13 +33,13 @@ import type { Source, SourceCounts } from "./source.ts";
 import type { SourceFetch } from "./source_fetch.ts";
 import type { SourceReconnect } from "./source_reconnect.ts";
 
-/** How an SSE upstream is read. */
+/** The settings for reading an SSE upstream. */
 export interface SseSourceOptions {
   /** Sent with the request. Default: none. */
   readonly headers?: HeadersInit;
   /** The largest event, in UTF-16 code units. Default: 64 MiB. */
   readonly maxEventSize?: number;
-  /** How long the upstream may be silent, in milliseconds. Default: for ever. */
+  /** The time limit for silence of the upstream, in milliseconds. Default: none. */
   readonly idleTimeout?: number;
   /** Makes the requests. */
   readonly fetch: SourceFetch;
@@ -50,7 +50,9 @@ export interface SseSourceOptions {
    * Default: `"once"`.
    */
   readonly firstConnection?: "once" | "retried";
-  /** What becomes of events whose id was there before. Default: `"keep"`. */
+  /**
+   * The treatment of events whose id has occurred before. Default: `"keep"`.
+   */
   readonly repeats?: RepeatsPolicy;
   /** The room for an event that is not whole yet. Disposed of with the source. */
   readonly room: EventRoom;
@@ -75,7 +77,9 @@ function statusOf(error: unknown): { status?: number } {
     : {};
 }
 
-/** What a failure, if it was one, is to a trace: in none of its words. */
+/**
+ * Returns how a connection ended, for a trace: without the words of an error.
+ */
 function connectionEnd(error: unknown): ConnectionEnd {
   if (error === undefined) return {};
   const { status } = statusOf(error);
@@ -92,7 +96,10 @@ function connectionEnd(error: unknown): ConnectionEnd {
 /** The reason of a relay's stream that is over without its end. */
 const NO_END = "The upstream is a relay, and has not said how its topic ended";
 
-/** What a last failure is to a topic: the server has said so or is not there, or the stream broke off. */
+/**
+ * Returns the status with which a last failure ends a topic: `failed` if the
+ * server said so or cannot be reached, or else `truncated`.
+ */
 function verdictOn(error: unknown): EndStatus {
   const hasNoStream = error instanceof UnexpectedResponseError ||
     error instanceof ConnectTimeoutError ||

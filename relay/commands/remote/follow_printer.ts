@@ -5,7 +5,7 @@ import { ANSWER_FORMATS, AnswerText } from "../answer_text.ts";
 import { ExitError } from "../command.ts";
 import type { System } from "../system.ts";
 
-/** What becomes of a topic when it is printed. */
+/** Turns a topic into text. */
 export interface FollowPrinter {
   /** Returns what is printed of a message. */
   print(message: SubscriptionMessage): string;

@@ -5,7 +5,7 @@ import { readEvents } from "../../../src/sse/read_events.ts";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { ExitError } from "../command.ts";
 
-/** What stdin has. */
+/** The form of stdin. */
 export type InputForm = "lines" | "json" | "sse";
 
 /** The largest event that is read, in bytes: as large as relays take by default. */

@@ -5,7 +5,7 @@ interface Sample {
   readonly value: number;
 }
 
-/** What `/metrics` has told at one time. */
+/** The values of `/metrics` at one time. */
 export class Metrics {
   readonly #samples: readonly Sample[];
 

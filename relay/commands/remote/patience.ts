@@ -1,7 +1,10 @@
 import { duration } from "../../options/kinds.ts";
 import { FlagError } from "../command.ts";
 
-/** How long a relay that was there is asked again, in the words of a flag. */
+/**
+ * The time for which a relay that has answered before is asked again, as a
+ * flag's value.
+ */
 const DEFAULT_PATIENCE = "5m";
 
 /** The flag that says how long a relay is asked again that does not answer. */
@@ -9,7 +12,7 @@ export const PATIENCE_FLAGS = {
   "retry-for": { type: "string", default: DEFAULT_PATIENCE },
 } as const;
 
-/** What the help of a command says of it. */
+/** The help for the flag. */
 export const PATIENCE_HELP =
   `  --retry-for TIME   how long the relay may be away in between: 30s, 10m, 1h;
                      default ${DEFAULT_PATIENCE}

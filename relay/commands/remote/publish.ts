@@ -58,7 +58,10 @@ const FLAGS = {
   ...ACCESS_FLAGS,
 } as const;
 
-/** What one request takes: less than relays allow (`--max-body`), and few enough to wait for. */
+/**
+ * The largest request: less than relays allow (`--max-body`), and few enough
+ * events to wait for.
+ */
 const BATCH = { items: 500, size: 256 * 1024 };
 
 const published = z.object({
@@ -158,7 +161,7 @@ class Sender {
   readonly #system: System;
   readonly #signal: AbortSignal;
   readonly #status: StatusLine;
-  /** What the keys of this process begin with: each batch has its own. */
+  /** The prefix of this process's keys: each batch has its own key. */
   readonly #keys = crypto.randomUUID();
   #batches = 0;
   /** Whether the relay has ever answered: a wrong URL is no reason to be patient. */

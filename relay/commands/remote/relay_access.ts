@@ -16,7 +16,9 @@ export const ACCESS_FLAGS = {
   token: { type: "string" },
 } as const;
 
-/** What the help of such a command says of them, and of its permissions. */
+/**
+ * The help for these flags, and for the permissions that such a command needs.
+ */
 export const ACCESS_HELP = `The relay:
   --url URL        its address; default: ${URL_VARIABLE}, or
                    ${DEFAULT_URL}
@@ -66,7 +68,7 @@ interface AccessFlags {
 /** A relay that runs somewhere, as the commands reach it. */
 export class RelayAccess {
   readonly #base: URL;
-  /** What to be let in with. */
+  /** The token for the relay. */
   readonly token: string | undefined;
   readonly #signal: AbortSignal;
 
@@ -142,7 +144,7 @@ function baseOf(name: string, text: string): URL {
   url.protocol = url.protocol.replace("ws", "http");
   url.search = "";
   url.hash = "";
-  // What clients are given for the relay's sockets is taken for the relay itself.
+  // The relay's WebSocket URL also counts as the relay's address.
   url.pathname = url.pathname.replace(/\/(?:ws)?$/, "") + "/";
   return url;
 }

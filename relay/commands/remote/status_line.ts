@@ -3,7 +3,10 @@ import { escapeInvisible } from "../../logs/escape_invisible.ts";
 
 const encoder = new TextEncoder();
 
-/** What stderr is told besides the output of a command: the present state, on a terminal. */
+/**
+ * The status of a command on stderr, beside its output: the present state, on a
+ * terminal.
+ */
 export class StatusLine {
   readonly #system: System;
   #isShown = false;

@@ -1,6 +1,6 @@
 /** A column of a table. */
 export interface Column {
-  /** What stands above it. */
+  /** The heading of the column. */
   readonly title: string;
   /** Whether its cells stand on the right, as numbers do. */
   readonly isNumber?: boolean;

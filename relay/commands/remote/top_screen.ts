@@ -4,7 +4,7 @@ import { type Column, table } from "./table.ts";
 import type { ListedTopic } from "./topic_lists.ts";
 import { stateOf } from "./topics.ts";
 
-/** What a relay was like at one time. */
+/** The state of a relay at one time. */
 export interface Sample {
   /** When, in milliseconds. */
   readonly time: number;
@@ -52,7 +52,7 @@ export function topScreen(
   const lines: Row[] = now.topics.map((topic) => {
     const last = earlier.get(topic.name);
     const from = last?.epoch === topic.epoch ? last.next : 1;
-    // What was there when the command began has not come in this second.
+    // Events from before the command began do not count toward this second.
     const count = last || before !== now ? topic.next - from : 0;
     return { topic, rate: count / seconds };
   });

@@ -3,7 +3,10 @@ import ipaddr from "ipaddr.js";
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = readonly [Address, number];
 
-/** What is called the internet in IPv6 (RFC 4291, section 2.4); the rest is not given out. */
+/**
+ * The internet's part of IPv6 (RFC 4291, section 2.4); the rest is not
+ * allocated.
+ */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /** Stand for the IPv4 address at their end: mapped, and wherever a NAT64 translates (RFC 6052). */

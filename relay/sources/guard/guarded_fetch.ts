@@ -7,7 +7,7 @@ import { type LookUp, resolveHost } from "./resolve_host.ts";
 import type { SourcePolicy } from "./source_policy.ts";
 import { SourceRefusedError } from "./source_refused_error.ts";
 
-/** What a guarded `fetch` may reach. */
+/** The hosts and addresses that a guarded `fetch` may reach. */
 export interface GuardedFetchOptions {
   /** Which URLs. */
   readonly sources: SourcePolicy;

@@ -4,7 +4,7 @@ import type { Upstreams } from "../../upstream/upstreams.ts";
 import { askSource } from "../ask_source.ts";
 import type { SourceRequest } from "../redirects.ts";
 
-/** What a request is made with. */
+/** The parts of one request. */
 export interface RequestOnceOptions extends SourceRequest {
   /** The address to connect to. */
   readonly address: string;
@@ -15,8 +15,9 @@ export interface RequestOnceOptions extends SourceRequest {
 const logger = getLogger(["rivulet", "relay", "source"]);
 
 /**
- * What went wrong, without the message: that has the address in it, which those
- * who may name a host need not know.
+ * Returns the error of a failed connection without the runtime's message, which
+ * contains the address: a caller that may name a host need not know its
+ * address.
  */
 function connectionFailed(
   { host }: URL,

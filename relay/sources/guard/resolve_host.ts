@@ -7,7 +7,7 @@ import { SourceRefusedError } from "./source_refused_error.ts";
 /** Finds the addresses of a host; rejects, or finds none, where there is no such host. */
 export type LookUp = (hostname: string) => Promise<readonly string[]>;
 
-/** How a host is resolved. */
+/** The settings for resolving a host. */
 export interface ResolveHostOptions {
   /** Which addresses it may have. */
   readonly policy: AddressPolicy;

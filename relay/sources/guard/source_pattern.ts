@@ -4,7 +4,7 @@ import { isMisleadingPath } from "../../forwarding.ts";
 
 /** A text is no pattern that says safely where sources may be. */
 export class SourcePatternError extends RangeError {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "invalid_source_pattern";
 
   /** Says what came, and what is wrong with it. */

@@ -39,9 +39,9 @@ const MESSAGES: Readonly<Record<SourceRefusal["code"], string>> = {
  * relay's own network has, and what they are. The other facts are for the log.
  */
 export class SourceRefusedError extends Error {
-  /** What is not allowed, for programs. */
+  /** The rule that refused it, for programs. */
   readonly code: SourceRefusal["code"];
-  /** What is known of it; not to be shown to those who asked. */
+  /** The facts of the refusal; not to be shown to the caller. */
   readonly refusal: SourceRefusal;
 
   /** Says what is not allowed. */
