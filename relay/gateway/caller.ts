@@ -28,7 +28,7 @@ const NO_CONTENT = 204;
 const RESET_CONTENT = 205;
 const NOT_MODIFIED = 304;
 
-/** What a run tells its caller. */
+/** The members of a caller that a run uses. */
 export type CallerOfRun = Pick<
   Caller,
   "isGone" | "head" | "write" | "drained" | "end" | "refuse" | "cut"

@@ -29,8 +29,9 @@ export interface Content {
   /** Whether the body asks for a stream. */
   readonly isStream: boolean;
   /**
-   * What the request uses that its provider has kept before, as paths there;
-   * `undefined` for a body that the relay cannot read as its provider may.
+   * The paths of everything in the request that its provider has kept from
+   * before; `undefined` for a body that the relay cannot read as its provider
+   * may.
    */
   readonly references: readonly string[] | undefined;
   /** Returns the secrets in the body. */
@@ -123,7 +124,7 @@ function modelIn(value: unknown): string | undefined {
 /** The length of the longest name that is looked for, with its quotes. */
 const OVERLAP = MAX_NAME + '""'.length;
 
-/** What can be told of a body without parsing it. */
+/** The facts of a body that can be found without parsing it. */
 interface Look {
   /** Whether it may ask for a stream. */
   readonly mayStream: boolean;

@@ -228,7 +228,7 @@ export class Gateway implements AsyncDisposable {
    */
   async handle(call: GatewayCall): Promise<Response> {
     const planned = this.#plan(call);
-    // What has the session in its name may be named by the body.
+    // If the name has the session in it, the body may decide the name.
     if (!isUnnamed(planned)) assertMay(call.access, "write", planned.topicName);
     const id = responseIdIn(planned.target.path);
     const known = id === undefined

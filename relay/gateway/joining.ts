@@ -135,7 +135,7 @@ export class Joining {
     void fate.then((fate) => {
       if (fate !== "streaming") {
         this.#byKey.delete(key, run);
-        // What another relay has claimed is not this one's to forget.
+        // A key that another relay has claimed is not this relay's to forget.
         if (this.#kept.areShared && !isGivenUp()) {
           this.#kept.forgetRun(key).catch(() => {});
         }

@@ -89,7 +89,7 @@ export function* parseJson(
       value = JSON.parse(decode(bytes.subarray(start, at)));
     }
     worked += VALUE_COST + at - start;
-    // What the value is the last of is whole, too.
+    // If this value is the last of an object or array, that is complete too.
     for (;;) {
       at = yield* skipSpace(bytes, at);
       const within = open.at(-1);

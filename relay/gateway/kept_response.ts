@@ -28,7 +28,10 @@ export interface KeptResponse {
   readonly sequenceNumber: number | undefined;
 }
 
-/** What a store has of a response that was being told when the relay ended. */
+/**
+ * The end of a response in a store, if the response was being written when the
+ * relay ended.
+ */
 export type ResponseTail =
   | { readonly kind: "open"; readonly kept: KeptResponse }
   | { readonly kind: "over"; readonly verdict: Verdict }

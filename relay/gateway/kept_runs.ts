@@ -30,7 +30,10 @@ export type KeptResponse = z.output<typeof keptResponse>;
 /** The parts of a store that keep runs. */
 export type RunStore = Pick<Store, "get" | "put" | "claim" | "isLasting">;
 
-/** What a store that outlasts the process keeps of runs: their keys, and the ids of their responses. */
+/**
+ * The runs in a store that outlasts the process: their keys, and the ids of
+ * their responses.
+ */
 export class KeptRuns {
   readonly #store: RunStore | undefined;
   readonly #clock: Clock;

@@ -6,7 +6,7 @@ import type { KeptRuns } from "./kept_runs.ts";
 /** The number of responses that are remembered, of some hundred bytes each. */
 const MAX_RESPONSES = 50_000;
 
-/** What the relay knows of a response. */
+/** The facts of a response that the relay knows. */
 export interface KnownResponse {
   /** The name of the topic whose rights count for the response, also when it is gone. */
   readonly topicName: string;

@@ -20,7 +20,10 @@ export interface GatewayProvider {
   readonly idempotent?: boolean | undefined;
   /** Whether the provider makes responses over a WebSocket, too. */
   readonly websocket?: boolean | undefined;
-  /** What becomes of a run whose caller leaves, unless the caller says otherwise. Default: it goes on. */
+  /**
+   * The fate of a run whose caller leaves, unless the caller says otherwise.
+   * Default: it goes on.
+   */
   readonly onDisconnect?: "continue" | "cancel" | undefined;
   /** The names of the topics of runs whose caller names none. Default: `run-` and a UUID. */
   readonly topic?: string | undefined;

@@ -43,7 +43,7 @@ export function inSteps<T>(
   { length }: Uint8Array,
   steps: Steps<T>,
 ): T | Promise<T> {
-  // What is small keeps its place among the requests.
+  // A small body keeps its place among the requests.
   if (length <= SMALL) return atOnce(steps);
   const lane = length > LONG ? "long requests" : `requests of ${client}`;
   return slices.run(lane, steps);

@@ -60,7 +60,10 @@ export interface RunStreamContext {
   readonly reasons: Reasons;
   /** Begins a recording, if runs are recorded. */
   record(topic: string): Recording | undefined;
-  /** What a relay before this one has had of the response, which is gone on with. */
+  /**
+   * The part of the response that an earlier relay has received, to be
+   * continued.
+   */
   readonly kept?: KeptResponse | undefined;
   /** Called once the response has an id by which it can be asked for. */
   onResponseId(id: string): void;
@@ -106,7 +109,7 @@ export class RunStream {
   #isUnread = false;
   /** The format of the answers. */
   #format: WireFormat;
-  /** How much has come of an event that is not whole, in UTF-16 code units. */
+  /** The size of the unfinished event, in UTF-16 code units. */
   #pending = 0;
 
   /** Makes a stream that has not begun. */
@@ -266,7 +269,7 @@ export class RunStream {
     });
     room.onRefused = (error) => {
       body.giveUp(error);
-      // What was held back is the caller's to hold.
+      // The relay has no room for the bytes held back: the caller takes them.
       caller.write(this.#gate.open());
     };
     let how: BodyEnd = "clean";

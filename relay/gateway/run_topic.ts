@@ -33,7 +33,10 @@ export interface RunTopicContext {
   readonly closing: AbortSignal;
 }
 
-/** What the store keeps of most runs: their provider does not go on for another relay. */
+/**
+ * The filling that the store keeps of most runs: their provider does not go on
+ * for another relay.
+ */
 const LOST = writeFilling({ kind: "lost" });
 
 /** The reason of a topic whose store keeps no more of its run. */
@@ -111,7 +114,7 @@ export class RunTopic {
   #isLeft = false;
   #isGivenUp = false;
   #onCancelled: () => void = () => {};
-  /** What is known of the run. */
+  /** The facts of the run. */
   #facts: RunFacts;
 
   /** Plans a topic, and makes none. */

@@ -42,7 +42,9 @@ export interface Endpoint {
   readonly method: string;
   /** The requirement on the caller. */
   readonly needs: Needs;
-  /** What the topic that the path names is needed for. Default: as it is. */
+  /**
+   * The purpose for which the topic in the path is prepared. Default: as it is.
+   */
   readonly prepares?: ((call: Call) => PrepareOptions) | undefined;
   /**
    * Returns the name of the topic, where it depends on the caller. Default: the part

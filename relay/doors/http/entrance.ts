@@ -229,7 +229,8 @@ export class Entrance {
     request: Omit<CredentialRequest, "allowQueryToken">,
   ): Credential | undefined {
     const { allowQueryToken, authority } = this.#context;
-    // What is nobody's token is the provider's: it is passed on.
+    // An open relay has no tokens of its own: the credential is for the
+    // provider.
     if (authority === OPEN_AUTHORITY) return undefined;
     return findCredential({ ...request, allowQueryToken });
   }

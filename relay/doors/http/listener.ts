@@ -48,9 +48,15 @@ export interface ListenerOptions {
   readonly reusePort?: boolean | undefined;
   /** The number of sockets from which on none is accepted. */
   readonly maxSockets: number;
-  /** How long the listener may have accepted nothing before it is tried, in milliseconds. Default: 2 s. */
+  /**
+   * The time without an accepted connection after which the listener is tried,
+   * in milliseconds. Default: 2 s.
+   */
   readonly interval?: number;
-  /** How long a connection of the relay's own may take to be accepted, in milliseconds. Default: 1 s. */
+  /**
+   * The time that the relay's own connection may take to be accepted, in
+   * milliseconds. Default: 1 s.
+   */
   readonly patience?: number;
 }
 

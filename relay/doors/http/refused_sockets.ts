@@ -65,7 +65,7 @@ export class RefusedSockets implements Disposable {
       this.#cancels.delete(socket);
     });
     socket.end(answerOf(problem));
-    // What still comes is read to see the end of it, and is no request any more.
+    // The rest of the input is read only to see the end of it.
     socket.removeAllListeners("data");
     socket.resume();
   }

@@ -344,7 +344,7 @@ export class HttpServer {
     { requests: { isLast, isAnswering } }: TcpConnection,
     problem: Problem,
   ): void {
-    // What stands behind a last request is nobody's (RFC 9112, section 9.6).
+    // Bytes after a last request are ignored (RFC 9112, section 9.6).
     if (isLast) return;
     if (!isAnswering) return this.#refuse(socket, problem);
     // It would come in the middle of an answer.

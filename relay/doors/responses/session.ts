@@ -36,7 +36,7 @@ import {
 } from "../websocket/peer_rules.ts";
 import type { RelayWebSocket } from "../websocket/relay_websocket.ts";
 
-/** What the sessions of the door share. */
+/** The parts that all sessions of the door share. */
 export interface ResponsesSessionContext {
   /** The largest message of a client, in bytes: the body of a run. */
   readonly maxBody: number;
@@ -88,7 +88,7 @@ const logger = getLogger(["rivulet", "relay", "websocket"]);
 /** One client that makes responses over a WebSocket: its socket, its lanes, and whether it lives. */
 export class ResponsesSession
   implements MessageSink, Guest, Watched, Expiring, SendPeer {
-  /** What the client makes responses with. */
+  /** The client's connection to the gateway. */
   connection: ResponsesConnection | undefined;
   readonly #context: ResponsesSessionContext;
   readonly #caller: ResponsesCaller;
@@ -243,7 +243,7 @@ export class ResponsesSession
   onExpiry(): void {
     this.#context.refused("token_expired");
     this.#isExpired = true;
-    // What was begun with a good token is made.
+    // Responses that were begun with a valid token are finished.
     this.#afterRuns(() => this.#close(CLOSINGS.tokenExpired));
   }
 

@@ -5,7 +5,7 @@ import type { Topic } from "../../topics/topic.ts";
 import type { Format, SubscriptionNotice } from "../../delivery/format.ts";
 import { encodedPieces, slicesOf } from "../text_pieces.ts";
 
-/** How the names begin that are the relay's own. */
+/** The prefix of the relay's own event names. */
 const OWN = "rivulet.";
 
 function written(
@@ -62,7 +62,10 @@ function* longEvent(
   return undefined;
 }
 
-/** What an upstream calls as the relay calls its own must not be taken for that. */
+/**
+ * Returns the name for an upstream's event: one that begins like the relay's
+ * own must not be taken for them.
+ */
 function nameOfOther(event: string): string {
   return event.startsWith(OWN) ? `upstream.${event}` : event;
 }

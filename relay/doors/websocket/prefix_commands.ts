@@ -32,7 +32,7 @@ export function subscribeToPrefix(
   const prefix = pattern.slice(0, -1);
   const follow = ({ name }: Topic, from: SubscribeRequest["after"]): void => {
     if (!name.startsWith(prefix) || isSubscribedTo(peer, name)) return;
-    // What it may not read is not there for it.
+    // A peer does not learn of a topic that it may not read.
     if (!peer.access.may("read", name)) return;
     subscribe(peer, { ...options, topic: name, after: from });
   };

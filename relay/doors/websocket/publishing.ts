@@ -45,7 +45,7 @@ export function refusalOf(error: unknown): Refusal {
   }
   if (error instanceof PublishError) {
     const { message } = error;
-    // What is the body of a request is a part of the message here.
+    // The body of a request over HTTP is a part of the message here.
     const code = error.code === "invalid_body" ? "invalid_message" : error.code;
     const retryable = error.code === "key_in_use" ||
       error.code === "publish_rate";

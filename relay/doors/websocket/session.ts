@@ -453,7 +453,7 @@ export class WebSocketSession
   }
 
   #read(data: unknown, isBinary: boolean): void {
-    // What was under way when the socket was closed asks for nothing any more.
+    // Messages that were under way when the socket was closed get no answer.
     if (!this.isOpen) return this.#onLate(0);
     if (this.#unread) {
       return void this.#unread.push(() => this.#onMessage(data, isBinary));

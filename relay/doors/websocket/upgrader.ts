@@ -6,7 +6,7 @@ import { WebSocketServer } from "ws";
 import { Problem } from "../../problem.ts";
 import { RelayWebSocket } from "./relay_websocket.ts";
 
-/** What a door has of its own in the upgrade of a connection. */
+/** The rules of a door for the upgrade of a connection. */
 export interface UpgradeRules {
   /** The largest message of a peer, in bytes. */
   readonly maxMessage: number;

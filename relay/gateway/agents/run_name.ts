@@ -1,15 +1,16 @@
 import { z } from "zod";
 import { TOPIC_NAME_RULE, topicName } from "../../topics/topic_name.ts";
 
-/** What stands for the agent's session in a name. */
+/** The placeholder for the agent's session in a name. */
 const SESSION = "{session}";
 
 /** The longest part of a name that a session makes. */
 const MAX_SESSION = 64;
 
 /**
- * What does not become a part of a name. `:` and `~` neither, which can so stand between
- * a session and what is around it: `codex:{session}:*`.
+ * The characters that cannot be a part of a name. They include `:` and `~`, so
+ * that those can stand between a session and the text around it:
+ * `codex:{session}:*`.
  */
 const NOT_IN_PART = /[^A-Za-z0-9._-]+/g;
 

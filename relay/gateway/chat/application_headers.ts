@@ -3,7 +3,7 @@ import type { HeaderList } from "../../header_list.ts";
 import { requestHeaders } from "../headers.ts";
 import type { ChatRoute } from "./chat_route.ts";
 
-/** What an application is told of a turn. */
+/** The facts of a turn that an application is told. */
 export interface ToldTurn {
   /** The application's route. */
   readonly route: ChatRoute;

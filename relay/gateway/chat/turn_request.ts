@@ -29,7 +29,10 @@ const VALUE_COST = 8;
 /** A message that is nested deeper is left out, too: to write it as JSON would take a deep stack. */
 const MAX_DEPTH = 64;
 
-/** What `useChat` sends, by itself or as the guide of the AI SDK has it shortened. */
+/**
+ * The body that `useChat` sends, as it is or shortened as in the guide of the
+ * AI SDK.
+ */
 const body = z.looseObject({
   id: z.string().min(1).max(MAX_ID)
     .refine((id) => id.isWellFormed(), { message: "Expected Unicode" }),

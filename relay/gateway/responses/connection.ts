@@ -89,7 +89,7 @@ export class ResponsesConnection implements Disposable {
   readonly #conversation: Conversation;
   /** The connections to the provider, one for each lane. */
   readonly #sockets = new Map<string, ProviderSocket>();
-  /** What the runs that are going on want to hear: that the client has left. */
+  /** The calls that tell the runs under way that the client has left. */
   readonly #leaving = new Set<() => void>();
   #asksOverWebSocket: boolean;
   #isClosed = false;
@@ -102,7 +102,8 @@ export class ResponsesConnection implements Disposable {
     this.#conversation = new Conversation(maxBytes, (bytes) => {
       account.trySet(bytes);
     });
-    // What is kept is given up where memory is short: the client sends it again.
+    // If memory is short, the kept responses are dropped: the client sends them
+    // again.
     account.onRefused = () => queueMicrotask(() => this.#conversation.clear());
   }
 

@@ -5,7 +5,7 @@ import { CLOSE_BRACKET, OPEN_BRACKET, QUOTE } from "../json_bytes.ts";
 import { assertCheap } from "../json_cost.ts";
 import { type Members, membersOf } from "./members.ts";
 
-/** What a client asks for with the message `response.create`. */
+/** The client's request in a message `response.create`. */
 export interface CreateMessage {
   /** Names responses that are made one after the other; others are made at once. */
   readonly lane: string | undefined;

@@ -37,7 +37,7 @@ function isSlowEnough(reconnect: boolean | SourceReconnect): boolean {
 
 const sourceHeaders = z.record(
   z.string().regex(HEADER_NAME, "Expected the name of a header"),
-  // What is wrong with a value is told without it: it may be a key.
+  // The message does not quote the value, which may be a key.
   z.string().regex(HEADER_VALUE, "Expected what HTTP allows in a header"),
 ).superRefine((headers, context) => {
   const entries = Object.entries(headers);

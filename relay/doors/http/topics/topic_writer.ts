@@ -105,7 +105,7 @@ export class TopicWriter {
       return await this.#made(topic, spec, client);
     }
     if (before && !topics.isAwaited(before)) {
-      // What a relay before this one was asked for comes from the store.
+      // A source that an earlier relay was given comes from the store.
       const same = isDeepStrictEqual(sources.get(before), spec);
       if (same) return Response.json(describeTopic(before));
       throw new Problem(
