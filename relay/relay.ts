@@ -283,7 +283,9 @@ function createMemory(
   return { memory: guard, budget, received };
 }
 
-/** How often a store that is away is tried again, in milliseconds. */
+/**
+ * The time between two attempts to reach a store that is away, in milliseconds.
+ */
 const STORE_INTERVAL = 1_000;
 
 function isStoreAway(error: unknown): boolean {

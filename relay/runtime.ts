@@ -1,6 +1,7 @@
 /**
- * What differs between the runtimes that a relay runs on: Deno, Node and Bun. All
- * other modules use what the three have in common, the web's APIs and Node's.
+ * The differences between the runtimes that a relay runs on: Deno, Node and
+ * Bun. All other modules use what the three have in common, the web's APIs and
+ * Node's.
  *
  * @module
  */

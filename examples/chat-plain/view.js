@@ -1,5 +1,5 @@
-// What the chat looks like: nothing in it knows of a relay.
-/** What the server has told the page: the user, and where the relay is. */
+// The chat on the page. Nothing in it knows of a relay.
+/** The server's facts for the page: the user, and the relay's address. */
 export const page = document.documentElement.dataset;
 
 const root = document.querySelector("#root");

@@ -1,6 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource react */
-// What the chat looks like: nothing in it knows of a relay. It takes what useChat returns.
+// The chat on the page. Nothing in it knows of a relay. It takes what useChat returns.
 import { useState } from "react";
 
 export function View({ messages, status, error, note, sendMessage, stop }) {

@@ -16,7 +16,7 @@ import {
   publishChat,
 } from "@rivulet/rivulet/chat/server";
 
-/** What the server needs. */
+/** The parts that the server needs. */
 export interface ChatServerOptions {
   /** The relay, as this server reaches it. */
   relay: string;

@@ -1,5 +1,5 @@
-// What an application has besides its chat route: a model, sessions, a database; and, for the
-// relay, a token for each user.
+// The parts of an application besides its chat route: a model, sessions, a
+// database; and, for the relay, a token for each user.
 import type { LanguageModel, ToolSet, UIMessage } from "ai";
 import { createChatToken } from "@rivulet/rivulet/chat/server";
 import { chatRoute } from "./route.ts";

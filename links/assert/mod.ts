@@ -97,7 +97,7 @@ function equal(a: unknown, b: unknown, seen = new Map()): boolean {
   );
 }
 
-/** What differs, as lines where Node's assertion can tell. */
+/** Returns the difference as lines, if Node's assertion finds it. */
 function difference(actual: unknown, expected: unknown): string {
   try {
     deepStrictEqual(actual, expected);

@@ -18,7 +18,8 @@ function parse(text: string): MediaRange | undefined {
   const parameters = new Map<string, string>();
   for (const parameter of rest) {
     const [key = "", value = ""] = parameter.trim().split("=");
-    // What follows the weight is not part of the media type (RFC 9110, 12.4.2).
+    // Parameters after the weight are not part of the media type (RFC 9110,
+    // 12.4.2).
     if (key === "q" && value) {
       return { type, subtype, parameters, q: parseFloat(value) };
     }
@@ -27,7 +28,7 @@ function parse(text: string): MediaRange | undefined {
   return { type, subtype, parameters, q: 1 };
 }
 
-/** How closely a range describes a type, -1 where it does not. */
+/** Returns how closely a range describes a type; -1 if it does not. */
 function fit(range: MediaRange, offer: MediaRange): number {
   let score = 0;
   if (range.type === offer.type) score += 4;

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What one message says; each field is left out where undefined. */
+/** The fields of one message; a field that is undefined is left out. */
 export interface ServerSentEventMessage {
   /** Ignored by the client. */
   comment?: string;

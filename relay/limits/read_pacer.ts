@@ -283,7 +283,7 @@ class PacedReading {
       // It goes on when what is held has been passed on.
       if (this.#held.length === 0) this.#read(size);
     };
-    // What came before a reset counts: the end of an answer may be in it.
+    // Bytes from before a reset count: they may hold the end of an answer.
     const { destroy } = socket;
     socket.destroy = (error) => {
       if (error && !socket.destroyed) this.#passOnAll();

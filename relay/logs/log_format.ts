@@ -37,7 +37,7 @@ export function logFormat(format: LogFormat): TextFormatter {
 }
 
 function formatterOf(format: LogFormat): TextFormatter {
-  // What it would escape is escaped by then, and more than that.
+  // `escapeInvisible` escapes all that `sanitize` would, and more.
   const options = { timestamp: TIMESTAMP, sanitize: false } as const;
   if (format.kind === "json") {
     return getJsonLinesFormatter({ properties: "nest:properties" });

@@ -52,7 +52,7 @@ export async function startLogging(
     sinks: { stderr },
     loggers: [
       { category: "rivulet", lowestLevel: level, sinks: ["stderr"] },
-      // What the logging itself complains of.
+      // Errors of the logging itself.
       {
         category: ["logtape", "meta"],
         lowestLevel: "error",

@@ -77,7 +77,8 @@ function expectedBy(
       return `expected ${kind.item.wanted}`;
     }
   }
-  // What came is said after it, in the same way for all.
+  // The message is without the value: the caller adds it, in the same way for
+  // all.
   return message.replace(/^[\w ]+: expected /, "expected ")
     .replace(/^Expected /, "expected ")
     .replace(/, received .*$/, "");

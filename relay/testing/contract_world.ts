@@ -39,7 +39,7 @@ export interface StoreContractWorld extends AsyncDisposable {
 }
 
 /**
- * What {@linkcode storeContract} checks.
+ * The maker of the stores that {@linkcode storeContract} checks.
  *
  * @example Only the way to make a store
  * ```ts
@@ -70,7 +70,7 @@ export interface StoreContractOptions {
  * ```
  */
 export interface StoreCheck {
-  /** What the store does, in words. */
+  /** The behaviour of the store that is checked, in words. */
   readonly name: string;
   /** Checks it: rejects with an `AssertionError` of `node:assert` if it does not. */
   readonly run: () => Promise<void>;

@@ -7,7 +7,9 @@ import type { UpstreamAnswer } from "./answer.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 import type { Upstreams } from "./upstreams.ts";
 
-/** What the accepting side adds to the key (RFC 6455, section 1.3). */
+/**
+ * The suffix that the accepting side adds to the key (RFC 6455, section 1.3).
+ */
 const ACCEPT = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** The longest message of an upstream, in bytes: as the longest event. */
@@ -36,7 +38,7 @@ class ClientWebSocket extends WebSocket {
   }
 }
 
-/** What an upstream has answered to the upgrade. */
+/** The upstream's answer to an upgrade. */
 export type UpstreamWebSocket =
   | { readonly kind: "open"; readonly socket: WebSocket }
   | { readonly kind: "refused"; readonly answer: UpstreamAnswer };

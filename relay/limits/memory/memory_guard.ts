@@ -108,7 +108,8 @@ export class MemoryGuard implements Disposable {
     if (this.#collect()) used = this.#used();
     if (used < (this.#isAtEdge ? LEAVE : ENTER)) return this.#leave();
     this.#enter();
-    // What is cut is garbage from now on, and counted off when it is collected.
+    // Dropped memory is garbage from now on, and is subtracted when it is
+    // collected.
     let excess = (used - LEAVE) * maxMemory;
     while (excess > 0) {
       const freed = dropHeaviest();

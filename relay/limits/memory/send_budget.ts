@@ -217,8 +217,8 @@ export class SendBudget {
 }
 
 /**
- * What holds the accounts of one client: one for all of them, since whatever an account
- * has of its own is a part of what an idle connection costs.
+ * The holder of the accounts of one client. It is one for all of them, because
+ * anything an account has of its own adds to the cost of an idle connection.
  */
 interface AccountHolder {
   /** Where the bytes count. */

@@ -24,14 +24,14 @@ export interface RemoteKeysOptions {
 const MAX_AGE = 600_000;
 
 /**
- * How soon after an answer a token may have them asked for again that names a
- * key unknown, in milliseconds: anybody can make such tokens.
+ * The time after an answer before a token with an unknown key may cause another
+ * request for the keys, in milliseconds: anybody can make such tokens.
  */
 const COOLDOWN = 30_000;
 
 /**
- * How soon they are asked for again where there was no answer, in milliseconds;
- * twice as long after each further failure, up to the second number.
+ * The time before the keys are asked for again after a failure, in
+ * milliseconds. It doubles with each further failure, up to the second number.
  */
 const RETRY = 5_000;
 const MAX_RETRY = 60_000;
