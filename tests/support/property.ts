@@ -11,12 +11,15 @@ export function seedOf(name: string): number {
   return seed;
 }
 
-/** How often a property is tried: as often as it says, or `RIVULET_RUNS` times. */
+/**
+ * Returns the number of runs of a property: as many as given, or
+ * `RIVULET_RUNS`.
+ */
 export function runsOf(numRuns: number): number {
   return Number(Deno.env.get("RIVULET_RUNS") ?? numRuns);
 }
 
-/** How many runs a property gets, and from which seed. */
+/** Returns the number of runs of a property, and its seed. */
 export function propertyParameters(
   numRuns: number,
 ): { numRuns: number; seed: number } {

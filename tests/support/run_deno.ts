@@ -2,9 +2,9 @@
 export interface ProgramRun {
   /** Its exit code. */
   readonly code: number;
-  /** What it wrote to its output. */
+  /** The text on its stdout. */
   readonly stdout: string;
-  /** What it wrote of errors. */
+  /** The text on its stderr. */
   readonly stderr: string;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a chat has to stand, whatever it is made of.
+ * The scenarios that a chat must survive, whatever it is made of.
  *
  * @module
  */
@@ -9,24 +9,30 @@ import { isChromiumMissing, startChromium } from "../client/chromium.ts";
 import { type Shown, textOf } from "./chat_tab.ts";
 import { type ChatSetup, ChatWorld } from "./chat_world.ts";
 
-/** How long the network is away, in milliseconds, unless somebody has time. */
+/**
+ * The length of the network's absence, in milliseconds, unless a set-up needs
+ * more.
+ */
 const CUT = 1_500;
 
-/** How long the provider takes from one word to the next, in milliseconds. */
+/** The provider's time from one word to the next, in milliseconds. */
 const PACE = 10;
 
-/** How soon a stopped provider has to be hung up on, in milliseconds. */
+/**
+ * The time within which a stop must close the request to the provider, in
+ * milliseconds.
+ */
 const STOP_LIMIT = 1_000;
 
 /** The surroundings of a scenario. */
 export interface ScenarioOptions {
-  /** How long the network is away, in milliseconds. */
+  /** The length of the network's absence, in milliseconds. */
   readonly cut?: number;
 }
 
 /** One thing that a chat has to stand. */
 export interface ChatScenario {
-  /** What it is called in reports. */
+  /** The name in reports. */
   readonly name: string;
   /** Throws if the chat does not stand it. */
   run(world: ChatWorld, options?: ScenarioOptions): Promise<void>;

@@ -6,21 +6,21 @@
 import type { Page } from "playwright-core";
 import { LIMIT } from "../within.ts";
 
-/** How long something may take to be shown, in milliseconds. */
+/** The time limit for something to be shown, in milliseconds. */
 const SHOWN_LIMIT = 30_000;
 
-/** What a message shows: the parts, by their kinds. */
+/** The visible parts of a message, by their kinds. */
 export interface ShownMessage {
   readonly role: string;
   readonly parts: readonly (readonly [kind: string, text: string])[];
 }
 
-/** What a tab shows. */
+/** The visible state of a tab. */
 export interface Shown {
   readonly messages: readonly ShownMessage[];
   /** The status of the chat, in the words of the AI SDK. */
   readonly status: string;
-  /** What the page says besides. */
+  /** The text outside the messages. */
   readonly note: string;
 }
 
@@ -30,7 +30,7 @@ export interface Shown {
  */
 export class ChatTab {
   readonly page: Page;
-  /** What the page has thrown. */
+  /** The errors that the page has thrown. */
   readonly errors: string[] = [];
 
   constructor(page: Page) {
@@ -64,7 +64,7 @@ export class ChatTab {
     await this.page.dispatchEvent("text=Stop", "click");
   }
 
-  /** What it shows now. */
+  /** Returns the visible state now. */
   async shown(): Promise<Shown> {
     return await this.page.evaluate(SHOWN);
   }

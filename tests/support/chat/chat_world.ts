@@ -22,7 +22,7 @@ export const CHAT_KEY = "a secret of the relay that is long enough";
 
 /** The parts of a chat that is to be tested. */
 export interface ChatSetup {
-  /** What it is called in reports. */
+  /** The name in reports. */
   readonly name: string;
   /**
    * Whether an answer `goes on` when what keeps it is restarted, or `breaks` off with
@@ -33,7 +33,7 @@ export interface ChatSetup {
   start(surroundings: ChatSurroundings): Promise<RunningChat>;
 }
 
-/** What a set-up finds around it. */
+/** The parts of the world that a set-up uses. */
 export interface ChatSurroundings {
   /** The model behind the chat: it says the last message again, word by word. */
   readonly model: LanguageModel;
@@ -83,7 +83,7 @@ export interface RunningChat extends AsyncDisposable {
 export class ChatWorld implements AsyncDisposable {
   /** The provider. */
   readonly provider: HostileServer;
-  /** What answers have to pass. */
+  /** The gate that answers have to pass. */
   readonly gate: Gate;
   /** The parts. */
   readonly setup: ChatSetup;

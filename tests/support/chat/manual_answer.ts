@@ -9,7 +9,7 @@ import type { ChatChunk } from "../../../relay/chat/mod.ts";
 export class ManualAnswer {
   /** The signal that the answer was begun with. */
   signal: AbortSignal | undefined;
-  /** How often it was begun. */
+  /** The number of times that it was begun. */
   begun = 0;
   /** Whether its stream was cancelled. */
   isCancelled = false;
@@ -33,7 +33,7 @@ export class ManualAnswer {
     });
   }
 
-  /** What `publishChat` is given. */
+  /** The stream that `publishChat` is given. */
   readonly stream = (signal: AbortSignal): ReadableStream<ChatChunk> => {
     this.signal = signal;
     this.begun += 1;

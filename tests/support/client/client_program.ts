@@ -1,6 +1,6 @@
 /**
- * What the subscriber's library has to do in every runtime, without any help of
- * a test's; and a relay for it that does what no relay should.
+ * A program that uses the subscriber's library in every runtime, without any
+ * help of a test's; and a relay for it that does what no relay should.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import {
   SubscriptionError,
 } from "../../../relay/client/mod.ts";
 
-/** What there is to connect to. */
+/** The URLs to connect to. */
 export interface ClientProgramUrls {
   /** A relay with the topics of `prepareTopics`. */
   readonly relay: string;
@@ -21,7 +21,7 @@ export interface ClientProgramUrls {
   readonly nowhere: string;
 }
 
-/** What came of it: fit for JSON. */
+/** The program's findings, fit for JSON. */
 export interface ClientProgramResult {
   readonly whole: readonly string[];
   readonly end: unknown;

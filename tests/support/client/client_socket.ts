@@ -9,7 +9,7 @@ import { WebSocket as WsWebSocket } from "ws";
 /** Which client. */
 export type ClientKind = "native" | "ws";
 
-/** What a client says. */
+/** The events of a client's socket. */
 export interface ClientSocketEvents {
   onOpen(): void;
   onText(text: string): void;

@@ -16,7 +16,7 @@ import {
   subscribed,
 } from "./scripted_relay.ts";
 
-/** How many events the large topic has. */
+/** The number of events of the large topic. */
 const LARGE = 2_000;
 
 function fill(relay: Relay): void {
@@ -67,7 +67,7 @@ function playFlaky(connection: ScriptedConnection, visits: number): void {
   }
 }
 
-/** What the program has to find; `flaky` is another each time. */
+/** The findings that are expected; `flaky` differs each time. */
 export const EXPECTED: Omit<ClientProgramResult, "flaky"> = {
   whole: ["message a", "message b\nc", "message €"],
   end: { status: "complete" },

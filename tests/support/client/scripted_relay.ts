@@ -50,9 +50,9 @@ export interface SubscriberMessage {
 
 /** A subscriber's connection, seen from the relay. */
 export class ScriptedConnection {
-  /** What was asked for: the path. */
+  /** The path of the request. */
   readonly path: string;
-  /** What was asked for: the query. */
+  /** The query of the request. */
   readonly query: URLSearchParams;
   /** The subprotocols that were offered. */
   readonly protocols: readonly string[];
@@ -113,7 +113,7 @@ export class ScriptedConnection {
   }
 }
 
-/** What a relay says first. */
+/** The first message of a relay. */
 export const WELCOME = {
   type: "welcome",
   connection: "c",
@@ -129,9 +129,11 @@ export class ScriptedRelay implements AsyncDisposable {
   onConnection: ((connection: ScriptedConnection) => void) | undefined;
   /** The status that upgrades are refused with, or what is asked for it each time. */
   refuseWith: number | (() => number | undefined) | undefined;
-  /** What is served to who asks for no upgrade: the type and the text, by path. */
+  /**
+   * The pages for requests without an upgrade: the type and the text, by path.
+   */
   readonly pages: Map<string, readonly [string, string]> = new Map();
-  /** How many upgrades were asked for. */
+  /** The number of upgrades asked for. */
   attempts = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
@@ -199,7 +201,7 @@ export class ScriptedRelay implements AsyncDisposable {
     return connection;
   }
 
-  /** How many connections were made that nobody has accepted. */
+  /** The number of connections that nobody has accepted yet. */
   get unaccepted(): number {
     return this.#connections.size;
   }

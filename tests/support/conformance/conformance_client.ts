@@ -21,21 +21,21 @@ export interface ContractEvent {
   readonly id: string;
 }
 
-/** What a client reports. */
+/** A report of a client. */
 export type Report =
   | { readonly kind: "event"; readonly event: ContractEvent }
   | { readonly kind: "comment"; readonly comment: string }
   | { readonly kind: "error"; readonly error: unknown };
 
-/** What the harness asks for, in the contract's words. */
+/** The harness's parameters for a stream, under the contract's names. */
 export interface StreamParams {
   /** Where to connect. */
   readonly streamUrl: string;
-  /** How long to wait before a reconnection, in milliseconds. */
+  /** The delay before a reconnection, in milliseconds. */
   readonly initialDelayMs: number;
-  /** How long the stream may be silent, in milliseconds. */
+  /** The time limit for silence, in milliseconds. */
   readonly readTimeoutMs?: number | undefined;
-  /** What the stream is to go on after. */
+  /** The id after which the stream is to go on. */
   readonly lastEventId?: string | undefined;
   /** Headers of the request. */
   readonly headers?: Record<string, string> | undefined;
@@ -145,7 +145,7 @@ function unexpected(what: string, report: Report): Error {
   return new Error(`Expected ${what}, got ${Deno.inspect(report)}`);
 }
 
-/** What a client is to do about reconnections. */
+/** Returns the reconnection policy for a stream. */
 function policy({ initialDelayMs: minTimeout }: StreamParams): ReconnectPolicy {
   return { minTimeout, multiplier: 1, jitter: 0 };
 }

@@ -1,5 +1,5 @@
 /**
- * What is seen of a `FetchEventSource`, in its order.
+ * The events that a `FetchEventSource` dispatches, in order.
  *
  * @module
  */

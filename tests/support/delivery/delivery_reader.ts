@@ -32,7 +32,7 @@ export interface Received {
   readonly bytes: number;
 }
 
-/** What is asked for. */
+/** A request to read. */
 export interface ReadRequest {
   readonly mode?: "all" | "merge" | "latest";
   readonly window?: number;
@@ -65,7 +65,7 @@ export function eventsLength(
 /** A reader that acknowledges, and reads, when it is told to. */
 export class DeliveryReader implements AsyncDisposable {
   readonly ledger: DeliveryLedger;
-  /** What came of the topic, in order. */
+  /** The messages received of the topic, in order. */
   readonly received: Received[] = [];
   readonly #socket: WebSocket;
   readonly #topic: string;

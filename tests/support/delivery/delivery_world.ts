@@ -35,7 +35,10 @@ const decoder = new TextDecoder();
 
 /** One JSON object a write; counts how often a range is joined. */
 class JsonFormat implements Format {
-  /** What was made: what is lent is lost when its memory is needed. */
+  /**
+   * The chunks that were made: a chunk that is only lent is lost when its
+   * memory is needed.
+   */
   readonly #made: Uint8Array[] = [];
 
   get joined(): number {
@@ -94,7 +97,7 @@ export class World implements Disposable {
   readonly frames = new FrameCache(this.format);
   readonly ended: string[] = [];
   readonly errors: unknown[] = [];
-  /** How often a subscriber was too slow to be kept. */
+  /** The number of times that a subscriber was too slow to be kept. */
   slow = 0;
 
   topic(name = "t", retention: Partial<Retention> = {}): Topic {
@@ -109,7 +112,7 @@ export class World implements Disposable {
     return new Subscriber(sink, this.pump, {
       onEnd: ({ topic }) => this.ended.push(topic.name),
       onError: (error) => {
-        // What a peer of this world finds wrong is no error of delivery.
+        // A failed assertion of this world's peer is not an error of delivery.
         if (error instanceof AssertionError) throw error;
         this.errors.push(error);
       },

@@ -1,5 +1,5 @@
 /**
- * What a machine that is deployed to has, for tests that deploy.
+ * The tree on a machine that is deployed to, for tests that deploy.
  *
  * @module
  */
@@ -69,7 +69,7 @@ export async function fillCache(cache: string): Promise<void> {
       const from = `${packages}/${registry}/${name}`;
       const to = `${cache}/npm/${registry}/${name}`;
       await copy(`${from}/${version}`, `${to}/${version}`);
-      // What the lock file pins is fetched without the list of its versions.
+      // Deno fetches what the lock file pins without the list of its versions.
       if (await exists(`${from}/registry.json`)) {
         await copy(`${from}/registry.json`, `${to}/registry.json`);
       }

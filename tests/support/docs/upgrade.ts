@@ -8,13 +8,13 @@ import { JWT_KEY, mintToken } from "../rights/token.ts";
 import { within } from "../within.ts";
 import { type Service, ServiceMachine } from "./service.ts";
 
-/** How many events are published to each version. */
+/** The number of events published to each version. */
 const COUNT = 20;
 
 /** The longest that a subscriber is waited for, in milliseconds. */
 const LIMIT = 60_000;
 
-/** What came of an upgrade. */
+/** The result of an upgrade. */
 export interface UpgradeResult {
   /** The data of the events that the subscriber got, in order. */
   readonly data: readonly string[];
@@ -22,7 +22,7 @@ export interface UpgradeResult {
   readonly published: readonly string[];
   /** The epochs that the subscriber saw. */
   readonly epochs: readonly string[];
-  /** What the subscriber was told besides events. */
+  /** The notices that the subscriber received besides events. */
   readonly notices: readonly string[];
   /** The status of each relay that was stopped, and what it wrote to stderr. */
   readonly stops: readonly { readonly code: number; readonly stderr: string }[];

@@ -1,6 +1,6 @@
 /** A signal that counts who listens to it. */
 export class CountedAbort extends AbortController {
-  /** How many do. */
+  /** The number of listeners. */
   listeners = 0;
 
   constructor() {

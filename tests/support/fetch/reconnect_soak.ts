@@ -8,22 +8,25 @@ import { type Clock, streamEvents } from "../../../src/fetch/mod.ts";
 import { CountedAbort } from "./counted_abort.ts";
 import { Random } from "../random.ts";
 
-/** How many streams there are, how many events each has, and how it is cut. */
+/**
+ * The numbers of streams and of events in each, and the ways in which they are
+ * cut.
+ */
 export interface SoakOptions {
   readonly seed: number;
   readonly upstreams: number;
   readonly events: number;
-  /** How long an answer is at most, in bytes. */
+  /** The largest size of an answer, in bytes. */
   readonly maxCut: number;
 }
 
-/** What came of it. */
+/** The result of a soak. */
 export interface SoakResult {
-  /** How many requests the server has answered. */
+  /** The number of requests that the server has answered. */
   readonly requests: number;
-  /** How many connections it has open. */
+  /** The number of its open connections. */
   readonly open: number;
-  /** How many listen to the signals that the streams were given. */
+  /** The number of listeners on the signals that the streams were given. */
   readonly listeners: number;
   /** The ids that each stream gave, in order. */
   readonly ids: readonly (readonly number[])[];
@@ -246,7 +249,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   };
 }
 
-/** What is held, in bytes, once garbage is collected. */
+/** Returns the memory held after garbage collection, in bytes. */
 async function held(): Promise<number> {
   const { gc } = globalThis as { gc?: () => void }; // with --expose-gc
   if (!gc) throw new Error("Run it with --v8-flags=--expose-gc");
@@ -268,7 +271,10 @@ const HURRY: Clock = {
   },
 };
 
-/** How much more one stream holds after so many connections, while it goes on. */
+/**
+ * Returns how much more memory one stream holds after a number of connections,
+ * while it goes on.
+ */
 async function growthOf(connections: number): Promise<number> {
   const abort = new AbortController();
   await using events = streamEvents("http://localhost/", {

@@ -11,7 +11,7 @@ export class ScriptedBody {
   readonly stream: ReadableStream<Uint8Array>;
   /** Whether the reader has cancelled it. */
   cancelled = false;
-  /** What the reader has cancelled it with. */
+  /** The reason with which the reader cancelled it. */
   reason: unknown;
 
   constructor() {

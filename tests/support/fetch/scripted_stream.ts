@@ -29,7 +29,7 @@ export interface ScriptedStreamOptions
   readonly reconnect?: boolean | ReconnectPolicy | undefined;
   readonly input?: Parameters<typeof streamEvents>[0];
   readonly afterLast?: "throw" | "repeat";
-  /** What the clock shows at first. */
+  /** The clock's first time. */
   readonly now?: number;
 }
 
@@ -40,7 +40,7 @@ export interface ScriptedStream {
   readonly events: EventStream;
   /** When the requests were made. */
   readonly times: number[];
-  /** What the requests said as `Last-Event-ID`. */
+  /** The values of `Last-Event-ID` in the requests. */
   readonly ids: (string | null)[];
 }
 
@@ -74,7 +74,10 @@ export function scriptedStream(
   };
 }
 
-/** What came of a stream: the data of its events, and what it ended with, if not well. */
+/**
+ * The outcome of a stream: the data of its events, and the error that it ended
+ * with, if any.
+ */
 export interface Outcome {
   readonly data: string[];
   readonly error?: unknown;

@@ -5,7 +5,7 @@
  */
 import { LIMIT, within } from "../within.ts";
 
-/** What came of an answer. */
+/** The parts of an answer. */
 export interface Received {
   /** All that was read of it. */
   readonly text: string;

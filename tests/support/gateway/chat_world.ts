@@ -20,7 +20,7 @@ export const UI_HEADER = { "x-vercel-ai-ui-message-stream": "v1" };
 export interface AskedTurn {
   /** The id of the chat. Default: `7`. */
   readonly id?: string;
-  /** What the user says. Default: `Hi`. */
+  /** The user's text. Default: `Hi`. */
   readonly text?: string;
   /** Besides the type of the body. */
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 /**
- * What a client gives its user, as plain data that can be compared.
+ * The output of a client, as plain data that can be compared.
  *
  * @module
  */
@@ -11,15 +11,15 @@
 const PASSING =
   /^(connection|date|keep-alive|link|rivulet-.*|transfer-encoding|vary|x-accel-buffering)$/;
 
-/** What is of one process or one moment in anything that a client gives. */
+/** The fields in a client's output that belong to one process or one moment. */
 const UNSTABLE_FIELDS: ReadonlySet<string> = new Set([
   "stack",
-  // What `ai` measures, and calls its steps.
+  // The fields in which `ai` puts its measurements, and the names of its steps.
   "performance",
   "callId",
 ]);
 
-/** What `ai` calls a response that has no id, by chance. */
+/** The random id that `ai` gives to a response without one. */
 const MADE_UP_ID = /^(aitxt)-[A-Za-z0-9]{24}$/;
 
 /** Which port a request was made from. */

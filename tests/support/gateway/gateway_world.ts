@@ -14,7 +14,7 @@ import { LIMIT, until, within } from "../within.ts";
 
 export { LIMIT } from "../within.ts";
 
-/** How a request is made that is not the usual one. */
+/** The ways in which a request differs from the usual one. */
 export interface Asked {
   /** Below `/v1/`. Default: `chat/completions`. */
   readonly path?: string;

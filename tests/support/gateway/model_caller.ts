@@ -6,7 +6,7 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { MODEL_CALLS } from "./model_clients.ts";
 
-/** What it is to do. */
+/** The task of a caller. */
 export interface ModelCallerTask {
   /** Which of the {@linkcode MODEL_CALLS}. */
   readonly call: string;

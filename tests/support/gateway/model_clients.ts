@@ -11,7 +11,7 @@ import OpenAI from "openai";
 
 /** Where a client is to ask, and how. */
 export interface ModelCallOptions {
-  /** What is in front of `/v1`. */
+  /** The URL in front of `/v1`. */
   readonly url: string;
   /** Headers beside the client's own. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -21,13 +21,13 @@ export interface ModelCallOptions {
   readonly onEvent?: (event: unknown) => void;
 }
 
-/** What a client has given its user. */
+/** The output of a client. */
 export interface ModelCallOutcome {
   /** The events, chunks or parts, in order. */
   readonly events: readonly unknown[];
   /** Everything else: the message as a whole, the head of the answer. */
   readonly result?: unknown;
-  /** What was thrown instead. */
+  /** The error that was thrown instead. */
   readonly error?: unknown;
 }
 
@@ -39,13 +39,13 @@ export interface ModelCall {
   readonly path: "responses" | "chat/completions" | "messages";
   /** Whether it asks for a stream. */
   readonly streams: boolean;
-  /** How many requests it takes where nothing goes wrong. */
+  /** The number of requests that it takes without a fault. */
   readonly requests: number;
   /** Asks; does not throw. */
   run(options: ModelCallOptions): Promise<ModelCallOutcome>;
 }
 
-/** What a call is made of: it gives events to `emit`, and returns all else. */
+/** The call itself: it gives events to `emit`, and returns everything else. */
 type Ask = (
   options: ModelCallOptions,
   emit: (event: unknown) => void,

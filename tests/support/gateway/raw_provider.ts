@@ -72,7 +72,7 @@ export class ProviderExchange {
     else this.#socket.resume();
   }
 
-  /** How many bytes have come on this connection. */
+  /** The number of bytes received on this connection. */
   get received(): number {
     return this.#received.total;
   }
@@ -160,7 +160,7 @@ export class ProviderExchange {
   }
 }
 
-/** What comes on a connection, to be taken piece by piece. */
+/** The bytes received on a connection, to be taken piece by piece. */
 class ReceivedBytes {
   readonly closed: Promise<void>;
   #parts: Uint8Array[] = [];
@@ -248,13 +248,13 @@ export class RawProvider implements AsyncDisposable {
     return new RawProvider(server);
   }
 
-  /** What stands in place of `/v1`. */
+  /** The URL that stands in place of `/v1`. */
   get url(): string {
     const { port } = this.#server.address() as AddressInfo; // it listens on TCP
     return `http://127.0.0.1:${port}/base/v1`;
   }
 
-  /** How many requests have come. */
+  /** The number of requests received. */
   get count(): number {
     return this.#count;
   }

@@ -15,7 +15,7 @@ import type { RecordedRun } from "../../../relay/gateway/recording/recording.ts"
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { LIMIT, until } from "../within.ts";
 
-/** What the `.json` of a recording has. */
+/** The `.json` file of a recording. */
 export const recordedFacts = z.strictObject({
   started: z.iso.datetime(),
   topic: z.string(),
@@ -136,7 +136,7 @@ export class RecordingWorld implements AsyncDisposable {
     return recordedFacts.parse(JSON.parse(text));
   }
 
-  /** What was logged, as words. */
+  /** Returns the logged messages as text. */
   log(): string[] {
     return this.logged.map(({ message }) => message.join(""));
   }

@@ -24,7 +24,7 @@ export interface ResponsesClientOptions {
 export class ResponsesClient implements AsyncDisposable {
   /** The client. */
   readonly ws: ResponsesWS;
-  /** What the relay has said, in its order. */
+  /** The relay's messages, in order. */
   readonly messages: ServerMessage[] = [];
   /** The code with which the connection was closed. */
   code: number | undefined;

@@ -58,7 +58,7 @@ class Chat extends AbstractChat<UIMessage> {
 
 /** A tab, from its opening to its closing. */
 export class SdkTab implements AsyncDisposable {
-  /** How the turns have ended of which the tab was told. */
+  /** The ends of the turns that the tab was told of. */
   readonly ends: string[] = [];
   /** Resolves when it shows what was kept, and follows the chat. */
   readonly ready: Promise<void>;
@@ -89,12 +89,12 @@ export class SdkTab implements AsyncDisposable {
     this.ready = Promise.all([loaded, begun.promise]).then(() => {});
   }
 
-  /** What the chat is doing. */
+  /** The status of the chat. */
   get status(): string {
     return this.#chat.status;
   }
 
-  /** What it shows of an error. */
+  /** The message of the error that it shows. */
   get error(): string | undefined {
     return this.#chat.error?.message;
   }

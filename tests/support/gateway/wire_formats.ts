@@ -5,15 +5,15 @@
  */
 import type { TopicEnd } from "../../../relay/topics/end.ts";
 
-/** How streams of a format look. */
+/** The streams of a format. */
 export interface WireFormat {
   /** Its path below `/v1/`. */
   readonly path: string;
-  /** What its answers have besides their type. Default: nothing. */
+  /** The headers of its answers besides their type. Default: nothing. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Begins a stream. */
   readonly start: string;
-  /** What comes in between. */
+  /** Returns an event with a piece of text. */
   delta(text: string): string;
   /** Its last words, each with what is to be said of it. */
   readonly ends:

@@ -35,7 +35,7 @@ export class Curl implements AsyncDisposable {
     if (input === "input") this.#input = this.#process.stdin.getWriter();
   }
 
-  /** What has come. */
+  /** The output so far. */
   get text(): string {
     return this.#text;
   }
@@ -63,7 +63,7 @@ export class Curl implements AsyncDisposable {
     await this.#input?.write(new TextEncoder().encode(text));
   }
 
-  /** What is sent ends here. */
+  /** Ends the input. */
   async end(): Promise<void> {
     await this.#input?.close();
   }

@@ -11,7 +11,7 @@ export const PROXY_HOST = "rivulet.example.com";
 /** A proxy that can be started. */
 export interface ProxyKind {
   readonly name: "nginx" | "caddy";
-  /** How it is asked for its version. */
+  /** The argument that prints its version. */
   readonly version: string;
   /** Its configuration, in docs/. */
   readonly file: string;
@@ -58,7 +58,7 @@ interface Setup {
   readonly upstream: number;
 }
 
-/** What else a test has to say, and no machine that serves does. */
+/** The configuration that a test needs, and a machine that serves does not. */
 const SETUPS = {
   nginx(
     text: string,

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 
-/** What a peer was told that was refused. */
+/** The answer to a refused peer. */
 export interface RawProblem {
   readonly status: number;
   readonly code: string;

@@ -58,7 +58,7 @@ export class RawCaller implements Disposable {
     this.#socket.write(bytes, () => this.#unsent -= bytes.length);
   }
 
-  /** How many bytes nobody has taken yet. */
+  /** The number of bytes that nobody has taken yet. */
   get unsent(): number {
     return this.#unsent;
   }
@@ -75,7 +75,7 @@ export class RawCaller implements Disposable {
     return this.text;
   }
 
-  /** What was received, each byte as a character. */
+  /** The received bytes, each as a character. */
   get text(): string {
     return this.#bytes.toString("latin1");
   }

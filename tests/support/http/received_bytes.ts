@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 const LEAST = 4 * 1024;
 
 /**
- * What was received and not taken, in one piece.
+ * The bytes that were received and not taken, in one piece.
  *
  * To join all of it anew with each part costs the square of its length: a frame of
  * 30 MiB took seconds, and minutes on a machine that was busy.
@@ -14,7 +14,7 @@ export class ReceivedBytes {
   #from = 0;
   #to = 0;
 
-  /** What was received and not taken. */
+  /** The bytes that were received and not taken. */
   get bytes(): Buffer {
     return this.#buffer.subarray(this.#from, this.#to);
   }
@@ -24,7 +24,7 @@ export class ReceivedBytes {
     const { bytes } = this;
     if (this.#to + part.length > this.#buffer.length) {
       const room = Math.max(LEAST, 2 * (bytes.length + part.length));
-      // What was taken stays in the old one.
+      // Bytes that were taken stay in the old buffer.
       this.#buffer = Buffer.allocUnsafeSlow(room);
       this.#buffer.set(bytes);
       this.#from = 0;

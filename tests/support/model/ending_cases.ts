@@ -42,7 +42,10 @@ export interface EndingCase {
 /** A way to cut a stream. */
 export interface Cut {
   readonly name: string;
-  /** How the body is over; held open is only for who ends by itself. */
+  /**
+   * The end of the body; it is held open only for readers that end by
+   * themselves.
+   */
   readonly how: "clean" | "broken" | "held";
   /** Whether the last event arrives. */
   readonly isWhole: boolean;
@@ -135,7 +138,7 @@ const RESPONSE_KINDS: Readonly<
   failed: FAILED,
 };
 
-/** How the type of an event is told. */
+/** The ways in which a stream tells the type of an event. */
 const FRAMINGS: readonly (readonly [
   name: string,
   write: (type: string, fields: Record<string, unknown>) => string,

@@ -7,11 +7,11 @@ import { createServer, type Server, type Socket } from "node:net";
 
 /** Waits until the client has taken this many events. */
 export interface Taken {
-  /** How many. */
+  /** The number of events. */
   readonly taken: number;
 }
 
-/** How an answer goes: pieces of its body, and waits between them. */
+/** An answer: pieces of its body, and waits between them. */
 export interface ServerAnswer {
   /** The status line. Default: `200 OK`. */
   readonly status?: string;
@@ -20,14 +20,14 @@ export interface ServerAnswer {
   /** The body; each piece of text is a chunk, and a write, of its own. */
   readonly body: readonly (string | Taken)[];
   /**
-   * What follows the body: its proper end; nothing, with the socket held open;
-   * the end of the connection where there ought to be another chunk; or a reset
-   * of the connection. Default: `"end"`.
+   * The end of the connection after the body: a proper end; a socket held open,
+   * with nothing more; an end where another chunk ought to be; or a reset.
+   * Default: `"end"`.
    */
   readonly then?: "end" | "hold" | "cut" | "reset";
 }
 
-/** What becomes of a request: an answer, or nothing at all. */
+/** The script for a request: an answer, or nothing at all. */
 export type ServerScript = ServerAnswer | "silence" | "refuse";
 
 /** A request that was made. */

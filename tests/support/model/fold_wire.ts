@@ -1,5 +1,5 @@
 /**
- * What a reader of a model makes of the events of the wire.
+ * The items that a reader makes of a model's wire events.
  *
  * @module
  */

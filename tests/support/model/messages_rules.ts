@@ -1,6 +1,7 @@
 /**
- * What Anthropic's Messages API refuses in a request, as far as tests need it: the
- * shape of blocks, unknown fields, and the order of calls and their results.
+ * The rules by which Anthropic's Messages API refuses a request, as far as
+ * tests need them: the shape of blocks, unknown fields, and the order of calls
+ * and their results.
  *
  * @module
  */

@@ -144,18 +144,18 @@ export function textOf(events: readonly ResponseEvent[]): string {
 /** Options of the client, and what only these have. */
 export interface ScriptedModelOptions
   extends Omit<Partial<ModelClientOptions>, "provider"> {
-  /** What is different from {@linkcode PROVIDER}. */
+  /** The differences from {@linkcode PROVIDER}. */
   readonly provider?: Partial<ModelProvider>;
   readonly afterLast?: "throw" | "repeat";
-  /** What the clock shows at first. */
+  /** The clock's first time. */
   readonly now?: number;
 }
 
-/** What became of a response. */
+/** The outcome of a response. */
 export interface Outcome {
   /** All that came. */
   readonly events: ResponseEvent[];
-  /** What it ended with; `undefined` if well. */
+  /** The error that it ended with; `undefined` for none. */
   readonly error: unknown;
 }
 

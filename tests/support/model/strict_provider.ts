@@ -11,13 +11,13 @@ import { sse } from "./scripted_model.ts";
 
 type Fields = Record<string, unknown>;
 
-/** What a provider of Chat wants. */
+/** The rules of a provider of Chat. */
 export interface ChatRules {
   /** Fields of messages that it takes beside those of all. */
   readonly messageFields?: readonly string[];
   /** Fields of the body that it refuses, as some refuse what they do not know. */
   readonly refuses?: readonly string[];
-  /** How it tells what the model is thinking. */
+  /** The field in which it reports reasoning. */
   readonly thinks:
     | "reasoning_content"
     | "reasoning"
@@ -72,7 +72,10 @@ function demandKnown(
   }
 }
 
-/** What the model does in each turn: it makes two calls, and in the last one answers. */
+/**
+ * Whether a turn of the model is its last, in which it answers. In all others
+ * it makes two calls.
+ */
 function isLast(turn: number, turns: number): boolean {
   return turn >= turns;
 }
@@ -85,7 +88,7 @@ export interface StrictProvider {
   ) => Promise<Response>;
   /** The bodies of the requests that it has answered. */
   readonly accepted: Fields[];
-  /** What it has said of those that it has not. */
+  /** The reasons of its refusals. */
   readonly refusals: string[];
 }
 

@@ -11,7 +11,7 @@ export function lacksNats(): boolean {
   return isMissing("nats-server", "On Debian: apt-get install nats-server");
 }
 
-/** How a server is started. */
+/** The settings with which a server starts. */
 export interface NatsServerOptions {
   /** The port. Default: a free one. */
   readonly port?: number;

@@ -25,7 +25,7 @@ type Ask = <T>(
 
 /** A connection over which messages may be lost and late. */
 class PoorConnection extends Connection {
-  /** What becomes of the next message that is written. */
+  /** The fate of the next message that is written. */
   next: "heard" | "not answered" | "late" = "heard";
   #late: (() => Promise<unknown>) | undefined;
 

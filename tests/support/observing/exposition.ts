@@ -12,7 +12,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** What stands below one `TYPE`. */
+/** The samples below one `TYPE`. */
 export interface Family {
   readonly name: string;
   readonly type: string;
@@ -28,7 +28,7 @@ const NUMBER =
   /^(?:NaN|[+-]Inf|[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)$/i;
 const TYPES = new Set(["counter", "gauge", "histogram", "summary", "untyped"]);
 
-/** What is wrong with a text. */
+/** A fault in a text. */
 export class ExpositionError extends Error {}
 
 function expect(holds: boolean, message: string): asserts holds {
@@ -63,7 +63,7 @@ function parseSample(line: string): Sample {
   return { name, labels: parseLabels(labels), value: parseNumber(value) };
 }
 
-/** What tells a series from others. */
+/** Returns the key that tells a series from others. */
 function keyOf(
   { name, labels }: Sample,
   without?: string,
@@ -127,7 +127,7 @@ function checkFamily(family: Family): void {
 
 /** A text in this format. */
 export class Exposition {
-  /** What is in it, by name. */
+  /** The families in it, by name. */
   readonly families: ReadonlyMap<string, Family>;
   readonly #samples = new Map<string, Sample>();
 

@@ -24,7 +24,10 @@ export class LogCapture implements AsyncDisposable {
     return capture;
   }
 
-  /** What was logged from `info` on, as it is in the code: without its values. */
+  /**
+   * The messages logged at `info` and above, as they are in the code: without
+   * their values.
+   */
   get lines(): string[] {
     return this.#records
       .filter(({ level }) => level !== "trace" && level !== "debug")

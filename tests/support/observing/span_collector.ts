@@ -41,7 +41,7 @@ export interface CollectedSpan extends z.output<typeof spanSchema> {
 
 /** Takes spans in. */
 export class SpanCollector implements AsyncDisposable {
-  /** What has come. */
+  /** The spans received. */
   readonly spans: CollectedSpan[] = [];
   /** The requests as they came, of traces and of all else. */
   readonly texts: string[] = [];
@@ -60,7 +60,7 @@ export class SpanCollector implements AsyncDisposable {
     );
   }
 
-  /** What the environment of a process has to say for it to export here. */
+  /** The environment in which a process exports here. */
   get env(): Record<string, string> {
     return {
       OTEL_DENO: "true",

@@ -6,7 +6,10 @@
 import { assertEquals } from "@std/assert";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 
-/** What the browser itself says of a request that was refused: the page cannot hold it back. */
+/**
+ * The browser's own message about a refused request, which the page cannot hold
+ * back.
+ */
 const REFUSED =
   /^(?:Failed to load resource|WebSocket connection to '[^']+' failed|The resource .+ was preloaded)/;
 

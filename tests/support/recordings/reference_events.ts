@@ -1,5 +1,5 @@
 /**
- * What a stream says, read the plain way: the whole text, line by line.
+ * The events of a stream, read the plain way: the whole text, line by line.
  *
  * Shares no code with `src/sse`, so that the two can disagree.
  *

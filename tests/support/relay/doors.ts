@@ -11,7 +11,7 @@ import { z } from "zod";
 import { LIMIT } from "../gateway/gateway_world.ts";
 import { within } from "../within.ts";
 
-/** What has to be known to knock. */
+/** The facts that a request to a door needs. */
 export interface Knock {
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
@@ -19,7 +19,7 @@ export interface Knock {
   readonly topic: string;
   /** A position in that topic. */
   readonly position: string;
-  /** What is sent to show who asks. */
+  /** The headers that identify the caller. */
   readonly headers: Readonly<Record<string, string>>;
   /** Added to the query. */
   readonly query?: Readonly<Record<string, string>>;
@@ -30,11 +30,11 @@ export interface Knock {
 /** A door, with what is wanted there. */
 export interface Door {
   readonly name: string;
-  /** What it takes. */
+  /** The right that it requires. */
   readonly needs: "nothing" | "token" | "read" | "write" | "cancel" | "admin";
   /** The claim that it takes besides, where it is not to be had by default. */
   readonly provider?: readonly string[];
-  /** What comes of it where it may be had. */
+  /** The outcome if the caller has the right. */
   readonly allowed: string;
   /** Returns what came of it: `200`, `403 forbidden`, `frame subscribed`, `frame error forbidden`. */
   knock(knock: Knock): Promise<string>;

@@ -2,11 +2,11 @@ import type { System } from "../../../relay/commands/system.ts";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
-/** What is not as in a script without input. */
+/** The differences from a script without input. */
 export interface FakeSystemOptions {
   /** The variables. Default: none. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** What stdin has. Default: nothing. */
+  /** The content of stdin. Default: nothing. */
   readonly input?: string | ReadableStream<Uint8Array>;
   /** Whether stdout and stderr are a terminal, of 80 x 24 characters. Default: no. */
   readonly isTerminal?: boolean;

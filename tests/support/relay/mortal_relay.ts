@@ -7,7 +7,7 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { LIMIT, within } from "../within.ts";
 
-/** What a relay says on its output once it listens. */
+/** The line that a relay prints once it listens. */
 const LISTENING = /^Rivulet relay on (\S+)$/;
 
 /** A process that is, or was, a relay. */

@@ -6,11 +6,11 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { LIMIT, within } from "../within.ts";
 
-/** How it is run. */
+/** The settings with which it runs. */
 export interface RelayCommandOptions {
   /** Besides `--port 0`. */
   readonly args?: readonly string[];
-  /** How long a stop may take. Default: `0s`. */
+  /** The time that a stop may take. Default: `0s`. */
   readonly drain?: string;
   /** Besides the environment of the test. */
   readonly env?: Readonly<Record<string, string>>;
@@ -26,7 +26,7 @@ export interface RelayCommandOptions {
 export class RelayCommand implements AsyncDisposable {
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
-  /** What it has said on stderr, once it has ended. */
+  /** Its stderr, once it has ended. */
   readonly stderr: Promise<string>;
   readonly #process: Deno.ChildProcess;
   readonly #lines: ReadableStreamDefaultReader<string>;

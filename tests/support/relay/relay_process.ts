@@ -73,7 +73,7 @@ if (import.meta.main) {
     if (line !== "memory") continue;
     for (let round = 0; round < 3; round++) {
       collect?.();
-      // What is finalized gives its buffers back in a later turn.
+      // Finalized objects give their buffers back in a later turn.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     console.log(JSON.stringify(Deno.memoryUsage()));

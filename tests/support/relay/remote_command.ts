@@ -31,7 +31,7 @@ export function startRemote(
   return { system, status: runCommandLine(args, system) };
 }
 
-/** What a command has left behind. */
+/** The output of a command. */
 export interface RemoteResult {
   readonly status: number;
   readonly output: string;

@@ -5,10 +5,10 @@
  */
 import { SignJWT } from "jose";
 
-/** What the relays of tests verify tokens with. */
+/** The key with which the relays of tests verify tokens. */
 export const JWT_KEY = "a-secret-of-the-tests-with-32-bytes-or-more";
 
-/** What a token says. */
+/** The claims of a token. */
 export interface TokenClaims {
   readonly read?: readonly string[];
   readonly write?: readonly string[];

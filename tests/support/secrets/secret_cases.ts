@@ -70,7 +70,7 @@ const REAL_NAMES = {
   fields: ["apiKey", "x-goog-api-key", "client_secret", "Authorization"],
 } as const;
 
-/** What is no secret, although it looks like it. */
+/** Names that look like secrets, and are none. */
 const INNOCENT_NAMES = {
   headers: [
     "anthropic-ratelimit-tokens-limit",

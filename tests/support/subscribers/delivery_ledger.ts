@@ -73,7 +73,7 @@ export type LedgerAfter =
   | "start"
   | "now";
 
-/** What the reader has asked for, and what there is to be had. */
+/** The request of the reader, and the content of the topic. */
 export interface LedgerOptions {
   /** Who reads, for what is wrong. */
   readonly who: string;
@@ -96,7 +96,7 @@ export interface LedgerOptions {
  */
 export class DeliveryLedger {
   readonly #options: LedgerOptions;
-  /** How every offset was accounted for, since the reader came first. */
+  /** The account of every offset, since the reader came first. */
   readonly pieces: Piece[] = [];
   #mode: "all" | "merge" | "latest";
   #wantsSnapshot = false;
@@ -131,7 +131,10 @@ export class DeliveryLedger {
       : { epoch: this.#epoch, offset: this.#seen };
   }
 
-  /** What there is to fold: the events since the last snapshot, which is the first of them. */
+  /**
+   * The events to be folded: those since the last snapshot, which is the first
+   * of them.
+   */
   get stream(): readonly ServerSentEvent[] {
     return this.#stream;
   }
@@ -146,14 +149,14 @@ export class DeliveryLedger {
     return this.#isLive;
   }
 
-  /** How the topic has ended, if it has. */
+  /** The end of the topic, if it has ended. */
   get end():
     | { readonly status: string; readonly reason?: string | undefined }
     | undefined {
     return this.#end;
   }
 
-  /** How many snapshots came. */
+  /** The number of snapshots received. */
   get snapshots(): number {
     return this.#snapshots;
   }
@@ -417,7 +420,10 @@ function readAt(data: string, field: string): Read {
   };
 }
 
-/** What was read of published events: a snapshot tries one with more and more others. */
+/**
+ * The parts read of published events: a snapshot tries one event with more and
+ * more others.
+ */
 const parts = new WeakMap<ServerSentEvent, Map<string, Read>>();
 
 function readPart(original: ServerSentEvent, field: string): Read {
@@ -437,7 +443,7 @@ function firstOf(value: unknown): Json {
   return objectOf(Array.isArray(value) ? value[0] : undefined);
 }
 
-/** What has the field in it. */
+/** Returns the object that has the field. */
 function holderOf(json: Json, field: string): Json {
   if (field === "delta") return json;
   if (json["type"] === "content_block_delta") return objectOf(json["delta"]);

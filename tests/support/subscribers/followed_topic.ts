@@ -1,5 +1,5 @@
 /**
- * What a topic should bring, and a check of what it does bring to one reader.
+ * The expected content of a topic, and a check of what one reader receives.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export class ExpectedTopic {
     this.status = status;
   }
 
-  /** How many events the witness has seen. */
+  /** The number of events that the witness has seen. */
   get seen(): number {
     return this.#seen;
   }
@@ -68,7 +68,7 @@ export class ExpectedTopic {
   }
 }
 
-/** How a reader leaves. */
+/** The way in which a reader leaves. */
 export type Leaving = "close" | "destroy" | "unsubscribe";
 
 /** When a reader leaves, and when it comes back, counted in events. */
@@ -100,7 +100,7 @@ export class TopicReader {
   /** Resolves when the relay has answered it for the first time. */
   readonly isThere: Promise<void>;
   readonly #answered: () => void;
-  /** How often it has come. */
+  /** The number of its visits. */
   visits = 0;
   #seen = 0;
   #hasEnded = false;

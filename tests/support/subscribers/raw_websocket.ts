@@ -19,7 +19,7 @@ export const OPCODE = {
   pong: 10,
 } as const;
 
-/** How a frame is made. */
+/** The fields of a frame that differ from the usual ones. */
 export interface FrameOptions {
   /** Default: `true`. */
   readonly fin?: boolean;
@@ -292,7 +292,7 @@ export class RawWebSocket implements AsyncDisposable {
       if (!frame) return undefined;
       if (frame.opcode !== OPCODE.close) continue;
       const [high, low] = frame.payload;
-      // What a client answers a close with; the server closes then.
+      // A client answers a close with its code; the server closes then.
       await this.send(OPCODE.close, frame.payload.subarray(0, 2));
       await within(this.client.closed, LIMIT, "the end of the connection");
       return high === undefined || low === undefined ? 1005 : high << 8 | low;

@@ -8,7 +8,7 @@ import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { Absence, TopicReader } from "./followed_topic.ts";
 import { readReference } from "../recordings/reference_events.ts";
 
-/** How a subscriber goes about it. */
+/** The ways of a subscriber. */
 export interface SseSubscriberOptions {
   /** `http://127.0.0.1:PORT` */
   readonly origin: string;
@@ -79,7 +79,7 @@ export class SseSubscriber {
     this.#options = options;
   }
 
-  /** What it reads. */
+  /** The readers of its topics. */
   get readers(): readonly TopicReader[] {
     return [this.reader];
   }
@@ -89,7 +89,7 @@ export class SseSubscriber {
     return this.#result.promise;
   }
 
-  /** What is missing, for who waits in vain. */
+  /** The missing events, for the message of a wait that failed. */
   get state(): string {
     const { topic, seen, hasEnded, visits } = this.reader;
     return `${this.who} ${this.#options.client} (${topic.name} ${seen}/${topic.events.length}${
@@ -124,7 +124,8 @@ export class SseSubscriber {
     if (position !== undefined && positionIn === "query") {
       url.searchParams.set("after", position);
     } else if (position !== undefined) {
-      // What the URL says is what a first visit began with: the header goes before it.
+      // The URL says where the first visit began: `Last-Event-ID` takes
+      // precedence over it.
       url.searchParams.set("after", "start");
       headers.set("Last-Event-ID", position);
     }

@@ -13,11 +13,11 @@ export type FollowerKind = "subscribe" | "ws";
 
 /** An event, or several that the relay has folded into one. */
 export interface FollowedEvent extends ServerSentEvent {
-  /** How many events it stands for. */
+  /** The number of events that it stands for. */
   readonly count: number;
 }
 
-/** How a topic ended, as a follower was told it. */
+/** The end of a topic, as a follower was told it. */
 export interface FollowedEnd {
   readonly status: string;
   readonly reason?: string;
@@ -38,9 +38,9 @@ interface Message {
 
 /** A follower of one topic. */
 export class TopicFollower implements AsyncDisposable {
-  /** What came, in order. */
+  /** The events received, in order. */
   readonly events: FollowedEvent[] = [];
-  /** How the topic's source was, in order. */
+  /** The states of the topic's source, in order. */
   readonly upstream: string[] = [];
   /** Resolves with how the topic ended; rejects at the first gap, repetition or error. */
   readonly end: Promise<FollowedEnd>;

@@ -24,7 +24,7 @@ interface Message extends SubscribedMessage {
   readonly events: readonly Partial<ServerSentEvent>[];
 }
 
-/** How a subscriber goes about it. */
+/** The ways of a subscriber. */
 export interface WebSocketSubscriberOptions {
   /** `ws://127.0.0.1:PORT` */
   readonly origin: string;
@@ -66,7 +66,7 @@ export class WebSocketSubscriber {
     return this.#result.promise;
   }
 
-  /** What is missing, for who waits in vain. */
+  /** The missing events, for the message of a wait that failed. */
   get state(): string {
     return `${this.who} ${this.#options.client} ${this.#options.door} (${
       this.readers.map(({ topic, seen, hasEnded, visits }) =>

@@ -5,12 +5,12 @@
  */
 import fc from "fast-check";
 
-/** What ends something somewhere, or begins it. */
+/** Characters that end something somewhere, or begin it. */
 const PIECES = [
   // Lines, in every way that somebody takes for one.
   ...["\r", "\n", "\r\n", "\r\n\r\n", "\n\n", "\0", "\x0B", "\x0C", "\x85"],
   ...["\u2028", "\u2029"],
-  // What is not seen, or turns around what is.
+  // Characters that are invisible, or turn the visible ones around.
   ...["\ufeff", "\u202e", "\u200b", "\u{e0041}", "\x7F", "\t", " "],
   // Halves of characters.
   ...["\ud800", "\udc00", "\udc00\ud800", "é", "€", "😀"],

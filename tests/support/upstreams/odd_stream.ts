@@ -1,5 +1,5 @@
 /**
- * What the standard allows in a stream and no recording has.
+ * A stream with everything that the standard allows and no recording has.
  *
  * @module
  */

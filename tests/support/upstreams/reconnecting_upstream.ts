@@ -27,7 +27,7 @@ export interface UpstreamConnection {
   page(): void;
 }
 
-/** How one connection is answered. */
+/** The answer on one connection. */
 export type Answer = (connection: UpstreamConnection) => void | Promise<void>;
 
 /** A server whose connections are answered in turn. */
@@ -89,7 +89,7 @@ export class ReconnectingUpstream implements AsyncDisposable {
         await new Promise<void>((resolve) =>
           response.write(text, () => resolve())
         );
-        // What is cut with the connection must have left before it.
+        // Bytes that are cut with the connection must have left before it.
         await new Promise((resolve) => setTimeout(resolve, 5));
       },
       drop: () => void response.socket?.destroy(),

@@ -11,7 +11,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What it was asked. */
+/** A request that it received. */
 export interface SiteRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
@@ -38,9 +38,9 @@ export function redirect(location: string, status = 302): SiteAnswer {
 
 /** One site. */
 export class RecordingSite implements AsyncDisposable {
-  /** What it was asked so far. */
+  /** The requests so far. */
   readonly requests: SiteRequest[] = [];
-  /** How many connections there were. */
+  /** The number of connections. */
   connections = 0;
   readonly #server: Server;
   readonly #hostname: string;

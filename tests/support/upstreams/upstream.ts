@@ -53,7 +53,7 @@ class UpstreamAnswer {
   }
 }
 
-/** How an upstream answers. */
+/** The answer of an upstream. */
 export interface UpstreamAnswerOptions {
   /** Default: 200. */
   readonly status?: number;

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** What must not be repeated to anybody. */
+/** A secret that must not be repeated to anybody. */
 export const SECRET = "s3cret-0123456789";
 
 /** A command line, with variables of the environment. */

@@ -42,7 +42,7 @@ function answer(request, response, body) {
 /** The connections by their ports: a session of HTTP/2 does not let them be ended. */
 const sockets = new Map();
 
-/** How a stream of events over HTTP/2 is over. */
+/** The ways in which a stream of events over HTTP/2 ends. */
 const ENDS = {
   "END_STREAM": (response) => response.end(),
   "NO_ERROR": (response) => response.stream.close(0),

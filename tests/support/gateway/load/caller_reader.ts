@@ -9,7 +9,7 @@ const DATA = "data: ";
 /** Reads the answer that a caller gets: HTTP in chunks, with an event stream in it. */
 export class CallerReader extends Reader {
   #hasHead = false;
-  /** What is there of an event that is not there to its end. */
+  /** The text of an event that is not complete yet. */
   #text = "";
 
   protected override read(bytes: Uint8Array, at: number): number {

@@ -16,20 +16,20 @@ import { LoadRun } from "./load_run.ts";
 import type { Counts, Reader } from "./reader.ts";
 import { SubscriberReader } from "./subscriber_reader.ts";
 
-/** What some clients say; latencies in milliseconds. */
+/** The counts of one kind of clients; latencies in milliseconds. */
 export interface SideCounts {
   /** Events that came. */
   readonly events: number;
   /** Frames or chunks that brought them. */
   readonly messages: number;
-  /** How many have got all. */
+  /** The number of clients that received everything. */
   readonly whole: number;
   readonly p50: number | null;
   readonly p99: number | null;
   readonly max: number | null;
 }
 
-/** What the clients say. */
+/** The counts of all clients. */
 export interface ClientCounts {
   readonly callers: SideCounts;
   readonly subscribers: SideCounts;
@@ -39,10 +39,15 @@ export interface ClientCounts {
   readonly errors: readonly string[];
 }
 
-/** How many wait for their upgrade at a time: less than a server's backlog. */
+/**
+ * The number of clients that wait for their upgrade at a time: less than a
+ * server's backlog.
+ */
 const CONNECTING = 64;
 
-/** How long it is waited for anything, in milliseconds, before there is another look. */
+/**
+ * The time between two looks for anything that is waited for, in milliseconds.
+ */
 const TIMEOUT = 100;
 
 const [name = "", ...numbers] = [...Deno.args].reverse();
@@ -65,7 +70,7 @@ class Side {
     };
   }
 
-  /** What they say. */
+  /** Returns their counts. */
   said(length: number): SideCounts {
     const { events, messages } = this.counts;
     return {

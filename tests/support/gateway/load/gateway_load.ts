@@ -3,46 +3,57 @@ import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
 import { until } from "../../within.ts";
 import type { ClientCounts } from "./clients.ts";
 
-/** What is asked of a relay. */
+/** The load on a relay. */
 export interface GatewayLoadOptions {
-  /** How many runs there are at a time. */
+  /** The number of runs at a time. */
   readonly runs: number;
   /** Events a second, of each run. */
   readonly rate: number;
-  /** How many follow each run, besides its caller. */
+  /** The number of subscribers of each run, besides its caller. */
   readonly subscribers: number;
-  /** How long each run takes. */
+  /** The duration of each run, in seconds. */
   readonly seconds: number;
-  /** How often all of that is done, one after the other. */
+  /** The number of rounds, one after the other. */
   readonly rounds: number;
 }
 
-/** What a round has shown. Shares are of one core's time. */
+/**
+ * The measurements of a round. Shares are of one core's time. Shares are of one
+ * core's time.
+ */
 export interface GatewayLoadRound extends ClientCounts {
   readonly relayShare: number;
-  /** How much of the time the relay was ready to run, and had no core. */
+  /**
+   * The share of the time in which the relay was ready to run, and had no core.
+   */
   readonly relayWaitShare: number;
   readonly providerShare: number;
   readonly clientsShare: number;
-  /** What the relay's memory is after it, without garbage, in bytes. */
+  /** The relay's memory after it, without garbage, in bytes. */
   readonly memory: Deno.MemoryUsage;
 }
 
-/** What all rounds have shown. */
+/** The measurements of all rounds. */
 export interface GatewayLoadReport {
   readonly rounds: readonly GatewayLoadRound[];
-  /** How many requests the provider got. */
+  /** The number of requests that the provider got. */
   readonly requests: number;
-  /** How many events each run has. */
+  /** The number of events in each run. */
   readonly eventsPerRun: number;
-  /** What the relay's memory was before, in bytes. */
+  /** The relay's memory before, in bytes. */
   readonly memory: Deno.MemoryUsage;
 }
 
-/** How long a topic is kept that has ended, in milliseconds: who follows it keeps it for longer. */
+/**
+ * The time for which an ended topic is kept, in milliseconds. Its subscribers
+ * keep it for longer.
+ */
 const ENDED_TTL = 1_000;
 
-/** How much later than planned a round may end, in milliseconds: it is no test of time. */
+/**
+ * The time by which a round may end later than planned, in milliseconds: this
+ * is no test of time.
+ */
 const PATIENCE = 60_000;
 
 /** Of what a relay may have of something; JSON knows no infinity. */

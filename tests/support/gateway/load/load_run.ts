@@ -6,7 +6,9 @@ function chunk(run: string, delta: string, finish: string): string {
 /** Stands where an event has its number and its time. */
 const MARK = "@";
 
-/** What follows the deltas: the reason to finish, and `[DONE]`. */
+/**
+ * The number of events after the deltas: the reason to finish, and `[DONE]`.
+ */
 const LAST_WORDS = 2;
 
 /**
@@ -14,7 +16,7 @@ const LAST_WORDS = 2;
  * made: nothing else in it is left to chance.
  */
 export class LoadRun {
-  /** How many events there are. */
+  /** The number of events. */
   readonly length: number;
   readonly #deltas: number;
   readonly #before: string;

@@ -1,6 +1,6 @@
 import type { LoadRun } from "./load_run.ts";
 
-/** What readers have counted, all together. */
+/** The counts of all readers together. */
 export interface Counts {
   /** Events that came. */
   events: number;
@@ -36,7 +36,7 @@ export abstract class Reader {
     this.#counts = counts;
   }
 
-  /** How many events have come. */
+  /** The number of events that have come. */
   get seen(): number {
     return this.#next - 1;
   }
