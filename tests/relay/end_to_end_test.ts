@@ -30,7 +30,7 @@ type Subscriber = WebSocketSubscriber | SseSubscriber;
 
 /** One thing that the upstream does: it makes events appear. */
 interface Step {
-  /** How many events there are after it, at least. */
+  /** The smallest number of events after it. */
   readonly events: number;
   run(): Promise<void>;
 }
@@ -75,7 +75,10 @@ function makeBody(
   return concatenate(parts);
 }
 
-/** How many events each chunk completes, together with those before; a CR at its end may hide one. */
+/**
+ * Returns the number of events complete after each chunk; a CR at its end may
+ * hide one.
+ */
 function countEvents(chunks: readonly Uint8Array[]): number[] {
   const decoder = new TextDecoder();
   let events = 0;
@@ -229,7 +232,7 @@ class Audience implements AsyncDisposable {
 
   constructor(url: string, feeds: readonly Feed[], random: Random) {
     const topics = feeds.map(({ topic }) => topic);
-    // What has no events is over soon: few need to see that.
+    // A topic without events is over soon: few subscribers need to see that.
     const popular = topics.flatMap((topic) =>
       Array<ExpectedTopic>(topic.events.length > 0 ? 8 : 1).fill(topic)
     );

@@ -1,5 +1,5 @@
-// What clients should never send, and do: the relay refuses it, in the words of
-// its protocol, and goes on serving all others.
+// Messages that clients should never send, and do: the relay refuses them, in
+// the words of its protocol, and goes on serving all others.
 import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { CLOSE_CODES } from "../../relay/doors/websocket/close_codes.ts";
@@ -222,15 +222,15 @@ const FLOODS: [what: string, frames: Uint8Array[]][] = [
 const FLOOD = 10 * MIB;
 
 /**
- * What a relay may keep, in MiB. It is mostly 2, and now and then 4 or 8, as the
- * engine's tables double while it is at work and do not shrink at once; without a
- * bound on answers it is 20 and more.
+ * The memory that a relay may keep, in MiB. It is mostly 2, and now and then 4
+ * or 8, as the engine's tables double while it is at work and do not shrink at
+ * once; without a bound on answers it is 20 and more.
  */
 const KEPT = 12;
 
 for (const [what, frames] of FLOODS) {
   Deno.test(`Relay keeps little for a peer that sends ${what} and does not read`, async () => {
-    // What it keeps for as long as it listens.
+    // The limits of rates would close the flood before it fills anything.
     await using relay = await RelayProcess.start({
       limits: { maxMessageRate: 1e9, maxMessageBytesRate: 1e9 },
     });
@@ -246,7 +246,7 @@ for (const [what, frames] of FLOODS) {
       }
     }
     const batch = some.subarray(0, length);
-    // What the first megabytes leave behind is what the code itself takes.
+    // The first megabytes leave behind what the code itself needs.
     {
       await using warm = await RawWebSocket.open(relay.url, "/ws");
       for (let sent = 0; sent < MIB; sent += length) {

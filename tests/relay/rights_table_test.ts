@@ -75,7 +75,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   "GET /topics/:topic/info": { needs: "read", status: 200 },
   "POST /topics/:topic/end": { needs: "write", status: 200 },
   "POST /topics/:topic/cancel": { needs: "cancel", status: 200 },
-  // What the body has to say is in tests/relay/gateway/chat/rights_test.ts.
+  // The rights of bodies are tested in tests/relay/gateway/chat/rights_test.ts.
   "POST /chat/:chat": { needs: "token", status: 415 },
   "GET /chat/:chat/:id": { needs: "read", status: 200, ...PAGE },
   "GET /chat/:chat/:id/stream": { needs: "read", status: 204 },

@@ -26,7 +26,7 @@ const GOOD = { aud: AUDIENCE, iss: ISSUER } as const;
 
 /** A relay that asks for tokens, before a provider. */
 interface World extends TestRelay {
-  /** How often the provider was asked. */
+  /** Returns the number of requests to the provider. */
   asked(): number;
 }
 
@@ -142,7 +142,7 @@ const topicDoors = doors.filter(({ needs }) =>
   needs !== "nothing" && needs !== "token"
 );
 
-/** What a `HEAD` cannot say. */
+/** Returns the part of an outcome that a door can show: `HEAD` has no body. */
 function told(door: Door, outcome: string): string {
   return door.name === "HEAD" ? outcome.split(" ")[0]! : outcome; // one part at least
 }

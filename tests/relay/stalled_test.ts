@@ -150,7 +150,8 @@ for (
       limits: { maxConnectionsPerAddress: 2_000, maxPublishRate: 1_000_000 },
     });
     const topic = new Topic(relay);
-    // What the relay keeps in any case, its log and its joined frames, comes first.
+    // Fill what the relay keeps in any case first: its log and its joined
+    // frames.
     await topic.publish(2 * retained);
     const warm = new Reader(topic.webSocketUrl, 0, "now");
     try {
@@ -227,7 +228,8 @@ for (
           `${readers} readers had these 6 MiB after ${took.toFixed(0)} ms`,
       );
       assert(each < 64 * KIB, `Each stalled one costs ${each} bytes`);
-      // What a process of this size does by itself; a queue of each would be gigabytes.
+      // The bound is what a process of this size varies by; a queue for each
+      // would be gigabytes.
       assert(more < 16 * MIB, `The stalled ones cost ${more} bytes more`);
       assert(took < LIMIT, `The others waited for ${took} ms`);
     } finally {

@@ -1,4 +1,5 @@
-// What a relay does while its store keeps nothing, and what it cannot start with.
+// A relay whose store keeps nothing, and stores with which a relay cannot
+// start.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { FakeClock } from "../../src/testing/fake_clock.ts";

@@ -1,4 +1,4 @@
-// What becomes of those who are in when their token expires, or is another.
+// The sessions of clients whose token expires, or is replaced.
 import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { RelayOptions } from "../../relay/options/relay_options.ts";
@@ -17,7 +17,7 @@ import {
 } from "../support/rights/token.ts";
 import { LIMIT, until, within } from "../support/within.ts";
 
-/** How far clocks may be apart, in milliseconds. */
+/** The difference of clocks that is allowed, in milliseconds. */
 const LEEWAY = 30_000;
 
 /** When the tests begin, in milliseconds since the epoch. */

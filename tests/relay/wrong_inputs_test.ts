@@ -1,5 +1,5 @@
-// What the relay answers to wrong inputs, word for word: each message says what was
-// expected, what came and what to do, and repeats no secret.
+// The relay's answers to wrong inputs, word for word: each message says what
+// was expected, what came and what to do, and repeats no secret.
 //
 // Where the answers have to change: run this test with RIVULET_UPDATE=1, and read them.
 import { assert, assertEquals } from "@std/assert";

@@ -166,7 +166,7 @@ Deno.test("connect goes on with the others when one is left", async () => {
   await a.close();
   assertEquals(await waiting, { done: true, value: undefined });
   assertEquals((await socket.message("unsubscribe")).topic, "a");
-  // What was under way is of no interest.
+  // Events of a closed subscription that were under way are ignored.
   socket.say(events("a", 2), events("b", 2));
   assertEquals(await data(b), "2");
   assertEquals(b.state, "open");

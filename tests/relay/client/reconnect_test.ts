@@ -20,7 +20,7 @@ import {
 } from "../../support/client/scripted_relay.ts";
 import { LIMIT, until } from "../../support/within.ts";
 
-/** What chance brings, until it is disposed of. */
+/** Makes chance bring one value, until it is disposed of. */
 function fixRandom(value: number): Disposable {
   const { random } = Math;
   Math.random = () => value;
@@ -76,7 +76,7 @@ class Rig implements AsyncDisposable {
     );
   }
 
-  /** How long it waits until it connects again. */
+  /** Returns the delay before the next connection. */
   async delay(): Promise<number> {
     await this.waiting();
     const start = this.clock.now();
@@ -103,7 +103,7 @@ Deno.test("subscribe resumes after what was taken, not after what came", async (
   assertEquals(await rig.data(), "2");
   one.cut();
   await rig.waiting();
-  // What had come can be taken while there is no connection.
+  // Events that had arrived can be taken while there is no connection.
   assertEquals(await rig.data(), "3");
   await rig.delay();
   const two = await rig.server.accept();
@@ -620,7 +620,7 @@ Deno.test("subscribe without reconnect ends with its connection", async () => {
   assertEquals((await first).value?.type, "event");
   connection.close(1012);
   await connection.closed;
-  // What has come is not lost.
+  // Events that had arrived are not lost.
   assertEquals(await rig.data(), "2");
   const error = await assertRejects(
     () => rig.subscription.next(),

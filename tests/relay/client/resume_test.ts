@@ -9,7 +9,7 @@ import {
   WELCOME,
 } from "../../support/client/scripted_relay.ts";
 
-/** How a relay treats one connection. */
+/** The behaviour of a relay on one connection. */
 interface Visit {
   /** The upgrade is refused. */
   readonly isRefused: boolean;
@@ -17,11 +17,11 @@ interface Visit {
   readonly cutAfter: number;
   /** It is closed then, and what was sent arrives. */
   readonly isClosed: boolean;
-  /** How many events each message has. */
+  /** The numbers of events in each message. */
   readonly sizes: readonly number[];
-  /** How many events come again with each message. */
+  /** The number of events that each message repeats. */
   readonly overlap: number;
-  /** How many of the oldest events are gone by now. */
+  /** The number of the oldest events that are gone by now. */
   readonly evicted: number;
   /** Whether the log was begun anew before. */
   readonly isNewLog: boolean;
@@ -40,7 +40,7 @@ const visit: fc.Arbitrary<Visit> = fc.record({
   isNewLog: fc.nat(9).map((n) => n === 0),
 });
 
-/** What an event of a log has as data: no two have the same. */
+/** Returns the data of a log's event: no two events have the same. */
 function dataAt(log: number, offset: number): string {
   return `${log}/${offset}`;
 }

@@ -21,7 +21,7 @@ const folder = new URL("../../../fixtures/versions/", import.meta.url);
 const VERSIONS = [...Deno.readDirSync(folder)]
   .flatMap(({ name }) => /^client_(.+)\.txt$/.exec(name)?.[1] ?? []).sort();
 
-/** What a kept program exports. */
+/** The exports of a kept program. */
 interface Program {
   runClientProgram(urls: ClientProgramUrls): Promise<ClientProgramResult>;
 }

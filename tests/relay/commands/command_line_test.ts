@@ -6,7 +6,7 @@ import { LIMIT, within } from "../../support/within.ts";
 function run(...args: string[]): Promise<ProgramRun> {
   return runDeno(
     ["run", "-A", "relay/main.ts", ...args],
-    // What goes wrong is logged as well: here it is of interest how it is told.
+    // Errors are logged as well: this test reads only what is printed.
     { RIVULET_LOG_LEVEL: "error" },
   );
 }

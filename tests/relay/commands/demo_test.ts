@@ -3,7 +3,7 @@ import { isMissing } from "../../support/tools.ts";
 
 const windows = Deno.build.os === "windows"; // has no signals to stop a process by
 
-/** What a process has written so far, and the rest as it comes. */
+/** The output of a process so far, and the rest as it comes. */
 class Output {
   readonly #reader: ReadableStreamDefaultReader<string>;
   text = "";

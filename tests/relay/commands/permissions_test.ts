@@ -13,7 +13,10 @@ import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
 import { freePort } from "../../support/http/free_port.ts";
 
-/** What every relay reads: its settings, and what `ws` asks for when it is loaded. */
+/**
+ * The variables that every relay reads: its settings, and the one that `ws`
+ * asks for when it is loaded.
+ */
 const ENVIRONMENT = ["RIVULET_*", "WS_NO_BUFFER_UTIL"];
 
 /** Permissions, by what is allowed; each is one that could be left out. */
@@ -33,7 +36,7 @@ interface Form {
   use(url: string): Promise<void>;
 }
 
-/** What is elsewhere: an event stream, and a provider. */
+/** An event stream and a provider on another host. */
 function upstream(): Deno.HttpServer<Deno.NetAddr> {
   const chunk = (delta: object, reason: string | null): string =>
     `data: ${

@@ -23,7 +23,7 @@ class Replay implements AsyncDisposable {
   readonly path = Deno.makeTempFileSync({ suffix: ".sse" });
   readonly abort = new AbortController();
   printed = "";
-  /** How long each write takes, in milliseconds. */
+  /** The duration of each write, in milliseconds. */
   delay = 0;
 
   constructor(text: string) {

@@ -65,7 +65,9 @@ Deno.test("DeliveryCounts has a subscription that was begun, and each once that 
   await turns();
 });
 
-/** How each comes about; returns how many events are delivered nevertheless. */
+/**
+ * Makes each gap; returns the number of events that are delivered nevertheless.
+ */
 const GAPS: Readonly<Record<GapReason, (world: World) => Promise<number>>> = {
   async evicted(world) {
     const topic = world.topic("t", { maxEvents: 2 });

@@ -45,7 +45,9 @@ const delta = (text: string, index = 0): ServerSentEvent => ({
   id: "",
 });
 
-/** What is data: it counts for the window. */
+/**
+ * Returns the last offset of a message with data, which counts for the window.
+ */
 function lastOf({ type, message }: Received): number | undefined {
   const { offset, to, events } = message;
   if (type === "snapshot") return Number(offset);
@@ -54,7 +56,7 @@ function lastOf({ type, message }: Received): number | undefined {
   return Number(offset) + events.length - 1;
 }
 
-/** What has come and is not acknowledged. */
+/** Returns the messages that were received and not acknowledged. */
 function inFlight(received: readonly Received[], acked: number): Received[] {
   return received.filter((one) => (lastOf(one) ?? 0) > acked);
 }
@@ -123,8 +125,8 @@ Deno.test("A window is kept to the byte, and used to the byte", async () => {
             bytes + needed > window,
             `${bytes} of ${window} bytes are in flight, and ${needed} wait`,
           );
-          // What was written at once is taken off at once: the next ack may have
-          // to be of all of it.
+          // The relay subtracts each message as a whole, so the next
+          // acknowledgement may have to cover all of it.
           const share = acks[turn % acks.length] ?? 1;
           const wanted = acked + Math.ceil(share * (seen - acked));
           const writes = flying.map(lastOf).filter((last) =>

@@ -1,4 +1,4 @@
-// What a log leaves out is told to every reader, in every mode (field.md C5).
+// Holes in a log are reported to every reader, in every mode (field.md C5).
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { FrameCache } from "../../../relay/delivery/frames.ts";

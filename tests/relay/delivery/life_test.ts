@@ -175,7 +175,7 @@ class Wire extends EventEmitter {
     done?.();
   }
 
-  /** What was written, by the opcode, or the type of a message. */
+  /** Returns the opcode of each write, or the type of its message. */
   kinds(): string[] {
     return this.written.splice(0).map((bytes) => {
       const opcode = bytes[0]! & 0x0F; // a frame has two bytes at least
@@ -282,7 +282,7 @@ Deno.test("WebSocketSession pings past what waits, and beats though it pings", a
     peer.emit("pong", new Uint8Array());
     await turns();
     const kinds = wire.kinds().sort();
-    // What was written just before counts for the first interval.
+    // A message written just before counts for the first interval.
     assertEquals(kinds, interval === 0 ? ["ping"] : ["heartbeat", "ping"]);
   }
 

@@ -219,7 +219,7 @@ Deno.test("A snapshot ends before a long event, and one that begins with it has 
   assertEquals([both?.to, isLong(both)], [2, false]);
 });
 
-/** What a peer holds, of its own and of others. */
+/** The bytes held for a peer, of its own and of others. */
 class Account implements QueuedBytes {
   own = 0;
   readonly held = new Map<object, number>();
@@ -380,7 +380,10 @@ Deno.test("A3: many readers that take all there is get a long event in many turn
   const size = 2 * KIB * KIB;
   const topic = topicWith(message("x".repeat(size)));
   let parts = 0;
-  /** What each reader was written: long parts, and what is not of the event. */
+  /**
+   * The writes to each reader: long parts, and everything that is not of the
+   * event.
+   */
   const readers = Array.from({ length: 50 }, () => {
     const said: string[] = [];
     const subscriber = new Subscriber(

@@ -239,7 +239,7 @@ Deno.test("Mode merge parses a delta once for all readers, and nothing else at a
   const write = (): void => {
     for (const range of ranges) mergedWebsocketFormat.events(topic, range);
   };
-  // What has been merged is filled in where the first delta's data was: once a range.
+  // Merged text replaces the data of the first delta: one parse for each range.
   assertEquals(parsesOf(write), 100 + ranges.length);
   assertEquals(parsesOf(write), ranges.length);
 

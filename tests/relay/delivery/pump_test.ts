@@ -39,7 +39,7 @@ class Written {
     }
   }
 
-  /** How many writes there were, up to the first to this reader. */
+  /** Returns the number of writes up to the first to a reader. */
   until(name: string): number {
     const index = this.order.indexOf(name);
     assert(index >= 0, `${name} was written to`);

@@ -194,7 +194,8 @@ for (const [door, cancel] of DOORS) {
       "topic_ended",
       { status: "cancelled", reason: "enough" },
     ]);
-    // What it was just writing is still taken: else it might not get the answer.
+    // The relay still reads the rest of the body: else the publisher might not
+    // get the answer.
     await publisher.write(
       "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     );
@@ -292,7 +293,7 @@ Deno.test("A frame cancels the topic that its sender follows, not another of tha
   const { topics } = relay.relay;
   topics.create("t").append([event("old"), event("older")]);
   await using socket = await RawWebSocket.open(relay.url, "/ws");
-  // What is not acknowledged keeps the end of the old one from being told.
+  // An event that is not acknowledged delays the end of the old topic.
   await socket.say({ type: "subscribe", topic: "t", window: 1 });
   assertEquals((await socket.message("events"))["events"], [{ data: "old" }]);
   topics.delete("t");

@@ -1,4 +1,4 @@
-// What the caller gets: the provider's bytes, as they are, as they come.
+// The caller receives the provider's bytes, as they are, as they come.
 import { assertEquals, assertNotEquals } from "@std/assert";
 import fc from "fast-check";
 import { readEvents } from "../../../src/sse/read_events.ts";
@@ -90,7 +90,7 @@ for (const [name, parts] of STREAMS) {
       assertEquals((await caller.rest()).end, "whole");
       assertEquals(caller.bytes, bytes);
       assertEquals((await world.ended(topic)).status, "complete");
-      // What comes after the last word is for the caller alone.
+      // Events after `[DONE]` are for the caller alone.
       const events = await eventsOf(bytes);
       const done = events.findIndex(({ data }) => data === "[DONE]");
       assertNotEquals(done, -1);

@@ -109,7 +109,7 @@ class World implements AsyncDisposable {
     await this.#clock.advance(1_000);
   }
 
-  /** What the provider sends to who asks it as the caller has asked. */
+  /** Returns the provider's events for a request like the caller's. */
   async truth(): Promise<readonly ServerSentEvent[]> {
     const request = this.server.provider.requests.at(-1);
     assert(request);
@@ -131,7 +131,7 @@ class World implements AsyncDisposable {
   }
 }
 
-/** What a follower has got, without what is only known of how it came. */
+/** Returns a follower's events, without the facts of their delivery. */
 function plain({ events }: TopicFollower): ServerSentEvent[] {
   return events.map(({ event, data, id }) => ({ event, data, id }));
 }
@@ -273,7 +273,7 @@ Deno.test("A run that its caller wants to end with it is cancelled when that is 
     await killCaller(world, call, {
       "Rivulet-Topic": topic,
       "Rivulet-On-Disconnect": "cancel",
-      // What the provider has written, the relay has yet to read.
+      // The relay has yet to read the bytes that the provider has written.
     }, () => follower.received(HELD_AFTER));
     const { status } = await follower.end;
     assertEquals(status, "cancelled", call.name);
@@ -286,7 +286,7 @@ Deno.test("A run that its caller wants to end with it is cancelled when that is 
   }));
 });
 
-/** How a run is stopped. */
+/** The ways to stop a run. */
 const STOPS: Readonly<
   Record<string, (world: World, topic: string) => Promise<void>>
 > = {
@@ -315,8 +315,8 @@ const STOPS: Readonly<
 };
 
 /**
- * What a client's user is told of a stop: as a part of `ai`, as an event of the Responses
- * API, or thrown.
+ * Returns the error that a client's user sees after a stop: as a part of `ai`,
+ * as an event of the Responses API, or thrown.
  */
 function errorOf(
   { error, events }: Awaited<ReturnType<ModelCall["run"]>>,

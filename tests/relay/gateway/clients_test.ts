@@ -1,5 +1,5 @@
 /**
- * What clients give their users is the same with the relay in between and
+ * Clients give their users the same output with the relay in between and
  * without it, whatever the provider does.
  */
 import { assert, assertEquals } from "@std/assert";
@@ -12,11 +12,11 @@ import {
 } from "../../support/gateway/model_clients.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 
-/** What the provider does, and what is to come of it. */
+/** The provider's behaviour, and the outcome expected. */
 interface Row {
   /** In words. */
   readonly name: string;
-  /** What becomes of the first requests; all others are answered well. */
+  /** The plans for the first requests; all others are answered well. */
   readonly plans: readonly string[];
   /** Who is asked. Default: everybody. */
   readonly only?: "streams" | "whole";
@@ -140,7 +140,7 @@ const ROWS: readonly Row[] = [
 
 interface Seen {
   readonly outcome: unknown;
-  /** What the provider was asked. */
+  /** The requests that the provider received. */
   readonly requests: readonly unknown[];
 }
 

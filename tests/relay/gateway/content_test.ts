@@ -9,7 +9,7 @@ import { atOnce } from "../../../relay/slices.ts";
 
 const MIB = 1_024 * 1_024;
 
-/** What makes a body longer than what is read at once. */
+/** A filler that makes a body longer than one that is read at once. */
 const FILLER = "x".repeat(2 * SMALL);
 
 function bytesOf(text: string): Uint8Array {

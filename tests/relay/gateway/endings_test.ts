@@ -1,4 +1,4 @@
-// How a run ends: what is said of it to those who follow, and what its caller sees.
+// The ends of a run: the notice to subscribers, and the caller's view.
 import { assert, assertEquals } from "@std/assert";
 import type { TopicObserver } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

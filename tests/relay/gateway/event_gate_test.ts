@@ -1,4 +1,4 @@
-// What is held back of an event stream, and what goes through at once.
+// The events of a stream that are held back, and those that pass at once.
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { EventGate } from "../../../relay/gateway/event_gate.ts";
@@ -54,7 +54,10 @@ function cut(bytes: Uint8Array, at: readonly number[]): Uint8Array[] {
   return chunks;
 }
 
-/** What a parser makes of some bytes. */
+/**
+ * Returns the number of events that a parser finds in some bytes, and whether
+ * there is a rest.
+ */
 function parse(bytes: Uint8Array): { events: number; rest: boolean } {
   let events = 0;
   let isInBlock = false;

@@ -9,7 +9,7 @@ import { RelayCommand } from "../../support/relay/relay_command.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { within } from "../../support/within.ts";
 
-/** What a server says of a request. */
+/** A server's report of a request. */
 interface Told {
   readonly method: string;
   readonly version?: string;

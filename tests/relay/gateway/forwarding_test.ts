@@ -1,4 +1,5 @@
-// What the provider is asked, and what the caller is answered, of all that is no stream.
+// The requests that reach the provider, and the answers that reach the caller,
+// for everything that is not a stream.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
@@ -583,7 +584,7 @@ Deno.test("An upload is passed on as it comes, and waits for a provider that doe
     caller.send(part);
   }
   await untilStill(() => caller.unsent, "the caller to be held up");
-  // What is on its way are the buffers of four sockets and a few parts.
+  // The bytes under way fill the buffers of four sockets and a few parts.
   assert(
     caller.unsent > size / 2,
     `the relay has taken all but ${caller.unsent}`,
@@ -655,7 +656,7 @@ Deno.test("A body of JSON that is too long is refused with 413, and not forwarde
     const isFine = status === 200;
     caller.head("POST", "/v1/embeddings", {
       "content-type": "application/json",
-      // What is too much is refused before all of it is there.
+      // A body that is too large is refused before all of it has arrived.
       "content-length": String(isFine ? size : size + 1),
     });
     caller.send(`"${"a".repeat(size - 2)}"`);

@@ -36,7 +36,7 @@ const NAMES = Object.keys(MOMENTS) as Moment[]; // these are its keys
 interface Case extends Begun {
   readonly world: GatewayWorld;
   readonly topic: Topic;
-  /** What the provider still has to send. */
+  /** The part that the provider has yet to send. */
   readonly rest: string;
   /** Whether the provider has sent the head of its answer. */
   readonly hasHead: boolean;
@@ -44,7 +44,9 @@ interface Case extends Begun {
   readonly caller: AbortController;
 }
 
-/** What may happen to a run. Each begins at once. */
+/**
+ * Things that may happen to a run. Each begins at once. Each begins at once.
+ */
 const ACTIONS: Readonly<Record<string, (run: Case) => unknown>> = {
   "is cancelled": ({ topic }) => topic.end("cancelled", "enough"),
   "loses its topic": ({ world }) => world.relay.topics.delete("t"),
@@ -57,7 +59,7 @@ const ACTIONS: Readonly<Record<string, (run: Case) => unknown>> = {
   "loses its relay": ({ world }) => world.relay.close(),
 };
 
-/** How a run may end to which one thing happens. */
+/** The lawful end of a run to which one thing happens. */
 const ENDS: Readonly<Record<Moment, Readonly<Record<string, EndStatus>>>> = {
   "before the head": {
     "is cancelled": "cancelled",
@@ -104,7 +106,7 @@ const ENDS: Readonly<Record<Moment, Readonly<Record<string, EndStatus>>>> = {
 
 /** The ends that are lawful, whichever of the two is first. */
 function lawful(moment: Moment, pair: readonly string[]): Set<EndStatus> {
-  // What the provider goes on with takes the run to later moments.
+  // The rest of the provider's stream takes the run to later moments.
   const moments = pair.includes("is completed")
     ? NAMES.slice(NAMES.indexOf(moment))
     : [moment];

@@ -10,7 +10,7 @@ const MIB = 1_024 * 1_024;
 
 const bytesOf = (json: string): Uint8Array => new TextEncoder().encode(json);
 
-/** What a value costs, counted on what JSON makes of it. */
+/** Returns the cost of a value, counted on what `JSON.parse` returns. */
 function costOf(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   const fields = Object.values(value);

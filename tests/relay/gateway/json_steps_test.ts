@@ -15,7 +15,7 @@ function parseLong(text: string): unknown {
   return atOnce(parseJson(bytesOf(text), { small: 0 }));
 }
 
-/** What a parser makes of a text: a value, or nothing. */
+/** Returns the value that a parser reads from a text, or nothing. */
 function outcomeOf(parse: (text: string) => unknown, text: string): unknown {
   try {
     return { value: parse(text) };

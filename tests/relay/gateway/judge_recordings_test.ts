@@ -53,7 +53,10 @@ function judgeOf(name: string): Judge {
   return judgeFor(PATHS[kindOf(name)] ?? "");
 }
 
-/** What in an event says how it ends: found without any of the judge's means. */
+/**
+ * Whether an event says how its stream ends, found without any of the judge's
+ * means.
+ */
 function saysEnd(kind: string, { event, data }: ServerSentEvent): boolean {
   if (data === "[DONE]") return kind !== "responses";
   const ends: Readonly<Record<string, RegExp>> = {
@@ -156,7 +159,7 @@ function statusOf(decoder: ResponseDecoder): Verdict["status"] {
   return outcome.error instanceof ResponseFailedError ? "failed" : "truncated";
 }
 
-/** What the model client makes of the same events. */
+/** Returns the model client's result for the same events. */
 function decoded(kind: string, events: readonly ServerSentEvent[]) {
   const decoder = DECODERS[kind]!(); // only asked for what there is
   for (const { event, data } of events) decoder.push(event, data, []);

@@ -11,9 +11,12 @@ export interface Sample {
   readonly name: string;
   readonly path: string;
   readonly stream: readonly Sent[];
-  /** What the events have said; left out if that is nothing. */
+  /** The verdict of the events; left out if there is none. */
   readonly verdict?: Verdict;
-  /** What is said when the body ends as bodies do. Default: the verdict. */
+  /**
+   * The verdict when the body ends cleanly. Default: the verdict. Default: the
+   * verdict.
+   */
   readonly end?: Verdict;
   /** Whether nothing more is to come. Default: no. */
   readonly isOver?: boolean;

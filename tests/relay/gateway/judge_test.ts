@@ -334,7 +334,7 @@ Deno.test("a judge takes whatever comes, and what it has said stands", () => {
             verdict !== undefined &&
             (path !== "chat/completions" || isOver)
           ) assertEquals(judged.verdict, verdict);
-          // What has failed stays so.
+          // A failed stream stays failed.
           if (end.status === "failed" && path !== "chat/completions") {
             assertEquals(judged.end("clean"), end);
           }

@@ -1,4 +1,5 @@
-// What a store has of a background response that a relay has left, in the states between two writes.
+// The record in a store of a background response that a relay has left, in the
+// states between two writes.
 import { assertEquals } from "@std/assert";
 import { writeFilling } from "../../../relay/topics/filling.ts";
 import type { Topic } from "../../../relay/topics/topic.ts";

@@ -20,9 +20,9 @@ const OPTIONS: GatewayLoadOptions = {
 };
 
 /**
- * What the rounds after the first may leave behind, in bytes: the frames that are
- * kept for who comes late, up to a limit of their own, and what is compiled. The
- * events of two rounds would be twice as much.
+ * The memory that the rounds after the first may leave behind, in bytes: the
+ * frames that are kept for late readers, up to a limit of their own, and
+ * compiled code. The events of two rounds would be twice as much.
  */
 const LEFT = 7 * 2 ** 20;
 

@@ -1,5 +1,5 @@
-// What a token lets its holder do at a provider with the relay's key: rows B1 and
-// B2 of what users' reports break.
+// The rights of a token at a provider with the relay's key: rows B1 and B2 of
+// what users' reports break.
 import { assert, assertEquals } from "@std/assert";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import {
@@ -278,7 +278,7 @@ Deno.test("A caller that may read a response's topic has the response (B2)", asy
       ["GET responses/resp_1?stream=true", 200],
       ["GET responses/resp_1?stream=True", 200],
       ["GET responses/resp_1/input_items", 200],
-      // What changes a response takes the right to cancel its topic.
+      // Changing a response requires the right to cancel its topic.
       ["DELETE responses/resp_1", 403],
       ["POST responses/resp_1/cancel", 403],
     ] as const
@@ -380,7 +380,10 @@ Deno.test("A run goes on from what the relay does not know only with a right to 
   }
 });
 
-/** What a run may name at a provider, by its path there, and where it may stand. */
+/**
+ * The objects that a run may name at a provider, by path, and the places for
+ * their names.
+ */
 const USED: readonly (readonly [path: string, body: unknown])[] = [
   ["files/f", { input: [{ content: [{ type: "input_file", file_id: "f" }] }] }],
   ["files/f", { messages: [{ content: [{ file: { file_id: "f" } }] }] }],

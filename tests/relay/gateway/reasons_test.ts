@@ -1,4 +1,4 @@
-// What is said of a provider that could not be asked.
+// The reasons given for a provider that could not be asked.
 import { assertEquals } from "@std/assert";
 import { Reasons } from "../../../relay/gateway/reasons.ts";
 import type { ProviderRequest } from "../../../relay/gateway/provider_request.ts";

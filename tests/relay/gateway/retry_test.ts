@@ -21,7 +21,10 @@ import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 const { start, ends, delta } = WIRE_FORMATS["Chat"]!;
 const WHOLE = start + delta("a") + ends[0]![1];
 
-/** How a provider dies before its first event; what the caller has got of it by then. */
+/**
+ * The ways in which a provider dies before its first event, and the bytes that
+ * the caller has by then.
+ */
 const DEATHS: Readonly<
   Record<
     string,

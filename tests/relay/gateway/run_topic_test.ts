@@ -100,7 +100,7 @@ Deno.test("RunTopic does not tell a run of the end that the run gave", async () 
   await world.clock.advance(0);
   assertEquals(await opened.ended, { status: "complete" });
   assertEquals([cancels(), topic.outcome], [0, "complete"]);
-  // What comes later finds the end decided.
+  // Later calls find the end decided.
   topic.leave();
   opened.end("cancelled");
   await world.clock.advance(10_000);

@@ -1,4 +1,5 @@
-// What SDKs and agents make of the relay's own refusals, and of its base URLs.
+// The results of the relay's own refusals, and of its base URLs, in SDKs and
+// agents.
 import Anthropic from "@anthropic-ai/sdk";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import OpenAI from "openai";

@@ -88,7 +88,7 @@ for (
       };
       const { start, delta, ends } = WIRE_FORMATS["Chat"]!;
 
-      // What is refused; the caller alone gets the provider's own words.
+      // Refusals: the caller alone gets the provider's own words.
       for (const status of [401, 429, 500]) {
         const asked = ask(`refused-${status}`);
         const exchange = await world.provider.next();
@@ -96,7 +96,7 @@ for (
         await (await asked).rest();
         await look();
       }
-      // What is told of an error within a stream.
+      // An error within a stream.
       const failing = ask("failing");
       const failed = await world.provider.next();
       assertEquals(failed.target.endsWith(QUERY), whose === "the caller's");
@@ -130,7 +130,7 @@ for (
         (await passTime(clock, world.provider.next())).reset();
       }
       said += (await (await dying).rest()).text;
-      // What is refused by the relay itself.
+      // A refusal of the relay itself.
       said += (await (await ask("whole!")).rest()).text;
       const mismatch = await world.request(`/v1/chat/completions${QUERY}`, {
         method: "POST",
@@ -139,7 +139,7 @@ for (
       });
       said += await mismatch.text();
       await look();
-      // What waits for another try is given up.
+      // The run that waits to retry gives up.
       await clock.advance(100_000);
       await look();
     }

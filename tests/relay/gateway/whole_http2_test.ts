@@ -32,7 +32,10 @@ function data(stream: number, text: string, flags = 0): Uint8Array {
   return frame(DATA, flags, stream, new TextEncoder().encode(text));
 }
 
-/** How a stream is over, and whether it is whole, in a format with last words and without. */
+/**
+ * The ways in which a stream ends, and whether it is whole, in a format with a
+ * last event and in one without.
+ */
 interface Ending {
   readonly isWhole: Readonly<Record<keyof typeof FORMATS, boolean>>;
   over(exchange: RawHttp2Exchange): void;

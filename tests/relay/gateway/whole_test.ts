@@ -32,7 +32,7 @@ function wireOf(how: string): string {
 /** The last word of the relay about a run that was cancelled. */
 const LAST_WORD = "event: response.failed";
 
-/** How a stream is over, and whether it is whole. */
+/** The ways in which a stream ends, and whether it is whole. */
 interface Ending {
   readonly end: "whole" | "cut";
   readonly status: string;
@@ -380,7 +380,8 @@ for (
       );
       assertEquals((await ofRawChild).end, end);
     }
-    // What the provider has said comes through; of all else a cut is what can be known.
+    // If the provider said how it ended, that comes through; otherwise only a
+    // cut is known.
     const known = end === "whole" ? status : "truncated";
     assertEquals((await outer.ended).status, isTold ? "failed" : known);
   });

@@ -50,7 +50,7 @@ const SMALL = 100_000;
 /** The number of cells that are tried at a time. */
 const AT_ONCE = 6;
 
-/** What the caches of frames and of JSON may hold, and some. */
+/** The limit of the caches of frames and of JSON, with some room. */
 const KEPT = 160 * MIB;
 
 /** The ways to read a topic, by the door: with each parameter that the door takes. */
@@ -88,7 +88,7 @@ const PATHS: Readonly<Record<WireFormat, string>> = {
 /** The header of the answers at the path of UI messages, which alone tells them. */
 const UI_HEADER = ["x-vercel-ai-ui-message-stream", "v1"] as const;
 
-/** What is sent. */
+/** The bytes sent, and their events. */
 interface Sent {
   readonly bytes: Uint8Array;
   readonly events: readonly HostileEvent[];
@@ -186,7 +186,7 @@ async function ask(url: string, init?: RequestInit): Promise<Response> {
   return stream.response;
 }
 
-/** What a source or a provider answers with, for the bytes of a cell. */
+/** The types of answers of a source or a provider, for the bytes of a cell. */
 const ANSWERS = ["text/event-stream", "application/json"] as const;
 
 /** Each way in, from the code's own tables. */
@@ -412,7 +412,7 @@ Deno.test("A1: Relay lives, serves the others and keeps nothing, whatever a peer
     const { heapUsed, external } = await relay.memory();
     return heapUsed + external;
   };
-  // What the first ones leave behind is what the code itself takes.
+  // The first ones leave behind what the code itself needs.
   await tryAll(Object.keys(ways).map((name) => [name, plain]));
   const before = await live();
 

@@ -14,7 +14,7 @@ function post(type: string, length: string): string {
 
 const CHUNKED = "Transfer-Encoding: chunked";
 
-/** What breaks off, and how many events it had. */
+/** Bodies that break off, and the number of events in each. */
 const BROKEN: Readonly<Record<string, readonly [string, number]>> = {
   "text": [post("text/plain", "Content-Length: 100") + "abc", 0],
   "JSON that looks whole": [
@@ -60,7 +60,7 @@ Deno.test("Relay takes no part of a body for the whole", async () => {
       await using caller = await RawHttp.open(relay.url);
       await caller.send(bytes);
       if (count > 0) {
-        // What has arrived of a stream is there at once.
+        // Events of a stream are in the topic as soon as they arrive.
         await until(
           () => topic.log.next > count || undefined,
           LIMIT,

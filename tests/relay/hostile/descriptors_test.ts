@@ -51,7 +51,7 @@ Deno.test("A6: Relay listens again when it accepts nothing any more", async () =
   {
     await using relay = await RelayCommand.start({
       descriptors: DESCRIPTORS,
-      // What the process has open besides leaves too few descriptors for a while.
+      // The files that the process opens leave too few descriptors for a while.
       preload: `Deno.addSignalListener("SIGUSR1", () => {
         const files = Array.from({ length: 120 }, () => Deno.openSync("/dev/null"));
         setTimeout(() => files.forEach((file) => file.close()), 2_000);

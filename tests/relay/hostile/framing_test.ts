@@ -7,7 +7,7 @@ import { propertyParameters } from "../../support/property.ts";
 import { RawHttp, statusesIn } from "../../support/http/raw_http.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 
-/** What is smuggled: whether it was carried out can be seen. */
+/** The smuggled request, whose effect can be seen. */
 const SMUGGLED =
   "PUT /topics/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
 
@@ -22,7 +22,10 @@ const CHUNKED = `${POST}Transfer-Encoding: chunked\r\n\r\n`;
 
 const EMPTY = `0\r\n\r\n${SMUGGLED}`;
 
-/** What has an end that everybody sees in the same place, and what is behind it. */
+/**
+ * Requests whose end everybody sees in the same place, and a smuggled one
+ * behind each.
+ */
 const CLEAR: Readonly<Record<string, string>> = {
   "a length": `${POST}Content-Length: 1\r\n\r\nx${SMUGGLED}`,
   "a length with zeros": `${POST}Content-Length: 0001\r\n\r\nx${SMUGGLED}`,
@@ -39,7 +42,7 @@ const CLEAR: Readonly<Record<string, string>> = {
   "empty lines in front": `\r\n\r\n${GET}\r\n${SMUGGLED}`,
 };
 
-/** What has none. */
+/** Requests without such an end. */
 const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a length and chunks":
     `${POST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n${EMPTY}`,
@@ -96,7 +99,7 @@ const CODINGS = [
   ...["chunked\0", "c\u0127unked"],
 ];
 
-/** What breaks a body of chunks. */
+/** Faults in a body of chunks. */
 const CHUNKS: Readonly<Record<string, string>> = {
   "a size over 64 bits": `FFFFFFFFFFFFFFFFF\r\n${SMUGGLED}`,
   "a size of 64 bits": `10000000000000000\r\n${SMUGGLED}`,
@@ -119,10 +122,12 @@ const CHUNKS: Readonly<Record<string, string>> = {
     `1\r\nx\r\n0\r\nContent-Length: ${LENGTH}\r\n\r\n${SMUGGLED}`,
 };
 
-/** What a server says that refuses what it cannot read. */
+/** The statuses with which a server refuses a request that it cannot read. */
 const REFUSALS: readonly number[] = [400, 413, 431, 501, 505];
 
-/** How many events were posted; forgets them, and what was smuggled. */
+/**
+ * Returns the number of posted events; forgets them, and the smuggled topic.
+ */
 function takePosted({ relay: { topics } }: TestRelay): number {
   const posted = topics.get("posted");
   topics.delete("posted");
@@ -269,7 +274,7 @@ Deno.test("Relay finds the end of a body where the standard has it, or refuses",
   );
 });
 
-/** What is behind a request that can be read, and cannot be read itself. */
+/** Bytes behind a readable request that cannot be read as a request. */
 const GARBAGE: Readonly<Record<string, string>> = {
   "NUL": "\0\0\0\r\n\r\n",
   "a refused request": `${POST}Content-Length: x\r\n\r\n`,

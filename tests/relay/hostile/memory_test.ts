@@ -8,7 +8,7 @@ import { LIMIT, until } from "../../support/within.ts";
 const KIB = 1_024;
 const MIB = KIB * KIB;
 
-/** How many connections there are at a time: fewer than a listener's queue holds. */
+/** The number of connections at a time: fewer than a listener's queue holds. */
 const AT_ONCE = 100;
 
 /** As 500 bytes for each of 9,000 connections would be. */
@@ -89,7 +89,7 @@ for (const [what, count, use] of USES) {
       retention: { awaitedTtl: 100 },
     });
     await using bystanders = await Bystanders.open(relay.url);
-    // What the first ones leave behind is what the code itself takes.
+    // The first ones leave behind what the code itself needs.
     await open(relay.url, count / 10, use);
     await bystanders.check("the first ones");
     const live = async (): Promise<number> => {

@@ -100,7 +100,7 @@ Deno.test("An Idempotency-Key of a publication has a length", async () => {
 Deno.test("A request whose length is too short has its answer, and nothing after it has", async () => {
   await using relay = await startRelay();
   const lengths = {
-    // What is left over is no request.
+    // The bytes left over are not a request.
     '{"data":"hello"}': [14, 400],
     '[{"data":"a"}]\r\n\r\n}': [14, 200],
   } as const;

@@ -7,7 +7,9 @@ import { RawHttp } from "../../support/http/raw_http.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { LIMIT, until } from "../../support/within.ts";
 
-/** How many may be under way: fewer than the relay lets wait. */
+/**
+ * The number of requests that may be under way: fewer than the relay lets wait.
+ */
 const WINDOW = 30;
 
 const COUNT = 1_000;

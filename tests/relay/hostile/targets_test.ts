@@ -1,4 +1,4 @@
-// What is asked for in ways that nobody means: paths, methods, versions, upgrades.
+// Requests that nobody means: odd paths, methods, versions, upgrades.
 import { assert, assertEquals } from "@std/assert";
 import { Bystanders } from "../../support/relay/bystanders.ts";
 import { RawHttp } from "../../support/http/raw_http.ts";
@@ -89,7 +89,7 @@ Deno.test("Relay answers whatever line a request begins with", async () => {
   assertEquals([...relay.relay.topics].length, 2, "no topic was made");
 });
 
-/** What is sent by those who take the relay for something else. */
+/** Bytes from clients that take the relay for something else. */
 const OTHERS: Readonly<Record<string, string>> = {
   "HTTP/0.9": "GET /healthz\r\n\r\n",
   "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",

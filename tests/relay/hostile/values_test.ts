@@ -150,7 +150,7 @@ Deno.test("A2: Relay answers a body of wrong events at the first of them", async
   assertStringIncludes(detail, "[1]: ");
 });
 
-/** What `JSON.parse` makes of a body, and what is published of it: the data, or nothing. */
+/** Bodies, and the data of the events published from each, or nothing. */
 const BODIES: readonly (readonly [string, readonly string[] | undefined])[] = [
   [` {"data":"a"}\r\n\t `, ["a"]],
   [`[ {"data":"a"} , {"data" : "b" } ]`, ["a", "b"]],

@@ -50,7 +50,7 @@ function asPublished({ event, data, id }: Published): Published {
   };
 }
 
-/** What has no halves of characters is what UTF-8 can say. */
+/** Returns the event as UTF-8 carries it: without halves of surrogate pairs. */
 function asBytes({ event, data, id }: Published): Published {
   return {
     event: event.toWellFormed(),

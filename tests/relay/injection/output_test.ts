@@ -1,5 +1,5 @@
-// What the relay says of others, to people and to programs: a record is a line, and
-// a number a number, whoever has chosen the words in it.
+// The relay's output about others, for people and for programs: a record is a
+// line, and a number a number, whoever has chosen the words in it.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
 import { hostileText } from "../../support/upstreams/hostile_text.ts";

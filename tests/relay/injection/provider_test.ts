@@ -1,5 +1,5 @@
-// What a provider says of itself, and a caller of its topic, on its way into heads,
-// topics, and files.
+// Text from a provider about itself, and from a caller about its topic, on its
+// way into headers, topics, and files.
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// What an upstream says is the upstream's word, and nobody takes it for the relay's.
+// Text from an upstream stays the upstream's: nobody can take it for the
+// relay's.
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -30,7 +31,9 @@ async function read(
   return readReference(text);
 }
 
-/** What a relay says of a topic that has ended before it was read. */
+/**
+ * Whether an event is the relay's, about a topic that ended before it was read.
+ */
 function isOwn({ event }: ReferenceEvent): boolean {
   return event.startsWith("rivulet.");
 }

@@ -90,7 +90,7 @@ Deno.test("ClientAddresses refuses a proxy that is no address or range", () => {
       "10.0.0.0/-1",
       "10.0.0.0/x",
       "::1/129",
-      // What would be more than all of IPv4 must not become all of it.
+      // A range wider than all of IPv4 must not become all of it.
       "::ffff:10.0.0.0/95",
       "",
     ]

@@ -1,4 +1,4 @@
-// How many connections there may be, in all and of one address.
+// The limits for connections, in all and of one address.
 import process from "node:process";
 import { assert, assertEquals } from "@std/assert";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";

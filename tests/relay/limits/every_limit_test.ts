@@ -59,7 +59,7 @@ function post(
   return relay.request(`/topics/${topic}`, { method: "POST", headers, body });
 }
 
-/** What comes of raw bytes, up to the end of the connection. */
+/** Sends raw bytes, and returns the answer up to the end of the connection. */
 async function raw(
   { url }: TestRelay,
   bytes: string,
@@ -250,7 +250,9 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-/** How often it was counted; `undefined` while there is no room to ask. */
+/**
+ * Returns how often it was counted; `undefined` while there is no room to ask.
+ */
 async function counted(
   relay: TestRelay,
   reason: string,

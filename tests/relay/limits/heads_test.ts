@@ -1,4 +1,4 @@
-// What the head of a request may be, and how long it may take.
+// The limits for the head of a request: its size, and the time that it takes.
 import { assert, assertEquals } from "@std/assert";
 import { RefusedSockets } from "../../../relay/doors/http/refused_sockets.ts";
 import { HttpServer } from "../../../relay/doors/http/server.ts";
@@ -24,7 +24,7 @@ function headOf(bytes: number): string {
 Deno.test("Relay takes a head of the size that it may have, and refuses a larger one", async () => {
   await using relay = await startRelay({ limits: { maxHead: 4_096 } });
   using good = await RawCaller.open(relay.port);
-  // What is counted leaves out a few bytes, such as line ends.
+  // The count leaves out a few bytes, such as line ends.
   good.send(headOf(4_000));
   await good.see("200 OK");
   for (

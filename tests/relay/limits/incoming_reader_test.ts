@@ -123,6 +123,6 @@ Deno.test("IncomingReader takes a body at once that has come whole, and no other
   part.client.write("cd");
   await soon(reader.read());
   assertEquals((await soon(reader.read())).done, true);
-  // What was read before would be missing.
+  // The bytes that were read before would be missing.
   assertEquals(reader.takeWhole(), undefined);
 });

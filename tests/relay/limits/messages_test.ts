@@ -1,4 +1,5 @@
-// What a WebSocket client may send, and how much may come of it.
+// The messages that a WebSocket client may send, and the limits for their
+// effects.
 import { assertEquals } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { passTime } from "../../support/pass_time.ts";

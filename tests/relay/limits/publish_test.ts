@@ -1,4 +1,4 @@
-// How large events may be that are published, and how many a second.
+// The limits for published events: their size, and their number a second.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Publication, Publisher } from "../../../relay/sources/publish.ts";
 import { PublishError } from "../../../relay/sources/publish_error.ts";
@@ -38,7 +38,7 @@ class World implements Disposable {
     });
   }
 
-  /** How many events the topic has. */
+  /** The number of events in the topic. */
   get count(): number {
     return this.topic.log.next - 1;
   }
@@ -256,7 +256,7 @@ Deno.test("Publisher goes on with a stream under a key where it was when it brok
   gone.abort();
   await assertRejects(() => broken, PublishError);
   await world.clock.advance(1_000);
-  // What is there already counts for nothing.
+  // Events that are there already do not count.
   const { first, next } = await world.publish(STREAM, streamOf(4), {
     key: "k",
   });

@@ -1,4 +1,4 @@
-// How many topics there may be, in all and of one token.
+// The limits for topics, in all and of one token.
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
@@ -149,7 +149,7 @@ const NAMES = ["a", "b", "c", "d", "e", "f"];
 const MAX = 4;
 const MAX_OWNED = 2;
 
-/** What is known of a topic by looking at what was done. */
+/** The facts of a topic that follow from the commands done. */
 interface Known {
   owner: string;
   awaited: boolean;

@@ -1,4 +1,5 @@
-// What is not read costs little, whoever does not read it, and however large it is.
+// Unread bytes cost little, whoever does not read them, and however many there
+// are.
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

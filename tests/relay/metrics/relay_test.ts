@@ -1,4 +1,4 @@
-// What a relay says of itself at /metrics, after traffic of which every number is known.
+// The values at /metrics after traffic in which every number is known.
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import type { Topic } from "../../../relay/topics/topic.ts";

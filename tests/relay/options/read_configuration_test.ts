@@ -25,7 +25,7 @@ import {
 } from "../../../relay/options/schema.ts";
 import { propertyParameters } from "../../support/property.ts";
 
-/** What there is besides flags. */
+/** The settings of the world besides flags. */
 interface World {
   readonly env?: Readonly<Record<string, string>>;
   readonly files?: Readonly<Record<string, string>>;
@@ -54,7 +54,7 @@ async function optionsOf(
   return command.options;
 }
 
-/** What holds where a file says this. */
+/** Returns the options that follow from a file. */
 function fromFile(config: unknown): Promise<CommandOptions> {
   const files = { "c.json": JSON.stringify(config) };
   return optionsOf(["--config", "c.json"], { files });

@@ -82,7 +82,7 @@ interface Reader {
   close(): Promise<void>;
 }
 
-/** What a reader has to get from a place on. */
+/** Returns the events that a reader must receive from a place on. */
 function expected(
   history: readonly Epoch[],
   { index, after }: Reader["from"],

@@ -59,7 +59,7 @@ Deno.test("Runs follow each other under one name, each in an epoch of its own", 
   await exchange.end(delta("b") + END);
   await second.rest();
   assertEquals((await world.ended("t")).status, "complete");
-  // What its first caller still lacks is in the epoch before.
+  // The rest for its first caller is in the epoch before.
   const rest = await world.request("/topics/t?raw", {
     headers: { "last-event-id": `${first.header("rivulet-epoch")}:1` },
   });

@@ -15,17 +15,17 @@ import {
 /** So few that the reason of an end, which is cut, has all of them. */
 const GROUP = 25;
 
-/** What was said of the runs of one request, by place. */
+/** The texts about the runs of one request, by place. */
 interface Said {
   readonly caller: string;
   readonly events: string;
   readonly reasons: string;
-  /** What is told of the runs: `GET /topics/{topic}/info`. */
+  /** The facts of the runs: `GET /topics/{topic}/info`. */
   readonly facts: string;
   readonly log: string;
-  /** What is recorded of requests: path, headers and body. */
+  /** The recorded requests: path, headers and body. */
   readonly requests: string;
-  /** What is recorded of the answers. */
+  /** The recorded answers. */
   readonly answers: string;
 }
 

@@ -12,7 +12,10 @@ const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
 const CHUNK = `${EVENT.length.toString(16)}\r\n${EVENT}\r\n`;
 
-/** How an upstream dies: what it sends, and how it closes; and the end of its topic. */
+/**
+ * The death of an upstream: what it sends, and how it closes; and the end of
+ * its topic.
+ */
 interface Death {
   readonly sends: string;
   readonly closes: "end" | "destroy" | "reset";

@@ -55,7 +55,10 @@ async function end(relay: TestRelay): Promise<unknown> {
   return await within(topicOf(relay).ended, LIMIT, "the end");
 }
 
-/** What a WebSocket's subscriber of an ended topic is told. */
+/**
+ * Returns the messages that a WebSocket's subscriber of an ended topic
+ * receives.
+ */
 async function told(relay: TestRelay, query = ""): Promise<unknown[]> {
   const url = `${relay.url.replace("http", "ws")}/topics/t${query}`;
   const socket = new WebSocket(url);

@@ -76,7 +76,9 @@ Deno.test("A2: eventsOfJson reads long events as JSON.parse does", () => {
   );
 });
 
-/** What an independent reading makes of a text: the event, or nothing. */
+/**
+ * Returns the event that an independent reading finds in a text, or nothing.
+ */
 function expected(json: string): ServerSentEvent | undefined {
   let value: unknown;
   try {

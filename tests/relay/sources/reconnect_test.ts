@@ -175,7 +175,8 @@ Deno.test("A source resumes after its last event, and every subscriber is told h
     assert(told.length > 1);
   }
   assertEquals(raw.states(), []);
-  // What is not an event moves nobody: each id of a position comes with its event.
+  // Notices do not move the position: each id of a position comes with its
+  // event.
   assertEquals(new Set(stream.ids.filter((id) => id !== "")).size, 4);
   const after = await followWebSocket(relay);
   await reaches(after, "abcd");

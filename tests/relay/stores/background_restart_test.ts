@@ -288,7 +288,7 @@ interface Case {
   readonly body?: Readonly<Record<string, unknown>>;
   /** Whether the second relay has no such provider. */
   readonly isGone?: boolean;
-  /** What becomes of the requests for the rest, one after the other. */
+  /** The plans for the requests for the rest, one after the other. */
   readonly plans?: readonly string[];
   /** Whether the response ends before the second relay starts. */
   readonly isLate?: boolean;
@@ -445,7 +445,7 @@ Deno.test("A response that a killed relay leaves goes on, or ends with the truth
         ...event,
         data: event.data.replaceAll(SECRET, "[redacted]"),
       }));
-      // What a provider says as it fails is not of the response.
+      // The provider's failure is not a part of the response.
       const count = trial.status === "failed" ? before.next : events.length;
       assertEquals(events.slice(0, count), whole.slice(0, count));
       if (trial.status === "complete") assertEquals(events, whole);

@@ -135,7 +135,7 @@ Deno.test("MemoryLog agrees with an array that is cut at its start", () => {
   );
 });
 
-/** What is done to a log: events are added, or left out. */
+/** The changes of a log: events are added, or left out. */
 const steps = fc.array(
   fc.record({
     does: fc.constantFrom("append", "skip"),

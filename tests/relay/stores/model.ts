@@ -19,7 +19,7 @@ import { ReferenceStore, type ReferenceTopic } from "./reference_store.ts";
 const name = fc.constantFrom("a", "b");
 const count = fc.integer({ min: 1, max: 5 });
 
-/** What is done to a store. */
+/** The commands for a store. */
 const command = fc.oneof(
   { weight: 6, arbitrary: fc.record({ does: fc.constant("create"), name }) },
   {
@@ -254,7 +254,7 @@ class Run implements AsyncDisposable {
           reference.topics.delete(name);
           this.#logs.delete(name);
         }
-        // What comes before a topic has ended before it.
+        // An epoch ends before the next one begins.
         for (const [key, { end }] of reference.former) {
           if (end && end.at < before) reference.former.delete(key);
         }
@@ -289,7 +289,7 @@ class Run implements AsyncDisposable {
         this.#logs.clear();
         return;
       case "rest":
-        // What a store does now and then, and with topics that rest.
+        // Now and then a store tidies up, also in topics that rest.
         await this.#settle();
         await clock.advance(11_000);
         return await this.do({ does: "pass", count: 1 });
@@ -429,7 +429,7 @@ class Run implements AsyncDisposable {
   }
 }
 
-/** What is tested, and with what. */
+/** The store that is tested, and the parts of the test. */
 interface ModelOptions extends StoreContractOptions {
   /** The name of the store's class: the name of the test begins with it. */
   readonly name: string;

@@ -1,5 +1,5 @@
 /**
- * What the model of a store has of those who follow, watch and fill topics.
+ * The part of the store's model for followers, watchers and fillers of topics.
  *
  * @module
  */

@@ -23,7 +23,7 @@ export interface ReferenceTopic {
   readonly publications: Map<string, string>;
 }
 
-/** What a store has to hold, as plainly as it can be said. */
+/** The content that a store must hold, written as plainly as possible. */
 export class ReferenceStore {
   readonly topics: Map<string, ReferenceTopic> = new Map();
   /** By the name and the epoch. */

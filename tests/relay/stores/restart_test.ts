@@ -1,4 +1,4 @@
-// What a relay has in a file goes on where another relay has stopped.
+// A relay continues the topics of a file where another relay has stopped.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

@@ -1,4 +1,5 @@
-// What a relay exports where OTEL_DENO is set, seen by a collector.
+// The spans that a relay exports where OTEL_DENO is set, as a collector
+// receives them.
 import {
   assert,
   assertEquals,
@@ -18,7 +19,7 @@ import { LIMIT, until } from "../../support/within.ts";
 const CLIENT = 3;
 const ERROR = 2;
 
-/** What has to be in no span. */
+/** The secret that no span may contain. */
 const SECRET = "sk-hush-hush";
 const CONTENT = "of what nobody may hear";
 
@@ -110,7 +111,7 @@ Deno.test("Traces have a span for each run, under its caller's, with how it ende
     "server.port": Number(new URL(provider.url).port),
   });
   assertEquals(whole.events.map(({ name }) => name), ["rivulet.streaming"]);
-  // What Deno says itself of the request is under it.
+  // Deno's own span of the request is a child of it.
   const request = await collector.span(
     "Deno's request",
     ({ parentSpanId }) => parentSpanId === whole.spanId,

@@ -78,7 +78,7 @@ Deno.test("follow prints events as they come, and says on a terminal what goes o
     LIMIT,
     "the word live",
   );
-  // What would clear the terminal is shown instead.
+  // A sequence that would clear the terminal is shown instead.
   assertEquals(system.output, "a\\u001b[2Jb\n");
   topic.append([{ data: "c" }]);
   await within(
@@ -193,7 +193,7 @@ Deno.test("follow --text prints the text of an answer in every format", async (t
       })));
       topic.end("complete");
       const result = await runRemote(server.url, ["follow", "t", "--text"]);
-      // What a terminal would obey is dropped.
+      // The escape that a terminal would obey is dropped.
       assertEquals(result, { status: 0, output: "Hello[2J\n", errors: "" });
     });
   }

@@ -79,7 +79,8 @@ Deno.test("A screen of top has no more lines and columns than the terminal", () 
   const lines = topScreen("http://relay", now, before, size);
   assertEquals(lines.length, 12);
   for (const line of lines) assert(line.length <= 40);
-  // What is new since the last time has come since then.
+  // All events of a topic that is new since the last sample count for this
+  // second.
   assertMatch(lines[6] ?? "", /^topic-49 {2}open {9}49 {6}49 +/);
 });
 

@@ -13,7 +13,10 @@ import { Listener } from "../../../../relay/doors/http/listener.ts";
 /** The turns in one of which the runtime looks at its sockets. */
 const LOOK = 61;
 
-/** How often a turn takes a while, in milliseconds, and how long the watch waits. */
+/**
+ * The time between turns that take a while, in milliseconds, and the time that
+ * the watch waits.
+ */
 const TURN = 5;
 const WAIT = 10 * TURN;
 
@@ -21,7 +24,7 @@ const WAIT = 10 * TURN;
 class WatchedServer implements AsyncDisposable {
   readonly server: Server;
   readonly listener: Listener;
-  /** How often it has begun to listen once more. */
+  /** The number of times that it has listened again. */
   again = 0;
   readonly #sockets = new Set<Socket>();
 

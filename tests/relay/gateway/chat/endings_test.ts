@@ -1,4 +1,4 @@
-// How turns of a chat end: for who has asked, for who reads along, and for the topic.
+// The ends of a chat's turns: for the caller, for readers, and for the topic.
 import { assertEquals } from "@std/assert";
 import { DefaultChatTransport, readUIMessageStream } from "ai";
 import type { TopicEnd } from "../../../../relay/topics/end.ts";
@@ -17,9 +17,9 @@ interface Row {
   readonly after: string;
   /** Default: the body ends as bodies do. */
   readonly how?: "close" | "reset";
-  /** What readers get of `after`. Default: all. */
+  /** The part of `after` that readers receive. Default: all. */
   readonly seen?: string;
-  /** What the relay adds. Default: nothing. */
+  /** The text that the relay adds. Default: nothing. */
   readonly added?: string;
   readonly end: TopicEnd;
 }
@@ -130,7 +130,7 @@ function withoutIds(text: string): string {
   return text.replaceAll(/^(?:id:|:).*\n/gm, "");
 }
 
-/** What the SDK makes of each ending: the text, and the error that it throws. */
+/** The SDK's view of each ending: the text, and the error that it throws. */
 for (const name of Object.keys(ENDINGS)) {
   Deno.test(`The AI SDK's own transport reads a turn that ends with ${name}, twice`, async () => {
     await using world = await startChats();

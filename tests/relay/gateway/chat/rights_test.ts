@@ -155,7 +155,7 @@ const JSON_TYPE = { "content-type": "application/json" };
 
 const LONG = "x".repeat(257);
 
-/** What is no turn of a chat, and how it is refused. */
+/** Requests that are not a turn of a chat, and their refusals. */
 const WRONG: readonly (readonly [
   name: string,
   path: string,

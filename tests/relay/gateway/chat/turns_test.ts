@@ -1,5 +1,5 @@
-// What becomes of a turn of a chat: it is told to the application, goes on without its caller,
-// is read along, stopped, and followed by the next.
+// The life of a chat's turn: the application is told of it, it goes on without
+// its caller, others read along, it is stopped, and the next follows.
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import {

@@ -30,7 +30,7 @@ import { LIMIT, until } from "../../../support/within.ts";
 
 const windows = Deno.build.os === "windows";
 
-/** What a parser gives of a text. */
+/** Returns the events that a parser reads from a text. */
 function parse(text: string): ServerSentEvent[] {
   const events: ServerSentEvent[] = [];
   new SseParser({ onEvent: (event) => events.push(event) }).push(text);
@@ -99,7 +99,7 @@ const text = fc.array(
   ),
 ).map((parts) => parts.join("").toWellFormed());
 
-/** What a parser can give: whatever comes, read by it. */
+/** Events that a parser can return: text of any kind, read by it. */
 const parsed = fc.array(
   fc.record({
     event: fc.oneof(fc.constant(""), text),
@@ -343,7 +343,7 @@ Deno.test("Recorder overwrites nothing", async () => {
   }
 });
 
-/** What this process has open below a folder, on Linux. */
+/** Returns the files that this process has open below a folder, on Linux. */
 function openFiles(folder: string): string[] {
   const files: string[] = [];
   for (const { name } of Deno.readDirSync("/proc/self/fd")) {
@@ -456,7 +456,7 @@ Deno.test("Recorder writes and logs no secret", async () => {
   for (const secret of all) {
     assert(!written.includes(secret), `${secret} is in ${written}`);
   }
-  // What is no secret stays.
+  // Text that is no secret stays.
   assertEquals(
     world.facts().path,
     "/v1/x?key=[redacted]&a=[redacted]&stream=true",
@@ -630,7 +630,7 @@ Deno.test("Recorder keeps an unbroken beginning where the disk is too slow", asy
   assertEquals([events, lost], [4, 2]);
   assertEquals(world.log().length, 2);
 
-  // What has been written makes room again.
+  // A finished write makes room again.
   for (let i = 0; i < 5; i++) {
     const next = world.recorder.begin(recordedRun({ topic: `next-${i}` }));
     next.events(messages("g".repeat(800)));

@@ -11,7 +11,10 @@ const { start, delta, ends } = WIRE_FORMATS["Responses"]!;
 
 const HEADERS = { "rivulet-topic": "t", "rivulet-if-ended": "renew" };
 
-/** What becomes of a response: what the provider does, what the client is told, and how the topic ends. */
+/**
+ * The endings of a response: the provider's behaviour, the client's messages,
+ * and the end of the topic.
+ */
 const CASES: Readonly<
   Record<string, {
     play(exchange: ProviderExchange): Promise<void>;

@@ -225,7 +225,8 @@ Deno.test("A client needs the right to write its topics, and to make responses",
   await exchange.stream(DONE);
   await exchange.end();
   await client.next("response.completed");
-  // What it uses at the provider needs a right, as in the body of a POST.
+  // Naming a response at the provider requires a right, as in the body of a
+  // POST.
   client.create({ previous_response_id: "resp_of_others" });
   const { error } = await client.next("error") as { error: { code: string } };
   assertEquals(error.code, "forbidden");

@@ -115,7 +115,7 @@ Deno.test("A3: Relay refuses new work at the edge of its memory, and says so eve
       const { code, retryable } = await socket.message("error");
       assertEquals([code, retryable], ["out_of_memory", true]);
     }
-    // What is there goes on, and can be looked at and deleted.
+    // Existing topics go on, and can be looked at and deleted.
     assertEquals((await (await relay.request("/healthz")).json()).status, "ok");
     assertEquals(
       (await (await relay.request("/topics/t", {

@@ -1,4 +1,5 @@
-// What clients send counts while it is held: bodies, frames, and what runs keep.
+// Bytes from clients count while they are held: bodies, frames, and what runs
+// keep.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { startGateway } from "../../../support/gateway/gateway_world.ts";

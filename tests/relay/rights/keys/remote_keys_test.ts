@@ -40,7 +40,7 @@ class World implements AsyncDisposable {
   readonly closing = new AbortController();
   /** The method of each request, and what it accepts. */
   readonly requests: string[] = [];
-  /** What is answered to the next requests. */
+  /** Returns the answer to the next requests. */
   answer: () => Response | Promise<Response>;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 

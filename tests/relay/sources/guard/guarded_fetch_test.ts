@@ -610,7 +610,7 @@ Deno.test("A guarded fetch is ended by its signal at any time, with its reason",
       signal: controller.signal,
     });
     assertEquals(await reasonOf(asked), reason);
-    // What comes later is of no interest, be it an address or an error.
+    // A later result is ignored, be it an address or an error.
     found.reject(new Error("late"));
     assertEquals(site.connections, 0);
   });

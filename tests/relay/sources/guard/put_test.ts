@@ -24,7 +24,7 @@ function put(
   });
 }
 
-/** How a topic ends that is made from a URL. */
+/** Returns the end of a topic that is made from a URL. */
 async function endOf(relay: TestRelay, url: string): Promise<TopicEnd> {
   const response = await put(relay, "t", url);
   await response.body?.cancel();

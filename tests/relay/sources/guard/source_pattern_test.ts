@@ -71,7 +71,7 @@ Deno.test("SourcePattern matches what it says, and nothing else", async (t) => {
     }
     for (const url of others) {
       await t.step(`${text} does not match ${url}`, () =>
-        // What is no URL matches nothing.
+        // Text that is not a URL matches nothing.
         assertEquals(
           URL.canParse(url) && pattern.matches(new URL(url)),
           false,

@@ -1,4 +1,5 @@
-// How relays prove to NATS who they are, and what they say if they may not do something.
+// The credentials of relays at NATS, and the messages when a permission is
+// missing.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createRelay, RelayStartError } from "../../../../relay/mod.ts";
 import { makeCertificates } from "../../../support/gateway/foreign/certificates.ts";

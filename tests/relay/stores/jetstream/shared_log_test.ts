@@ -59,7 +59,7 @@ Deno.test({
     world.connection.next = "late";
     assertEquals((await log.write(appended(b))).first, 2);
     assertEquals((await log.write(appended(c))).first, 3);
-    // What was refused once may be meant to be there again.
+    // Events that were refused once may be meant to be there again.
     assertEquals((await log.write(appended(a))).first, 4);
     const other = world.log();
     await other.load();

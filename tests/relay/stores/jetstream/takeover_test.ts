@@ -126,7 +126,7 @@ Deno.test({
     first.signal("SIGSTOP");
     await goesOn(world, reader, stopped);
     first.signal("SIGCONT");
-    // What it had read, and reads until it finds out, goes nowhere.
+    // Events that it reads until it learns of the takeover are discarded.
     await reader.reached(reader.data.length + 60);
     await using again = new Reader(url, "s");
     await again.reached(reader.data.length);

@@ -1,4 +1,5 @@
-// What a relay says when NATS is away, refuses it, is full, or has something else there.
+// The messages of a relay when NATS is away, refuses it, is full, or has
+// something else under its names.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";

@@ -29,12 +29,15 @@ class SharedStore extends ArrayStore {
   }
 }
 
-/** How relays have their store: all topics at hand, or fetched, or in a real one. */
+/**
+ * The ways in which relays share a store: all topics at hand, or fetched, or in
+ * JetStream.
+ */
 const WAYS = ["at hand", "fetched", "JetStream"] as const;
 
 type Way = typeof WAYS[number];
 
-/** What several relays share. */
+/** The store that several relays share. */
 class Shared implements AsyncDisposable {
   readonly #way: Way;
   readonly #store: SharedStore;

@@ -24,7 +24,7 @@ Deno.test("isSameBoot tells starts of a machine from each other", () => {
     [early, corrected, true],
     [early, late, false],
     [late, early, false],
-    // What cannot be known is not the same.
+    // Starts that are unknown, or known in different ways, are not the same.
     [first, early, false],
     [early, first, false],
     [undefined, first, false],

@@ -14,7 +14,7 @@ import { seedOf } from "../../../support/property.ts";
 import { TemporaryFolder } from "../../../support/relay/sqlite_world.ts";
 import { LIMIT, within } from "../../../support/within.ts";
 
-/** How often the process is killed: `RIVULET_KILLS=300 deno task test ...`. */
+/** The number of kills: `RIVULET_KILLS=300 deno task test ...`. */
 const KILLS = Number(Deno.env.get("RIVULET_KILLS") ?? 4);
 
 /** The bytes of the file: those of some ten topics. */

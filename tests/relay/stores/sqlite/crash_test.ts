@@ -20,7 +20,7 @@ import {
   UNBOUNDED,
 } from "../../../../relay/testing/contract_world.ts";
 
-/** How often a process is killed: `RIVULET_KILLS=300 deno task test ...`. */
+/** The number of kills: `RIVULET_KILLS=300 deno task test ...`. */
 const KILLS = Number(Deno.env.get("RIVULET_KILLS") ?? 10);
 
 const BOOT: Boot = { kind: "id", id: "first" };
@@ -42,7 +42,7 @@ async function openStore(
   return store;
 }
 
-/** What a program has said of a topic. */
+/** The acknowledged state of a topic. */
 interface Acknowledged {
   epoch: string;
   last: number;
@@ -63,7 +63,7 @@ async function fillAndKill(
     stderr: "inherit",
   }).spawn();
   let left = lines;
-  // What came out before the kill counts, all of it.
+  // Everything printed before the kill counts.
   const output = child.stdout.pipeThrough(new TextDecoderStream())
     .pipeThrough(new TextLineStream());
   for await (const line of output) {

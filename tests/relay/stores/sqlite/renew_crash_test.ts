@@ -12,7 +12,7 @@ import { seedOf } from "../../../support/property.ts";
 import { TemporaryFolder } from "../../../support/relay/sqlite_world.ts";
 import { LIMIT, within } from "../../../support/within.ts";
 
-/** How often the process is killed: `RIVULET_KILLS=300 deno task test ...`. */
+/** The number of kills: `RIVULET_KILLS=300 deno task test ...`. */
 const KILLS = Number(Deno.env.get("RIVULET_KILLS") ?? 8);
 
 /** Lets the program renew its topic some times, and kills it; returns the epochs that it has said. */

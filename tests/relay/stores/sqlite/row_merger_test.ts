@@ -126,7 +126,7 @@ class MergedFile implements Disposable {
     ).all() as unknown as PackedRange[]; // the columns that are selected
   }
 
-  /** What can be read: each event with its offset and time. */
+  /** The readable events, each with its offset and time. */
   get events(): readonly string[] {
     return this.rows.flatMap((row) => {
       const { first, entries } = unpackRange(row);

@@ -1,4 +1,4 @@
-// What is told of a disk that takes its time: a line of the log, and a span of each.
+// The reports of a slow disk: a line of the log, and a span of each.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   type SpanOptions,

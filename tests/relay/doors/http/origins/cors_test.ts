@@ -1,4 +1,5 @@
-// What pages of other origins are told at each door, and what their browsers are.
+// The answers to pages of other origins at each door, and the rules of their
+// browsers.
 import { assert, assertEquals } from "@std/assert";
 import type { RelayOptions } from "../../../../../relay/options/relay_options.ts";
 import {
@@ -17,7 +18,7 @@ import { within } from "../../../../support/within.ts";
 const APP = "https://app.example.com";
 const OTHER = "https://elsewhere.example";
 
-/** What is said of origins in an answer. */
+/** Returns the headers of an answer that concern origins. */
 function corsOf(headers: Headers): Record<string, string> {
   return Object.fromEntries(
     [...headers].filter(([name]) => name.startsWith("access-control-")),
@@ -31,7 +32,7 @@ function varies(headers: Headers): boolean {
 
 const STREAM = { accept: "text/event-stream" };
 
-/** What can be asked of a relay, as a page can ask it. */
+/** The requests that a page can make to a relay. */
 // deno-fmt-ignore
 const DOORS: readonly [method: string, path: string, headers?: Record<string, string>, body?: string][] = [
   ["GET", "/healthz"],
@@ -394,7 +395,7 @@ for (
     await using relay = await startRelay(options);
     for (const path of ["/healthz", "/topics", "/v1/models", "/nowhere"]) {
       using caller = await RawCaller.open(relay.port);
-      // What a page of this host would say of itself.
+      // The headers that a browser would send for a page of this host.
       caller.head("POST", path, { host, origin: `http://${host}` });
       const head = await caller.see("\r\n\r\n");
       assertEquals(head.startsWith("HTTP/1.1 421 "), !isAnswered, head);

@@ -10,7 +10,7 @@ import { Problem } from "../../../../../relay/problem.ts";
 import { createRelay, RelayOptionsError } from "../../../../../relay/relay.ts";
 import { propertyParameters } from "../../../../support/property.ts";
 
-/** What becomes of a request, in a word. */
+/** Returns the outcome of a request, in a word. */
 function outcome(
   list: readonly string[],
   headers: OriginHeaders,
@@ -294,7 +294,7 @@ for (const entry of NO_PATTERNS) {
   });
 }
 
-/** What may be mistaken for the end of a host, or for the domain. */
+/** Pieces that may be mistaken for the end of a host, or for the domain. */
 // deno-fmt-ignore
 const PIECES = [
   "https://", "http://", "https:", "//", "example.com", "example", ".com", "evil.example", "EXAMPLE.COM", "a", "a.",

@@ -1,4 +1,5 @@
-// What is told of a topic: each field, over each store, after a restart, and at another relay.
+// The facts of a topic: each field, over each store, after a restart, and at
+// another relay.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FakeClock } from "../../../../../src/testing/fake_clock.ts";
 import type { TopicDescription } from "../../../../../relay/topics/topic_description.ts";
