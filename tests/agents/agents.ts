@@ -39,7 +39,7 @@ async function installed(): Promise<string> {
 
 const bin = await installed();
 
-/** What an agent has said when it was over. */
+/** The output of an agent when it was over. */
 interface Said {
   readonly code: number;
   readonly text: string;

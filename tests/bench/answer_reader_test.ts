@@ -1,4 +1,4 @@
-// What the generators of the benches read of HTTP, cut anywhere.
+// The reader of HTTP in the benches' generators, on input cut anywhere.
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { AnswerReader } from "../../bench/net/answer_reader.ts";

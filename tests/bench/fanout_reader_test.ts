@@ -79,7 +79,7 @@ function read(
     .sort((a, b) => a - b);
   let from = 0;
   for (const end of ends) {
-    // What is read lies in a buffer that has other bytes behind it.
+    // The input lies in a buffer that has other bytes behind it.
     const buffer = new Uint8Array(end - from + 8).fill(0x20);
     buffer.set(bytes.subarray(from, end));
     reader.push(buffer, end - from, NOW);

@@ -4,7 +4,10 @@ import { Loop } from "../../bench/net/loop.ts";
 
 const ignore = Deno.build.os !== "linux";
 
-/** How many bytes are sent at a time, and how often: more than sockets hold. */
+/**
+ * The number of bytes sent at a time, and the number of times: more than
+ * sockets hold.
+ */
 const PART = 64 * 1024;
 const PARTS = 256;
 

@@ -1,4 +1,4 @@
-// What the generator of the topics bench reads, cut anywhere.
+// The reader in the generator of the topics bench, on input cut anywhere.
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { chunk, LAST_CHUNK } from "../../bench/net/http_request.ts";

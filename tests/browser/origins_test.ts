@@ -1,4 +1,4 @@
-// What a real browser makes of what the relay says of origins.
+// The answers about origins, as a real browser applies them.
 import { assertEquals } from "@std/assert";
 import type { Browser, Page } from "playwright-core";
 import {
@@ -23,7 +23,7 @@ function servePages(): Deno.HttpServer<Deno.NetAddr> {
   );
 }
 
-/** What a page gets at each door. */
+/** The result of a page at each door. */
 interface Seen {
   readonly list: string;
   readonly cookies: string;
@@ -166,7 +166,7 @@ Deno.test({
       await using relay = await startFilled(origins);
       const seen = await lookAround(page, relay.url);
       assertEquals(seen, expected, `[${origins}]`);
-      // What it must not do was not done either.
+      // The forbidden publication had no effect.
       assertEquals(relay.relay.topics.get("t")?.log.next, next);
       // It is not to hold up the relay.
       await page.goto(app);

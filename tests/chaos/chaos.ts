@@ -15,10 +15,10 @@ import { Subscriber } from "./subscriber.ts";
 import { Truth } from "./truth.ts";
 import { emptyTally, type Settings, type Tally, type World } from "./world.ts";
 
-/** How long a run is, and how large. */
+/** The length and the size of a run. */
 export interface ChaosOptions {
   readonly seed: number;
-  /** How long it goes on at most, in seconds. */
+  /** The longest duration, in seconds. */
   readonly seconds: number;
   /** After how many steps it stops. */
   readonly steps: number;
@@ -32,7 +32,7 @@ export interface ChaosOptions {
   readonly onProgress?: (result: ChaosResult) => void;
 }
 
-/** What came of a run. */
+/** The result of a run. */
 export interface ChaosResult extends Tally {
   readonly steps: number;
   readonly seconds: number;
@@ -60,13 +60,13 @@ const STATUSES: readonly EndStatus[] = [
   "expired",
 ];
 
-/** How long the end may take, in milliseconds of real time. */
+/** The time limit for the end, in milliseconds of real time. */
 const LIMIT = 60_000;
 
 /** After how many steps progress is told. */
 const PROGRESS = 1_000;
 
-/** How many events are added in a step: one of these, for a while. */
+/** The numbers of events added in a step: one of these, for a while. */
 const RATES: Record<ContentKind, readonly number[]> = {
   plain: [0, 0, 1, 3, 20, 300],
   responses: [0, 1, 5, 50, 400],
@@ -75,7 +75,7 @@ const RATES: Record<ContentKind, readonly number[]> = {
   fixed: [0, 20, 500, 1_500, 3_000],
 };
 
-/** How many events a log gets at most. */
+/** The largest number of events in a log. */
 const MOST: Record<ContentKind, number> = {
   plain: 5_000,
   responses: 5_000,
@@ -320,7 +320,7 @@ class Chaos implements World {
     this.#restartedAt = this.tick;
   }
 
-  /** What is there now would not be known later, if nobody has looked. */
+  /** Unless somebody looks now, the present topics would not be known later. */
   #look(): void {
     for (const topic of this.#relay?.topics ?? []) this.truth.of(topic);
   }

@@ -15,7 +15,7 @@ Deno.test("Relay tells every subscriber everything once, in order, whatever happ
     counting: 40,
   });
   console.log(JSON.stringify(result));
-  // What has not happened was not tried. A slow machine sees less of it.
+  // Things that did not happen were not tried. A slow machine sees less of it.
   const { restarts, gaps, merged, snapshots, departures, ends } = result;
   assert(result.deliveries > 10_000, `${result.deliveries} deliveries`);
   if (result.steps < 1_000) return;

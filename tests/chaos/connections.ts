@@ -16,7 +16,7 @@ import { upgradeRequest } from "../support/http/upgrade_request.ts";
 import { RelayProcess } from "../support/relay/relay_process.ts";
 import { until, within } from "../support/within.ts";
 
-/** How many connections there are, and how often. */
+/** The number of connections, and of rounds. */
 export interface ConnectionsOptions {
   /** At a time. */
   readonly connections: number;
@@ -37,7 +37,10 @@ export interface ConnectionsResult {
 
 const LIMIT = 60_000;
 
-/** How many are opened at a time: the system keeps no longer a queue than this. */
+/**
+ * The number of connections opened at a time: the system keeps no longer a
+ * queue than this.
+ */
 const AT_ONCE = 100;
 
 /** A request at every door, and in every mode, in turn. */
@@ -54,7 +57,7 @@ const REQUESTS: readonly (readonly [path: string, request: string])[] = [
   ],
 ];
 
-/** What the door to many is told. */
+/** The subscription to send at the door to many topics. */
 const SUBSCRIBE = makeFrame(
   OPCODE.text,
   '{"type":"subscribe","topic":"news","window":1000}',
@@ -159,7 +162,10 @@ export async function openAndClose(
   return { idle, open: atMost, after };
 }
 
-/** How many files a process may have open: each connection is one. */
+/**
+ * Returns the number of files that a process may have open: each connection is
+ * one.
+ */
 async function fileLimit(): Promise<number> {
   const { stdout } = await new Deno.Command("sh", {
     args: ["-c", "ulimit -n"],

@@ -1,5 +1,5 @@
-// What the relay keeps of connections that are gone, at a tenth of the size of
-// `deno run -A tests/chaos/connections.ts`.
+// The memory that the relay keeps of connections that are gone, at a tenth of
+// the size of `deno run -A tests/chaos/connections.ts`.
 import { assert } from "@std/assert";
 import { openAndClose } from "./connections.ts";
 

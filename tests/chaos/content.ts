@@ -1,6 +1,6 @@
 /**
- * What the topics of a run are filled with: event `k` of a log depends on the
- * seed, the log's name and `k`, and on nothing else.
+ * The content of a run's topics: event `k` of a log depends on the seed, the
+ * log's name and `k`, and on nothing else.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { Random } from "../support/random.ts";
 
 /**
- * What a topic is filled with: events of any shape, deltas of either API, events
- * larger than a message, or many that are all of one size.
+ * The kind of content: events of any shape, deltas of either API, events larger
+ * than a message, or many that are all of one size.
  */
 export type ContentKind = "plain" | "responses" | "chat" | "large" | "fixed";
 
-/** How long a number in the data of `fixed` content is, in digits. */
+/** The length of a number in the data of `fixed` content, in digits. */
 export const DIGITS = 12;
 
-/** How long the rest of the data is. */
+/** The length of the rest of the data. */
 const MARK = 8;
 
 /** The length of an event of `fixed` content in a frame, with the comma after it. */
@@ -57,7 +57,9 @@ export class Content {
   readonly #random: Random;
   readonly #mark: string;
   readonly #made: ServerSentEvent[] = [];
-  /** What is left of a run of deltas, and what all of them have. */
+  /**
+   * The number of deltas left in a run, and the fields that all of them have.
+   */
   #left = 0;
   #item = 0;
   #field = 0;

@@ -34,7 +34,7 @@ const counted = z.discriminatedUnion("type", [
   z.object({ type: z.literal("end"), offset, status: z.string() }),
 ]);
 
-/** What the ledger of a subscription can be asked, however exact it is. */
+/** The members that every ledger of a subscription has, exact or not. */
 export interface Ledger {
   /** The last offset that was accounted for. */
   readonly seen: number;

@@ -15,7 +15,7 @@ import { RelayProcess } from "../support/relay/relay_process.ts";
 import { until, within } from "../support/within.ts";
 import { FILLED, makeScript, type Script } from "./fuzz_script.ts";
 
-/** How much is sent. */
+/** The amount to send. */
 export interface FuzzOptions {
   readonly seed: number;
   readonly frames: number;
@@ -25,11 +25,11 @@ export interface FuzzOptions {
   readonly onProgress?: (result: FuzzResult) => void;
 }
 
-/** What came of it. */
+/** The result of a run. */
 export interface FuzzResult {
   readonly frames: number;
   readonly connections: number;
-  /** How the connections ended, by close code or otherwise. */
+  /** The numbers of connections by their end: a close code or another. */
   readonly ends: Readonly<Record<string, number>>;
   /** The relay's memory in bytes, without garbage: after a tenth, and now. */
   readonly before: Deno.MemoryUsage;
@@ -38,7 +38,7 @@ export interface FuzzResult {
   readonly events: number;
 }
 
-/** How many connections there are at a time. */
+/** The number of connections at a time. */
 const AT_ONCE = 16;
 
 /** A part of the work, after which the relay is looked at. */
@@ -215,7 +215,7 @@ export async function fuzz(
 ): Promise<FuzzResult> {
   await using relay = await RelayProcess.start({
     retention: { awaitedTtl: 1_000, maxEvents: 5 },
-    // How fast it can be is what is asked here.
+    // The limits of rates would hide how fast the relay is.
     limits: {
       maxMessageRate: 1e9,
       maxMessageBytesRate: 1e9,

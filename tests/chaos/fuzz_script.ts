@@ -1,5 +1,6 @@
 /**
- * What a hostile peer sends over a WebSocket, and what the relay has to make of it.
+ * The bytes that a hostile peer sends over a WebSocket, and the answers
+ * expected from the relay.
  *
  * @module
  */
@@ -13,7 +14,7 @@ const KIB = 1_024;
 /** The largest message that the relay takes. */
 const MAX_MESSAGE = 64 * KIB;
 
-/** What has to come of a script. */
+/** The expected outcome of a script. */
 export type Outcome =
   /** The relay listens on, and has refused what it was asked, with these codes. */
   | { readonly kind: "open" }
@@ -24,12 +25,12 @@ export type Outcome =
   /** The peer goes in the middle of something: there is nobody to tell. */
   | { readonly kind: "left"; readonly how: "reset" | "fin" };
 
-/** What is sent over one connection, after the upgrade. */
+/** The bytes to send over one connection, after the upgrade. */
 export interface Script {
-  /** What was done, in words. */
+  /** The moves made, in words. */
   readonly moves: readonly string[];
   readonly bytes: Uint8Array;
-  /** How many frames that is, whole or not. */
+  /** The number of frames, whole or not. */
   readonly frames: number;
   /** The payloads of the pings in it, up to what is fatal. */
   readonly pings: readonly string[];
@@ -44,7 +45,7 @@ interface FrameParts {
   readonly fin?: boolean;
   readonly reserved?: number;
   readonly isMasked?: boolean;
-  /** What is claimed instead of the payload's length. */
+  /** The length to claim instead of the payload's. */
   readonly claim?: bigint;
   /** In how many bits the length is written. Default: as few as will do. */
   readonly bits?: 7 | 16 | 64;
@@ -230,7 +231,7 @@ class ScriptMaker {
   readonly #pings: string[] = [];
   readonly #errors: string[] = [];
   readonly #subscribed = new Set<string>();
-  /** What was published to, and whether it has ended. */
+  /** The topics that were published to, and whether each has ended. */
   /** The events that each topic has under each id. */
   readonly #keyed = new Map<string, string>();
   readonly #filled = new Map<string, "open" | "ended">();
@@ -386,7 +387,7 @@ class ScriptMaker {
       : "";
     this.#did(`publish ${topic}${id}`);
     if (this.#filled.get(topic) === "ended") {
-      // What was published under this id before may be told again.
+      // A publication under an id used before may be acknowledged again.
       if (id !== "") return this.#cancel(topic);
       this.#errors.push("topic_ended");
     } else this.#filled.set(topic, "open");
@@ -485,7 +486,9 @@ class ScriptMaker {
     return { kind: "closed", code };
   }
 
-  /** What cannot be gone on from: returns the code that says so. */
+  /**
+   * Writes something from which no session can go on: returns the code for it.
+   */
   #fatal(): number {
     const random = this.#random;
     const opcode = random.pick([0, 1, 2, 8, 9, 10]);

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** How a connection was closed by the relay. */
+/** The way in which the relay closed a connection. */
 export type Closing =
   /** By a close frame. */
   | { readonly kind: "code"; readonly code: number }
@@ -15,7 +15,7 @@ export type Closing =
   /** There was no connection, or it was refused; 0 where nothing listens. */
   | { readonly kind: "refused"; readonly status: number };
 
-/** What is told of a connection. */
+/** The events of a connection. */
 export interface LineEvents {
   /** It can be used. */
   onOpen(headers: Headers): void;

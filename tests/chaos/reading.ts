@@ -14,7 +14,7 @@ import { CountingLedger, type Ledger } from "./counting_ledger.ts";
 import type { Generation } from "./truth.ts";
 import { count, type Settings, type World } from "./world.ts";
 
-/** How a subscriber reads. */
+/** The ways in which a subscriber reads. */
 export interface ReadingOptions {
   readonly mode: "all" | "merge" | "latest";
   /** In bytes. */
@@ -68,11 +68,11 @@ const message = z.discriminatedUnion("type", [
   }),
 ]);
 
-/** What was sent and not acknowledged yet. */
+/** A message that was sent and is not acknowledged yet. */
 interface InFlight {
   readonly last: number;
   readonly bytes: number;
-  /** How many it is, of which one may be larger than the window. */
+  /** The size, which may be larger than the window for one of them. */
   readonly units: number;
 }
 
@@ -86,7 +86,9 @@ export class Reading {
   #ledger: Ledger | undefined;
   #after: LedgerAfter = "start";
   #generation: Generation | undefined;
-  /** How many events the log had when the visit began, and of which relay. */
+  /**
+   * The number of events in the log when the visit began, and the log's epoch.
+   */
   #asked: { epoch: string; count: number } | undefined;
   #settings: Settings;
   #hasEnded = false;
@@ -137,7 +139,7 @@ export class Reading {
       (this.seen < generation.count || generation.verdict !== undefined);
   }
 
-  /** What is missing, for who waits in vain. */
+  /** The missing events, for the message of a wait that failed. */
   get state(): string {
     const { topic, count = 0, verdict } = this.#generation ?? {};
     return `${this.#who}: ${this.seen}/${count} of ${topic?.log.epoch}` +
@@ -237,7 +239,7 @@ export class Reading {
     }
     const { data } = parsed;
     if (data.type === "subscribed") this.#onSubscribed(data);
-    // What it is told next has to be of what was published by then.
+    // The next message must be of something published by then.
     const before = ledger.seen;
     ledger.take(value);
     const generation = this.#generation;

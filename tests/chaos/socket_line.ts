@@ -15,13 +15,13 @@ import type { Closing, Line, LineEvents } from "./line.ts";
 
 const CONTINUE = 0x80;
 
-/** What a kind of connection makes of the bytes that come. */
+/** Reads the bytes of one kind of connection. */
 interface Reader {
   /** Takes what has come; returns how much of it. */
   read(bytes: Uint8Array): number;
-  /** How it was closed, as far as that was said. */
+  /** Returns the way in which it was closed, as far as the relay said so. */
   closing(): Closing;
-  /** What is sent to say that this side leaves. */
+  /** Returns the bytes that say that this side leaves. */
   farewell(): Uint8Array | undefined;
 }
 
@@ -79,7 +79,7 @@ abstract class SocketLine implements Line {
     if (how === "reset") return void socket.resetAndDestroy();
     const farewell = how === "close" ? this.#reader?.farewell() : undefined;
     if (farewell) socket.write(farewell);
-    // What is still on its way is read, and nobody looks at it.
+    // Bytes that are still on their way are read and ignored.
     socket.end();
     socket.resume();
   }
@@ -199,7 +199,7 @@ export class WebSocketLine extends SocketLine {
 export class EventStreamLine extends SocketLine {
   #status = 0;
   #isWhole = false;
-  /** What is still to come of a chunk; -2 for the line end after it. */
+  /** The number of bytes left of a chunk; -2 for the line end after it. */
   #chunk = 0;
   #text: Uint8Array = new Uint8Array();
 

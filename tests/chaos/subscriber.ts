@@ -13,19 +13,19 @@ import { Reading, type ReadingOptions } from "./reading.ts";
 import { EventStreamLine, WebSocketLine } from "./socket_line.ts";
 import { count, type Settings, type World } from "./world.ts";
 
-/** How a subscriber goes about it. */
+/** The ways of a subscriber. */
 export interface SubscriberOptions extends ReadingOptions {
   readonly door: "one" | "many" | "sse";
   /** One, but for the door to many. */
   readonly topics: readonly string[];
-  /** How probable it is that it stalls, leaves or changes something, in a step. */
+  /** The probability of a stall, a departure or a change in a step. */
   readonly restlessness: number;
 }
 
 /** Somebody who hears nothing for so long though there is something is stuck. */
 const STUCK = { ticks: 500, time: 15_000 };
 
-/** What may be of no topic. */
+/** A message, of a topic or not. */
 const anyMessage = z.looseObject({
   type: z.string(),
   topic: z.string().optional(),
@@ -87,7 +87,7 @@ export class Subscriber {
     return this.#isDone;
   }
 
-  /** What is missing, for who waits in vain. */
+  /** The missing events, for the message of a wait that failed. */
   get state(): string {
     return `${this.#who} ${this.#line ? "present" : "away"}: ${
       [...this.#readings.values()].map(({ state }) => state).join("; ")
@@ -272,7 +272,7 @@ export class Subscriber {
     if (!this.#present.has(reading) || reading.hasEnded) {
       return this.#subscribe(reading);
     }
-    // What is not answered yet could be told from nothing that comes later.
+    // Without an answer, nothing that comes later can be told apart from it.
     if (!reading.isSubscribed) return;
     count(this.#world.tally.departures, "unsubscribe");
     this.#present.delete(reading);
@@ -458,7 +458,7 @@ export class Subscriber {
   }
 }
 
-/** What comes first on an event stream. */
+/** The first message on an event stream. */
 interface First {
   readonly type: string;
   readonly from: number;
@@ -468,7 +468,10 @@ interface First {
   readonly next: number;
 }
 
-/** What a WebSocket would have been told before that: an event stream begins at once. */
+/**
+ * Returns the `subscribed` that a WebSocket would have received before that: an
+ * event stream begins at once.
+ */
 function subscribedOf(after: LedgerAfter, epoch: string, first: First) {
   const subscribed = { type: "subscribed", epoch, state: "open" };
   const isGap = first.type === "gap";

@@ -1,5 +1,5 @@
 /**
- * What has been published: what subscribers are to see.
+ * The events published: what subscribers must see.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { Content, type ContentKind } from "./content.ts";
 export class Generation {
   readonly topic: Topic;
   readonly content: Content;
-  /** How it was ended, if it was. */
+  /** The end, if it has ended. */
   verdict: TopicEnd | undefined;
   #count = 0;
 
@@ -21,7 +21,7 @@ export class Generation {
     this.content = content;
   }
 
-  /** How many events it was given. */
+  /** The number of its events. */
   get count(): number {
     return this.#count;
   }
@@ -46,7 +46,10 @@ export class Generation {
   }
 }
 
-/** How many logs of a topic are remembered: who follows an older one has it. */
+/**
+ * The number of logs of a topic that are remembered: a reader of an older one
+ * keeps it.
+ */
 const REMEMBERED = 8;
 
 /** All that was published in a run. */
@@ -55,7 +58,7 @@ export class Truth {
   readonly #kinds: ReadonlyMap<string, ContentKind>;
   readonly #byEpoch = new Map<string, Generation>();
   readonly #byName = new Map<string, Generation[]>();
-  /** How many logs there were. */
+  /** The number of logs so far. */
   generations = 0;
 
   /** Knows of nothing yet; `kinds` are those of the topics by name. */

@@ -1,12 +1,12 @@
 /**
- * What those who take part in a run know of it.
+ * The facts of a run that all who take part share.
  *
  * @module
  */
 import type { Topic } from "../../relay/topics/topic.ts";
 import type { Truth } from "./truth.ts";
 
-/** How the relay that runs is set up, as far as it shows. */
+/** The settings of the running relay, as far as they show. */
 export interface Settings {
   readonly maxEvents: number;
   readonly maxBytes: number;
@@ -19,13 +19,13 @@ export interface Settings {
   readonly awaitTopics: boolean;
 }
 
-/** What has happened in a run. */
+/** The counts of a run. */
 export interface Tally {
   /** Events that came, each counted for each that it came to. */
   deliveries: number;
-  /** How many of these were counted by the beginnings of their frames. */
+  /** The number that were counted by the beginnings of their frames. */
   counted: number;
-  /** How many came as part of `merged`, or of a `snapshot`. */
+  /** The number that came as part of `merged`, or of a `snapshot`. */
   merged: number;
   inSnapshots: number;
   snapshots: number;
@@ -39,9 +39,9 @@ export interface Tally {
   readonly ends: Record<string, number>;
   /** Subscriptions, by where they began. */
   readonly visits: Record<string, number>;
-  /** How subscribers left. */
+  /** The numbers of departures, by kind. */
   readonly departures: Record<string, number>;
-  /** How the relay has closed connections. */
+  /** The numbers of connections that the relay has closed, by kind. */
   readonly closings: Record<string, number>;
   stalls: number;
   restarts: number;
@@ -82,7 +82,7 @@ export function emptyTally(): Tally {
 
 /** A run, as its subscribers see it. */
 export interface World {
-  /** How many steps were made. */
+  /** The number of steps made. */
   readonly tick: number;
   readonly port: number;
   readonly truth: Truth;

@@ -18,7 +18,7 @@ import { Line } from "./line.ts";
 import { NatsCluster } from "./nats_cluster.ts";
 import { Probe } from "./probe.ts";
 
-/** What can happen to a relay or a NATS server. */
+/** The faults of a relay or a NATS server. */
 export const FAULTS = [
   "kill relay",
   "stop relay",
@@ -31,7 +31,7 @@ export const FAULTS = [
 /** One of them. */
 export type Fault = typeof FAULTS[number];
 
-/** How large a run is. */
+/** The size of a run. */
 export interface ClusterOptions {
   readonly seed: number;
   readonly faults: readonly Fault[];
@@ -45,18 +45,18 @@ export interface ClusterOptions {
   readonly onFault?: (row: FaultRow) => void;
 }
 
-/** What came of a fault: times in milliseconds. */
+/** The effects of a fault: times in milliseconds. */
 export interface FaultRow {
   readonly fault: Fault;
   /** The longest time without an acknowledgement of a publisher who asks ten times a second. */
   readonly publishing: number;
   /** The longest time without an event of theirs at a subscriber. */
   readonly delivery: number;
-  /** How often a publication was refused or not answered meanwhile. */
+  /** The number of publications refused or not answered meanwhile. */
   readonly refused: number;
 }
 
-/** What came of a run. */
+/** The result of a run. */
 export interface ClusterResult extends Tally {
   readonly rows: readonly FaultRow[];
   readonly topics: number;
@@ -65,7 +65,10 @@ export interface ClusterResult extends Tally {
   readonly seconds: number;
 }
 
-/** How long a process is stopped, or a network silent, in milliseconds. */
+/**
+ * The time for which a process is stopped, or a network silent, in
+ * milliseconds.
+ */
 const PAUSE = 4_000;
 
 const RELAYS = 3;
@@ -76,7 +79,7 @@ const SHOWN = 8_000;
 /** A relay, its lines to the NATS servers, and its port. */
 interface Member {
   process: MortalRelay;
-  /** What those before it have said on stderr. */
+  /** The stderr of its predecessors. */
   said: string;
   readonly lines: readonly Line[];
   port: number;

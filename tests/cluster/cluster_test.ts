@@ -20,7 +20,7 @@ Deno.test({
     console.log(JSON.stringify(result));
     const { acknowledged, deliveries, sourcesResumed, ends } = result;
     const { complete = 0 } = ends;
-    // What has not happened was not tried.
+    // Things that did not happen were not tried.
     for (
       const happened of [acknowledged, deliveries, sourcesResumed, complete]
     ) {

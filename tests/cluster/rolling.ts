@@ -15,7 +15,7 @@ import { Nginx } from "./nginx.ts";
 /** The pause between two publications, in milliseconds. */
 const PACE = 20;
 
-/** What is to be replaced, and among how many. */
+/** The relay to replace, and the number of relays. */
 export interface RollingOptions {
   /** The checkout of the relays before. Default: this one. */
   readonly before?: string | undefined;
@@ -25,7 +25,7 @@ export interface RollingOptions {
   readonly drain: number;
 }
 
-/** What came of it. */
+/** The result of a replacement. */
 export interface RollingResult {
   /** The number of events that were acknowledged. */
   readonly published: number;
@@ -33,7 +33,7 @@ export interface RollingResult {
   readonly repeated: number;
   /** The longest time without an event, of each subscriber, in milliseconds: ascending. */
   readonly away: readonly number[];
-  /** What is wrong: nothing, if all is well. */
+  /** The faults found. */
   readonly faults: readonly string[];
 }
 

@@ -24,7 +24,7 @@ import {
 } from "../support/conformance/conformance_server.ts";
 import { Random } from "../support/random.ts";
 
-/** What a case works with. */
+/** The parts that a case works with. */
 interface Harness {
   /** Where streams come from: every request is left to `accept`. */
   readonly server: ConformanceServer;
@@ -417,7 +417,7 @@ function withBody(method: string): Case {
   };
 }
 
-/** How many requests `fetch` makes of one that is redirected for ever. */
+/** The number of requests that `fetch` makes when it is redirected for ever. */
 const MAX_REDIRECTED = 21;
 
 function redirects(status: number): Case[] {

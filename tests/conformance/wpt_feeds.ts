@@ -14,7 +14,7 @@ export type FeedEvent =
 export interface Feed {
   /** The WPT file, without its extension. */
   readonly file: string;
-  /** What it shows. */
+  /** The behaviour that it shows. */
   readonly shows: string;
   /** The `message` parameter of the test's `message.py`. */
   readonly message: string;

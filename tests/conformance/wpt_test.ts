@@ -80,7 +80,7 @@ function stream(text: string): Handler {
   };
 }
 
-// What a body means.
+// The meaning of a body.
 
 interface FeedOutcome {
   events: (readonly [data: string, type: string, id: string])[];
@@ -88,7 +88,7 @@ interface FeedOutcome {
   reconnectionTime: number | undefined;
 }
 
-/** How a feed is read: by which client, and sent in which chunks. */
+/** The way of reading a feed: the client, and the chunks. */
 interface Way {
   readonly name: string;
   readonly chunkSize: number | undefined;
@@ -185,12 +185,12 @@ for (const feed of feeds) {
   }
 }
 
-// What a source does.
+// The actions of a source.
 
 interface Row {
   /** The WPT file, without its extension. */
   readonly file: string;
-  /** What it shows. */
+  /** The behaviour that it shows. */
   readonly shows: string;
   readonly run: () => Promise<void>;
 }
@@ -937,7 +937,10 @@ function streamOf(...chunks: (string | Uint8Array)[]) {
   });
 }
 
-/** What a source of these chunks dispatches until its end, and the source. */
+/**
+ * Returns the events that a source dispatches until the end of these chunks,
+ * and the source.
+ */
 async function readAll(
   chunks: readonly (string | Uint8Array)[],
   types: readonly string[] = [],

@@ -1,5 +1,5 @@
 /**
- * What topics are filled with: everything that may stand at an offset, and every way
+ * The contents of topics: everything that may stand at an offset, and every way
  * in which a topic may end.
  *
  * @module
@@ -15,9 +15,9 @@ export interface End {
 /** Takes the events of a topic from the first on, and throws at the first that is wrong. */
 export type EventCheck = (offset: number, event: ServerSentEvent) => void;
 
-/** What a topic may have in it. */
+/** The possible contents of a topic. */
 export interface Content {
-  /** What fills the topic. */
+  /** The kind of filler. */
   readonly kind: "published" | "source" | "run";
   /** Makes a check for one reader, who reads everything once. */
   check(): EventCheck;
@@ -36,7 +36,9 @@ const WORDS = {
   full: /^The relay (was (restarted|closed)|could not store the rest)/,
 };
 
-/** What may have broken a topic off: `full` if the disk was, and `SIGTERM` if there was one of these. */
+/**
+ * The causes that may break a topic off: `full` for a full disk, and `SIGTERM`.
+ */
 export type Break = keyof typeof WORDS;
 
 /** Makes numbers of a name that look random. */
@@ -138,7 +140,7 @@ export class SourceContent implements Content {
   readonly kind = "source";
   readonly #source: string;
   readonly length: number;
-  /** What may have broken it off. */
+  /** Returns the cause that may have broken it off. */
   readonly #broken: () => Break | undefined;
 
   constructor(
@@ -241,7 +243,9 @@ export class ResponseContent implements Content {
   readonly kind = "run";
   readonly events: readonly ServerSentEvent[];
   readonly #isForgotten: boolean;
-  /** What may have broken the run off, since it was asked for. */
+  /**
+   * Returns the cause that may have broken the run off, since it was asked for.
+   */
   readonly #broken: () => Break | undefined;
 
   constructor(name: string, broken: () => Break | undefined) {
@@ -280,7 +284,9 @@ export class ResponseContent implements Content {
 export class RunContent implements Content {
   readonly kind = "run";
   readonly events: readonly ServerSentEvent[];
-  /** What may have broken the run off, since it was asked for. */
+  /**
+   * Returns the cause that may have broken the run off, since it was asked for.
+   */
   readonly #broken: () => Break | undefined;
 
   constructor(name: string, broken: () => Break | undefined) {

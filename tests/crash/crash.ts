@@ -17,13 +17,13 @@ import type { Description, Told, TopicRecord } from "./topic_record.ts";
 import { Upstreams } from "./upstreams.ts";
 import { type Tally, World } from "./world.ts";
 
-/** How the relay is made to end: `both` takes turns. */
+/** The signal that ends the relay: `both` takes turns. */
 export type Signals = "SIGKILL" | "SIGTERM" | "both";
 
-/** How large a run is. */
+/** The size of a run. */
 export interface CrashOptions {
   readonly seed: number;
-  /** How often the relay is made to end. */
+  /** The number of times that the relay is made to end. */
   readonly kills: number;
   readonly signals: Signals;
   readonly sync: "full" | "normal";
@@ -50,14 +50,14 @@ export type Recovery = Record<
   number
 >;
 
-/** What came of a run. */
+/** The result of a run. */
 export interface CrashResult extends Tally {
   readonly kills: number;
-  /** How many of these came before the relay listened. */
+  /** The number of kills before the relay listened. */
   readonly killedInStart: number;
-  /** How many of these came before all went on after the last one. */
+  /** The number of kills before everything went on after the last one. */
   readonly killedInRecovery: number;
-  /** How often the disk was full. */
+  /** The number of times that the disk was full. */
   readonly full: number;
   readonly topics: number;
   /** The longest time between the start of a process and its listening, in milliseconds. */
@@ -73,7 +73,7 @@ export interface CrashResult extends Tally {
   readonly seconds: number;
 }
 
-/** What was told of each topic when a relay ended. */
+/** The facts told of each topic when a relay ended. */
 type Known = ReadonlyMap<TopicRecord, Told>;
 
 /** The time that a restart should take, in milliseconds: printed, not asserted. */
@@ -277,8 +277,8 @@ class Crash {
     disk.clear();
     const recovers = async () => await isReady() || undefined;
     await until(recovers, LIMIT, "the relay to store again");
-    // What was answered before is still on its way, and ends that were told are kept a
-    // second later.
+    // Earlier answers are still on their way, and ends are stored a second
+    // after they were told.
     await world.pause(2_000);
     world.isFull = false;
   }

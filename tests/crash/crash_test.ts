@@ -20,7 +20,7 @@ Deno.test("Relay keeps what it has said, however often it is killed", async () =
     followers: 30,
   });
   console.log(JSON.stringify(result));
-  // What has not happened was not tried.
+  // Things that did not happen were not tried.
   const { acknowledged, repeated, resumed, sourcesResumed, ends } = result;
   const { responsesResumed } = result;
   const { complete = 0, truncated = 0 } = ends;

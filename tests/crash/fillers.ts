@@ -66,7 +66,8 @@ export class SourceMaker extends Filler {
     for (;;) {
       const name = this.nextName();
       const length = this.#random.integer(20, 600);
-      // What may be a secret is not kept: nobody can go on with such a source.
+      // A URL that may have a secret is not stored: nobody can go on with such
+      // a source.
       const isSecret = this.#random.chance(0.2);
       const { ends } = this.world;
       const content = new SourceContent(
@@ -99,7 +100,7 @@ export class SourceMaker extends Filler {
   }
 }
 
-/** What a caller asks for: Chat, or a response in the background. */
+/** The request of a caller: Chat, or a response in the background. */
 export type RunKind = "chat" | "background";
 
 /** Makes one run after the other through the gateway. */

@@ -13,7 +13,7 @@ import { TopicRecord } from "./topic_record.ts";
 import type { Upstreams } from "./upstreams.ts";
 import type { World } from "./world.ts";
 
-/** How many there are of each. */
+/** The number of each kind. */
 export interface PopulationSize {
   readonly publishers: number;
   /** The sources in all: those that are not made by `PUT` are made by `--source`. */

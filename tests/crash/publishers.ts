@@ -20,7 +20,10 @@ import { readPage } from "./pages.ts";
 import { TopicRecord } from "./topic_record.ts";
 import { codeOf, type World } from "./world.ts";
 
-/** How a publisher finds out what has become of a publication that was not answered. */
+/**
+ * The way in which a publisher learns the fate of a publication that was not
+ * answered.
+ */
 export type Repetition = "key" | "tail";
 
 /** After how many events a topic is ended, and the next one begun. */
@@ -117,7 +120,7 @@ interface Publication {
   readonly data: readonly string[];
 }
 
-/** What publishers by both doors have in common. */
+/** The common part of publishers by both doors. */
 abstract class Publisher {
   readonly id: number;
   readonly topics: PublishedTopics;

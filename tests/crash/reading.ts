@@ -1,5 +1,6 @@
 /**
- * What one reader has of one topic, and what it may get next.
+ * The events that one reader has of one topic, and the ones that it may get
+ * next.
  *
  * @module
  */
@@ -8,7 +9,7 @@ import type { EventCheck } from "./contents.ts";
 import type { TopicRecord } from "./topic_record.ts";
 import type { World } from "./world.ts";
 
-/** What one follower has of one topic. */
+/** The events that one follower has of one topic. */
 export class Reading {
   readonly record: TopicRecord;
   seen = 0;

@@ -11,7 +11,7 @@ import { MortalRelay } from "../support/relay/mortal_relay.ts";
 import { LIMIT, until, within } from "../support/within.ts";
 import { codeOf, World } from "./world.ts";
 
-/** How large a run is. */
+/** The size of a run. */
 export interface RenewalsOptions {
   readonly seed: number;
   readonly kills: number;
@@ -21,7 +21,7 @@ export interface RenewalsOptions {
   readonly followers: number;
 }
 
-/** What came of a run. */
+/** The result of a run. */
 export interface RenewalsResult {
   readonly kills: number;
   /** The turns of all chats that were ended. */
@@ -47,7 +47,7 @@ const ended = z.object({
 
 const JSON_BODY = { "Content-Type": "application/json" };
 
-/** What was told of a turn. */
+/** The facts told of a turn. */
 interface Turn {
   epoch: string | undefined;
   /** The events that were asked for. */

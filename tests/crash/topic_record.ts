@@ -1,5 +1,6 @@
 /**
- * What anybody was told of a topic, which has to stay true from then on.
+ * The facts that anybody was told of a topic, which must stay true from then
+ * on.
  *
  * @module
  */
@@ -15,7 +16,7 @@ export interface Description {
   readonly end?: End | undefined;
 }
 
-/** What was told of a topic at a moment. */
+/** The facts told of a topic at a moment. */
 export interface Told {
   /** The last offset of which anybody was told. */
   readonly events: number;
@@ -47,7 +48,7 @@ export class TopicRecord {
     return this.#known;
   }
 
-  /** What was told so far. */
+  /** The facts told so far. */
   get told(): Told {
     const events = this.#known;
     const { hasEnded } = this;

@@ -1,6 +1,6 @@
 /**
- * What the relay reads from: sources that go on after the id that they are told, and a
- * provider of models.
+ * The upstreams of the relay: sources that go on after the id that they are
+ * told, and a provider of models.
  *
  * @module
  */
@@ -145,7 +145,8 @@ export class Upstreams implements AsyncDisposable {
       if (response.destroyed) return;
       response.write(encodeEvent(event));
       if (n > from && !isForgotten(name) && this.#random.chance(0.01)) {
-        // What was written arrives: a relay asks three times for the next event.
+        // The bytes written arrive: a relay asks three times for the next
+        // event.
         break;
       }
     }

@@ -1,5 +1,6 @@
 /**
- * What those who take part know: which relay there is, and what was told of each topic.
+ * The facts that all who take part share: the present relay, and what was told
+ * of each topic.
  *
  * @module
  */
@@ -8,7 +9,7 @@ import { LIMIT, within } from "../support/within.ts";
 import type { Break } from "./contents.ts";
 import type { TopicRecord } from "./topic_record.ts";
 
-/** What has happened. */
+/** The counts of a run. */
 export interface Tally {
   /** Events that publishers were told to be kept. */
   acknowledged: number;
@@ -62,7 +63,9 @@ export class World {
   isFull = false;
   /** Whether the disk has ever been full. */
   #hasBeenFull = false;
-  /** What {@linkcode ends} became when a relay was told last to stop by itself. */
+  /**
+   * The value of {@linkcode ends} when a relay was last told to stop by itself.
+   */
   #stopped = 0;
   #url = "";
   #client: Deno.HttpClient | undefined;

@@ -1,4 +1,4 @@
-// What docs/chat_library.md shows is what the examples do.
+// The snippets of docs/chat_library.md are those of the examples.
 import { assert } from "@std/assert";
 import { blocksOf } from "../support/docs/markdown.ts";
 

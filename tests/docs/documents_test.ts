@@ -1,6 +1,6 @@
-// What the documents promise holds: `deno test --doc`, which the test task runs,
-// executes their TypeScript; here their shell commands are held against what they
-// name, their links against what is there, and it is made sure that no block escapes.
+// The documents keep their promises: `deno test --doc`, which the test task
+// runs, executes their TypeScript. This file checks their shell commands, their
+// links, and that no block escapes a check.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { USAGE as BENCH_FANOUT_USAGE } from "../../bench/fanout/options.ts";
 import { USAGE as BENCH_GATEWAY_USAGE } from "../../bench/gateway/options.ts";
@@ -67,7 +67,7 @@ const CODE = [
 const SHELL = ["sh"];
 /** Pages whose commands another test runs: tests/docs/terminal_test.ts. */
 const RUN_ELSEWHERE = ["docs/terminal.md"];
-/** What is shown rather than run. */
+/** The languages of blocks that are shown rather than run. */
 const OUTPUT = ["text", "json", "http", "yaml", "mermaid"];
 
 /** Says why a block would not be run, if so. */
@@ -127,7 +127,7 @@ async function checkTask(rest: string[], facts: Facts): Promise<void> {
   if (others.length > 0) throw new Error(`'${others.join(" ")}' is too much`);
 }
 
-/** What is tested, and by which filter. */
+/** Checks that the tests that a command names exist, with its filter. */
 async function checkTests(words: string[]): Promise<void> {
   const rest = [...words];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
@@ -137,7 +137,7 @@ async function checkTests(words: string[]): Promise<void> {
   }
 }
 
-/** What the benches with flags say to `--help`, by the task. */
+/** The help of the benches with flags, by task. */
 const BENCH_USAGES: Readonly<Record<string, string>> = {
   "bench:fanout": BENCH_FANOUT_USAGE,
   "bench:gateway": BENCH_GATEWAY_USAGE,
@@ -289,7 +289,10 @@ async function checkCommand(command: string, facts: Facts): Promise<void> {
   await form.check(words.slice(form.prefix.length), facts);
 }
 
-/** What `check` has to say about the blocks of all pages, each with its line. */
+/**
+ * Returns the problems that `check` finds in the blocks of all pages, each with
+ * its line.
+ */
 async function problemsOf(
   check: (block: Block, page: string) => Promise<string[]>,
 ): Promise<string[]> {

@@ -1,5 +1,5 @@
-// What docs/ says holds: options, metrics, the unit and the dashboard are as the
-// program has them.
+// The pages in docs/ agree with the program on options, metrics, the unit and
+// the dashboard.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { z } from "zod";
 import { flagsIn, OTHER_FLAGS, relayHelp } from "../support/docs/relay_help.ts";

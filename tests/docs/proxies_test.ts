@@ -158,7 +158,8 @@ for (const kind of PROXIES) {
       `docs/${kind.file} says who asks, and buffers and logs no more than it should`,
     ignore,
     async fn() {
-      // What the relay is told, by somebody who asks for nothing to be unbuffered.
+      // The relay's request to its upstream, which does not ask for anything to
+      // be unbuffered.
       const answers: ServerResponse[] = [];
       const told: [string | undefined, string | undefined][] = [];
       const server = createServer((request, response) => {

@@ -38,14 +38,14 @@ const BUSY: ScriptedConnection = { status: 503 };
 type ErrorClass = Parameters<typeof assertInstanceOf>[1];
 
 interface Row {
-  /** What happens. */
+  /** The name of the case. */
   readonly name: string;
   readonly connections: readonly ScriptedConnection[];
   readonly options?: ScriptedStreamOptions;
   /** When requests are made. */
   readonly times: readonly number[];
   readonly data?: readonly string[];
-  /** What the stream ends with; well, without. */
+  /** The error with which the stream ends, if any. */
   readonly error?: ErrorClass;
 }
 
@@ -57,7 +57,7 @@ const bringsRetry = (value: string): ScriptedConnection => ({
 });
 
 const ROWS: Row[] = [
-  // What other clients do about these: research/sse.md, section 1d.
+  // Other clients on these cases: research/sse.md, section 1d.
   {
     name: "comes back a second after 503, and after the end",
     connections: [BUSY, A, STOP],

@@ -231,7 +231,7 @@ Deno.test("retryDelay is never below the base, above the longest wait, or more t
           maxTimeout,
           MAX_DELAY,
         );
-        // What is lost is rounding: longest - (longest - shortest).
+        // Rounding loses a little: longest - (longest - shortest).
         assert(delay >= shortest * (1 - 1e-9), `${delay} < ${shortest}`);
         assert(delay <= Math.min(maxTimeout, MAX_DELAY), `${delay}`);
         if (failures === 1) {

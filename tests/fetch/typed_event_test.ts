@@ -31,7 +31,7 @@ const schemas = {
 };
 type Schemas = typeof schemas;
 
-/** What a stream is made from, on a clock of its own. */
+/** Returns the options for a scripted stream, on a clock of its own. */
 function scripted(connections: readonly ScriptedConnection[]) {
   const clock = new FakeClock();
   const script = new ScriptedFetch(connections, { clock });

@@ -17,7 +17,7 @@ async function* streamOf(
   if (error !== undefined) throw error;
 }
 
-/** What comes of a stream, and what it throws. */
+/** Returns the events of a stream, and the error that it throws. */
 async function outcomeOf(events: readonly ResponseEvent[], error?: unknown) {
   const seen: ResponseEvent[] = [];
   let thrown: unknown;
@@ -283,7 +283,7 @@ Deno.test("aggregate() gives each text once, whatever the end is", async () => {
 
         const isPassed = (event: ResponseEvent) =>
           !("delta" in event) && event.type !== "output_item.added";
-        // What passes through does so in its order, and is the same.
+        // Other events pass through unchanged, in their order.
         const flushed = seen.filter((event) => !all.includes(event));
         assertEquals(
           seen.filter((event) => !flushed.includes(event)),

@@ -1,4 +1,5 @@
-// What is said of one response: its own model, headers, deadline, retries and reasoning.
+// The options of one response: its own model, headers, deadline, retries and
+// reasoning.
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { RetryLimitError, type StreamOptions } from "../../src/model/mod.ts";
 import {
@@ -9,7 +10,7 @@ import {
   WHOLE_CHAT,
 } from "../support/model/scripted_model.ts";
 
-/** What was sent, as JSON. */
+/** Returns the JSON that was sent. */
 const bodyOf = (request: { readonly body: string } | undefined) =>
   JSON.parse(request?.body ?? "");
 

@@ -1,11 +1,11 @@
 /**
- * What servers send in the endings table, and what is to be seen of it.
+ * The streams of servers in the endings table, and the events expected of them.
  *
  * @module
  */
 import type { CompletedEvent, WireApi } from "../../src/model/mod.ts";
 
-/* What a server of the Responses API sends. */
+/** The streams of a server of the Responses API. */
 
 /** The events, numbered, as OpenAI frames them. */
 export function wire(
@@ -85,7 +85,7 @@ export const COMPLETED = {
 export const START = [CREATED, ADDED, textDelta("Hel")];
 export const WHOLE = [...START, textDelta("lo"), itemDone("Hello")];
 
-/** What is seen of those. */
+/** The events expected of those. */
 export const SEEN_START = ["created resp_1 gpt-x", "added message", "text Hel"];
 export const SEEN_WHOLE = [...SEEN_START, "text lo", "done message Hello"];
 export const SEEN_USAGE = "usage 5+2=7";
@@ -105,7 +105,7 @@ export const AT_LAST: CompletedEvent = {
   sequenceNumber: 5,
 };
 
-/* What a server of the Chat API sends. */
+/** The streams of a server of the Chat API. */
 
 const chunk = (fields: object): string =>
   `data: ${
@@ -190,7 +190,7 @@ export const cutOffCall = (args: string) => ({
   status: "incomplete",
 });
 
-/** What each wire API has for the same thing. */
+/** The same things in each wire API. */
 export interface Dialect {
   readonly wire: WireApi;
   /** The first half of an answer. */

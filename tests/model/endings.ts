@@ -1,5 +1,6 @@
 /**
- * How a stream can end: what the server does, and what is to be seen of it.
+ * The ways in which a stream ends: the server's behaviour, and the events
+ * expected.
  *
  * @module
  */
@@ -66,7 +67,7 @@ export interface ExpectedError {
   readonly retryable: boolean;
   /** Its message: a pattern where a runtime has a part in it. */
   readonly message: string | RegExp;
-  /** What else it says. */
+  /** The other facts of the error. */
   readonly facts?: Readonly<Record<string, unknown>>;
   /** Whether there is no stream at all: `stream()` rejects with it. */
   readonly unopened?: boolean;
@@ -87,19 +88,19 @@ export type AbortTime =
 
 /** One way to end. */
 export interface Ending {
-  /** What it is called. */
+  /** The name of the row. */
   readonly name: string;
   /** The wire API. */
   readonly wire: WireApi;
-  /** What a server does, on real sockets: one answer for each request. */
+  /** The server's behaviour, on real sockets: one answer for each request. */
   readonly server?: readonly ServerScript[];
-  /** What a network does by a fake clock, where time matters. */
+  /** The network's behaviour on a fake clock, where time matters. */
   readonly timed?: readonly ScriptedConnection[];
-  /** How long that takes, in milliseconds. */
+  /** The time that it takes, in milliseconds. */
   readonly elapsed?: number;
   /** Options that matter. */
   readonly options?: Partial<ModelClientOptions>;
-  /** How often to ask again, at most. Default: 2, so that doing so would show. */
+  /** The number of retries allowed. Default: 2, so that doing so would show. */
   readonly retries?: number;
   /** When the signal is aborted. Default: never. */
   readonly abort?: AbortTime;
@@ -107,11 +108,11 @@ export interface Ending {
   readonly delivered: readonly string[];
   /** The last event, the error, or the signal's reason. */
   readonly end: CompletedEvent | IncompleteEvent | ExpectedError | "aborted";
-  /** How many requests are made. Default: 1. */
+  /** The number of requests made. Default: 1. */
   readonly requests?: number;
 }
 
-/* What is expected of both. */
+/** The expectation for both. */
 
 const TRUNCATED: Record<WireApi, ExpectedError> = {
   responses: {
@@ -1289,7 +1290,7 @@ const unended = (
 
 const DETAIL = `data: ${JSON.stringify({ detail: "No such model" })}\n\n`;
 
-/** What is odd, and can be read all the same: rows of the field study. */
+/** Odd streams that can be read all the same: rows of the field study. */
 const ODD_CHAT: Row[] = [
   {
     name: "choices numbered from 1 (G1)",
@@ -1408,7 +1409,7 @@ const ODD_RESPONSES: Row[] = [
   },
 ];
 
-/** What follows a finish_reason is waited for, but not for long. */
+/** The client waits for events after a finish_reason, but not for long. */
 const DRAINS: Row[] = [
   {
     name: "finish_reason, then silence",

@@ -140,7 +140,7 @@ const scriptItems: fc.Arbitrary<ScriptItem[]> = fc.array(
     fc.record({
       type: fc.constant(type),
       pieces: piecesOf(type),
-      // What a delta of a custom tool belongs to cannot be told from the delta.
+      // A delta of a custom tool does not say what it belongs to.
       isAdded: type === "custom_tool_call" ? fc.constant(true) : fc.boolean(),
       isDone: fc.boolean(),
     })
@@ -198,7 +198,7 @@ export const scripts: fc.Arbitrary<
   };
 });
 
-/** What a made-up response costs. */
+/** The usage of a made-up response. */
 export const USAGE = { inputTokens: 3, outputTokens: 4, totalTokens: 7 };
 
 /** A value that throws when anything of it is changed. */

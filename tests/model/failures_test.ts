@@ -1,6 +1,6 @@
 /**
- * What a provider says of a failure, in the shapes that providers use, by a status
- * of HTTP and in a success: one classification for all of them (G5, G6).
+ * The failures of providers, in the shapes that providers use, by an HTTP
+ * status and in a success: one classification for all of them (G5, G6).
  *
  * @module
  */
@@ -22,7 +22,10 @@ interface Row {
   readonly headers?: Record<string, string>;
   /** When requests are made: once, or again and with success. */
   readonly times?: readonly number[];
-  /** What the error knows; of a request that is made again, the failure of the last. */
+  /**
+   * The facts of the error; of a request that is made again, those of the last
+   * failure.
+   */
   readonly code: string | undefined;
   readonly says: string;
   readonly providerCode?: string;

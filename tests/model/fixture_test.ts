@@ -264,7 +264,7 @@ async function play(text: string, pace?: boolean) {
   return { clock, abort, upstream };
 }
 
-/** What has come of a promise so far. */
+/** Returns the state of a promise so far. */
 function stateOf<T>(promise: Promise<T>): { value?: T | "pending" } {
   const state: { value?: T | "pending" } = { value: "pending" };
   promise.then((value) => state.value = value, () => {});

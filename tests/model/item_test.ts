@@ -45,7 +45,7 @@ Deno.test("parseItem() gives back what came: the same object", () => {
   }
 });
 
-/** What is no item, or says that it is one it is not. */
+/** Values that are not items, or that claim to be an item and are not. */
 const NO_ITEMS: unknown[] = [
   undefined,
   null,

@@ -28,7 +28,7 @@ function answer(bytes: Uint8Array, size: number): () => Promise<Response> {
   };
 }
 
-/** What the peer adds, or leaves out, of its own accord. */
+/** Removes the values that the peer adds, or leaves out, of its own accord. */
 const NORMAL = (_: string, value: unknown): unknown =>
   value === null || Array.isArray(value) && value.length === 0
     ? undefined

@@ -29,7 +29,7 @@ interface Recorded {
   readonly folded: Folded;
 }
 
-/** How an answer is sent. */
+/** The way in which an answer is sent. */
 interface Sending {
   readonly recording: number;
   readonly mutations: readonly number[];
@@ -108,7 +108,7 @@ async function send(
     );
   }
   const chunks: (string | { wait: number })[] = edited.map(write);
-  // What comes after the last word is waited for two seconds, and no longer.
+  // The client waits two seconds for events after the last word, and no longer.
   const last = edited.findLastIndex(({ data }) =>
     typeof data !== "string" && !JSON.stringify(data).includes('"choices":[]')
   );

@@ -1,6 +1,7 @@
 /**
- * What other clients say of the same endings, on the same server: `openai`, and
- * `ai` with `@ai-sdk/openai` (Responses) and `@ai-sdk/openai-compatible` (Chat).
+ * The results of other clients for the same endings, on the same server:
+ * `openai`, and `ai` with `@ai-sdk/openai` (Responses) and
+ * `@ai-sdk/openai-compatible` (Chat).
  *
  * Only ours is asserted on; the table of all is printed. Not for Node and Bun, where
  * the peers would say the same.
@@ -15,7 +16,7 @@ import { assertDelivered, assertEnded } from "./assert_ending.ts";
 import { type Ending, ENDINGS } from "./endings.ts";
 import { type Outcome, runEnding } from "./run_ending.ts";
 
-/** What a client says of an ending. */
+/** A client's report of an ending. */
 interface PeerReport {
   /** Of the response: that it is whole; that it is not, in whatever way; or nothing. */
   readonly says: "whole" | "not whole" | "nothing";
@@ -25,17 +26,19 @@ interface PeerReport {
   readonly words: string;
 }
 
-/** What is seen of a peer while it runs. */
+/** The observations of a peer while it runs. */
 interface Sightings {
-  /** What it says of how the response ended; `undefined` if nothing. */
+  /** Its report of how the response ended; `undefined` for none. */
   end?: Pick<PeerReport, "says" | "words">;
-  /** What it says of usage: all tokens. */
+  /** Its report of usage: all tokens. */
   tokens?: number | undefined;
-  /** How many events it gave. */
+  /** The number of events that it gave. */
   events: number;
 }
 
-/** What a reason to finish says; "other" and the like say nothing. */
+/**
+ * Returns the meaning of a reason to finish; "other" and the like mean nothing.
+ */
 function saidBy(reason: string): PeerReport["says"] {
   if (/^(?:stop|tool.calls)$/.test(reason)) return "whole";
   return /^(?:other|unknown)$/.test(reason) ? "nothing" : "not whole";
@@ -142,16 +145,19 @@ const ai: Peer = async (baseURL, wire, signal, seen, onEvent) => {
 
 const PEERS = { openai, ai };
 
-/** How long a peer may take where the server holds the socket open, in ms. */
+/** The time limit for a peer where the server holds the socket open, in ms. */
 const PATIENCE = 400;
 
-/** How long it may take elsewhere: it does not matter, but should not be for ever. */
+/**
+ * The time limit elsewhere, in ms: it does not matter, but should not be for
+ * ever.
+ */
 const LIMIT = 10_000;
 
-/** How long a peer has to take what came before a break, in ms. */
+/** The time that a peer has to take the events before a break, in ms. */
 const TAKEN_AFTER = 30;
 
-/** How many rows are run at a time: most of it is patience. */
+/** The number of rows at a time: most of it is waiting. */
 const AT_A_TIME = 8;
 
 function show(error: unknown): string {
@@ -228,7 +234,7 @@ function isShared(
     abort.taken > delivered.length);
 }
 
-/** How what a peer says goes with what is so. */
+/** Compares a peer's report with the truth. */
 function compare(peer: PeerReport, right: PeerReport): string {
   const said = peer.says === right.says
     ? "right"
@@ -256,7 +262,7 @@ async function runRow(ending: Ending): Promise<Row> {
   return { ending, right: ours(ending, outcome), peers: new Map(peers) };
 }
 
-/** How wide the columns are. */
+/** The widths of the columns. */
 const WIDTHS = [9, 72, 60, 90, 90];
 
 function print(cells: string[]): void {

@@ -14,7 +14,7 @@ const ENVIRONMENT = {
   RIVULET_SSE_FIXTURE: "nothing.sse",
 };
 
-/** What the probe prints, with these permissions and no others. */
+/** Returns the output of the probe with these permissions and no others. */
 async function probe(
   permissions: readonly string[],
   fixture = "",

@@ -8,11 +8,11 @@ import { assert, assertEquals } from "@std/assert";
 
 interface Point {
   readonly point: number;
-  /** What the reference does, in a few words. */
+  /** The reference's behaviour, in a few words. */
   readonly what: string;
   /** A file of tests, and the name of a test or of its row. */
   readonly tests: readonly (readonly [file: string, test: string])[];
-  /** What we do otherwise, and why. */
+  /** The difference of this library, and the reason. */
   readonly differs?: string;
 }
 

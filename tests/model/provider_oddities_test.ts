@@ -1,6 +1,6 @@
 /**
- * What providers send that is odd, and readable all the same: each row of the
- * field study by its number.
+ * Odd streams of providers that can be read all the same: each row of the field
+ * study by its number.
  *
  * @module
  */

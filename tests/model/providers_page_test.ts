@@ -1,6 +1,6 @@
 /**
- * What docs/providers.md says of each server, row by row, on streams as these
- * servers send them.
+ * The statements of docs/providers.md about each server, row by row, on streams
+ * as these servers send them.
  *
  * @module
  */

@@ -116,7 +116,7 @@ function endingOf(outcome: ResponseOutcome): string {
     : error.code;
 }
 
-/** What the events come to, in the same terms as the fold's. */
+/** Sums up the events in the same terms as the fold. */
 function sumUp({ events, outcome, usage, responseId }: Read): Folded {
   const items = itemsOf(events);
   const sum: Folded = {
@@ -147,7 +147,7 @@ function sumUp({ events, outcome, usage, responseId }: Read): Folded {
   return sum;
 }
 
-/** What is the same in every response that was read well. */
+/** Checks the rules that hold for every response that was read well. */
 function check(name: string, { events, outcome, usage }: Read): void {
   const types = events.map(({ type }) => type);
   for (const type of ["completed", "incomplete", "reset"] as const) {
@@ -166,7 +166,7 @@ function check(name: string, { events, outcome, usage }: Read): void {
     const places = some.map(({ outputIndex }) => outputIndex);
     assertEquals(new Set(places).size, places.length, `${name}: twice`);
   }
-  // What was told in pieces is what is told as a whole.
+  // The pieces add up to the whole.
   for (const { item, outputIndex } of done) {
     const pieces = (type: string): string =>
       events.map((event) =>
@@ -234,7 +234,8 @@ Deno.test({
       const items = itemsOf(whole.events);
       const silentItems = itemsOf(silent.events);
       assertEquals(silentItems.slice(0, items.length), items, name);
-      // What an error leaves unfinished was told in deltas, or is told now.
+      // Items that an error leaves unfinished were reported in deltas, or are
+      // reported now.
       const flushed = silentItems.slice(items.length);
       if ("last" in whole.outcome) assertEquals(flushed, [], name);
       assertEquals(silentItems.map(textOf).join(""), sum.text, name);

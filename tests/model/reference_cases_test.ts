@@ -122,7 +122,7 @@ Deno.test("ModelClient passes on by Chat what comes in a message", async () => {
     chunk({ content: "Hello" }, "stop"),
   );
   assertEquals(outcome.error, undefined);
-  // What there is to be read in it is read (G1), and the rest is passed on.
+  // The readable parts are read (G1), and the rest is passed on.
   assertEquals(itemsOf(outcome), [reasoning("think"), message("Hello")]);
   assert(
     outcome.events.some((one) =>

@@ -1,6 +1,6 @@
 /**
- * What a recorded response comes to, read the simplest way that can be: the whole
- * text at once, without anything of `src/`.
+ * The sum of a recorded response, read in the simplest way: the whole text at
+ * once, without anything of `src/`.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface FoldedCall {
   id: string | undefined;
 }
 
-/** What a response comes to. */
+/** The sum of a response. */
 export interface Folded {
   text: string;
   /** The reasoning, and its summaries. */
@@ -25,7 +25,7 @@ export interface Folded {
   /** In, cached, out, reasoning, total. */
   usage: (number | undefined)[] | undefined;
   id: string;
-  /** How many events there are that have data. */
+  /** The number of events that have data. */
   events: number;
 }
 
@@ -48,7 +48,9 @@ export function split(bytes: Uint8Array): Block[] {
   return blocks;
 }
 
-/** What is at a path in JSON; `undefined` if the path leads nowhere. */
+/**
+ * Returns the value at a path in JSON; `undefined` if the path leads nowhere.
+ */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
   for (const step of path) {
     if (typeof value !== "object" || value === null) return undefined;
@@ -100,7 +102,7 @@ function errorEnding(error: unknown): string {
   return `error: ${code}: ${str(at(error, "message"))}`;
 }
 
-/** What is folded of no event yet. */
+/** Returns the sum before the first event. */
 function nothingOf(events: number): Folded {
   return {
     text: "",

@@ -188,7 +188,7 @@ Deno.test("ModelClient reads the refusal to a fetch that does not stream (G12)",
 
 // The limits of the runtime's own fetch
 
-/** What Node's fetch rejects with after 300 seconds without headers. */
+/** The error of Node's fetch after 300 seconds without headers. */
 const giveUp = (code: string, name: string) => {
   const cause = Object.assign(new Error("Headers Timeout Error"), { code });
   cause.name = name;

@@ -77,7 +77,7 @@ async function collect(stream: ResponseStream): Promise<ResponseEvent[]> {
 const typesOf = (events: readonly ResponseEvent[]) =>
   events.map(({ type }) => type);
 
-/** What a promise rejects with. */
+/** Returns the error with which a promise rejects. */
 const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(() => undefined, (error) => error);
 
@@ -396,7 +396,7 @@ Deno.test("ResponseStream does not mind an abort after the end", async () => {
   assertEquals(await stream.next(), { done: true, value: undefined });
 });
 
-// What is left, and what is read
+// The rest, and its reading
 
 Deno.test("ResponseStream closes a connection that is held open after the last event", async () => {
   const { stream, clock, assertClosed } = await open([
@@ -475,7 +475,7 @@ Deno.test("ResponseStream.response is that of the request that brought the strea
   await stream.cancel();
 });
 
-// What follows the end
+// After the end
 
 const chunk = (fields: Record<string, unknown>) =>
   sse({ id: "chat_1", model: "m", ...fields });

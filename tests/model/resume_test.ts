@@ -58,7 +58,7 @@ const TOO_OLD: ScriptedConnection = {
 
 const BUSY: ScriptedConnection = { status: 503 };
 
-/** What the events are when nothing goes wrong. */
+/** Returns the events of a stream without a fault. */
 async function undisturbed(deltas = true): Promise<ResponseEvent[]> {
   const { events, error } = await scriptedModel([from(0)], { deltas })
     .ask(BACKGROUND);
@@ -71,14 +71,14 @@ interface Row {
   readonly connections: readonly ScriptedConnection[];
   readonly options?: ScriptedModelOptions;
   readonly prompt?: Prompt;
-  /** What was asked for: as `starting_after`, or all, or anew. */
+  /** The requests: as `starting_after`, or all, or anew. */
   readonly asked: readonly (number | "all" | "anew")[];
   readonly times?: readonly number[];
-  /** What it ends with; well, and with every event once, without. */
+  /** The error that it ends with; without one, every event comes once. */
   readonly error?: { code: ModelError["code"] };
-  /** What is at the bottom of the error. */
+  /** Checks the cause at the bottom of the error. */
   readonly cause?: (cause: unknown) => void;
-  /** How many events came. */
+  /** The number of events. */
   readonly events?: number;
 }
 

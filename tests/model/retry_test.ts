@@ -33,13 +33,13 @@ import {
 type ErrorClass = Parameters<typeof assertInstanceOf>[1];
 
 interface Row {
-  /** What happens. */
+  /** The name of the case. */
   readonly name: string;
   readonly connections: readonly ScriptedConnection[];
   readonly options?: ScriptedModelOptions;
   /** When requests are made. */
   readonly times: readonly number[];
-  /** What it ends with; well, without. */
+  /** The error that it ends with, if any. */
   readonly error?: ErrorClass;
   readonly message?: string;
   /** Other fields of the error. */
@@ -145,7 +145,7 @@ const ROWS: Row[] = [
     message: "exceeded retry limit, last status: 404 Not Found",
   },
 
-  // What the provider wishes
+  // Delays that the provider asks for
   said({ "retry-after-ms": "350" }, 350),
   said({ "retry-after-ms": "12.5" }, 12.5),
   said({ "retry-after-ms": "350", "Retry-After": "9" }, 350),
@@ -239,7 +239,7 @@ const ROWS: Row[] = [
     fields: { retryAfter: 1_500, attempts: 1 },
   },
 
-  // What it waits by itself
+  // Delays of the client's own
   {
     name: "doubles its waits",
     connections: [BUSY, BUSY, BUSY, BUSY, WHOLE],
@@ -297,7 +297,7 @@ const ROWS: Row[] = [
     times: [0, 180, 540],
   },
 
-  // How often
+  // Numbers of requests
   {
     name: "makes five requests at most",
     connections: [

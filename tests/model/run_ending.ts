@@ -17,31 +17,31 @@ import { EndingServer } from "../support/model/ending_server.ts";
 import { LIMIT, within } from "../support/within.ts";
 import type { Ending } from "./endings.ts";
 
-/** What became of it. */
+/** The outcome of a row. */
 export interface Outcome {
   /** Whether there was a stream. */
   readonly opened: boolean;
   /** All events, the last one too. */
   readonly events: readonly ResponseEvent[];
-  /** What was thrown; `undefined` if nothing was. */
+  /** The error thrown; `undefined` for none. */
   readonly thrown: { readonly error: unknown } | undefined;
-  /** What two more calls of `next()` gave. */
+  /** The results of two more calls of `next()`. */
   readonly afterwards: readonly PromiseSettledResult<
     IteratorResult<ResponseEvent, undefined>
   >[];
-  /** What `final()` gave. */
+  /** The result of `final()`. */
   readonly final: PromiseSettledResult<FinalResponse> | undefined;
-  /** What the signal was aborted with. */
+  /** The reason of the signal. */
   readonly reason: unknown;
-  /** How many listeners were left on the signal. */
+  /** The number of listeners left on the signal. */
   readonly listeners: number;
-  /** How many requests were made. */
+  /** The number of requests made. */
   readonly requests: number;
-  /** How long it took, by the fake clock. */
+  /** The duration, by the fake clock. */
   readonly elapsed: number;
 }
 
-/** How the stream is read: event by event, or by `final()` alone. */
+/** The way of reading the stream: event by event, or by `final()` alone. */
 export type Reading = "events" | "final";
 
 const PROMPT = { input: [user("Hello?")] };

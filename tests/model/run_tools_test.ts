@@ -364,7 +364,7 @@ Deno.test("runTools() parses the answer at the end of the calls", async () => {
     function: { name: "weather", arguments: '{"city":"Paris"}' },
   };
   const { client } = model([
-    // What it says beside the call is no answer.
+    // Text beside a call is not an answer.
     chat({ content: "Let me see.", tool_calls: [call] }, "tool_calls"),
     says('{"warm":true}'),
   ]);

@@ -525,7 +525,7 @@ Deno.test("SnapshotBuilder comes to the same, wherever it is looked at", () => {
           seen.push({ snapshot: snap, as: structuredClone(snap) });
         }
         assertEquals(builder.snapshot, snapshot(all));
-        // What was handed out stays as it was.
+        // Snapshots that were handed out stay as they were.
         for (const { snapshot, as } of seen) {
           assertEquals<unknown>(snapshot, as);
         }

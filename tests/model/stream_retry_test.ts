@@ -595,7 +595,7 @@ Deno.test("ResponseStream never makes more requests than the larger limit allows
           model.times.length <= most,
           `${model.times.length} requests, ${most} allowed`,
         );
-        // What has come is never told twice, but for a reset between.
+        // Events are never repeated, except after a reset.
         const numbers: number[] = [];
         for (const event of events) {
           if (event.type === "reset") numbers.length = 0;

@@ -60,7 +60,7 @@ function clientOf(
   });
 }
 
-/** What each of them wants, by Chat. */
+/** The rules of each provider of Chat. */
 const CHAT_RULES: Readonly<Record<string, ChatRules>> = {
   openai: { thinks: "nothing" },
   openrouter: {
@@ -120,7 +120,7 @@ Deno.test("The tool loop runs with a model that has no reasoning to encrypt (G8)
   assertEquals(strict.refusals.length, 1);
 });
 
-// What a server wants is learnt where nobody has said whose it is.
+// The client learns a server's rules if nobody says which server it is.
 const LEARNT: [
   reasoningContent: ChatRules["reasoningContent"],
   provider: ModelProvider,

@@ -63,7 +63,7 @@ Deno.test({
       for (const [i, event] of events.entries()) {
         if (event.type !== "output_item.done") continue;
         if (event.item.type !== "message") continue;
-        // What the deltas have come to is what the whole item says.
+        // The sum of the deltas is the text of the whole item.
         assertEquals(
           snapshot(events.slice(0, i)).outputText,
           snapshot(events.slice(0, i + 1)).outputText,

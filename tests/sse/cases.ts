@@ -1,4 +1,4 @@
-/** What a stream must give, however it is cut into chunks. */
+/** The events that a stream must give, however it is cut into chunks. */
 export interface Case {
   name: string;
   /** The stream, as text to be encoded as UTF-8, or as bytes. */

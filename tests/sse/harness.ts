@@ -28,7 +28,7 @@ function callbacks(outcome: Outcome) {
   };
 }
 
-/** What `SseParser` makes of text in chunks. */
+/** Returns the output of `SseParser` for text in chunks. */
 export function parseText(
   chunks: string[],
   options: ReferenceOptions = {},
@@ -63,7 +63,7 @@ export function bodyOf(chunks: Uint8Array[]): ReadableStream<Uint8Array> {
   }, { highWaterMark: 0 });
 }
 
-/** What `readEvents` makes of bytes in chunks. */
+/** Returns the output of `readEvents` for bytes in chunks. */
 export async function parseBytes(
   chunks: Uint8Array[],
   options: ReferenceOptions = {},
@@ -84,7 +84,10 @@ export async function parseBytes(
   return outcome;
 }
 
-/** What `TextDecoderStream` and `SseParserStream` make of bytes in chunks. */
+/**
+ * Returns the output of `TextDecoderStream` and `SseParserStream` for bytes in
+ * chunks.
+ */
 export async function parseStreams(
   chunks: Uint8Array[],
   options: ReferenceOptions = {},
@@ -140,5 +143,5 @@ export const seed: number = Number(
   Deno.env.get("RIVULET_SEED") ?? Math.floor(Math.random() * 2 ** 31),
 );
 
-/** How often a property is tried. */
+/** The number of runs of a property. */
 export const runs: number = runsOf(Deno.env.has("CI") ? 10_000 : 1_000);

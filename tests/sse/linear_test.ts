@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { readEvents, SseParser } from "../../src/sse/mod.ts";
 import { bodyOf } from "./harness.ts";
 
-/** How much longer the longer input is. */
+/** The factor by which the longer input is longer. */
 const GROWTH = 16;
 
 /** The time that this process has been computing for, in microseconds. */

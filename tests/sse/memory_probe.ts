@@ -78,7 +78,7 @@ async function used(): Promise<number> {
   return heapUsed + external;
 }
 
-/** How many bytes the kept strings keep; nothing outlives the call. */
+/** Measures the bytes that the kept strings hold; nothing outlives the call. */
 async function measure(
   run: (data: string, size: number) => Promise<string[]>,
   data: string,

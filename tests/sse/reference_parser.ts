@@ -1,6 +1,6 @@
 import type { ServerSentEvent, SseDiagnostic } from "../../src/sse/mod.ts";
 
-/** What a stream gave. */
+/** The output for a stream. */
 export interface Outcome {
   events: ServerSentEvent[];
   comments: string[];

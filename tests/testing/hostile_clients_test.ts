@@ -36,7 +36,7 @@ const openaiOf = (server: HostileServer, maxRetries = 0) =>
 const anthropicOf = (server: HostileServer, maxRetries = 0) =>
   new Anthropic({ apiKey: "key", baseURL: server.url, maxRetries });
 
-/** What a message says. */
+/** Returns the text of a message. */
 const textOf = ({ content }: Anthropic.Message): string =>
   content.map((block) => block.type === "text" ? block.text : "").join("");
 

@@ -349,7 +349,7 @@ Deno.test("HostileProvider gives equal requests equal answers", async () => {
   }
 });
 
-/** What plans make of a stream of `data: 1` to `data: 3`. */
+/** Plans, and their effect on a stream of `data: 1` to `data: 3`. */
 const BODY = "body=data%3A1%0A%0Adata%3A2%0A%0Adata%3A3%0A%0A";
 
 const SENT: {
@@ -867,7 +867,7 @@ Deno.test("HostileProvider goes on with a background response, whoever reads it"
     [0, 50, 150, 250, 350, 450, 550, 650, 750],
   );
   assertEquals(await statusNow(), "completed");
-  // What has ended cannot be cancelled any more.
+  // A response that has ended cannot be cancelled.
   const cancelled = await post(`responses/${id}/cancel`, {});
   assertEquals((await cancelled.json()).status, "completed");
   assertEquals(

@@ -1,5 +1,5 @@
 /**
- * What the hostile provider does to real sockets, byte by byte.
+ * The effects of the hostile provider on real sockets, byte by byte.
  *
  * Not for Node and Bun: the server is one for tests of the relay, which run on Deno.
  */
@@ -10,13 +10,16 @@ import {
 } from "../../relay/commands/hostile_server.ts";
 import { LIMIT, until, within } from "../support/within.ts";
 
-/** What came of a request. */
+/** The answer to a request. */
 interface Received {
   /** All bytes, as text. */
   readonly text: string;
   /** The chunks of the body, as HTTP has them. */
   readonly chunks: readonly string[];
-  /** How it ended: HTTP says that it is whole, or not; or there is more to come. */
+  /**
+   * The end of the answer: HTTP says that it is whole, or not; or there is more
+   * to come.
+   */
   readonly end: "whole" | "cut" | "reset" | "open";
 }
 

@@ -689,7 +689,7 @@ Deno.test("ScriptedFetch takes the time of the machine by default", async () => 
   assert(time >= before && passed >= 1);
 });
 
-/** What TypeScript would not let through, or can't know. */
+/** Passes values that TypeScript would reject, or cannot check. */
 function untyped(connection: unknown): ScriptedConnection[] {
   // The cast is the point: callers in JavaScript have no types.
   return [{}, connection as ScriptedConnection];

@@ -196,7 +196,7 @@ Deno.test("ConnectionError shows no secret when nobody listens", async () => {
   const error = await failure({}, server.origin);
   assertNoSecrets(error);
   assertEquals(error.name, "ConnectionError");
-  // What Deno says quotes the whole URL; Node and Bun say other things.
+  // Deno's message quotes the whole URL; Node and Bun have other messages.
   const said = /error sending request for url|fetch failed|Unable to connect/;
   assert(said.test(Deno.inspect(error)), Deno.inspect(error));
 });

@@ -1,5 +1,5 @@
 /**
- * What a decoder makes of a stream, on any wire.
+ * The output of a decoder for a stream, on any wire.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type {
 } from "../../../src/model/wires/decoder.ts";
 import type { ResponseEvent } from "../../../src/model/response_event.ts";
 
-/** What has come of a stream. */
+/** The output for a stream. */
 export interface Decoded {
   readonly events: readonly ResponseEvent[];
   readonly state: string;

@@ -9,7 +9,9 @@ import { propertyParameters } from "../../support/property.ts";
 /** An event of the wire: name and data. */
 type Wire = readonly [name: string, data: string];
 
-/** How a decoder has answered: its events, how it stood after each, and the end. */
+/**
+ * Returns a decoder's output: its events, its state after each, and the end.
+ */
 function decode(decoder: ResponseDecoder, events: readonly Wire[]): unknown {
   const out: ResponseEvent[] = [];
   const states = events.map(([name, data]) => {
@@ -18,7 +20,8 @@ function decode(decoder: ResponseDecoder, events: readonly Wire[]): unknown {
   });
   const outcome = decoder.end(out);
   return {
-    // What is no JSON is passed on as it came, with the space that unlike() gives it.
+    // Text that is not JSON is passed on as it came, with the space from
+    // unlike().
     out: out.map((event) =>
       event.type === "other" && typeof event.event === "string"
         ? event.event.trimStart()
@@ -40,7 +43,7 @@ function unlike(events: readonly Wire[]): Wire[] {
   );
 }
 
-/** How often `JSON.parse` is called. */
+/** Counts the calls of `JSON.parse`. */
 function countParsed(run: () => unknown): number {
   const { parse } = JSON;
   let count = 0;
@@ -89,7 +92,7 @@ const EXTRAS = [
   ',"content":"x"',
   ',"x\\"delta":"y"',
   ',"delta":"dup"',
-  // What the first of the probes is, by chance.
+  // The random fields of the first of the probes.
   ',"delta":"one"',
   ',"content":"one"',
   ',"usage":null',

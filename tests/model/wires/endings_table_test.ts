@@ -24,12 +24,12 @@ import {
   scriptedModel,
 } from "../../support/model/scripted_model.ts";
 
-/** How long the client waits for what may follow the end of a Chat, in ms. */
+/** The time that the client waits for events after the end of a Chat, in ms. */
 const DRAIN_TIMEOUT = 2_000;
 
 const IDLE_TIMEOUT = 300_000;
 
-/** What is seen of an outcome, and what is to be seen. */
+/** An outcome, as it is seen or expected. */
 interface Seen {
   readonly last: string;
   readonly reason?: string | undefined;
@@ -57,7 +57,10 @@ function seenOf({ events, error }: Outcome): Seen {
     : { last: last.type, reason: last.reason };
 }
 
-/** What a client is to make of an ending: nothing in it is read from the code. */
+/**
+ * Returns the outcome expected of an ending: nothing in it is read from the
+ * code.
+ */
 function expected(ending: Ending, how: Cut["how"]): Seen {
   switch (ending.kind) {
     case "completed":

@@ -221,7 +221,7 @@ for (const [name, a, b, expected] of MERGED) {
     assertEquals(merged.length, 1);
     assertEquals(merged[0]![0], a[0]);
     assertEquals(JSON.parse(merged[0]![1]), expected);
-    // What was merged merges on.
+    // Merged events merge with more.
     const [once] = merged;
     assertEquals(
       mergeAll([once!, b]).map(([, data]) => JSON.parse(data)),
@@ -230,7 +230,7 @@ for (const [name, a, b, expected] of MERGED) {
   });
 }
 
-/** What is no delta, or has to stay as it is. */
+/** Events that are not deltas, or must stay as they are. */
 const LEFT: [name: string, event: Wire][] = [
   ["text that is no JSON", plain('"delta"')],
   ["broken JSON", plain('{"delta":')],

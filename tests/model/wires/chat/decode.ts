@@ -57,7 +57,7 @@ export function itemsOf({ events }: Decoded): ResponseItem[] {
   );
 }
 
-/** What was passed on as it came. */
+/** Returns the events passed on as they came. */
 export function othersOf({ events }: Decoded): unknown[] {
   return events.flatMap((event) => event.type === "other" ? [event.event] : []);
 }

@@ -673,7 +673,7 @@ Deno.test("ChatDecoder puts logprobs on the text that they belong to", () => {
   assertEquals(othersOf(decoded), [JSON.parse(call), JSON.parse(refused)]);
 });
 
-/** What there is no event for. */
+/** Chunks for which there is no event. */
 const OTHERS: readonly string[] = [
   chunk({ choices: [], prompt_filter_results: [{ prompt_index: 0 }] }),
   chunk({ choices: [] }),
@@ -719,7 +719,7 @@ Deno.test("ChatDecoder passes on what it has no event for, once", () => {
   assertEquals(othersOf(decode([choice({}), "not JSON {"])), ["not JSON {"]);
 });
 
-/** What says nothing, and what is of no use to a reader. */
+/** Chunks that say nothing, or nothing of use to a reader. */
 const SILENT: readonly string[] = [
   "",
   "  ",

@@ -22,7 +22,7 @@ interface Row {
   /** The `tool_calls` of each chunk. */
   readonly chunks: readonly (readonly unknown[])[];
   readonly done: readonly Whole[];
-  /** What is left in `unfinished`. */
+  /** The calls left in `unfinished`. */
   readonly unfinished?: readonly Whole[];
 }
 
@@ -751,7 +751,10 @@ const argumentsText = fc.dictionary(
   { minKeys: 1, maxKeys: 3 },
 ).map((value) => JSON.stringify(value));
 
-/** How servers mark the fragments of a call: the first one, and the further ones. */
+/**
+ * The ways in which servers mark the fragments of a call: the first one, and
+ * the others.
+ */
 const MARKS: readonly ((
   at: number,
   id: string,

@@ -113,7 +113,7 @@ export function itemsOf({ events }: Decoded): ResponseItem[] {
     .sort((a, b) => a.outputIndex - b.outputIndex).map(({ item }) => item);
 }
 
-/** What was passed on as it came. */
+/** Returns the events passed on as they came. */
 export function othersOf({ events }: Decoded): unknown[] {
   return events.flatMap((event) => event.type === "other" ? [event.event] : []);
 }

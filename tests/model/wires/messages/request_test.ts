@@ -449,7 +449,7 @@ Deno.test("messagesBody reads messages in the shape of Chat (G9)", () => {
   assertEquals(refusalOf(body), undefined);
 });
 
-/** What there is no place for, and where it is. */
+/** The values for which the API has no place, and their paths. */
 const REFUSED: [path: string, prompt: Partial<Prompt>][] = [
   ["prompt.previousResponseId", { previousResponseId: "r" }],
   ["prompt.store", { store: true }],

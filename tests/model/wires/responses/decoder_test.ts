@@ -309,7 +309,7 @@ Deno.test("ResponsesDecoder passes on what it has no event for", () => {
   }
 });
 
-/** What has a type of ours, and nothing in it that can be read. */
+/** Events of a known type without a readable content. */
 const MISSHAPEN: Fields[] = [
   { type: "response.output_text.delta", ...of, content_index: 0 },
   { type: "response.output_text.delta", ...of, content_index: 0, delta: {} },
