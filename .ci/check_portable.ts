@@ -22,8 +22,8 @@ const CHAT_SERVER = new URL("server/", CHAT);
 const CHAT_TOPIC = new URL("relay/chat_topic.ts", ROOT);
 
 /**
- * What there is in every runtime that the core promises to run on: the language
- * as of Node 20, so without `Promise.withResolvers`, and what the web has.
+ * The library of every runtime that the core promises to run on: the language
+ * as of Node 20, so without `Promise.withResolvers`, and the web's APIs.
  */
 const LIBRARIES = [
   "es2023",
@@ -32,10 +32,10 @@ const LIBRARIES = [
   "dom.asynciterable",
 ];
 
-/** What Node 20 has from a later version of the language. */
+/** The parts that Node 20 has from a later version of the language. */
 const TYPES = new URL(".ci/portable/disposable.d.ts", ROOT).href;
 
-/** What may be imported from elsewhere: each runs wherever `src/` does. */
+/** The imports allowed from elsewhere: each runs wherever `src/` does. */
 const ALLOWED = /^(?:zod|@std\/streams\/[^/]+)$/;
 
 const MARK = "// This module is browser compatible.";

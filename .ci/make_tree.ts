@@ -13,7 +13,10 @@
 import { fromUrl, toUrl } from "./portable/paths.ts";
 import { neededPackages } from "./tree/needed.ts";
 
-/** What there is in the folder. The entry points of the package are not all in it. */
+/**
+ * The parts of the folder. The entry points of the package do not reach all of
+ * them. The entry points of the package are not all in it.
+ */
 const PARTS = ["src", "relay", "links", "LICENSE", "CHANGELOG.md"];
 
 /** As much of `deno.json` as a program needs. */

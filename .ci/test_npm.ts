@@ -24,7 +24,7 @@ import {
 
 const ROOT = new URL("../", import.meta.url);
 
-/** How long one program may take, in ms. */
+/** The time limit of one program, in ms. */
 const LIMIT = 120_000;
 
 const TYPESCRIPT = "typescript@7.0.2";

@@ -51,7 +51,7 @@ const RELAY = ["tests/relay/runtimes/smoke_test.ts"];
 /** The least version of Node that the core promises to run on. */
 const LEAST_NODE = 20;
 
-/** What is not run, and why. */
+/** The tests that are left out, and the reasons. */
 const LEFT_OUT: {
   file: string;
   /** All tests of the file, if none is named. */
@@ -115,7 +115,7 @@ const LEFT_OUT: {
   },
 ];
 
-/** How long one file may take, in ms, before it is ended. */
+/** The time limit of one file, in ms, before it is ended. */
 const FILE_LIMIT = 600_000;
 
 interface Counts {

@@ -21,7 +21,7 @@ import { sleep } from "./sleep.ts";
 /** Time for the compiler to find what is hot, and for the stuck ones to fill up, in milliseconds. */
 const WARM_UP = 3_000;
 
-/** What the p99 with stuck ones may be of that without. */
+/** The largest ratio of the p99 with stuck readers to the p99 without. */
 const TARGET = 1.2;
 
 const REQUEST = upgradeRequest(`/topics/${TOPIC}`);
@@ -43,7 +43,7 @@ const size = Number(values.size);
 const seconds = Number(values.seconds);
 
 interface Run extends Counts {
-  /** How much of the time the relay ran, and waited for its core. */
+  /** The shares of the time in which the relay ran, and waited for its core. */
   readonly share: number;
   readonly waited: number;
 }

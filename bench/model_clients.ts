@@ -10,7 +10,7 @@ import { ModelClient, user } from "../src/model/mod.ts";
 import { readEvents } from "../src/sse/mod.ts";
 import type { ModelInput } from "./model_inputs.ts";
 
-/** What a client has delivered of an answer. */
+/** The part of an answer that a client has delivered. */
 export interface Delivered {
   /** The length of the text, in UTF-16 code units; `undefined` if it was not looked at. */
   readonly characters: number | undefined;

@@ -47,7 +47,7 @@ function obfuscation(token: string, index: number): string {
 /** Puts tokens into events until the body would be larger than `size`. */
 function write(
   size: number,
-  /** How often the text comes once more, at the end. */
+  /** The number of times that the text is repeated, at the end. */
   repeats: number,
   event: (token: string, index: number) => string,
 ): { events: string[]; text: string } {

@@ -33,7 +33,7 @@ const RETENTION: Retention = {
   maxAge: Infinity,
 };
 
-/** What a follower reads at a time. */
+/** The size of a follower's reads. */
 const BUDGET = { events: 512, bytes: 32 * 1024 };
 
 const { values } = parseArgs({
@@ -153,7 +153,7 @@ async function speed(
   return { ...result, counts: setup.counts };
 }
 
-/** How late events are at a rate, in milliseconds. */
+/** The delays of events at a rate, in milliseconds. */
 interface Delays {
   /** From the call of `append` to its answer. */
   readonly p50: number;
@@ -165,7 +165,10 @@ interface Delays {
   readonly late: number;
 }
 
-/** What `full` should add, from the one who appends to a follower: p50 and p99 by rate. */
+/**
+ * The most that `full` should add, from publisher to follower: p50 and p99 by
+ * rate.
+ */
 const TARGETS: Readonly<Record<number, string>> = {
   10_000: "1 / 5",
   50_000: "2 / 20",

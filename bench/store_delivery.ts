@@ -1,6 +1,6 @@
 /**
- * What a store costs those who follow: one topic that a source fills, with all its
- * subscribers, in a relay of its own for each store. Needs Linux.
+ * The cost of a store to subscribers: one topic that a source fills, with all
+ * its subscribers, in a relay of its own for each store. Needs Linux.
  *
  * @module
  */

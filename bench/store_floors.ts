@@ -1,13 +1,13 @@
 /**
- * What a store cannot be faster than on this machine, at this moment: the disk, a
- * message to a thread and back, and SQLite by itself.
+ * The floors that no store can be faster than on this machine, at this moment:
+ * the disk, a message to a thread and back, and SQLite by itself.
  *
  * @module
  */
 import { Worker } from "node:worker_threads";
 import { DatabaseSync } from "node:sqlite";
 
-/** How long each floor is measured, in milliseconds. */
+/** The time for which each floor is measured, in milliseconds. */
 const DURATION = 1_000;
 
 /** The bytes that a commit of some appends writes to the log of SQLite. */

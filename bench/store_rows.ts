@@ -1,6 +1,7 @@
 /**
- * What small rows cost: how fast the history of topics is read that were written an event
- * at a time, before and after their rows were merged, and what the merging costs others.
+ * The cost of small rows: the speed of reading the history of topics that were
+ * written an event at a time, before and after their rows were merged, and the
+ * cost of merging to others.
  *
  * @module
  */

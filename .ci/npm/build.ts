@@ -27,8 +27,9 @@ const RELAY = "rivulet";
 const COMMAND = "./cli";
 
 /**
- * What an entry point of the portable package may import, and its user has to install:
- * the versions, and the path. `zod/v4` is zod 4, which late versions of zod 3 have, too.
+ * The packages that an entry point of the portable package may import, and its
+ * user has to install: the versions, and the path. `zod/v4` is zod 4, which
+ * late versions of zod 3 have, too.
  */
 const PEERS: Readonly<Record<string, { range: string; path: string }>> = {
   zod: { range: "^3.25.76 || ^4.0.0", path: "zod/v4" },
@@ -278,7 +279,7 @@ async function writeModules(
   output: string,
   target: (path: string) => string | undefined,
 ): Promise<void> {
-  /** What to write in a module for what it imports. */
+  /** Returns the specifier to write in a module for an import. */
   const rewrite = (from: string, specifier: string): string => {
     const path = specifier.startsWith(".")
       ? posix.join(posix.dirname(from), specifier)

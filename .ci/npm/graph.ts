@@ -6,7 +6,7 @@
 import * as esbuild from "esbuild";
 import { posix } from "node:path";
 
-/** What a module imports. */
+/** The imports of a module. */
 interface Imports {
   /** Other modules of the source, by their paths. */
   readonly modules: ReadonlySet<string>;

@@ -9,7 +9,7 @@ import { fromUrl, toUrl } from "./paths.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** What tests are given in place of what their runtime lacks. */
+/** The replacements that tests get for what their runtime lacks. */
 const REPLACED = {
   "Deno": "Deno",
   "Array.fromAsync": "fromAsync",

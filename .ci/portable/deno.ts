@@ -1,7 +1,7 @@
 /**
- * What a test finds under the names of Deno, and of what Node 20 does not have
- * yet. Given to tests only, when they are bundled: `src/` gets none of it, and
- * fails where it is used.
+ * The parts of Deno's global, and of the library that Node 20 does not have
+ * yet, that tests use. Only tests get them, when they are bundled: `src/` gets
+ * none of it, and fails where it is used.
  *
  * @module
  */
@@ -18,7 +18,7 @@ class NotFound extends Error {
   override name = "NotFound";
 }
 
-/** What to throw in place of an error of Node's. */
+/** Returns the error to throw in place of an error of Node's. */
 function translated(error: unknown): unknown {
   const isMissing = error instanceof Error && "code" in error &&
     error.code === "ENOENT";

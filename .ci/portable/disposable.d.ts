@@ -1,5 +1,6 @@
-// What Node 20 has of the library that goes with `using`: two symbols. TypeScript's
-// own declarations of it have two classes too, which Node 20 has not.
+// The part of the library for `using` that Node 20 has: two symbols.
+// TypeScript's own declarations of it have two classes too, which Node 20 has
+// not.
 
 interface SymbolConstructor {
   readonly dispose: unique symbol;

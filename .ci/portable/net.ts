@@ -16,7 +16,7 @@ import { Readable } from "node:stream";
 
 const LOOPBACK = "127.0.0.1";
 
-/** How many listeners a test may open in one turn. */
+/** The number of listeners that a test may open in one turn. */
 const SPARE_LISTENERS = 16;
 
 /** An address that something is bound to. */
@@ -29,12 +29,15 @@ export interface NetAddr {
   port: number;
 }
 
-/** What Deno throws when something is closed that was closed before. */
+/** The error that Deno throws when something is closed a second time. */
 export class BadResource extends Error {
   override name = "BadResource";
 }
 
-/** What Deno throws when a call waits for what is closed meanwhile. */
+/**
+ * The error that Deno throws when something is closed while a call waits for
+ * it.
+ */
 export class Interrupted extends Error {
   override name = "Interrupted";
 }
@@ -224,12 +227,12 @@ export function connect(
   });
 }
 
-/** What answers the requests to {@linkcode serve}. */
+/** Answers the requests to {@linkcode serve}. */
 export type ServeHandler = (
   request: Request,
 ) => Response | Promise<Response>;
 
-/** What of Deno's options {@linkcode serve} knows. */
+/** The options of Deno's that {@linkcode serve} knows. */
 export interface ServeOptions {
   /** The port. */
   port?: number;
@@ -239,7 +242,7 @@ export interface ServeOptions {
   onListen?: (address: NetAddr) => void;
   /** Stops the server. */
   signal?: AbortSignal;
-  /** What answers. */
+  /** Answers requests. */
   handler?: ServeHandler;
 }
 

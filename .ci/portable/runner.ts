@@ -7,7 +7,9 @@
  */
 import process from "node:process";
 
-/** What a test is passed: as much of `Deno.TestContext` as there are steps. */
+/**
+ * The context that a test is passed: the part of `Deno.TestContext` for steps.
+ */
 export interface TestContext {
   /** The name of the test, or of the step. */
   readonly name: string;
@@ -27,20 +29,22 @@ export interface TestDefinition {
   name: string;
   /** Whether it is not to be run. */
   ignore?: boolean;
-  /** What fails, or does not. */
+  /** The test itself. */
   fn: (t: TestContext) => void | Promise<void>;
 }
 
 type TestFunction = TestDefinition["fn"];
 type TestOptions = Partial<TestDefinition>;
 
-/** How long a test may take, in ms: one that hangs is to leave time for others. */
+/**
+ * The time limit of a test, in ms: one that hangs must leave time for others.
+ */
 const TEST_LIMIT = 120_000;
 
 /**
- * How long the process may live on when its tests are done, in ms. Deno's
- * sanitizers find what a test leaves behind; here it keeps the process from
- * ending.
+ * The time for which the process may live on when its tests are done, in ms.
+ * Deno's sanitizers find what a test leaves behind; here it keeps the process
+ * from ending.
  */
 const EXIT_LIMIT = 10_000;
 
@@ -73,7 +77,7 @@ function define(args: unknown[]): TestDefinition {
   return { name, ignore, fn };
 }
 
-/** What nobody has caught since this was last looked at. */
+/** The errors that nobody has caught since the last look. */
 const uncaught: unknown[] = [];
 
 function show(error: unknown): string {
@@ -192,5 +196,5 @@ export async function runTests(
   });
 }
 
-/** What the line of a file's counts starts with. */
+/** The prefix of the line with a file's counts. */
 export const COUNTS = "\u0000counts ";

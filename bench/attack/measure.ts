@@ -5,7 +5,7 @@ import type { Attack } from "./attacks.ts";
 import type { Health } from "./prober.ts";
 import { sleep } from "../sleep.ts";
 
-/** What a server did during an attack. */
+/** The load of a server during an attack. */
 export interface Load extends Health {
   /** The share of a core that the server took during the attack. */
   readonly cpu: number;
@@ -13,7 +13,9 @@ export interface Load extends Health {
   readonly waited: number;
 }
 
-/** What an attack did to a relay. Memory is in bytes. */
+/**
+ * The effect of an attack on a relay. Memory is in bytes. Memory is in bytes.
+ */
 export interface Effect extends Load {
   /** The resident memory before the attack, at its height, and after it. */
   readonly before: number;
@@ -23,7 +25,7 @@ export interface Effect extends Load {
   readonly lives: boolean;
 }
 
-/** How it is measured. */
+/** The way of measuring. */
 export interface Method {
   /** The length of an attack, in seconds. */
   readonly seconds: number;

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { number } from "../command_line.ts";
 import { ATTACKS } from "./attacks.ts";
 
-/** What is measured, and how. */
+/** The attacks to measure, and the way of measuring. */
 export interface Options {
   /** The beginnings of the names of attacks. */
   readonly attacks: readonly string[];
@@ -14,7 +14,7 @@ export interface Options {
   readonly floor: boolean;
 }
 
-/** What `--help` says. */
+/** The text of `--help`. */
 export const USAGE = `Usage: deno task bench:attack [FLAG ...]
 
   --attack NAME     an attack, or all whose names begin so; may be repeated;

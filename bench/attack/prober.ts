@@ -10,7 +10,7 @@
 import { connect } from "node:net";
 import { lines } from "../fanout/lines.ts";
 
-/** What a prober has measured, in milliseconds. */
+/** The measurements of a prober, in milliseconds. */
 export interface Health {
   readonly asked: number;
   readonly failed: number;

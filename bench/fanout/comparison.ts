@@ -5,7 +5,7 @@ import type { Options } from "./options.ts";
 import { measureReplay, type Replay } from "./replay.ts";
 import type { Server } from "./servers/server.ts";
 
-/** What came of measuring a server with a load, in every round. */
+/** The outcome of measuring a server with a load, in every round. */
 export type Outcome =
   | { readonly kind: "measured"; readonly measurement: Measurement }
   | { readonly kind: "failed"; readonly why: string };

@@ -29,7 +29,10 @@ export function readEventData(
   return { sent: Number(sent), sequence: Number(sequence) };
 }
 
-/** How many bytes of {@linkcode eventData} the time takes, until the year 2286. */
+/**
+ * The length of the time in {@linkcode eventData}, in bytes, until the year
+ * 2286.
+ */
 const SENT_LENGTH = "1700000000000.000".length;
 
 /** Reads the time from the bytes of an event's data that begins at `at`. */

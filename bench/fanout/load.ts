@@ -4,7 +4,7 @@ import { BenchProcess, canPin, type StartOptions } from "./process.ts";
 import type { RunningServer, Server } from "./servers/server.ts";
 import { sleep } from "../sleep.ts";
 
-/** What every server is measured with. */
+/** The load that every server is measured with. */
 export interface Load {
   readonly subscribers: number;
   /** The bytes of an event's data. */
@@ -13,14 +13,17 @@ export interface Load {
   readonly rate: number;
 }
 
-/** How it is measured. */
+/** The way of measuring. */
 export interface Method {
   readonly seconds: number;
   /** Events in an HTTP chunk of the upstream. */
   readonly chunk: number;
 }
 
-/** What was measured once. Shares are of one core's time; latencies in milliseconds. */
+/**
+ * One measurement. Shares are of one core's time; latencies in milliseconds.
+ * Shares are of one core's time; latencies in milliseconds.
+ */
 export interface Measurement {
   /** Events a second, of all subscribers together. */
   readonly delivered: number;
@@ -35,7 +38,10 @@ export interface Measurement {
   /** In bytes, at the end. */
   readonly rss: number;
   readonly serverShare: number;
-  /** How much of the time the server waited for its core: others had it. */
+  /**
+   * The share of the time in which the server waited for its core: others had
+   * it.
+   */
   readonly waitShare: number;
   readonly generatorShare: number;
   readonly feedShare: number;

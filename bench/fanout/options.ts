@@ -4,15 +4,18 @@ import { LEAST_SIZE } from "./event.ts";
 import { SERVER_NAMES, type ServerName } from "./servers/server.ts";
 import { V8_FLAGS } from "./servers/relay.ts";
 
-/** What is measured, and how. */
+/** The servers and loads to measure, and the way of measuring. */
 export interface Options {
   readonly servers: readonly ServerName[];
   readonly subscribers: readonly number[];
   readonly sizes: readonly number[];
   readonly rates: readonly number[];
-  /** How many idle subscribers the memory is measured with; 0 leaves it out. */
+  /**
+   * The number of idle subscribers that the memory is measured with; 0 leaves
+   * it out.
+   */
   readonly idle: number;
-  /** How many events are replayed; 0 leaves it out. */
+  /** The number of events replayed; 0 leaves it out. */
   readonly replay: number;
   readonly seconds: number;
   readonly rounds: number;
@@ -23,7 +26,7 @@ export interface Options {
   readonly save: boolean;
 }
 
-/** What `--help` says. */
+/** The text of `--help`. */
 export const USAGE =
   `Usage: deno task bench:fanout [FLAG ...]     a list is 1,100,1000
 

@@ -1,10 +1,13 @@
 import { lines } from "./lines.ts";
 
-/** What a process has used. */
+/** The resources that a process has used. */
 export interface Usage {
   /** Processor time of all its threads, user and system, in seconds. */
   readonly cpu: number;
-  /** How long its main thread was ready to run while its core did something else, in seconds. */
+  /**
+   * The time in which its main thread was ready to run while its core did
+   * something else, in seconds.
+   */
   readonly waited: number;
   /** Resident memory, in bytes. */
   readonly rss: number;
@@ -12,7 +15,7 @@ export interface Usage {
   readonly peak: number;
 }
 
-/** How a process is started. */
+/** The settings with which a process starts. */
 export interface StartOptions {
   /** The core that it is bound to; any, if it is left out. */
   readonly core?: number;
@@ -25,10 +28,10 @@ const TICKS = 100;
 const RAISE_LIMIT =
   'ulimit -n 20480 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$@"';
 
-/** What is not said by then is never said, in milliseconds. */
+/** The time after which a line does not come any more, in milliseconds. */
 const HEAR_LIMIT = 60_000;
 
-/** How many of the last lines are told of a process that has ended. */
+/** The number of last lines quoted of a process that has ended. */
 const LAST_WORDS = 5;
 
 const running = new Set<Deno.ChildProcess>();
@@ -129,7 +132,10 @@ export class BenchProcess implements AsyncDisposable {
     }
   }
 
-  /** What it and its children have used so far; nothing where there is no `/proc`. */
+  /**
+   * The resources that it and its children have used so far; nothing where
+   * there is no `/proc`.
+   */
   usage(): Usage {
     return usageOf(this.#child.pid);
   }

@@ -3,10 +3,13 @@ import { Setup } from "./load.ts";
 import type { Server } from "./servers/server.ts";
 import { sleep } from "../sleep.ts";
 
-/** How many subscribers come, one after the other. */
+/** The number of subscribers, one after the other. */
 const TIMES = 20;
 
-/** How long a new subscriber needs for what is retained, in milliseconds. */
+/**
+ * The time that a new subscriber needs for the retained events, in
+ * milliseconds.
+ */
 export interface Replay {
   /** The first, for whom the messages have to be made. */
   readonly first: number;

@@ -1,6 +1,6 @@
 import { SignJWT } from "jose";
 
-/** What the relay verifies tokens with that asks for them. */
+/** The key with which the secured relay verifies tokens. */
 export const KEY = "a-key-of-the-benchmark-of-32-bytes-or-more";
 
 /** A token for everything, for as long as any benchmark takes. */

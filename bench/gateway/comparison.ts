@@ -9,12 +9,15 @@ interface Pair {
   readonly relay: Measurement;
 }
 
-/** What came of all rounds with a load. */
+/** The result of all rounds with a load. */
 export interface Comparison {
   readonly load: Load;
   /** The median of a number in all rounds. */
   of(number: (pair: Pair) => number): number;
-  /** How much the relay adds to a number, in the middle one of the rounds. */
+  /**
+   * Returns how much the relay adds to a number, in the middle one of the
+   * rounds.
+   */
   added(name: keyof Measurement): number;
   /** The errors of all rounds. */
   readonly errors: number;

@@ -20,10 +20,10 @@ export function contentEvent(sent: number, sequence: number): string {
   return chunk(`{${BEFORE_CONTENT}${content}"}`, "null");
 }
 
-/** What an answer ends with: two events. */
+/** The end of an answer: two events. */
 export const LAST_EVENTS: string = chunk("{}", `"stop"`) + "data: [DONE]\n\n";
 
-/** What the data of an event says; `undefined` for those that an answer ends with. */
+/** Reads the data of an event; `undefined` for those that end an answer. */
 export function readContent(
   data: string,
 ): { readonly sent: number; readonly sequence: number } | undefined {

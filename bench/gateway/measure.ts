@@ -2,11 +2,11 @@ import type { Counts } from "./caller/main.ts";
 import type { Setup } from "./setup.ts";
 import { sleep } from "../sleep.ts";
 
-/** What is measured with. */
+/** The load to measure with. */
 export interface Load {
-  /** How many runs there are at a time. */
+  /** The number of runs at a time. */
   readonly runs: number;
-  /** How many follow each of them. */
+  /** The number of followers of each. */
   readonly followers: number;
   /** In events a second, of each run. */
   readonly rate: number;
@@ -15,7 +15,10 @@ export interface Load {
 /** Whom the callers call. */
 export type Way = "direct" | "relay";
 
-/** What was measured once. Shares are of one core's time; latencies in milliseconds. */
+/**
+ * One measurement. Shares are of one core's time; latencies in milliseconds.
+ * Shares are of one core's time; latencies in milliseconds.
+ */
 export interface Measurement {
   /** From the moment at which the provider writes an event until the caller has it. */
   readonly p50: number;
@@ -30,11 +33,14 @@ export interface Measurement {
   /** Events a second that the callers got. */
   readonly delivered: number;
   readonly relayShare: number;
-  /** How much of the time the relay waited for its core: others had it. */
+  /**
+   * The share of the time in which the relay waited for its core: others had
+   * it.
+   */
   readonly relayWaited: number;
   /** The provider's and the callers' together. */
   readonly loadShare: number;
-  /** How much of the time these two waited, for each other too. */
+  /** The share of the time in which these two waited, for each other too. */
   readonly loadWaited: number;
   /** Events that were missing, repeated or foreign. */
   readonly errors: number;

@@ -3,27 +3,27 @@ import { list, number, numbers } from "../command_line.ts";
 import { V8_FLAGS } from "../fanout/servers/relay.ts";
 import { type Beside, otherOf, OTHERS } from "../proxies/candidates.ts";
 
-/** What is measured, and how. */
+/** The loads to measure, and the way of measuring. */
 export interface Options {
-  /** How many runs there are at a time. */
+  /** The number of runs at a time. */
   readonly runs: readonly number[];
-  /** How many follow each run. */
+  /** The number of followers of each run. */
   readonly followers: readonly number[];
   /** In events a second, of each run. */
   readonly rate: number;
   readonly seconds: number;
   readonly rounds: number;
-  /** How many short requests there are at a time; none: they are left out. */
+  /** The number of short requests at a time; none: they are left out. */
   readonly short: readonly number[];
   /** The main modules of the relays. */
   readonly relays: readonly string[];
-  /** What is measured beside them with short requests. */
+  /** The candidates to measure beside them with short requests. */
   readonly beside: readonly Beside[];
   /** Flags of V8 that the relay is started with; none where it is empty. */
   readonly v8Flags: string;
 }
 
-/** What `--help` says. */
+/** The text of `--help`. */
 export const USAGE =
   `Usage: deno task bench:gateway [FLAG ...]     a list is 1,20,100
 

@@ -3,7 +3,7 @@ import { brief, count, percent } from "../fanout/report/numbers.ts";
 import type { Comparison } from "./comparison.ts";
 import type { Measurement } from "./measure.ts";
 
-/** What the relay may add to a direct call, in milliseconds. */
+/** The most that the relay should add to a direct call, in milliseconds. */
 const TARGET = { p50: 1, p99: 5 };
 
 /** More of the time than this, and the machine was not calm. */

@@ -29,7 +29,7 @@ export class AnswerReader {
   #place: Place = "head";
   /** The line of the framing that is being read, or the head. */
   #text = "";
-  /** What is left of the body that has a length, or of the chunk. */
+  /** The bytes left of the body that has a length, or of the chunk. */
   #left = 0;
 
   /** Makes a reader that waits for a head. */
@@ -65,7 +65,7 @@ export class AnswerReader {
     from: number,
     end: number,
   ): number {
-    // What has come before may end with a part of the head's end.
+    // The text before may end with a part of the head's end.
     const before = this.#text.slice(-HEAD_END.length + 1);
     let matched = 0;
     for (let i = 0; i < before.length; i++) {
@@ -154,7 +154,7 @@ export class AnswerReader {
   }
 }
 
-/** How many bytes of a head's end are there after another byte. */
+/** Returns the number of bytes of a head's end after another byte. */
 function step(matched: number, byte: number): number {
   if (byte === HEAD_END[matched]) return matched + 1;
   return byte === CR ? 1 : 0;

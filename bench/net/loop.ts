@@ -15,7 +15,7 @@ const BACKLOG = 4_096;
 
 const ONE = new Int32Array([1]);
 
-/** What belongs to a connection. */
+/** The handlers of a connection. */
 export interface Peer {
   /**
    * Takes what has come.
@@ -40,7 +40,7 @@ export class Loop implements Disposable {
   readonly #buffer = new Uint8Array(BUFFER);
   readonly #peers = new Map<number, Peer>();
   readonly #listeners = new Map<number, (fd: number) => Peer>();
-  /** What a socket did not take yet. */
+  /** The bytes that a socket did not take yet. */
   readonly #queues = new Map<number, Uint8Array<ArrayBuffer>[]>();
 
   /**

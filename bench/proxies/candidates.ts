@@ -5,7 +5,7 @@ import { haproxy } from "./haproxy.ts";
 import { nginx } from "./nginx.ts";
 import type { Proxy } from "./proxy.ts";
 
-/** What can be measured beside relays. */
+/** The candidates that can be measured beside relays. */
 export const OTHERS = ["nginx", "haproxy", "bare", "direct"] as const;
 
 /** The name of one of {@linkcode OTHERS}. */

@@ -5,7 +5,7 @@ import type { Candidate } from "./candidates.ts";
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
 
-/** What a candidate and the generator have used so far. */
+/** The resources that a candidate and the generator have used so far. */
 export interface Usages {
   /** The generator's, where nothing stands between. */
   readonly server: Usage;

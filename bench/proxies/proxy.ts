@@ -1,6 +1,6 @@
 import type { RunningServer } from "../fanout/servers/server.ts";
 
-/** How to start what stands between callers and a provider. */
+/** The command that starts a proxy between callers and a provider. */
 export interface ProxyLaunch {
   /** The core that it is bound to; `undefined` for any. */
   readonly core: number | undefined;
@@ -8,7 +8,7 @@ export interface ProxyLaunch {
   readonly upstream: number;
 }
 
-/** What stands between callers and a provider: the relay, or a plain proxy. */
+/** A server between callers and a provider: the relay, or a plain proxy. */
 export interface Proxy {
   readonly name: string;
   /** With its version. */

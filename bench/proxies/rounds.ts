@@ -9,11 +9,11 @@ export interface Pairing<Load> {
   readonly candidate: Candidate | Missing;
 }
 
-/** What came of one candidate with one load. */
+/** The results of one candidate with one load. */
 export interface Row<Load, Measurement> extends Pairing<Load> {
   /** One for each round that went well. */
   readonly measurements: readonly Measurement[];
-  /** What went wrong in the last round that did not go well. */
+  /** The fault of the last round that did not go well. */
   readonly failure: string | undefined;
 }
 

@@ -1,10 +1,10 @@
-/** What a relay or a proxy is measured with. */
+/** The load with which a relay or a proxy is measured. */
 export interface Load {
   /** Whether a provider's runs or publishers fill the topics. */
   readonly kind: "runs" | "publish";
-  /** How many topics there are: one for each run or publisher. */
+  /** The number of topics: one for each run or publisher. */
   readonly topics: number;
-  /** How many follow each of them. */
+  /** The number of followers of each. */
   readonly followers: number;
   /** In events a second, of each topic. */
   readonly rate: number;

@@ -3,7 +3,10 @@ import { launch } from "../proxies/launch.ts";
 import type { Counts, Plan } from "./generator/plan.ts";
 import type { Load } from "./load.ts";
 
-/** What was measured once. Shares are of one core's time; latencies in milliseconds. */
+/**
+ * One measurement. Shares are of one core's time; latencies in milliseconds.
+ * Shares are of one core's time; latencies in milliseconds.
+ */
 export interface Measurement {
   /** Events a second that the provider, or the publishers, sent. */
   readonly sent: number;
@@ -19,7 +22,10 @@ export interface Measurement {
   /** The same for each event that a caller or a follower got. */
   readonly cpuPerDelivery: number;
   readonly share: number;
-  /** How much of the time the relay waited for its core: others had it. */
+  /**
+   * The share of the time in which the relay waited for its core: others had
+   * it.
+   */
   readonly waited: number;
   /** The provider's, the callers' and the followers' together. */
   readonly generatorShare: number;
@@ -30,13 +36,13 @@ export interface Measurement {
   readonly peak: number;
 }
 
-/** How it is measured. */
+/** The way of measuring. */
 export interface Method {
   readonly warmUp: number;
   readonly seconds: number;
 }
 
-/** What has not come by then does not come, in milliseconds. */
+/** The time after which late events do not come any more, in milliseconds. */
 const PATIENCE = 10_000;
 
 /** Measures one candidate with a load, once. */

@@ -4,12 +4,12 @@ import { V8_FLAGS } from "../fanout/servers/relay.ts";
 import { type Beside, otherOf, OTHERS } from "../proxies/candidates.ts";
 import { type Load, parseLoad } from "./load.ts";
 
-/** What is measured, and how. */
+/** The loads to measure, and the way of measuring. */
 export interface Options {
   readonly loads: readonly Load[];
   /** The main modules of the relays. */
   readonly relays: readonly string[];
-  /** What is measured beside them. */
+  /** The candidates to measure beside them. */
   readonly beside: readonly Beside[];
   /** The p99 up to which a load is usable, in milliseconds. */
   readonly bound: number;
@@ -22,7 +22,7 @@ export interface Options {
 
 const LOADS = "400x1,500x3,500x0,publish:400x1";
 
-/** What `--help` says. */
+/** The text of `--help`. */
 export const USAGE =
   `Usage: deno task bench:topics [FLAG ...]     a list is 400x1,500x3
 

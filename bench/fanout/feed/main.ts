@@ -1,5 +1,5 @@
 /**
- * What the servers of the fan-out bench are fed by, a process of its own: sends
+ * The feed of the servers in the fan-out bench, a process of its own: sends
  * from the line `go` on its input on.
  *
  * `main.ts sse|posts|publishes PORT SIZE RATE CHUNK LIMIT`, the rate in events a

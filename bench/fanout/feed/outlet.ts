@@ -1,6 +1,6 @@
 /** Where events go: a server takes them in one of several ways. */
 export interface Outlet {
-  /** How many events are sent at a time, at full speed. */
+  /** The number of events sent at a time, at full speed. */
   readonly batch: number;
   /** Sends events, each by its data; resolves when the server can be sent more. */
   send(events: readonly string[]): Promise<void>;

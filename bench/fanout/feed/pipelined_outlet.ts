@@ -1,13 +1,13 @@
 import { type Outlet, writeText } from "./outlet.ts";
 import { TOPIC } from "../event.ts";
 
-/** How each event is asked for, and answered. */
+/** The requests for events, and their answers. */
 export interface Requests {
   /** Makes the request for an event. */
   request(data: string): string;
-  /** What there is once in each answer to a request that was met. */
+  /** Text that occurs once in each answer to a request that was met. */
   readonly met: string;
-  /** What there is in the answer to a request that was not. */
+  /** Text in the answer to a request that was not. */
   readonly failed: RegExp;
 }
 

@@ -16,7 +16,7 @@ import { Sockets } from "./sockets.ts";
 import { Tally } from "./tally.ts";
 import { WebSocketReader } from "./websocket_reader.ts";
 
-/** What the subscribers say of the measured time; latencies in milliseconds. */
+/** The subscribers' counts of the measured time; latencies in milliseconds. */
 export interface Counts {
   readonly delivered: number;
   readonly messages: number;
@@ -29,10 +29,15 @@ export interface Counts {
   readonly max: number | null;
 }
 
-/** How many wait for their answers at a time: less than a server's backlog. */
+/**
+ * The number of subscribers that wait for their answers at a time: less than a
+ * server's backlog.
+ */
 const CONNECTING = 64;
 
-/** How long it is waited for anything, in milliseconds, before there is another look. */
+/**
+ * The time between two looks for anything that is waited for, in milliseconds.
+ */
 const TIMEOUT = 1_000;
 
 /** A replay that takes longer has failed, in milliseconds. */
@@ -43,7 +48,7 @@ const protocol = PROTOCOLS[name as keyof typeof PROTOCOLS]; // as bench/fanout/l
 const sockets = new Sockets();
 const tally = new Tally();
 const readers = new Map<number, MessageReader>();
-/** What has come of the answers that are not there yet, by the socket. */
+/** The unfinished answers, by the socket. */
 const answers = new Map<number, string>();
 
 function open(): number {

@@ -12,14 +12,14 @@ const HEAD = 160;
  * is what the load generator spends its time on.
  */
 export abstract class MessageReader {
-  /** What is counted. */
+  /** The counts. */
   protected readonly tally: Tally;
   /** Set by {@linkcode MessageReader.judge} for a message that is wanted whole. */
   protected isWanted = false;
   /** The beginning of a message that was cut before it could be judged. */
   #head: Uint8Array | undefined;
   #headLength = 0;
-  /** What is still to come of the message that has been judged. */
+  /** The bytes left of the message that has been judged. */
   #rest = 0;
   /** The message, where it is wanted whole. */
   #whole: Uint8Array | undefined;
@@ -43,7 +43,7 @@ export abstract class MessageReader {
   /** Reads a message that was wanted whole. */
   protected abstract readWhole(message: Uint8Array, now: number): void;
 
-  /** How many bytes a judgement takes at most. */
+  /** The largest number of bytes that a judgement takes. */
   protected get headLength(): number {
     return HEAD;
   }

@@ -7,13 +7,13 @@ import type { Tally } from "./tally.ts";
 import { TOKEN } from "../token.ts";
 import { TextReader } from "./text_reader.ts";
 
-/** How a server speaks to its subscribers. */
+/** The protocol between a server and its subscribers. */
 export type ProtocolName = "relay" | "secured" | "text" | "redis";
 
-/** What a subscriber says first, and how it reads. */
+/** The first bytes of a subscriber, and the way in which it reads. */
 export interface Protocol {
   readonly request: Uint8Array<ArrayBuffer>;
-  /** How the answer begins and ends. */
+  /** The beginning and the end of the answer. */
   readonly answer: { readonly begin: string; readonly end: string };
   makeReader(tally: Tally, size: number): MessageReader;
 }

@@ -2,7 +2,10 @@ import { readSent, readSequence, TOPIC } from "../event.ts";
 import { MessageReader } from "./message_reader.ts";
 import { Sequence, type Tally } from "./tally.ts";
 
-/** What `PUBLISH` brings to who has subscribed (RESP 2), one event a message. */
+/**
+ * Reads the messages that `PUBLISH` brings to subscribers (RESP 2), one event
+ * each.
+ */
 export class RedisReader extends MessageReader {
   readonly #prefix: Uint8Array;
   readonly #length: number;

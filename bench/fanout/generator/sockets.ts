@@ -25,7 +25,7 @@ const BUFFER = 256 * 1024;
  * this process: what is said on its input comes through here too.
  */
 export class Sockets {
-  /** What was read last. */
+  /** The bytes read last. */
   readonly buffer = new Uint8Array(BUFFER);
   readonly #libc = libc().symbols;
   readonly #epoll = this.#libc.epoll_create1(0);

@@ -1,7 +1,7 @@
 /** Each bucket of a histogram reaches this much further than the one before. */
 const STEP = Math.log(1.01);
 
-/** What is told apart, in milliseconds: about 0.001 ms to 1,000 s. */
+/** The shortest latency that is told apart, in milliseconds. The longest is about 1,000 s. */
 const LEAST = 0.001;
 const BUCKETS = 2_100;
 
@@ -42,7 +42,7 @@ export class Latencies {
   }
 }
 
-/** What subscribers have counted. */
+/** The subscribers' counts. */
 export class Tally {
   /** Events that came. */
   delivered = 0;
@@ -50,11 +50,16 @@ export class Tally {
   messages = 0;
   /** Reads from a socket. */
   reads = 0;
-  /** How often events were left out, with or without a word. */
+  /**
+   * The number of times that events were left out, with a notice or without.
+   */
   gaps = 0;
-  /** How many events that were. */
+  /** The number of events left out. */
   missed = 0;
-  /** What should never be: repeated or foreign events, frames of another shape. */
+  /**
+   * The number of things that should never be: repeated or foreign events,
+   * frames of another shape.
+   */
   errors = 0;
   /** From the feed to the subscriber. */
   latencies: Latencies = new Latencies();

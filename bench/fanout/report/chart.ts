@@ -52,7 +52,7 @@ function drawn(comparisons: readonly Comparison[]): readonly Comparison[] {
   );
 }
 
-/** What is drawn for each kind of load: the number that says most. */
+/** Returns the panel of each kind of load: the number that says most. */
 function panelOf(
   load: Load,
   of: (name: string) => Measurement | undefined,

@@ -2,7 +2,7 @@ import { BenchProcess } from "../process.ts";
 import type { Launch, RunningServer } from "./server.ts";
 import { sleep } from "../../sleep.ts";
 
-/** How often it is tried whether a server listens, in milliseconds. */
+/** The time between two attempts to reach a server, in milliseconds. */
 const RETRY = 20;
 const ATTEMPTS = 250;
 
@@ -55,7 +55,7 @@ export function freePort(): number {
   return listener.addr.port;
 }
 
-/** What a program says of its version; `undefined` where it is not there. */
+/** Returns a program's version; `undefined` if the program is not there. */
 export async function versionOf(
   command: string,
   args: readonly string[],

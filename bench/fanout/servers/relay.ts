@@ -6,7 +6,7 @@ import type { Launch, RunningServer, Server } from "./server.ts";
 /** As `deno task relay` is started, and as one is that has one core to itself. */
 export const V8_FLAGS = "--max-semi-space-size=8,--single-threaded-gc";
 
-/** How often the figures are asked for of the relay that is secured, in milliseconds. */
+/** The time between two scrapes of the secured relay, in milliseconds. */
 const SCRAPE_INTERVAL = 1_000;
 
 /** In the environment, where a relay of before does not see it: all clients are of one address. */

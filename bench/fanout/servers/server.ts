@@ -21,7 +21,7 @@ export interface RunningServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** How to start a server. */
+/** The command that starts a server. */
 export interface Launch {
   /** The core that it is bound to; `undefined` for any. */
   readonly core: number | undefined;
@@ -29,12 +29,12 @@ export interface Launch {
   readonly upstream: string;
 }
 
-/** What is measured. */
+/** A server to measure. */
 export interface Server {
   readonly name: string;
   /** With its version. */
   readonly title: string;
-  /** How it speaks to subscribers. */
+  /** The protocol between it and subscribers. */
   readonly protocol: ProtocolName;
   /** Whether it reads an event stream, or is sent requests of some kind. */
   readonly feed: "sse" | "posts" | "publishes";

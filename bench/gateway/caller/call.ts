@@ -3,9 +3,9 @@ import type { Tally } from "../../fanout/generator/tally.ts";
 import { PATH, readContent } from "../event.ts";
 import { ResponseReader } from "./response_reader.ts";
 
-/** What a caller asks for, one run after the other. */
+/** The requests of a caller, one run after the other. */
 export interface CallOptions {
-  /** How its topics begin. */
+  /** The prefix of its topics. */
   readonly name: string;
   /** The events of a run, but for the first one and those it ends with. */
   readonly events: number;
@@ -19,7 +19,7 @@ export interface CallOptions {
 export interface CallTallies {
   /** The events. */
   readonly events: Tally;
-  /** How long it takes from a request to the head of its answer. */
+  /** The times from a request to the head of its answer. */
   readonly heads: Tally;
 }
 

@@ -19,7 +19,7 @@ export class Follower extends WebSocketReader {
   /** The offset that is to come next, by the topic. */
   readonly #next = new Map<string, number>();
 
-  /** What is sent first. */
+  /** The first bytes to send. */
   static readonly request: Uint8Array<ArrayBuffer> = encoder.encode(
     upgradeRequest("/ws"),
   );
@@ -29,7 +29,7 @@ export class Follower extends WebSocketReader {
     super(tally);
   }
 
-  /** What is sent to follow a topic. */
+  /** Returns the bytes that follow a topic. */
   follow(topic: string): Uint8Array<ArrayBuffer> {
     this.#next.set(topic, 1);
     return textFrame(JSON.stringify({ type: "subscribe", topic }));

@@ -12,13 +12,16 @@ import { Tally } from "../../fanout/generator/tally.ts";
 import { Call } from "./call.ts";
 import { Follower } from "./follower.ts";
 
-/** What the callers say of the measured time; latencies in milliseconds. */
+/** The callers' counts of the measured time; latencies in milliseconds. */
 export interface Counts {
   /** The events that the callers got. */
   readonly events: number;
   /** The events that the followers got. */
   readonly followed: number;
-  /** What should never be: events that are missing, repeated or foreign. */
+  /**
+   * The number of events that are missing, repeated or foreign, which should
+   * never be.
+   */
   readonly errors: number;
   readonly p50: number | null;
   readonly p99: number | null;
@@ -30,10 +33,12 @@ export interface Counts {
   readonly followerP99: number | null;
 }
 
-/** How long a run is, in seconds. */
+/** The length of a run, in seconds. */
 const RUN = 2;
 
-/** How long it is waited for anything, in milliseconds, before there is another look. */
+/**
+ * The time between two looks for anything that is waited for, in milliseconds.
+ */
 const TIMEOUT = 1_000;
 
 /** Takes the bytes that have come over a socket. */

@@ -11,9 +11,9 @@ import {
 import { measureShort, type ShortMeasurement } from "./measure.ts";
 import { SHORT_REQUESTS } from "./requests.ts";
 
-/** What short requests are measured with. */
+/** The loads of short requests. */
 export interface ShortOptions {
-  /** How many there are at a time. */
+  /** The number of requests at a time. */
   readonly short: readonly number[];
   readonly rounds: number;
   /** In seconds. */

@@ -2,7 +2,10 @@ import type { Candidate } from "../../proxies/candidates.ts";
 import { launch } from "../../proxies/launch.ts";
 import type { Counts, Plan } from "./plan.ts";
 
-/** What was measured once. Shares are of one core's time; latencies in milliseconds. */
+/**
+ * One measurement. Shares are of one core's time; latencies in milliseconds.
+ * Shares are of one core's time; latencies in milliseconds.
+ */
 export interface ShortMeasurement {
   /** Answers a second. */
   readonly requests: number;
@@ -11,7 +14,7 @@ export interface ShortMeasurement {
   /** The relay's or the proxy's, in µs. */
   readonly cpuPerRequest: number;
   readonly share: number;
-  /** How much of the time it waited for its core: others had it. */
+  /** The share of the time in which it waited for its core: others had it. */
   readonly waited: number;
   /** The provider's and the callers' together. */
   readonly generatorShare: number;

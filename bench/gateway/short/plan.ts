@@ -1,17 +1,17 @@
-/** What the generator of short requests is told to do. */
+/** The plan for the generator of short requests. */
 export interface Plan {
   /** Where the relay or the proxy listens; the provider's own port for direct calls. */
   readonly port: number;
   /** A name of `SHORT_REQUESTS`. */
   readonly kind: string;
-  /** How many requests there are at a time. */
+  /** The number of requests at a time. */
   readonly callers: number;
   /** In seconds. */
   readonly warmUp: number;
   readonly seconds: number;
 }
 
-/** What the generator says at the end; latencies in milliseconds. */
+/** The generator's counts at the end; latencies in milliseconds. */
 export interface Counts {
   readonly requests: number;
   /** Answers of another length than the provider's. */

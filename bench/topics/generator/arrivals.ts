@@ -1,7 +1,7 @@
 import type { Latencies } from "../../fanout/generator/tally.ts";
 import { FIRST } from "./events.ts";
 
-/** What all callers, or all followers, have got. */
+/** The events that all callers, or all followers, have received. */
 export class Arrivals {
   /** Events of the time that is measured. */
   arrived = 0;
@@ -9,7 +9,7 @@ export class Arrivals {
   errors = 0;
   /** Reads from sockets. */
   reads = 0;
-  /** How many have seen the end of their run. */
+  /** The number that have seen the end of their run. */
   ended = 0;
   readonly latencies: Latencies;
   /** The first number that is measured. */

@@ -28,13 +28,13 @@ function delta(fill: string): string {
   );
 }
 
-/** What a run of the Responses API begins with. */
+/** The first event of a run of the Responses API. */
 export const CREATED: string = sse(
   "response.created",
   `"sequence_number":0,"response":{"id":"resp_1","object":"response","status":"in_progress","output":[]}`,
 );
 
-/** What a run of the Responses API ends with. */
+/** The last event of a run of the Responses API. */
 export const COMPLETED: string = sse(
   "response.completed",
   `"sequence_number":9999999,"response":{"id":"resp_1","object":"response","status":"completed","output":[]}`,

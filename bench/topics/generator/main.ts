@@ -21,13 +21,16 @@ import type { Counts, Plan, Side } from "./plan.ts";
 import { Provider } from "./provider.ts";
 import { Publishers } from "./publisher.ts";
 
-/** How many clients wait for their answers at a time: less than a server's backlog. */
+/**
+ * The number of clients that wait for their answers at a time: less than a
+ * server's backlog.
+ */
 const CONNECTING = 64;
 
-/** How many events are sent before what has come is read. */
+/** The number of events sent before what has come is read. */
 const BURST = 32;
 
-/** How long it is waited until all clients are there, in milliseconds. */
+/** The time limit for all clients to be there, in milliseconds. */
 const START_LIMIT = 30_000;
 
 const loop = new Loop();

@@ -1,6 +1,6 @@
 import type { Load } from "../load.ts";
 
-/** What the generator is told to do. */
+/** The plan for the generator. */
 export interface Plan {
   /** Where the relay or the proxy listens; the provider's own port for direct calls. */
   readonly port: number;
@@ -9,11 +9,14 @@ export interface Plan {
   readonly warmUp: number;
   /** Events of each topic that are measured. */
   readonly events: number;
-  /** How long it is waited for what is late, in milliseconds. */
+  /** The time to wait for late events, in milliseconds. */
   readonly patience: number;
 }
 
-/** What some clients have got of what is measured; latencies in milliseconds. */
+/**
+ * The events that some clients have received of those measured; latencies in
+ * milliseconds.
+ */
 export interface Side {
   readonly due: number;
   readonly arrived: number;
@@ -22,12 +25,12 @@ export interface Side {
   readonly max: number | null;
 }
 
-/** What the generator says at the end. */
+/** The generator's counts at the end. */
 export interface Counts {
   readonly callers: Side;
   readonly followers: Side;
   /** Events that were missing, repeated or foreign, and runs that did not end well. */
   readonly errors: number;
-  /** How long it took to send what is measured, in seconds. */
+  /** The time that it took to send the measured events, in seconds. */
   readonly sending: number;
 }

@@ -12,7 +12,9 @@ const HEAD = encoder.encode(
 
 const LAST = encoder.encode(chunk(COMPLETED) + LAST_CHUNK);
 
-/** What a caller writes in its request, so that the provider knows the run. */
+/**
+ * Returns the input of a caller's request, by which the provider knows the run.
+ */
 export function inputOf(run: number): string {
   return `run ${run}.`;
 }
@@ -23,7 +25,7 @@ export class Provider {
   readonly port: number;
   /** The connection of each run that was asked for. */
   readonly connections: number[] = [];
-  /** How many runs were asked for. */
+  /** The number of runs asked for. */
   begun = 0;
   readonly #loop: Loop;
 

@@ -11,7 +11,7 @@ const LAST = encoder.encode(chunk(COMPLETED) + LAST_CHUNK);
 export class Publishers {
   /** The connection of each topic. */
   readonly connections: number[] = [];
-  /** How many streams the relay has acknowledged. */
+  /** The number of streams that the relay has acknowledged. */
   acknowledged = 0;
   readonly #loop: Loop;
   readonly #port: number;
