@@ -320,7 +320,7 @@ class Chaos implements World {
     this.#restartedAt = this.tick;
   }
 
-  /** Unless somebody looks now, the present topics would not be known later. */
+  /** Remembers the present topics, which would not be known later. */
   #look(): void {
     for (const topic of this.#relay?.topics ?? []) this.truth.of(topic);
   }

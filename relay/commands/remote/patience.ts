@@ -12,7 +12,7 @@ export const PATIENCE_FLAGS = {
   "retry-for": { type: "string", default: DEFAULT_PATIENCE },
 } as const;
 
-/** The help for the flag. */
+/** The flag in the help of a command. */
 export const PATIENCE_HELP =
   `  --retry-for TIME   how long the relay may be away in between: 30s, 10m, 1h;
                      default ${DEFAULT_PATIENCE}
