@@ -12,7 +12,7 @@ import { readEvents } from "../src/sse/read_events.ts";
 import type { Health } from "./attack/prober.ts";
 import { BenchProcess, runAndKill } from "./fanout/process.ts";
 
-/** What pages ask for. */
+/** The queries of pages. */
 const QUERIES: Readonly<Record<string, string>> = {
   "by name": "limit=100",
   "by name, counts": "limit=100&counts",

@@ -12,7 +12,7 @@ export function stageOf(topic: ListedTopic): TopicState["kind"] {
   return topic.facts.isOpen || topic.next > 1 ? "open" : "pending";
 }
 
-/** What a list is made from. */
+/** The parts from which a list is made. */
 export interface ListedTopicsContext {
   /** The place where the topics live. */
   readonly store: Store;

@@ -81,7 +81,7 @@ export class Line implements AsyncDisposable {
         const pass = (data: Uint8Array): void => {
           if (!another.write(data)) one.pause();
         };
-        // What came before is not overtaken.
+        // Chunks keep their order.
         let last = Promise.resolve();
         let isEmpty = true;
         one.on("data", (data) => {

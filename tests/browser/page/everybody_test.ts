@@ -114,7 +114,7 @@ async function worksByKeyboard(browser: Browser): Promise<void> {
   assertEquals(await focused(), "alpha");
   await press("ArrowDown", "Enter");
   await tab.sees("beta 3", "table.events");
-  // What is new has the focus: the next Tab is its first link.
+  // The new view has the focus: the next Tab is its first link.
   await press("Tab");
   assertEquals(await focused(), "← All topics");
   await press("Tab");

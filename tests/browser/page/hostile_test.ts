@@ -1,5 +1,5 @@
-// What upstreams and publishers can put into the relay, on its page: it stays text, and
-// costs the browser no long task.
+// Text that upstreams and publishers can put into the relay stays text on its
+// page, and costs the browser no long task.
 import { assert, assertEquals } from "@std/assert";
 import type { Browser } from "playwright-core";
 import {
@@ -11,7 +11,10 @@ import { startRelay } from "../../support/relay/relay.ts";
 
 const ignore = isChromiumMissing();
 
-/** What a browser would run or load, and what moves or hides other text. */
+/**
+ * Text that a browser would run or load, and text that moves or hides other
+ * text.
+ */
 const HOSTILE = [
   "<img src=x onerror=document.title='owned'>",
   "a".repeat(1_000_000),

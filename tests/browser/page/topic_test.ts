@@ -93,7 +93,7 @@ async function showsStates(browser: Browser): Promise<void> {
   await tab.sees("Nothing has come yet", ".note");
   await tab.sees("○ pending", ".badge");
   await topic.append([event("first")]);
-  // What is no answer of a model is shown as it is.
+  // Events that are not a model's answer are shown as they are.
   await tab.sees("first", "table.events");
   await tab.page.click("text=Answer");
   await tab.sees("no model's answer", ".hint");

@@ -13,7 +13,7 @@ import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 const REFUSED =
   /^(?:Failed to load resource|WebSocket connection to '[^']+' failed|The resource .+ was preloaded)/;
 
-/** How long something may take to be shown, in milliseconds. */
+/** The time limit for something to be shown, in milliseconds. */
 const LIMIT = 20_000;
 
 /** A tab of a browser of its own memory. */

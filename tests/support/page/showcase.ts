@@ -13,7 +13,7 @@ export interface ShowcaseView {
   readonly name: string;
   /** The part of the URL. */
   readonly hash: string;
-  /** What it shows when it is there. */
+  /** The text that it shows when it is there. */
   readonly ready: string | RegExp;
   /** Does what a user would do there. */
   prepare?(tab: { readonly page: Page }): Promise<void>;

@@ -8,7 +8,7 @@ function factsOf({ facts, end }: Exclude<ListedTopic, Topic>): string {
   return end ? "ended" : JSON.stringify(facts);
 }
 
-/** What of a topic was shown: it has changed when one of these has. */
+/** The facts shown of a topic: it has changed if one of these has. */
 class SeenTopic {
   readonly topic: ListedTopic;
   readonly #values: readonly unknown[];
@@ -66,7 +66,7 @@ export class ShownWindow {
   readonly #isSorted: boolean;
   readonly #rateOf: (topic: ListedTopic) => number | undefined;
   #snapshot: string | undefined;
-  /** What has changed since other windows: most readers are at the same one. */
+  /** The changes since other windows: most readers are at the same one. */
   readonly #changes = new Map<ShownWindow, string | undefined>();
 
   /**

@@ -61,7 +61,7 @@ const FRESH = 50;
 /** The lane of looks among the long work of the process. */
 const LANE = "lists of topics";
 
-/** What looks at topics for all readers of one list, who have the same rights. */
+/** Looks at topics for all readers of one list, who have the same rights. */
 class TopicView {
   /** The window as it was at the last look. */
   shown: ShownWindow | undefined;
@@ -99,7 +99,7 @@ class TopicView {
    */
   leave(): boolean {
     if (--this.#readers > 0) return false;
-    // What nobody waits for may never be done.
+    // If nobody waits for the look, it may never be done.
     this.#closed.resolve();
     return true;
   }
@@ -142,7 +142,7 @@ class TopicView {
         by !== "name" || isDescending,
         this.needsRates ? this.#rates.of : () => undefined,
       );
-      // What nothing has changed of stays the same for its readers.
+      // A window without a change stays the same object for its readers.
       const before = this.shown;
       if (!before || shown.changesSince(before) !== undefined) {
         before?.clear();
@@ -164,12 +164,12 @@ class TopicView {
 
 /** One reader of a list of topics (PROTOCOL.md, section 4). */
 class TopicListSession implements Guest, Expiring {
-  /** What looks at the topics for it. */
+  /** The view that looks at the topics for it. */
   readonly view: TopicView;
   readonly #request: TopicListRequest;
   readonly #context: TopicListStreamsContext;
   readonly #queued: SendAccount;
-  /** What it was told of last. */
+  /** The window that it was told of last. */
   #shown: ShownWindow | undefined;
   #wroteAt = 0;
 

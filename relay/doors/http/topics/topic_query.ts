@@ -28,12 +28,12 @@ const SORTS = [
   "rate",
 ] as const;
 
-/** What a list is sorted by. */
+/** The key that a list is sorted by. */
 export type SortKey = typeof SORTS[number];
 
 /** The order of a list. */
 export interface Sort {
-  /** What it is sorted by. */
+  /** The key that it is sorted by. */
   readonly by: SortKey;
   /** Whether the greatest come first. */
   readonly isDescending: boolean;

@@ -9,8 +9,9 @@ interface Sample {
 }
 
 /**
- * How many events topics get in a second, measured between two looks at them: nothing is
- * counted where events are added, and nothing at all while nobody asks.
+ * The rates of topics in events a second, measured between two looks at them:
+ * nothing is counted where events are added, and nothing at all while nobody
+ * asks.
  */
 export class TopicRates {
   readonly #clock: Clock;

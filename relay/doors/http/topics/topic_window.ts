@@ -6,7 +6,7 @@ import { type Stored, whenStored } from "../../../topics/stored.ts";
 import { Topic } from "../../../topics/topic.ts";
 import type { Sort, TopicListQuery } from "./topic_query.ts";
 
-/** How many topics there are of those that a list might have. */
+/** The numbers of topics among those that a list might have. */
 export interface TopicCounts {
   /** Those that wait for an event, whatever else the list asks for. */
   readonly pending: number;
@@ -26,7 +26,7 @@ export interface TopicWindow {
   readonly topics: readonly ListedTopic[];
   /** The `after` of the rest, if there is one. */
   readonly next: string | undefined;
-  /** How many there are, if that was asked for. */
+  /** The numbers of topics, if they were asked for. */
   readonly counts: TopicCounts | undefined;
 }
 

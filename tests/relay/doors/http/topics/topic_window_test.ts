@@ -73,7 +73,7 @@ const LISTS: readonly (readonly [query: string, found: string])[] = [
   ["sort=events", "b-feed e a-run d-open c-Run"],
   ["sort=-bytes", "a-run c-Run d-open b-feed e"],
   ["sort=-lastEvent", "d-open c-Run a-run b-feed e"],
-  // What is not known comes last in both.
+  // Unknown values come last in both.
   ["sort=lastEvent", "a-run c-Run d-open b-feed e"],
   ["sort=lag", "a-run b-feed c-Run d-open e"],
   ["sort=-followers", "a-run b-feed c-Run d-open e"],
@@ -265,7 +265,7 @@ Deno.test("A stream of topics that is sorted by their rates has the busiest firs
   for (const name of ["a", "b", "c"]) topics.create(name);
   await fill(topics.get("a")!, 100);
   const reader = await ListReader.open(relay, "/topics?sort=-rate&limit=2");
-  // What was there before is no rate.
+  // Events from before are no rate.
   assertEquals(names(await reader.next()), "a b");
   await clock.advance(500);
   await fill(topics.get("c")!, 30);
@@ -374,7 +374,7 @@ Deno.test("A reader of a list that is behind gets all changes as one, and holds 
     delivery: { slowTimeout: Infinity },
   });
   const { topics } = relay.relay;
-  // What is not read does not fit into a socket.
+  // Lists that are not read do not fit into a socket.
   for (let index = 0; index < 1_000; index++) topics.create(`u-${index}`);
   const path = "/topics?limit=1000";
   const quick = await ListReader.open(relay, path);
