@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Where the project's code takes its time from, so that tests need not wait.
+ * The source of time for all of this package, so that tests need not wait.
  *
  * @example A timer that is cancelled
  * ```ts

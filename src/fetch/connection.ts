@@ -62,9 +62,12 @@ export interface ConnectionOptions extends
     | "onDiagnostic"
     | "onPending"
   > {
-  /** Which statuses an event stream may come with. Default: 200, as the standard has it. */
+  /**
+   * The statuses that an event stream may have. Default: 200, as the standard
+   * has it. Default: 200, as the standard has it.
+   */
   readonly isExpected?: ((status: number) => boolean) | undefined;
-  /** Which types of content are read. Default: that of event streams. */
+  /** The content types that are read. Default: that of event streams. */
   readonly contentType?: "event-stream" | "any" | undefined;
   /** Seeds the connection, and is sent. */
   readonly lastEventId: string;
@@ -91,7 +94,7 @@ export interface ConnectionOptions extends
       init?: RequestInit,
     ) => Promise<Response>)
     | undefined;
-  /** Whose milliseconds the timeouts are in. */
+  /** The clock of the timeouts. */
   readonly clock: Clock;
   /** Called where the server takes a body only with its length. */
   readonly onLengthWanted?: (() => void) | undefined;
@@ -133,7 +136,10 @@ export class Connection {
   readonly #heartbeat: AdaptiveTimeout | undefined;
   readonly #beatWatch: Watchdog;
 
-  /** Who answers. Holds secrets: errors get it redacted. */
+  /**
+   * The URL that answers. It may hold secrets: errors get it redacted. Holds
+   * secrets: errors get it redacted.
+   */
   #url: string;
   #end: End | undefined;
   #opening: Promise<StreamResponse> | undefined;

@@ -39,7 +39,7 @@ export type EventStreamErrorCode =
  * ```
  */
 export abstract class EventStreamError extends Error {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   abstract readonly code: EventStreamErrorCode;
   /** The URL of the request, or of the answer after redirects; fit to be shown. */
   readonly url: string;
@@ -152,7 +152,7 @@ export abstract class UnexpectedResponseError extends EventStreamError
  * ```
  */
 export class HttpStatusError extends UnexpectedResponseError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "http_status";
 
   /**
@@ -194,7 +194,7 @@ export class HttpStatusError extends UnexpectedResponseError {
  * ```
  */
 export class NotAnEventStreamError extends UnexpectedResponseError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "not_an_event_stream";
   /** The value of the `Content-Type` header; `undefined` if there was none. */
   readonly contentType: string | undefined;
@@ -244,7 +244,7 @@ export class NotAnEventStreamError extends UnexpectedResponseError {
  * ```
  */
 export class BodyStreamError extends EventStreamError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "no_body_stream";
 
   /**
@@ -282,7 +282,7 @@ export const NO_BODY_STREAM =
  * ```
  */
 export class ConnectionError extends EventStreamError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "connection";
   /** Whether it was before the answer's headers, or after. */
   readonly phase: "connect" | "body";
@@ -333,7 +333,7 @@ export class ConnectionError extends EventStreamError {
  * ```
  */
 export class ConnectTimeoutError extends EventStreamError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "connect_timeout";
   /** The limit that was reached, in milliseconds. */
   readonly timeout: number;
@@ -357,7 +357,7 @@ export class ConnectTimeoutError extends EventStreamError {
 /** The facts of an {@linkcode IdleTimeoutError}. */
 export interface IdleTimeout {
   /**
-   * Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is
+   * The clock that ran out: `"bytes"` is `idleTimeout`, `"events"` is
    * `eventTimeout`, `"heartbeat"` is the rhythm that was learned.
    */
   readonly clock: "bytes" | "events" | "heartbeat";
@@ -404,10 +404,10 @@ export interface IdleTimeout {
  * ```
  */
 export class IdleTimeoutError extends EventStreamError implements IdleTimeout {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "idle_timeout";
   /**
-   * Which clock ran out: `"bytes"` is `idleTimeout`, `"events"` is
+   * The clock that ran out: `"bytes"` is `idleTimeout`, `"events"` is
    * `eventTimeout`, `"heartbeat"` is the rhythm that was learned.
    */
   readonly clock: "bytes" | "events" | "heartbeat";
@@ -464,7 +464,7 @@ export class IdleTimeoutError extends EventStreamError implements IdleTimeout {
  * ```
  */
 export class OneShotBodyError extends EventStreamError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "one_shot_body";
 
   /**

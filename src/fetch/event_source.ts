@@ -41,8 +41,8 @@ export interface FetchEventSourceInit extends
    */
   withCredentials?: boolean | undefined;
   /**
-   * When to connect again; `false` for never. A GET without a body is made
-   * again by default: where the connection breaks or the server ends it. An
+   * The policy for reconnection; `false` for none. By default, a GET without a
+   * body is repeated when the connection breaks or the server ends it. An
    * answer that is not an event stream ends the source, as the standard has it,
    * unless `decide` says otherwise.
    *

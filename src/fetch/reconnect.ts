@@ -31,7 +31,8 @@ export type ReconnectDecision =
   | { readonly action: "fail" };
 
 /**
- * Why a connection is over: the server ended it, or something went wrong.
+ * The reason why a connection is over: the server ended it, or something went
+ * wrong.
  *
  * @example Tell them apart
  * ```ts
@@ -67,7 +68,7 @@ export type DisconnectReason =
  * ```
  */
 export interface ReconnectContext {
-  /** Why the connection is over. */
+  /** The reason why the connection is over. */
   readonly reason: DisconnectReason;
   /** The number of failures in a row, this one counted. */
   readonly failures: number;
@@ -80,7 +81,7 @@ export interface ReconnectContext {
 }
 
 /**
- * When a stream is connected to again.
+ * The policy by which a stream is connected to again.
  *
  * @example Come back after at least two seconds, and give up after five minutes
  * ```ts
@@ -152,7 +153,7 @@ export function completeReconnectPolicy(
 
 /** The facts of a connection that is over. */
 export interface Disconnection {
-  /** Why. */
+  /** The reason. */
   readonly reason: DisconnectReason;
   /** The number of failures in a row, this one counted. */
   readonly failures: number;

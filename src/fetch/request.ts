@@ -32,7 +32,7 @@ export interface RequestOptions {
   readonly body?: BodyInit | null | undefined;
   /** The form in which the body is sent. */
   readonly sendBody?: BodyForm | undefined;
-  /** Where to resume. */
+  /** The id to resume after. */
   readonly lastEventId?: string | undefined;
   /** The redirect mode. */
   readonly redirect?: RequestRedirect | undefined;

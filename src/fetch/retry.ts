@@ -3,7 +3,8 @@ import { abortable } from "./abortable.ts";
 import type { Clock } from "./clock.ts";
 
 /**
- * When to try again, and how often; the names are those of `@std/async/retry`.
+ * The delays between attempts, and the limits for them. The names are those of
+ * `@std/async/retry`.
  *
  * @example Three attempts, half a second apart at first
  * ```ts
@@ -26,7 +27,7 @@ export interface RetryPolicy {
    */
   maxTimeout?: number | undefined;
   /**
-   * By what the longest wait grows with every attempt, from 1.
+   * The factor by which the longest wait grows with every attempt, from 1.
    *
    * @default {2}
    */

@@ -24,7 +24,7 @@ export interface EventSchema<Output = unknown> {
   readonly "~standard": {
     /** The version of the Standard Schema. */
     readonly version: 1;
-    /** Whose schema it is. */
+    /** The library that made the schema. */
     readonly vendor: string;
     /** Validates a value. */
     readonly validate: (
@@ -66,7 +66,7 @@ export type SchemaResult<Output> =
 export interface SchemaIssue {
   /** The problem, in words. */
   readonly message: string;
-  /** Where in the value. */
+  /** The path to the place in the value. */
   readonly path?:
     | readonly (PropertyKey | { readonly key: PropertyKey })[]
     | undefined;

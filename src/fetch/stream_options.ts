@@ -39,9 +39,9 @@ export interface RequestContext {
 export interface RetryNotice {
   /** The `attempt` of the request that follows: 2 after a first failure. */
   readonly attempt: number;
-  /** In how many milliseconds. */
+  /** The time until the request, in milliseconds. */
   readonly delay: number;
-  /** Why the connection before is over. */
+  /** The reason why the last connection is over. */
   readonly reason: DisconnectReason;
 }
 
@@ -71,9 +71,9 @@ export interface StreamCounters {
 /** Options for {@linkcode streamEvents}. */
 export interface StreamEventsOptions {
   /**
-   * When to connect again: a policy, `true` for the default one, `false` for
-   * never. Without it, a GET without a body is made again, and anything else is
-   * not: to send a POST twice may cost money.
+   * The policy for reconnection: `true` for the default one, `false` for none.
+   * Without it, a GET without a body is repeated, and no other request is: to
+   * send a POST twice may cost money.
    *
    * @default {undefined}
    */
@@ -184,9 +184,10 @@ export interface StreamEventsOptions {
    */
   credentials?: RequestCredentials | undefined;
   /**
-   * Which answers are read. The standard wants the type `text/event-stream`. With
-   * `"any"`, an answer of another type, or of none, is read too, if it begins like
-   * an event stream: with a field `data`, `event`, `id` or `retry`, or a comment.
+   * The content types that are read. The standard allows `text/event-stream`
+   * only. With `"any"`, an answer of another type, or of none, is read too, if
+   * it begins like an event stream: with a field `data`, `event`, `id` or
+   * `retry`, or a comment.
    *
    * @default {"event-stream"}
    */
@@ -285,7 +286,7 @@ export interface StreamEventsOptions {
     ) => Promise<Response>)
     | undefined;
   /**
-   * Whose milliseconds the timeouts are in.
+   * The clock of the timeouts.
    *
    * @default {systemClock}
    */

@@ -99,7 +99,7 @@ export interface InvalidEvent {
  * ```
  */
 export class EventValidationError extends EventStreamError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "invalid_event";
   /** The problems of its data. */
   readonly issues: readonly SchemaIssue[];

@@ -45,7 +45,7 @@ import { type Wire, wires } from "./wires/wire.ts";
 export interface ModelClientOptions {
   /** The model, by the provider's name for it. */
   model: string;
-  /** Where the model is to be had. */
+  /** The provider of the model. */
   provider: ModelProvider;
   /**
    * The reasoning effort and summary to ask for. Models that do not reason
@@ -138,7 +138,7 @@ export interface ModelClientOptions {
     ) => Promise<Response>)
     | undefined;
   /**
-   * Where time comes from.
+   * The clock to use.
    *
    * @default {systemClock}
    */
@@ -243,7 +243,7 @@ const schema = z.object({
     }),
   ]).optional(),
   retryMidStream: z.boolean().optional(),
-  // Whose ranges are looked at where it is completed.
+  // `completeRetryPolicy` checks the ranges.
   retry: z.record(
     z.string(),
     z.custom(

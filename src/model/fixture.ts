@@ -20,7 +20,7 @@ import type { Upstream } from "./upstream.ts";
  * ```
  */
 export interface Fixture {
-  /** Where it is. */
+  /** The path of the file. */
   readonly path: string;
   /**
    * Whether to wait where a comment such as `: +37ms` says how long the event
@@ -35,7 +35,7 @@ export interface Fixture {
 
 /** The clock and the signal with which a fixture is played. */
 export interface FixtureContext {
-  /** Whose milliseconds the waits are in. */
+  /** The clock of the waits. */
   readonly clock: Clock;
   /** Ends it, with its reason. */
   readonly signal: AbortSignal;
@@ -190,7 +190,7 @@ async function linesOf(text: string): Promise<string[]> {
   return lines;
 }
 
-/** As much as is looked for of what the runtimes have to read a file. */
+/** The part of each runtime's API that reads a file. */
 interface FileReaders {
   readonly Deno?: { readTextFile?(path: string): Promise<string> };
   readonly process?: {

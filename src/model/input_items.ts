@@ -218,7 +218,7 @@ export function functionCallOutput(
 function outputOf(value: unknown): string | ContentPart[] {
   if (typeof value === "string") return value;
   if (isParts(value)) return value;
-  // Of what has no JSON, such as `undefined`, there is nothing to say.
+  // A value without JSON, such as `undefined`, has no text.
   return JSON.stringify(value) ?? "";
 }
 

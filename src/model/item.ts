@@ -11,7 +11,7 @@ export type OtherType = `(other)${string}`;
 
 /** Text from the user, or from a program. */
 export interface InputTextPart {
-  /** Which part it is. */
+  /** The type of the part. */
   type: "input_text";
   /** The text. */
   text: string;
@@ -21,9 +21,9 @@ export interface InputTextPart {
 
 /** An image from the user. */
 export interface InputImagePart {
-  /** Which part it is. */
+  /** The type of the part. */
   type: "input_image";
-  /** Where it is, or all of it as a `data:` URL. */
+  /** The URL of the image, or all of it as a `data:` URL. */
   image_url?: string | null;
   /** All other fields. */
   [field: string]: unknown;
@@ -31,7 +31,7 @@ export interface InputImagePart {
 
 /** A file from the user. */
 export interface InputFilePart {
-  /** Which part it is. */
+  /** The type of the part. */
   type: "input_file";
   /** All of it, as a `data:` URL. */
   file_data?: string | null;
@@ -39,7 +39,10 @@ export interface InputFilePart {
   filename?: string | null;
   /** The id under which the provider has it. */
   file_id?: string | null;
-  /** Where it is. Chat has no place for that. */
+  /**
+   * The URL of the file. Chat has no place for that. Chat has no place for
+   * that.
+   */
   file_url?: string | null;
   /** All other fields. */
   [field: string]: unknown;
@@ -47,7 +50,7 @@ export interface InputFilePart {
 
 /** Text from the model. */
 export interface OutputTextPart {
-  /** Which part it is. */
+  /** The type of the part. */
   type: "output_text";
   /** The text. */
   text: string;
@@ -57,9 +60,9 @@ export interface OutputTextPart {
 
 /** An image from the model. */
 export interface OutputImagePart {
-  /** Which part it is. */
+  /** The type of the part. */
   type: "output_image";
-  /** Where it is, or all of it as a `data:` URL. */
+  /** The URL of the image, or all of it as a `data:` URL. */
   image_url: string;
   /** All other fields. */
   [field: string]: unknown;
@@ -67,7 +70,7 @@ export interface OutputImagePart {
 
 /** Text with which the model refuses. */
 export interface RefusalPart {
-  /** Which part it is. */
+  /** The type of the part. */
   type: "refusal";
   /** The text. */
   refusal: string;
@@ -77,7 +80,7 @@ export interface RefusalPart {
 
 /** Text that the model was thinking. */
 export interface ReasoningTextPart {
-  /** Which part it is. */
+  /** The type of the part. */
   type: "reasoning_text";
   /** The text. */
   text: string;
@@ -87,7 +90,7 @@ export interface ReasoningTextPart {
 
 /** A part that this library has no shape for. */
 export interface OtherPart {
-  /** Which part it is. */
+  /** The type of the part. */
   type: OtherType;
   /** All other fields. */
   [field: string]: unknown;
@@ -106,9 +109,11 @@ export type ContentPart =
 
 /** Something that was said. */
 export interface MessageItem {
-  /** Which item it is. */
+  /** The type of the item. */
   type: "message";
-  /** By whom: `"user"`, `"assistant"`, `"system"`, `"developer"`. */
+  /**
+   * The role of its author: `"user"`, `"assistant"`, `"system"`, `"developer"`.
+   */
   role: string;
   /** The parts of the message. */
   content: ContentPart[];
@@ -122,7 +127,7 @@ export interface MessageItem {
 
 /** The reasoning of the model before an answer or a call. */
 export interface ReasoningItem {
-  /** Which item it is. */
+  /** The type of the item. */
   type: "reasoning";
   /** Its id, where the provider gives one. */
   id?: string;
@@ -136,15 +141,15 @@ export interface ReasoningItem {
 
 /** A call of a function, which is to be answered with its output. */
 export interface FunctionCallItem {
-  /** Which item it is. */
+  /** The type of the item. */
   type: "function_call";
   /** Its id, where the provider gives one. */
   id?: string;
   /** The id that its output refers to. */
   call_id: string;
-  /** Which function. */
+  /** The name of the function. */
   name: string;
-  /** With what: JSON. */
+  /** The arguments, as JSON. */
   arguments: string;
   /** `"in_progress"`, `"completed"` or `"incomplete"`. */
   status?: string;
@@ -157,7 +162,7 @@ export interface FunctionCallItem {
 
 /** The output of a function, sent back to the model. */
 export interface FunctionCallOutputItem {
-  /** Which item it is. */
+  /** The type of the item. */
   type: "function_call_output";
   /** The `call_id` of the call. */
   call_id: string;
@@ -169,15 +174,15 @@ export interface FunctionCallOutputItem {
 
 /** A call of a custom tool, which takes plain text. */
 export interface CustomToolCallItem {
-  /** Which item it is. */
+  /** The type of the item. */
   type: "custom_tool_call";
   /** Its id, where the provider gives one. */
   id?: string;
   /** The id that its output refers to. */
   call_id: string;
-  /** Which tool. */
+  /** The name of the tool. */
   name: string;
-  /** With what. */
+  /** The input. */
   input: string;
   /** All other fields. */
   [field: string]: unknown;
@@ -185,7 +190,7 @@ export interface CustomToolCallItem {
 
 /** A command that the model wants to be run on the caller's machine. */
 export interface LocalShellCallItem {
-  /** Which item it is. */
+  /** The type of the item. */
   type: "local_shell_call";
   /** Its id, where the provider gives one. */
   id?: string | null;
@@ -205,7 +210,7 @@ export interface LocalShellCallItem {
 
 /** An item that this library has no shape for: it is passed on as it came. */
 export interface OtherItem {
-  /** Which item it is. */
+  /** The type of the item. */
   type: OtherType;
   /** All other fields. */
   [field: string]: unknown;

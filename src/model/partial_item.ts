@@ -21,7 +21,7 @@ interface Part {
   text: string | undefined;
 }
 
-/** Where a part of this type keeps its text. */
+/** Returns the field in which a part of this type has its text. */
 function fieldOf(type: string): "text" | "refusal" {
   return type === "refusal" ? "refusal" : "text";
 }

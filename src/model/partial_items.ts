@@ -11,7 +11,9 @@ import type {
  */
 export class PartialItems {
   readonly #items = new Map<number, PartialItem>();
-  /** Where an item is whole: what comes late for it is part of it already. */
+  /**
+   * The places of whole items: late deltas for them are part of them already.
+   */
   readonly #closed = new Set<number>();
 
   /**

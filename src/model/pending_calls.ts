@@ -7,7 +7,7 @@ interface Mark {
   readonly kind: "call" | "output";
   /** The id that the call and its output share. */
   readonly id: string;
-  /** Where it stands. */
+  /** The path of its place. */
   readonly path: string;
 }
 

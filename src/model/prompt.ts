@@ -24,7 +24,7 @@ import type { AnySchema } from "./model_schema.ts";
  * ```
  */
 export interface Tool {
-  /** Which kind: `"function"`, `"custom"`, `"web_search"`, ... */
+  /** The kind of tool: `"function"`, `"custom"`, `"web_search"`, ... */
   type: string;
   /** The name by which the model calls it, if it has one. */
   name?: string;
@@ -56,9 +56,10 @@ export function nameOf(tool: Tool): unknown {
 }
 
 /**
- * Which tools the model may, or must, call: `"auto"` leaves it to the model,
- * `"none"` forbids calls, `"required"` demands one, `{ name }` demands that tool.
- * Any other choice that a provider knows is sent as it is, in the shape of the Responses API.
+ * The tools that the model may, or must, call: `"auto"` leaves it to the model,
+ * `"none"` forbids calls, `"required"` demands one, `{ name }` demands that
+ * tool. Any other choice that a provider knows is sent as it is, in the shape
+ * of the Responses API.
  *
  * @example Demand a call
  * ```ts
@@ -108,7 +109,8 @@ export interface Prompt {
    */
   tools?: readonly Tool[] | undefined;
   /**
-   * Which tools the model may, or must, call. Nothing is sent without `tools`.
+   * The tools that the model may, or must, call. Nothing is sent without
+   * `tools`.
    *
    * @default what the provider thinks best: `"auto"`
    */

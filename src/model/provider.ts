@@ -2,8 +2,8 @@
 import * as z from "zod";
 
 /**
- * Which of the three APIs a provider speaks: Responses, Chat Completions, or
- * Anthropic's Messages.
+ * The API that a provider speaks: Responses, Chat Completions, or Anthropic's
+ * Messages.
  *
  * @example Ask an old server
  * ```ts
@@ -15,7 +15,7 @@ import * as z from "zod";
 export type WireApi = "responses" | "chat" | "messages";
 
 /**
- * Where a model is to be had, and how to ask for it.
+ * A provider of models: its URL, its key, and its limits.
  *
  * Limits that are not given here are taken from the environment, and else from
  * the defaults.
@@ -54,7 +54,7 @@ export interface ModelProvider {
    */
   baseUrlEnv?: string | undefined;
   /**
-   * Which API it speaks.
+   * The API that it speaks.
    *
    * @default {"responses"}
    */

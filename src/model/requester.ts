@@ -72,11 +72,11 @@ export interface Opened {
 
 /** The settings of a {@linkcode Requester}. */
 export interface RequesterOptions {
-  /** Whom to ask. */
+  /** The provider to ask. */
   readonly provider: ModelProvider;
   /** The URL that paths go after. */
   readonly baseUrl: string;
-  /** Where to ask. */
+  /** The path to ask at. */
   readonly path: string;
   /** The header that the key goes into. */
   readonly keyHeader: string;
@@ -111,7 +111,7 @@ export interface RequesterOptions {
   onLengthWanted(): void;
   /** The function that makes requests. */
   readonly fetch: ConnectionOptions["fetch"];
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** Chance, from 0 to 1. */
   readonly random: () => number;
@@ -150,7 +150,9 @@ export class Requester {
    * JSON, which would take as much memory as the prompt once more.
    */
   #body: Record<string, unknown> | undefined;
-  /** Where the last answer says that the stream is: errors hide parts of it. */
+  /**
+   * The URL of the stream, as the last answer has it: errors hide parts of it.
+   */
   #location: string | null = null;
 
   /** Makes a requester that has asked for nothing. */
@@ -443,8 +445,8 @@ export class Requester {
 }
 
 /**
- * Where a redirect leads, if it can be followed with the same method and the key:
- * to the same host, and not to where everybody can listen.
+ * Returns the target of a redirect, if it can be followed with the same method
+ * and the key: on the same host, and not to a place where everybody can listen.
  */
 function redirectOf(
   error: unknown,

@@ -4,7 +4,7 @@ import type { Usage } from "./usage.ts";
 
 /** The provider has begun to answer. */
 export interface CreatedEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "created";
   /** The id of the response; `""` if the provider gives none. */
   readonly responseId: string;
@@ -16,7 +16,7 @@ export interface CreatedEvent {
 
 /** An item of the output has begun. */
 export interface OutputItemAddedEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "output_item.added";
   /** The item as it is at its start, in the wire's own shape. */
   readonly item: ResponseItem;
@@ -28,7 +28,7 @@ export interface OutputItemAddedEvent {
 
 /** An item of the output is whole. */
 export interface OutputItemDoneEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "output_item.done";
   /** The item, in the wire's own shape: fit to be sent back. */
   readonly item: ResponseItem;
@@ -40,7 +40,7 @@ export interface OutputItemDoneEvent {
 
 /** A piece of the answer's text. */
 export interface OutputTextDeltaEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "output_text.delta";
   /**
    * The item's id; some providers leave it out, and some change it on the way.
@@ -64,7 +64,7 @@ export interface OutputTextDeltaEvent {
 
 /** A piece of the text with which the model refuses. */
 export interface RefusalDeltaEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "refusal.delta";
   /**
    * The item's id; some providers leave it out, and some change it on the way.
@@ -83,7 +83,7 @@ export interface RefusalDeltaEvent {
 
 /** A piece of a summary of the model's reasoning. */
 export interface ReasoningSummaryDeltaEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "reasoning_summary.delta";
   /**
    * The item's id; some providers leave it out, and some change it on the way.
@@ -102,7 +102,7 @@ export interface ReasoningSummaryDeltaEvent {
 
 /** A piece of the model's reasoning. */
 export interface ReasoningDeltaEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "reasoning.delta";
   /**
    * The item's id; some providers leave it out, and some change it on the way.
@@ -121,7 +121,7 @@ export interface ReasoningDeltaEvent {
 
 /** A piece of what a tool is called with. */
 export interface ToolCallDeltaEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "tool_call.delta";
   /**
    * The item's id; some providers leave it out, and some change it on the way.
@@ -138,7 +138,7 @@ export interface ToolCallDeltaEvent {
 
 /** The provider says how much may still be asked of it. */
 export interface RateLimitsEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "rate_limits";
   /** The rate limits, as the wire has them. */
   readonly rateLimits: unknown;
@@ -148,7 +148,7 @@ export interface RateLimitsEvent {
 
 /** The cost of the response so far; a later event replaces it. */
 export interface UsageEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "usage";
   /** The tokens used. */
   readonly usage: Usage;
@@ -158,7 +158,7 @@ export interface UsageEvent {
 
 /** Something that this library has no event for. */
 export interface OtherEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "other";
   /** The event's data: parsed, or the text itself if it is not JSON. */
   readonly event: unknown;
@@ -171,15 +171,15 @@ export interface OtherEvent {
  * part of the response. Comes with `retryMidStream` only.
  */
 export interface ResetEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "reset";
-  /** Which request the events come from that follow, from 2. */
+  /** The number of the request that the next events come from, from 2. */
   readonly attempt: number;
 }
 
 /** The response is whole. The last event. */
 export interface CompletedEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "completed";
   /** The id of the response; `""` if the provider gives none. */
   readonly responseId: string;
@@ -193,7 +193,7 @@ export interface CompletedEvent {
 
 /** The provider has ended the response before the model had. The last event. */
 export interface IncompleteEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "incomplete";
   /**
    * The reason: `"max_output_tokens"`, `"content_filter"`, `"cancelled"` if somebody

@@ -51,7 +51,7 @@ export interface ResponseStreamOptions {
   readonly background: boolean;
   /** The time to wait for usage after the end, in milliseconds. */
   readonly drainTimeout: number;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** Ends the stream and everything behind it. */
   readonly controller: AbortController;
@@ -350,7 +350,7 @@ export class ResponseStream
     const tooLong = new Promise<undefined>((resolve) => {
       cancel = clock.setTimeout(() => resolve(undefined), rest);
     });
-    // Where it was too long, whatever becomes of them is of no interest.
+    // If it took too long, the rest of the events does not matter.
     events.catch(() => {});
     try {
       return await Promise.race([events, tooLong]);

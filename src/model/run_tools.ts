@@ -23,9 +23,9 @@ import type { RunnableTool } from "./tool.ts";
 
 /** A tool begins to run. */
 export interface ToolStartedEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "tool.started";
-  /** Which response the call is from, from 1. */
+  /** The number of the response with the call, from 1. */
   readonly turn: number;
   /** The call. */
   readonly call: FunctionCallItem;
@@ -33,9 +33,9 @@ export interface ToolStartedEvent {
 
 /** A tool has run, or could not: the model is sent its output. */
 export interface ToolDoneEvent {
-  /** Which event it is. */
+  /** The type of the event. */
   readonly type: "tool.done";
-  /** Which response the call is from, from 1. */
+  /** The number of the response with the call, from 1. */
   readonly turn: number;
   /** The call. */
   readonly call: FunctionCallItem;
@@ -94,7 +94,7 @@ export interface RunOptions extends StreamOptions {
     | undefined;
 }
 
-/** As much of a {@linkcode ModelClient} as a run needs. */
+/** The part of a {@linkcode ModelClient} that a run uses. */
 export interface RunClient {
   /** Asks for a response. */
   stream(prompt: Prompt, options?: StreamOptions): Promise<ResponseStream>;
@@ -389,7 +389,7 @@ interface Calling {
   readonly turn: number;
   readonly signal: AbortSignal;
   readonly byName: ReadonlyMap<string, RunnableTool>;
-  /** Where the outputs go, in the order of the calls. */
+  /** The outputs, in the order of the calls. */
   readonly outputs: FunctionCallOutputItem[];
 }
 

@@ -86,7 +86,7 @@ export interface CompletedSnapshot extends SnapshotFacts {
 export interface IncompleteSnapshot extends SnapshotFacts {
   /** The state of the response. */
   readonly status: "incomplete";
-  /** Why, as the last event says. */
+  /** The reason, as the last event has it. */
   readonly reason: string;
   /** The calls that were cut off, as far as they came: not to be run. */
   readonly unfinished: readonly ResponseItem[];
@@ -133,7 +133,7 @@ export type ResponseSnapshot =
 export class SnapshotBuilder {
   readonly #open = new PartialItems();
   #done: { readonly outputIndex: number; readonly item: ResponseItem }[] = [];
-  /** Where the last item of each place is in `#done`. */
+  /** The index in `#done` of the last item of each place. */
   readonly #lastDone = new Map<number, number>();
   #responseId = "";
   #model: string | undefined;

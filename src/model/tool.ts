@@ -15,7 +15,7 @@ export interface ToolContext {
   readonly signal: AbortSignal;
   /** The call, as the model has made it. */
   readonly call: FunctionCallItem;
-  /** Which response of the run the call is from, from 1. */
+  /** The number of the run's response with the call, from 1. */
   readonly turn: number;
 }
 

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 import type { ServerSentEvent } from "../sse/event.ts";
 
-/** Where a stream's events come from: a connection, or a file. */
+/** The source of a stream's events: a connection, or a file. */
 export interface Upstream {
   /** Takes every event that has come, one at least; nothing at the end. */
   nextBatch(): Promise<ServerSentEvent[] | undefined>;

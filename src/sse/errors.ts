@@ -31,8 +31,8 @@ export class EventTooLargeError extends Error {
   /** The number of the line that went over the limit; the first line is 1. */
   readonly line: number;
   /**
-   * Where that line starts, in UTF-16 code units from the start of the stream's
-   * text, which a BOM that the decoder has stripped is not part of.
+   * The start of that line, in UTF-16 code units from the start of the stream's
+   * text. A BOM that the decoder has stripped is not counted.
    */
   readonly offset: number;
   /** The limit, in UTF-16 code units. */

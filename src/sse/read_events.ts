@@ -353,7 +353,10 @@ class BodyEventReader implements EventReader {
     if (this.#stopped) this.#queue = [];
   }
 
-  /** Where to cut: near `#piece` bytes on, after a line's end if one is near. */
+  /**
+   * Returns the place to cut at: about `#piece` bytes on, after a line's end if
+   * one is near.
+   */
   #pieceEnd(chunk: Uint8Array, start: number): number {
     const full = start + this.#piece;
     if (full >= chunk.length) return chunk.length;
@@ -434,8 +437,8 @@ class BodyEventReader implements EventReader {
 }
 
 /**
- * Where the character starts that `bytes` ends in the middle of; their length if
- * it does not.
+ * Returns the start of the unfinished character at the end of `bytes`; their
+ * length if there is none.
  *
  * UTF-8 can be cut before any byte that does not continue a character and still
  * decode to the same text, malformed or not: such a byte ends what came before.

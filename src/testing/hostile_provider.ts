@@ -40,14 +40,14 @@ export interface HostileProviderOptions {
    */
   onRequest?: ((request: HostileRequest) => void) | undefined;
   /**
-   * Whose milliseconds plans are in.
+   * The clock of plans.
    *
    * @default {systemClock}
    */
   clock?: Clock | undefined;
 }
 
-/** Who waits for how many requests. */
+/** A caller that waits for a number of requests. */
 interface Waiter {
   readonly count: number;
   readonly resolve: () => void;

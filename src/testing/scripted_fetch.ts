@@ -115,7 +115,10 @@ export type ScriptedOutcome =
 
 /** A request that was made to a {@linkcode ScriptedFetch}. */
 export interface ScriptedRequest {
-  /** When it was made, by the clock: in milliseconds since the Unix epoch. */
+  /**
+   * The time of the request, by the clock: in milliseconds since the Unix
+   * epoch.
+   */
   readonly time: number;
   /** The method. */
   readonly method: string;
@@ -140,7 +143,7 @@ export interface ScriptedRequest {
 /** Options for {@linkcode ScriptedFetch}. */
 export interface ScriptedFetchOptions {
   /**
-   * Whose milliseconds the script is in.
+   * The clock of the script.
    *
    * @default {systemClock}
    */

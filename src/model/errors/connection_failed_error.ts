@@ -24,7 +24,7 @@ import { ModelError } from "./model_error.ts";
  * ```
  */
 export class ConnectionFailedError extends ModelError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "connection_failed";
   /** Whether the same request may succeed when it is made again: yes. */
   readonly retryable = true;

@@ -17,7 +17,7 @@ import { ModelError } from "./model_error.ts";
  * ```
  */
 export class MissingKeyError extends ModelError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "missing_key";
   /** Whether the same request may succeed when it is made again: no. */
   readonly retryable = false;
@@ -70,7 +70,7 @@ export class MissingKeyError extends ModelError {
  * ```
  */
 export class EnvironmentError extends ModelError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "invalid_environment";
   /** Whether the same request may succeed when it is made again: no. */
   readonly retryable = false;

@@ -18,7 +18,7 @@ import { ModelError } from "./model_error.ts";
  * ```
  */
 export class FixtureError extends ModelError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "invalid_fixture";
   /** Whether the same request may succeed when it is made again: no. */
   readonly retryable = false;

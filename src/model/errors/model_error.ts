@@ -2,8 +2,9 @@
 import type { Usage } from "../usage.ts";
 
 /**
- * Why a provider says that a response has failed; `"response_failed"` for what
- * has no code here. The provider's own is in `providerCode`.
+ * The reason that a provider gives for a failed response; `"response_failed"`
+ * for reasons without a code here. The provider's own code is in
+ * `providerCode`.
  */
 export type FailureCode =
   | "context_length_exceeded"
@@ -66,7 +67,7 @@ export interface ResponseFacts {
  * ```
  */
 export abstract class ModelError extends Error {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   abstract readonly code: ModelErrorCode;
   /** Whether the same request may succeed when it is made again. */
   abstract readonly retryable: boolean;

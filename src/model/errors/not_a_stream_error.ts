@@ -28,7 +28,9 @@ import {
  * ```
  */
 export class NotAStreamError extends AnswerError {
-  /** Which error it is; `failureCode` tells the meaning of an error in the body. */
+  /**
+   * The error's code; `failureCode` has the meaning of an error in the body.
+   */
   readonly code = "not_a_stream";
   /** Whether the same request may succeed when it is made again: hardly. */
   readonly retryable = false;

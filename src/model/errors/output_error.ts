@@ -21,7 +21,7 @@ const SHOWN = 200;
  * ```
  */
 export class OutputError extends ModelError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "output_mismatch";
   /** Whether the same request may succeed when it is made again: models vary. */
   readonly retryable = true;

@@ -31,7 +31,7 @@ export interface ProviderFailure {
  * ```
  */
 export class ResponseFailedError extends ModelError implements ProviderFailure {
-  /** Why, as far as there is a code for it. */
+  /** The reason, as far as there is a code for it. */
   readonly code: FailureCode;
   /** Whether the same request may succeed when it is made again. */
   readonly retryable: boolean;

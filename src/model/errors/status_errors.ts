@@ -30,8 +30,8 @@ import type { FailureCode } from "./model_error.ts";
  */
 export class UnexpectedStatusError extends AnswerError {
   /**
-   * Which error it is: the code of the failure, such as
-   * `"context_length_exceeded"`, where there is one.
+   * The error's code: that of the failure, such as `"context_length_exceeded"`,
+   * if there is one.
    */
   readonly code: "unexpected_status" | FailureCode;
   /** Whether the same request may succeed when it is made again: no. */
@@ -86,7 +86,7 @@ export class UnexpectedStatusError extends AnswerError {
  * ```
  */
 export class RetryLimitError extends AnswerError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "retry_limit";
   /** Whether the same request may succeed when it is made again: later, yes. */
   readonly retryable = true;
@@ -141,7 +141,7 @@ export class RetryLimitError extends AnswerError {
  * ```
  */
 export class RetryAfterError extends AnswerError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "retry_after_too_long";
   /** Whether the same request may succeed when it is made again: later, yes. */
   readonly retryable = true;

@@ -15,7 +15,7 @@ import { ModelError } from "./model_error.ts";
  * ```
  */
 export class TurnLimitError extends ModelError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "turn_limit";
   /** Whether the same request may succeed when it is made again: hardly. */
   readonly retryable = false;

@@ -17,7 +17,7 @@ import { ModelError } from "./model_error.ts";
  * ```
  */
 export class UnsupportedFetchError extends ModelError {
-  /** Which error it is. */
+  /** The error's code, for programs. */
   readonly code = "unsupported_fetch";
   /** Whether the same request may succeed when it is made again: no. */
   readonly retryable = false;

@@ -171,7 +171,7 @@ export class DeltaShape {
   }
 }
 
-/** Where a field's value is that the pattern's group matches. */
+/** Returns the place of a field's value that the pattern's group matches. */
 function find(
   field: RegExp,
   data: string,

@@ -25,13 +25,13 @@ export type Ending =
 
 /** The model was done. */
 export interface CompletedEnding {
-  /** Which ending it is. */
+  /** The kind of ending. */
   readonly kind: "completed";
 }
 
 /** The provider stopped before the model was done, and what came may be used. */
 export interface IncompleteEnding {
-  /** Which ending it is. */
+  /** The kind of ending. */
   readonly kind: "incomplete";
   /** The reason, in the words of the Responses API where it has any. */
   readonly reason: string;
@@ -44,13 +44,13 @@ export interface IncompleteEnding {
  * and nobody is to ask for the rest.
  */
 export interface CancelledEnding {
-  /** Which ending it is. */
+  /** The kind of ending. */
   readonly kind: "cancelled";
 }
 
 /** The provider says that the response has failed. */
 export interface FailedEnding {
-  /** Which ending it is. */
+  /** The kind of ending. */
   readonly kind: "failed";
   /** The error object, or its message; see `readFailure`. */
   readonly details: unknown;
@@ -58,7 +58,7 @@ export interface FailedEnding {
 
 /** The stream was over before the provider had said how the response ends. */
 export interface TruncatedEnding {
-  /** Which ending it is. */
+  /** The kind of ending. */
   readonly kind: "truncated";
   /** The event, or field, that should have come. */
   readonly missing: string;

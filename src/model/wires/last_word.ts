@@ -3,7 +3,7 @@ import type { WireFormat } from "./format.ts";
 
 /** The facts in the last event of a cancelled stream. */
 export interface LastWord {
-  /** Why there is no more, in words for people. */
+  /** The reason why there is no more, in words for people. */
   readonly message: string;
   /** The id of the response, if it has told one. Default: none. */
   readonly responseId?: string | undefined;

@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Which messages of the model go back to a Chat server with their reasoning, as
- * `reasoning_content`: none; those of a turn of the user's that has calls; those
- * with calls; all.
+ * The model's messages that go back to a Chat server with their reasoning, as
+ * `reasoning_content`: none; those of a user's turn that has calls; those with
+ * calls; all.
  */
 export type ReasoningBack = "none" | "turn" | "calls" | "all";
 

@@ -4,7 +4,7 @@
 export interface WireDelta {
   /** The event's name. */
   readonly name: string;
-  /** Which field has the text. */
+  /** The field that has the text. */
   readonly field: string;
   /** The event's data as JSON without what may differ between deltas that merge. */
   readonly rest: string;
@@ -12,7 +12,7 @@ export interface WireDelta {
   readonly text: string;
   /** The number of the event, where it has one. */
   readonly sequenceNumber?: number;
-  /** When the chunk was made, where it says so. */
+  /** The time at which the chunk was made, if it says so. */
   readonly created?: number;
   /** The log probabilities of its tokens, where it has such. */
   readonly logprobs?: readonly unknown[];

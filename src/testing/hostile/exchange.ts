@@ -16,7 +16,10 @@ export type HostileOutcome = "pending" | "ended" | "broken" | "aborted";
 
 /** A request that was made to a {@linkcode HostileProvider}. */
 export interface HostileRequest {
-  /** When it was made, by the clock: in milliseconds since the Unix epoch. */
+  /**
+   * The time of the request, by the clock: in milliseconds since the Unix
+   * epoch.
+   */
   readonly time: number;
   /** The method. */
   readonly method: string;

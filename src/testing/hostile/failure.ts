@@ -17,7 +17,7 @@ const NAMES: Readonly<
   529: ["server_error", "overloaded", "overloaded_error"],
 };
 
-/** Who writes an error. */
+/** The author of an error. */
 export type Dialect = "openai" | "anthropic";
 
 /** An error as the body of an answer has it. */

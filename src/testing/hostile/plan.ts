@@ -3,7 +3,7 @@ import * as z from "zod";
 import { HostilePlanError } from "./plan_error.ts";
 
 /**
- * Where in an answer something happens:
+ * A point in an answer:
  *
  * - `"request"`: before the head, once the request was read.
  * - `"head"`: after the head, before the body.
@@ -50,19 +50,19 @@ export type HostileFault =
     | {
       /** The kind of fault. */
       readonly kind: "stall" | "reset" | "cut";
-      /** Where it does. */
+      /** The point at which it happens. */
       readonly at: HostilePoint;
     }
     | {
       /** The kind of fault. */
       readonly kind: "truncate";
-      /** Where it does. */
+      /** The point at which it happens. */
       readonly at: Exclude<HostilePoint, "request">;
     }
     | {
       /** The kind of fault. */
       readonly kind: "error";
-      /** Where it does. */
+      /** The point at which it happens. */
       readonly at: "head" | {
         /** After how many events. */
         readonly after: number;
@@ -70,7 +70,7 @@ export type HostileFault =
     }
   );
 
-/** When to come back, in one of the forms that providers say it in. */
+/** The time to retry after, in one of the forms that providers use. */
 export type HostileRetryAfter =
   | {
     /** `Retry-After` in seconds; a fraction too, which the standard has not. */
@@ -101,8 +101,8 @@ export type HostileAnswer =
     /** The kind of answer. */
     readonly kind: "run";
     /**
-     * In how many deltas it is said: what there is to say is said again, or not to
-     * its end.
+     * The number of deltas of the answer. The words are repeated, or cut off,
+     * to fill it.
      *
      * @default {undefined}, as many as there are words
      */
@@ -126,7 +126,7 @@ export type HostileAnswer =
     /** The status, from 400 to 599. */
     readonly status: number;
     /**
-     * When to come back.
+     * The time to retry after.
      *
      * @default {undefined}, which says nothing about it
      */
@@ -201,14 +201,14 @@ export interface HostilePlan {
    */
   readonly bom?: true | undefined;
   /**
-   * Before every how many events there is a comment: 1 for each.
+   * The number of events between comments: 1 for a comment before each.
    *
    * @default {undefined}
    */
   readonly comments?: number | undefined;
   /**
-   * Before every how many events there is a ping, as the format has it; Chat has
-   * none, and gets what proxies put there: an event of type `ping` without data.
+   * The number of events between pings, which have the format's form. Chat has
+   * none, and gets the ping of proxies: an event of type `ping` without data.
    *
    * @default {undefined}
    */

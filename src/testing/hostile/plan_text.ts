@@ -126,7 +126,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Where a fault happens if the text does not say. */
+/** The point at which each fault happens if the text does not say. */
 const FAULT_AT = {
   stall: "request",
   reset: "request",

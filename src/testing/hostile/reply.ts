@@ -5,7 +5,10 @@ export interface Piece {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Whether it is an event, and not only a comment, or the rest of one. */
   readonly isEvent: boolean;
-  /** When it exists, by the clock: what a background run has not said yet is later. */
+  /**
+   * The time at which it exists, by the clock: later for what a background run
+   * has yet to say.
+   */
   readonly due?: number;
 }
 

@@ -18,5 +18,8 @@ export function digest(text: string): string {
     .map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/** When everything was made, in seconds: equal requests get equal answers. */
+/**
+ * The time at which everything was made, in seconds: equal requests get equal
+ * answers.
+ */
 export const CREATED = 1_800_000_000;

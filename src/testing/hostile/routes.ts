@@ -18,7 +18,7 @@ const PAGE =
 
 const MESSAGE = "This is what the plan of the hostile provider says.";
 
-/** In whose words a request is answered. */
+/** Returns the dialect in which a request is answered. */
 export function dialectOf({ path, headers }: Pick<Asked, "path" | "headers">) {
   return path.startsWith("messages") || headers.has("anthropic-version")
     ? "anthropic"

@@ -3,7 +3,7 @@ import * as z from "zod";
 
 const record = z.record(z.string(), z.unknown());
 
-/** As much of JSON Schema as tools are described with. */
+/** The part of JSON Schema with which tools are described. */
 const schema = z.looseObject({
   type: z.union([z.string(), z.array(z.string())]),
   const: z.unknown().optional(),

@@ -35,7 +35,7 @@ export interface Call {
 export interface Speech {
   /** The words of the answer; empty where tools are called. */
   readonly deltas: readonly string[];
-  /** Which tools are called. */
+  /** The tools that are called. */
   readonly calls: readonly Call[];
   /** Whether a limit was reached. */
   readonly isCut: boolean;

@@ -14,7 +14,7 @@ const ENDS = { lf: "\n", crlf: "\r\n", cr: "\r" };
 export interface WireEvent {
   readonly event?: string;
   readonly data: string;
-  /** When it exists, by the clock. */
+  /** The time at which it exists, by the clock. */
   readonly due?: number | undefined;
 }
 

@@ -71,7 +71,7 @@ interface Turn {
   readonly details: ReasoningDetails;
   /** The model's reasoning. */
   reasoning: string;
-  /** Which message of the user it answers. */
+  /** The index of the user's message that it answers. */
   readonly question: number;
   /** Whether the last item was a message: one that follows at once is another turn's. */
   isAfterMessage: boolean;

@@ -34,7 +34,7 @@ const CHOICE_FIELDS: ReadonlySet<string> = new Set([
   "content_filter_results",
 ]);
 
-/** Where the text of a delta is: in one of its own fields, or in a call. */
+/** The field with the text of a delta: one of its own, or that of a call. */
 type TextField = typeof CHAT_TEXTS[number] | "arguments";
 
 /** A Chat chunk that {@linkcode WireDelta.rest} was made of. */

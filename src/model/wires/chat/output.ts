@@ -5,7 +5,7 @@ import { type Fields, hasContent, isFields } from "../event_data.ts";
 import { OpenMessage, OpenReasoning } from "./open_items.ts";
 import { type ToolCall, ToolCalls } from "./tool_calls.ts";
 
-/** Where what belongs to the model's turn is kept: its reasoning, or its message. */
+/** An open item of the model's turn: its reasoning, or its message. */
 type OpenItem = OpenMessage | OpenReasoning;
 
 /** The items of one response by Chat, written piece by piece, and their events. */

@@ -191,7 +191,8 @@ export class MessagesDecoder implements ResponseDecoder {
         this.#takeUsage(wire.usage, out);
         const { delta, usage: _usage, type: _type, ...rest } = wire;
         const { stop_reason: _, ...more } = isFields(delta) ? delta : {};
-        // Why it was refused, the sequence that has stopped it, its container.
+        // The other fields: the reason of a refusal, the stop sequence, the
+        // container.
         if ([...Object.values(more), ...Object.values(rest)].some(hasContent)) {
           this.#tellOther(wire, out);
         }

@@ -13,10 +13,10 @@ import { refuse } from "../refusal.ts";
 import type { ServerTraits } from "../server_traits.ts";
 import { toolNamed } from "../tool_choice.ts";
 
-/** Where the Responses API is, after the provider's base URL. */
+/** The path of the Responses API, after the provider's base URL. */
 export const responsesPath = "/responses";
 
-/** Where to ask for something, after the provider's base URL. */
+/** The path and query of a request, after the provider's base URL. */
 export interface ResumeTarget {
   /** The path. */
   readonly path: string;
@@ -205,7 +205,8 @@ function wireReasoning(
 }
 
 /**
- * Where to read on in a response that is made in the background.
+ * Returns the path at which to read on in a response that is made in the
+ * background.
  *
  * @param responseId The id of the response.
  * @param startingAfter The number of the last event that was read; without it the

@@ -25,7 +25,7 @@ export interface DoneItem {
   readonly rest: readonly Piece[];
 }
 
-/** Where the parts of each kind are. */
+/** The fields in which parts of each kind are. */
 const PARTS = [
   ["output_text", "content"],
   ["refusal", "content"],

@@ -15,7 +15,7 @@ export interface ResponseRunInit {
   readonly id: string;
   readonly request: ResponseRequest;
   readonly speech: Speech;
-  /** When it began, by the clock. */
+  /** The time at which it began, by the clock. */
   readonly start: number;
   /** The time between events, in milliseconds. */
   readonly pace: number;
