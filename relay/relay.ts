@@ -158,7 +158,10 @@ export class RelayStartError extends Error {
 
 const logger = getLogger(["rivulet", "relay"]);
 
-/** When a provider is asked again whose answer died before its first event. */
+/**
+ * The delays before a provider is asked again whose answer died before its
+ * first event.
+ */
 const PROVIDER_RETRY = completeRetryPolicy({
   minTimeout: 200,
   maxTimeout: 5_000,

@@ -13,7 +13,7 @@ import { runInNewContext } from "node:vm";
 /** Whether the runtime is Deno; the others have neither its permissions nor its sockets. */
 const IS_DENO = "Deno" in globalThis;
 
-/** As much of Bun's own API as is used here. */
+/** The part of Bun's own API that is used here. */
 interface BunApi {
   /** Collects garbage, at once. */
   gc(isSynchronous: true): void;

@@ -16,7 +16,7 @@ const DONE = "[DONE]";
  */
 const READ_LIMIT = 1_000;
 
-/** Who is told of the turns of a chat. */
+/** The listener for the turns of a chat. */
 export interface TurnListener {
   /** The conversation that the page was loaded with, if it says so. */
   readonly messages?: readonly { readonly id: string }[] | undefined;

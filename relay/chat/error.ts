@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Why a chat went no further: the endpoint has `refused` the message; it has taken the
- * message, and no turn has begun in the topic (`no_turn`); a part of the answer was `lost`.
+ * The reason why a chat went no further: the endpoint has `refused` the
+ * message; it has taken the message, and no turn has begun in the topic
+ * (`no_turn`); a part of the answer was `lost`.
  *
  * @example Which of them the user can mend
  * ```ts

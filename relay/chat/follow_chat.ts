@@ -17,7 +17,7 @@ import { socketUrl } from "./socket_url.ts";
 /** The last event of a stream of UI messages. */
 const DONE = "[DONE]";
 
-/** Why an answer is stopped, unless the application says it. */
+/** The reason given for a stopped answer, unless the application gives one. */
 const STOPPED = "Stopped by a user";
 
 /** The least time between two attempts to go on with an answer that broke off, in milliseconds. */
@@ -68,7 +68,7 @@ export interface FollowableChat<Message = ChatMessage> {
 }
 
 /**
- * Where a chat is followed, and who is told.
+ * The chat to follow, the relay, and the listeners.
  *
  * @typeParam Message The application's type of messages.
  *
@@ -211,7 +211,7 @@ class ChatFollower<Message extends { id: string }> {
   /** Whether the chat asks for the answer that is going on, or reads it. */
   #isResuming = false;
   #resumedAt = -Infinity;
-  /** Why the answer that was asked for from here is to be stopped when it begins. */
+  /** The reason to stop this page's own answer as soon as it begins. */
   #stopping: string | undefined;
 
   constructor(

@@ -143,7 +143,7 @@ export interface RivuletChatOptions<Message = ChatMessage> extends
 }
 
 /**
- * Who is told of the turns of a chat.
+ * The listener for the turns of a chat.
  *
  * @typeParam Message The application's type of messages.
  *

@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * Why a subscription broke off: the topic has `failed`, or its stream was
- * `truncated`; the relay has `refused` it; the connection was lost
- * (`disconnected`), or what came was not to be understood (`protocol`), and no
- * further attempt may be made.
+ * The reason why a subscription broke off: the topic has `failed`, or its
+ * stream was `truncated`; the relay has `refused` it; the connection was lost
+ * (`disconnected`), or the relay sent something that the client does not
+ * understand (`protocol`), and no further attempt is allowed.
  *
  * @example Which of them are worth another try
  * ```ts
@@ -31,7 +31,7 @@ export type SubscriptionErrorCode =
  * ```
  */
 export interface SubscriptionErrorFacts {
-  /** Why, in the words of the relay or of the topic's source. */
+  /** The reason, in the words of the relay or of the topic's source. */
   readonly reason?: string | undefined;
   /** The `code` of the relay's `error` message, if that is what refused. */
   readonly relayCode?: string | undefined;
@@ -70,7 +70,7 @@ export class SubscriptionError extends Error implements SubscriptionErrorFacts {
    * The status with which the topic ended, if it has: `failed` or `truncated`.
    */
   declare readonly status: "failed" | "truncated" | undefined;
-  /** Why, in the words of the relay or of the topic's source. */
+  /** The reason, in the words of the relay or of the topic's source. */
   declare readonly reason: string | undefined;
   /** The `code` of the relay's `error` message, if that is what refused. */
   declare readonly relayCode: string | undefined;

@@ -68,7 +68,7 @@ export type TopicMessage =
 export interface Carrier {
   /** The state of the connection. */
   readonly state: SubscriptionState;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** Takes a feed on, and connects if need be. */
   add(feed: Feed): void;
@@ -92,7 +92,10 @@ interface Place {
 /** A message that waits to be taken. */
 interface Item {
   readonly message: SubscriptionMessage;
-  /** Where the consumer is once it has taken this; it stays where it is if left out. */
+  /**
+   * The consumer's place once it has taken this; left out if the place stays
+   * the same.
+   */
   readonly place?: Place | undefined;
   /**
    * The size of the relay's message, on the last item that came of it; 0 on the
@@ -121,11 +124,11 @@ export class Feed implements Subscription {
     reject(reason: unknown): void;
   }[] = [];
   #over: Over | undefined;
-  /** Where the consumer is. */
+  /** The consumer's place. */
   #taken: Place | undefined;
   /** Whether it has taken nothing yet that has a place. */
   #isFresh = true;
-  /** Where the last message that was received leads to; none before `subscribed`. */
+  /** The place behind the last message received; none before `subscribed`. */
   #received: Place | undefined;
   #isSubscribed = false;
   /**
@@ -407,7 +410,7 @@ export class Feed implements Subscription {
     const isSame = last?.epoch === epoch;
     const place = placeOf(epoch, after);
     this.#received = isSame ? last : place;
-    // Where it resumes after the end of an epoch, the consumer knows the next one.
+    // A consumer that resumes after the end of an epoch knows the next one.
     const isKnown = epoch === this.#told || (isSame && this.#told);
     if (this.#options.stay && !isKnown) {
       this.#push({ type: "subscribed", topic, epoch, state });

@@ -21,13 +21,13 @@ import type { TopicEnd } from "./topic_end.ts";
  * ```
  */
 export interface EventMessage {
-  /** Which message this is. */
+  /** The type of the message. */
   readonly type: "event";
   /** The topic. */
   readonly topic: string;
   /** The log that the offset is of. */
   readonly epoch: string;
-  /** Which event of the log: 1 for the first, one more for each. */
+  /** The number of the event in its log: 1 for the first, one more for each. */
   readonly offset: number;
   /** `<epoch>:<offset>`: given as `after`, it resumes after this event. */
   readonly position: string;
@@ -59,7 +59,7 @@ export interface EventMessage {
  * ```
  */
 export interface MergedMessage {
-  /** Which message this is. */
+  /** The type of the message. */
   readonly type: "merged";
   /** The topic. */
   readonly topic: string;
@@ -96,7 +96,7 @@ export interface MergedMessage {
  * ```
  */
 export interface GapMessage {
-  /** Which message this is. */
+  /** The type of the message. */
   readonly type: "gap";
   /** The topic. */
   readonly topic: string;
@@ -104,7 +104,7 @@ export interface GapMessage {
   readonly from: number;
   /** The offset of the last; `from - 1` if none is known to be. */
   readonly to: number;
-  /** Why. */
+  /** The reason. */
   readonly reason: "evicted" | "epoch" | "slow" | "skipped";
 }
 
@@ -125,7 +125,7 @@ export interface GapMessage {
  * ```
  */
 export interface UpstreamMessage {
-  /** Which message this is. */
+  /** The type of the message. */
   readonly type: "upstream";
   /** The topic. */
   readonly topic: string;
@@ -133,9 +133,12 @@ export interface UpstreamMessage {
   readonly state: "connecting" | "open" | "retrying" | "lost";
   /** The status that it has answered with, if that is what went wrong. */
   readonly status?: number;
-  /** Which attempt in a row is or will be made: 2 after a first failure. */
+  /**
+   * The number of the attempt in a row, under way or next: 2 after a first
+   * failure.
+   */
   readonly attempt?: number;
-  /** In how many milliseconds it will be made. */
+  /** The time until the next attempt, in milliseconds. */
   readonly retryIn?: number;
 }
 
@@ -177,7 +180,7 @@ export interface TopicSnapshot {
  * ```
  */
 export interface SnapshotMessage {
-  /** Which message this is. */
+  /** The type of the message. */
   readonly type: "snapshot";
   /** The topic. */
   readonly topic: string;
@@ -201,7 +204,7 @@ export interface SnapshotMessage {
  * ```
  */
 export interface LiveMessage {
-  /** Which message this is. */
+  /** The type of the message. */
   readonly type: "live";
   /** The topic. */
   readonly topic: string;
@@ -225,7 +228,7 @@ export interface LiveMessage {
  * ```
  */
 export interface SubscribedMessage {
-  /** Which message this is. */
+  /** The type of the message. */
   readonly type: "subscribed";
   /** The topic. */
   readonly topic: string;
@@ -253,7 +256,7 @@ export interface SubscribedMessage {
  * ```
  */
 export interface EndMessage extends TopicEnd {
-  /** Which message this is. */
+  /** The type of the message. */
   readonly type: "end";
   /** The topic. */
   readonly topic: string;

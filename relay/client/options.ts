@@ -4,9 +4,11 @@ import type { SubscriptionErrorFacts } from "./error.ts";
 import type { SubscriptionState } from "./subscription.ts";
 
 /**
- * When to connect again, and how often: the wait before the nth attempt in a row
- * is by chance between 0 and `minTimeout * 2 ** (n - 1)`, `maxTimeout` at most,
- * or what the relay asks for. A subscription that gets further begins anew.
+ * The delays between attempts to connect, and the limits for them. The delay
+ * before the nth attempt in a row is random, between 0 and
+ * `minTimeout * 2 ** (n - 1)`, at most `maxTimeout`; or it is the one that the
+ * relay asks for. The count starts again when a subscription receives something
+ * new.
  *
  * @example Give up after five attempts in a row
  * ```ts
@@ -63,8 +65,8 @@ export type WebSocketHandler<Event> =
   | null;
 
 /**
- * As much of a WebSocket as is needed: that of any browser or runtime, or of the
- * package `ws`.
+ * The part of a WebSocket that this library uses: that of any browser or
+ * runtime, or of the package `ws`.
  *
  * @example Say something
  * ```ts
@@ -137,7 +139,7 @@ export interface ConnectOptions {
   /** Ends everything: whoever waits gets its reason. */
   signal?: AbortSignal | undefined;
   /**
-   * When to connect again; `false` for never.
+   * The policy for reconnection; `false` for none.
    *
    * A browser does not tell a relay that refuses from one that is away: both are
    * asked again, as often as this says, and `onStateChange` is told.
@@ -159,7 +161,7 @@ export interface ConnectOptions {
   WebSocket?:
     | (new (url: string, protocols: string[]) => WebSocketLike)
     | undefined;
-  /** Where time comes from. */
+  /** The clock to use. */
   clock?: Clock | undefined;
 }
 
@@ -176,8 +178,9 @@ export interface ConnectOptions {
  */
 export interface TopicOptions {
   /**
-   * Where to begin: after a position (`<epoch>:<offset>`), at the `start` of what
-   * the relay has, or `now`. Without it the relay chooses: `start`, mostly.
+   * The place to begin at: after a position (`<epoch>:<offset>`), at the
+   * `start` of the retained events, or `now`. Without it, the relay chooses,
+   * mostly `start`.
    */
   after?: string | undefined;
   /**
@@ -221,7 +224,7 @@ export interface TopicOptions {
 }
 
 /**
- * Everything there is to say to `subscribe`.
+ * The options of `subscribe`: those of the connection, and those of the topic.
  *
  * @example A topic by name
  * ```ts

@@ -33,6 +33,6 @@ export type EndStatus =
 export interface TopicEnd {
   /** The status. */
   readonly status: EndStatus;
-  /** Why, in words, where there is more to say than the status. */
+  /** The reason, in words, if there is more to say than the status. */
   readonly reason?: string;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/fetch/clock.ts";
 
-/** Where the age of events goes that were just written. */
+/** The measure that takes the age of each event just written. */
 export interface LatencyMeasure {
   /** As logs have it that give events their time. */
   readonly clock: Clock;

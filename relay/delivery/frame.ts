@@ -8,6 +8,9 @@ export interface Frame {
   readonly bytes: Message;
   /** Whether more events would not have fitted: it stays right when the log grows. */
   readonly full: boolean;
-  /** When the first of them was appended, in milliseconds since the epoch; 0 for a snapshot. */
+  /**
+   * The time at which the first of them was appended, in milliseconds since the
+   * epoch; 0 for a snapshot.
+   */
   readonly time: number;
 }

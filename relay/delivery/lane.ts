@@ -125,7 +125,7 @@ export class Lane {
   take(subscription: Subscription, now: number): void {
     this.#move(subscription, "away");
     if (--this.#roundLeft <= 0) this.#beginRound();
-    // Where little is added, nothing will be held up.
+    // If little is added, nothing will have to wait.
     if (this.#due < WORTH_COUNTING || subscription.turn.isStuck) return;
     subscription.turn.wokenAt = now;
     this.#move(subscription, "out");

@@ -87,7 +87,7 @@ export class Pump implements TopicObserver, Disposable {
   #busyTime = 0;
   /** The number of bytes that were encoded since the last rest. */
   #encoded = 0;
-  /** When the last turn ended, in milliseconds. */
+  /** The time at which the last turn ended, in milliseconds. */
   #turnEnd = 0;
 
   /** Takes up a subscription. */
@@ -163,7 +163,7 @@ export class Pump implements TopicObserver, Disposable {
    */
   readonly #onRound = (): void => {
     this.#round = undefined;
-    // Who goes on with what there is need not wait for what there is not yet.
+    // A subscription with more to read need not wait for new events.
     if (this.#woken >= TURN || this.#ready.size === 0) {
       if (this.#rests()) return this.#schedule();
       this.#woken = 0;

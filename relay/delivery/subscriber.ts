@@ -4,7 +4,7 @@ import type { Pump } from "./pump.ts";
 import type { Subscription, Waker } from "./subscription.ts";
 import type { Watch, Watched } from "./watch.ts";
 
-/** Where a subscriber's bytes go. */
+/** The destination of a subscriber's bytes. */
 export interface Sink {
   /**
    * Writes bytes, a message or a part of one, and calls `done` when they have left

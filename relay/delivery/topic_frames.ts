@@ -235,12 +235,15 @@ export class TopicFrames {
   #events(range: LogRange): Uint8Array {
     const bytes = this.#format.events(this.#topic, range);
     this.counts.encoded += bytes.byteLength;
-    // When they are merged, they become less than they were.
+    // Merging makes events smaller: count the size that was read, too.
     for (const { size } of range.entries) this.counts.encoded += size;
     return bytes;
   }
 
-  /** As much of a range as there is room for: for all, if that is all of it. */
+  /**
+   * Returns the part of a range that there is room for: for all readers, if
+   * that is all of it.
+   */
   #fit(
     range: LogRange,
     room: number,

@@ -11,7 +11,7 @@ export type Place = "waiting" | "ready" | "out" | "away";
 export class Turn {
   /** Its place. A subscription stands in one line of its lane at most. */
   place: Place = "away";
-  /** When it was woken, while it is out, in milliseconds. */
+  /** The time at which it was woken, while it is out, in milliseconds. */
   wokenAt = 0;
   /** Whether it did not come back in time, and has not caught up since. */
   isStuck = false;

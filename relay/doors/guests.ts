@@ -41,7 +41,7 @@ export class Draining {
   readonly hasOthers: boolean;
   readonly #clock: Clock;
   readonly #controller = new AbortController();
-  /** When it will be over, in milliseconds since the epoch. */
+  /** The time at which it will be over, in milliseconds since the epoch. */
   #end: number | undefined;
 
   /** Makes it for a relay that is not drained. */

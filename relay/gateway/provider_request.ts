@@ -11,8 +11,8 @@ export interface ProviderRequest {
   /** The caller's request: its own keys may not reach the provider, and are secrets too. */
   readonly asked: { readonly url: URL; readonly headers: HeaderList };
   /**
-   * Whom it is sent to: a provider of models, or an application that answers a turn of a
-   * chat with UI messages.
+   * The peer that receives it: a provider of models, or an application that
+   * answers a turn of a chat with UI messages.
    */
   readonly peer: "provider" | "application";
   /** The name of the provider, or of the chat's route. */

@@ -15,7 +15,7 @@ export interface BodyLimits {
   readonly maxBytes: number;
   /** The longest time without a byte, in milliseconds. */
   readonly idleTimeout: number;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** Counts the body among all of its client. Default: nothing does. */
   readonly incoming?: IncomingBody | undefined;
@@ -23,7 +23,7 @@ export interface BodyLimits {
 
 /** A body was too long, or too slow. */
 export class BodyLimitError extends Error {
-  /** Which limit was met. */
+  /** The limit that was exceeded. */
   readonly code: "body_too_large" | "body_timeout";
 
   /** Names the limit. */
@@ -103,7 +103,7 @@ export async function* boundedBody(
       }
     }
   } finally {
-    // Why the rest cannot be discarded is of no interest.
+    // An error in discarding the rest does not matter.
     if (!isWhole) void reader.cancel().catch(() => {});
   }
 }

@@ -9,7 +9,9 @@ export interface ConnectionLimitsOptions {
   readonly maxConnectionsPerAddress: number;
 }
 
-/** When a connection may have been closed, in seconds: a guess. */
+/**
+ * The time after which a connection may have been closed, in seconds: a guess.
+ */
 const RETRY_AFTER = { "Retry-After": "5" };
 
 /** Counts connections, in all and by the network of the client. */

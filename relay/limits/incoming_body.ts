@@ -148,7 +148,7 @@ export class CountedReader implements PartReader {
     incoming.onRefused = (problem) => {
       this.#problem = problem;
       this.#waiting?.reject(problem);
-      // Why the rest cannot be discarded is of no interest.
+      // An error in discarding the rest does not matter.
       void this.#stop().catch(() => {});
     };
   }

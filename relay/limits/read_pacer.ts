@@ -89,7 +89,7 @@ export class ReadPacer implements Disposable {
   readonly #heavy = new Lanes();
   #immediate: ReturnType<typeof setImmediate> | undefined;
   #pieces = 0;
-  /** When the turn began whose time is counted; `undefined` while no time is. */
+  /** The start of the turn whose time is counted; `undefined` while none is. */
   #start: number | undefined;
   #isRunning = false;
   /** Ends the work of a turn, once it has begun. */

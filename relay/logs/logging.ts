@@ -12,7 +12,7 @@ export interface LoggingOptions {
   /** Writes bytes to where the log is, all of them. */
   write(bytes: Uint8Array): Promise<void>;
   /**
-   * Where time comes from.
+   * The clock to use.
    *
    * @default {systemClock}
    */

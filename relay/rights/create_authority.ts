@@ -16,7 +16,7 @@ export interface AuthorityOptions {
   readonly jwtAudience?: string | undefined;
   /** The issuer that the `iss` of a token has to be. */
   readonly jwtIssuer?: string | undefined;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** Ends what is under way when the relay closes. */
   readonly signal: AbortSignal;
@@ -28,7 +28,7 @@ export interface AuthorityOptions {
 export class AuthorityOptionError extends TypeError {
   /** The code of the error. */
   readonly code = "invalid_option";
-  /** Which option it is. */
+  /** The option with the fault. */
   readonly option: "jwtKey" | "jwks";
 
   /** Names the option, and what was expected. */

@@ -29,7 +29,7 @@ export interface CredentialRequest {
 /** For callers whose `Authorization` is for a provider. */
 const OWN_HEADER = "rivulet-token";
 
-/** Where a client puts its token that can send no header. */
+/** The query parameter for the token of a client that cannot send a header. */
 const QUERY_PARAMETER = "access_token";
 
 /**

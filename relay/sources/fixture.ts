@@ -14,7 +14,7 @@ import type { Source } from "./source.ts";
 export interface FixtureSourceOptions {
   /** Whether to begin anew at its end. Default: `false`, the topic ends as `complete`. */
   readonly loop?: boolean;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** The lease on the topic. Default: none is needed. */
   readonly hold?: Hold;

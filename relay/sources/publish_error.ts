@@ -1,6 +1,6 @@
 import type { TopicEnd } from "../topics/end.ts";
 
-/** Where what was published stands: `first`..`next - 1`. */
+/** The place of published events: `first`..`next - 1`. */
 export interface Published {
   /** The log that it stands in. */
   readonly epoch: string;
@@ -23,9 +23,12 @@ export class PublishError extends Error {
     | "idempotency_mismatch"
     | "key_in_use"
     | "publish_rate";
-  /** Where the events stand that were added before. */
+  /** The place of the events that were added before. */
   readonly added: Published | undefined;
-  /** When it may be tried again, where waiting helps: in milliseconds from now. */
+  /**
+   * The time after which a retry may succeed, if waiting helps: in milliseconds
+   * from now.
+   */
   readonly retryIn: number | undefined;
 
   /** Says what was expected, and what came. */

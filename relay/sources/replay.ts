@@ -9,7 +9,10 @@ export function saysTheSame(
   return b !== undefined && a.data === b.data && a.event === b.event;
 }
 
-/** Where the last run of events with an id begins, of all the places that have it. */
+/**
+ * Returns the start of the last run of events with an id, among all the places
+ * that have it.
+ */
 export function startOfLastRun(places: readonly number[]): number | undefined {
   let index = places.length - 1;
   while (index > 0 && places[index - 1] === places[index]! - 1) index--; // in range

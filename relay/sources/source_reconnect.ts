@@ -5,7 +5,8 @@ import { completeReconnectPolicy } from "../../src/fetch/reconnect.ts";
 const duration = z.number().positive();
 
 /**
- * When a relay connects to an SSE source again, once it has been connected.
+ * The policy by which a relay connects to an SSE source again, once it has been
+ * connected.
  *
  * The names are those of `ReconnectPolicy`; durations are in milliseconds.
  *
@@ -33,7 +34,7 @@ export interface SourceReconnect {
    */
   readonly maxTimeout?: number | undefined;
   /**
-   * By what the longest wait grows with every attempt, from 1.
+   * The factor by which the longest wait grows with every attempt, from 1.
    *
    * @default {2}
    */

@@ -34,7 +34,7 @@ import { SseSource } from "./sse.ts";
 interface SseSpec {
   /** The upstream. */
   readonly url: string;
-  /** When to connect again. */
+  /** The policy for reconnection. */
   readonly reconnect: boolean | SourceReconnect;
   /** The treatment of events whose id has occurred before. */
   readonly repeats: RepeatsPolicy;
@@ -65,7 +65,7 @@ export type SourceSpec =
 
 /** The parts and limits that sources work with. */
 export interface SourcesOptions {
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** The largest event of an SSE upstream, in UTF-16 code units. */
   readonly maxEvent: number;
@@ -222,7 +222,8 @@ export class Sources implements AsyncDisposable {
       this.#operated.add(topic);
       void tellLoss(topic, source, spec.required);
     }
-    // Who has to know of a failure awaits `opened`; all others read the topic's end.
+    // A caller that has to know of a failure awaits `opened`; all others read
+    // the topic's end.
     source.opened.catch(() => {});
     return source;
   }

@@ -43,7 +43,10 @@ export interface SseSourceOptions {
   readonly idleTimeout?: number;
   /** Makes the requests. */
   readonly fetch: SourceFetch;
-  /** When to connect again, once it has been connected. Default: `true`, by the default policy. */
+  /**
+   * The policy for reconnection, once it has been connected. Default: `true`,
+   * by the default policy.
+   */
   readonly reconnect?: boolean | SourceReconnect;
   /**
    * Whether the first connection is asked for once, or again like every other.
@@ -58,7 +61,7 @@ export interface SseSourceOptions {
   readonly room: EventRoom;
   /** Counts the attempts to connect. Default: nobody does. */
   readonly counts?: SourceCounts | undefined;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** The lease on the topic. Default: none is needed. */
   readonly hold?: Hold;

@@ -12,7 +12,7 @@ import { MemoryStore } from "./memory_store.ts";
 import type { CommitReport } from "./sqlite/committer.ts";
 import { SqliteStore, type SqliteStoreCounts } from "./sqlite/sqlite_store.ts";
 
-/** Which store topics live in. */
+/** The store that topics live in. */
 export type StoreAddress =
   | { readonly kind: "memory" }
   | {
@@ -65,7 +65,7 @@ export interface StoreSettings {
   readonly retention: Retention;
   /** The most bytes of a file. Default: any number. */
   readonly maxStore?: number | undefined;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** Called after each transaction of a file. Default: nobody is told. */
   readonly onCommit?: ((report: CommitReport) => void) | undefined;

@@ -40,7 +40,7 @@ export const END_STATUSES = [
 export interface TopicEnd {
   /** The status. */
   readonly status: EndStatus;
-  /** Why, in words, where there is more to say than the status. */
+  /** The reason, in words, if there is more to say than the status. */
   readonly reason?: string;
 }
 

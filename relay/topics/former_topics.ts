@@ -17,7 +17,7 @@ export function formerName(name: string, epoch: string): string {
 export interface FormerTopicsOptions {
   /** The place where the topics live. */
   readonly store: Pick<Store, "find" | "isLasting">;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** The most bytes of events that the former epochs of one name retain together. */
   readonly maxBytes: number;

@@ -107,7 +107,7 @@ export class Leases {
   }
 }
 
-/** Who is told of a lease. */
+/** The caller that is told of a lease. */
 interface HoldOptions extends Pick<Filler, "onLost"> {
   /** Called when the lease was given up, or lost. */
   readonly onOver: () => void;

@@ -22,7 +22,7 @@ export interface ListedTopicsContext {
   prepare(name: string, isFresh: boolean): Promise<void> | undefined;
 }
 
-/** Which topics are listed. */
+/** The topics to list. */
 export interface ListedTopicsQuery {
   /** The name after which the list begins. */
   readonly after: string;

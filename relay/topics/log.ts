@@ -30,7 +30,7 @@ export interface LogEntry {
    * read budgets count it. Every way to write the event adds something to it.
    */
   readonly size: number;
-  /** When it was appended, in milliseconds since the epoch. */
+  /** The time at which it was appended, in milliseconds since the epoch. */
   readonly time: number;
 }
 
@@ -284,7 +284,7 @@ export interface LogAppendOptions {
 }
 
 /**
- * Where a log has got to, as one who follows it is told.
+ * The progress of a log, as its followers are told it.
  *
  * @example Whether there is more to come
  * ```ts

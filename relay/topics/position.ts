@@ -1,12 +1,17 @@
 /** A place in a topic: the event with this offset, in the log of this epoch. */
 export interface Position {
-  /** Which log: made anew whenever a log cannot continue the old one. */
+  /**
+   * The id of the log: a new one whenever a log cannot continue the old one.
+   */
   readonly epoch: string;
-  /** Which event of it: 1 for the first, one more for each. */
+  /** The number of the event in the log: 1 for the first, one more for each. */
   readonly offset: number;
 }
 
-/** Where a subscription begins: after a position, or at either end of what is retained. */
+/**
+ * The place at which a subscription begins: after a position, or at either end
+ * of the retained events.
+ */
 export type After = Position | "start" | "now";
 
 const POSITION = /^([A-Za-z0-9_-]{8,22}):([1-9][0-9]{0,15})$/;

@@ -24,9 +24,9 @@ export type RunCaller = "connected" | "left" | "answered";
  * ```
  */
 export interface RunRetry {
-  /** When, in milliseconds since the epoch. */
+  /** The time, in milliseconds since the epoch. */
   readonly at: number;
-  /** Why, in words without secrets. */
+  /** The reason, in words without secrets. */
   readonly reason: string;
 }
 
@@ -72,13 +72,15 @@ export interface RunUsage {
  * ```
  */
 export interface RunFacts {
-  /** When the run began, in milliseconds since the epoch. */
+  /** The time at which the run began, in milliseconds since the epoch. */
   readonly askedAt: number;
   /** The model, as the request names it. */
   readonly model?: string | undefined;
   /** The number of requests made to the provider. */
   readonly attempts: number;
-  /** When and why it was asked again: the newest ones, the oldest first. */
+  /**
+   * The times and reasons of its retries: the newest ones, the oldest first.
+   */
   readonly retries?: readonly RunRetry[] | undefined;
   /** The HTTP status of its newest answer. */
   readonly status?: number | undefined;

@@ -159,7 +159,7 @@ export interface ListQuery {
 }
 
 /**
- * Which topics are watched.
+ * The topics to watch.
  *
  * @example All chats
  * ```ts
@@ -246,7 +246,7 @@ export interface Store extends AsyncDisposable {
    * @throws {StoreError} If it cannot be opened.
    */
   open(): Promise<void>;
-  /** Why nothing can be kept now; `undefined` while all is well. */
+  /** The reason why nothing can be kept now; `undefined` while all is well. */
   readonly failure: StoreError | undefined;
   /** Whether topics outlive the process, so that those nobody uses need no memory. */
   readonly isLasting: boolean;

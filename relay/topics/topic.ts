@@ -19,7 +19,7 @@ import type {
 } from "./log.ts";
 
 /**
- * Where a topic is in its life.
+ * The state of a topic.
  *
  * @example Say how it ended
  * ```ts
@@ -58,9 +58,12 @@ export interface UpstreamState {
   readonly state: "connecting" | "open" | "retrying" | "lost";
   /** The status that it has answered with, if that is what went wrong. */
   readonly status?: number;
-  /** Which attempt in a row is or will be made: 2 after a first failure. */
+  /**
+   * The number of the attempt in a row, under way or next: 2 after a first
+   * failure.
+   */
   readonly attempt?: number;
-  /** In how many milliseconds it will be made. */
+  /** The time until the next attempt, in milliseconds. */
   readonly retryIn?: number;
 }
 
@@ -333,7 +336,7 @@ export class Topic {
     this.#run = run;
   }
 
-  /** Where a subscription begins that names no position. */
+  /** The place at which a subscription without a position begins. */
   get from(): "start" | "now" {
     return this.#facts.from ?? "start";
   }
@@ -392,12 +395,15 @@ export class Topic {
     (this.#places ??= []).push(places);
   }
 
-  /** Since when nobody has followed it, in milliseconds since the epoch; `undefined` while somebody does. */
+  /**
+   * The time since which nobody has followed it, in milliseconds since the
+   * epoch; `undefined` while somebody does.
+   */
   get idleSince(): number | undefined {
     return this.#followers === 0 ? this.#idleSince : undefined;
   }
 
-  /** Where the topic is in its life, as far as the log keeps it. */
+  /** The state of the topic, as far as the log keeps it. */
   get state(): TopicState {
     return this.#state;
   }
@@ -586,7 +592,10 @@ export class Topic {
       this.#endFailure === undefined && !this.#verdict === !this.log.ended;
   }
 
-  /** Why the store could not keep the end, which was told all the same. */
+  /**
+   * The reason why the store could not keep the end, which was reported all the
+   * same.
+   */
   get endFailure(): StoreError | undefined {
     return this.#endFailure;
   }

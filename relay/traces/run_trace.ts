@@ -13,7 +13,7 @@ import { endSpan, serverAttributes, type TracedEnd } from "./span.ts";
 
 /** A request to a provider that is traced. */
 export interface TracedRequest {
-  /** Whom it is sent to. */
+  /** The peer that receives it. */
   readonly peer: "provider" | "application";
   /** The name of the provider, or of the application's chat. */
   readonly provider: string;

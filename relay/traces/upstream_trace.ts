@@ -7,7 +7,7 @@ import {
 } from "@opentelemetry/api";
 import { endSpan, serverAttributes } from "./span.ts";
 
-/** Why a connection is over. */
+/** The end of a connection. */
 export interface ConnectionEnd {
   /** The status that was answered, where it was none of an event stream. */
   readonly status?: number | undefined;

@@ -30,8 +30,8 @@ const RETRY = completeRetryPolicy(
 );
 
 /**
- * Why a turn could not be published: the relay has `refused` it, or could not be reached for
- * too long (`unreachable`).
+ * The reason why a turn could not be published: the relay has `refused` it, or
+ * could not be reached for too long (`unreachable`).
  *
  * @example Both
  * ```ts

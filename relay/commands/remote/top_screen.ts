@@ -6,7 +6,7 @@ import { stateOf } from "./topics.ts";
 
 /** The state of a relay at one time. */
 export interface Sample {
-  /** When, in milliseconds. */
+  /** The time, in milliseconds. */
   readonly time: number;
   /** Its topics, but for those that have ended. */
   readonly topics: readonly ListedTopic[];

@@ -25,7 +25,7 @@ const page = z.object({
 /** The most topics of a page. */
 const PAGE = "1000";
 
-/** Which topics are listed. */
+/** The topics to list. */
 export interface TopicFilter {
   /** The beginning of all names. */
   readonly prefix?: string | undefined;

@@ -11,7 +11,7 @@ import { StoreError } from "../../topics/store.ts";
 import { TopicBusyError } from "../../topics/topic_busy_error.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
 
-/** When a topic may have gone, in seconds: a guess. */
+/** The time after which a topic may have gone, in seconds: a guess. */
 const RETRY_AFTER = "5";
 
 /**

@@ -1,6 +1,6 @@
 /** The subscriptions of a peer to all topics whose names begin alike. */
 export class Prefixes implements Disposable {
-  /** By what was subscribed to, what follows no more topics. */
+  /** The functions that end a subscription to new topics, by its pattern. */
   readonly #cancels = new Map<string, () => void>();
 
   /** The number of prefixes. */

@@ -19,7 +19,7 @@ import {
 
 const logger = getLogger(["rivulet", "relay", "websocket"]);
 
-/** Why something was refused, in the words of an `error` message. */
+/** The reason of a refusal, in the words of an `error` message. */
 interface Refusal extends Pick<RefusalFacts, "retryable"> {
   readonly code: string;
   readonly message: string;

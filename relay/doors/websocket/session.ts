@@ -38,7 +38,10 @@ import type { RelayWebSocket } from "./relay_websocket.ts";
 /** The most answers that may wait before the peer is no longer read. */
 const MAX_BACKLOG = 64;
 
-/** When peers of a relay that stops should connect again, in milliseconds. */
+/**
+ * The range of the time after which peers of a stopping relay should connect
+ * again, in milliseconds.
+ */
 const RECONNECT_IN = [100, 5_000] as const;
 
 const PING = Uint8Array.of(0x89, 0);
@@ -71,7 +74,7 @@ export class WebSocketSession
   readonly #id = crypto.randomUUID();
   readonly #ws: RelayWebSocket;
   readonly #socket: Duplex;
-  /** When it was opened, in milliseconds since the epoch. */
+  /** The time at which it was opened, in milliseconds since the epoch. */
   readonly #start: number;
   #staying: Staying | undefined;
   #prefixes: Prefixes | undefined;

@@ -18,7 +18,9 @@ const MAX_SESSIONS = 10_000;
  */
 export class CancelledSessions {
   readonly #clock: Clock;
-  /** When the refusal of each is over, in the order of these times. */
+  /**
+   * The time at which the refusal of each is over, in the order of these times.
+   */
   readonly #until = new Map<string, number>();
 
   /** Knows of no session. */

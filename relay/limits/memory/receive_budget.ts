@@ -16,7 +16,7 @@ interface Client {
   readonly accounts: Set<ReceiveAccount>;
 }
 
-/** When a client may have room again, in seconds: a guess. */
+/** The time after which a client may have room again, in seconds: a guess. */
 const RETRY_AFTER = "5";
 
 const logger = getLogger(["rivulet", "relay", "limits"]);

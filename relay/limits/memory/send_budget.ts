@@ -221,7 +221,7 @@ export class SendBudget {
  * anything an account has of its own adds to the cost of an idle connection.
  */
 interface AccountHolder {
-  /** Where the bytes count. */
+  /** The holdings in which the bytes count. */
   readonly places: readonly Holdings[];
   /** The source of time. */
   readonly clock: Clock;

@@ -4,7 +4,7 @@ import type { VerificationKey } from "./verification_key.ts";
 /** The keys of a moment. */
 export type Keys = readonly VerificationKey[];
 
-/** Where keys come from. */
+/** The source of keys. */
 export interface KeySource {
   /**
    * The keys as they are now; always the same object until there are others.

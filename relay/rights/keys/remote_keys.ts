@@ -10,9 +10,9 @@ import { parseJwkSet } from "./parse_jwk.ts";
 
 /** The options of a set of remote keys. */
 export interface RemoteKeysOptions {
-  /** Where the JWK set is. */
+  /** The URL of the JWK set. */
   readonly url: string;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** Ends what is under way. */
   readonly signal: AbortSignal;
@@ -57,7 +57,10 @@ export class RemoteKeys implements KeySource {
   readonly #signal: AbortSignal;
   readonly #fetch: typeof fetch;
   #keys: Keys | undefined;
-  /** When they were asked for, in milliseconds since the epoch, by both clocks. */
+  /**
+   * The time of the last request for them, in milliseconds since the epoch, by
+   * both clocks.
+   */
   #asked = { at: -Infinity, wallTime: -Infinity };
   /** Until when they are not asked for again, in milliseconds since the epoch. */
   #restsUntil = -Infinity;

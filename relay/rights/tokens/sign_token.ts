@@ -11,9 +11,9 @@ export interface TokenClaims {
   readonly rivulet: unknown;
   /** The holder. */
   readonly sub?: string | undefined;
-  /** Who it is for. */
+  /** The audience. */
   readonly aud?: string | undefined;
-  /** Who made it. */
+  /** The issuer. */
   readonly iss?: string | undefined;
 }
 

@@ -21,7 +21,7 @@ export interface TokenAuthorityOptions {
   readonly audience?: string | undefined;
   /** The issuer that `iss` has to be. Default: any. */
   readonly issuer?: string | undefined;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
 }
 

@@ -14,8 +14,9 @@ const WRAPPED = ["::ffff:0:0/96", "64:ff9b::/96"]
   .map((range) => ipaddr.IPv6.parseCIDR(range));
 
 /**
- * Where clouds tell their machines secrets. One of them is public by its number,
- * and the others are in ranges that are allowed for other reasons.
+ * The addresses at which clouds tell their machines secrets. One of them is
+ * public by its number, and the others are in ranges that are allowed for other
+ * reasons.
  */
 const METADATA: readonly Address[] = [
   "169.254.169.254", // AWS, Google, Azure, Oracle and most others
@@ -63,8 +64,8 @@ function isMetadata(address: Address): boolean {
 }
 
 /**
- * Which addresses the sources may be at that are made by request: public ones,
- * and those that the operator allows.
+ * The addresses allowed for sources that are made by request: public ones, and
+ * those that the operator allows.
  *
  * An IPv4 address within an IPv6 one is what counts, mapped or for a NAT64; 6to4
  * and Teredo are refused, as nobody uses them any more for an honest purpose. A

@@ -9,7 +9,7 @@ import { SourceRefusedError } from "./source_refused_error.ts";
 
 /** The hosts and addresses that a guarded `fetch` may reach. */
 export interface GuardedFetchOptions {
-  /** Which URLs. */
+  /** The URLs allowed. */
   readonly sources: SourcePolicy;
   /** At which addresses. */
   readonly addresses: AddressPolicy;

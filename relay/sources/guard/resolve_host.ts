@@ -9,7 +9,7 @@ export type LookUp = (hostname: string) => Promise<readonly string[]>;
 
 /** The settings for resolving a host. */
 export interface ResolveHostOptions {
-  /** Which addresses it may have. */
+  /** The addresses allowed. */
   readonly policy: AddressPolicy;
   /** Finds its addresses. Default: as the machine does. */
   readonly lookUp?: LookUp | undefined;

@@ -1,7 +1,7 @@
 import { SourcePattern } from "./source_pattern.ts";
 import { SourceRefusedError } from "./source_refused_error.ts";
 
-/** Which URLs the sources may have that are made by request. */
+/** The URLs allowed for sources that are made by request. */
 export class SourcePolicy {
   readonly #patterns: readonly SourcePattern[];
 

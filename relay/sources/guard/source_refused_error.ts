@@ -1,4 +1,4 @@
-/** Why a source cannot be where it was to be. */
+/** The reason why a source is refused. */
 export type SourceRefusal =
   | {
     /** No pattern of the operator matches its URL. */

@@ -118,7 +118,7 @@ export class Committer implements AsyncDisposable {
     this.tidy();
   }
 
-  /** Why nothing can be written now. */
+  /** The reason why nothing can be written now. */
   get failure(): StoreError | undefined {
     return this.#failure;
   }

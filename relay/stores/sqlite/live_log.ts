@@ -25,7 +25,7 @@ export interface LiveLogStore {
   readonly windows: Windows;
   /** The age after which events are given up, in milliseconds. */
   readonly maxAge: number;
-  /** Why nothing can be written now. */
+  /** The reason why nothing can be written now. */
   readonly failure: StoreError | undefined;
   /** The time, in milliseconds since the epoch. */
   now(): number;
@@ -39,7 +39,7 @@ export interface LiveLogStore {
   onNews(kind: "made" | "ended", log: LiveLog): void;
 }
 
-/** Who waits until all is kept that the log was told up to some work. */
+/** A caller that waits until all work up to a point is kept. */
 interface Settling {
   readonly until: number;
   readonly result: PromiseWithResolvers<void>;

@@ -108,7 +108,7 @@ export type WriterRequest =
   /** Leaves the file whole and says so in it. */
   | { readonly kind: "finish" };
 
-/** Where a topic stands after a transaction. */
+/** The state of a topic after a transaction. */
 export interface Standing {
   readonly id: number;
   readonly first: number;

@@ -33,7 +33,7 @@ export interface SqliteStoreOptions {
   readonly retention: Retention;
   /** The most bytes of the file. Default: any number. */
   readonly maxBytes?: number | undefined;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /**
    * Called with the names of ended logs that had to go, as the file has no more

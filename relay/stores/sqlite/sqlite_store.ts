@@ -102,7 +102,7 @@ export class SqliteStore implements Store {
     this.#windows = new Windows(options.windowBytes ?? WINDOW_BYTES);
   }
 
-  /** Why nothing can be kept now. */
+  /** The reason why nothing can be kept now. */
   get failure(): StoreError | undefined {
     return this.#parts?.committer.failure;
   }

@@ -85,7 +85,7 @@ parentPort.on("message", async ({ id, request }) => {
 });`;
   }
 
-  /** Why the thread can do nothing any more. */
+  /** The reason why the thread can do nothing any more. */
   get error(): ThreadError | undefined {
     return this.#error;
   }

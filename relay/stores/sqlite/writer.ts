@@ -35,7 +35,7 @@ interface Head {
   readonly times: readonly number[];
 }
 
-/** Where a topic stands in the transaction that is under way. */
+/** The state of a topic in the transaction that is under way. */
 interface TopicState {
   readonly id: number;
   first: number;

@@ -1,6 +1,6 @@
 import { parseWebOrigin, type WebOrigin } from "./web_origin.ts";
 
-/** Which origins an entry of the operator's list means. */
+/** The origins that an entry of the operator's list means. */
 export type OriginPattern =
   | { readonly kind: "any" }
   /** Pages without an origin: of files, and in sandboxes. */

@@ -30,7 +30,7 @@ export interface TopicWindow {
   readonly counts: TopicCounts | undefined;
 }
 
-/** Where topics are looked for. */
+/** The topics to look through. */
 export interface TopicWindowContext {
   /** The topics. */
   readonly topics: TopicRegistry;
@@ -200,7 +200,10 @@ function* lookFor(
   };
 }
 
-/** Where a look has got to: to its end, or to where the store has to be waited for. */
+/**
+ * The progress of a look: its result, or the point at which it waits for the
+ * store.
+ */
 type Looked =
   | { readonly window: TopicWindow }
   | { readonly stored: Promise<unknown> };
@@ -220,7 +223,7 @@ function* goOn(
   }
 }
 
-/** Who waits for the topics of a list. */
+/** The reader that waits for the topics of a list. */
 export interface TopicWindowReader {
   /** The lane of the work among that of the process. */
   readonly lane: string;
