@@ -61,6 +61,11 @@ export type {
   RunRetry,
   RunUsage,
 } from "./topics/run_facts.ts";
+export type {
+  RelayLoopDelay,
+  RelayStatus,
+  RelayTotals,
+} from "./status/relay_status.ts";
 export { InvalidTopicNameError, TopicLimitError } from "./topics/registry.ts";
 export { StaleWriterError, StoreError } from "./topics/store.ts";
 export type {

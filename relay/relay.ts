@@ -39,6 +39,8 @@ import { StoreError } from "./topics/store.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 import type { Topic } from "./topics/topic.ts";
 import { traceSlowCommit } from "./traces/store_trace.ts";
+import type { RelayStatus } from "./status/relay_status.ts";
+import { StatusReport } from "./status/status_report.ts";
 import { Upstreams } from "./upstream/upstreams.ts";
 import type * as surface from "./topics/surface.ts";
 
@@ -286,6 +288,27 @@ function createMemory(
   return { memory: guard, budget, received };
 }
 
+/** Says who may do what at a relay. */
+function accessOf(
+  { jwtKey, jwks, insecureOpen }: CompleteRelayOptions["rights"],
+): RelayStatus["access"] {
+  if (jwtKey !== undefined || jwks !== undefined) return "tokens";
+  return insecureOpen ? "everybody" : "localhost";
+}
+
+/** Says which store a relay has. */
+function describeStore(
+  option: CompleteRelayOptions["store"],
+  { isLasting, isShared = false, failure }: CountedStore,
+): RelayStatus["store"] {
+  return {
+    kind: typeof option === "string" ? parseStoreAddress(option).kind : "own",
+    isLasting,
+    isShared,
+    ...(failure && { failure: failure.failure }),
+  };
+}
+
 /**
  * The time between two attempts to reach a store that is away, in milliseconds.
  */
@@ -305,6 +328,7 @@ class RelayServer implements Relay {
   readonly #publisher: Publisher;
   readonly #doors: Doors;
   readonly #metrics: Metrics;
+  readonly #status: StatusReport;
   readonly #recorder: Recorder | undefined;
   readonly #authority: Authority;
   readonly #memory: MemoryGuard;
@@ -429,6 +453,47 @@ class RelayServer implements Relay {
         websocket: metrics.published("websocket"),
       },
     });
+    const readiness = [
+      () => draining.refusal(),
+      () => memory.refusal(),
+      () => authority.unready?.(),
+      () => storeFailed(store),
+      (query: URLSearchParams) =>
+        options.failFast || query.has("sources")
+          ? sourcesAway(sources)
+          : undefined,
+    ];
+    const query = new URLSearchParams();
+    this.#status = new StatusReport(
+      {
+        metrics,
+        topics: () => this.topics,
+        startedAt: () => this.#listening,
+        workers: () => 1,
+        draining: () => draining.signal.aborted ? draining.left : undefined,
+        problem: () => {
+          for (const check of readiness) {
+            const problem = check(query);
+            if (problem) return { code: problem.code, detail: problem.message };
+          }
+          return undefined;
+        },
+        doors: () => this.#doors.counts,
+        upstreams: () => ({
+          runs: this.#gateway.size,
+          upstreams:
+            [...this.topics].filter((topic) => sources.isUpstream(topic))
+              .length,
+        }),
+        memory: () => {
+          const { maxMemory, isAtEdge } = memory;
+          return { max: maxMemory, isAtEdge, ...this.#held() };
+        },
+        store: () => describeStore(options.store, store),
+      },
+      accessOf(rights),
+      clock,
+    );
     this.#doors = new Doors({
       topics: this.topics,
       sources,
@@ -441,16 +506,8 @@ class RelayServer implements Relay {
       memory,
       budget,
       received,
-      readiness: [
-        () => draining.refusal(),
-        () => memory.refusal(),
-        () => authority.unready?.(),
-        () => storeFailed(store),
-        (query) =>
-          options.failFast || query.has("sources")
-            ? sourcesAway(sources)
-            : undefined,
-      ],
+      readiness,
+      status: () => this.#status.read(),
       metrics,
     }, options);
   }
@@ -706,16 +763,11 @@ class RelayServer implements Relay {
   #tellListening(url: string): void {
     const { rights, sources, fixtures, gateway, origins, limits } =
       this.#options;
-    const { jwtKey, jwks, insecureOpen } = rights;
     this.#listening = this.#options.clock.now();
     logger.info("Listening on {url}: version {version}, access: {access}", {
       url,
       version: VERSION,
-      access: jwtKey !== undefined || jwks !== undefined
-        ? "tokens"
-        : insecureOpen
-        ? "everybody"
-        : "localhost",
+      access: accessOf(rights),
       sources: sources.map(({ name }) => name),
       fixtures: fixtures.map(({ name }) => name),
       providers: gateway.providers.map(({ name }) => name),
@@ -767,6 +819,7 @@ class RelayServer implements Relay {
     this.#doors[Symbol.dispose]();
     this.#memory[Symbol.dispose]();
     this.#metrics[Symbol.dispose]();
+    this.#status[Symbol.dispose]();
     this.topics[Symbol.dispose]();
     await this.#store[Symbol.asyncDispose]();
     this.#tellStopped(reason, subscribers);

@@ -15,12 +15,21 @@ const IS_DENO = "Deno" in globalThis;
 
 /** The part of Bun's own API that is used here. */
 interface BunApi {
+  /** Its version. */
+  readonly version: string;
   /** Collects garbage, at once. */
   gc(isSynchronous: true): void;
 }
 
 /** Bun's own API, on Bun. */
 const { Bun: BUN } = globalThis as { readonly Bun?: BunApi }; // or nothing of this name
+
+/** The runtime, and its version: `Deno 2.9.6`. */
+export const RUNTIME: string = IS_DENO
+  ? `Deno ${Deno.version.deno}`
+  : BUN
+  ? `Bun ${BUN.version}`
+  : `Node ${process.versions.node}`;
 
 /** The time after which a stderr that was full is tried again, in milliseconds. */
 const RETRY = 10;

@@ -43,6 +43,7 @@ const DOORS = "relay/doors/";
 const PAGE = "relay/doors/page/browser/";
 const OPTIONS = "relay/options/";
 const RELAY = "relay/relay.ts";
+const STATUS = "relay/status/";
 const CLIENT = "relay/client/";
 const CHAT = "relay/chat/";
 const COMMANDS = "relay/commands/";
@@ -189,6 +190,11 @@ export const ROOMS: readonly Room[] = [
     may: [DELIVERY, FETCH],
   },
   {
+    path: STATUS,
+    why: "says how a relay is",
+    may: [RUNTIME, VERSION, FETCH],
+  },
+  {
     path: UPSTREAM,
     why: "asks upstreams, for sources and for the gateway",
     may: [RUNTIME, LIMITS, HEADER_LIST, FETCH],
@@ -264,6 +270,7 @@ export const ROOMS: readonly Room[] = [
       RIGHTS,
       LIMITS,
       METRICS,
+      STATUS,
       TRACES,
       VERSION,
       FETCH,
@@ -272,7 +279,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: "relay/mod.ts",
     why: "exports the API for embedding",
-    may: [RELAY, OPTIONS, SOURCES, TOPICS, ...CORE],
+    may: [RELAY, OPTIONS, SOURCES, STATUS, TOPICS, ...CORE],
   },
   {
     path: "relay/testing/",

@@ -94,6 +94,7 @@ export interface DoorsContext extends
     | "publisher"
     | "bodyLimits"
     | "readiness"
+    | "status"
     | "budget"
   > {
   /** Stands in front of the providers of models. */
@@ -117,6 +118,20 @@ export interface DoorsContext extends
     /** Counts a refusal, by its code. */
     readonly refused: (code: string) => void;
   };
+}
+
+/** How many clients there are. */
+export interface DoorCounts {
+  /** Connections: all of them, those of subscribers and of readers of lists, and the most. */
+  readonly connections: {
+    readonly tcp: number;
+    readonly websocket: number;
+    readonly sse: number;
+    readonly lists: number;
+    readonly max: number;
+  };
+  /** Subscriptions, by the kind of their connection. */
+  readonly subscriptions: { readonly websocket: number; readonly sse: number };
 }
 
 /** The runs of a gateway that are going on. */
@@ -157,6 +172,7 @@ export class Doors implements Disposable {
   readonly #server: HttpServer;
   readonly #draining: Draining;
   readonly #clock: Clock;
+  readonly #counts: Readonly<Record<"websocket" | "sse", DeliveryCounts>>;
   readonly #descriptors: DescriptorBudget;
   readonly #maxConnections: {
     readonly asked: number;
@@ -168,6 +184,10 @@ export class Doors implements Disposable {
     const { authority, draining, metrics } = context;
     const { rights, limits, delivery, clock } = options;
     this.#clock = clock;
+    this.#counts = {
+      websocket: metrics.delivery("websocket"),
+      sse: metrics.delivery("sse"),
+    };
     this.#draining = draining;
     this.#stays = new Stays(context.topics);
     this.#heartbeat = new Watch(delivery.heartbeat, clock);
@@ -273,6 +293,24 @@ export class Doors implements Disposable {
   /** The number of TCP connections, whatever they are for. */
   get tcpConnections(): number {
     return this.#server.connections;
+  }
+
+  /** The number of connections that are open, whatever for, and of subscriptions. */
+  get counts(): DoorCounts {
+    const { websocket, sse } = this.#counts;
+    return {
+      connections: {
+        tcp: this.tcpConnections,
+        websocket: this.sockets.sessions.size,
+        sse: this.streams.sessions.size,
+        lists: this.#lists.size,
+        max: this.#maxConnections.possible,
+      },
+      subscriptions: {
+        websocket: websocket.subscribed - websocket.unsubscribed,
+        sse: sse.subscribed - sse.unsubscribed,
+      },
+    };
   }
 
   /** Answers a request with a topic's events; leaves it unanswered if its reader has all of them. */

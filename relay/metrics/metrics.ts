@@ -55,6 +55,32 @@ export interface MetricsReadings {
   isStoreFailing(): boolean;
 }
 
+/** What has come to pass since the start. */
+export interface MeasuredTotals {
+  /** Events that clients have published, and the bytes of their data. */
+  readonly publishedEvents: number;
+  readonly publishedBytes: number;
+  /** Events that were written, the messages that they were in, and the bytes of these. */
+  readonly deliveredEvents: number;
+  readonly deliveredMessages: number;
+  readonly deliveredBytes: number;
+  /** Connections that were opened to get events, and subscriptions that were begun. */
+  readonly connections: number;
+  readonly subscriptions: number;
+  /** Connections that were closed as nothing was read. */
+  readonly slowCloses: number;
+  /** Gaps in what was written. */
+  readonly gaps: number;
+  /** What was refused. */
+  readonly refusals: number;
+}
+
+function sum<T>(values: Iterable<T>, read: (value: T) => number): number {
+  let sum = 0;
+  for (const value of values) sum += read(value);
+  return sum;
+}
+
 /** The options of a relay's metrics. */
 export interface MetricsOptions {
   /** As logs have it that give events their time. */
@@ -75,6 +101,8 @@ export class Metrics implements Disposable {
   readonly #topics: TopicMetrics;
   readonly #upstreams: UpstreamMetrics;
   readonly #refusals: Counter<"reason">;
+  /** The same as numbers that can be read at once. */
+  readonly #refused = new Map<string, number>();
   readonly #memory: MemoryMetrics;
   readonly #store: StoreMetrics;
   readonly #lag: LagSampler;
@@ -153,6 +181,42 @@ export class Metrics implements Disposable {
     return this.#registry.metrics();
   }
 
+  /** What has come to pass since the start, all doors together. */
+  get totals(): MeasuredTotals {
+    const published = [this.published("http"), this.published("websocket")];
+    const delivered = [this.delivery("websocket"), this.delivery("sse")];
+    return {
+      publishedEvents: sum(published, ({ events }) => events),
+      publishedBytes: sum(published, ({ bytes }) => bytes),
+      deliveredEvents: sum(delivered, ({ events }) => events),
+      deliveredMessages: sum(delivered, ({ messages }) => messages),
+      deliveredBytes: sum(delivered, ({ bytes }) => bytes),
+      connections: sum(delivered, ({ opened }) => opened),
+      subscriptions: sum(delivered, ({ subscribed }) => subscribed),
+      slowCloses: sum(delivered, ({ slowCloses }) => slowCloses),
+      gaps: sum(
+        delivered.flatMap(({ gaps }) => Object.values(gaps)),
+        (count) => count,
+      ),
+      refusals: sum(this.#refused.values(), (count) => count),
+    };
+  }
+
+  /** Refusals by the code that they were told with, `other` for what is not foreseen. */
+  get refusals(): ReadonlyMap<string, number> {
+    return this.#refused;
+  }
+
+  /** Ends of topics by their status. */
+  get ends(): ReadonlyMap<MeasuredEnd, number> {
+    return this.#topics.ends;
+  }
+
+  /** How late the event loop was, of the last 10 s, in milliseconds. */
+  get loopDelay(): LoopDelay["newest"] {
+    return this.#loop.newest;
+  }
+
   /** Returns the counters of events that leave through a door. */
   delivery(door: DeliveryDoor): DeliveryCounts {
     return this.#delivery.counts(door);
@@ -185,7 +249,9 @@ export class Metrics implements Disposable {
 
   /** Counts a refusal, by the code that it was told with. */
   readonly refused = (code: string): void => {
-    this.#refusals.inc({ reason: refusalReason(code) });
+    const reason = refusalReason(code);
+    this.#refusals.inc({ reason });
+    this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
   };
 
   /** Counts a connection that was cut as its client did not read. */

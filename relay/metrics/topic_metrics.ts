@@ -35,6 +35,8 @@ export type PublishDoor = "http" | "websocket";
 
 /** The metrics of topics, and of publications. */
 export class TopicMetrics {
+  /** How many topics have ended, by the status. */
+  readonly ends = new Map<MeasuredEnd, number>();
   readonly #ends: Counter<"status">;
   readonly #published: Readonly<Record<PublishDoor, PublishCounts>> = {
     http: new PublishCounts(),
@@ -111,6 +113,7 @@ export class TopicMetrics {
   /** Counts an end. */
   ended(status: MeasuredEnd): void {
     this.#ends.inc({ status });
+    this.ends.set(status, (this.ends.get(status) ?? 0) + 1);
   }
 
   #registerPublished(

@@ -60,6 +60,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   "GET /healthz": { needs: "nothing", status: 200 },
   "GET /readyz": { needs: "nothing", status: 200 },
   "GET /metrics": { needs: "admin", status: 200 },
+  "GET /status": { needs: "admin", status: 200 },
   "GET /ws": { needs: "nothing", status: 426 },
   "GET /topics": { needs: "token", status: 200 },
   "GET /topics/:topic": { needs: "read", status: 200, ...PAGE },

@@ -29,6 +29,8 @@ export interface EndpointContext
     /** Writes the figures as they are now. */
     text(): Promise<string>;
   };
+  /** Says how the relay is. */
+  status(): object;
 }
 
 /** A requirement on the caller. A right is for the topic of the path. */
@@ -114,6 +116,15 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
             "Content-Type": metrics.contentType,
             "Cache-Control": "no-store",
           },
+        }),
+    },
+    {
+      path: "/status",
+      method: "GET",
+      needs: publicMetrics ? "nothing" : "admin",
+      answer: () =>
+        Response.json(context.status(), {
+          headers: { "Cache-Control": "no-store" },
         }),
     },
     {
