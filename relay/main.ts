@@ -2,22 +2,23 @@
  * The command line of Rivulet. This module is for `deno run`; import `./relay` to
  * embed a relay.
  *
- * - `serve` runs the relay. It is also what runs without a command.
+ * - `serve` runs the relay. It is the default command.
  * - `demo` runs the relay with a topic to look at.
- * - `follow`, `publish`, `cancel`, `topics` and `top` talk to a relay that runs
- *   somewhere.
+ * - `follow`, `publish`, `cancel`, `topics` and `top` talk to a running relay, on
+ *   this machine or another.
  * - `token` prints a token for a relay that requires tokens.
  * - `replay` prints a recorded stream at its pace.
- * - `hostile` runs a provider of language models that fails as it is told to.
+ * - `hostile` runs a provider of language models that fails as planned.
  *
- * `help` gives an overview, `help COMMAND` the flags of a command with the
+ * `help` prints an overview, `help COMMAND` the flags of a command and the
  * permissions that it needs instead of `-A`, and `help all` every option of the
  * relay. Each option is a flag, an environment variable (`RIVULET_MAX_TOPICS`) and
- * a key of a JSON file (`--config`). The relay listens on 127.0.0.1:8787 until it
- * gets SIGINT or SIGTERM; then it sends its subscribers away and exits with 0. It
- * exits with 2 if it cannot start with these options, with 3 if a source is away
- * that it was told to need (`--fail-fast`), and says why. `follow` tells by its
- * status how the topic has ended.
+ * a key of a JSON file (`--config`).
+ *
+ * The relay listens on 127.0.0.1:8787. On SIGINT or SIGTERM it sends its
+ * subscribers away and exits with 0. It exits with 2 if it cannot start with these
+ * options, and with 3 if a source that it needs (`--fail-fast`) cannot be reached.
+ * The status of `follow` says how the topic ended.
  *
  * @example Follow a stream that the relay reads
  * ```sh

@@ -1,16 +1,16 @@
 /**
- * The relay, to embed in a program: a server that turns event streams into topics
- * which any number of subscribers follow.
+ * The relay, to embed in a program: a server that turns event streams into topics.
+ * Any number of subscribers follow a topic.
  *
- * {@linkcode createRelay} makes one. SSE upstreams (`sources`), recorded streams
- * (`fixtures`), model providers (`providers`) and requests fill its topics. So does
- * the program itself, by `relay.topics`. Subscribers follow a topic over WebSocket
- * or SSE from any position that is retained, and learn how it ended. PROTOCOL.md
- * in the repository describes the protocol, and `./client` has the subscriber's
- * side.
+ * {@linkcode createRelay} makes a relay. SSE upstreams (`sources`), recorded
+ * streams (`fixtures`), model providers (`providers`) and publishers fill its
+ * topics. The program can fill them too, through `relay.topics`. Subscribers follow
+ * a topic over WebSocket or SSE from any retained position, and learn how it
+ * ended. PROTOCOL.md in the repository describes the protocol. The subscriber's
+ * library is `./client`.
  *
- * Without a key, a relay listens on loopback only. It keeps topics in memory.
- * To run a relay without a program of your own, use `./cli`.
+ * Without a key, a relay listens on loopback only. Topics are in memory, unless
+ * `store` names another place. To run a relay without a program, use `./cli`.
  *
  * @example Fill a topic and read it
  * ```ts

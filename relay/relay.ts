@@ -173,7 +173,7 @@ const PROVIDER_RETRY = completeRetryPolicy({
 }, "ask a provider again");
 
 /**
- * Options that no relay can be made from.
+ * The options of a relay are invalid.
  *
  * @example A port that there is not
  * ```ts

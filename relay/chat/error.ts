@@ -15,7 +15,8 @@
 export type ChatErrorCode = "refused" | "no_turn" | "lost";
 
 /**
- * A chat went no further. Its message is fit to be shown.
+ * A chat could not send a message, or lost a part of an answer. Its message is
+ * fit to be shown.
  *
  * @example Tell a refusal from a lost answer
  * ```ts

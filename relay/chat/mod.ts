@@ -3,10 +3,14 @@
  * Chats of the AI SDK that survive a reload and a lost network: the page's half.
  *
  * {@linkcode RivuletChatTransport} is a `ChatTransport` for `useChat` (React) and `Chat`
- * (Vue, Svelte, Angular) of `ai` 7, on which this module does not depend. Each chat is a topic
- * of a relay, and each turn an epoch of it: a tab that is reloaded, or opened later, reads the
- * answer that is going on from its beginning; `watch` tells it of the next turn; `stop` stops
- * a turn for everybody. The server's half is `@rivulet/rivulet/chat/server`.
+ * (Vue, Svelte, Angular) of `ai` 7. This module does not depend on `ai`.
+ *
+ * Each chat is a topic of a relay, and each turn is an epoch of that topic. A tab that
+ * is reloaded, or opened later, reads the answer under way from its beginning. `watch`
+ * tells it of the next turn, and `stop` stops a turn for everybody.
+ *
+ * {@linkcode followChat} does the same for a page that keeps its own transport, behind
+ * `--chat` of the relay. The server's half is `@rivulet/rivulet/chat/server`.
  *
  * @example A transport, and a listener
  * ```ts

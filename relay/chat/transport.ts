@@ -151,8 +151,8 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
   }
 
   /**
-   * Stops the turn that is going on, or that was sent last, for everybody. The provider is
-   * hung up on.
+   * Stops the turn that is under way, or that was sent last, for everybody. The
+   * connection to the provider is closed.
    *
    * @param chatId The chat.
    * @param reason Why, in words, for those who follow: 1,000 characters at most.

@@ -42,7 +42,7 @@ export interface SubscriptionErrorFacts {
 }
 
 /**
- * A subscription broke off, or its topic ended badly.
+ * A subscription broke off, or its topic has failed or was truncated.
  *
  * @example Tell a topic that failed from a relay that is away
  * ```ts

@@ -193,8 +193,8 @@ export interface SnapshotMessage {
 }
 
 /**
- * Everything that there was has come; what follows is new. It comes again after
- * a reconnect.
+ * All earlier events have come; the events that follow are new. It comes again
+ * after a reconnect.
  *
  * @example The next event will be the eighth
  * ```ts

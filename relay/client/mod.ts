@@ -5,16 +5,16 @@
  * {@linkcode subscribe} follows one topic and {@linkcode connect} many topics over
  * one WebSocket. A subscription is read with `for await`. It reconnects by itself
  * and resumes after the last message that you took, so that each event comes once
- * and in order. Where events are missing, it yields a `gap`. The relay sends at
- * most a window ahead of you (256 KiB), so that a slow consumer costs no memory.
+ * and in order. If events are missing, it yields a `gap`. The relay sends at most
+ * 256 KiB ahead of you (`window`), so that a slow consumer costs little memory.
  *
  * The loop ends when the topic ends. It throws a {@linkcode SubscriptionError} if
  * the topic has `failed` or was `truncated`, if the relay refuses the
- * subscription, or if no further attempt may be made. Leaving the loop closes the
+ * subscription, or if the attempts are used up. Leaving the loop closes the
  * subscription; `cancel()` stops the topic itself, for everybody.
  *
- * A browser needs no proxy for this: the token travels as a WebSocket subprotocol.
- * The relay has to be started with `--origin` for pages of another host.
+ * In a browser, a token travels as a WebSocket subprotocol, since pages cannot set
+ * headers. Pages of another host than the relay's need its option `--origin`.
  *
  * @example Follow a topic and come back for the rest
  * ```ts

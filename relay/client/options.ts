@@ -148,13 +148,14 @@ export interface ConnectOptions {
    */
   reconnect?: boolean | ReconnectPolicy | undefined;
   /**
-   * Called when the connection has become another, with why if it was lost.
+   * Called when the state of the connection changes, with the reason if it was
+   * lost.
    *
    * @default {undefined}
    */
   onStateChange?: ((change: StateChange) => void) | undefined;
   /**
-   * The WebSocket to use: needed where the runtime has none, as Node 20.
+   * The WebSocket to use, if the runtime has none, as Node 20.
    *
    * @default {globalThis.WebSocket}
    */
@@ -198,17 +199,18 @@ export interface TopicOptions {
    */
   snapshot?: boolean | undefined;
   /**
-   * Whether to wait for a topic that the relay does not know. Without, such a
-   * subscription is `refused` with the code `unknown_topic`: also when it comes back to a
-   * relay that was restarted and has lost the topic.
+   * Whether to wait for a topic that the relay does not know. If not, such a
+   * subscription is `refused` with the code `unknown_topic`, also when it comes
+   * back to a relay that was restarted and has lost the topic.
    *
    * @default {true}
    */
   wait?: boolean | undefined;
   /**
-   * Whether to stay when the topic ends: for the next epoch of its name, as of the next
-   * turn of a chat. The beginning and the end of each epoch are messages then,
-   * `subscribed` and `end`, and a topic that has failed or was truncated is no error.
+   * Whether to stay when the topic ends, for the next epoch of its name, such as
+   * the next turn of a chat. The beginning and the end of each epoch are then
+   * the messages `subscribed` and `end`, and a topic that has failed or was
+   * truncated is no error.
    *
    * @default {false}
    */

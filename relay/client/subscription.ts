@@ -24,7 +24,7 @@ export type SubscriptionState =
   | "closed";
 
 /**
- * A topic's events and what is said about them, to be iterated once.
+ * The events of a topic, and the messages about them, to be iterated once.
  *
  * It ends with the topic: normally, or with a `SubscriptionError` for one that
  * `failed` or was `truncated`; with `stay`, it goes on. Leaving the loop closes it.

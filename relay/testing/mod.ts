@@ -1,6 +1,11 @@
 /**
- * The tests that a store of topics has to pass, for those who write one of their own:
- * `createRelay({ store })` of `./relay` takes it.
+ * The tests that a store of topics must pass. Use them if you write a store of your
+ * own, which `createRelay({ store })` of `./relay` then takes.
+ *
+ * {@linkcode storeContract} returns a list of checks, each with a name and a
+ * function. A check opens a new, empty store with the retention that it needs, and
+ * drives it by a `FakeClock`, so that no check waits. Register each one
+ * as a test of your test runner.
  *
  * @example Check a store
  * ```ts

@@ -1,7 +1,7 @@
 import type { Stored } from "./stored.ts";
 
 /**
- * Somebody else fills a topic.
+ * Another filler has the lease on a topic.
  *
  * @example Its code
  * ```ts
@@ -31,7 +31,7 @@ export class LeaseHeldError extends Error {
 }
 
 /**
- * A lease has ended, and the store knows of it: somebody else may fill the topic.
+ * A lease has ended, and the store knows of it: another filler may have it.
  *
  * @example Its code
  * ```ts

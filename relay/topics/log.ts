@@ -373,10 +373,11 @@ export interface Log extends TopicLog, Disposable {
   /** Returns what was kept with the events of a publication. */
   publication(key: string): string | undefined;
   /**
-   * Tells where the log has got to, whoever appends to it: that there are events from
-   * an offset on, or other facts than now, and then each time that there is more, up to
-   * the end or the deletion. What was told of can be read. Several steps may be told as
-   * one, so that a slow follower is told less often and later.
+   * Yields the progress of the log, whoever appends to it: first that there are
+   * events from an offset on, or other facts than now, and then each further
+   * step, up to the end or the deletion. What was yielded can be read. Several
+   * steps may come as one, so that a slow follower is told less often and
+   * later.
    *
    * @param from The offset of the first event to be told of. The log may not be there
    * yet.

@@ -42,7 +42,7 @@ export interface TopicRegistryOptions {
 }
 
 /**
- * A topic was asked for by a name that no topic may have.
+ * The name of a topic is invalid.
  *
  * @example A space is not allowed
  * ```ts
@@ -69,7 +69,7 @@ export class InvalidTopicNameError extends RangeError {
 }
 
 /**
- * There are as many topics as there may be: of all, or of one owner.
+ * The limit for topics is reached: for all, or for one owner.
  *
  * @example No room for a second one
  * ```ts

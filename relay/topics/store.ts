@@ -314,8 +314,8 @@ export interface Store extends AsyncDisposable {
   /** Lists the topics that have not ended: what a relay has to go on with at its start. */
   listUnended(query: ListQuery): Stored<readonly StoredTopic[]>;
   /**
-   * Tells what topics there are, and from then on which are made, end or are deleted.
-   * A watcher that falls far behind gets the list anew.
+   * Yields the topics that there are, and from then on those that are made, end
+   * or are deleted. A watcher that falls far behind gets the list anew.
    *
    * @param signal Ends it: the iteration throws its reason.
    * @throws {StoreError} If the store cannot say so.

@@ -82,7 +82,7 @@ export interface TopicObserver {
 }
 
 /**
- * Events were to be added to a topic that has ended.
+ * A topic takes no more events because it has ended.
  *
  * @example Nothing follows an end
  * ```ts

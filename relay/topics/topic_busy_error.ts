@@ -1,5 +1,6 @@
 /**
- * A topic was to be renewed that has not ended: it is open, or about to be filled.
+ * A topic cannot be renewed because it has not ended: it is open, or about to
+ * be filled.
  *
  * @example One turn at a time
  * ```ts

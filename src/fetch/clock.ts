@@ -22,9 +22,9 @@ export interface Clock {
    */
   now(): number;
   /**
-   * The time that the calendar says, in milliseconds since the Unix epoch. It may
-   * jump, in both directions. What somebody else has dated is judged by it, such as
-   * the end of a token. Default: {@linkcode Clock.now}.
+   * The calendar's time, in milliseconds since the Unix epoch. It may jump, in
+   * both directions. It is for times that others have set, such as the end of a
+   * token. Default: {@linkcode Clock.now}.
    */
   wallTime?(): number;
   /**
@@ -61,7 +61,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Returns the time that the calendar says, in milliseconds since the Unix epoch. */
+/** Returns the calendar's time, in milliseconds since the Unix epoch. */
 export function wallTime(clock: Clock): number {
   return clock.wallTime?.() ?? clock.now();
 }

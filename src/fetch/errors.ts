@@ -15,7 +15,7 @@ export type EventStreamErrorCode =
   | "invalid_event";
 
 /**
- * An event stream could not be had, or broke off.
+ * An event stream could not be opened, or broke off.
  *
  * The base of this module's errors: `code` says which it is, and each has the
  * facts needed to act on it. None carries a key: the URL is without user name,
@@ -77,7 +77,7 @@ export interface UnexpectedResponse {
 }
 
 /**
- * There was an answer, and it was no event stream.
+ * The answer is not an event stream.
  *
  * The base of {@linkcode HttpStatusError} and {@linkcode NotAnEventStreamError},
  * which show what it was instead.
@@ -225,8 +225,8 @@ export class NotAnEventStreamError extends UnexpectedResponseError {
 }
 
 /**
- * The answer was an event stream, and `fetch` does not stream: it has no `body`, as
- * React Native's, which gives only the whole text once the stream has ended.
+ * The answer is an event stream, but its `fetch` gives no body to read. React
+ * Native's `fetch` only gives the whole text once the stream has ended.
  *
  * @example A fetch without streams
  * ```ts
@@ -445,8 +445,8 @@ export class IdleTimeoutError extends EventStreamError implements IdleTimeout {
 }
 
 /**
- * A stream would have to send its body once more to reconnect, and cannot: it
- * was a stream, which can be read only once.
+ * A stream cannot reconnect, because the body of its request was a stream,
+ * which can be read only once.
  *
  * @example Give the body as a function instead
  * ```ts

@@ -52,8 +52,9 @@ export interface FetchEventSourceInit extends
 }
 
 /**
- * A connection could not be had, or is over: what an `error` event of a
- * {@linkcode FetchEventSource} is that no server has sent.
+ * The `error` event of a {@linkcode FetchEventSource} whose connection failed
+ * or ended. An event of type `error` that the server sends is a `MessageEvent`
+ * instead.
  *
  * @example Tell it from an event that the server calls "error"
  * ```ts
@@ -124,13 +125,13 @@ const DEFAULT_RECONNECTION_TIME = 1_000;
  * ```
  */
 export class FetchEventSource extends EventTarget {
-  /** The connection has not been had yet, or is to be had again. */
+  /** The source is connecting, for the first time or again. */
   static readonly CONNECTING = 0;
   /** The connection is open. */
   static readonly OPEN = 1;
   /** There is no connection, and there will be none. */
   static readonly CLOSED = 2;
-  /** The connection has not been had yet, or is to be had again. */
+  /** The source is connecting, for the first time or again. */
   readonly CONNECTING = 0;
   /** The connection is open. */
   readonly OPEN = 1;

@@ -9,8 +9,8 @@ import type {
 import type { EventSchemas, InvalidEvent, ValidEvent } from "./typed_event.ts";
 
 /**
- * Requests an event stream whose events are JSON, each type with its schema; an
- * event that is not valid is yielded as what it is.
+ * Requests an event stream whose events are JSON, each type with its schema. An
+ * event that is not valid is yielded as an {@linkcode InvalidEvent}.
  *
  * @typeParam Schemas The schemas, by type of event.
  * @param input The URL to ask, or a request for it.
@@ -49,7 +49,7 @@ export function streamEvents<Schemas extends EventSchemas>(
   options: TypedStreamEventsOptions<Schemas> & { onInvalid: "yield" },
 ): EventStream<ValidEvent<Schemas> | InvalidEvent>;
 /**
- * Requests an event stream whose events are JSON, each type with its schema; an
+ * Requests an event stream whose events are JSON, each type with its schema. An
  * event that is not valid ends the stream with an
  * {@linkcode EventValidationError}.
  *
@@ -98,8 +98,8 @@ export function streamEvents<Schemas extends EventSchemas>(
   },
 ): EventStream<ValidEvent<Schemas>>;
 /**
- * Requests an event stream whose events are JSON, each type with its schema;
- * what is done with an event that is not valid is known when the program runs.
+ * Requests an event stream whose events are JSON, each type with its schema.
+ * This overload is for an `onInvalid` that is known only when the program runs.
  *
  * @typeParam Schemas The schemas, by type of event.
  * @param input The URL to ask, or a request for it.

@@ -9,8 +9,7 @@ import type {
 } from "./standard_schema.ts";
 
 /**
- * A schema for the data of each type of event; the types that are not named are
- * not of interest, and passed over.
+ * A schema for the data of each type of event. Events of other types are skipped.
  *
  * @example Two types of event
  * ```ts

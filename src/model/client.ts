@@ -55,7 +55,8 @@ export interface ModelClientOptions {
    */
   reasoning?: Reasoning | undefined;
   /**
-   * Whether there is more to be seen than whole items and the last event.
+   * Whether to yield the deltas of items, and not only whole items and the last
+   * event.
    *
    * @default {true}
    */

@@ -107,7 +107,7 @@ export type ContentPart =
   | ReasoningTextPart
   | OtherPart;
 
-/** Something that was said. */
+/** A message of the user, the model or the application. */
 export interface MessageItem {
   /** The type of the item. */
   type: "message";

@@ -9,8 +9,9 @@
  * that merely stops is an error (`truncated`), not an answer.
  *
  * {@linkcode aggregate} turns the events into whole items, and
- * {@linkcode snapshot} tells what has come so far. {@linkcode providers} has the
- * URL and the key's environment variable of known providers. With `fixture`, or
+ * {@linkcode snapshot} returns the response so far. {@linkcode runTools} calls your
+ * functions until the model answers. {@linkcode providers} has the URL and the
+ * key's environment variable of known providers. With `fixture`, or
  * `RIVULET_SSE_FIXTURE` in the environment, answers come from a file.
  *
  * @example Ask a model

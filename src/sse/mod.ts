@@ -4,14 +4,15 @@
  *
  * - {@linkcode readEvents} reads a `ReadableStream` of bytes, such as the body of
  *   a response, with `for await`. It is the fastest way.
- * - {@linkcode SseParserStream} stands behind a `TextDecoderStream` in a pipe.
- * - {@linkcode SseParser} takes text as it comes and calls you back.
+ * - {@linkcode SseParserStream} is a `TransformStream` that follows a
+ *   `TextDecoderStream` in a pipe.
+ * - {@linkcode SseParser} takes text in chunks and calls you back for each event.
  * - {@linkcode encodeEvent} writes an event.
  *
- * All of them parse the same way wherever the chunks are cut, take linear time on
- * every input, and refuse events larger than `maxEventSize` (64 MiB). A field that
- * the standard ignores is reported to `onDiagnostic`. To make requests too, use
- * `./fetch`.
+ * The result does not depend on where chunks are cut. Parsing takes linear time on
+ * every input. Events larger than `maxEventSize` (64 Mi code units) are refused.
+ * Fields that the standard ignores are reported to `onDiagnostic`. To make
+ * requests too, use `./fetch`.
  *
  * @example Write an event and read it back
  * ```ts

@@ -66,9 +66,9 @@ export interface SseParserOptions {
    */
   maxEventSize?: number | undefined;
   /**
-   * The action when an event is larger than `maxEventSize`: throw an {@linkcode
-   * EventTooLargeError}, or report a `too-large` diagnostic, skip to the blank
-   * line that ends the event, and go on. A skipped event leaves no trace: its
+   * The action when an event is larger than `maxEventSize`: throw an
+   * {@linkcode EventTooLargeError}, or report a `too-large` diagnostic, skip to
+   * the blank line that ends the event, and go on. A skipped event leaves no trace: its
    * id is not committed, and the fields and comments in the rest of it are not
    * seen.
    *

@@ -54,7 +54,7 @@ interface Waiter {
 }
 
 /**
- * A provider of language models for tests, which is as bad as it is told to be.
+ * A provider of language models for tests, which fails as planned.
  *
  * It is a handler as servers take it: `Deno.serve(provider.fetch)`, or
  * `Bun.serve({ fetch: provider.fetch })`; or it takes the place of `fetch` itself.
@@ -198,8 +198,8 @@ export class HostileProvider {
   }
 
   /**
-   * Waits until so many requests were made, since it began or forgot, and read
-   * to their ends.
+   * Waits until this many requests were made since the start, or since
+   * `forget()`, and read to their ends.
    *
    * @param count How many.
    * @param options A signal, which ends the waiting.

@@ -4,9 +4,10 @@
  * - {@linkcode FakeClock} is a clock that a test moves. Pass it as `clock`.
  * - {@linkcode ScriptedFetch} is a `fetch` that follows a script: chunks, silence,
  *   a dropped connection, a status. Pass its `fetch`.
- * - {@linkcode HostileProvider} is a provider of language models that fails as it
- *   is told to: it cuts streams, sends errors in the middle, or says nothing. It
- *   speaks the formats of OpenAI and Anthropic, as a `fetch` or as a server.
+ * - {@linkcode HostileProvider} is a provider of language models that fails as
+ *   planned: it cuts streams, sends errors in the middle, or says nothing. It
+ *   speaks the formats of OpenAI and Anthropic, as a `fetch` or, with the command
+ *   `hostile`, as a server.
  *
  * @example Test a reconnect that takes thirty seconds, at once
  * ```ts

@@ -37,8 +37,8 @@ export interface AnswerFailure {
 }
 
 /**
- * The provider's answer was not what it should be: the base of the errors that
- * show what it was, and what the provider says about it.
+ * The provider's answer is not the expected one. This is the base class of the
+ * errors that show the answer, and what the provider says about it.
  *
  * `failureCode` has the same codes as a {@linkcode ResponseFailedError}, which is
  * for errors inside a stream. It stands where the provider's code, its words or the

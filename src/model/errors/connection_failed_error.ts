@@ -3,8 +3,7 @@ import { messageOf } from "../../fetch/message_of.ts";
 import { ModelError } from "./model_error.ts";
 
 /**
- * There was no answer, however often it was asked for; `cause` says why the last
- * time.
+ * No request was answered; `cause` is the error of the last one.
  *
  * @example A provider that cannot be reached
  * ```ts

@@ -2,7 +2,7 @@
 import { ModelError } from "./model_error.ts";
 
 /**
- * A provider's key was to be read from the environment, and is not there.
+ * The environment variable with a provider's key is not set.
  *
  * @example Say where to get a key
  * ```ts

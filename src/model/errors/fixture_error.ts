@@ -2,7 +2,7 @@
 import { ModelError } from "./model_error.ts";
 
 /**
- * A stream was to come from a file, and cannot.
+ * A stream cannot be read from its file.
  *
  * @example A file that is not there
  * ```ts

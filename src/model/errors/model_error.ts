@@ -50,7 +50,7 @@ export interface ResponseFacts {
 }
 
 /**
- * A model's response could not be had, or did not come to its end.
+ * A request for a model's response failed, or the response broke off.
  *
  * The base of this module's errors: `code` says which it is, and `retryable`
  * whether asking once more may help. None carries a key.

@@ -6,8 +6,8 @@ import {
 } from "./answer_error.ts";
 
 /**
- * The provider's answer was a success, and no event stream: a JSON object with an
- * error in it, a page, or nothing.
+ * The provider answered with a success status, but not with an event stream:
+ * with a JSON object that has an error in it, a page, or nothing.
  *
  * @example An error that comes as a success
  * ```ts
@@ -32,7 +32,7 @@ export class NotAStreamError extends AnswerError {
    * The error's code; `failureCode` has the meaning of an error in the body.
    */
   readonly code = "not_a_stream";
-  /** Whether the same request may succeed when it is made again: hardly. */
+  /** Whether the same request may succeed when it is made again: unlikely. */
   readonly retryable = false;
   /** The value of the `Content-Type` header; `undefined` if there was none. */
   readonly contentType: string | undefined;

@@ -9,7 +9,7 @@ import {
 import type { FailureCode } from "./model_error.ts";
 
 /**
- * The provider's status was not a success, and not one to try again after.
+ * The provider answered with an error status that is not retried.
  *
  * @example A request that the provider refuses
  * ```ts
@@ -118,7 +118,7 @@ export class RetryLimitError extends AnswerError {
 }
 
 /**
- * The provider asks to be left alone for longer than `maxRetryAfter`.
+ * The provider asks for a longer wait than `maxRetryAfter`.
  *
  * @example Come back when the provider says
  * ```ts

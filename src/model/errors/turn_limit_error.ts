@@ -17,7 +17,7 @@ import { ModelError } from "./model_error.ts";
 export class TurnLimitError extends ModelError {
   /** The error's code, for programs. */
   readonly code = "turn_limit";
-  /** Whether the same request may succeed when it is made again: hardly. */
+  /** Whether the same request may succeed when it is made again: unlikely. */
   readonly retryable = false;
   /** The number of responses. */
   readonly turns: number;

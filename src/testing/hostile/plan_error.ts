@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * A plan for a {@linkcode HostileProvider} says what cannot be.
+ * A plan for a {@linkcode HostileProvider} is invalid.
  *
  * @example Tell it from other errors
  * ```ts
