@@ -347,6 +347,11 @@ export interface Log extends TopicLog, Disposable {
   /** The id of the last event that was appended; empty if it had none. */
   readonly lastId: string;
   /**
+   * Whether others may have added to it what this relay has not heard of: an end that the
+   * store could not keep is no end for subscribers then. Default: no.
+   */
+  readonly isShared?: boolean;
+  /**
    * Adds events at the end, and gives up what retention no longer allows.
    *
    * @throws {StaleWriterError} If the log goes on elsewhere than the writer expects.

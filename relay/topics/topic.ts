@@ -550,12 +550,11 @@ export class Topic {
     };
     // After the end, nothing more is said of the run to others.
     if (this.#run && this.#run !== this.#facts.run) this.#update({});
-    // A verdict is told although the store cannot keep it: it says so itself.
     whenDone(this.#keepEnd(end), () => {
-      if (this.#state.kind === "ended") return;
-      // Of two relays that have ended it, one was first.
-      this.#conclude(this.log.ended ?? end);
-      this.#notify();
+      if (this.#endFailure && this.log.isShared) {
+        // Subscribers are told where it has ended once the store says so.
+        this.#ended.resolve(toldEnd(end));
+      } else this.#concludeKept(end);
     });
     return true;
   }
@@ -594,7 +593,7 @@ export class Topic {
 
   /**
    * The reason why the store could not keep the end, which was reported all the
-   * same.
+   * same unless other relays share the store.
    */
   get endFailure(): StoreError | undefined {
     return this.#endFailure;
@@ -634,7 +633,11 @@ export class Topic {
 
   #keepEnd(end: StoredEnd): void | Promise<void> {
     return this.log.end(end)?.then(
-      () => void (this.#endFailure = undefined),
+      () => {
+        const wasFailing = this.#endFailure !== undefined;
+        this.#endFailure = undefined;
+        if (wasFailing) this.#concludeKept(end);
+      },
       (error) => {
         // One that came second is another relay's business.
         this.#endFailure = error instanceof StoreError ? error : undefined;
@@ -642,9 +645,17 @@ export class Topic {
     );
   }
 
-  #conclude({ status, reason, at }: StoredEnd): void {
-    const end = { status, ...(reason !== undefined && { reason }) };
-    this.#state = { kind: "ended", end, at };
+  /** Ends with what the log keeps: a verdict is told although a private store cannot keep it. */
+  #concludeKept(end: StoredEnd): void {
+    if (this.#state.kind === "ended") return;
+    // Of two relays that have ended it, one was first.
+    this.#conclude(this.log.ended ?? end);
+    this.#notify();
+  }
+
+  #conclude(stored: StoredEnd): void {
+    const end = toldEnd(stored);
+    this.#state = { kind: "ended", end, at: stored.at };
     this.#ended.resolve(end);
   }
 
@@ -712,6 +723,10 @@ export class Topic {
   #notify(appended?: Appended): void {
     for (const observer of this.#observers) observer.changed(this, appended);
   }
+}
+
+function toldEnd({ status, reason }: StoredEnd): TopicEnd {
+  return { status, ...(reason !== undefined && { reason }) };
 }
 
 /** Goes on at once, or when a store has done what it was told, or could not. */

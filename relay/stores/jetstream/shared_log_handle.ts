@@ -24,6 +24,7 @@ type OfKind<Kind extends Work["kind"]> = Omit<
 
 /** One writer's handle of a log that several relays share. */
 export class SharedLogHandle implements Log, Writer {
+  readonly isShared = true;
   refused: StaleWriterError | undefined;
   readonly #log: SharedLog;
   readonly #onReleased: () => void;

@@ -89,6 +89,28 @@ Deno.test("Topic tells its end though the log cannot keep it", async () => {
   assertEquals(await topic.ended, { status: "complete" });
 });
 
+Deno.test("Topic of a shared store tells its end once that keeps it", async () => {
+  const clock = new FakeClock();
+  const log = new (class extends HeldLog {
+    readonly isShared = true;
+  })(clock);
+  const topic = new Topic("t", log, clock);
+  topic.open();
+  const states: string[] = [];
+  topic.observe({ changed: ({ state }) => states.push(state.kind) });
+  topic.end("complete");
+  log.refuse(new StoreError("away", "There is no leader"));
+  // Whoever wants it to end is told that it cannot be kept now.
+  assertEquals(await topic.ended, { status: "complete" });
+  assert(topic.endFailure);
+  assertEquals([states, topic.state.kind], [[], "open"]);
+  topic.keepAgain();
+  log.keep();
+  await setImmediate();
+  assertEquals([states, topic.state.kind], [["ended"], "ended"]);
+  assertEquals(topic.endFailure, undefined);
+});
+
 Deno.test("Topic keeps every fact, however many are under way", async () => {
   const { log, topic } = heldTopic();
   topic.source = "fixture a.sse";
