@@ -87,6 +87,7 @@ export type {
 export { TopicBusyError } from "./topics/topic_busy_error.ts";
 export type { FilledBy } from "./topics/topic_source.ts";
 export { TopicEndedError } from "./topics/topic.ts";
-export type { EventInput, TopicState, UpstreamState } from "./topics/topic.ts";
+export type { EventInput, TopicState } from "./topics/topic.ts";
+export type { UpstreamState } from "./topics/upstream_state.ts";
 export type { Clock } from "../src/fetch/clock.ts";
 export type { ServerSentEvent } from "../src/sse/event.ts";

@@ -1,6 +1,7 @@
 import type { GapReason, LogEntry, LogRange } from "../topics/log.ts";
 import type { FoldedEvent } from "./fold.ts";
-import type { Topic, UpstreamState } from "../topics/topic.ts";
+import type { Topic } from "../topics/topic.ts";
+import type { UpstreamState } from "../topics/upstream_state.ts";
 
 export type { GapReason };
 

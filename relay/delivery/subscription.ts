@@ -13,6 +13,20 @@ import { Turn } from "./turn.ts";
 import type { Watched } from "./watch.ts";
 import { Window } from "./window.ts";
 
+/** A topic is read whose log is lost: its reader has to connect again, with its position. */
+export class TopicLostError extends Error {
+  /** What happened, for programs. */
+  readonly code = "topic_lost";
+
+  /** Names the topic. */
+  constructor(topic: string) {
+    super(
+      `Cannot read topic '${topic}' as the relay that it lived in has lost it: subscribe to it again`,
+    );
+    this.name = "TopicLostError";
+  }
+}
+
 /** The writer of subscriptions to one reader. */
 export interface Waker {
   /** Lets a subscription have its turn: it may have something to say. */
@@ -198,7 +212,7 @@ export class Subscription implements Watched, WaitingReader {
   get hasNews(): boolean {
     const { log, state, upstreamVersion } = this.topic;
     return this.#cursor < log.next || !this.#live || state.kind === "ended" ||
-      this.#upstreamVersion !== upstreamVersion;
+      this.#upstreamVersion !== upstreamVersion || this.topic.isLost;
   }
 
   /**
@@ -272,7 +286,14 @@ export class Subscription implements Watched, WaitingReader {
       const { room, isEmpty } = this.#window;
       const frame = this.#frames.get(from, room, isEmpty, this);
       return frame instanceof Promise
-        ? frame.then((frame) => this.#takeEvents(from, frame) ?? NOTHING)
+        ? frame.then(
+          (frame) => this.#takeEvents(from, frame) ?? NOTHING,
+          (error) => {
+            // Retention has passed it, or the log was lost: that is said next.
+            if (from < log.first || this.topic.isLost) return NOTHING;
+            throw error;
+          },
+        )
         : this.#takeEvents(from, frame);
     }
   }
@@ -322,7 +343,8 @@ export class Subscription implements Watched, WaitingReader {
   }
 
   #nextMessage(): SubscriptionNotice | undefined {
-    const { name, log, state, upstream, upstreamVersion } = this.topic;
+    const { name, log, state, upstream, upstreamVersion, isLost } = this.topic;
+    if (isLost) throw new TopicLostError(name);
     if (this.#start) {
       const { cursor, recovered, first, next, state } = this.#start;
       this.#start = undefined;

@@ -4,7 +4,7 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { GapReason } from "../topics/log.ts";
 import { formatPosition, parseAfter } from "../topics/position.ts";
 import { END_STATUSES, type EndStatus, type TopicEnd } from "../topics/end.ts";
-import type { UpstreamState } from "../topics/topic.ts";
+import type { UpstreamState } from "../topics/upstream_state.ts";
 
 /** One thing that an upstream says. */
 export type ParentStep =

@@ -1,6 +1,7 @@
 import { abortable } from "../../src/fetch/abortable.ts";
 import type { StoredEnd } from "../topics/end.ts";
 import type { LogProgress, TopicFacts } from "../topics/log.ts";
+import type { UpstreamState } from "../topics/upstream_state.ts";
 
 /** Wakes those who wait for a change: each change costs a look whether anybody does. */
 export class Wakes {
@@ -26,6 +27,10 @@ export interface FollowedLog {
   readonly ended: StoredEnd | undefined;
   /** Whether the topic was deleted. */
   readonly isGone: boolean;
+  /** Whether it was not deleted, but lost. */
+  readonly isLost?: boolean;
+  /** How the upstream of its filler is, where that is told. */
+  readonly upstream?: UpstreamState | undefined;
   /** Wakes with each change of the others. */
   readonly wakes: Wakes;
 }
@@ -37,14 +42,18 @@ export async function* followLog(
   signal: AbortSignal,
 ): AsyncGenerator<LogProgress, void> {
   let told = { next: from, facts: log.facts };
+  let toldUpstream: UpstreamState | undefined;
   for (;;) {
     signal.throwIfAborted();
-    const { next, facts, ended, isGone } = log;
+    const { next, facts, ended, isGone, upstream } = log;
     if (ended) return yield { kind: "ended", next, end: ended };
-    if (isGone) return yield { kind: "deleted" };
+    if (isGone) return yield { kind: log.isLost ? "lost" : "deleted" };
     if (next > told.next || facts !== told.facts) {
       told = { next: Math.max(next, from), facts };
       yield { kind: "open", next, facts };
+    } else if (upstream && upstream !== toldUpstream) {
+      toldUpstream = upstream;
+      yield { kind: "upstream", upstream };
     } else await abortable(log.wakes.next, signal);
   }
 }

@@ -125,6 +125,11 @@ export interface Lease {
   renew(): Stored<void>;
   /** Gives it up. One that is not held any more stays as it is. */
   release(): Stored<void>;
+  /**
+   * Gives it up for a holder that is known to be gone without a word: the store tells of
+   * what it has left (`Store.orphans`). Not there in a store of one relay.
+   */
+  abandon?(): Stored<void>;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Lease } from "./lease.ts";
 import type { RunFacts } from "./run_facts.ts";
 import type { Stored } from "./stored.ts";
 import type { FilledBy } from "./topic_source.ts";
+import type { UpstreamState } from "./upstream_state.ts";
 
 /**
  * An event as a log holds it.
@@ -307,6 +308,10 @@ export type LogProgress =
     readonly next: number;
     readonly end: StoredEnd;
   }
+  /** What fills it has told how its upstream is. */
+  | { readonly kind: "upstream"; readonly upstream: UpstreamState }
+  /** The relay that had it has lost it: another log will have the name. */
+  | { readonly kind: "lost" }
   /** Its topic was deleted before it ended. */
   | { readonly kind: "deleted" };
 
@@ -403,4 +408,28 @@ export interface Log extends TopicLog, Disposable {
   skip?(count: number, reason: GapReason): Stored<void>;
   /** Returns the hole that an offset is in, from that offset on. */
   holeAt?(offset: number): Hole | undefined;
+  /** All holes, in order. Not there in a log that has none, or cannot list them. */
+  readonly holes?: readonly Hole[];
+  /**
+   * Lists what was kept with the events of publications, by their keys. Not there in a
+   * log that can only be asked for one of them.
+   */
+  publications?(): Iterable<readonly [key: string, value: string]>;
+  /** Whether the relay that had it has lost it, as one does whose memory is gone. */
+  readonly isLost?: boolean;
+  /** How the upstream of what fills the topic is, if other relays are told of it. */
+  readonly upstream?: UpstreamState | undefined;
+  /**
+   * Tells other relays that have the log how the upstream of its filler is. Nothing keeps
+   * it. Not there in a log that only one relay has, or whose store does not carry it.
+   */
+  tellUpstream?(upstream: UpstreamState): void;
+  /**
+   * Calls a listener with each change that {@linkcode Log.follow} would tell of, for those
+   * whom an iteration would cost more than what they do. Not there in a log that tells by
+   * {@linkcode Log.follow} alone.
+   *
+   * @returns Stops that.
+   */
+  onChange?(listener: () => void): () => void;
 }

@@ -6,16 +6,17 @@ const logger = getLogger(["rivulet", "relay", "topic"]);
 
 /** Takes over what other relays do to the topics that this one has in memory. */
 export class Others {
-  readonly #onDeleted: (topic: Topic) => void;
+  readonly #onGone: (topic: Topic, isLost: boolean) => void;
   readonly #stops = new Map<Topic, AbortController>();
 
   /**
    * Begins with no topic.
    *
-   * @param onDeleted Called with a topic that another relay has deleted before its end.
+   * @param onGone Called with a topic that another relay has deleted before its end, or
+   * has lost.
    */
-  constructor(onDeleted: (topic: Topic) => void) {
-    this.#onDeleted = onDeleted;
+  constructor(onGone: (topic: Topic, isLost: boolean) => void) {
+    this.#onGone = onGone;
   }
 
   /** Follows the log of a topic, up to its end. */
@@ -35,7 +36,8 @@ export class Others {
     const { name, log } = topic;
     try {
       for await (const progress of log.follow(log.next, signal)) {
-        if (progress.kind === "deleted") this.#onDeleted(topic);
+        if (progress.kind === "deleted") this.#onGone(topic, false);
+        else if (progress.kind === "lost") this.#onGone(topic, true);
         else topic.takeOver(progress);
       }
     } catch (error) {

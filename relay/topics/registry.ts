@@ -109,6 +109,12 @@ export function fillingOf(topic: Topic): Filling {
   return { topic, keep: () => {}, refuse: () => {} };
 }
 
+/** What a topic is needed for. */
+export interface TopicPrepareOptions extends PrepareOptions {
+  /** The position that a reader goes on after. Default: none. */
+  readonly after?: After | undefined;
+}
+
 /** The topic that comes after another one under its name. */
 export interface Successor {
   /** The topic. */
@@ -157,7 +163,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     this.#options = options;
     this.leases = new Leases(options.store);
     this.#others = options.store.isShared
-      ? new Others((topic) => this.#deletedElsewhere(topic))
+      ? new Others((...gone) => this.#goneElsewhere(...gone))
       : undefined;
     const { maxBytes = Infinity } = options;
     this.#former = new FormerTopics({ ...options, maxBytes });
@@ -210,16 +216,20 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    */
   prepare(
     name: string,
-    options: PrepareOptions = {},
+    { after, ...options }: TopicPrepareOptions = {},
   ): Promise<void> | undefined {
     const { store } = this.#options;
     if (!store.prepare || !topicName.safeParse(name).success) return undefined;
     const known = this.#topics.get(name);
+    // A reader that comes from another relay may have more than this one has heard of:
+    // only where the topic lives is it known that there is nothing.
+    const isFresh = options.isFresh || typeof after === "object" &&
+        !(known?.log.epoch === after.epoch && after.offset < known.log.next);
     // A topic that has not ended is followed.
     const isFollowed = known !== undefined && known.state.kind !== "ended";
-    return isFollowed && !options.publications && !options.isFresh
+    return isFollowed && !options.publications && !isFresh
       ? undefined
-      : store.prepare(name, options);
+      : store.prepare(name, { ...options, isFresh });
   }
 
   /** Forgets ended topics that the store has deleted before their time. */
@@ -588,10 +598,11 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return topic;
   }
 
-  /** Another relay has deleted a topic: whoever fills it here has heard of that. */
-  #deletedElsewhere(topic: Topic): void {
+  /** Another relay has deleted a topic, or lost it: whoever fills it here has heard of that. */
+  #goneElsewhere(topic: Topic, isLost: boolean): void {
     if (this.#topics.get(topic.name) === topic) this.#forget(topic);
-    topic.end("cancelled", DELETED);
+    if (isLost) topic.lose();
+    else topic.end("cancelled", DELETED);
   }
 
   #onEnd({ name, log }: Topic, { status, reason }: TopicEnd): void {

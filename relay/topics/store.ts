@@ -300,8 +300,12 @@ export interface Store extends AsyncDisposable {
    * There is no topic of that name, or its log has ended and `facts.follows` is its
    * epoch. In one step, the new log takes the name then, and the old one is a former
    * log: it is found by its epoch alone, and in no list, until it is deleted.
+   *
+   * @param epoch The epoch that another relay has given the log already. Default: one
+   * that the store makes. A store that does not know of it cannot be the parent of
+   * others.
    */
-  create(name: string, facts: TopicFacts): Log;
+  create(name: string, facts: TopicFacts, epoch?: string): Log;
   /**
    * Finds the log of a topic. Two calls may return two handles of one log.
    *

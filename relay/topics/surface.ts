@@ -1,6 +1,7 @@
 import type { TopicLog } from "./log.ts";
 import type { EndStatus, TopicEnd } from "./end.ts";
-import type { EventInput, TopicState, UpstreamState } from "./topic.ts";
+import type { EventInput, TopicState } from "./topic.ts";
+import type { UpstreamState } from "./upstream_state.ts";
 
 /**
  * A named log with a life (pending, open, ended with a verdict), as the program

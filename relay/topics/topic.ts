@@ -17,6 +17,7 @@ import type {
   LogProgress,
   TopicFacts,
 } from "./log.ts";
+import type { UpstreamState } from "./upstream_state.ts";
 
 /**
  * The state of a topic.
@@ -35,37 +36,6 @@ export type TopicState =
   | { readonly kind: "pending" }
   | { readonly kind: "open" }
   | { readonly kind: "ended"; readonly end: TopicEnd; readonly at: number };
-
-/**
- * The state of a topic's upstream (PROTOCOL.md, section 2, `upstream`). `open`: it
- * is connected. `retrying`: it waits before it connects again. `connecting`: it
- * connects again. `lost`: it has given up, and the topic ends.
- *
- * @example Attempt 2, in a second, after a status of 503
- * ```ts
- * import type { UpstreamState } from "@rivulet/rivulet/relay";
- *
- * const upstream: UpstreamState = {
- *   state: "retrying",
- *   status: 503,
- *   attempt: 2,
- *   retryIn: 1_000,
- * };
- * ```
- */
-export interface UpstreamState {
-  /** The state of the upstream. */
-  readonly state: "connecting" | "open" | "retrying" | "lost";
-  /** The status that it has answered with, if that is what went wrong. */
-  readonly status?: number;
-  /**
-   * The number of the attempt in a row, under way or next: 2 after a first
-   * failure.
-   */
-  readonly attempt?: number;
-  /** The time until the next attempt, in milliseconds. */
-  readonly retryIn?: number;
-}
 
 /** Somebody who wants to know that a topic has something new. */
 export interface TopicObserver {
@@ -237,6 +207,9 @@ function completeEvents(
   return given.every(isEvent) ? given : given.map(completeEvent);
 }
 
+/** The reason of a topic whose log is lost, for what fills it. */
+const LOST = "The relay that the topic lived in has lost its memory";
+
 /**
  * The limits for appended events that the log does not keep yet. Writers wait
  * beyond it.
@@ -270,6 +243,7 @@ export class Topic {
   #told = 1;
   /** Resolves when there is room for more that is not kept. */
   #room: PromiseWithResolvers<void> | undefined;
+  #isLost = false;
   #upstream: UpstreamState | undefined;
   #upstreamVersion = 0;
   /**
@@ -475,9 +449,8 @@ export class Topic {
    */
   setUpstream(upstream: UpstreamState): void {
     if (this.#verdict) return;
-    this.#upstream = upstream;
-    this.#upstreamVersion++;
-    this.#notify();
+    this.log.tellUpstream?.(upstream);
+    this.#setUpstream(upstream);
   }
 
   /**
@@ -566,9 +539,14 @@ export class Topic {
     this.takeOver({ kind: "ended", next, end });
   }
 
-  /** Takes over what others have done to the log: appended to it, changed its facts, ended it. */
-  takeOver(progress: Exclude<LogProgress, { kind: "deleted" }>): void {
+  /** Takes over what others have done to the log: appended to it, changed its facts, told of its upstream, ended it. */
+  takeOver(progress: Exclude<LogProgress, { kind: "deleted" | "lost" }>): void {
     if (this.#state.kind === "ended") return;
+    if (progress.kind === "upstream") {
+      // What was said here is known already.
+      if (progress.upstream === this.#upstream || this.#verdict) return;
+      return this.#setUpstream(progress.upstream);
+    }
     if (progress.kind === "ended") {
       this.#verdict = progress.end;
       this.#conclude(progress.end);
@@ -583,6 +561,18 @@ export class Topic {
       }
     }
     this.#notify();
+  }
+
+  /** Whether the relay that had its log has lost it: who reads it has to look for another one. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** The relay that had its log has lost it: nobody can go on with it. */
+  lose(): void {
+    this.#isLost = true;
+    this.#notify();
+    this.end("cancelled", LOST);
   }
 
   /** Whether the store keeps all that was said. */
@@ -643,6 +633,12 @@ export class Topic {
         this.#endFailure = error instanceof StoreError ? error : undefined;
       },
     );
+  }
+
+  #setUpstream(upstream: UpstreamState): void {
+    this.#upstream = upstream;
+    this.#upstreamVersion++;
+    this.#notify();
   }
 
   /** Ends with what the log keeps: a verdict is told although a private store cannot keep it. */

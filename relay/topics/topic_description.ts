@@ -1,7 +1,8 @@
 import type { TopicEnd } from "./end.ts";
 import type { RunFacts } from "./run_facts.ts";
 import type { FilledBy } from "./topic_source.ts";
-import type { TopicState, UpstreamState } from "./topic.ts";
+import type { TopicState } from "./topic.ts";
+import type { UpstreamState } from "./upstream_state.ts";
 
 /**
  * The facts that are public about the run of a topic.

@@ -115,6 +115,13 @@ export class Catalog implements Disposable {
     );
   }
 
+  /** Lists what was kept with the events of publications: the oldest first. */
+  publications(id: number): [key: string, value: string][] {
+    return this.#prepare(
+      "SELECT key, value FROM publications WHERE topic = ? ORDER BY rowid",
+    ).all(id).map(({ key, value }) => [String(key), String(value)]);
+  }
+
   /** Returns the value under a key that has not expired. */
   value(bucket: string, key: string, now: number): string | undefined {
     return textOf(

@@ -13,7 +13,7 @@ import { StaleWriterError, type StoreError } from "../../topics/store.ts";
 import type { TopicRow } from "./catalog.ts";
 import type { Work } from "./committer.ts";
 import type { Operation, Standing } from "./messages.ts";
-import { Window, type Windows } from "./window.ts";
+import { Window, type Windows } from "../window.ts";
 import { formerName } from "../../topics/former_topics.ts";
 import { AppendWork, SingleWork, type WorkOwner } from "./work.ts";
 import { Wakes } from "../follow_log.ts";
@@ -279,6 +279,11 @@ export class LiveLog implements WorkOwner {
     const result = Promise.withResolvers<void>();
     this.#settling.push({ until: this.#told, result });
     return result.promise;
+  }
+
+  /** All holes, in order. */
+  get holes(): readonly Hole[] {
+    return this.#holes;
   }
 
   /** Returns the hole that an offset is in, from that offset on. */

@@ -11,10 +11,11 @@ import {
   type CommitterOptions,
 } from "./committer.ts";
 import { storeErrorOf } from "./failures.ts";
-import { History } from "./history.ts";
-import type { ReaderRequest } from "./messages.ts";
+import { History } from "../history.ts";
+import type { LiveLog } from "./live_log.ts";
+import type { PackedRange, ReaderRequest } from "./messages.ts";
 import { FileLock, openFile } from "./open_file.ts";
-import { ROW } from "./pack.ts";
+import { ROW, unpackRange } from "./pack.ts";
 import { Reader } from "./reader.ts";
 import { Thread } from "./thread.ts";
 import { makeWriterThread } from "./writer_thread.ts";
@@ -62,7 +63,7 @@ export interface OpenStore {
   readonly catalog: Catalog;
   readonly committer: Committer;
   readonly reader: Thread<ReaderRequest>;
-  readonly history: History;
+  readonly history: History<LiveLog>;
   /** Writes what is left, and closes the file. */
   close(): Promise<void>;
 }
@@ -95,7 +96,16 @@ export function openStore(
       catalog,
       committer,
       reader,
-      history: new History(path, reader),
+      history: new History({
+        name: path,
+        load: async (log, from, bytes) => {
+          const request = { kind: "read", id: log.id, from, bytes } as const;
+          // the answer to a read
+          const ranges = await reader.ask(request) as readonly PackedRange[];
+          return ranges.map(unpackRange);
+        },
+        errorOf: (error) => storeErrorOf(path, error),
+      }),
       close: async () => {
         await committer[Symbol.asyncDispose]();
         await reader[Symbol.asyncDispose]();

@@ -1,4 +1,5 @@
 import { type LogEntry, sizeOf } from "../../topics/log.ts";
+import type { Segment } from "../segment.ts";
 import type { PackedRange } from "./messages.ts";
 
 /**
@@ -9,14 +10,6 @@ export const ROW: { readonly events: number; readonly bytes: number } = {
   events: 512,
   bytes: 32 * 1024,
 };
-
-/** Events that follow each other. */
-export interface Segment {
-  /** The offset of the first of them. */
-  readonly first: number;
-  /** The events: one at least. */
-  readonly entries: readonly LogEntry[];
-}
 
 /**
  * Events of a row.

@@ -27,6 +27,8 @@ export interface SqliteLogStore {
   ): LogRange | Promise<LogRange>;
   /** Returns what was kept with the events of a publication. */
   publication(log: LiveLog, key: string): string | undefined;
+  /** Lists what was kept with the events of publications. */
+  publications(log: LiveLog): readonly (readonly [string, string])[];
   /** Takes note of a handle that is not needed any more. */
   release(log: LiveLog): void;
 }
@@ -135,6 +137,14 @@ export class SqliteLog implements Log {
 
   publication(key: string): string | undefined {
     return this.#store.publication(this.#log, key);
+  }
+
+  publications(): readonly (readonly [string, string])[] {
+    return this.#store.publications(this.#log);
+  }
+
+  get holes(): readonly Hole[] {
+    return this.#log.holes;
   }
 
   follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress> {

@@ -32,7 +32,7 @@ import {
   type SqliteStoreOptions,
 } from "./open_store.ts";
 import { SqliteLog } from "./sqlite_log.ts";
-import { Windows } from "./window.ts";
+import { Windows } from "../window.ts";
 import { SingleWork } from "./work.ts";
 
 /** The counters and sizes of a store. */
@@ -150,7 +150,11 @@ export class SqliteStore implements Store {
   }
 
   /** Makes a topic. There is none of that name, or it is the one that this one follows. */
-  create(name: string, facts: TopicFacts): Log {
+  create(
+    name: string,
+    facts: TopicFacts,
+    epoch: string = createEpoch(),
+  ): Log {
     this.#open();
     const { follows } = facts;
     const before = follows === undefined
@@ -161,7 +165,7 @@ export class SqliteStore implements Store {
     const row: TopicRow = {
       id: ++this.#lastId,
       name,
-      epoch: createEpoch(),
+      epoch,
       createdAt: now,
       firstAt: undefined,
       lastAt: undefined,
@@ -523,6 +527,10 @@ export class SqliteStore implements Store {
       publication: (log: LiveLog, key: string): string | undefined => {
         const { catalog } = this.#open();
         return this.#try(() => catalog.publication(log.id, key));
+      },
+      publications: (log: LiveLog): readonly (readonly [string, string])[] => {
+        const { catalog } = this.#open();
+        return this.#try(() => catalog.publications(log.id));
       },
       release: (log: LiveLog) => this.#onIdle(log),
     };

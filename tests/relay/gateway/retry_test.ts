@@ -4,7 +4,8 @@ import { assert, assertEquals } from "@std/assert";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
-import type { Topic, UpstreamState } from "../../../relay/topics/topic.ts";
+import type { Topic } from "../../../relay/topics/topic.ts";
+import type { UpstreamState } from "../../../relay/topics/upstream_state.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {

@@ -1,11 +1,12 @@
 import { type ListedTopic, stageOf } from "../../../topics/listed_topics.ts";
 import { type RunFacts, storedRun } from "../../../topics/run_facts.ts";
 import type { StoredTopic } from "../../../topics/store.ts";
+import { Topic } from "../../../topics/topic.ts";
 import type {
   RunDescription,
   TopicDescription,
 } from "../../../topics/topic_description.ts";
-import { Topic, type UpstreamState } from "../../../topics/topic.ts";
+import type { UpstreamState } from "../../../topics/upstream_state.ts";
 
 /** Returns the state of a topic's upstream. A source whose first connection holds has told none. */
 function upstreamOf(

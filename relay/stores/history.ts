@@ -1,12 +1,9 @@
-import type { Hole, LogEntry, LogRange, ReadBudget } from "../../topics/log.ts";
-import { StoreError } from "../../topics/store.ts";
-import { storeErrorOf } from "./failures.ts";
-import type { PackedRange, ReaderRequest } from "./messages.ts";
-import { type Segment, unpackRange } from "./pack.ts";
+import type { Hole, LogEntry, LogRange, ReadBudget } from "../topics/log.ts";
+import { StoreError } from "../topics/store.ts";
+import type { Segment } from "./segment.ts";
 
 /** A log that is read. */
 export interface ReadLog {
-  readonly id: number;
   readonly name: string;
   readonly next: number;
   /** Whether the topic was deleted. */
@@ -19,10 +16,19 @@ export interface ReadLog {
   onRead(): void;
 }
 
-/** Answers requests in another thread. */
-export interface RangeSource {
-  /** Asks for work, and returns its result. */
-  ask(request: ReaderRequest): Promise<unknown>;
+/** The place where the events are that are not in memory. */
+export interface SegmentSource<L extends ReadLog> {
+  /** The name of the place, for messages. */
+  readonly name: string;
+  /**
+   * Reads events.
+   *
+   * @param from The offset of the first of them.
+   * @param bytes How much, about.
+   */
+  load(log: L, from: number, bytes: number): Promise<readonly Segment[]>;
+  /** Says what has gone wrong. */
+  errorOf(error: unknown): StoreError;
 }
 
 /**
@@ -41,46 +47,44 @@ const CACHE_BYTES = 16 * 1024 * 1024;
 const ROW_COST = 200;
 const ENTRY_COST = 150;
 
-interface CachedRow {
+interface CachedRow<L> {
   readonly segment: Segment;
-  readonly log: ReadLog;
+  readonly log: L;
   readonly cost: number;
 }
 
 /** The rows of a log that are in memory, and those that are being fetched. */
-interface LogRows {
+interface LogRows<L> {
   /** By the offset that they begin at. */
-  readonly rows: Map<number, CachedRow>;
+  readonly rows: Map<number, CachedRow<L>>;
   /** The offsets that they begin at, in order. */
   starts: number[];
   /** By the offset that was asked for. */
   readonly fetches: Map<number, Promise<readonly Segment[]>>;
 }
 
-/** Reads events of all logs of a store: from memory if they are there, or else from the file. */
-export class History {
-  readonly #path: string;
-  readonly #source: RangeSource;
-  readonly #logs = new Map<ReadLog, LogRows>();
+/** Reads events of all logs of a store: from memory if they are there, or else from where they are. */
+export class History<L extends ReadLog> {
+  readonly #source: SegmentSource<L>;
+  readonly #logs = new Map<L, LogRows<L>>();
   /** Every row in memory; the one that was used last is the last. */
-  readonly #recent = new Set<CachedRow>();
+  readonly #recent = new Set<CachedRow<L>>();
   #bytes = 0;
 
-  /** Reads through a thread. */
-  constructor(path: string, source: RangeSource) {
-    this.#path = path;
+  /** Begins with nothing in memory. */
+  constructor(source: SegmentSource<L>) {
     this.#source = source;
   }
 
   /** The lowest offset that is being fetched of a log. */
-  lowestRead(log: ReadLog): number | undefined {
+  lowestRead(log: L): number | undefined {
     const fetches = this.#logs.get(log)?.fetches;
     return fetches?.size ? Math.min(...fetches.keys()) : undefined;
   }
 
   /** Reads events: at once, if they are in memory. */
   read(
-    log: ReadLog,
+    log: L,
     from: number,
     budget: ReadBudget,
   ): LogRange | Promise<LogRange> {
@@ -96,7 +100,7 @@ export class History {
   }
 
   /** Gives up what is in memory of a log. */
-  forget(log: ReadLog): void {
+  forget(log: L): void {
     const rows = this.#logs.get(log);
     if (!rows) return;
     for (const row of rows.rows.values()) this.#drop(rows, row);
@@ -104,7 +108,7 @@ export class History {
   }
 
   async #fetched(
-    log: ReadLog,
+    log: L,
     from: number,
     budget: ReadBudget,
   ): Promise<LogRange> {
@@ -121,48 +125,39 @@ export class History {
     }
     throw new StoreError(
       "corrupt",
-      `Cannot read topic '${log.name}' from ${from}: ${this.#path} does not have the event`,
+      `Cannot read topic '${log.name}' from ${from}: ${this.#source.name} does not have the event`,
     );
   }
 
   /** Readers of one place wait for the same rows. */
-  #fetch(log: ReadLog, from: number): Promise<readonly Segment[]> {
+  #fetch(log: L, from: number): Promise<readonly Segment[]> {
     let rows = this.#logs.get(log);
     if (!rows) {
       rows = { rows: new Map(), starts: [], fetches: new Map() };
       this.#logs.set(log, rows);
     }
-    const underWay = rows.fetches.get(from);
+    const known = rows;
+    const underWay = known.fetches.get(from);
     if (underWay) return underWay;
-    const fetch = this.#load(log, from).then(
+    const fetch = this.#source.load(log, from, FETCH_BYTES).then(
       (segments) => {
-        rows.fetches.delete(from);
-        if (!log.isGone) this.#keep(log, rows, segments);
+        known.fetches.delete(from);
+        if (!log.isGone) this.#keep(log, known, segments);
         log.onRead();
         return segments;
       },
       (error: unknown) => {
-        rows.fetches.delete(from);
+        known.fetches.delete(from);
         log.onRead();
-        throw storeErrorOf(this.#path, error);
+        throw this.#source.errorOf(error);
       },
     );
-    rows.fetches.set(from, fetch);
+    known.fetches.set(from, fetch);
     return fetch;
   }
 
-  async #load(log: ReadLog, from: number): Promise<readonly Segment[]> {
-    const ranges = await this.#source.ask({
-      kind: "read",
-      id: log.id,
-      from,
-      bytes: FETCH_BYTES,
-    }) as readonly PackedRange[]; // the answer to a read
-    return ranges.map(unpackRange);
-  }
-
   #readAhead(
-    log: ReadLog,
+    log: L,
     next: number,
     find: (offset: number) => Segment | undefined,
   ): void {
@@ -171,7 +166,7 @@ export class History {
     this.#fetch(log, next).catch(() => {});
   }
 
-  #keep(log: ReadLog, rows: LogRows, segments: readonly Segment[]): void {
+  #keep(log: L, rows: LogRows<L>, segments: readonly Segment[]): void {
     for (const segment of segments) {
       const { first, entries } = segment;
       // Some rows may have become one since they were read.
@@ -198,7 +193,7 @@ export class History {
     }
   }
 
-  #cached(rows: LogRows | undefined, offset: number): Segment | undefined {
+  #cached(rows: LogRows<L> | undefined, offset: number): Segment | undefined {
     if (!rows) return undefined;
     const start = rows.starts[indexAfter(rows.starts, offset) - 1];
     const row = start === undefined ? undefined : rows.rows.get(start);
@@ -208,7 +203,7 @@ export class History {
     return row.segment;
   }
 
-  #drop(rows: LogRows, row: CachedRow): void {
+  #drop(rows: LogRows<L>, row: CachedRow<L>): void {
     const { first } = row.segment;
     rows.rows.delete(first);
     rows.starts.splice(indexAfter(rows.starts, first) - 1, 1);

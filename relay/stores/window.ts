@@ -1,5 +1,5 @@
-import type { LogEntry } from "../../topics/log.ts";
-import type { Segment } from "./pack.ts";
+import type { LogEntry } from "../topics/log.ts";
+import type { Segment } from "./segment.ts";
 
 /** The most bytes of one log that are held in memory. */
 const LOG_BYTES = 256 * 1024;

@@ -1,26 +1,24 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Hole } from "../../../../relay/topics/log.ts";
+import type { Hole } from "../../../relay/topics/log.ts";
 import {
   History,
-  type RangeSource,
   type ReadLog,
-} from "../../../../relay/stores/sqlite/history.ts";
-import type {
-  PackedRange,
-  ReaderRequest,
-} from "../../../../relay/stores/sqlite/messages.ts";
-import { packRanges } from "../../../../relay/stores/sqlite/pack.ts";
-import { StoreError } from "../../../../relay/topics/store.ts";
-import { message } from "../../../../relay/testing/contract_world.ts";
+  type SegmentSource,
+} from "../../../relay/stores/history.ts";
+import type { Segment } from "../../../relay/stores/segment.ts";
+import { StoreError } from "../../../relay/topics/store.ts";
+import { message } from "../../../relay/testing/contract_world.ts";
 
 /** The bytes of each event, with its name. */
 const SIZE = 1_007;
+
+/** The most events of a row. */
+const ROW = 32;
 
 const DATA = "x".repeat(1_000);
 
 /** A log of which nothing is in the window. */
 class FileLog implements ReadLog {
-  readonly id = 1;
   readonly name = "a";
   readonly next: number;
   readonly window = { at: () => undefined };
@@ -41,9 +39,10 @@ class FileLog implements ReadLog {
 }
 
 /** Has events in rows, and answers when it is told to. */
-class ScriptedSource implements RangeSource {
+class ScriptedSource implements SegmentSource<FileLog> {
+  readonly name = "path";
   readonly asked: number[] = [];
-  readonly #rows: readonly PackedRange[];
+  readonly #rows: readonly Segment[];
   readonly #answers: (() => void)[] = [];
 
   constructor(count: number) {
@@ -51,19 +50,29 @@ class ScriptedSource implements RangeSource {
       { length: count },
       () => ({ event: message(DATA), size: SIZE, time: 0 }),
     );
-    this.#rows = packRanges({ first: 1, entries });
+    this.#rows = Array.from({ length: Math.ceil(count / ROW) }, (_, row) => ({
+      first: row * ROW + 1,
+      entries: entries.slice(row * ROW, (row + 1) * ROW),
+    }));
   }
 
-  ask(request: ReaderRequest): Promise<unknown> {
-    assert(request.kind === "read");
-    const { from, bytes } = request;
+  errorOf(error: unknown): StoreError {
+    return new StoreError("io", "It went wrong", { cause: error });
+  }
+
+  load(
+    _log: FileLog,
+    from: number,
+    bytes: number,
+  ): Promise<readonly Segment[]> {
     this.asked.push(from);
-    const rows: PackedRange[] = [];
+    const rows: Segment[] = [];
     let left = bytes;
     for (const row of this.#rows) {
-      if (row.first + row.count <= from || left <= 0) continue;
+      const { first, entries: { length } } = row;
+      if (first + length <= from || left <= 0) continue;
       rows.push(row);
-      left -= row.bytes;
+      left -= length * SIZE;
     }
     return new Promise((resolve) =>
       void this.#answers.push(() => resolve(rows))
@@ -82,7 +91,7 @@ const BUDGET = { events: 512, bytes: 32 * 1024 };
 Deno.test("History fetches once what several readers wait for", async () => {
   const log = new FileLog(1_000);
   const source = new ScriptedSource(1_000);
-  const history = new History("path", source);
+  const history = new History(source);
   const reads = [1, 1, 1].map((from) => history.read(log, from, BUDGET));
   assertEquals(history.lowestRead(log), 1);
   assertEquals(source.asked, [1]);
@@ -97,7 +106,7 @@ Deno.test("History fetches once what several readers wait for", async () => {
 Deno.test("History has fetched the next events when a reader asks for them", async () => {
   const log = new FileLog(1_000);
   const source = new ScriptedSource(1_000);
-  const history = new History("path", source);
+  const history = new History(source);
   const first = history.read(log, 1, BUDGET);
   await source.answer();
   let next = 1 + (await first).entries.length;
@@ -116,14 +125,13 @@ Deno.test("History asks again for what has failed, and says what is wrong", asyn
   const log = new FileLog(10);
   let failures = 1;
   const rows = new ScriptedSource(10);
-  const history = new History("path", {
-    ask(request) {
-      if (failures-- > 0) {
-        const error = new Error("disk I/O error");
-        return Promise.reject(Object.assign(error, { errcode: 10 }));
-      }
-      return rows.ask(request);
-    },
+  const history = new History<FileLog>({
+    name: "path",
+    load: (...read) =>
+      failures-- > 0
+        ? Promise.reject(new Error("disk I/O error"))
+        : rows.load(...read),
+    errorOf: (error) => rows.errorOf(error),
   });
   const error = await assertRejects(
     async () => await history.read(log, 1, BUDGET),
@@ -137,8 +145,12 @@ Deno.test("History asks again for what has failed, and says what is wrong", asyn
 
 Deno.test("History tells a reader of a topic that was deleted meanwhile", async () => {
   const log = new FileLog(10);
-  const source: RangeSource = { ask: () => Promise.resolve([]) };
-  const history = new History("path", source);
+  const source: SegmentSource<FileLog> = {
+    name: "path",
+    load: () => Promise.resolve([]),
+    errorOf: (cause) => new StoreError("io", "It went wrong", { cause }),
+  };
+  const history = new History(source);
   const read = history.read(log, 1, BUDGET);
   log.isGone = true;
   const error = await assertRejects(async () => await read, StoreError);
@@ -148,7 +160,7 @@ Deno.test("History tells a reader of a topic that was deleted meanwhile", async 
 Deno.test("History keeps a bounded number of rows", async () => {
   const log = new FileLog(30_000);
   const source = new ScriptedSource(30_000);
-  const history = new History("path", source);
+  const history = new History(source);
   for (let from = 1; from < log.next; from += 100) {
     const read = history.read(log, from, BUDGET);
     await source.answer();
