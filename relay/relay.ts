@@ -33,9 +33,10 @@ import {
   createStore,
   parseStoreAddress,
 } from "./stores/store_address.ts";
+import { shareStore } from "./stores/shared/share_store.ts";
 import { endRestarted, readFilling } from "./topics/filling.ts";
 import { LeaseHeldError } from "./topics/lease.ts";
-import { StoreError } from "./topics/store.ts";
+import { type Store, StoreError } from "./topics/store.ts";
 import { TopicRegistry } from "./topics/registry.ts";
 import type { Topic } from "./topics/topic.ts";
 import { traceSlowCommit } from "./traces/store_trace.ts";
@@ -321,7 +322,9 @@ function isStoreAway(error: unknown): boolean {
 class RelayServer implements Relay {
   readonly topics: TopicRegistry;
   readonly #options: CompleteRelayOptions;
-  readonly #store: CountedStore;
+  readonly #store: Store;
+  /** The store as it was made, which may say what it holds. */
+  readonly #counted: CountedStore;
   readonly #sources: Sources;
   readonly #upstreams: Upstreams;
   readonly #gateway: Gateway;
@@ -359,13 +362,15 @@ class RelayServer implements Relay {
         const { maxMemory, isAtEdge } = this.#memory;
         return { maxMemory, isAtEdge, ...this.#held() };
       },
-      store: () => this.#store.counts,
+      store: () => this.#counted.counts,
       isStoreFailing: () => this.#store.failure !== undefined,
     }, { clock, version: VERSION });
-    const store = this.#store = typeof options.store === "string"
+    const own: CountedStore = typeof options.store === "string"
       ? createStore(parseStoreAddress(options.store), {
         retention,
         maxStore: retention.maxStore,
+        token: options.storeToken,
+        linkName: options.linkName,
         clock,
         onCommit: (report) => {
           metrics.committed(report);
@@ -374,6 +379,10 @@ class RelayServer implements Relay {
         onEvicted: (names) => this.topics.evicted(names),
       })
       : options.store;
+    this.#counted = own;
+    const store = this.#store = options.links
+      ? shareStore(own, { clock, limits })
+      : own;
     this.topics = new TopicRegistry({
       ...limits,
       ...retention,
@@ -506,6 +515,7 @@ class RelayServer implements Relay {
       memory,
       budget,
       received,
+      links: options.links ? { store } : undefined,
       readiness,
       status: () => this.#status.read(),
       metrics,

@@ -29,6 +29,7 @@ const CHAT_TOPIC = "relay/chat_topic.ts";
 const RUNTIME = "relay/runtime.ts";
 const TOPICS = "relay/topics/";
 const STORES = "relay/stores/";
+const LINKS = "relay/links/";
 const DELIVERY = "relay/delivery/";
 const RIGHTS = "relay/rights/";
 const LIMITS = "relay/limits/";
@@ -148,9 +149,14 @@ export const ROOMS: readonly Room[] = [
     may: CORE,
   },
   {
+    path: LINKS,
+    why: "speaks between relays of which one is the store of the other",
+    may: [TOPICS, ...CORE],
+  },
+  {
     path: STORES,
     why: "keeps the events of topics, behind the interface of topics/",
-    may: [TOPICS, ...CORE],
+    may: [TOPICS, LINKS, ...CORE],
   },
   {
     path: DELIVERY,
@@ -234,7 +240,16 @@ export const ROOMS: readonly Room[] = [
   {
     path: DOORS,
     why: "are the ways in: HTTP, WebSocket, SSE",
-    may: [GATEWAY, SOURCES, DELIVERY, TOPICS, RUNTIME, ...COMMON, ...CORE],
+    may: [
+      GATEWAY,
+      SOURCES,
+      DELIVERY,
+      LINKS,
+      TOPICS,
+      RUNTIME,
+      ...COMMON,
+      ...CORE,
+    ],
   },
   {
     path: PAGE,

@@ -38,6 +38,8 @@ required, and each may be given any number of times:
                      no others: 'openai:GET files/*'. Default: make runs, list
                      models, read and cancel one's own responses
   --admin            everything, and read /metrics
+  --link             be a relay whose topics live in this one: do everything,
+                     for callers whose tokens it has verified
 
 The key that signs it, which is one of:
   --key SECRET       the secret of the relay's --jwt-key; other users of the
@@ -64,6 +66,7 @@ const FLAGS = {
   cancel: { type: "string", multiple: true },
   provider: { type: "string", multiple: true },
   admin: { type: "boolean" },
+  link: { type: "boolean" },
   key: { type: "string" },
   "key-file": { type: "string" },
   ttl: { type: "string" },
@@ -117,14 +120,14 @@ export async function token(
 }
 
 function rightsOf(
-  { read, write, cancel, provider, admin }: Flags,
+  { read, write, cancel, provider, admin, link }: Flags,
   exp: number,
 ): unknown {
-  const topics = { read, write, cancel, admin };
+  const topics = { read, write, cancel, admin, link };
   const rivulet = { ...topics, provider };
   if (Object.values(topics).every((right) => right === undefined)) {
     throw new FlagError(
-      "--read, --write, --cancel, --admin: expected one of them, got none",
+      "--read, --write, --cancel, --admin, --link: expected one of them, got none",
     );
   }
   const { error } = claims.safeParse({ exp, rivulet });

@@ -37,6 +37,7 @@ import {
 } from "./http/server.ts";
 import { SlowResponses } from "./http/slow_responses.ts";
 import { TopicListStreams } from "./http/topics/topic_list_stream.ts";
+import { LinksDoor, type LinksDoorContext } from "./links/door.ts";
 import { ResponsesDoor, type ResponsesDoorContext } from "./responses/door.ts";
 import { EventStreamDoor } from "./sse/door.ts";
 import type { EventStreamSession, StreamRequest } from "./sse/session.ts";
@@ -105,6 +106,8 @@ export interface DoorsContext extends
   readonly authority: Authority;
   /** Refuses new work while there is little memory. */
   readonly memory: MemoryGuard;
+  /** The store that other relays have their topics in; `undefined` if none may. */
+  readonly links: Pick<LinksDoorContext, "store"> | undefined;
   /** Counts the bytes that clients have sent and that the relay holds. */
   readonly received: ReceiveBudget;
   /** Refuses new subscribers while the relay is drained. */
@@ -162,6 +165,8 @@ export class Doors implements Disposable {
   readonly streams: EventStreamDoor;
   /** The sessions that make responses. */
   readonly responses: ResponsesDoor;
+  /** The links of other relays, if there may be any. */
+  readonly links: LinksDoor | undefined;
   readonly #pump = new Pump();
   readonly #stays: Stays;
   readonly #lists: TopicListStreams;
@@ -263,6 +268,14 @@ export class Doors implements Disposable {
       refusedSockets: refused,
       entrance: this.#entrance,
     });
+    this.links = context.links && new LinksDoor({
+      ...context.links,
+      clock,
+      draining,
+      expiries: this.#expiries,
+      refusedSockets: refused,
+      entrance: this.#entrance,
+    });
     this.#server = new HttpServer({
       request: createRequestHandler({
         ...context,
@@ -278,6 +291,8 @@ export class Doors implements Disposable {
       upgrade: (...upgrade) =>
         void (this.responses.handles(upgrade[0])
           ? this.responses.handle(...upgrade)
+          : this.links?.handles(upgrade[0])
+          ? this.links.handle(...upgrade)
           : this.sockets.handle(...upgrade)),
       refused: (...refusal) => this.#entrance.refusedUnread(...refusal),
     }, {
@@ -376,6 +391,7 @@ export class Doors implements Disposable {
     const closed = this.#server.close();
     const guests = this.#guests();
     for (const guest of guests) guest.finish();
+    await this.links?.[Symbol.asyncDispose]();
     const cancelStop = this.#clock.setTimeout(() => {
       for (const guest of guests) guest.stop();
     }, DELIVERY_GRACE);

@@ -48,7 +48,11 @@ export interface Surroundings {
 
 const CONFIG_VARIABLE = "RIVULET_CONFIG";
 
-const KEY = "rights.jwtKey";
+/** The settings that may be in a file of their own, by the setting that names the file. */
+const FILES = [
+  { named: "jwtKeyFile", setting: "rights.jwtKey", what: "a key" },
+  { named: "storeTokenFile", setting: "storeToken", what: "a token" },
+] as const;
 
 /**
  * Reads options from flags, from the environment, and from the configuration file
@@ -82,10 +86,11 @@ export async function readConfiguration(
     problems.push(outcome.problem);
     wrong.add(name);
   }
-  const keyProblem = await readKeyFile(readings, readText);
-  if (keyProblem !== undefined) {
-    problems.push(keyProblem);
-    wrong.add(KEY).add("jwtKeyFile");
+  for (const own of FILES) {
+    const problem = await readSecretFile(own, readings, readText);
+    if (problem === undefined) continue;
+    problems.push(problem);
+    wrong.add(own.setting).add(own.named);
   }
   const secrets = findSecrets(readings, environment);
 
@@ -147,18 +152,19 @@ async function findFile(
   }
 }
 
-/** Reads the key of `--jwt-key-file` as if it were that of `--jwt-key`. */
-async function readKeyFile(
+/** Reads the secret of a flag such as `--jwt-key-file` as if it were that of `--jwt-key`. */
+async function readSecretFile(
+  { named, setting, what }: typeof FILES[number],
   readings: Map<string, Reading>,
   readText: Surroundings["readText"],
 ): Promise<string | undefined> {
-  const file = readings.get("jwtKeyFile");
+  const file = readings.get(named);
   if (!file) return undefined;
   const { value, origin } = file;
   const place = describeOrigin(origin);
-  const direct = readings.get(KEY);
+  const direct = readings.get(setting);
   if (direct) {
-    return `${place}: expected a key or a file with one, got both: there is ${
+    return `${place}: expected ${what} or a file with one, got both: there is ${
       describeOrigin(direct.origin)
     } too`;
   }
@@ -166,13 +172,14 @@ async function readKeyFile(
     return `${place}: expected a path, got ${written(value)}`;
   }
   try {
-    const key = await readText(value);
-    if (key.trim() === "") {
-      return `${place}: expected a file with a key, got ${
+    const text = await readText(value);
+    if (text.trim() === "") {
+      return `${place}: expected a file with ${what}, got ${
         written(value)
       }, which is empty`;
     }
-    readings.set(KEY, { value: key, origin });
+    const isKey = setting === "rights.jwtKey";
+    readings.set(setting, { value: isKey ? text : text.trim(), origin });
     return undefined;
   } catch (error) {
     return `${place}: expected a file that can be read, got ${

@@ -59,7 +59,9 @@ export interface RelayOptions {
    * outlives the process. `"sqlite:PATH?sync=normal"` does not wait for the disk: what
    * was acknowledged outlives the process, but perhaps not a loss of power. A file is
    * opened by `listen()`: there are no topics before. `"nats://HOST[,HOST...]"` is for
-   * NATS JetStream, which several relays share (docs/cluster.md).
+   * NATS JetStream, which several relays share (docs/cluster.md), and
+   * `"http(s)://HOST[:PORT]"` for another relay that has `links`, the parent
+   * (docs/edges.md).
    *
    * A {@linkcode Store} of your own may be given in place of an address. The relay opens
    * it, is the only one to use it, and disposes of it. Its logs keep what they are made
@@ -68,6 +70,25 @@ export interface RelayOptions {
    * @default {"memory"}
    */
   store?: string | Store | undefined;
+  /**
+   * The token that the parent of `store` asks for, with the right to link.
+   *
+   * @default none
+   */
+  storeToken?: string | undefined;
+  /**
+   * What this relay is called in the log of the parent of `store`.
+   *
+   * @default {"relay"}
+   */
+  linkName?: string | undefined;
+  /**
+   * Whether other relays may have their topics in this one. With a key, their tokens
+   * need the right to link.
+   *
+   * @default {false}
+   */
+  links?: boolean | undefined;
   /**
    * SSE upstreams: each fills the topic of its name. A subscription that names
    * no position begins at the first event that is kept, or with new events if

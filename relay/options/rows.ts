@@ -72,9 +72,32 @@ export const relayRows = {
         "sqlite:PATH: in a file, which outlives the process. What was acknowledged is on the disk",
         "sqlite:PATH?sync=normal: in a file. What was acknowledged outlives the process, but perhaps not a loss of power",
         "nats://HOST[,HOST...]: in NATS JetStream, which several relays share. docs/cluster.md has its options",
+        "http(s)://HOST[:PORT]: in another relay, the parent, which has --links (docs/edges.md). unix:PATH is one on this machine",
       ],
     },
   ),
+  storeToken: option(text("TOKEN", "a token"), {
+    flag: "store-token",
+    topic: "retention",
+    secret: true,
+    help: [
+      "the token that the relay of --store http://... asks for, made by 'rivulet token --link'. Other users can see a command line: use RIVULET_STORE_TOKEN or a file",
+    ],
+  }),
+  linkName: option(text("NAME", "a name"), {
+    default: "relay",
+    flag: "link-name",
+    topic: "retention",
+    help: ["what this relay is called in the log of the relay of --store"],
+  }),
+  links: option(toggle, {
+    default: false,
+    flag: "links",
+    topic: "listening",
+    help: [
+      "lets other relays have their topics in this one: they have --store http://THIS-RELAY, and a token with the right to link if this one asks for tokens",
+    ],
+  }),
   sources: option(list(source), {
     default: [],
     flag: "source",
@@ -523,6 +546,11 @@ export const commandRows = {
     flag: "jwt-key-file",
     topic: "rights",
     help: ["reads the key of --jwt-key from a file"],
+  }),
+  storeTokenFile: option(text("FILE", "a path"), {
+    flag: "store-token-file",
+    topic: "retention",
+    help: ["reads the token of --store-token from a file"],
   }),
   drain: option(duration({ zero: true }), {
     default: 10_000,

@@ -14,6 +14,8 @@ export interface Access {
   readonly expires: number;
   /** Whether it may do everything, and see what is nobody's topic. */
   readonly isAdmin: boolean;
+  /** Whether it may be a relay whose topics live in this one. */
+  readonly mayLink: boolean;
   /** Whether it may do something with a topic. */
   may(right: Right, topic: string): boolean;
   /**
@@ -31,6 +33,7 @@ export const FULL_ACCESS: Access = {
   subject: undefined,
   expires: Infinity,
   isAdmin: true,
+  mayLink: true,
   may: () => true,
   mayAsk: () => true,
 };
@@ -78,6 +81,15 @@ export function assertMay(access: Access, right: Right, topic: string): void {
  */
 export function assertAdmin({ isAdmin }: Access): void {
   if (!isAdmin) throw forbidden("Expected a token of an administrator");
+}
+
+/**
+ * Lets pass who may be a relay whose topics live in this one.
+ *
+ * @throws {Problem} 403 `forbidden` If the caller may not.
+ */
+export function assertMayLink({ mayLink }: Access): void {
+  if (!mayLink) throw forbidden("Expected a token with the right to link");
 }
 
 /** Makes the refusal of a caller that lacks a right (RFC 6750, section 3.1). */

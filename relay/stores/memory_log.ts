@@ -196,6 +196,10 @@ export class MemoryLog implements Log {
     return this.#publications?.get(key);
   }
 
+  publications(): Iterable<readonly [key: string, value: string]> {
+    return this.#publications ?? [];
+  }
+
   /** Keeps what is known of a publication. */
   remember({ key, value }: AppendedPublication): void {
     const all = this.#publications ??= new Map();
@@ -239,6 +243,10 @@ export class MemoryLog implements Log {
       reason,
       skipped: this.#skipped,
     });
+  }
+
+  get holes(): readonly Hole[] {
+    return this.#holes;
   }
 
   holeAt(offset: number): Hole | undefined {

@@ -48,8 +48,11 @@ export class MemoryStore implements Store {
 
   async open(): Promise<void> {}
 
-  create(name: string, facts: TopicFacts): Log {
-    const log = new MemoryLog(this.#retention, this.#clock, name, facts);
+  create(name: string, facts: TopicFacts, epoch?: string): Log {
+    const made = epoch === undefined
+      ? undefined
+      : { epoch, createdAt: this.#clock.now() };
+    const log = new MemoryLog(this.#retention, this.#clock, name, facts, made);
     const before = this.#logs.get(name);
     if (before && before.epoch === facts.follows) {
       this.#former.set(formerName(name, before.epoch), before);

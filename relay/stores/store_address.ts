@@ -9,6 +9,13 @@ import {
   parseNatsAddress,
 } from "./jetstream/nats_address.ts";
 import { MemoryStore } from "./memory_store.ts";
+import {
+  isParentAddress,
+  PARENT_ADDRESS_FORM,
+  type ParentAddress,
+  parseParentAddress,
+} from "./parent/parent_address.ts";
+import { ParentStore } from "./parent/parent_store.ts";
 import type { CommitReport } from "./sqlite/committer.ts";
 import { SqliteStore, type SqliteStoreCounts } from "./sqlite/sqlite_store.ts";
 
@@ -26,18 +33,24 @@ export type StoreAddress =
     readonly kind: "nats";
     /** The servers, and what is in them. */
     readonly address: NatsAddress;
+  }
+  | {
+    readonly kind: "parent";
+    /** The relay that the topics live in. */
+    readonly address: ParentAddress;
   };
 
 /** The form of a store's address, in words for messages. */
 export const STORE_ADDRESS_FORM =
-  "memory, sqlite:PATH with ?sync=full or ?sync=normal, or nats://HOST[,HOST...]";
+  "memory, sqlite:PATH with ?sync=full or ?sync=normal, nats://HOST[,HOST...], or http(s)://HOST[:PORT] of a relay with --links";
 
 const SQLITE = "sqlite:";
 
 /**
  * Reads an address of a store.
  *
- * @param text `memory`, `sqlite:PATH[?sync=full|normal]` or `nats://HOST[,HOST...]`.
+ * @param text `memory`, `sqlite:PATH[?sync=full|normal]`, `nats://HOST[,HOST...]`,
+ * `http(s)://HOST[:PORT]` or `unix:PATH`.
  * @throws {RangeError} If it is none.
  */
 export function parseStoreAddress(text: string): StoreAddress {
@@ -47,6 +60,13 @@ export function parseStoreAddress(text: string): StoreAddress {
     if (address) return { kind: "nats", address };
     throw new RangeError(
       `Expected ${NATS_ADDRESS_FORM}: got something else, which is not shown, as it may have a password`,
+    );
+  }
+  if (isParentAddress(text)) {
+    const address = parseParentAddress(text);
+    if (address) return { kind: "parent", address };
+    throw new RangeError(
+      `Expected ${PARENT_ADDRESS_FORM}: got something else, which is not shown, as it may have a password. A token is given with --store-token`,
     );
   }
   const [place = "", query, more] = text.split("?");
@@ -69,6 +89,10 @@ export interface StoreSettings {
   readonly clock: Clock;
   /** Called after each transaction of a file. Default: nobody is told. */
   readonly onCommit?: ((report: CommitReport) => void) | undefined;
+  /** The token that a parent asks for. Default: none. */
+  readonly token?: string | undefined;
+  /** What this relay calls itself to a parent. Default: `relay`. */
+  readonly linkName?: string | undefined;
   /** Called with the names of topics that had to go for room. Default: nobody is told. */
   readonly onEvicted?: ((names: readonly string[]) => void) | undefined;
 }
@@ -82,8 +106,9 @@ export type CountedStore = Store & {
 /** Makes the store that an address names. It has yet to be opened. */
 export function createStore(
   address: StoreAddress,
-  { retention, maxStore, clock, onCommit, onEvicted }: StoreSettings,
+  settings: StoreSettings,
 ): CountedStore {
+  const { retention, maxStore, clock, onCommit, onEvicted } = settings;
   const { maxEvents, maxBytes, maxAge } = retention;
   const bounds = { maxEvents, maxBytes, maxAge };
   if (address.kind === "memory") return new MemoryStore(bounds, clock);
@@ -93,6 +118,10 @@ export function createStore(
       retention: bounds,
       clock,
     });
+  }
+  if (address.kind === "parent") {
+    const { token, linkName: name } = settings;
+    return new ParentStore({ address: address.address, token, name, clock });
   }
   const { path, sync } = address;
   return new SqliteStore({

@@ -1,7 +1,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
 import type { Access, Right } from "../../rights/access.ts";
-import type { PrepareOptions } from "../../topics/store.ts";
+import type { TopicPrepareOptions } from "../../topics/registry.ts";
 import { PAGE_PATHS, pageResponse } from "../page/page_door.ts";
 import { ChatDoor, type ChatDoorContext } from "./chat/chat_door.ts";
 import type { Call } from "./entrance.ts";
@@ -47,7 +47,7 @@ export interface Endpoint {
   /**
    * The purpose for which the topic in the path is prepared. Default: as it is.
    */
-  readonly prepares?: ((call: Call) => PrepareOptions) | undefined;
+  readonly prepares?: ((call: Call) => TopicPrepareOptions) | undefined;
   /**
    * Returns the name of the topic, where it depends on the caller. Default: the part
    * `topic` of the path.

@@ -1,4 +1,4 @@
-import type { PrepareOptions } from "../../topics/store.ts";
+import type { TopicPrepareOptions } from "../../topics/registry.ts";
 import type { ClientMessage } from "./client_message.ts";
 import type { WebSocketPeer } from "./peer.ts";
 import { isPrefix } from "./prefixes.ts";
@@ -18,15 +18,13 @@ export function prepare(
   const prepare = (
     right: "read" | "write" | "cancel",
     name: string,
-    options: PrepareOptions,
+    options: TopicPrepareOptions,
   ) => access.may(right, name) ? topics.prepare(name, options) : undefined;
   switch (message.type) {
     case "subscribe": {
       const { topic, wait = true, after } = message;
       if (isPrefix(topic)) return undefined;
-      // A reader that comes from another relay may have more than this one has heard of.
-      const isFresh = typeof after === "object";
-      return prepare("read", topic, { makes: awaitTopics && wait, isFresh });
+      return prepare("read", topic, { makes: awaitTopics && wait, after });
     }
     case "publish": {
       const { topic, id } = message;

@@ -6,7 +6,10 @@ import {
   Subscriber,
   type SubscriberEvents,
 } from "../../delivery/subscriber.ts";
-import type { Subscription } from "../../delivery/subscription.ts";
+import {
+  type Subscription,
+  TopicLostError,
+} from "../../delivery/subscription.ts";
 import type { Watched } from "../../delivery/watch.ts";
 import type { ReceiveAccount } from "../../limits/memory/receive_budget.ts";
 import type { SendPeer } from "../../limits/memory/send_budget.ts";
@@ -310,7 +313,9 @@ export class WebSocketSession
 
   /** Something cannot be read from a log, or written. */
   onError(error: unknown): void {
-    logger.error("Cannot deliver to {connection}: {error}", {
+    // It is told of where it was noticed.
+    const level = error instanceof TopicLostError ? "debug" : "error";
+    logger[level]("Cannot deliver to {connection}: {error}", {
       connection: this.#id,
       error,
     });

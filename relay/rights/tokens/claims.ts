@@ -26,6 +26,7 @@ const rivulet = z.object({
   cancel: patterns,
   provider: z.array(providerPattern).optional(),
   admin: z.boolean().default(false),
+  link: z.boolean().default(false),
 }).refine(
   ({ read, write, cancel, provider = [] }) =>
     read.length + write.length + cancel.length + provider.length <=

@@ -8,6 +8,7 @@ export class TokenAccess implements Access {
   readonly subject: string | undefined;
   readonly expires: number;
   readonly isAdmin: boolean;
+  readonly mayLink: boolean;
   readonly #patterns: Readonly<Record<Right, readonly Pattern[]>>;
   readonly #provider: readonly Pattern[] | undefined;
 
@@ -23,6 +24,7 @@ export class TokenAccess implements Access {
     this.subject = sub;
     this.expires = expires;
     this.isAdmin = rivulet.admin;
+    this.mayLink = rivulet.admin || rivulet.link;
     this.#patterns = {
       read: rivulet.read.map((text) => new Pattern(text)),
       write: rivulet.write.map((text) => new Pattern(text)),

@@ -199,10 +199,14 @@ export class JetStreamStore implements Store {
     }
   }
 
-  create(name: string, facts: TopicFacts): Log {
+  create(
+    name: string,
+    facts: TopicFacts,
+    epoch: string = createEpoch(),
+  ): Log {
     const known = this.#touch(name);
     const recorded: RecordedLog = {
-      epoch: createEpoch(),
+      epoch,
       createdAt: this.#clock.now(),
       since: this.#place,
       facts,

@@ -1,39 +1,10 @@
 import { z } from "zod";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import { END_STATUSES } from "../../topics/end.ts";
-import type { TopicFacts } from "../../topics/log.ts";
-import { runFactsSchema } from "../../topics/run_facts.ts";
+import { endSchema, factsSchema } from "../../topics/stored_schemas.ts";
 import { StoreError } from "../../topics/store.ts";
-import { filledBySchema } from "../../topics/topic_source.ts";
 
 /** The header that says what a message does to its log. */
 export const HEADER = "Rivulet";
-
-/** Each field has a row: what the schema does not know would be lost. */
-const facts = z.object(
-  {
-    source: z.string().optional(),
-    filledBy: filledBySchema,
-    run: runFactsSchema,
-    from: z.literal("now").optional(),
-    owner: z.string().optional(),
-    isOpen: z.boolean(),
-    isAwaited: z.literal(true).optional(),
-    filling: z.string().optional(),
-    follows: z.string().optional(),
-  } satisfies Record<keyof TopicFacts, z.ZodType>,
-);
-
-/** The facts of a topic, as JSON has them. */
-export const factsSchema = facts;
-
-/** An end, as JSON has it. */
-export const endSchema = z.object({
-  status: z.enum(END_STATUSES),
-  reason: z.string().exactOptional(),
-  isWhole: z.boolean(),
-  at: z.number(),
-});
 
 const deed = z.object({
   /** The version of this format: a later one is not read. */
@@ -49,7 +20,7 @@ const deed = z.object({
   time: z.number(),
   /** The number of events in the body. */
   count: z.int().nonnegative(),
-  facts: facts.optional(),
+  facts: factsSchema.optional(),
   /** What is kept of publications, by their keys. */
   publications: z.array(z.tuple([z.string(), z.string()])).optional(),
   /** Offsets that are left out, after the events. */

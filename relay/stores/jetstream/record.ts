@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { StoreError } from "../../topics/store.ts";
-import { endSchema, factsSchema } from "./log_message.ts";
+import { endSchema, factsSchema } from "../../topics/stored_schemas.ts";
 
 const summary = z.object({
   first: z.int().positive(),

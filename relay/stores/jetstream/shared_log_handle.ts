@@ -113,6 +113,14 @@ export class SharedLogHandle implements Log, Writer {
     return this.#log.copy.publication(key);
   }
 
+  publications(): Iterable<readonly [key: string, value: string]> {
+    return this.#log.copy.publications();
+  }
+
+  get holes(): readonly Hole[] {
+    return this.#log.copy.holes;
+  }
+
   follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress> {
     return this.#log.copy.follow(from, signal);
   }

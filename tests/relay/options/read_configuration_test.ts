@@ -203,6 +203,9 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   record: ["runs", "runs"],
   recordMaxBytes: ["1MiB", 1_048_576],
   recordMaxAge: ["1h", 3_600_000],
+  links: ["true", true],
+  linkName: ["edge 1", "edge 1"],
+  storeToken: ["t.o.k", "t.o.k"],
   logLevel: ["debug", "debug"],
   logFormat: ["json", "json"],
   publicMetrics: ["true", true],
@@ -210,7 +213,7 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
 
 Deno.test("readConfiguration takes every setting from a flag, the environment and the file", async (t) => {
   const keys = settings.map(({ file }) => file)
-    .filter((key) => key !== "jwtKeyFile");
+    .filter((key) => key !== "jwtKeyFile" && key !== "storeTokenFile");
   assertEquals(Object.keys(VALUES).sort(), keys.toSorted());
   const defaults = await optionsOf([]);
   for (const [key, [text, value]] of Object.entries(VALUES)) {
@@ -914,7 +917,7 @@ Deno.test("--print-config tells what is wrong, as a start would", async () => {
 Deno.test("What --print-config prints is a file from which the same holds", async () => {
   const parts = fc.subarray(
     Object.entries(VALUES).filter(([key]) =>
-      key !== "jwtKey" && key !== "sources"
+      key !== "jwtKey" && key !== "storeToken" && key !== "sources"
     ),
   );
   await fc.assert(

@@ -12,8 +12,10 @@ import { Problem, unknownTopic } from "../../../problem.ts";
 import type { LogEntry, ReadBudget } from "../../../topics/log.ts";
 import type { After } from "../../../topics/position.ts";
 import { findStart } from "../../../topics/start.ts";
-import type { TopicRegistry } from "../../../topics/registry.ts";
-import type { PrepareOptions } from "../../../topics/store.ts";
+import type {
+  TopicPrepareOptions,
+  TopicRegistry,
+} from "../../../topics/registry.ts";
 import type { Topic } from "../../../topics/topic.ts";
 import type { Draining } from "../../guests.ts";
 import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
@@ -127,10 +129,9 @@ export class TopicReader {
   }
 
   /** Says what a topic is needed for that events are asked of. */
-  prepares({ request, url }: Call): PrepareOptions {
+  prepares({ request, url }: Call): TopicPrepareOptions {
     const { awaitTopics, draining } = this.#context;
     const type = accepts(request, "text/event-stream", "application/json");
-    // A reader that comes from another relay may have more than this one has heard of.
     if (type !== "text/event-stream" || !awaitTopics) return { isFresh: true };
     const { wait = true, active = false, after } = readQuery(
       "stream",
@@ -139,7 +140,7 @@ export class TopicReader {
     );
     return {
       makes: wait && !active && !draining.signal.aborted,
-      isFresh: typeof after === "object",
+      after,
     };
   }
 

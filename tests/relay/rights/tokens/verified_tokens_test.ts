@@ -8,6 +8,7 @@ function access(expires = Infinity): Access {
     identity: "",
     expires,
     isAdmin: false,
+    mayLink: false,
     may: () => false,
     subject: undefined,
     mayAsk: () => false,

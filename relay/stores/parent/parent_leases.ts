@@ -1,0 +1,170 @@
+import type { Clock } from "../../../src/fetch/clock.ts";
+import type { Channel } from "../../links/channel.ts";
+import { numberAt, textAt } from "../../links/wire.ts";
+import {
+  type CancelAnswer,
+  type Lease,
+  LeaseLostError,
+  type LeaseRequest,
+} from "../../topics/lease.ts";
+import { StoreError } from "../../topics/store.ts";
+import { PrivateLeases } from "../private_leases.ts";
+
+/** What leases need of their store. */
+export interface ParentLeasesOptions {
+  readonly clock: Clock;
+  /** Returns the link. */
+  channel(): Channel;
+  /** Returns the link, if there is one. */
+  readonly link: () => Channel | undefined;
+}
+
+/** A lease that the parent holds for this relay, for as long as they are linked. */
+export class ParentLease implements Lease {
+  readonly request: LeaseRequest;
+  /** The number under which the parent has it now. */
+  number: number;
+  readonly #own: Lease;
+  readonly #leases: ParentLeases;
+  #isLost = false;
+
+  constructor(
+    leases: ParentLeases,
+    request: LeaseRequest,
+    number: number,
+    own: Lease,
+  ) {
+    this.#leases = leases;
+    this.request = request;
+    this.number = number;
+    this.#own = own;
+  }
+
+  get isHeld(): boolean {
+    return !this.#isLost && this.#own.isHeld;
+  }
+
+  get expires(): number {
+    return this.#own.expires;
+  }
+
+  renew(): void {
+    if (!this.isHeld) throw new LeaseLostError(this.request.topic);
+    void this.#own.renew();
+  }
+
+  async release(): Promise<void> {
+    void this.#own.release();
+    await this.#leases.over(this, "free");
+  }
+
+  async abandon(): Promise<void> {
+    void this.#own.release();
+    await this.#leases.over(this, "lapse");
+  }
+
+  /** Takes note that another relay has it. */
+  lose(): void {
+    this.#isLost = true;
+    void this.#own.release();
+  }
+}
+
+/**
+ * The leases on topics of the parent. They are renewed here: to the parent, a lease is
+ * held for as long as the link is there.
+ */
+export class ParentLeases {
+  readonly #options: ParentLeasesOptions;
+  readonly #own: PrivateLeases;
+  readonly #held = new Set<ParentLease>();
+
+  constructor(options: ParentLeasesOptions) {
+    this.#options = options;
+    this.#own = new PrivateLeases(options.clock);
+  }
+
+  /** Takes a lease, as `Store.hold` has it. */
+  async hold(request: LeaseRequest): Promise<ParentLease> {
+    const own = this.#own.hold(request);
+    try {
+      const number = await ask(this.#options.channel(), request);
+      const lease = new ParentLease(this, request, number, own);
+      this.#held.add(lease);
+      return lease;
+    } catch (error) {
+      await own.release();
+      throw error;
+    }
+  }
+
+  /** Has the holder of a lease stop, as `Store.cancel` has it. */
+  async cancel(
+    name: string,
+    epoch: string,
+    reason: string | undefined,
+  ): Promise<CancelAnswer> {
+    const here = await this.#own.cancel(name, epoch, reason);
+    if (here === "stopped") return here;
+    const channel = this.#options.channel();
+    const asked = [name, epoch, reason ?? null];
+    const answer = textAt(await channel.ask("cancel", asked), 2);
+    return answer === "stopped" ? answer : "unheld";
+  }
+
+  /** Has a holder here stop, for another relay. */
+  async stop(
+    number: number,
+    reason: string | undefined,
+  ): Promise<CancelAnswer> {
+    for (const { number: own, request: { topic, epoch } } of this.#held) {
+      if (own === number) return await this.#own.cancel(topic, epoch, reason);
+    }
+    return "unheld";
+  }
+
+  /** There is a link again: the parent is told which leases there still are. */
+  async resume(channel: Channel): Promise<void> {
+    channel.send(["keeps", [...this.#held].map(({ number }) => number)]);
+    await Promise.all([...this.#held].map(async (lease) => {
+      try {
+        lease.number = await ask(channel, lease.request);
+        // It was given up meanwhile.
+        if (!this.#held.has(lease)) channel.send(["lapse", lease.number]);
+      } catch (error) {
+        // One that nobody can say anything about now is asked for with the next link.
+        if (error instanceof StoreError && channel.isOpen === false) return;
+        this.#held.delete(lease);
+        lease.lose();
+      }
+    }));
+  }
+
+  /** Takes note of a lease that was given up. */
+  async over(lease: ParentLease, how: "free" | "lapse"): Promise<void> {
+    if (!this.#held.delete(lease)) return;
+    const channel = this.#options.link();
+    if (how === "lapse") channel?.send(["lapse", lease.number]);
+    else await channel?.ask("free", [lease.number]);
+  }
+
+  /** Looks for leases that nobody renews any more. */
+  look(): void {
+    const now = this.#options.clock.now();
+    for (const lease of this.#held) {
+      const { isHeld, expires, request: { ttl }, number } = lease;
+      if (isHeld && expires + ttl > now) continue;
+      this.#held.delete(lease);
+      // Another one here may have it: to the parent, that is a lease of another number.
+      this.#options.link()?.send(["lapse", number]);
+    }
+  }
+}
+
+async function ask(
+  channel: Channel,
+  { topic, epoch, part, holder, ttl }: LeaseRequest,
+): Promise<number> {
+  const asked = [topic, epoch, part ?? null, holder, ttl];
+  return numberAt(await channel.ask("hold", asked), 2);
+}

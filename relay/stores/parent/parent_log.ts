@@ -1,0 +1,781 @@
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import { type Channel, LinkLostError } from "../../links/channel.ts";
+import {
+  arrayAt,
+  holesSchema,
+  type LogState,
+  numberAt,
+  type Operation,
+  packEvents,
+  unpackEntries,
+  upstreamSchema,
+  valueAt,
+} from "../../links/wire.ts";
+import type { StoredEnd } from "../../topics/end.ts";
+import { LeaseLostError } from "../../topics/lease.ts";
+import {
+  type Appended,
+  type Hole,
+  type LogEntry,
+  MAX_PUBLICATIONS,
+  sizeOf,
+  type TopicFacts,
+} from "../../topics/log.ts";
+import { StaleWriterError, StoreError } from "../../topics/store.ts";
+import { endSchema, factsSchema } from "../../topics/stored_schemas.ts";
+import type { UpstreamState } from "../../topics/upstream_state.ts";
+import { type FollowedLog, Wakes } from "../follow_log.ts";
+import { holeAt } from "../hole_at.ts";
+import type { ReadLog } from "../history.ts";
+import type { Segment } from "../segment.ts";
+import { Window, type Windows } from "../window.ts";
+import { NOTHING_APPENDED, type Work } from "./parent_work.ts";
+
+/** What a log needs of its store. */
+export interface ParentLogStore {
+  readonly windows: Windows;
+  /** The link, if there is one. */
+  readonly link: () => Channel | undefined;
+  /** The logs by the numbers under which the link has them. */
+  readonly numbers: Map<number, ParentLog>;
+  /** Resolves with the link once there is one, and the name is at hand there. */
+  linked(name: string): Promise<Channel>;
+  /** Why work is refused that cannot wait for the parent; `undefined` while it waits. */
+  refusal(): StoreError | undefined;
+  /** Returns the number of a log that is made here: the parent's own are positive. */
+  nextOwn(): number;
+  /** Takes note of events that were fetched, or a log that nobody uses. */
+  onIdle(log: ParentLog): void;
+}
+
+/** What a log begins with that is made here. */
+export interface NewLog {
+  readonly epoch: string;
+  readonly createdAt: number;
+  readonly facts: TopicFacts;
+}
+
+/** The state that subscribers are told while the parent is away. */
+const AWAY: UpstreamState = { state: "retrying" };
+
+/** The same when it is back, and says nothing of the upstream. */
+const BACK: UpstreamState = { state: "open" };
+
+/** The most events that are read to find out what has become of those that were sent. */
+const MAX_SOUGHT = 10_000;
+
+/** The bytes of one read for that. */
+const SEEK_BYTES = 512 * 1024;
+
+/**
+ * A log of the parent that is at hand here, however many handles it has: the newest
+ * events, and one line of what this relay has the parent do.
+ */
+export class ParentLog implements FollowedLog, ReadLog {
+  readonly name: string;
+  readonly epoch: string;
+  /** The newest events. */
+  readonly window: Window;
+  /** Wakes with each change. */
+  readonly wakes = new Wakes();
+  /** The number under which the link has it; `undefined` until the parent has told. */
+  h: number | undefined;
+  /** The number of handles. */
+  handles = 0;
+  /** Whether the topic was deleted. */
+  isGone = false;
+  /** Whether the parent has lost it. */
+  isLost = false;
+  createdAt: number;
+  readonly #store: ParentLogStore;
+  readonly #listeners = new Set<() => void>();
+  #facts: TopicFacts;
+  #first = 1;
+  #next = 1;
+  #bytes = 0;
+  #firstAt: number | undefined;
+  #lastAt: number | undefined;
+  #lastId = "";
+  #ended: StoredEnd | undefined;
+  #holes: readonly Hole[] = [];
+  #upstream: UpstreamState | undefined;
+  #isAway = false;
+  #publications: Map<string, string> | undefined;
+  /** What is not done yet, in order: `#sent` of it was sent over this link. */
+  #line: Work[] = [];
+  #sent = 0;
+  /** What has to be answered before more is sent. */
+  #barrier: Work | undefined;
+  /** Whether it is found out what has become of what was sent over another link. */
+  #isResuming = false;
+  #wantsTrim = false;
+  /** What was refused although it was sent, as nobody knew what had become of it. */
+  #givenUp: Extract<Work, { kind: "append" }>[] = [];
+  /** What of that was kept, by its events: whoever tries again with them is told so. */
+  readonly #keptAfterAll = new WeakMap<
+    readonly ServerSentEvent[],
+    Appended
+  >();
+
+  /** Takes up a log of the parent's, or one that is to be made there. */
+  constructor(
+    store: ParentLogStore,
+    name: string,
+    { epoch, createdAt, facts }: NewLog,
+  ) {
+    this.#store = store;
+    this.name = name;
+    this.epoch = epoch;
+    this.createdAt = createdAt;
+    this.#facts = facts;
+    this.window = new Window(store.windows);
+  }
+
+  get facts(): TopicFacts {
+    return this.#facts;
+  }
+
+  get first(): number {
+    return this.#first;
+  }
+
+  get next(): number {
+    return this.#next;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The time of its first event, if it is known. */
+  get firstAt(): number | undefined {
+    return this.#firstAt;
+  }
+
+  /** The time of its newest event, if it is known. */
+  get lastAt(): number | undefined {
+    return this.#lastAt;
+  }
+
+  get lastId(): string {
+    return this.#lastId;
+  }
+
+  get ended(): StoredEnd | undefined {
+    return this.#ended;
+  }
+
+  get holes(): readonly Hole[] {
+    return this.#holes;
+  }
+
+  /** How the upstream of its filler is; that the parent is away comes first. */
+  get upstream(): UpstreamState | undefined {
+    return this.#isAway ? AWAY : this.#upstream;
+  }
+
+  /** Whether something is to be done. */
+  get isBusy(): boolean {
+    return this.#line.length > 0;
+  }
+
+  /** Whether the parent does not have it yet, as far as is known. */
+  get isMaking(): boolean {
+    return this.#line[0]?.kind === "make";
+  }
+
+  holeAt(offset: number): Hole | undefined {
+    return holeAt(this.#holes, offset);
+  }
+
+  onRead(): void {
+    this.#store.onIdle(this);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  publication(key: string): string | undefined {
+    return this.#publications?.get(key);
+  }
+
+  publications(): Iterable<readonly [key: string, value: string]> {
+    return this.#publications ?? [];
+  }
+
+  /** Keeps what is known of publications: the oldest go first. */
+  remember(publications: readonly (readonly [string, string])[]): void {
+    const all = this.#publications ??= new Map();
+    for (const [key, value] of publications) {
+      all.delete(key);
+      all.set(key, value);
+    }
+    for (const oldest of all.keys()) {
+      if (all.size <= MAX_PUBLICATIONS) break;
+      all.delete(oldest);
+    }
+  }
+
+  /** Tells the parent how the upstream of a filler here is. */
+  tellUpstream(upstream: UpstreamState): void {
+    this.#upstream = upstream;
+    if (this.h !== undefined) {
+      this.#store.link()?.send(["up", this.h, upstream]);
+    }
+    this.#changed();
+  }
+
+  /** Has the parent do something, after all that it was told before. */
+  do(work: Work): Promise<Appended> {
+    const refusal = this.#store.refusal();
+    if (refusal && !this.#mayWait(work)) return Promise.reject(refusal);
+    this.#line.push(work);
+    this.#pump();
+    return work.result.promise;
+  }
+
+  /** Makes it, at the parent. */
+  make(): void {
+    this.h = this.#store.nextOwn();
+    this.#store.numbers.set(this.h, this);
+    const result = Promise.withResolvers<Appended>();
+    // Whoever wants to know asks `settled`.
+    result.promise.catch(() => {});
+    const facts = this.#facts;
+    const writer = { refused: undefined };
+    this.#line.push({
+      kind: "make",
+      facts,
+      writer,
+      result,
+      isUncertain: false,
+    });
+    this.#pump();
+  }
+
+  /** Resolves once all is done that is to be done. */
+  settled(): void | Promise<void> {
+    const trimmed = this.#wantsTrim ? this.#trimmed() : undefined;
+    if (this.#line.length === 0) return trimmed;
+    return Promise.all([
+      trimmed,
+      ...this.#line.map(({ result }) => result.promise),
+    ]).then(() => {});
+  }
+
+  /**
+   * Gives up what is too old, when somebody waits for that: the parent does so by itself,
+   * and to ask it each second for each topic would be for nothing.
+   */
+  trim(): void {
+    this.#wantsTrim = true;
+  }
+
+  /** The topic was deleted, or never came to be. */
+  bury(): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    const stale = this.#stale();
+    const line = this.#line;
+    this.#line = [];
+    this.#sent = 0;
+    this.#barrier = undefined;
+    for (const { result } of line) result.reject(stale);
+    // What is in memory can still be read.
+    this.#first = Math.max(this.#first, this.window.first ?? this.#next);
+    this.#changed();
+    this.#store.onIdle(this);
+  }
+
+  /** The parent has lost it: nobody can go on with it. */
+  lose(): void {
+    this.isLost = true;
+    this.bury();
+  }
+
+  /** The store was closed. */
+  close(error: StoreError): void {
+    for (const { result } of this.#line.splice(0)) result.reject(error);
+    this.#sent = 0;
+    this.#barrier = undefined;
+    this.window.clear();
+  }
+
+  /** Refuses what cannot wait for a parent that is away for long. */
+  giveUp(error: StoreError): void {
+    const line: Work[] = [];
+    for (const work of this.#line) {
+      // What comes after something that waits has to wait, too.
+      if (line.length > 0 || work.kind === "append" && work.lease) {
+        line.push(work);
+        continue;
+      }
+      if (work.kind === "append" && work.isUncertain) this.#givenUp.push(work);
+      work.result.reject(error);
+    }
+    this.#line = line;
+    if (this.h !== undefined && this.h < 0 && !this.isMaking) {
+      // It was not made, and what was to come into it was refused.
+      if (this.#next === 1 && line.length === 0) this.bury();
+    }
+    this.#store.onIdle(this);
+  }
+
+  /** There is no link any more. */
+  onDown(): void {
+    if (!this.isMaking) this.h = undefined;
+    this.#sent = 0;
+    this.#barrier = undefined;
+    if (this.#ended || this.isGone) return;
+    this.#isAway = true;
+    this.#changed();
+  }
+
+  /** The parent tells of it over a link of its own: from then on, it tells what is new. */
+  resume(state: LogState, channel: Channel): void {
+    const from = this.#next;
+    const wasAway = this.#isAway;
+    this.h = state.h;
+    this.#store.numbers.set(state.h, this);
+    this.#isAway = false;
+    this.createdAt = state.createdAt;
+    this.#firstAt = state.firstAt;
+    this.#lastAt = state.lastAt;
+    this.#facts = state.facts;
+    this.#holes = state.holes ?? [];
+    this.#lastId = state.lastId;
+    this.#next = state.next;
+    this.#passTo(state.first, state.bytes);
+    this.#ended ??= state.end;
+    this.#upstream = state.upstream ?? (wasAway ? BACK : this.#upstream);
+    this.#changed();
+    const isUncertain = this.#givenUp.length > 0 ||
+      this.#line.some((work) => work.isUncertain);
+    if (isUncertain) {
+      void this.#findOut(from, channel);
+    } else this.#pump();
+  }
+
+  /** A log that is made here goes on to be made over a new link. */
+  resumeMaking(): void {
+    this.#isAway = false;
+    if (this.h !== undefined) this.#store.numbers.set(this.h, this);
+    this.#pump();
+  }
+
+  /** Takes what the parent tells of it. */
+  told(operation: Operation): void {
+    switch (operation[0]) {
+      case "p": {
+        const entries = unpackEntries(operation, 5);
+        const bytes = numberAt(operation, 4);
+        this.#add(
+          numberAt(operation, 2),
+          entries,
+          numberAt(operation, 3),
+          bytes,
+        );
+        return this.#changed();
+      }
+      case "j": {
+        const next = numberAt(operation, 2);
+        const holes = valueAt(holesSchema, operation, 5);
+        const known = this.#holes.filter(({ from }) =>
+          !holes.some((hole) => hole.from <= from)
+        );
+        this.#holes = [...known, ...holes];
+        this.#next = Math.max(this.#next, next);
+        this.#passTo(numberAt(operation, 3), numberAt(operation, 4));
+        return this.#changed();
+      }
+      case "t":
+        return this.#passTo(numberAt(operation, 2), numberAt(operation, 3));
+      case "f":
+        this.#facts = valueAt(factsSchema, operation, 2);
+        return this.#changed();
+      case "u":
+        this.#upstream = valueAt(upstreamSchema, operation, 2);
+        return this.#changed();
+      case "e":
+        this.#next = numberAt(operation, 2);
+        this.#ended ??= valueAt(endSchema, operation, 3);
+        return this.#changed();
+      case "x":
+        return this.lose();
+    }
+  }
+
+  /** Reads events at the parent. */
+  async load(from: number, bytes: number): Promise<readonly Segment[]> {
+    for (;;) {
+      const channel = await this.#store.linked(this.name);
+      if (this.isGone || this.h === undefined) return [];
+      try {
+        return await this.#loadOver(channel, from, bytes);
+      } catch (error) {
+        // Whoever reads waits for the parent.
+        if (!(error instanceof LinkLostError)) throw error;
+      }
+    }
+  }
+
+  async #loadOver(
+    channel: Channel,
+    from: number,
+    bytes: number,
+  ): Promise<readonly Segment[]> {
+    const answer = await channel.ask("read", [this.h, from, bytes]);
+    const read = arrayAt(answer, 2);
+    const first = numberAt(read, 0);
+    if (first > this.#first) this.#passTo(first, this.#bytes);
+    const entries = unpackEntries(read, 3);
+    return entries.length === 0 ? [] : [{ first: numberAt(read, 2), entries }];
+  }
+
+  async #trimmed(): Promise<void> {
+    this.#wantsTrim = false;
+    const channel = this.#store.link();
+    if (!channel || this.h === undefined) return;
+    const answer = arrayAt(await channel.ask("trim", [this.h]), 2);
+    this.#passTo(numberAt(answer, 0), numberAt(answer, 1));
+  }
+
+  /** Whether work waits for the parent, however long it is away. */
+  #mayWait(work: Work): boolean {
+    return this.#line.length > 0 || work.kind === "append" && !!work.lease;
+  }
+
+  #add(
+    from: number,
+    entries: readonly LogEntry[],
+    first: number,
+    bytes: number,
+  ): void {
+    const known = Math.min(entries.length, Math.max(0, this.#next - from));
+    // What is known already may be missing in memory: then it is read when it is needed.
+    const added = known === 0 ? entries : entries.slice(known);
+    if (added.length > 0) {
+      this.window.push(from + known, added);
+      if (from === 1) this.#firstAt = entries[0]?.time;
+      this.#lastAt = added.at(-1)?.time;
+      this.#next = from + entries.length;
+      this.#lastId = added.at(-1)?.event.id ?? "";
+    }
+    this.#passTo(first, bytes);
+  }
+
+  #passTo(first: number, bytes: number): void {
+    this.#bytes = bytes;
+    if (first <= this.#first) return;
+    this.#first = first;
+    if (this.#holes.length > 0) {
+      this.#holes = this.#holes.filter(({ to }) => to >= first);
+    }
+    this.window.pass(first);
+  }
+
+  #changed(): void {
+    this.wakes.wake();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #stale(expected = this.#next): StaleWriterError {
+    return new StaleWriterError(this.name, expected, undefined);
+  }
+
+  /** Sends what can be sent. */
+  #pump(): void {
+    const channel = this.#store.link();
+    if (!channel || this.h === undefined || this.#isResuming) return;
+    while (!this.#barrier) {
+      const work = this.#line[this.#sent];
+      if (!work) return;
+      const kept = work.kind === "append"
+        ? this.#keptAfterAll.get(work.events)
+        : undefined;
+      if (kept && work.kind === "append") {
+        this.#keptAfterAll.delete(work.events);
+        this.#line.splice(this.#sent, 1);
+        work.result.resolve(kept);
+        continue;
+      }
+      const error = this.#refusal(work);
+      if (error) {
+        this.#line.splice(this.#sent, 1);
+        work.result.reject(error);
+        continue;
+      }
+      if (isBarrier(work)) {
+        if (this.#sent > 0) return;
+        this.#barrier = work;
+      }
+      this.#sent++;
+      this.#send(work, channel);
+    }
+  }
+
+  #refusal(work: Work): Error | undefined {
+    if (work.writer.refused) return work.writer.refused;
+    if (this.isGone) return this.#stale();
+    if (work.kind !== "append") return undefined;
+    if (work.lease?.isHeld === false) return new LeaseLostError(this.name);
+    return this.#ended ? this.#stale(work.expected) : undefined;
+  }
+
+  #send(work: Work, channel: Channel, at = this.#next): void {
+    const answered = this.#ask(work, channel, at);
+    // Once it was sent, nobody knows what has become of it if there is no answer.
+    work.isUncertain = true;
+    answered.then(
+      (answer) => this.#done(work, answer),
+      (error) => this.#failed(work, error, channel),
+    );
+  }
+
+  #ask(work: Work, channel: Channel, at: number): Promise<Operation> {
+    const { h } = this;
+    switch (work.kind) {
+      case "make":
+        return channel.ask("make", [h, this.name, this.epoch, work.facts]);
+      case "append": {
+        const { events, bytes, expected, publication, lease } = work;
+        const values: unknown[] = [
+          h,
+          lease?.number ?? 0,
+          expected ?? 0,
+          packEvents(events),
+        ];
+        if (publication) {
+          const { key, valueAt } = publication;
+          const place = expected ?? at;
+          const value = valueAt?.(place) ?? publication.value;
+          values.push(key, value);
+          const { before } = publication;
+          if (before) values.push(before.value ?? null);
+          values[2] = place;
+          work.sentAt = place;
+        }
+        return channel.ask("a", values, bytes + 16 * events.length);
+      }
+      case "skip":
+        return channel.ask("skip", [h, work.count, work.reason]);
+      case "facts":
+        return channel.ask("facts", [h, work.facts]);
+      case "end":
+        return channel.ask("end", [h, work.end]);
+    }
+  }
+
+  #done(work: Work, answer: Operation): void {
+    if (!this.#takeOut(work)) return;
+    switch (work.kind) {
+      case "make":
+        this.createdAt = numberAt(answer, 2);
+        work.result.resolve(NOTHING_APPENDED);
+        break;
+      case "append":
+        this.#appended(work, answer);
+        break;
+      case "facts":
+        this.#facts = work.facts;
+        work.result.resolve(NOTHING_APPENDED);
+        this.#changed();
+        break;
+      case "end":
+        // The end that stands may be another one, which is told before.
+        this.#ended ??= work.end;
+        work.result.resolve(NOTHING_APPENDED);
+        this.#changed();
+        break;
+      case "skip":
+        work.result.resolve(NOTHING_APPENDED);
+        break;
+    }
+    this.#pump();
+    this.#store.onIdle(this);
+  }
+
+  #appended(
+    work: Extract<Work, { kind: "append" }>,
+    answer: Operation,
+  ): void {
+    const first = numberAt(answer, 2);
+    const time = numberAt(answer, 3);
+    const { events, bytes, publication, result } = work;
+    const entries = events.map((event): LogEntry => ({
+      event,
+      size: sizeOf(event),
+      time,
+    }));
+    this.#add(first, entries, numberAt(answer, 4), numberAt(answer, 5));
+    if (publication) this.#rememberOwn(publication, first);
+    result.resolve({ first, count: events.length, bytes });
+    this.#changed();
+  }
+
+  #rememberOwn(
+    { key, value, valueAt }: NonNullable<
+      Extract<Work, { kind: "append" }>["publication"]
+    >,
+    first: number,
+  ): void {
+    this.remember([[key, valueAt?.(first) ?? value]]);
+  }
+
+  #failed(work: Work, error: unknown, channel: Channel): void {
+    // It is found out with the next link.
+    if (error instanceof LinkLostError || !channel.isOpen) return;
+    if (!this.#line.includes(work)) return;
+    const moved = error instanceof StaleWriterError ? error.next : undefined;
+    if (
+      work.kind === "append" && work.publication &&
+      work.expected === undefined && moved !== undefined &&
+      moved !== work.sentAt
+    ) {
+      // Another relay was first: it is written behind that.
+      return this.#send(work, channel, moved);
+    }
+    this.#takeOut(work);
+    const refused = this.#named(error, work);
+    if (work.kind === "append") {
+      if (error instanceof LeaseLostError) work.lease?.lose();
+      if (work.expected !== undefined) work.writer.refused ??= refused;
+    }
+    work.result.reject(refused);
+    if (work.kind === "make") this.bury();
+    this.#pump();
+    this.#store.onIdle(this);
+  }
+
+  /** The parent does not know what is asked of a log that is gone there. */
+  #named(error: unknown, work: Work): Error {
+    if (error instanceof StaleWriterError && error.topic === "") {
+      return this.#stale(work.kind === "append" ? work.expected : undefined);
+    }
+    return error instanceof Error
+      ? error
+      : new StoreError("io", "The parent could not do it");
+  }
+
+  #takeOut(work: Work): boolean {
+    const index = this.#line.indexOf(work);
+    if (index < 0) return false;
+    this.#line.splice(index, 1);
+    if (index < this.#sent) this.#sent--;
+    if (this.#barrier === work) this.#barrier = undefined;
+    return true;
+  }
+
+  /**
+   * Finds out what has become of what was sent over a link that is gone: the parent has
+   * done it in order, up to some work.
+   *
+   * @param from The offset at which the log stood when it was sent.
+   */
+  async #findOut(from: number, channel: Channel): Promise<void> {
+    this.#isResuming = true;
+    try {
+      const found = await this.#readSince(from, channel);
+      let place = 0;
+      for (const { events, bytes } of this.#givenUp.splice(0)) {
+        const at = placeOf(events, found, place);
+        if (at === undefined) break;
+        place = at + events.length;
+        const first = found[at]!.offset; // it was found there
+        const count = events.length;
+        this.#keptAfterAll.set(events, { first, count, bytes });
+      }
+      for (const work of [...this.#line]) {
+        if (!work.isUncertain) break;
+        if (work.kind === "append") {
+          const at = placeOf(work.events, found, place);
+          if (at === undefined) break;
+          place = at + work.events.length;
+          const first = found[at]!.offset; // it was found there
+          this.#takeOut(work);
+          if (work.publication) this.#rememberOwn(work.publication, first);
+          const { bytes, result, events } = work;
+          result.resolve({ first, count: events.length, bytes });
+        } else if (work.kind === "skip") {
+          const next = found[place]?.offset ?? this.#next;
+          if (!this.#holes.some(({ to }) => to >= from && to < next)) break;
+          this.#takeOut(work);
+          work.result.resolve(NOTHING_APPENDED);
+        } else if (work.kind === "end" && this.#ended) {
+          this.#takeOut(work);
+          work.result.resolve(NOTHING_APPENDED);
+        } else if (work.kind === "make") {
+          this.#takeOut(work);
+          work.result.resolve(NOTHING_APPENDED);
+        }
+      }
+    } catch (error) {
+      if (error instanceof LinkLostError || !channel.isOpen) return;
+      for (const work of [...this.#line]) {
+        if (!work.isUncertain) continue;
+        this.#takeOut(work);
+        work.result.reject(error);
+      }
+    } finally {
+      this.#isResuming = false;
+    }
+    if (!channel.isOpen) return;
+    for (const work of this.#line) work.isUncertain = false;
+    this.#pump();
+    this.#store.onIdle(this);
+  }
+
+  async #readSince(
+    from: number,
+    channel: Channel,
+  ): Promise<{ readonly offset: number; readonly event: ServerSentEvent }[]> {
+    const found: { offset: number; event: ServerSentEvent }[] = [];
+    for (
+      let offset = Math.max(from, this.#first);
+      offset < this.#next && found.length < MAX_SOUGHT;
+    ) {
+      const hole = this.holeAt(offset);
+      if (hole) {
+        offset = hole.to + 1;
+        continue;
+      }
+      const [segment] = await this.#loadOver(channel, offset, SEEK_BYTES);
+      if (!segment) {
+        if (this.#first <= offset) break;
+        offset = this.#first;
+        continue;
+      }
+      offset = segment.first;
+      for (const { event } of segment.entries) {
+        found.push({ offset: offset++, event });
+      }
+    }
+    return found;
+  }
+}
+
+function isBarrier(work: Work): boolean {
+  return work.kind === "append" &&
+    (work.expected !== undefined || work.publication !== undefined);
+}
+
+/** Returns the place at which events are, of those that were found from a place on. */
+function placeOf(
+  events: readonly ServerSentEvent[],
+  found: readonly {
+    readonly offset: number;
+    readonly event: ServerSentEvent;
+  }[],
+  from: number,
+): number | undefined {
+  for (let place = from; place + events.length <= found.length; place++) {
+    const isThere = events.every(({ data, event, id }, index) => {
+      const other = found[place + index]!.event; // within the array
+      return other.data === data && other.event === event && other.id === id;
+    });
+    if (isThere) return place;
+  }
+  return undefined;
+}

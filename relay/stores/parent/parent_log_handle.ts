@@ -1,0 +1,172 @@
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { StoredEnd } from "../../topics/end.ts";
+import {
+  type Appended,
+  type GapReason,
+  type Hole,
+  type Log,
+  type LogAppendOptions,
+  type LogProgress,
+  type LogRange,
+  type ReadBudget,
+  sizeOf,
+  type TopicFacts,
+} from "../../topics/log.ts";
+import type { UpstreamState } from "../../topics/upstream_state.ts";
+import { followLog } from "../follow_log.ts";
+import type { History } from "../history.ts";
+import { ParentLease } from "./parent_leases.ts";
+import type { ParentLog } from "./parent_log.ts";
+import type { Work, WorkOf, Writer } from "./parent_work.ts";
+
+/** One writer's handle of a log of the parent. */
+export class ParentLogHandle implements Log, Writer {
+  readonly #log: ParentLog;
+  readonly #history: History<ParentLog>;
+  readonly #onReleased: () => void;
+  refused: Error | undefined;
+  #isReleased = false;
+
+  constructor(
+    log: ParentLog,
+    history: History<ParentLog>,
+    onReleased: () => void,
+  ) {
+    this.#log = log;
+    this.#history = history;
+    this.#onReleased = onReleased;
+    log.handles++;
+  }
+
+  get epoch(): string {
+    return this.#log.epoch;
+  }
+
+  get createdAt(): number {
+    return this.#log.createdAt;
+  }
+
+  get firstAt(): number | undefined {
+    return this.#log.firstAt;
+  }
+
+  get lastAt(): number | undefined {
+    return this.#log.lastAt;
+  }
+
+  get first(): number {
+    return this.#log.first;
+  }
+
+  get next(): number {
+    return this.#log.next;
+  }
+
+  get bytes(): number {
+    return this.#log.bytes;
+  }
+
+  get facts(): TopicFacts {
+    return this.#log.facts;
+  }
+
+  get ended(): StoredEnd | undefined {
+    return this.#log.ended;
+  }
+
+  get lastId(): string {
+    return this.#log.lastId;
+  }
+
+  get holes(): readonly Hole[] {
+    return this.#log.holes;
+  }
+
+  get upstream(): UpstreamState | undefined {
+    return this.#log.upstream;
+  }
+
+  get isLost(): boolean {
+    return this.#log.isLost;
+  }
+
+  append(
+    events: readonly ServerSentEvent[],
+    { expected, publication, lease }: LogAppendOptions = {},
+  ): Promise<Appended> {
+    let bytes = 0;
+    for (const event of events) bytes += sizeOf(event);
+    return this.#do<"append">({
+      kind: "append",
+      events,
+      bytes,
+      expected,
+      publication,
+      lease: lease instanceof ParentLease ? lease : undefined,
+    });
+  }
+
+  async skip(count: number, reason: GapReason): Promise<void> {
+    await this.#do<"skip">({ kind: "skip", count, reason });
+  }
+
+  end(end: StoredEnd): void | Promise<void> {
+    if (this.ended) return;
+    return this.#do<"end">({ kind: "end", end }).then(() => {});
+  }
+
+  async update(facts: TopicFacts): Promise<void> {
+    await this.#do<"facts">({ kind: "facts", facts });
+  }
+
+  settled(): void | Promise<void> {
+    return this.#log.settled();
+  }
+
+  publication(key: string): string | undefined {
+    return this.#log.publication(key);
+  }
+
+  publications(): Iterable<readonly [key: string, value: string]> {
+    return this.#log.publications();
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress> {
+    return followLog(this.#log, from, signal);
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#log.onChange(listener);
+  }
+
+  tellUpstream(upstream: UpstreamState): void {
+    this.#log.tellUpstream(upstream);
+  }
+
+  read(from: number, budget: ReadBudget): LogRange | Promise<LogRange> {
+    return this.#history.read(this.#log, from, budget);
+  }
+
+  holeAt(offset: number): Hole | undefined {
+    return this.#log.holeAt(offset);
+  }
+
+  trim(): void {
+    this.#log.trim();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#log.handles--;
+    this.#onReleased();
+  }
+
+  #do<Kind extends Work["kind"]>(work: WorkOf<Kind>): Promise<Appended> {
+    const result = Promise.withResolvers<Appended>();
+    // The fields of its kind, and those of all.
+    return this.#log.do(
+      { ...work, writer: this, result, isUncertain: false } as unknown as Work,
+    );
+  }
+}

@@ -1,0 +1,289 @@
+import type { ServerSentEvent } from "../../../src/sse/event.ts";
+import type { StoredEnd } from "../../topics/end.ts";
+import { LeaseLostError } from "../../topics/lease.ts";
+import type {
+  Appended,
+  GapReason,
+  Hole,
+  Log,
+  LogAppendOptions,
+  LogProgress,
+  LogRange,
+  ReadBudget,
+  TopicFacts,
+} from "../../topics/log.ts";
+import { StaleWriterError } from "../../topics/store.ts";
+import { type Stored, whenStored } from "../../topics/stored.ts";
+import type { UpstreamState } from "../../topics/upstream_state.ts";
+import { followLog, Wakes } from "../follow_log.ts";
+
+/** What a {@linkcode CommonLog} tells its store. */
+export interface CommonLogStore {
+  /** Called with the facts of a log that has others now. */
+  onUpdated(log: CommonLog): void;
+  /** Called when nobody has a handle any more. */
+  onReleased(log: CommonLog): void;
+}
+
+/**
+ * A log of a private store that several relays write to: one handle of the store for all
+ * of them, since a store takes two handles for two writers of which one is wrong.
+ */
+export class CommonLog {
+  /** The name of the topic. */
+  readonly name: string;
+  /** The log, as the private store has it. */
+  readonly inner: Log;
+  /** Wakes with each change. */
+  readonly wakes = new Wakes();
+  /** The number of handles. */
+  handles = 0;
+  /** Whether the topic was deleted. */
+  isGone = false;
+  /** How the upstream of its filler is. */
+  upstream: UpstreamState | undefined;
+  readonly store: CommonLogStore;
+  readonly #listeners = new Set<() => void>();
+  /** The appends and holes that are under way. */
+  #underWay = 0;
+  /** The offset after what is under way. */
+  #tail = 1;
+
+  constructor(store: CommonLogStore, name: string, inner: Log) {
+    this.store = store;
+    this.name = name;
+    this.inner = inner;
+  }
+
+  get next(): number {
+    return this.inner.next;
+  }
+
+  get facts(): TopicFacts {
+    return this.inner.facts;
+  }
+
+  get ended(): StoredEnd | undefined {
+    return this.inner.ended;
+  }
+
+  /** The offset that the next event to be appended will have. */
+  get tail(): number {
+    return this.#underWay === 0 ? this.inner.next : this.#tail;
+  }
+
+  /** Has offsets taken at the end, and tells of them when the store has them. */
+  take<T>(count: number, act: () => Stored<T>): Stored<T> {
+    this.#tail = this.tail + count;
+    this.#underWay++;
+    let taken: Stored<T>;
+    try {
+      taken = act();
+    } catch (error) {
+      this.#underWay--;
+      throw error;
+    }
+    if (!(taken instanceof Promise)) {
+      this.#underWay--;
+      this.changed();
+      return taken;
+    }
+    return taken.finally(() => {
+      this.#underWay--;
+      this.changed();
+    });
+  }
+
+  /** Tells those who listen that something is different. */
+  changed(): void {
+    this.wakes.wake();
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls a listener with each change. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** The topic was deleted. */
+  bury(): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.changed();
+  }
+}
+
+/** One writer's handle of a log that several relays write to. */
+export class CommonLogHandle implements Log {
+  readonly #common: CommonLog;
+  readonly #inner: Log;
+  #refused: StaleWriterError | undefined;
+  #isReleased = false;
+  readonly clear?: () => void;
+  readonly skip?: (count: number, reason: GapReason) => Stored<void>;
+  readonly holeAt?: (offset: number) => Hole | undefined;
+  readonly publications?: () => Iterable<readonly [string, string]>;
+
+  constructor(common: CommonLog) {
+    this.#common = common;
+    const inner = this.#inner = common.inner;
+    common.handles++;
+    // Not there where the store's are not.
+    if (inner.clear) this.clear = () => inner.clear?.();
+    if (inner.skip) this.skip = (...hole) => this.#skip(...hole);
+    if (inner.holeAt) this.holeAt = (offset) => inner.holeAt?.(offset);
+    if (inner.publications) {
+      this.publications = () => inner.publications?.() ?? [];
+    }
+  }
+
+  get epoch(): string {
+    return this.#inner.epoch;
+  }
+
+  get createdAt(): number {
+    return this.#inner.createdAt;
+  }
+
+  get first(): number {
+    return this.#inner.first;
+  }
+
+  get next(): number {
+    return this.#inner.next;
+  }
+
+  get bytes(): number {
+    return this.#inner.bytes;
+  }
+
+  get firstAt(): number | undefined {
+    return this.#inner.firstAt;
+  }
+
+  get lastAt(): number | undefined {
+    return this.#inner.lastAt;
+  }
+
+  get facts(): TopicFacts {
+    return this.#inner.facts;
+  }
+
+  get ended(): StoredEnd | undefined {
+    return this.#inner.ended;
+  }
+
+  get lastId(): string {
+    return this.#inner.lastId;
+  }
+
+  get holes(): readonly Hole[] {
+    return this.#inner.holes ?? [];
+  }
+
+  get upstream(): UpstreamState | undefined {
+    return this.#common.upstream;
+  }
+
+  tellUpstream(upstream: UpstreamState): void {
+    this.#common.upstream = upstream;
+    this.#common.changed();
+  }
+
+  append(
+    events: readonly ServerSentEvent[],
+    { expected, publication, lease }: LogAppendOptions = {},
+  ): Stored<Appended> {
+    const { tail, name } = this.#common;
+    if (lease?.isHeld === false) {
+      return Promise.reject(new LeaseLostError(name));
+    }
+    const error = this.#refusal(expected);
+    if (error) return Promise.reject(error);
+    const own = publication && {
+      ...publication,
+      value: publication.valueAt?.(tail) ?? publication.value,
+      valueAt: undefined,
+    };
+    return this.#common.take(
+      events.length,
+      () => this.#inner.append(events, own && { publication: own }),
+    );
+  }
+
+  end(end: StoredEnd): Stored<void> {
+    if (this.#inner.ended) return;
+    const error = this.#refusal();
+    if (error) return Promise.reject(error);
+    return this.#told(this.#inner.end(end));
+  }
+
+  update(facts: TopicFacts): Stored<void> {
+    const error = this.#refusal();
+    if (error) return Promise.reject(error);
+    const { store } = this.#common;
+    return whenStored(this.#told(this.#inner.update(facts)), () => {
+      store.onUpdated(this.#common);
+    });
+  }
+
+  settled(): Stored<void> {
+    return this.#inner.settled();
+  }
+
+  publication(key: string): string | undefined {
+    return this.#inner.publication(key);
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<LogProgress> {
+    return followLog(this.#common, from, signal);
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#common.onChange(listener);
+  }
+
+  read(from: number, budget: ReadBudget): LogRange | Promise<LogRange> {
+    return this.#inner.read(from, budget);
+  }
+
+  trim(): void {
+    this.#inner.trim();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#common.handles--;
+    if (this.#common.handles === 0) {
+      this.#common.store.onReleased(this.#common);
+    }
+  }
+
+  #skip(count: number, reason: GapReason): Stored<void> {
+    const error = this.#refusal();
+    if (error) return Promise.reject(error);
+    return this.#common.take(count, () => this.#inner.skip?.(count, reason));
+  }
+
+  #told(done: Stored<void>): Stored<void> {
+    return whenStored(done, () => this.#common.changed());
+  }
+
+  /** Returns why this writer may not write: another one was first. */
+  #refusal(expected?: number): StaleWriterError | undefined {
+    if (this.#refused) return this.#refused;
+    const { tail, name, isGone } = this.#common;
+    if (isGone) {
+      return this.#refused = new StaleWriterError(
+        name,
+        expected ?? tail,
+        undefined,
+      );
+    }
+    if (expected === undefined || expected === tail) return undefined;
+    const next = this.#inner.ended ? undefined : tail;
+    return this.#refused = new StaleWriterError(name, expected, next);
+  }
+}
