@@ -24,10 +24,12 @@ export const LIBRARIES = {
   ai: "`ai` 7.0",
 } as const;
 
+/** A line that is blank, or nothing but a comment. */
+const NO_CODE = /^\s*(?:\/\/.*|\/\*\*.*\*\/)?$/;
+
 /** Returns the number of lines of code in a module. */
 export function countLines(source: string): number {
-  return source.split("\n").filter((line) => !/^\s*(?:\/\/.*)?$/.test(line))
-    .length;
+  return source.split("\n").filter((line) => !NO_CODE.test(line)).length;
 }
 
 async function linesOf(program: string, library: string): Promise<number> {
