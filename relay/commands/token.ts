@@ -33,6 +33,7 @@ required, and each may be given any number of times:
   --write PATTERN    create, fill, end and delete topics, and send requests to
                      providers: --write 'run-*' if the relay names the topics
   --cancel PATTERN   cancel topics
+  --send PATTERN     send messages to chats (--chat); --write includes it
   --provider PATTERN
                      make these requests to providers with the relay's key, and
                      no others: 'openai:GET files/*'. Default: make runs, list
@@ -64,6 +65,7 @@ const FLAGS = {
   read: { type: "string", multiple: true },
   write: { type: "string", multiple: true },
   cancel: { type: "string", multiple: true },
+  send: { type: "string", multiple: true },
   provider: { type: "string", multiple: true },
   admin: { type: "boolean" },
   link: { type: "boolean" },
@@ -113,21 +115,21 @@ export async function token(
   const made = await signToken({ iat, exp, rivulet, sub, aud, iss }, key);
   if (made.length > MAX_TOKEN) {
     throw new FlagError(
-      `--read, --write, --cancel: expected a token of at most ${MAX_TOKEN} characters, got ${made.length}: give fewer patterns`,
+      `--read, --write, --cancel, --send: expected a token of at most ${MAX_TOKEN} characters, got ${made.length}: give fewer patterns`,
     );
   }
   return `${made}\n`;
 }
 
 function rightsOf(
-  { read, write, cancel, provider, admin, link }: Flags,
+  { read, write, cancel, send, provider, admin, link }: Flags,
   exp: number,
 ): unknown {
-  const topics = { read, write, cancel, admin, link };
+  const topics = { read, write, cancel, send, admin, link };
   const rivulet = { ...topics, provider };
   if (Object.values(topics).every((right) => right === undefined)) {
     throw new FlagError(
-      "--read, --write, --cancel, --admin, --link: expected one of them, got none",
+      "--read, --write, --cancel, --send, --admin, --link: expected one of them, got none",
     );
   }
   const { error } = claims.safeParse({ exp, rivulet });

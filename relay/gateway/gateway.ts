@@ -267,7 +267,7 @@ export class Gateway implements AsyncDisposable {
    * @param name The name of the chat's route.
    * @returns What stands for an answer that is written already.
    * @throws {Problem} If there is no such route, the request is not a chat's, its caller
-   * may not write the topic, or a turn is under way.
+   * may not begin turns in it, or a turn is under way.
    */
   async turn(call: GatewayCall, name: string): Promise<Response> {
     const { chats } = this;
@@ -285,7 +285,7 @@ export class Gateway implements AsyncDisposable {
     const { bytes } = read.content;
     const { id, opening } = await inSteps(client, bytes, readTurn(bytes));
     const topicName = chats.topicOf(name, access, id);
-    assertMay(access, "write", topicName);
+    assertMay(access, "send", topicName);
     const asked = {
       ...call,
       target,

@@ -2,7 +2,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
 
 /** A right to a topic (PROTOCOL.md, section 5). */
-export type Right = "read" | "write" | "cancel";
+export type Right = "read" | "write" | "cancel" | "send";
 
 /** The rights of one caller. */
 export interface Access {

@@ -98,7 +98,7 @@ export async function createChatToken(
     sub: user,
     aud: audience,
     iss: issuer,
-    rivulet: { read: topics, cancel: topics, ...(send && { write: topics }) },
+    rivulet: { read: topics, cancel: topics, ...(send && { send: topics }) },
   });
 }
 

@@ -24,13 +24,13 @@ const rivulet = z.object({
   read: patterns,
   write: patterns,
   cancel: patterns,
+  send: patterns,
   provider: z.array(providerPattern).optional(),
   admin: z.boolean().default(false),
   link: z.boolean().default(false),
 }).refine(
-  ({ read, write, cancel, provider = [] }) =>
-    read.length + write.length + cancel.length + provider.length <=
-      MAX_PATTERNS,
+  ({ read, write, cancel, send, provider = [] }) =>
+    [read, write, cancel, send, provider].flat().length <= MAX_PATTERNS,
   { error: `Expected at most ${MAX_PATTERNS} patterns` },
 );
 

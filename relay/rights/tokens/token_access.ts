@@ -25,10 +25,13 @@ export class TokenAccess implements Access {
     this.expires = expires;
     this.isAdmin = rivulet.admin;
     this.mayLink = rivulet.admin || rivulet.link;
+    const { read, write, cancel, send } = rivulet;
     this.#patterns = {
-      read: rivulet.read.map((text) => new Pattern(text)),
-      write: rivulet.write.map((text) => new Pattern(text)),
-      cancel: rivulet.cancel.map((text) => new Pattern(text)),
+      read: read.map((text) => new Pattern(text)),
+      write: write.map((text) => new Pattern(text)),
+      cancel: cancel.map((text) => new Pattern(text)),
+      // Who may write a topic may fill it in every way.
+      send: [...send, ...write].map((text) => new Pattern(text)),
     };
     this.#provider = rivulet.provider?.map((text) => new Pattern(text));
   }

@@ -38,9 +38,12 @@ Deno.test("A user's token reads and cancels the user's chats, and does nothing e
   const star = await createChatToken({ key: KEY, user: "*" });
   assertEquals(await statusOf(star, pathOf("*"), "HEAD"), 200);
   assertEquals(await statusOf(star, pathOf("ada"), "HEAD"), 403);
+  // Who may send messages to a chat may not publish answers.
   const sender = await createChatToken({ key: KEY, user: "ada", send: true });
-  assertEquals(await statusOf(sender, pathOf("ada"), "POST"), 200);
-  assertEquals(await statusOf(sender, pathOf("ada-1"), "POST"), 403);
+  assertEquals(await statusOf(sender, pathOf("ada"), "HEAD"), 200);
+  for (const method of ["POST", "PUT", "DELETE"]) {
+    assertEquals(await statusOf(sender, pathOf("ada"), method), 403, method);
+  }
 });
 
 Deno.test("createChatToken refuses a name that stands for others, and a time that is none", async () => {

@@ -13,6 +13,7 @@ export interface TokenClaims {
   readonly read?: readonly string[];
   readonly write?: readonly string[];
   readonly cancel?: readonly string[];
+  readonly send?: readonly string[];
   readonly provider?: readonly string[];
   readonly admin?: boolean;
   readonly sub?: string;
@@ -28,13 +29,25 @@ export interface TokenClaims {
 
 /** Signs a token. */
 export function mintToken(
-  { read, write, cancel, provider, admin, sub, aud, iss, exp, nbf, rivulet }:
-    TokenClaims,
+  {
+    read,
+    write,
+    cancel,
+    send,
+    provider,
+    admin,
+    sub,
+    aud,
+    iss,
+    exp,
+    nbf,
+    rivulet,
+  }: TokenClaims,
   { key = JWT_KEY, alg = "HS256" }: { key?: string; alg?: string } = {},
 ): Promise<string> {
   const jwt = new SignJWT({
     rivulet: rivulet === undefined
-      ? { read, write, cancel, provider, admin }
+      ? { read, write, cancel, send, provider, admin }
       : rivulet,
   }).setProtectedHeader({ alg });
   if (exp !== null) jwt.setExpirationTime(exp ?? Date.now() / 1_000 + 3_600);

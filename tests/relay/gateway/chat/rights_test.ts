@@ -42,6 +42,12 @@ const HOLDERS: readonly (readonly [
     { write: true },
     403,
   ],
+  [
+    "Ada, who may send",
+    { sub: "ada", send: ALL },
+    { write: true },
+    403,
+  ],
   ["Ada, who may read", { ...ADA, write: [], cancel: [] }, { read: true }, 403],
   ["Ada, who may stop", { ...ADA, write: [], read: [] }, { cancel: true }, 403],
   [
