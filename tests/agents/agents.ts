@@ -8,7 +8,11 @@ import { startRelay, type TestRelay } from "../support/relay/relay.ts";
 import { LIMIT, until, within } from "../support/within.ts";
 
 /** The versions that were tried. */
-const PACKAGES = ["@openai/codex@0.169.0", "@anthropic-ai/claude-code@2.1.197"];
+const PACKAGES = [
+  "@openai/codex@0.169.0",
+  "@anthropic-ai/claude-code@2.1.197",
+  "opencode-ai@1.18.33",
+];
 
 /** The longest time of an agent, in milliseconds. */
 const MAX_TIME = 120_000;
@@ -97,6 +101,35 @@ const AGENTS: Readonly<Record<string, Agent>> = {
           ANTHROPIC_BASE_URL: url,
           ANTHROPIC_API_KEY: "sk-of-the-agent",
           CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+        },
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }),
+  },
+  "opencode": {
+    run: (url, home) =>
+      new Deno.Command(`${bin}/opencode`, {
+        // A title of its own saves the request for one.
+        args: ["run", "--title", "t", "-m", "rivulet/hostile-1", "echo hello"],
+        cwd: home,
+        env: {
+          HOME: home,
+          XDG_CONFIG_HOME: home,
+          XDG_DATA_HOME: home,
+          XDG_STATE_HOME: home,
+          XDG_CACHE_HOME: home,
+          OPENCODE_DISABLE_AUTOUPDATE: "1",
+          OPENCODE_CONFIG_CONTENT: JSON.stringify({
+            permission: "allow",
+            provider: {
+              rivulet: {
+                npm: "@ai-sdk/openai",
+                options: { baseURL: `${url}/v1`, apiKey: "sk-of-the-agent" },
+                models: { "hostile-1": {} },
+              },
+            },
+          }),
         },
         stdin: "null",
         stdout: "piped",
