@@ -1,5 +1,5 @@
 // This module is browser compatible.
-import { Feed } from "./feed.ts";
+import { feedOf } from "./feed_of.ts";
 import { Link, webSocketUrl } from "./link.ts";
 import type { ConnectOptions, TopicOptions } from "./options.ts";
 import type { Subscription } from "./subscription.ts";
@@ -24,7 +24,8 @@ import type { Subscription } from "./subscription.ts";
  */
 export interface Connection extends AsyncDisposable {
   /**
-   * Follows a topic, of which there may be one subscription at a time.
+   * Follows a topic, of which there may be one subscription at a time; or all topics whose
+   * names begin alike (`agent:7:*`), but for those that another subscription follows.
    *
    * @param topic The name.
    * @param options Where to begin, and how much to send ahead.
@@ -83,7 +84,7 @@ export function connect(
   const link = new Link(webSocketUrl(url), options, "many");
   const close = () => link.close();
   return {
-    subscribe: (topic, options = {}) => new Feed(topic, link, options),
+    subscribe: (topic, options = {}) => feedOf(topic, link, options),
     close,
     [Symbol.asyncDispose]: close,
   };

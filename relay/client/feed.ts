@@ -19,7 +19,7 @@ import type { Subscription, SubscriptionState } from "./subscription.ts";
 import type { TopicEnd } from "./topic_end.ts";
 
 /** Without a `window`; in bytes. */
-const WINDOW = 256 * 1024;
+export const WINDOW = 256 * 1024;
 
 /**
  * The time from the first event taken to the acknowledgement, if there is
@@ -59,7 +59,32 @@ export type TopicMessage =
   | Omit<SnapshotMessage, "position">
   | GapMessage
   | LiveMessage
-  | UpstreamMessage;
+  | UpstreamMessage
+  | { readonly type: "following" };
+
+/** What a connection carries: one topic, or all whose names begin alike. */
+export interface Carried {
+  /** The topic, or the prefix with a star behind it. */
+  readonly topic: string;
+  /** Begins anew on a connection, and returns what to ask the relay for. */
+  request(): Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Takes in what the relay says, and returns whether the subscription got further. */
+  receive(message: TopicMessage, size: number): boolean;
+  /** Ends in an error, after what was received. */
+  fail(code: SubscriptionErrorCode, facts: SubscriptionErrorFacts): void;
+  /** Drops what was not taken, and ends. */
+  abandon(raise?: () => unknown): Promise<void>;
+  /** Of a prefix: whether a topic is one of these. */
+  covers?(name: string): boolean;
+  /** Of a prefix: makes the feed of a topic that the relay has subscribed to. */
+  adopt?(name: string): Carried;
+}
+
+/** What a feed is told besides what its consumer wants. */
+interface FeedOptions extends TopicOptions {
+  /** Whether `subscribed` and `end` are messages, also of a feed that does not stay. */
+  readonly tellsAll?: boolean;
+}
 
 /**
  * The carrier of a feed: the connection, or what stands for it while there is
@@ -71,12 +96,12 @@ export interface Carrier {
   /** The clock to use. */
   readonly clock: Clock;
   /** Takes a feed on, and connects if need be. */
-  add(feed: Feed): void;
+  add(feed: Carried): void;
   /**
    * Lets a feed go, of which the relay knows already where it `isOver`; resolves
    * when a connection that was only for it has closed.
    */
-  remove(feed: Feed, isOver: boolean): Promise<void>;
+  remove(feed: Carried, isOver: boolean): Promise<void>;
   /** Sends a message, if there is a connection. */
   send(message: Readonly<Record<string, unknown>>): void;
 }
@@ -112,10 +137,10 @@ interface Over {
 }
 
 /** One topic, over as many connections as it takes. */
-export class Feed implements Subscription {
+export class Feed implements Subscription, Carried {
   readonly topic: string;
   readonly #carrier: Carrier;
-  readonly #options: TopicOptions;
+  readonly #options: FeedOptions;
   readonly #window: number;
   #isStarted = false;
   #queue: Item[] = [];
@@ -147,7 +172,7 @@ export class Feed implements Subscription {
    */
   #stopping: Readonly<Record<string, unknown>> | undefined;
 
-  constructor(topic: string, carrier: Carrier, options: TopicOptions) {
+  constructor(topic: string, carrier: Carrier, options: FeedOptions) {
     const { window = WINDOW, after } = options;
     // A refused upgrade looks the same as a relay that is away, so bad names
     // throw here.
@@ -358,6 +383,10 @@ export class Feed implements Subscription {
           }
           return true;
         }
+        if (this.#options.tellsAll) {
+          const place = placeOf(epoch, offset);
+          this.#push({ ...message, topic, ...place }, place);
+        }
         this.#finish(
           status === "failed" || status === "truncated"
             ? this.#error(status, facts)
@@ -412,7 +441,8 @@ export class Feed implements Subscription {
     this.#received = isSame ? last : place;
     // A consumer that resumes after the end of an epoch knows the next one.
     const isKnown = epoch === this.#told || (isSame && this.#told);
-    if (this.#options.stay && !isKnown) {
+    const { stay, tellsAll } = this.#options;
+    if ((stay || tellsAll) && !isKnown) {
       this.#push({ type: "subscribed", topic, epoch, state });
     }
     // A gap says what is missing. On one connection, an epoch follows the one before.

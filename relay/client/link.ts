@@ -1,7 +1,7 @@
 // This module is browser compatible.
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { SubscriptionErrorCode, SubscriptionErrorFacts } from "./error.ts";
-import type { Carrier, Feed, TopicMessage } from "./feed.ts";
+import type { Carried, Carrier, TopicMessage } from "./feed.ts";
 import type {
   ConnectOptions,
   ReconnectPolicy,
@@ -73,7 +73,7 @@ export class Link implements Carrier {
   readonly #options: ConnectOptions;
   readonly #WebSocket: NonNullable<ConnectOptions["WebSocket"]>;
   readonly #kind: LinkKind;
-  readonly #feeds = new Map<string, Feed>();
+  readonly #feeds = new Map<string, Carried>();
   /** Topics that were asked for on this connection and not answered yet. */
   readonly #asked = new Set<string>();
   #socket: WebSocketLike | undefined;
@@ -135,8 +135,10 @@ export class Link implements Carrier {
     });
   }
 
-  add(feed: Feed): void {
+  add(feed: Carried): void {
     const { topic } = feed;
+    // The relay has subscribed to it.
+    if (this.#feeds.get(topic) === feed) return;
     if (this.state === "closed") return void feed.abandon(this.#raise);
     if (this.#feeds.has(topic)) {
       return void feed.abandon(() =>
@@ -148,7 +150,7 @@ export class Link implements Carrier {
     else if (this.state === "open") this.#ask(feed);
   }
 
-  remove(feed: Feed, isOver: boolean): Promise<void> {
+  remove(feed: Carried, isOver: boolean): Promise<void> {
     const { topic } = feed;
     if (this.#feeds.get(topic) === feed) {
       this.#feeds.delete(topic);
@@ -157,7 +159,9 @@ export class Link implements Carrier {
         this.#drop("idle");
       }
     }
-    return this.#kind === "many" ? Promise.resolve() : this.close();
+    // A prefix may go on when one of its topics has ended.
+    const isNeeded = this.#kind === "many" || this.#feeds.size > 0;
+    return isNeeded ? Promise.resolve() : this.close();
   }
 
   send(message: Readonly<Record<string, unknown>>): void {
@@ -206,7 +210,12 @@ export class Link implements Carrier {
       ifCurrent(() => {
         this.#become("open");
         if (this.#kind === "door") return;
-        for (const feed of this.#feeds.values()) this.#ask(feed);
+        // The relay leaves out of a prefix what there is a subscription to.
+        for (const isPrefix of [false, true]) {
+          for (const feed of [...this.#feeds.values()]) {
+            if (!!feed.adopt === isPrefix) this.#ask(feed);
+          }
+        }
       });
     socket.onmessage = ({ data }) => ifCurrent(() => this.#onMessage(data));
     this.#gone = new Promise((resolve) => {
@@ -220,7 +229,7 @@ export class Link implements Carrier {
   }
 
   /** Subscribes to a topic on the connection that there is. */
-  #ask(feed: Feed): void {
+  #ask(feed: Carried): void {
     const { topic } = feed;
     if (this.#asked.has(topic)) {
       // The answer could be to the first of two subscriptions: a new connection has one.
@@ -257,13 +266,27 @@ export class Link implements Carrier {
         case "error":
           return this.#onRefused(message);
       }
-      if (message.type === "subscribed") this.#asked.delete(message.topic);
-      if (this.#feeds.get(message.topic)?.receive(message, text.length)) {
-        this.#failures = 0;
+      const { type, topic } = message;
+      if (type === "subscribed" || type === "following") {
+        this.#asked.delete(topic);
       }
+      const feed = this.#feeds.get(topic) ??
+        (type === "subscribed" ? this.#adopt(topic) : undefined);
+      if (feed?.receive(message, text.length)) this.#failures = 0;
     } catch (cause) {
       this.#lose("protocol", { cause });
     }
+  }
+
+  /** Takes on a topic that the relay has subscribed to for a prefix. */
+  #adopt(topic: string): Carried | undefined {
+    for (const prefix of this.#feeds.values()) {
+      if (!prefix.covers?.(topic)) continue;
+      const feed = prefix.adopt?.(topic);
+      if (feed) this.#feeds.set(topic, feed);
+      return feed;
+    }
+    return undefined;
   }
 
   #onRefused({ topic = "", code, message, retryable }: Refusal): void {

@@ -1,11 +1,15 @@
 // This module is browser compatible.
-import { Feed } from "./feed.ts";
+import { feedOf } from "./feed_of.ts";
 import { Link, webSocketUrl } from "./link.ts";
 import type { SubscribeOptions } from "./options.ts";
 import type { Subscription } from "./subscription.ts";
 
+/** The end of a path that names a topic. */
+const TOPIC_PATH = /\/topics\/([^/]+)$/;
+
 /**
- * Follows a topic of a relay.
+ * Follows a topic of a relay, or all topics whose names begin alike: `agent:7:*`. These may
+ * come later; each message says its topic, and each topic has a `subscribed` and an `end`.
  *
  * Nothing is sent before the first call to `next`. Where the connection breaks
  * off, it is made again, and goes on after the last message that was taken: each
@@ -69,13 +73,15 @@ export function subscribe(
   options: SubscribeOptions = {},
 ): Subscription {
   const target = webSocketUrl(url);
-  const [, named] = /\/topics\/([^/]+)$/.exec(target.pathname) ?? [];
+  const [, named] = TOPIC_PATH.exec(target.pathname) ?? [];
   const { topic = named && decodeURIComponent(named) } = options;
   if (!topic || (named && options.topic)) {
     throw new TypeError(
       "Cannot subscribe as the topic must be named in the URL (/topics/NAME) or as 'topic'",
     );
   }
-  const link = new Link(target, options, named ? "door" : "one");
-  return new Feed(topic, link, options);
+  const isPrefix = topic.endsWith("*");
+  if (isPrefix) target.pathname = target.pathname.replace(TOPIC_PATH, "/ws");
+  const link = new Link(target, options, named && !isPrefix ? "door" : "one");
+  return feedOf(topic, link, options);
 }

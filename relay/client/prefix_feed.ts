@@ -1,0 +1,198 @@
+// This module is browser compatible.
+import type { SubscriptionErrorCode, SubscriptionErrorFacts } from "./error.ts";
+import { SubscriptionError } from "./error.ts";
+import { type Carried, type Carrier, Feed, WINDOW } from "./feed.ts";
+import type { SubscriptionMessage } from "./message.ts";
+import type { TopicOptions } from "./options.ts";
+import type { Subscription, SubscriptionState } from "./subscription.ts";
+
+/** A message of a topic, and what is done when it is taken. */
+interface Given {
+  readonly message: SubscriptionMessage;
+  onTaken(): void;
+}
+
+/**
+ * All topics whose names begin alike, those that come later too. Each is a feed of its own,
+ * which the relay has subscribed to itself, and which resumes by itself.
+ */
+export class PrefixFeed implements Subscription, Carried {
+  readonly topic: string;
+  readonly #carrier: Carrier;
+  readonly #options: TopicOptions;
+  readonly #children = new Map<string, Feed>();
+  /** At most one message of each topic: the next is taken when this one is. */
+  readonly #given: Given[] = [];
+  readonly #waiting: {
+    resolve(result: IteratorResult<SubscriptionMessage, undefined>): void;
+    reject(reason: unknown): void;
+  }[] = [];
+  #isStarted = false;
+  /** Whether the relay has answered, ever. */
+  #hasFollowed = false;
+  #isFollowing = false;
+  #isOver = false;
+  #raise: (() => unknown) | undefined;
+
+  constructor(topic: string, carrier: Carrier, options: TopicOptions) {
+    // It finds what is wrong with the options.
+    new Feed(topic.slice(0, -1) || "any", carrier, options);
+    if (options.snapshot || /:/.test(options.after ?? "")) {
+      throw new TypeError(
+        "Cannot subscribe to a prefix from a position or with a snapshot: these are of one topic",
+      );
+    }
+    this.topic = topic;
+    this.#carrier = carrier;
+    this.#options = options;
+  }
+
+  get position(): undefined {
+    return undefined;
+  }
+
+  get end(): undefined {
+    return undefined;
+  }
+
+  get state(): SubscriptionState {
+    if (this.#isOver) return "closed";
+    if (!this.#isStarted) return "idle";
+    const { state } = this.#carrier;
+    return state === "open" && !this.#isFollowing ? "connecting" : state;
+  }
+
+  next(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
+    this.#start();
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#serve();
+    });
+  }
+
+  cancel(reason?: string): void {
+    for (const child of this.#children.values()) child.cancel(reason);
+  }
+
+  async return(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
+    await this.close();
+    return { done: true, value: undefined };
+  }
+
+  close(): Promise<void> {
+    return this.abandon();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.abandon();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Whether a topic is one of these. */
+  covers(name: string): boolean {
+    return !this.#isOver && name.startsWith(this.topic.slice(0, -1));
+  }
+
+  /** Makes the feed of a topic that the relay has subscribed to. */
+  adopt(name: string): Feed {
+    const { signal: _, ...options } = this.#options;
+    const child = new Feed(name, this.#carrier, { ...options, tellsAll: true });
+    this.#children.set(name, child);
+    // When it asks for anything itself, it has begun here.
+    queueMicrotask(() => void this.#pass(child));
+    return child;
+  }
+
+  /** What to ask the relay for. */
+  request(): Readonly<Record<string, string | number | boolean | undefined>> {
+    const { after, mode, stay, window = WINDOW } = this.#options;
+    this.#isFollowing = false;
+    return {
+      // Those that have come meanwhile are read from their start.
+      after: this.#hasFollowed ? "start" : after,
+      mode,
+      window,
+      stay: stay || undefined,
+    };
+  }
+
+  /** Takes in what the relay says of the prefix. */
+  receive(message: { readonly type: string }): boolean {
+    if (message.type !== "following") return false;
+    this.#isFollowing = true;
+    this.#hasFollowed = true;
+    return true;
+  }
+
+  /** Ends in an error. */
+  fail(code: SubscriptionErrorCode, facts: SubscriptionErrorFacts): void {
+    void this.abandon(() =>
+      new SubscriptionError(code, this.topic, undefined, facts)
+    );
+  }
+
+  /** Drops what was not taken, and ends. */
+  abandon(raise?: () => unknown): Promise<void> {
+    if (this.#isOver) return Promise.resolve();
+    this.#isOver = true;
+    this.#raise = raise;
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    for (const { onTaken } of this.#given.splice(0)) onTaken();
+    for (const child of this.#children.values()) void child.close();
+    this.#children.clear();
+    const gone = this.#carrier.remove(this, false);
+    this.#serve();
+    return gone;
+  }
+
+  #start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    const { signal } = this.#options;
+    signal?.addEventListener("abort", this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+    else if (!this.#isOver) this.#carrier.add(this);
+  }
+
+  /** Gives what a topic has, until its end. */
+  async #pass(child: Feed): Promise<void> {
+    try {
+      for await (const message of child) {
+        if (this.#isOver) return;
+        await new Promise<void>((onTaken) => {
+          this.#given.push({ message, onTaken });
+          this.#serve();
+        });
+      }
+    } catch {
+      // It has failed, which its end has told; or may not be read any more.
+    } finally {
+      if (this.#children.get(child.topic) === child) {
+        this.#children.delete(child.topic);
+      }
+    }
+  }
+
+  #serve(): void {
+    while (this.#waiting.length > 0) {
+      const given = this.#given.shift();
+      if (!given && !this.#isOver) return;
+      const { resolve, reject } = this.#waiting.shift()!; // there is one
+      const raise = this.#raise;
+      if (given) {
+        resolve({ done: false, value: given.message });
+        given.onTaken();
+      } else if (raise) {
+        this.#raise = undefined;
+        reject(raise());
+      } else resolve({ done: true, value: undefined });
+    }
+  }
+
+  readonly #onAbort = (): void => {
+    void this.abandon(() => this.#options.signal?.reason);
+  };
+}
