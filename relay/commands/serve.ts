@@ -10,7 +10,7 @@ import {
 import type { CommandOptions } from "../options/schema.ts";
 import type { Relay, RelayAddress } from "../relay.ts";
 import { StoreError } from "../topics/store.ts";
-import type { Topic } from "../topics/surface.ts";
+import type { TopicRegistry } from "../topics/surface.ts";
 import { banner } from "./banner.ts";
 import { type Command, UnavailableError } from "./command.ts";
 import type { System } from "./system.ts";
@@ -22,7 +22,7 @@ export interface OwnTopic {
   /** The topic's name. */
   readonly name: string;
   /** Fills the topic, until the signal aborts. */
-  fill(topic: Topic, signal: AbortSignal): Promise<void>;
+  fill(topics: TopicRegistry, signal: AbortSignal): Promise<void>;
 }
 
 /** The command that runs the relay. */
@@ -67,7 +67,7 @@ export async function runRelay(
   });
   const address = await listen(relay);
   const filling = new AbortController();
-  const filled = own?.fill(relay.topics.create(own.name), filling.signal);
+  const filled = own?.fill(relay.topics, filling.signal);
   system.say(banner(address, command.options, own?.name));
   await stopped.promise;
   system.say("Stopping.");
