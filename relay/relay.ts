@@ -354,6 +354,7 @@ class RelayServer implements Relay {
         sse: this.#doors.streams.sessions,
       }),
       tcpConnections: () => this.#doors.tcpConnections,
+      lists: () => this.#doors.counts.connections.lists,
       topics: () => this.topics,
       upstreams: () =>
         [...this.topics].filter((topic) => this.#sources.isUpstream(topic)),

@@ -55,7 +55,8 @@ const CUTS: readonly Cut[] = [
   {
     name: "demo-failing",
     status: "failed",
-    reason: "server_error: the model of the demo fails, to show what that is like",
+    reason:
+      "server_error: the model of the demo fails, to show what that is like",
   },
   {
     name: "demo-truncated",

@@ -41,6 +41,8 @@ export interface MetricsReadings {
   connections(): OpenConnections;
   /** Returns the number of connections of the server, whatever for. */
   tcpConnections(): number;
+  /** Returns the number of readers of lists of topics. */
+  lists(): number;
   /** The topics. */
   topics(): Iterable<MeasuredTopic>;
   /** Those of them that an upstream fills. */
@@ -137,6 +139,14 @@ export class Metrics implements Disposable {
       registers,
       collect(): void {
         this.set(readings.tcpConnections());
+      },
+    });
+    new Gauge({
+      name: "rivulet_list_streams",
+      help: "Connections that follow a list of topics, as pages do.",
+      registers,
+      collect(): void {
+        this.set(readings.lists());
       },
     });
     this.#topics = new TopicMetrics(registry, () => readings.topics());

@@ -3,12 +3,8 @@ import { duration } from "../../options/kinds.ts";
 import { type Command, FlagError, parseFlags } from "../command.ts";
 import type { System } from "../system.ts";
 import { Metrics } from "./metrics_text.ts";
-import {
-  ACCESS_FLAGS,
-  ACCESS_HELP,
-  RefusedError,
-  RelayAccess,
-} from "./relay_access.ts";
+import { ACCESS_FLAGS, ACCESS_HELP, RelayAccess } from "./relay_access.ts";
+import { ifAllowed, statusOf } from "./relay_status.ts";
 import { stopping } from "./stopping.ts";
 import { type ListedTopic, listTopics } from "./topic_lists.ts";
 import { type Sample, topScreen } from "./top_screen.ts";
@@ -17,9 +13,10 @@ const HELP = `Shows what goes on in a relay, on one screen that is drawn again.
 
 Usage: rivulet top [FLAG ...]
 
-The busiest topics that have not ended, and how many follow them; with the
-right admin also how late events come, runs and refusals. Ctrl-C ends it. Where
-stdout is no terminal, it prints the screen once.
+The busiest topics that have not ended, how many follow them, and how far the
+slowest is behind; with the right admin also version, store, how late events
+come, runs and refusals. Ctrl-C ends it. Where stdout is no terminal, it prints
+the screen once.
 
   --every TIME    how often it is drawn: 500ms, 2s (default), 1m
   --prefix TEXT   only topics whose names begin so
@@ -95,17 +92,15 @@ async function sample(
       topics.push(...page);
     }
   }
-  return { time: clock.now(), topics, metrics: await metricsOf(relay) };
+  return {
+    time: clock.now(),
+    topics,
+    metrics: await metricsOf(relay),
+    status: await statusOf(relay),
+  };
 }
 
 async function metricsOf(relay: RelayAccess): Promise<Metrics | undefined> {
-  try {
-    const response = await relay.request("metrics");
-    return new Metrics(await response.text());
-  } catch (error) {
-    const isForbidden = error instanceof RefusedError &&
-      [401, 403, 404].includes(error.status);
-    if (isForbidden) return undefined;
-    throw error;
-  }
+  const response = await ifAllowed(relay, "metrics");
+  return response && new Metrics(await response.text());
 }

@@ -2,7 +2,8 @@ import { escapeInvisible } from "../../logs/escape_invisible.ts";
 import { type Metrics, quantile } from "./metrics_text.ts";
 import { type Column, table } from "./table.ts";
 import type { ListedTopic } from "./topic_lists.ts";
-import { stateOf } from "./topics.ts";
+import type { SampledStatus } from "./relay_status.ts";
+import { lagOf, stateOf } from "./topics.ts";
 
 /** The state of a relay at one time. */
 export interface Sample {
@@ -12,6 +13,8 @@ export interface Sample {
   readonly topics: readonly ListedTopic[];
   /** Its metrics; `undefined` if one may not see them. */
   readonly metrics: Metrics | undefined;
+  /** What it says of itself; `undefined` if one may not see that, or it is an older one. */
+  readonly status: SampledStatus | undefined;
 }
 
 const COLUMNS: readonly Column[] = [
@@ -20,11 +23,12 @@ const COLUMNS: readonly Column[] = [
   { title: "EVENTS/S", isNumber: true },
   { title: "EVENTS", isNumber: true },
   { title: "FOLLOWERS", isNumber: true },
+  { title: "LAG", isNumber: true },
   { title: "SOURCE" },
 ];
 
 /** The lines above the table. */
-const HEAD = 5;
+const HEAD = 6;
 
 interface Row {
   readonly topic: ListedTopic;
@@ -67,6 +71,7 @@ export function topScreen(
     rate < 10 ? rate.toFixed(1) : rate.toFixed(0),
     String(topic.next - 1),
     String(topic.subscribers),
+    lagOf(topic),
     escapeInvisible(topic.source ?? ""),
   ]);
   const followers = lines.reduce((sum, row) => sum + row.topic.subscribers, 0);
@@ -75,10 +80,37 @@ export function topScreen(
     `${address}  ${lines.length} topics not ended  ${followers} followers  ${
       rate.toFixed(0)
     } events/s`,
+    about(now.status),
     ...summary(now.metrics, before.metrics, seconds),
     "",
     ...table(COLUMNS, shown),
   ].map((line) => line.slice(0, columns));
+}
+
+/** The number of refusals that are named: those that came most often. */
+const NAMED = 4;
+
+/** Says what a relay is, in a line. */
+function about(status: SampledStatus | undefined): string {
+  if (!status) return "";
+  const { version, uptime, store, draining, problem, refusals } = status;
+  const named = Object.entries(refusals).sort(([, a], [, b]) => b - a)
+    .slice(0, NAMED).map(([code, count]) => `${code} ${count}`);
+  return [
+    `Version ${version}, up ${upFor(uptime)}, store ${store.kind}`,
+    ...(draining ? [`drained for ${upFor(draining.left)} more`] : []),
+    ...(problem && !draining ? [`not ready: ${problem.code}`] : []),
+    ...(named.length > 0 ? [`refused ${named.join(", ")}`] : []),
+  ].join("; ");
+}
+
+function upFor(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1_000);
+  const [days, hours] = [Math.floor(seconds / 86_400), seconds / 3_600 % 24];
+  if (days > 0) return `${days} d ${Math.floor(hours)} h`;
+  const minutes = Math.floor(seconds / 60 % 60);
+  if (hours >= 1) return `${Math.floor(hours)} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min` : `${seconds} s`;
 }
 
 function summary(

@@ -8,6 +8,8 @@ const topicDescription = z.looseObject({
   epoch: z.string(),
   next: z.number(),
   subscribers: z.number(),
+  /** Older relays do not say it. */
+  lag: z.number().optional(),
   source: z.string().nullable(),
   upstream: z.looseObject({ state: z.string() }).optional(),
   end: z.looseObject({ status: z.string(), reason: z.string().optional() })
@@ -31,24 +33,41 @@ export interface TopicFilter {
   readonly prefix?: string | undefined;
   /** The state of all of them. */
   readonly state?: string | undefined;
+  /** A text in all names. */
+  readonly search?: string | undefined;
+  /** The kind of what fills all of them. */
+  readonly source?: string | undefined;
+  /** The order. Default: that of the names. */
+  readonly sort?: string | undefined;
 }
 
-/** Lists topics page by page, in the order of their names. */
+/** The most topics that a list in another order than that of the names goes on after. */
+const MAX_SKIP = 10_000;
+
+/**
+ * Lists topics page by page, in the order of their names; in another order, those that a
+ * relay sorts.
+ */
 export async function* listTopics(
   relay: RelayAccess,
-  { prefix, state }: TopicFilter,
+  filter: TopicFilter,
 ): AsyncGenerator<readonly ListedTopic[]> {
+  const isByName = filter.sort === undefined || filter.sort === "name";
   let after: string | undefined;
+  let skip = 0;
   do {
     const query = new URLSearchParams({ limit: PAGE });
-    if (prefix) query.set("prefix", prefix);
-    if (state) query.set("state", state);
+    for (const [name, value] of Object.entries(filter)) {
+      if (value) query.set(name, value);
+    }
     if (after !== undefined) query.set("after", after);
+    if (skip > 0) query.set("skip", String(skip));
     const response = await relay.request(`topics?${query}`, {
       headers: { Accept: "application/json" },
     });
     const { topics, next } = page.parse(await response.json());
     yield topics;
     after = next;
-  } while (after !== undefined);
+    skip = isByName || topics.length < Number(PAGE) ? 0 : skip + topics.length;
+  } while (after !== undefined || skip > 0 && skip <= MAX_SKIP);
 }

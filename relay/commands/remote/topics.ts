@@ -6,19 +6,26 @@ import { stopping } from "./stopping.ts";
 import { type Column, table } from "./table.ts";
 import { type ListedTopic, listTopics } from "./topic_lists.ts";
 
-const HELP = `Lists the topics that one may read, in the order of their names.
+const HELP = `Lists the topics that one may read.
 
 Usage: rivulet topics [FLAG ...]
 
   --prefix TEXT   only topics whose names begin so
+  --search TEXT   only topics whose names have it, in upper or lower case
   --state STATE   only topics that are pending, open or ended
+  --source KIND   only topics that are filled so: run, chat, sse, fixture, none
+  --sort KEY      name (default), created, lastEvent, followers, lag, bytes,
+                  events; with - in front (--sort=-lag), the greatest first
   --json          prints the description of each topic as a line of JSON
 
 ${ACCESS_HELP}`;
 
 const FLAGS = {
   prefix: { type: "string" },
+  search: { type: "string" },
   state: { type: "string" },
+  source: { type: "string" },
+  sort: { type: "string" },
   json: { type: "boolean", default: false },
   ...ACCESS_FLAGS,
 } as const;
@@ -30,6 +37,7 @@ const COLUMNS: readonly Column[] = [
   { title: "STATE" },
   { title: "EVENTS", isNumber: true },
   { title: "FOLLOWERS", isNumber: true },
+  { title: "LAG", isNumber: true },
   { title: "SOURCE" },
 ];
 
@@ -38,7 +46,7 @@ export const topicsCommand: Command = { help: HELP, run: topics };
 
 async function topics(args: readonly string[], system: System): Promise<void> {
   const { values } = parseFlags(args, { options: FLAGS });
-  const { prefix, state, json } = values;
+  const { prefix, search, state, source, sort, json } = values;
   if (state !== undefined && !STATES.includes(state)) {
     throw new FlagError(
       `--state: expected pending, open or ended, got '${state}'`,
@@ -46,7 +54,8 @@ async function topics(args: readonly string[], system: System): Promise<void> {
   }
   const relay = new RelayAccess(values, system, stopping(system));
   const rows: string[][] = [];
-  for await (const page of listTopics(relay, { prefix, state })) {
+  const filter = { prefix, search, state, source, sort };
+  for await (const page of listTopics(relay, filter)) {
     if (json) {
       const lines = page.map((topic) => `${JSON.stringify(topic)}\n`);
       await system.write(lines.join(""));
@@ -61,8 +70,14 @@ function rowOf(topic: ListedTopic): string[] {
     stateOf(topic),
     String(topic.next - 1),
     String(topic.subscribers),
+    lagOf(topic),
     escapeInvisible(topic.source ?? ""),
   ];
+}
+
+/** Returns how far the slowest follower of a topic is behind, if there is one. */
+export function lagOf({ lag }: ListedTopic): string {
+  return lag === undefined ? "" : String(lag);
 }
 
 /** Returns the state of a topic in a word: of one that has ended, how. */

@@ -18,6 +18,10 @@ export class FakeReadings implements MetricsReadings {
   connections(): { websocket: Set<Reader>; sse: Set<Reader> } {
     return { websocket: this.websockets, sse: this.streams };
   }
+  lists(): number {
+    return 2;
+  }
+
   tcpConnections(): number {
     return this.tcp;
   }

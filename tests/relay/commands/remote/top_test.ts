@@ -37,8 +37,9 @@ Deno.test("top draws the screen again, the busiest topics first, and leaves the 
     lines[0] ?? "",
     /http:\/\/127\.0\.0\.1:\d+ {2}2 topics not ended {2}0 followers {2}5 events\/s/,
   );
-  assertMatch(lines[6] ?? "", /^busy {3}open {8}5\.0 {6}10 +0/);
-  assertMatch(lines[7] ?? "", /^quiet {2}open {8}0\.0 {7}1 +0/);
+  assertMatch(lines[7] ?? "", /^busy {3}open {8}5\.0 {6}10 +0/);
+  assertMatch(lines[8] ?? "", /^quiet {2}open {8}0\.0 {7}1 +0/);
+  assertMatch(lines[1] ?? "", /^Version \d\S+, up \d+ \w+, store memory/);
   assertMatch(system.output, /Runs: 0 under way, 0 ended\/s; refusals: 0\/s/);
   system.stop("SIGINT");
   assertEquals(await within(status, LIMIT, "the end"), 130);
@@ -73,15 +74,30 @@ Deno.test("A screen of top has no more lines and columns than the terminal", () 
     subscribers: index,
     source: `http://example.com/${"x".repeat(100)}`,
   }));
-  const before = { time: 0, topics: [], metrics: undefined };
-  const now = { time: 1_000, topics, metrics: undefined };
+  const before = { time: 0, topics: [], metrics: undefined, status: undefined };
+  const status = {
+    version: "1.0.0",
+    uptime: 90_061_000,
+    store: { kind: "sqlite" },
+    problem: { code: "store_failed" },
+    refusals: { forbidden: 2, unknown_topic: 7 },
+  };
+  const now = { time: 1_000, topics, metrics: undefined, status };
   const size = { columns: 40, rows: 12 };
   const lines = topScreen("http://relay", now, before, size);
   assertEquals(lines.length, 12);
   for (const line of lines) assert(line.length <= 40);
   // All events of a topic that is new since the last sample count for this
   // second.
-  assertMatch(lines[6] ?? "", /^topic-49 {2}open {9}49 {6}49 +/);
+  const [, about] = topScreen("http://relay", now, before, {
+    columns: 200,
+    rows: 12,
+  });
+  assertEquals(
+    about,
+    "Version 1.0.0, up 1 d 1 h, store sqlite; not ready: store_failed; refused unknown_topic 7, forbidden 2",
+  );
+  assertMatch(lines[7] ?? "", /^topic-49 {2}open {9}49 {6}49 +/);
 });
 
 Deno.test("Metrics are added up over their labels, and quantiles are of what came between", () => {

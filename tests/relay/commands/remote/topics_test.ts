@@ -15,10 +15,10 @@ Deno.test("topics lists topics in columns, or as JSON", async () => {
   assertEquals(result, {
     status: 0,
     output: [
-      "TOPIC        STATE              EVENTS  FOLLOWERS  SOURCE",
+      "TOPIC        STATE              EVENTS  FOLLOWERS  LAG  SOURCE",
       "a            failed                  0          0",
       "b-long-name  open                    2          0",
-      `c            pending, retrying       0          0  ${url}`,
+      `c            pending, retrying       0          0       ${url}`,
       "",
     ].join("\n"),
     errors: "",
@@ -43,6 +43,28 @@ Deno.test("topics lists topics in columns, or as JSON", async () => {
       source: null,
     }],
   );
+});
+
+Deno.test("topics sorts and searches, whatever the number of pages", async () => {
+  await using server = await startRelay();
+  const { topics } = server.relay;
+  for (let index = 0; index < 2_100; index++) {
+    const topic = topics.create(`t-${index}`);
+    if (index % 700 === 0) topic.append([{ data: "x".repeat(index + 1) }]);
+  }
+  const list = async (...flags: string[]): Promise<string[]> => {
+    const { output } = await runRemote(server.url, [
+      ...["topics", "--json", ...flags],
+    ]);
+    return output.trimEnd().split("\n").map((line) => JSON.parse(line).name);
+  };
+  const byBytes = await list("--sort=-bytes");
+  assertEquals(byBytes.slice(0, 3), ["t-1400", "t-700", "t-0"]);
+  assertEquals(new Set(byBytes).size, 2_100);
+  assertEquals(await list("--search", "T-70", "--state=open"), ["t-700"]);
+  assertEquals((await list("--source=none", "--prefix=t-209")).length, 11);
+  const refused = await runRemote(server.url, ["topics", "--sort=size"]);
+  assertMatch(refused.errors, /invalid_query.*'lastEvent'/);
 });
 
 Deno.test("topics asks for every page", async () => {
