@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Browser } from "playwright-core";
 import { startHostileServer } from "../../../relay/commands/hostile_server.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import {
   isChromiumMissing,
   startChromium,
@@ -292,7 +293,8 @@ async function comesBack(browser: Browser): Promise<void> {
     await relay[Symbol.asyncDispose]();
     await tab.sees(/cannot be reached|shutting down|was closed/, "#link");
     relay = await startRelay({ port, rights: { jwtKey: JWT_KEY } });
-    await tab.page.click("text=Try now");
+    // Unless it has tried by itself meanwhile.
+    await tab.page.evaluate("document.querySelector('#link button')?.click()");
     await tab.sees("● Live", "#link");
     await tab.sees("There is no such topic", ".note");
     await relay.relay.topics.create("news").append([event("after")]);
@@ -308,21 +310,60 @@ async function comesBack(browser: Browser): Promise<void> {
   }
 }
 
+/** When a relay begins whose time does not pass by itself. */
+const START = Date.parse("2030-01-01T00:00:00Z");
+
+async function expires(browser: Browser): Promise<void> {
+  const clock = new FakeClock(START);
+  await using relay = await startRelay({ clock, rights: { jwtKey: JWT_KEY } });
+  await relay.relay.topics.create("news").append([event("first")]);
+  await using tab = await PageTab.open(browser, relay.url, {
+    hash: "#/topics/news",
+  });
+  const lasting = (seconds: number): Promise<string> =>
+    mintToken({ read: ["*"], exp: START / 1_000 + seconds });
+  await tab.use(await lasting(60));
+  await tab.sees("first", "table.events");
+  // Clocks may be 30 s apart.
+  await clock.advance(91_000);
+  await tab.sees("Your token has expired", "h1");
+  assertEquals(await tab.page.inputValue("#secret"), "");
+  await tab.use(await lasting(600));
+  await tab.sees("first", "table.events");
+  // One that may not read this topic.
+  await tab.page.click("#token");
+  await tab.use(await mintToken({ read: ["other"], exp: START / 1_000 + 600 }));
+  await tab.sees("This token may not see that", "h1");
+  tab.assertClean();
+}
+
+async function drains(browser: Browser): Promise<void> {
+  await using relay = await startRelay();
+  relay.relay.topics.create("news");
+  await using tab = await PageTab.open(browser, relay.url);
+  await tab.sees("news", "tbody");
+  const drained = relay.relay.drain(1_000);
+  await tab.sees("The relay is shutting down", "#link");
+  await drained;
+  tab.assertClean();
+}
+
 Deno.test({
   name:
     "The page shows a topic: what comes, each end, and what becomes of its relay",
   ignore,
   async fn(t) {
     await using browser = await startChromium();
-    await t.step("each end of a run, in words", () => showsEnds(browser));
-    await t.step(
-      "pending, gaps, search, renewal and a stop",
-      () => showsStates(browser),
-    );
-    await t.step("answers of each format, folded", () => foldsAnswers(browser));
-    await t.step(
-      "a relay that is gone, and another one",
-      () => comesBack(browser),
-    );
+    const steps = {
+      "each end of a run, in words": showsEnds,
+      "pending, gaps, search, renewal and a stop": showsStates,
+      "answers of each format, folded": foldsAnswers,
+      "a token that expires": expires,
+      "a relay that is drained": drains,
+      "a relay that is gone, and another one": comesBack,
+    };
+    for (const [name, run] of Object.entries(steps)) {
+      await t.step(name, () => run(browser));
+    }
   },
 });

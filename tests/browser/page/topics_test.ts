@@ -72,6 +72,27 @@ Deno.test({
       tab.assertClean();
     });
 
+    await t.step("the relay's figures, for whoever may see them", async () => {
+      await using relay = await startRelay({ rights: { jwtKey: JWT_KEY } });
+      await using tab = await PageTab.open(browser, relay.url, {
+        hash: "#/relay",
+      });
+      await tab.sees("This relay asks for a token");
+      await tab.use(await mintToken({ read: ["*"] }));
+      await tab.sees("This token may not see that");
+      await tab.use(await mintToken({ admin: true }));
+      await tab.sees("Events delivered/s", "figure");
+      assertEquals(await tab.page.locator("figure").count(), 8);
+      // Two answers make a line.
+      await tab.page.waitForSelector("polyline[points*=' ']", {
+        state: "attached",
+      });
+      await tab.sees("forbidden 1", "dl");
+      // A link sends no token.
+      assertEquals(await tab.page.locator("a[href=metrics]").count(), 0);
+      tab.assertClean();
+    });
+
     await t.step("a token is asked for, taken, and kept nowhere", async () => {
       await using relay = await startRelay({ rights: { jwtKey: JWT_KEY } });
       relay.relay.topics.create("mine");

@@ -346,6 +346,22 @@ Deno.test("A source fills its topic, and a connection that is cut is made anew",
   assertEquals(await reader.data(1), ["two"]);
 });
 
+Deno.test("A relay has its page wherever it runs, and compresses it", async () => {
+  await using world = await start();
+  for (const path of ["/", "/page/script.js", "/page/style.css"]) {
+    const plain = await fetch(world.url + path, {
+      headers: { "Accept-Encoding": "identity" },
+    });
+    const text = await plain.text();
+    assertEquals(plain.status, 200, path);
+    // `fetch` decodes it.
+    const gzipped = await fetch(world.url + path, {
+      headers: { "Accept-Encoding": "gzip" },
+    });
+    assertEquals(await gzipped.text(), text, path);
+  }
+});
+
 Deno.test("A relay says that it is healthy, and what it counts", async () => {
   await using world = await start();
   const health = await fetch(`${world.url}/healthz`);

@@ -15,6 +15,8 @@ export interface ShowcaseView {
   readonly hash: string;
   /** The text that it shows when it is there. */
   readonly ready: string | RegExp;
+  /** How long it takes to be worth a picture, in milliseconds. */
+  readonly settles?: number;
   /** Does what a user would do there. */
   prepare?(tab: { readonly page: Page }): Promise<void>;
 }
@@ -120,11 +122,37 @@ export async function startShowcase(): Promise<Showcase> {
   await ask("sky-1", "");
   await ask("sky-2", "truncate;after=40");
   await ask("sky-3", "error;after=20");
+  // Something goes on in some, and somebody follows them.
+  const socket = new WebSocket(`${url.replace("http", "ws")}/ws`);
+  const closed = new Promise((resolve) => socket.onclose = resolve);
+  await new Promise((resolve) => socket.onopen = resolve);
+  const live = NAMES.filter((name) =>
+    relay.topics.get(name)?.state.kind === "open"
+  );
+  for (const topic of live) {
+    socket.send(JSON.stringify({ type: "subscribe", topic }));
+  }
+  let turn = 0;
+  const timer = setInterval(() => {
+    turn++;
+    for (const [index, topic] of live.entries()) {
+      if (turn % (index + 1)) continue;
+      const data = JSON.stringify({ step: turn, words: "lint, test, build" });
+      const events = [{ event: "step", data, id: `e-${turn}` }];
+      socket.send(JSON.stringify({ type: "publish", topic, events }));
+    }
+  }, 100);
+  stack.defer(async () => {
+    clearInterval(timer);
+    socket.close();
+    await closed;
+  });
   const moved = stack.move();
   return {
     url,
     views: [
       { name: "topics", hash: "#/", ready: "sky-3" },
+      { name: "relay", hash: "#/relay", ready: "Version", settles: 12_000 },
       {
         name: "nothing",
         hash: "#/?search=nowhere",
@@ -146,7 +174,7 @@ export async function startShowcase(): Promise<Showcase> {
       {
         name: "events",
         hash: "#/topics/news",
-        ready: "e-309",
+        ready: "lint, test, build",
         prepare: async ({ page }) => {
           await page.locator("tbody button").nth(9).click();
           for (const part of await page.locator("details").all()) {

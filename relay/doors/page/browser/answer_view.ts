@@ -7,6 +7,9 @@ import { count, gapWords, visible } from "./words.ts";
 /** A block of text that has this many characters is done: the browser lays it out no more. */
 const BLOCK = 2_000;
 
+/** A line, or as much of a long one as a block may have. */
+const LINE = /[^\n]{0,7999}\n|[^\n]{1,8000}/g;
+
 /** The characters that are shown at a time: those before are taken away. */
 const SHOWN = 200_000;
 
@@ -35,6 +38,7 @@ export class AnswerView {
   /** What the next text is appended to. */
   #key: string | undefined;
   #block: HTMLElement | undefined;
+  #filled = 0;
   #part: HTMLElement | undefined;
   /** What has come since the last frame, in the order of its coming. */
   #waiting: (() => void)[] = [];
@@ -112,14 +116,20 @@ export class AnswerView {
     });
   }
 
+  /** Adds text to the last block, which ends at the end of a line if there is one soon. */
   #append(text: string): void {
     this.#length += text.length;
-    for (let at = 0; at < text.length; at += BLOCK) {
-      if (!this.#block || this.#block.textContent!.length > BLOCK) { // an element has one
-        this.#block = h("span");
+    for (const [line] of text.matchAll(LINE)) {
+      if (!this.#block) {
+        this.#block = h("div");
+        this.#filled = 0;
         this.#part?.append(this.#block);
       }
-      this.#block.append(text.slice(at, at + BLOCK));
+      this.#block.append(line);
+      this.#filled += line.length;
+      if (this.#filled > (line.endsWith("\n") ? BLOCK : 4 * BLOCK)) {
+        this.#block = undefined;
+      }
     }
   }
 
@@ -129,7 +139,7 @@ export class AnswerView {
     this.#waiting = [];
     while (this.#length > SHOWN) {
       const part = this.#text.firstElementChild!; // it has come to that length
-      const [block = part, next] = part.querySelectorAll("span");
+      const [block = part, next] = part.querySelectorAll("div");
       const { length } = block.textContent!; // an element has one
       this.#dropped += length;
       this.#length -= length;

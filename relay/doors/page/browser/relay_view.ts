@@ -100,7 +100,7 @@ export function showRelay(
       "p",
       // A link sends no token.
       !hasToken() && h("a", { href: "metrics" }, "Metrics"),
-      " ",
+      " · ",
       h("a", { href: "https://jsr.io/@rivulet/rivulet" }, "Documentation"),
     ),
   );

@@ -142,14 +142,10 @@ export function showTopic(
     drawFacts();
   };
 
-  return follow(`topics?prefix=${name}&limit=1`, signal, (_name, data) => {
-    const change: ListChange = JSON.parse(data);
-    const now = change.topics.find((topic) => topic.name === name);
-    const isNew = topic === undefined && now !== undefined;
-    topic = now ??
-      (change.gone?.includes(name) || _name === "rivulet.snapshot"
-        ? undefined
-        : topic);
+  return follow(`topics/${name}/info`, signal, (event, data) => {
+    const { topics: [now], gone }: ListChange = JSON.parse(data);
+    const isNew = !topic && now;
+    if (now || gone?.length || event === "rivulet.snapshot") topic = now;
     drawAll();
     if (isNew) read(choice ?? shown);
   });

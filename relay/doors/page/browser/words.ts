@@ -31,17 +31,12 @@ export function rate(value: number | undefined): string {
   return value > 0 && value < 10 ? value.toFixed(1) : count(Math.round(value));
 }
 
-const BYTES = new Intl.NumberFormat("en", {
-  style: "unit",
-  unit: "byte",
-  unitDisplay: "narrow",
-  notation: "compact",
-  maximumFractionDigits: 1,
-});
-
 /** A number of bytes. */
 export function bytes(value: number): string {
-  return BYTES.format(value);
+  let unit = 0;
+  for (; value >= 1_000 && unit < 4; unit++) value /= 1_000;
+  const digits = value < 10 && unit > 0 ? 1 : 0;
+  return `${value.toFixed(digits)} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
 }
 
 /** A time between two moments, in milliseconds. */
@@ -75,7 +70,7 @@ const STATES: Readonly<Record<string, string>> = {
   failed: "✕",
   truncated: "⚠",
   cancelled: "■",
-  expired: "⌛",
+  expired: "⊘",
 };
 
 /** The state of a topic in one word: how it has ended, if it has. */
