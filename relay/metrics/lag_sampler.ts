@@ -40,14 +40,15 @@ export interface LagDoor {
 }
 
 /**
- * How often each subscription is looked at, in milliseconds: so that there is
- * something new whenever Prometheus asks, which it does every 15 s or less often.
+ * The time between two samples of each subscription, in milliseconds: there is
+ * something new whenever Prometheus asks, which it does every 15 s or less
+ * often.
  */
 const INTERVAL = 10_000;
 
 /**
- * How many are looked at before others have their turn: less than a
- * millisecond of work, a part of what the pump takes at a time.
+ * The number of subscriptions sampled before others have their turn: less than
+ * a millisecond of work, a part of what the pump takes at a time.
  */
 const SLICE = 256;
 
@@ -125,7 +126,7 @@ export class LagSampler implements Disposable {
       if (oldest) seconds.observe((now - oldest.time) / 1_000);
     };
     const range = log.read(Math.max(cursor, first), { events: 1, bytes: 1 });
-    // What cannot be read is told to those who follow.
+    // If the range cannot be read, the subscribers are told.
     if (range instanceof Promise) range.then(take, () => {});
     else take(range);
   }

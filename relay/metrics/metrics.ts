@@ -92,7 +92,7 @@ export interface MetricsOptions {
 }
 
 /**
- * What a relay tells Prometheus of itself.
+ * The metrics that a relay reports to Prometheus.
  *
  * Who counts is given a narrow piece of it. Labels have values from closed sets
  * only, none of which comes from a client.

@@ -17,8 +17,8 @@ const PROVIDER_OUTCOMES = [
 ] as const;
 
 /**
- * What has come of asking a provider once: an event stream, another answer, a
- * status of 400 or more, nothing; or it was stopped from this side before.
+ * The outcome of one request to a provider: an event stream, another answer, a
+ * status of 400 or more, nothing; or it was stopped from this side first.
  */
 export type ProviderOutcome = typeof PROVIDER_OUTCOMES[number];
 
@@ -34,8 +34,8 @@ const RUN_OUTCOMES = [
 ] as const;
 
 /**
- * What has become of what a caller has asked a provider: the end of its topic
- * where that was a stream; else as {@linkcode ProviderOutcome} has it.
+ * The outcome of a caller's request: the end of its topic, if it was a stream;
+ * otherwise a {@linkcode ProviderOutcome}.
  */
 export type RunOutcome = typeof RUN_OUTCOMES[number];
 

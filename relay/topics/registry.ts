@@ -22,9 +22,12 @@ import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
 export interface TopicRegistryOptions {
   /** The place where the topics live. */
   readonly store: Store;
-  /** How long an ended topic can still be read, in milliseconds. */
+  /** The time for which an ended topic can still be read, in milliseconds. */
   readonly endedTtl: number;
-  /** How long a topic that was only asked for is kept while nobody follows it, in milliseconds. */
+  /**
+   * The time for which a topic that was only asked for is kept while nobody
+   * follows it, in milliseconds.
+   */
   readonly awaitedTtl: number;
   /** The most topics. Default: any number. */
   readonly maxTopics?: number | undefined;
@@ -54,7 +57,7 @@ export interface TopicRegistryOptions {
  * ```
  */
 export class InvalidTopicNameError extends RangeError {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "invalid_topic";
 
   /** Says what came and what is allowed. */
@@ -128,10 +131,13 @@ const logger = getLogger(["rivulet", "relay", "topic"]);
 /** The reason of a topic that was deleted before its end. */
 const DELETED = "The topic was deleted";
 
-/** How often it is looked for topics to forget, in milliseconds. */
+/** The time between two searches for topics to forget, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
 
-/** How long a topic of a lasting store is kept in memory that has ended and that nobody follows, in milliseconds. */
+/**
+ * The time for which a topic of a lasting store is kept in memory after it has
+ * ended, while nobody follows it, in milliseconds.
+ */
 const IDLE = 10_000;
 
 /** The number of topics that are taken from a store at a time. */
@@ -146,12 +152,12 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Topics that exist because of publications that nothing has come of yet, and how many there are. */
   readonly #filling = new Map<Topic, number>();
   readonly #owners = new Map<Topic, string>();
-  /** How many topics each owner has. */
+  /** The number of topics of each owner. */
   readonly #owned = new Map<string, number>();
   /** The leases on filling topics. */
   readonly leases: Leases;
   readonly #former: FormerTopics;
-  /** What other relays do, if there are others. */
+  /** The changes of other relays, if there are others. */
   readonly #others: Others | undefined;
   readonly #onNew = new Set<(topic: Topic) => void>();
   readonly #options: TopicRegistryOptions;

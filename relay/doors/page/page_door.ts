@@ -11,9 +11,10 @@ interface PageFile {
 }
 
 /**
- * What the page may do: run its own script, use its own style, and speak to its own
- * relay. Text that some upstream has sent can therefore neither run nor load anything,
- * and no other site can frame the page and have its user press a button of it.
+ * The policy of the page: it may run its own script, use its own style, and
+ * connect to its own relay. Text of an upstream can therefore neither run nor
+ * load anything, and no other site can frame the page and have its user press a
+ * button of it.
  */
 const POLICY = [
   "default-src 'none'",

@@ -9,7 +9,7 @@ export interface BucketEntry {
   readonly revision: number;
 }
 
-/** What the messages of a bucket are called in NATS. */
+/** Returns the subject of a bucket's key in NATS. */
 export function bucketSubject(bucket: string, key: string): string {
   return `$KV.${bucket}.${key}`;
 }
@@ -96,7 +96,7 @@ export class Bucket {
     const filter = bucketSubject(this.#name, key);
     const versions = await this.#versions(filter);
     if (newest(versions)?.seq !== revision) return;
-    // What is void goes too: without what it came behind, it would count.
+    // Void messages go too: without the message before them, they would count.
     const seq = placeOf(versions) + 1;
     await this.#connection.ask(({ manager }) =>
       manager.streams.purge(bucketStream(this.#name), { filter, seq })
@@ -139,7 +139,7 @@ export class Bucket {
     // An attempt that was not answered may have been kept.
     if (own) return ids.has(own.id) ? own.seq : undefined;
     if ((newest(versions)?.seq ?? 0) !== revision) return undefined;
-    // What is void stands behind it.
+    // Void messages follow that revision: write behind them.
     return await this.#put(key, value, revision, {
       place: placeOf(versions),
       ids,

@@ -23,16 +23,22 @@ import { isNoStream, isPassing, storeErrorOf } from "./failures.ts";
 import { Hearing } from "./hearing.ts";
 import { type HeardErrors, keepErrorsHeard } from "./socket_errors.ts";
 
-/** How long something is asked for again that NATS cannot do now, unless a store says otherwise, in milliseconds. */
+/**
+ * The time for which a request is repeated that NATS cannot answer now, unless
+ * a store says otherwise, in milliseconds.
+ */
 const PATIENCE = 10_000;
 
-/** How long one answer is waited for, in milliseconds. */
+/** The time to wait for one answer, in milliseconds. */
 const ANSWER_TIMEOUT = 2_000;
 
 /** The time between two attempts, in milliseconds. */
 const RETRY_INTERVAL = 100;
 
-/** How long the start waits for NATS before it goes on without, in milliseconds. */
+/**
+ * The time that the start waits for NATS before it goes on without it, in
+ * milliseconds.
+ */
 const START_PATIENCE = 5_000;
 
 /** The time between two attempts to connect for the first time, in milliseconds. */
@@ -40,14 +46,14 @@ const START_INTERVAL = 500;
 
 const logger = getLogger(["rivulet", "relay", "store"]);
 
-/** What is there while NATS can be reached. */
+/** The parts of a connection while NATS can be reached. */
 export interface Connected {
   readonly nats: NatsConnection;
   readonly js: JetStreamClient;
   readonly manager: JetStreamManager;
 }
 
-/** What a connection tells its store. */
+/** The events that a connection reports to its store. */
 export interface ConnectionEvents {
   /** Prepares what the store needs, once the first connection is there. */
   prepare(connected: Connected): Promise<void>;
@@ -103,7 +109,7 @@ export class Connection implements AsyncDisposable {
   readonly #denied = new Map<string, StoreError>();
   /** Says that a stream was deleted: its topics are gone, whatever else may be had. */
   #deletion: StoreError | undefined;
-  /** What was said to the operator since NATS was connected. */
+  /** The messages logged since NATS was connected. */
   readonly #said = new Set<string>();
   readonly #closing = new AbortController();
   readonly #heard: HeardErrors = keepErrorsHeard();
@@ -277,7 +283,8 @@ export class Connection implements AsyncDisposable {
     try {
       return await connect(options);
     } catch (error) {
-      // What a server says of a certificate may come when nobody listens.
+      // A server's complaint about a certificate may arrive when nobody listens
+      // for it.
       throw error instanceof TimeoutError ? this.#heard.first ?? error : error;
     }
   }
@@ -322,7 +329,8 @@ export class Connection implements AsyncDisposable {
           this.#told(status.error);
           break;
         case "slowConsumer":
-          // What was dropped is looked for as after a loss of the connection.
+          // Messages were dropped: look for them as after a loss of the
+          // connection.
           this.#events.onReconnect();
           break;
       }
@@ -383,7 +391,7 @@ async function authenticatorOf(
     authenticator("a nonce");
     return authenticator;
   } catch {
-    // What it has is a secret.
+    // The file's content is a secret, so the message does not quote it.
     throw new StoreError(
       "denied",
       `Expected credentials of NATS in '${path}', which --store names: creds=FILE is for a credentials file, nkey=FILE for the seed of an NKEY`,

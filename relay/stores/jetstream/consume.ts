@@ -18,7 +18,7 @@ export interface StreamMessage {
   readonly pending: number;
 }
 
-/** What is read of a stream. */
+/** The part of a stream to read, and the calls to make. */
 export interface ConsumeOptions {
   readonly stream: string;
   /** The subject, or a pattern of subjects. */
@@ -31,13 +31,16 @@ export interface ConsumeOptions {
   readonly onBroken: (error: Error) => void;
 }
 
-/** How often a server that has nothing to tell says so, in nanoseconds. */
+/**
+ * The time between two heartbeats of a server that has nothing to send, in
+ * nanoseconds.
+ */
 const HEARTBEAT = 1_000_000_000;
 
 /** The silence after which a server is gone, in milliseconds. */
 const SILENCE = 4_000;
 
-/** How long a server may lag behind the leader, in milliseconds. */
+/** The time that a server may lag behind the leader, in milliseconds. */
 const LAG = 2_000;
 
 const STATUS_OF_SERVER = 100;
@@ -106,7 +109,7 @@ export class Consumption implements Disposable {
       });
       consumption = new Consumption(connected, options, subscription, {
         name,
-        // What has come already is not pending any more.
+        // Messages that came early are not pending any more.
         waiting: num_pending + early.filter(({ reply }) => reply).length,
       });
       for (const message of early) consumption.#onMessage(message);
@@ -158,7 +161,7 @@ export class Consumption implements Disposable {
   }
 }
 
-/** What has broken a consumption off that can be begun again. */
+/** Returns the error of a consumption that broke off and can begin again. */
 function lost(): StoreError {
   return new StoreError("away", "A message of NATS was lost on its way");
 }

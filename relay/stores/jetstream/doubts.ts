@@ -13,14 +13,14 @@ interface Part {
 const MAX_MESSAGES = 1_000;
 
 /**
- * What a relay knows of messages that NATS has not answered, or not found, though it may
- * keep them later: neither the same work nor another append of the same array of events
+ * The messages that NATS has not answered, or not found, and may still keep
+ * later: neither the same work nor another append of the same array of events
  * is written twice.
  */
 export class Doubts {
   /** The parts of each message that is in doubt, by its id: the oldest first. */
   readonly #messages = new Map<string, readonly Part[]>();
-  /** What has turned out to be kept. */
+  /** The appends that turned out to be kept. */
   readonly #kept = new WeakMap<object, Appended>();
 
   /** Takes note of a message that may be kept. */

@@ -90,7 +90,7 @@ export function isDenied(error: unknown): boolean {
 /** Codes of errors of TLS, in Node, Deno and Bun. */
 const TLS_CODES = /CERT|SIGNATURE|_SSL_|_TLS_|ISSUER|SELF_SIGNED/;
 
-/** What the other side says who does not like the certificate of this one. */
+/** The word in errors of TLS when the peer rejects this side's certificate. */
 const TLS_ALERT = /\balert\b/i;
 
 function tlsFault(error: unknown): string | undefined {

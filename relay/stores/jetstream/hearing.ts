@@ -9,7 +9,7 @@ import type { Names } from "./names.ts";
 /** The time after which NATS is asked again for a subject that it does not allow, in milliseconds. */
 const DENIED_INTERVAL = 2_000;
 
-/** What hears a subject. */
+/** A subject to listen to, and the calls to make. */
 export interface HearingOptions {
   readonly subject: string;
   readonly onMessage: (message: Msg) => void;

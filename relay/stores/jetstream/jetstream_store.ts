@@ -42,26 +42,35 @@ import { SharedLog, type SharedLogStore } from "./shared_log.ts";
 import { SharedLogHandle } from "./shared_log_handle.ts";
 import { prepareStreams } from "./streams.ts";
 
-/** What a store in JetStream is made with. */
+/** The address and the limits of a store in JetStream. */
 export interface JetStreamStoreOptions {
   readonly address: NatsAddress;
   /** The bounds of each log. */
   readonly retention: Retention;
   readonly clock: Clock;
-  /** How long NATS is asked again before an answer is that it is away, in milliseconds. Default: 10 s. */
+  /**
+   * The time for which NATS is asked again before it counts as away, in
+   * milliseconds. Default: 10 s.
+   */
   readonly patience?: number;
 }
 
-/** How long a name stays at hand that nobody needs, in milliseconds. */
+/** The time for which an unused name stays at hand, in milliseconds. */
 const IDLE = 60_000;
 
-/** How often it is looked after what is at hand, in milliseconds. */
+/** The time between two looks at the names at hand, in milliseconds. */
 const LOOK_INTERVAL = 100;
 
-/** How long a record may lack the end that its log has, before another relay writes it, in milliseconds. */
+/**
+ * The time for which a record may lack the end that its log has before another
+ * relay writes it, in milliseconds.
+ */
 const SUMMARY_PATIENCE = 5_000;
 
-/** How often it is looked for fillers that are gone, besides when a relay is, in milliseconds. */
+/**
+ * The time between two searches for fillers that are gone, in milliseconds. The
+ * store also searches when a relay is gone.
+ */
 const ORPHANS_INTERVAL = 15_000;
 
 /** The topics that are described or deleted at a time. */
@@ -146,7 +155,7 @@ export class JetStreamStore implements Store {
   prepare(name: string, options: PrepareOptions): Promise<void> | undefined {
     const known = this.#touch(name);
     const current = known.isRead ? this.#currentLog(known) : undefined;
-    // What has not ended is told of by itself.
+    // A log that has not ended reports its changes by itself.
     const isAtHand = current?.isLoaded && current.isMade &&
       !current.copy.ended &&
       !current.copy.isGone && !options.publications;

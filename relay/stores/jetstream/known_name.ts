@@ -12,7 +12,7 @@ import type { SharedLog } from "./shared_log.ts";
 /** A change of what a name stands for; it returns the same value to change nothing. */
 export type Change = (record: NameRecord) => NameRecord;
 
-/** What a name needs of its store. */
+/** The parts of a store that a name uses. */
 export interface KnownNameStore {
   /** The bucket of all names. */
   readonly bucket: Bucket;
@@ -37,9 +37,9 @@ export class KnownName {
   readonly #store: KnownNameStore;
   #record: NameRecord = NOTHING;
   #revision = 0;
-  /** What is being changed, in order. */
+  /** The changes that are not written yet, in order. */
   readonly #pending: Change[] = [];
-  /** What is being read and changed: each follows the one before. */
+  /** The last read or change: each follows the one before. */
   #turn: Promise<unknown> = Promise.resolve();
   #changes = 0;
   #isRead = false;
@@ -52,7 +52,7 @@ export class KnownName {
     this.usedAt = now;
   }
 
-  /** What the name stands for, with what is under way. */
+  /** The record of the name, with the changes that are not written yet. */
   get record(): NameRecord {
     return this.#record;
   }
@@ -89,7 +89,7 @@ export class KnownName {
   heard(text: string, revision: number, after: number | undefined): void {
     this.#heard = Math.max(this.#heard, revision);
     if (revision <= this.#revision) return;
-    // What is being changed here reads it again, if it was too late.
+    // A change that is under way reads the record again if it comes too late.
     if (this.#changes > 0) return;
     // One that does not follow what is known may be void.
     if (after !== this.#revision) void this.refresh().catch(() => {});
@@ -144,7 +144,7 @@ export class KnownName {
       try {
         record = change(record);
       } catch {
-        // What cannot be is told by the bucket's turn.
+        // A change that is impossible fails in the bucket's turn.
       }
     }
     this.#record = record;
@@ -182,7 +182,8 @@ export class KnownName {
         await work();
       } finally {
         this.#changes--;
-        // What was told meanwhile may be newer than what was read.
+        // A record that was heard of meanwhile may be newer than the one that
+        // was read.
         const isBehind = this.#changes === 0 && this.#heard > this.#revision;
         this.#heard = this.#revision;
         if (isBehind) void this.refresh().catch(() => {});

@@ -42,9 +42,9 @@ export type Work =
     | { readonly kind: "fence"; readonly lease: number }
   );
 
-/** What is written as one message, and whoever waits for it. */
+/** The work to write as one message, and the promises that wait for it. */
 export interface Batch {
-  /** What it does, but for the offset at which it does so. */
+  /** The change it makes, without its offset. */
   readonly deed: Omit<Deed, "after" | "at">;
   readonly events: readonly ServerSentEvent[];
   readonly works: {

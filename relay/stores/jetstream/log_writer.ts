@@ -5,7 +5,7 @@ import { isWrongSequence } from "./failures.ts";
 import { type Deed, HEADER, writeEvents, writeHeader } from "./log_message.ts";
 import { publishTo } from "./publish.ts";
 
-/** What is left free of the largest message, for what is not the body. */
+/** The part of the largest message that is left for its headers. */
 const HEADROOM = 4 * 1024;
 
 /** Writes the messages of one log, each after the one that it expects. */

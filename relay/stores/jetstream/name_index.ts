@@ -29,13 +29,16 @@ const MAX_REMOVED = 10_000;
 /** The subject of a record. */
 const KEY = /^\$KV\.[^.]+\.(.+)$/;
 
-/** What a name stands for now: nothing, another log than before, or one that has ended. */
+/**
+ * A change in what a name stands for: nothing, another log than before, or one
+ * that has ended.
+ */
 export interface NameNews {
   readonly name: string;
   readonly log: RecordedLog | undefined;
 }
 
-/** What an index tells its store. */
+/** The events that an index reports to its store. */
 export interface NameIndexEvents {
   /** A name stands for something else. */
   onChanged(news: NameNews): void;
@@ -117,7 +120,8 @@ export class NameIndex implements Disposable {
     after = revision,
   ): void {
     const known = this.#known.get(name);
-    // What follows something older than is known is void; what was removed may be told late.
+    // A change behind an older revision than the known one is void; the index
+    // may hear of a removal late.
     if (known && after < known.revision) return;
     if (revision !== 0 && revision <= (this.#removed.get(name) ?? 0)) return;
     // A name that stands for nothing has no revision of its own.
@@ -210,7 +214,7 @@ export class NameIndex implements Disposable {
 
   #caughtUp(isAgain: boolean, seen: ReadonlySet<string>): void {
     if (isAgain) {
-      // What was removed meanwhile is not told of.
+      // The stream does not report names that were removed meanwhile.
       for (const name of [...this.#known.keys()]) {
         if (!seen.has(name)) this.note(name, { v: 1, logs: [] }, 0);
       }

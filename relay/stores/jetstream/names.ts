@@ -1,4 +1,7 @@
-/** What the relay's things are called in NATS, for one cluster of relays. */
+/**
+ * The names of the relay's streams, buckets and subjects in NATS, for one
+ * cluster of relays.
+ */
 export interface Names {
   /** The stream of all logs. */
   readonly stream: string;
@@ -9,9 +12,9 @@ export interface Names {
   /** All subjects of the stream, and what they are told again as once they are stored. */
   readonly logs: string;
   readonly live: string;
-  /** What each record is told again as, once it is stored. */
+  /** The subject on which NATS repeats each record once it is stored. */
   readonly liveRecord: string;
-  /** What each relay says twice a second. */
+  /** The subject of each relay's heartbeat, twice a second. */
   readonly beats: string;
   /** The subject of a log. */
   log(name: string, epoch: string): string;

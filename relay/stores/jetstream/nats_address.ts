@@ -27,7 +27,7 @@ export interface NatsAddress {
   readonly maxBytes: number;
 }
 
-/** What such an address has to be, in words for messages. */
+/** The form of such an address, in words for messages. */
 export const NATS_ADDRESS_FORM =
   "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST...][?prefix=NAME&replicas=1|3|5&max-bytes=N&creds=FILE&nkey=FILE&ca=FILE&cert=FILE&key=FILE], or tls:// in its place";
 

@@ -2,7 +2,7 @@ import type { Msg } from "@nats-io/transport-node";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import type { Connection } from "./connection.ts";
 
-/** How often a relay says that it is there, in milliseconds. */
+/** The time between two heartbeats of a relay, in milliseconds. */
 const BEAT_INTERVAL = 500;
 
 /** The silence after which a relay is gone, in milliseconds. */
@@ -11,7 +11,7 @@ const GONE_AFTER = 3_000;
 /** The time without a beat of its own after which a relay was itself away, in milliseconds. */
 const AWAY_AFTER = 1_500;
 
-/** What presence tells its store. */
+/** The events that presence reports to its store. */
 export interface PresenceEvents {
   /** A relay is not heard of any more. */
   onGone(relay: string): void;
@@ -44,7 +44,7 @@ export class Presence implements Disposable {
     this.#events = events;
   }
 
-  /** How often others may have taken this relay for gone. */
+  /** The number of times that others may have taken this relay for gone. */
   get interruptions(): number {
     return this.#interruptions;
   }

@@ -19,7 +19,7 @@ const log = z.object({
   since: z.int().nonnegative(),
   /** The facts that it was made with. */
   facts: factsSchema,
-  /** What has become of it, once it has ended. */
+  /** The summary of its end, once it has ended. */
   summary: summary.optional(),
 });
 
@@ -31,13 +31,13 @@ const record = z.object({
   logs: z.array(log),
 });
 
-/** What becomes of a log that has ended, as the record of its name has it. */
+/** The summary of a log that has ended, in the record of its name. */
 export type LogSummary = z.output<typeof summary>;
 
 /** A log, as the record of its name has it. */
 export type RecordedLog = z.output<typeof log>;
 
-/** What a name stands for, and has stood for. */
+/** The record of a name: the logs that it stands for, and has stood for. */
 export type NameRecord = z.output<typeof record>;
 
 /** A name that stands for nothing. */

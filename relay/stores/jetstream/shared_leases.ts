@@ -42,13 +42,13 @@ const answered = z.object({
   error: z.string().optional(),
 });
 
-/** How long the holder of a lease may take to stop, in milliseconds. */
+/** The time that the holder of a lease may take to stop, in milliseconds. */
 const STOP_TIMEOUT = 60_000;
 
-/** How often it is looked whether a holder is still there, in milliseconds. */
+/** The time between two looks for a holder, in milliseconds. */
 const LOOK_INTERVAL = 250;
 
-/** What leases need of their store. */
+/** The parts of a store that leases use. */
 export interface SharedLeasesOptions {
   readonly connection: Connection;
   readonly names: Names;

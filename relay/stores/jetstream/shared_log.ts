@@ -15,7 +15,7 @@ import type { Batch, Work } from "./log_work.ts";
 import { LogWriter } from "./log_writer.ts";
 import type { LogSummary, RecordedLog } from "./record.ts";
 
-/** What a log needs of its store. */
+/** The parts of a store that a log uses. */
 export interface SharedLogStore {
   readonly connection: Connection;
   readonly stream: string;
@@ -35,7 +35,7 @@ export interface LogMessage {
   readonly data: Uint8Array;
 }
 
-/** What a work resolves with that appends nothing. */
+/** The result of a work that appends nothing. */
 const NOTHING_APPENDED: Appended = { first: 0, count: 0, bytes: 0 };
 
 /** The events that are written at a time, and their bytes. */
@@ -90,7 +90,7 @@ export class SharedLog {
   /** Resolves once the name has the log; rejects if it has another one. */
   #made: Promise<void> | undefined;
   #isPurging = false;
-  /** What is known of appends that were refused though they may have been kept. */
+  /** The appends that were refused though NATS may have kept them. */
   readonly #doubts = new Doubts();
   /** The message that is written, and whether it was read: an attempt need not be answered to be kept. */
   #sought = { id: "", isFound: false };
@@ -134,7 +134,10 @@ export class SharedLog {
     return this.copy.epoch;
   }
 
-  /** What has become of it, if the record of its name says so and the copy is not needed yet. */
+  /**
+   * The summary of its end, if the record of its name has one and the copy is
+   * not needed yet.
+   */
   get summary(): LogSummary | undefined {
     return this.#isLoaded ? undefined : this.#recorded.summary;
   }
@@ -356,7 +359,7 @@ export class SharedLog {
   }
 
   async #run(): Promise<void> {
-    // What comes in the same turn of the loop is written together.
+    // Work that comes in the same turn of the loop is written together.
     await undefined;
     try {
       while (this.#line.length > 0) await this.#writeSome();
@@ -475,7 +478,7 @@ export class SharedLog {
       const isFull = events.length > 0 && work.kind === "append" &&
         (events.length + work.events.length > BATCH.events ||
           bytes + work.bytes > BATCH.bytes);
-      // What follows a hole is another message.
+      // Events behind a hole go into another message.
       if (isFull || hole) break;
       this.#line.shift();
       const size = work.kind === "append" ? work.bytes : 0;
@@ -579,7 +582,7 @@ export class SharedLog {
     if (count < PURGE_AT || this.#isPurging) return;
     const before = this.#messages[count]!.seq; // there is one more
     if (this.#factsAt < before) {
-      // What would go with them is said again first.
+      // The purge would remove the facts: repeat them first.
       return this.#writeAside("again");
     }
     this.#isPurging = true;

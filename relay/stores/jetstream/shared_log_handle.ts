@@ -129,7 +129,7 @@ export class SharedLogHandle implements Log, Writer {
     const { copy } = this.#log;
     return this.#log.isLoaded
       ? copy.read(from, budget)
-      // What retention has passed meanwhile is not there any more.
+      // Retention may have passed the first of them while the log was loading.
       : this.#log.load().then(() =>
         copy.read(Math.max(from, copy.first), budget)
       );

@@ -35,7 +35,7 @@ function keepAllOfTlsHeard(): void {
 }
 
 function leaveTls(): void {
-  // What it inherits is as before.
+  // The inherited method is in force again.
   Reflect.deleteProperty(TLSSocket.prototype, "removeAllListeners");
 }
 

@@ -9,7 +9,10 @@ import type { NatsAddress } from "./nats_address.ts";
 /** Says that a stream is a relay's, so that no other one is taken for it. */
 const DESCRIPTION = "Topics of Rivulet relays, format 2";
 
-/** How long values are kept: longer than any relay asks for, in nanoseconds. */
+/**
+ * The time for which values are kept, in nanoseconds: longer than any relay
+ * asks for.
+ */
 const VALUES_AGE = 40 * 24 * 3_600 * 1_000_000_000;
 
 type Config = Partial<StreamConfig> & { readonly name: string };

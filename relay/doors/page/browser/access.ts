@@ -12,7 +12,10 @@ export function hasToken(): boolean {
   return token !== "";
 }
 
-/** What a WebSocket offers: the token is in a subprotocol, as browsers set no headers. */
+/**
+ * Returns the subprotocols that a WebSocket offers. The token is one of them,
+ * as browsers set no headers.
+ */
 export function protocols(): string[] {
   const encoded = btoa(token).replaceAll("+", "-").replaceAll("/", "_")
     .replace(/=+$/, "");

@@ -35,12 +35,12 @@ export class AnswerView {
   readonly #pinned: Pinned;
   readonly #text: HTMLElement = h("div", { class: "answer" });
   readonly #hint: HTMLElement = h("p", { class: "hint" });
-  /** What the next text is appended to. */
+  /** The block that the next text is appended to, by its key. */
   #key: string | undefined;
   #block: HTMLElement | undefined;
   #filled = 0;
   #part: HTMLElement | undefined;
-  /** What has come since the last frame, in the order of its coming. */
+  /** The changes since the last frame, in the order of their coming. */
   #waiting: (() => void)[] = [];
   #added = "";
   #length = 0;

@@ -1,5 +1,6 @@
 /**
- * What the relay says over HTTP, as far as the page shows it (PROTOCOL.md, section 4).
+ * The relay's answers over HTTP, as far as the page shows them (PROTOCOL.md,
+ * section 4).
  *
  * Nothing checks it here: the page comes from the relay that it asks, and a schema
  * would be a third of its size. All that is shown goes through {@linkcode visible}.
@@ -7,7 +8,7 @@
  * @module
  */
 
-/** How a topic has ended. */
+/** The end of a topic. */
 export interface End {
   readonly status: string;
   readonly reason?: string;
@@ -69,7 +70,7 @@ export interface Description {
   readonly run?: Run;
 }
 
-/** How many topics there are. */
+/** The numbers of topics. */
 export interface Counts {
   readonly pending: number;
   readonly open: number;
@@ -118,7 +119,10 @@ export interface WireEvent {
   readonly id?: string;
 }
 
-/** What the relay says of a topic over a WebSocket (PROTOCOL.md, section 2). */
+/**
+ * A message of the relay about a topic over a WebSocket (PROTOCOL.md, section
+ * 2).
+ */
 export type SocketMessage =
   | { readonly type: "error"; readonly code: string; readonly message: string }
   | {

@@ -1,7 +1,7 @@
 /** A child of an element. */
 type Child = Node | string | false | null | undefined;
 
-/** What an element has: attributes, and listeners. */
+/** The properties of an element: attributes, and listeners. */
 type Props = Readonly<
   Record<
     string,

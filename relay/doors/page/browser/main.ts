@@ -58,7 +58,7 @@ function navigate({ oldURL, newURL }: HashChangeEvent): void {
   }
 }
 
-/** What a refusal means. */
+/** Returns the meaning of a refusal. */
 function titleOf(refusal: Refusal | undefined): string {
   if (!refusal) return "Use a token";
   const { status, code, reason } = refusal;

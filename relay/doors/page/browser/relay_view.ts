@@ -4,7 +4,10 @@ import { facts, h, say } from "./dom.ts";
 import { keep } from "./live.ts";
 import { bytes, count, duration, rate } from "./words.ts";
 
-/** How often the relay is asked, in milliseconds, and how many answers are drawn. */
+/**
+ * The time between two requests to the relay, in milliseconds, and the number
+ * of answers drawn.
+ */
 const INTERVAL = 1_000;
 const POINTS = 120;
 

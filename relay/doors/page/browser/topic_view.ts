@@ -93,7 +93,8 @@ export function showTopic(
         drawFacts();
       }
       view.take(message);
-      // What is no answer is shown as it is, unless somebody has chosen.
+      // Events that are not an answer are shown as they are, unless the user
+      // has chosen.
       if (choice || !(view instanceof AnswerView) || view.hasAnswer) return;
       if (message.type === "live" || message.type === "end" || ++events > 20) {
         if (view.hasEvents) read("events");

@@ -6,7 +6,10 @@ const SHORT = new Intl.NumberFormat("en", {
   maximumFractionDigits: 1,
 });
 
-/** What moves or hides other text: controls, and what overrides the direction of text. */
+/**
+ * Characters that move or hide other text: controls, and those that override
+ * the direction of text.
+ */
 const INVISIBLE =
   // deno-lint-ignore no-control-regex
   /[\0-\x08\x0B-\x1F\x7F-\x9F\u202A-\u202E\uFEFF\uFFF9-\uFFFB]|\p{Cs}/gu;
@@ -83,7 +86,7 @@ export function signOf(state: string): string {
   return STATES[state] ?? "?";
 }
 
-/** What each end means, and what to do. */
+/** The meaning of each end, and the advice for it. */
 const ENDS: Readonly<Record<string, readonly [string, string]>> = {
   complete: ["The source said that it was done: the stream is whole.", ""],
   failed: [
