@@ -22,7 +22,7 @@ export class HeaderList implements Iterable<readonly [string, string]> {
   /**
    * Makes a list.
    *
-   * @param headers What is in it. Default: nothing.
+   * @param headers The headers in it. Default: none.
    */
   constructor(headers?: HeaderList | Iterable<readonly [string, string]>) {
     if (headers instanceof HeaderList) {

@@ -88,7 +88,7 @@ export function unknownTopic(name: string): Problem {
 /**
  * A refusal because the relay is being drained.
  *
- * @param left How long it still is, in milliseconds.
+ * @param left The time that is left, in milliseconds.
  * @param facts Further members of the problem.
  */
 export function draining(

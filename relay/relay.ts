@@ -198,7 +198,7 @@ export class RelayOptionsError extends TypeError {
 /**
  * Makes a relay.
  *
- * @param options How it is set up.
+ * @param options The settings.
  * @returns A relay that does not listen yet.
  * @throws {RelayOptionsError} If an option is not what it has to be.
  *

@@ -39,8 +39,8 @@ export class ChatError extends Error {
   /**
    * Makes an error.
    *
-   * @param code What happened, for programs.
-   * @param message What happened, for people.
+   * @param code The error's code, for programs.
+   * @param message The message for people.
    * @param options The status of a refusal, and what was thrown underneath.
    */
   constructor(

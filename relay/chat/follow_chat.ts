@@ -133,7 +133,8 @@ export interface FollowedChat {
   /**
    * Stops the answer that is going on, or that was asked for from here, for everybody.
    *
-   * @param reason Why, in words, for those who follow: 1,000 characters at most.
+   * @param reason The reason, in words for those who follow: at most 1,000
+   * characters.
    */
   readonly stop: (reason?: string) => void;
   /** Ends the following. The answer goes on. */
@@ -147,7 +148,7 @@ export interface FollowedChat {
  *
  * @typeParam Message The application's type of messages.
  * @param chat The chat.
- * @param options Where it is followed, and who is told.
+ * @param options The relay, the chat, and the listeners.
  * @returns Stops the answer, and ends the following.
  *
  * @example With `DefaultChatTransport`

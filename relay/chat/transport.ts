@@ -63,7 +63,7 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
   /**
    * Prepares a transport. It connects when it is first used.
    *
-   * @param options How the relay and the endpoint are reached.
+   * @param options The relay and the endpoint, and the ways to reach them.
    * @throws {TypeError} If the URL of the relay is invalid, or there is no WebSocket.
    */
   constructor(options: RivuletChatOptions<Message>) {
@@ -82,7 +82,7 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
   /**
    * Sends a message, and gives the answer.
    *
-   * @param sending What is sent.
+   * @param sending The message to send, and the chat.
    * @returns The answer, which ends with the turn.
    * @throws {ChatError} If the endpoint refuses, or publishes no turn.
    * @throws {TypeError} If the endpoint cannot be reached.
@@ -155,7 +155,8 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
    * connection to the provider is closed.
    *
    * @param chatId The chat.
-   * @param reason Why, in words, for those who follow: 1,000 characters at most.
+   * @param reason The reason, in words for those who follow: at most 1,000
+   * characters.
    * @returns Resolves when the turn is over.
    * @throws {RangeError} If the reason is longer.
    */
@@ -173,7 +174,7 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
    * Tells of the turns of a chat, whoever sends them.
    *
    * @param chatId The chat.
-   * @param listener Who is told.
+   * @param listener The listener.
    * @returns Ends that.
    * @throws {RangeError} If no topic can have the chat's name.
    */

@@ -28,8 +28,8 @@ export interface Connection extends AsyncDisposable {
    * names begin alike (`agent:7:*`), but for those that another subscription follows.
    *
    * @param topic The name.
-   * @param options Where to begin, and how much to send ahead.
-   * @returns What comes, to be iterated.
+   * @param options The place to begin at, and the window.
+   * @returns The messages, to be iterated.
    * @throws {TypeError} If the name or `after` is invalid.
    * @throws {RangeError} If `window` is not a positive integer.
    */
@@ -49,7 +49,7 @@ export interface Connection extends AsyncDisposable {
  *
  * @param url The relay's origin, or its `/ws`; `http(s)` counts as `ws(s)`, and a relative URL is
  * of the page.
- * @param options How the relay is reached.
+ * @param options The ways to reach the relay.
  * @returns The connection, to be closed.
  * @throws {TypeError} If the URL is invalid, or there is no WebSocket.
  *

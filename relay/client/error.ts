@@ -80,10 +80,10 @@ export class SubscriptionError extends Error implements SubscriptionErrorFacts {
   /**
    * Makes an error.
    *
-   * @param code What happened.
+   * @param code The error's code.
    * @param topic The topic.
    * @param position The last position that was taken.
-   * @param facts What else is known.
+   * @param facts The other facts.
    */
   constructor(
     code: SubscriptionErrorCode,

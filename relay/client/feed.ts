@@ -266,7 +266,7 @@ export class Feed implements Subscription, Carried {
   /**
    * Begins anew on a connection: what was not taken will come again.
    *
-   * @returns What to ask the relay for.
+   * @returns The fields of the request to the relay.
    */
   request(): Readonly<Record<string, string | number | boolean | undefined>> {
     const { after, mode, snapshot, stay, wait } = this.#options;
@@ -296,7 +296,7 @@ export class Feed implements Subscription, Carried {
   /**
    * Takes in what the relay says.
    *
-   * @param message What it says.
+   * @param message The message.
    * @param size The length of that.
    * @returns Whether the subscription got further.
    * @throws {Error} If it can't be right.

@@ -48,7 +48,7 @@ export interface ReconnectPolicy {
 /**
  * A handler of an event of a {@linkcode WebSocketLike}, whatever else its event has.
  *
- * @typeParam Event What is read of the event.
+ * @typeParam Event The part of the event that is read.
  *
  * @example Of the platform's
  * ```ts

@@ -19,8 +19,9 @@ const TOPIC_PATH = /\/topics\/([^/]+)$/;
  * @param url The URL of the topic, `wss://host/topics/NAME`, or the relay's origin or
  * `/ws` with the option `topic`; `http(s)` counts as `ws(s)`, and a relative URL is of
  * the page.
- * @param options How the relay is reached, where to begin, how much to send ahead.
- * @returns What comes, to be iterated.
+ * @param options The ways to reach the relay, the place to begin at, and the
+ * window.
+ * @returns The messages, to be iterated.
  * @throws {TypeError} If the URL, `topic` or `after` is invalid, the topic is
  * named twice or not at all, or there is no WebSocket.
  * @throws {RangeError} If `window` is not a positive integer.

@@ -86,7 +86,8 @@ export interface Subscription
    * connection again, as long as this is not closed. A topic that has ended stays
    * as it is, and so does one that was begun anew meanwhile.
    *
-   * @param reason Why, in words, for those who follow: at most 1,000 characters.
+   * @param reason The reason, in words for those who follow: at most 1,000
+   * characters.
    * @throws {RangeError} If the reason is longer.
    */
   cancel(reason?: string): void;

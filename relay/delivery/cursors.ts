@@ -44,7 +44,7 @@ export class Cursors {
   /**
    * Takes a reader out.
    *
-   * @param offset Where it stands.
+   * @param offset Its offset.
    */
   delete(offset: number): void {
     const index = this.#search(offset);
@@ -62,8 +62,8 @@ export class Cursors {
   /**
    * Moves a reader.
    *
-   * @param from Where it stands.
-   * @param to Where it stands then.
+   * @param from Its place.
+   * @param to Its new place.
    */
   move(from: number, to: number): void {
     if (this.#size === 1) {

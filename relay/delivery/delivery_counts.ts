@@ -46,7 +46,7 @@ export class DeliveryCounts {
   /**
    * Makes counts of nothing yet.
    *
-   * @param measure Where ages go. Default: they are not measured.
+   * @param measure The measure that takes ages. Default: they are not measured.
    */
   constructor(measure?: LatencyMeasure) {
     this.#measure = measure;
@@ -65,7 +65,8 @@ export class DeliveryCounts {
   /**
    * Measures, now and then, how long an event took from its log to a socket.
    *
-   * @param time When it was appended, in milliseconds since the epoch.
+   * @param time The time at which it was appended, in milliseconds since the
+   * epoch.
    */
   aged(time: number): void {
     if (--this.#untilSample > 0 || !this.#measure) return;

@@ -40,7 +40,7 @@ const known = new WeakMap<LogEntry, WireDelta | "none">();
 /**
  * The entry as a delta, if it is one.
  *
- * @param entry What is looked at.
+ * @param entry The entry to look at.
  * @param before The delta before it: what is the same in both is kept once.
  */
 function deltaOf(

@@ -23,8 +23,9 @@ export class FrameCache {
   /**
    * Makes an empty cache.
    *
-   * @param format How events are written.
-   * @param counts What is delivered through this door. Default: nobody looks at that.
+   * @param format The encoding of events.
+   * @param counts The counts of what is delivered through this door. Default:
+   * counts that nobody reads.
    * @param maxBytes The most memory that is kept for readers that are behind. Default: 16 MiB.
    */
   constructor(

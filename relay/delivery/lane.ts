@@ -46,7 +46,7 @@ export class Lane {
   /**
    * Makes a lane without followers.
    *
-   * @param topic What they follow.
+   * @param topic The topic that they follow.
    * @param unobserve Called when the last one has left.
    */
   constructor(topic: Topic, unobserve: () => void) {

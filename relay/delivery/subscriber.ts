@@ -110,10 +110,10 @@ export class Subscriber implements Waker, Watched, Disposable {
   /**
    * Makes a subscriber that follows nothing yet.
    *
-   * @param sink Where its bytes go.
+   * @param sink The destination of its bytes.
    * @param pump Wakes it.
-   * @param events Who is told.
-   * @param slow What becomes of it where it is slow. Default: nothing.
+   * @param events The listener.
+   * @param slow The rules for a slow subscriber. Default: none.
    * @param queued Counts its bytes. Default: nothing does.
    */
   constructor(

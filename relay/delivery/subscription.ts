@@ -112,11 +112,11 @@ export class Subscription implements Watched, WaitingReader {
   /**
    * Makes a reader that stands after a position.
    *
-   * @param topic What is read.
+   * @param topic The topic to read.
    * @param after The position.
-   * @param format How it is written.
+   * @param format The encoding.
    * @param frames The events as this format writes them: for mode `merge`, merged.
-   * @param delivery How it is delivered.
+   * @param delivery The way in which it is delivered.
    */
   constructor(
     topic: Topic,

@@ -69,10 +69,10 @@ export class TopicFrames {
    * Makes frames of nothing yet.
    *
    * @param topic The topic.
-   * @param format How events are written.
+   * @param format The encoding of events.
    * @param kept The frames that are kept of all topics.
    * @param recent The frames of all topics that were lent last.
-   * @param counts What is delivered.
+   * @param counts The counts of what is delivered.
    */
   constructor(
     topic: Topic,
@@ -118,8 +118,8 @@ export class TopicFrames {
    * Returns the events from an offset on.
    *
    * @param from Retained, and less than the log's next offset.
-   * @param room How many bytes may be written. Where fewer than the frame has
-   * that is made for all, a smaller one is made for this reader alone.
+   * @param room The number of bytes that may be written. If the frame that is
+   * made for all has more, a smaller one is made for this reader alone.
    * @param always Whether the first event is given however large it is.
    * @param reader The reader, which may have to wait. Default: one that does.
    * @returns `undefined` where there is no room for the first event.

@@ -7,8 +7,8 @@ export interface Guest {
    * Says when to come back, and closes, once all events that there are now have
    * been written: the relay is drained.
    *
-   * @param left How long that takes from now, in milliseconds.
-   * @param duration How long it takes in all, in milliseconds.
+   * @param left The time from now, in milliseconds.
+   * @param duration The whole duration, in milliseconds.
    */
   leave(left: number, duration: number): void;
   /** Closes once all events that there are now have been written: the relay stops. */
@@ -22,7 +22,7 @@ export interface Guest {
 /**
  * Returns how long ago something was, for logs: in seconds, to the millisecond.
  *
- * @param start When it was, in milliseconds since the epoch.
+ * @param start The time of the start, in milliseconds since the epoch.
  * @param clock The source of time.
  */
 export function secondsSince(start: number, clock: Clock): number {

@@ -58,7 +58,7 @@ export interface ReadContentOptions {
  * something in it that the relay needs to know.
  *
  * @param bytes The body.
- * @param options Where it is going, and how it came.
+ * @param options The destination of the request, and its origin.
  * @throws {Problem} 413 `body_too_large` if it takes too long to be parsed; 400
  * `invalid_body` if it came in a coding, and is not JSON.
  */

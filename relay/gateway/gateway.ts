@@ -265,7 +265,7 @@ export class Gateway implements AsyncDisposable {
    *
    * @param call The request.
    * @param name The name of the chat's route.
-   * @returns What stands for an answer that is written already.
+   * @returns A response that stands for one that is written already.
    * @throws {Problem} If there is no such route, the request is not a chat's, its caller
    * may not begin turns in it, or a turn is under way.
    */

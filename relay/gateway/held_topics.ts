@@ -23,7 +23,7 @@ export class HeldTopics implements Disposable {
    * Holds a topic for the next run, and gives it up after a while.
    *
    * @param topic The topic: it is pending.
-   * @param patience How long to wait for the next run, in milliseconds.
+   * @param patience The time to wait for the next run, in milliseconds.
    * @param reason The reason of the failure that it ends with then.
    */
   hold(topic: Topic, patience: number, reason: string): void {

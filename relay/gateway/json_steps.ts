@@ -51,7 +51,7 @@ export interface ParseJsonOptions {
  * for 16 MiB, in which nobody else is served.
  *
  * @param bytes The bytes, without a byte order mark.
- * @param options What is done otherwise.
+ * @param options The differences from the default.
  * @throws {SyntaxError} If they are not JSON, or have a number of more than 4,096 bytes.
  */
 export function* parseJson(
@@ -180,7 +180,7 @@ function isSpace(byte: number | undefined): boolean {
  * Returns where the closing quote of a string is.
  *
  * @param bytes The JSON.
- * @param start Where the opening quote is.
+ * @param start The place of the opening quote.
  * @throws {SyntaxError} If there is none.
  */
 export function* endOfString(

@@ -107,7 +107,7 @@ export class Judge {
   /**
    * Returns the verdict on a stream whose connection is over.
    *
-   * @param how How the body was over.
+   * @param how The end of the body.
    * @param error The error that broke it.
    */
   end(how: BodyEnd, error?: unknown): Verdict {

@@ -114,7 +114,7 @@ export function keptRequest(
  * Finds out how far the events of a response have come that the store has kept.
  *
  * @param log The log of its topic.
- * @param filling What the store has kept besides.
+ * @param filling The filling that the store has kept.
  */
 export async function tailOf(
   log: Log,

@@ -58,7 +58,7 @@ export class KnownResponses {
    * have asked for it.
    *
    * @param key The key of the response's id.
-   * @param response What is known of it.
+   * @param response The facts of the response.
    * @param topic The topic that has its events, if there is one.
    */
   add(key: string, response: KnownResponse, topic: Topic | undefined): void {

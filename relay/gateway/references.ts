@@ -81,7 +81,7 @@ export function mayRefer(piece: string, isLast: boolean): boolean {
  * `responses/resp_1`, `files/file_1`.
  *
  * @param bytes The body of the request, which is JSON.
- * @param value What the body stands for.
+ * @param value The value of the body.
  * @param isRun Whether the request makes a run: it may name files and the like.
  * @returns The paths; `undefined` for a body that the relay cannot read as its provider
  * may.

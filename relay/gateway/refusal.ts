@@ -52,7 +52,7 @@ export function refusalOf(
  * Describes an answer that is no event stream, in words.
  *
  * @param response The answer.
- * @param peer Who has given it.
+ * @param peer The peer that has given it.
  * @param message The message in it. Default: none.
  */
 export function describeAnswer(

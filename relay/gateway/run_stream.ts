@@ -219,7 +219,7 @@ export class RunStream {
    * Tells the caller in its format that there is no more: not if it has no head of a
    * stream, has the provider's own last word, or would take this for the rest of an event.
    *
-   * @param message Why, in words.
+   * @param message The reason, in words.
    */
   tellCancelled(message: string): void {
     const { caller, topic } = this.#context;
@@ -242,8 +242,8 @@ export class RunStream {
    *
    * @param response The answer.
    * @param answerBody Its body.
-   * @returns How the answer died, if the stream may be gone on with; `undefined` if
-   * it has ended.
+   * @returns The death of the answer, if the stream can be continued;
+   * `undefined` if it has ended.
    * @throws {Problem} If no topic may be made for it.
    */
   async follow(

@@ -14,8 +14,8 @@ export class ClientRates {
   /**
    * Makes them, for no client yet.
    *
-   * @param rate How much each may take in a second, on average.
-   * @param clock Where time comes from.
+   * @param rate The amount that each may take in a second, on average.
+   * @param clock The clock to use.
    */
   constructor(rate: number, clock: Clock) {
     this.#rate = rate;

@@ -38,8 +38,8 @@ export class ConnectionLimits {
   /**
    * Counts a connection.
    *
-   * @param network Whose it is; `undefined` where it is not known yet.
-   * @returns Why it is one too many; then it does not count.
+   * @param network Its network; `undefined` if it is not known yet.
+   * @returns The limit that it exceeds; it does not count then.
    */
   add(network: string | undefined): Problem | undefined {
     const { maxConnections } = this.#options;
@@ -66,7 +66,7 @@ export class ConnectionLimits {
   /**
    * Counts something of a network that stands for a connection of it.
    *
-   * @returns Why it is one too many; then it does not count.
+   * @returns The limit that it exceeds; it does not count then.
    */
   addOf(network: string): Problem | undefined {
     const { maxConnectionsPerAddress } = this.#options;

@@ -16,7 +16,7 @@ export class RateLimit {
   /**
    * Makes a full bucket.
    *
-   * @param rate How much may be taken in a second, on average.
+   * @param rate The amount that may be taken in a second, on average.
    * @param clock The source of time.
    */
   constructor(rate: number, clock: Clock) {
@@ -35,8 +35,8 @@ export class RateLimit {
   /**
    * Says when something could be taken.
    *
-   * @param count How much. More than fits into the bucket can be taken when it
-   * is full, and has to be made up for after that.
+   * @param count The amount. More than fits into the bucket can be taken when
+   * it is full, and has to be made up for after that.
    * @returns In milliseconds from now: 0, or at least 1.
    */
   wait(count: number): number {
@@ -49,7 +49,7 @@ export class RateLimit {
   /**
    * Takes something, or nothing.
    *
-   * @param count How much.
+   * @param count The amount.
    * @returns 0 if it was taken; or else in how many milliseconds it could be.
    */
   take(count: number): number {
@@ -61,7 +61,7 @@ export class RateLimit {
   /**
    * Takes something that has come already.
    *
-   * @param count How much.
+   * @param count The amount.
    * @returns The time until that is made up for, in milliseconds.
    */
   spend(count: number): number {

@@ -72,8 +72,8 @@ export class LagSampler implements Disposable {
   /**
    * Begins; the first look is in 10 s.
    *
-   * @param clock Where time comes from: the same that logs have theirs from.
-   * @param doors Whose connections are looked at.
+   * @param clock The clock to use: that of the logs.
+   * @param doors The doors whose connections are sampled.
    */
   constructor(clock: Clock, doors: () => Iterable<LagDoor>) {
     this.#clock = clock;

@@ -26,7 +26,8 @@ export class LoopDelay implements Disposable {
    * Begins.
    *
    * @param delay Takes seconds.
-   * @param clock Whose timers are measured: the machine's, in a relay.
+   * @param clock The clock whose timers are measured: the machine's, in a
+   * relay.
    */
   constructor(delay: Observer, clock: Clock) {
     this.#delay = delay;

@@ -43,8 +43,8 @@ export interface Authority {
   /**
    * Reads a token.
    *
-   * @param token What a caller has sent, if anything.
-   * @returns What it may do.
+   * @param token The caller's token, if it sent one.
+   * @returns The caller's rights.
    * @throws {Problem} 401 `token_required` or `invalid_token`, or rejects with it.
    */
   authorize(token: string | undefined): Access | Promise<Access>;
@@ -63,8 +63,8 @@ export const OPEN_AUTHORITY: Authority = { authorize: () => FULL_ACCESS };
 /**
  * Lets pass who may do something with a topic.
  *
- * @param access What the caller may do.
- * @param right What it wants to do.
+ * @param access The rights of the caller.
+ * @param right The right that it needs.
  * @param topic With which topic: there may be none of that name, which is not
  * told to who may not know.
  * @throws {Problem} 403 `forbidden` If it may not.

@@ -145,7 +145,7 @@ export class KeyedPublication {
    *
    * @param key The key, which is its publisher's own.
    * @param epoch The log.
-   * @param text What the log keeps of it. Default: nothing, it is a new one.
+   * @param text The record that the log has. Default: none, it is a new one.
    */
   constructor(key: string, epoch: string, text?: string) {
     this.key = key;

@@ -91,7 +91,7 @@ export class Parent {
    * Expects an upstream.
    *
    * @param url The URL of the upstream.
-   * @param log What it has filled before.
+   * @param log The log that it has filled before.
    */
   constructor(
     url: string | URL,

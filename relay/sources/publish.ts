@@ -237,7 +237,7 @@ export class Publisher {
    * @param topic The topic.
    * @param events The events, one at least, as the JSON of a body has them.
    * @param options Under what, and who.
-   * @returns Where they stand; a promise where whoever publishes should wait.
+   * @returns The place of the events; a promise if the publisher should wait.
    * @throws {PublishError} If they are wrong or too much, or their key is being
    * used, or was used for others.
    * @throws {TopicEndedError} If the topic has ended.

@@ -162,7 +162,7 @@ function parse(json: string): unknown {
 /**
  * Returns where an object ends that has nothing nested in it.
  *
- * @param start Where it begins, if it does.
+ * @param start Its start, if there is one.
  */
 function* endOfObject(
   text: string,

@@ -61,7 +61,7 @@ export class Replay {
   /**
    * Expects the events of a connection.
    *
-   * @param recent What was taken.
+   * @param recent The events taken.
    * @param given The id that the connection was made with; `""` for none.
    * @param firstId The id of the first event with an id that was ever taken.
    */

@@ -134,7 +134,7 @@ export class Sources implements AsyncDisposable {
    * Begins to fill a topic that nothing fills.
    *
    * @param topic The topic; left as it is where this throws.
-   * @param spec What fills it.
+   * @param spec The source.
    * @param client Names the client that asks for it, for limits.
    * @returns The source.
    * @throws {Problem} 503 `too_many_upstreams` or 429
@@ -163,7 +163,7 @@ export class Sources implements AsyncDisposable {
    * Begins to fill a topic that another relay may be filling, or may have filled.
    *
    * @param topic The topic.
-   * @param spec What fills it.
+   * @param spec The source.
    * @returns The source, once nothing else fills the topic.
    * @throws {LeaseHeldError} If something else does.
    */

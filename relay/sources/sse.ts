@@ -154,9 +154,9 @@ export class SseSource implements Source {
   /**
    * Begins to read.
    *
-   * @param topic What is filled; the source stops when somebody ends it.
+   * @param topic The topic to fill; the source stops when somebody ends it.
    * @param url The upstream.
-   * @param options How it is read.
+   * @param options The settings for reading it.
    */
   constructor(
     topic: Topic,

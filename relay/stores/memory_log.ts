@@ -65,8 +65,9 @@ export class MemoryLog implements Log {
    * Makes an empty log, with an epoch of its own.
    *
    * @param name The name of the topic, for messages.
-   * @param facts What is kept besides the events.
-   * @param made When it was made, and as what, if it is the copy of another log.
+   * @param facts The facts kept besides the events.
+   * @param made The time at which it was made, and its epoch, if it is the copy
+   * of another log.
    */
   constructor(
     retention: Retention,

@@ -11,7 +11,7 @@ import { addStoreChecks } from "./store_checks.ts";
  * Returns the checks of all that a relay needs of a store of topics: the relay's own
  * stores pass the same ones.
  *
- * @param options How a store to check is made.
+ * @param options The maker of the stores to check.
  * @returns The checks, each on its own and in any order, for any test runner.
  *
  * @example As tests of Deno, or of Node with `test` of `node:test`

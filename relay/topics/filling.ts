@@ -64,7 +64,8 @@ export function readFilling(text: string): Filling | undefined {
  * Ends a topic that nobody can fill any more, since the relay that filled it is gone.
  *
  * @param topic The topic; one that has ended stays as it is.
- * @param why What keeps this relay from going on. Default: nothing that would help.
+ * @param why The reason why this relay cannot go on. Default: none that would
+ * help.
  */
 export function endRestarted(topic: Topic, why?: string): void {
   topic.end("truncated", restarted(why));

@@ -91,8 +91,8 @@ export class FormerTopics implements Disposable {
    *
    * @param endedBefore The end of those whose time to live is over, in milliseconds
    * since the epoch.
-   * @param idle How long nobody has followed those that the store alone may have, in
-   * milliseconds.
+   * @param idle The time for which nobody has followed those that the store
+   * alone may have, in milliseconds.
    */
   sweep(endedBefore: number, idle: number): void {
     const { store, clock } = this.#options;

@@ -183,7 +183,7 @@ export interface TopicLog {
    * Reads events from an offset on.
    *
    * @param from At least {@linkcode TopicLog.first}, less than {@linkcode TopicLog.next}.
-   * @param budget How much at most.
+   * @param budget The limits of the read.
    */
   read(from: number, budget: ReadBudget): LogRange | Promise<LogRange>;
 }

@@ -59,7 +59,7 @@ export class TopicWriter {
    *
    * @param events The events: one at least.
    * @param onKept Called with the offset of the first of them once the log keeps them.
-   * @param given How they are appended.
+   * @param given The options of the append.
    * @returns Resolves once more may be written; `undefined` if that is now.
    * @throws What {@linkcode Topic.append} throws, or what an earlier append was
    * refused with.
@@ -95,7 +95,7 @@ export class TopicWriter {
   /**
    * Resolves once all is kept that was written.
    *
-   * @throws What an append was refused with.
+   * @throws The error with which an append was refused.
    */
   async settled(): Promise<void> {
     await this.#last;

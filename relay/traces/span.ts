@@ -24,9 +24,9 @@ const FAILURES: ReadonlySet<string> = new Set(["failed", "truncated"]);
  * Ends a span with a verdict. The words of a failure stay out of it, since a
  * provider may repeat what it was asked.
  *
- * @param span What ends.
- * @param end How.
- * @param attributes What else is known by now.
+ * @param span The span that ends.
+ * @param end The end.
+ * @param attributes The attributes known by now.
  */
 export function endSpan(
   span: Span,

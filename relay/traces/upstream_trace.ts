@@ -78,8 +78,8 @@ export class UpstreamTrace {
   /**
    * Ends.
    *
-   * @param status How the topic ended, if it did.
-   * @param last Why the last connection is over.
+   * @param status The status of the topic's end, if it ended.
+   * @param last The end of the last connection.
    */
   end(status: string | undefined, last: ConnectionEnd): void {
     this.disconnected(last);

@@ -11,7 +11,7 @@ export class InformationalAnswers {
   /**
    * Passes one over.
    *
-   * @returns Why the request fails, if it does.
+   * @returns The error of the request, if it fails.
    */
   add(status: number): Error | undefined {
     if (!PASSED_OVER.has(status)) return unaskedAnswer(status);

@@ -28,7 +28,7 @@ export interface UpstreamRequest {
    * ask for. The signal stops it no more then. Default: that is a failure.
    *
    * @param socket The connection.
-   * @param head What has come on it already.
+   * @param head The bytes that have come on it already.
    */
   onUpgrade?(socket: Duplex, head: Uint8Array): void;
 }

@@ -58,7 +58,7 @@ export interface UpstreamWebSocketOptions {
  * requests to upstreams.
  *
  * @param upstreams Asks upstreams.
- * @param options Where to connect to.
+ * @param options The address, and the settings of the connection.
  * @returns The socket, or the answer of an upstream that makes none of the connection.
  * Rejects with an {@linkcode UpstreamConnectionError} if there is no answer.
  */

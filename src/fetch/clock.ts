@@ -30,7 +30,7 @@ export interface Clock {
   /**
    * Calls `callback` once, after `delay` milliseconds.
    *
-   * @param callback What to call.
+   * @param callback The function to call.
    * @param delay In milliseconds; over 2^31-1 counts as 2^31-1.
    * @returns Cancels the call; does nothing once it has been made.
    */

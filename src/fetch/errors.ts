@@ -47,7 +47,7 @@ export abstract class EventStreamError extends Error {
   /**
    * Makes an error.
    *
-   * @param message What was expected, what came, and what to do.
+   * @param message The message: what was expected, what came, and what to do.
    * @param url The URL, fit to be shown.
    * @param options The cause, fit to be shown.
    */
@@ -112,8 +112,8 @@ export abstract class UnexpectedResponseError extends EventStreamError
   /**
    * Makes an error.
    *
-   * @param message What was expected, and what came.
-   * @param response What the answer was.
+   * @param message The message: what was expected, and what came.
+   * @param response The answer.
    */
   constructor(message: string, response: UnexpectedResponse) {
     super(message + (response.body === "" ? "" : BODY_HINT), response.url);
@@ -158,7 +158,7 @@ export class HttpStatusError extends UnexpectedResponseError {
   /**
    * Makes an error.
    *
-   * @param response What the answer was.
+   * @param response The answer.
    */
   constructor(response: UnexpectedResponse) {
     const { status, statusText, url } = response;
@@ -202,7 +202,7 @@ export class NotAnEventStreamError extends UnexpectedResponseError {
   /**
    * Makes an error.
    *
-   * @param response What the answer was.
+   * @param response The answer.
    * @param encoding The content encoding, if that is what is wrong.
    */
   constructor(response: UnexpectedResponse, encoding?: string) {
@@ -292,7 +292,7 @@ export class ConnectionError extends EventStreamError {
    *
    * @param url The URL, fit to be shown.
    * @param phase Whether it was before the answer's headers, or after.
-   * @param cause What `fetch` threw, fit to be shown.
+   * @param cause The error that `fetch` threw, fit to be shown.
    */
   constructor(url: string, phase: "connect" | "body", cause: unknown) {
     const hint = isRuntimeTimeout(cause)
@@ -423,7 +423,7 @@ export class IdleTimeoutError extends EventStreamError implements IdleTimeout {
    * Makes an error.
    *
    * @param url The URL, fit to be shown.
-   * @param facts What is known.
+   * @param facts The facts.
    */
   constructor(url: string, facts: IdleTimeout) {
     const [what, option] = {
@@ -471,7 +471,7 @@ export class OneShotBodyError extends EventStreamError {
    * Makes an error.
    *
    * @param url The URL, fit to be shown.
-   * @param cause Why the stream has to reconnect.
+   * @param cause The reason why the stream has to reconnect.
    */
   constructor(url: string, cause: unknown) {
     super(

@@ -75,7 +75,7 @@ export class ConnectionErrorEvent extends Event {
   /**
    * Makes an `error` event.
    *
-   * @param error What went wrong.
+   * @param error The error.
    */
   constructor(error: unknown) {
     super("error");
@@ -153,8 +153,8 @@ export class FetchEventSource extends EventTarget {
   /**
    * Makes a source, and connects.
    *
-   * @param url Where to; relative to the page, where there is one.
-   * @param init What else.
+   * @param url The URL; relative to the page, if there is one.
+   * @param init The other options.
    * @throws {DOMException} A `SyntaxError` if the URL is none.
    * @throws {TypeError} If `fetch` would not take the request.
    * @throws {RangeError} If a number is out of its range.
@@ -324,7 +324,7 @@ export class FetchEventSource extends EventTarget {
    * Listens to a type of event.
    *
    * @param type `open`, `error`, `message`, or what a server may call an event.
-   * @param listener What is called.
+   * @param listener The function to call.
    * @param options As for any `EventTarget`.
    */
   override addEventListener(

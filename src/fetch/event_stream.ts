@@ -98,7 +98,7 @@ export interface EventStream<T = ServerSentEvent>
    * event are answered with `done`; a call to {@linkcode EventStream.open} that
    * is waiting throws the reason. Does nothing once the stream has ended.
    *
-   * @param reason Why. Default: an `AbortError`.
+   * @param reason The reason. Default: an `AbortError`.
    * @returns Resolves when nothing of the stream is left.
    */
   cancel(reason?: unknown): Promise<void>;

@@ -57,8 +57,8 @@ const LEGAL_HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#dom-eventsource | HTML Standard, section 9.2.2}
  *
- * @param input Where to.
- * @param options What else.
+ * @param input The URL, or a request.
+ * @param options The other options.
  * @returns The request.
  * @throws {TypeError} If `fetch` would not take it.
  */

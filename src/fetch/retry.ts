@@ -86,7 +86,7 @@ const MAX_DELAY = 2 ** 31 - 1;
  * Fills in what a policy leaves out, and refuses what makes no sense.
  *
  * @param policy The policy.
- * @param doing What it is for, to be named in errors: "reconnect".
+ * @param doing The purpose, to be named in errors: "reconnect".
  * @returns All of it.
  * @throws {RangeError} If a number is out of its range.
  */
@@ -127,7 +127,7 @@ export function completeRetryPolicy(
  * sooner than the server asked, and spread so that many clients do not come
  * back at once.
  *
- * @param failures How many attempts in a row have failed, from 1.
+ * @param failures The number of attempts in a row that have failed, from 1.
  * @param base The shortest wait: what the server asked for, or else `minTimeout`.
  * @param policy The policy; `base` is put between its `minTimeout` and `maxTimeout`.
  * @param random Chance, from 0 to 1. Default: `Math.random`.
@@ -156,7 +156,7 @@ export function retryDelay(
  * the clients of model providers have it:
  * `minTimeout * multiplier ** retries * U[1 - jitter, 1 + jitter)`.
  *
- * @param retries How many retries there were before this one, from 0.
+ * @param retries The number of retries before this one, from 0.
  * @param policy The policy.
  * @param random Chance, from 0 to 1. Default: `Math.random`.
  * @returns In milliseconds, `maxTimeout` at most.
@@ -174,7 +174,7 @@ export function backoffDelay(
 /**
  * Returns how long to wait where the server has said how long.
  *
- * @param retryAfter What it said, in milliseconds.
+ * @param retryAfter The wait that the server asks for, in milliseconds.
  * @param policy The policy.
  * @param random Chance, from 0 to 1. Default: `Math.random`.
  */
@@ -239,7 +239,7 @@ function parseDecimal(text: string | null): number | undefined {
  * Waits.
  *
  * @param delay In milliseconds.
- * @param clock Whose milliseconds they are.
+ * @param clock The clock of the wait.
  * @param signal Ends the wait: it then rejects with the signal's reason.
  */
 export async function wait(

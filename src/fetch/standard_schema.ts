@@ -4,7 +4,7 @@
  * The part of the {@link https://standardschema.dev/ | Standard Schema} that is
  * needed to validate: zod, Valibot, ArkType and others have it.
  *
- * @typeParam Output What a valid value becomes.
+ * @typeParam Output The type of a valid value.
  *
  * @example A schema of one's own
  * ```ts
@@ -40,7 +40,7 @@ export interface EventSchema<Output = unknown> {
 /**
  * The result of validation: the value, or the issues found.
  *
- * @typeParam Output What a valid value becomes.
+ * @typeParam Output The type of a valid value.
  *
  * @example A value that is valid
  * ```ts

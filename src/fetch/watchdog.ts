@@ -21,11 +21,11 @@ export class Watchdog {
   /**
    * Makes a watchdog that sleeps.
    *
-   * @param timeout How long a wait may last, in milliseconds; 0 and `Infinity`
+   * @param timeout The time limit of a wait, in milliseconds; 0 and `Infinity`
    * mean for ever. A function is asked at the start of each wait, and when it
    * may be over.
    * @param onExpire Called when a wait has lasted that long.
-   * @param clock Whose milliseconds they are.
+   * @param clock The clock of the wait.
    */
   constructor(
     timeout: number | (() => number),

@@ -334,8 +334,8 @@ export class ModelClient {
   /**
    * Asks for a response.
    *
-   * @param prompt What is asked.
-   * @param options What is different for this response, and a signal.
+   * @param prompt The prompt.
+   * @param options The settings of this response alone, and a signal.
    * @returns The stream, once the provider has answered with one.
    * @throws {TypeError} If the prompt or an option is not valid, or if the
    * provider's API has no place for something in the prompt.
@@ -355,8 +355,8 @@ export class ModelClient {
   /**
    * Asks for a response that fits a schema, unless the model calls tools.
    *
-   * @param prompt What is asked.
-   * @param options What is different for this response, and a signal.
+   * @param prompt The prompt.
+   * @param options The settings of this response alone, and a signal.
    * @returns The stream, once the provider has answered with one.
    */
   stream<T>(
@@ -366,8 +366,8 @@ export class ModelClient {
   /**
    * Asks for a response.
    *
-   * @param prompt What is asked.
-   * @param options What is different for this response, and a signal.
+   * @param prompt The prompt.
+   * @param options The settings of this response alone, and a signal.
    * @returns The stream, once the provider has answered with one.
    */
   stream(prompt: Prompt, options?: StreamOptions): Promise<ResponseStream>;

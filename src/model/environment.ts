@@ -60,7 +60,7 @@ export function readCount(name: string): number | undefined {
  * Reads a key from the environment.
  *
  * @param name The variable's name.
- * @param instructions How to get a key, for the error.
+ * @param instructions The way to get a key, for the error.
  * @returns The key.
  * @throws {MissingKeyError} If it is not set, blank, or not to be read.
  */

@@ -44,7 +44,7 @@ export interface FixtureContext {
 /**
  * Reads a fixture.
  *
- * @returns What its events are taken from.
+ * @returns The upstream of its events.
  * @throws {FixtureError} If the file cannot be read, or has no events.
  */
 export async function openFixture(

@@ -10,8 +10,8 @@ import type {
 /**
  * Makes a message from the user.
  *
- * @param content What the user says: text, and parts such as {@linkcode image}s
- * and {@linkcode file}s.
+ * @param content The text of the user, and parts such as {@linkcode image}s and
+ * {@linkcode file}s.
  * @returns The message.
  *
  * @example Ask
@@ -45,7 +45,7 @@ export function user(
  * Makes a message that tells the model how to behave, at its place in the
  * conversation. For all of the conversation, there is `instructions`.
  *
- * @param content What the model is told.
+ * @param content The text of the message.
  * @returns The message.
  *
  * @example Change the tone
@@ -66,7 +66,7 @@ export function system(
  * Makes a message from the model, for conversations that come from elsewhere: of
  * a response, send back its `output`.
  *
- * @param text What the model said.
+ * @param text The text of the model.
  * @returns The message.
  *
  * @example Show the model how to answer
@@ -186,7 +186,7 @@ export function file(
  * Makes the answer to a call of a function.
  *
  * @param callId The `call_id` of the call.
- * @param output What the function has returned: text, parts, or a value that the
+ * @param output The output of the function: text, parts, or a value that the
  * model is sent as JSON.
  * @returns The item to send after the call.
  *

@@ -332,7 +332,7 @@ const shapes = z.discriminatedUnion("type", [
  *
  * Nothing of it is changed or left out.
  *
- * @param value What came.
+ * @param value The value that came.
  * @returns The item; `undefined` if it is none: no object, without a `type`, or
  * of a known type and not in its shape, so that whoever trusts the type would
  * fall over it.

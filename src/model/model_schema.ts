@@ -13,7 +13,7 @@ import { isFields } from "./wires/event_data.ts";
  * A provider is sent the schema as a JSON Schema, which `jsonSchema` makes of it:
  * zod 4.2 and ArkType have that; for others, see {@linkcode JsonSchema}.
  *
- * @typeParam T What a valid value becomes.
+ * @typeParam T The type of a valid value.
  * @see {@link https://standardschema.dev | Standard Schema}
  *
  * @example A schema of zod is one
@@ -78,8 +78,8 @@ export interface WireSchema {
  * Makes the JSON Schema that a provider is sent.
  *
  * @param given The schema.
- * @param action What cannot be done without, for the message.
- * @param path Where it stands.
+ * @param action The action that needs it, for the message.
+ * @param path Its path.
  * @returns The JSON Schema of an object.
  * @throws {TypeError} If there is none.
  */
@@ -207,7 +207,7 @@ export async function holdAgainst<T>(
 /**
  * Tells what is wrong with a value.
  *
- * @param issues What is wrong with it.
+ * @param issues Its faults.
  * @returns The same in a line.
  */
 export function issuesText(issues: readonly SchemaIssue[]): string {

@@ -198,7 +198,7 @@ export class Requester {
   /**
    * Asks for the rest of a response that the provider keeps, after a wait.
    *
-   * @param path Where it is.
+   * @param path Its path.
    * @param query From where on.
    * @returns The stream, once it has begun.
    * @throws {ModelError} If it cannot be had.

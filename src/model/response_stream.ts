@@ -216,8 +216,8 @@ export class ResponseStream
   /**
    * Closes the connection, wherever the response is.
    *
-   * @param reason What calls that are waiting, and later ones, reject with.
-   * Default: a `DOMException` named `"AbortError"`.
+   * @param reason The error of waiting and later calls. Default: a
+   * `DOMException` named `"AbortError"`.
    * @returns Resolves when nothing of the connection is left.
    */
   async cancel(reason?: unknown): Promise<void> {

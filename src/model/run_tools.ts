@@ -86,7 +86,7 @@ export interface RunOptions extends StreamOptions {
    * Returns the options of one response alone, such as its `Idempotency-Key`. Its headers
    * are sent beside those of the run.
    *
-   * @param turn Which response, from 1.
+   * @param turn The number of the response, from 1.
    * @returns The options, over those of the run.
    */
   readonly perTurn?:
@@ -199,8 +199,8 @@ async function* settling(
  * A `toolChoice` that demands a call holds for the first response.
  *
  * @param client The client.
- * @param prompt What is asked. Its `tools` are for what the provider runs itself,
- * and for calls that the caller answers.
+ * @param prompt The prompt. Its `tools` are those that the provider runs
+ * itself, and those whose calls the caller answers.
  * @param options The tools, a bound on turns, a signal, and what is said of every
  * response: `timeout` is that of one response.
  * @returns The events of all responses, and of the tools.
@@ -254,7 +254,7 @@ export function runTools<T>(
  * the caller has to answer.
  *
  * @param client The client.
- * @param prompt What is asked.
+ * @param prompt The prompt.
  * @param options The tools, and more.
  * @returns The events of all responses, and of the tools.
  */
@@ -267,7 +267,7 @@ export function runTools<T>(
  * The same for an answer in words.
  *
  * @param client The client.
- * @param prompt What is asked.
+ * @param prompt The prompt.
  * @param options The tools, and more.
  * @returns The events of all responses, and of the tools.
  */

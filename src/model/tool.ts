@@ -85,7 +85,7 @@ export interface RunnableTool {
    * Runs it.
    *
    * @param context The signal, and the call.
-   * @returns What it returns.
+   * @returns The output of the tool.
    * @throws {TypeError} If the arguments do not fit. Else what it throws.
    */
   readonly call: (context: ToolContext) => Promise<unknown>;

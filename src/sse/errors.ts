@@ -42,7 +42,7 @@ export class EventTooLargeError extends Error {
    * Creates the error.
    *
    * @param line The number of the line that went over the limit.
-   * @param offset Where that line starts, in UTF-16 code units.
+   * @param offset The start of that line, in UTF-16 code units.
    * @param maxEventSize The limit, in UTF-16 code units.
    */
   constructor(line: number, offset: number, maxEventSize: number) {

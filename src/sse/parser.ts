@@ -160,7 +160,7 @@ export class SseParser {
   /**
    * Creates a parser at the start of a stream.
    *
-   * @param options What to call, the limit, and the id to begin with.
+   * @param options The callbacks, the limit, and the id to begin with.
    * @throws {TypeError} If `onEvent` is no function, or `onTooLarge` is neither
    * `"throw"` nor `"skip"`.
    * @throws {RangeError} If `maxEventSize` is not a positive integer.
@@ -375,7 +375,7 @@ export class SseParser {
    * of 210 characters (`bench/parse.ts`), each step of it in nanoseconds for an
    * event: finding the line ends 20, telling the fields 7, all the rest 9.
    *
-   * @returns Where the unfinished line starts, if any.
+   * @returns The start of the unfinished line, if there is one.
    */
   #parseLfLines(text: string, i: number, lf: number): number {
     const last = text.length - 1;
@@ -424,7 +424,7 @@ export class SseParser {
    * Both are kept until they are passed: searching for both at every line would
    * go through the rest of the text each time, where one of the two is rare.
    *
-   * @returns Where the unfinished line starts, if any.
+   * @returns The start of the unfinished line, if there is one.
    */
   #parseLines(
     text: string,

@@ -132,7 +132,7 @@ export class FakeClock implements Clock {
   /**
    * Calls `callback` when the clock has been advanced by `delay`.
    *
-   * @param callback What to call.
+   * @param callback The function to call.
    * @param delay In milliseconds; over 2^31-1 counts as 2^31-1.
    * @returns Cancels the call.
    */
@@ -171,10 +171,10 @@ export class FakeClock implements Clock {
    * about to measure: how long a client waited before its third attempt. What
    * the promise waits for must come of timers of this clock.
    *
-   * @typeParam T What the promise is for.
-   * @param promise What to wait for.
-   * @param options How long to wait at most.
-   * @returns What the promise resolves to; it rejects as the promise does.
+   * @typeParam T The type of the promise's value.
+   * @param promise The promise to wait for.
+   * @param options The limit for the wait.
+   * @returns The value of the promise; it rejects as the promise does.
    * @throws {RangeError} If `maxTimers` is not a positive integer.
    * @throws {Error} If the promise is still pending when no timer is left, or
    * when `maxTimers` were called.

@@ -140,7 +140,7 @@ export class HostileProvider {
   /**
    * Makes a provider.
    *
-   * @param options What it does with requests.
+   * @param options The plans for requests, and other settings.
    * @throws {HostilePlanError} If the plan says what cannot be.
    */
   constructor(options: HostileProviderOptions = {}) {
@@ -201,7 +201,7 @@ export class HostileProvider {
    * Waits until this many requests were made since the start, or since
    * `forget()`, and read to their ends.
    *
-   * @param count How many.
+   * @param count The number of requests.
    * @param options A signal, which ends the waiting.
    * @returns Resolves then, or now; rejects with the signal's reason.
    *

@@ -62,7 +62,7 @@ export interface ChatTokenOptions {
 /**
  * Makes a token for a page: its holder may read the chats of this user, and stop their turns.
  *
- * @param options Who may do that, and for how long.
+ * @param options The user, the rights, and the time for which they are valid.
  * @returns The token.
  * @throws {RangeError} If the user is empty or not Unicode, `chat` is no name, or `ttl` is no
  * number of milliseconds.

@@ -68,9 +68,9 @@ export class ChatPublishError extends Error {
   /**
    * Makes an error.
    *
-   * @param code What happened, for programs.
-   * @param message What happened, for whoever runs the application.
-   * @param facts What else is known.
+   * @param code The error's code, for programs.
+   * @param message The message for the operator of the application.
+   * @param facts The other facts.
    */
   constructor(
     code: ChatPublishErrorCode,
@@ -134,8 +134,8 @@ export class RelayTopic {
   /**
    * Adds a stream of events, again from its beginning where the connection breaks.
    *
-   * @param first What {@linkcode begin} was called with: a relay without a store may have
-   * forgotten it.
+   * @param first The event given to {@linkcode begin}: a relay without a store
+   * may have forgotten it.
    * @param stream Returns the stream, from its beginning.
    * @throws {ChatPublishError} If that cannot be; with `end` if the topic has ended.
    */

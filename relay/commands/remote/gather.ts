@@ -3,8 +3,8 @@
  *
  * @param items The items.
  * @param sizeOf Returns the size of an item.
- * @param limit How many items, and how much of them in all, are read ahead and given
- * at once; a single item may be larger.
+ * @param limit The number of items, and their size in all, that are read ahead
+ * and given at once; a single item may be larger.
  */
 export async function* gather<T>(
   items: AsyncIterable<T>,

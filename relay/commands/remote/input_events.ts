@@ -21,7 +21,7 @@ const line = z.object({
  * Reads events from an input.
  *
  * @param input The bytes.
- * @param form What they are.
+ * @param form The form of the input.
  * @param name The name of events that have none.
  * @param signal Ends the reading.
  * @throws {ExitError} If a line is no event in JSON.

@@ -40,8 +40,8 @@ interface Row {
  * Draws a screen.
  *
  * @param address The relay's.
- * @param now What it is like.
- * @param before What it was like the last time.
+ * @param now The present sample.
+ * @param before The sample before.
  * @param size The size of the screen, in characters.
  * @returns Its lines, none longer than the screen is wide.
  */

@@ -109,7 +109,7 @@ export class Entrance {
    *
    * @param request The request.
    * @param response The response.
-   * @param door What is asked for. Default: the relay itself.
+   * @param door The door that is asked for. Default: the relay itself.
    * @param url The URL of the request, if it is parsed already.
    * @throws {Problem} 400, 401 or 503 if there is none that is good; by rejecting.
    */

@@ -98,7 +98,7 @@ export function refuseManyHeaders(
  * Says what is wrong with a head that `node:http` could not read.
  *
  * @param code The code of its error.
- * @param limits What it was told to take.
+ * @param limits The limits that it was given.
  * @returns `undefined` if the peer has gone, or its network has.
  */
 export function problemOfHead(

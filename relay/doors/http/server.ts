@@ -40,7 +40,7 @@ export interface HttpServerHandlers {
   /**
    * Is told what the server has refused by itself.
    *
-   * @param problem What was told to the peer, where it could be.
+   * @param problem The problem that the peer was told, if it could be.
    * @param address The address of the client, as far as it is known.
    */
   refused?(problem: Problem, address: string): void;

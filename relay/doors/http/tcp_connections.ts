@@ -42,7 +42,7 @@ export class TcpConnections {
   /**
    * Makes it for no connections yet.
    *
-   * @param options How many there may be.
+   * @param options The limits.
    * @param answer Answers a request when its turn comes.
    * @param goOn Calls back when it is the turn of a connection's next request.
    */
@@ -65,7 +65,7 @@ export class TcpConnections {
   /**
    * Takes a connection.
    *
-   * @returns Why it is one too many, if it is; then it is not taken.
+   * @returns The limit that it exceeds, if it does; it is not taken then.
    */
   add(socket: Socket): Problem | undefined {
     const { remoteAddress } = socket;
@@ -103,7 +103,7 @@ export class TcpConnections {
    *
    * @param incoming The request.
    * @param until It counts until this is closed.
-   * @returns Why it is one too many, if it is; then it does not count.
+   * @returns The limit that it exceeds, if it does; it does not count then.
    */
   count(
     incoming: IncomingMessage,

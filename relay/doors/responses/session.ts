@@ -114,7 +114,7 @@ export class ResponsesSession
   /**
    * Makes a session whose socket is not open yet.
    *
-   * @param context What all sessions share.
+   * @param context The parts that all sessions share.
    * @param caller The client.
    */
   constructor(context: ResponsesSessionContext, caller: ResponsesCaller) {

@@ -102,7 +102,7 @@ export class WebSocketSession
    *
    * @param ws The WebSocket, for the peer's messages and for closing.
    * @param socket The connection under it: frames are written to it whole.
-   * @param context What every session shares.
+   * @param context The parts that all sessions share.
    * @param caller The caller at the other end.
    */
   constructor(

@@ -29,7 +29,7 @@ function encoded(text: string): string {
  * and with what the relay says itself, which no caller can say in its place.
  *
  * @param headers The caller's headers, without a token of the relay's.
- * @param turn What the application is told.
+ * @param turn The facts that the application is told.
  */
 export function applicationHeaders(
   headers: HeaderList,

@@ -38,7 +38,7 @@ function lastEvents({ status, reason }: TopicEnd): readonly LastEvent[] {
  * Returns the end of an event stream of UI messages that its application has not ended:
  * a chat shows these words in place of a network error.
  *
- * @param end How the turn has ended.
+ * @param end The end of the turn.
  */
 export function lastWords(end: TopicEnd): string {
   return lastEvents(end).map((event) => encodeEvent(event)).join("");

@@ -115,7 +115,7 @@ export class ResponsesConnection implements Disposable {
   /**
    * Makes a response; resolves when it is over. Whatever is wrong is told to the client.
    *
-   * @param message What is asked for.
+   * @param message The client's message.
    */
   async create(message: CreateMessage): Promise<void> {
     const { sink } = this.#context;

@@ -56,7 +56,7 @@ export class ReceiveBudget {
    * Makes an account of a body, a message or an event, which is to be closed with it.
    *
    * @param client The name under which limits count the client.
-   * @param what What the account is of, for the log. Default: a request.
+   * @param what The name of the account, for the log. Default: a request.
    */
   open(client: string, what: string = "a request"): ReceiveAccount {
     return new ReceiveAccount(
@@ -149,7 +149,7 @@ export class ReceiveAccount implements Disposable {
    * Makes an account of nothing.
    *
    * @param count Counts bytes in the budget; may refuse the account.
-   * @param what What the account is of, for the log.
+   * @param what The name of the account, for the log.
    */
   constructor(
     count: (account: ReceiveAccount, more: number) => void,

@@ -19,7 +19,7 @@ const jwk = z.looseObject({
 /**
  * Reads a JWK (RFC 7517).
  *
- * @param value What came of its JSON.
+ * @param value The parsed JSON.
  * @throws {KeyError} If it is no key to verify with.
  */
 export function parseJwk(value: unknown): VerificationKey {
@@ -75,7 +75,7 @@ const jwkSet = z.object({ keys: z.array(z.unknown()) });
  * Reads a JWK set. Keys that are for something else are passed over (RFC 7517,
  * section 5).
  *
- * @param value What came of its JSON.
+ * @param value The parsed JSON.
  * @throws {KeyError} If it is none, has no key to verify with, or gives away a
  * private one.
  */

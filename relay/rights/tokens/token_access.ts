@@ -15,7 +15,7 @@ export class TokenAccess implements Access {
   /**
    * Reads what a token says.
    *
-   * @param claims What it says.
+   * @param claims Its claims.
    * @param identity Names who holds it.
    * @param expires Until when it holds, in milliseconds since the epoch.
    */

@@ -41,7 +41,7 @@ export class VerifiedTokens {
    *
    * @param keys The keys that it was verified with.
    * @param digest The token's.
-   * @param access What its holder may do.
+   * @param access The rights of its holder.
    */
   add(keys: Keys, digest: string, access: Access): void {
     if (this.#keys !== keys) {

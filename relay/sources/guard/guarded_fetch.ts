@@ -59,7 +59,7 @@ async function requestAtAny(
  * followed from https to http, nor for more than five times, and another origin
  * is not told the headers of the first one.
  *
- * @param options What it may reach.
+ * @param options The hosts and addresses that it may reach.
  * @returns A `fetch` for GET. It rejects with a {@linkcode SourceRefusedError}
  * where something is not allowed, or a host is not known, and with a `TypeError`
  * where there is no answer; neither message names an address.

@@ -80,7 +80,7 @@ export function pause(duration: number, signal?: AbortSignal): Promise<void> {
 /**
  * Waits for a promise, for a duration in milliseconds at most, in real time.
  *
- * @throws What the promise rejects with within that time.
+ * @throws The error with which the promise rejects within that time.
  */
 export async function atMost(
   duration: number,
@@ -118,7 +118,7 @@ export class Connection implements AsyncDisposable {
   /**
    * Makes it, and does not connect.
    *
-   * @param patience How long something is asked for again, in milliseconds.
+   * @param patience The time for which a request is repeated, in milliseconds.
    */
   constructor(
     address: NatsAddress,

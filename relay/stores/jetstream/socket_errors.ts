@@ -59,7 +59,7 @@ export class HeardErrors implements Disposable {
  * a connection, and before it closes one. An error that the socket is about to tell is
  * uncaught then: a NATS server that was killed ended relays.
  *
- * @returns What ends it, once no connection to NATS is left.
+ * @returns A function that ends it, once no connection to NATS is left.
  */
 export function keepErrorsHeard(): HeardErrors {
   if (users.size === 0) {

@@ -26,7 +26,8 @@ export interface Work {
   /**
    * The store keeps it, unless it came second.
    *
-   * @param stale Where its log goes on, if it came second; `null` if nowhere.
+   * @param stale The offset at which its log goes on, if it came second; `null`
+   * if the log does not.
    */
   done(stale?: number | null): void;
   /** The store does not keep it. */

@@ -55,7 +55,7 @@ export class Thread<Request> implements AsyncDisposable {
    *
    * @param service The class.
    * @param parameters The parameters of its constructor, as JavaScript; `data` is one.
-   * @param data What the parameters may have of this thread.
+   * @param data The data of this thread that the parameters may have.
    * @param parts Classes that the parameters may name, by their names.
    */
   constructor(

@@ -136,7 +136,7 @@ export class SingleWork implements Work {
   /**
    * Writes one operation.
    *
-   * @param operation What to write.
+   * @param operation The operation to write.
    * @param onDone Called when it is kept.
    * @param onStale Called if it came second; returns the error, if that is one.
    * @param makesRoom Whether it makes room in a store that is full.

@@ -78,7 +78,7 @@ export class Redactor {
   /**
    * Takes the secrets, and the queries of all URLs, out of a thrown value.
    *
-   * @param thrown What the runtime threw.
+   * @param thrown The error that the runtime threw.
    * @returns The same if it has none, or else a copy without them.
    */
   thrown(thrown: unknown): unknown {

@@ -18,7 +18,7 @@ const URLS = /\b(?:https?|wss?):\/\/[^\s"'<>()]+/gi;
  * with the names but not the values of its query, since any may be a key.
  *
  * @param url The URL.
- * @returns What may be shown of it.
+ * @returns The part of it that may be shown.
  */
 export function redactUrl(url: string): string {
   let parsed: URL;

@@ -87,9 +87,9 @@ export abstract class AnswerError extends ModelError
   /**
    * Makes an error.
    *
-   * @param message What came.
+   * @param message The message.
    * @param answer The answer.
-   * @param failure What the provider says in it.
+   * @param failure The provider's words in it.
    * @param options The cause.
    */
   constructor(
@@ -123,7 +123,7 @@ const SHOWN = 1_000;
  * provider's words.
  *
  * @param answer The answer.
- * @param failure What the provider says in it.
+ * @param failure The provider's words in it.
  * @returns The text; `""` if there is none.
  */
 export function shownText(

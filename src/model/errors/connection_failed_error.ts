@@ -33,8 +33,8 @@ export class ConnectionFailedError extends ModelError {
   /**
    * Makes an error.
    *
-   * @param attempts How many requests were made.
-   * @param cause What happened to the last.
+   * @param attempts The number of requests made.
+   * @param cause The error of the last request.
    */
   constructor(attempts: number, cause: unknown) {
     super(messageOf(cause), { cause });

@@ -30,8 +30,8 @@ export class MissingKeyError extends ModelError {
    * Makes an error.
    *
    * @param variable The name of the variable.
-   * @param instructions How to get a key.
-   * @param options Why it cannot be read, if that is so.
+   * @param instructions The way to get a key.
+   * @param options The error if it cannot be read.
    */
   constructor(
     variable: string,
@@ -81,8 +81,8 @@ export class EnvironmentError extends ModelError {
    * Makes an error.
    *
    * @param variable The name of the variable.
-   * @param expected What it must be.
-   * @param value What it is, if that may be shown.
+   * @param expected The description of a valid value.
+   * @param value The value, if it may be shown.
    */
   constructor(variable: string, expected: string, value?: string) {
     super(

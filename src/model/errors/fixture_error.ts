@@ -29,7 +29,7 @@ export class FixtureError extends ModelError {
    * Makes an error.
    *
    * @param path The path of the file.
-   * @param reason What is wrong with it.
+   * @param reason Its fault.
    * @param options The cause.
    */
   constructor(path: string, reason: string, options?: ErrorOptions) {

@@ -81,7 +81,7 @@ export abstract class ModelError extends Error {
   /**
    * Adds what is known of the response.
    *
-   * @param facts What is known; what the error has already is kept.
+   * @param facts The facts; those that the error already has are kept.
    * @returns This error.
    */
   about(facts: ResponseFacts): this {

@@ -41,7 +41,7 @@ export class NotAStreamError extends AnswerError {
    * Makes an error.
    *
    * @param answer The answer.
-   * @param failure What the provider says in it.
+   * @param failure The provider's words in it.
    * @param options The cause.
    */
   constructor(

@@ -34,7 +34,7 @@ export class OutputError extends ModelError {
    * Makes an error.
    *
    * @param text All that the model said.
-   * @param reason What is wrong with it.
+   * @param reason Its fault.
    * @param issues The same in detail.
    * @param options The cause.
    */

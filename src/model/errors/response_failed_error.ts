@@ -51,9 +51,9 @@ export class ResponseFailedError extends ModelError implements ProviderFailure {
   /**
    * Makes an error.
    *
-   * @param code Why.
+   * @param code The reason.
    * @param retryable Whether the same request may succeed when it is made again.
-   * @param failure What the provider says.
+   * @param failure The provider's words.
    */
   constructor(code: FailureCode, retryable: boolean, failure: ProviderFailure) {
     const { providerCode, providerMessage } = failure;

@@ -41,7 +41,7 @@ export class UnexpectedStatusError extends AnswerError {
    * Makes an error.
    *
    * @param answer The answer.
-   * @param failure What the provider says in it.
+   * @param failure The provider's words in it.
    * @param options The cause.
    */
   constructor(
@@ -96,8 +96,8 @@ export class RetryLimitError extends AnswerError {
    * Makes an error.
    *
    * @param answer The last answer.
-   * @param attempts How many requests were made.
-   * @param failure What the provider says in it.
+   * @param attempts The number of requests made.
+   * @param failure The provider's words in it.
    * @param options The cause.
    */
   constructor(
@@ -154,9 +154,9 @@ export class RetryAfterError extends AnswerError {
    * Makes an error.
    *
    * @param answer The answer.
-   * @param retryAfter How long the provider asks to be left alone, in milliseconds.
+   * @param retryAfter The wait that the provider asks for, in milliseconds.
    * @param maxRetryAfter The longest wait that was allowed, in milliseconds.
-   * @param failure What the provider says in the answer.
+   * @param failure The provider's words in the answer.
    * @param options The cause.
    */
   constructor(

@@ -30,7 +30,7 @@ export class StreamError extends ModelError {
   /**
    * Makes an error.
    *
-   * @param code How it broke off.
+   * @param code The way in which it broke off.
    * @param reason The same in words.
    * @param options The cause.
    */

@@ -27,7 +27,7 @@ export class TurnLimitError extends ModelError {
   /**
    * Makes an error.
    *
-   * @param turns How many responses there were.
+   * @param turns The number of responses.
    * @param input The conversation up to the last turn.
    */
   constructor(turns: number, input: readonly InputItem[]) {

@@ -8,7 +8,7 @@ const DEEPEST = 64;
  *
  * @param value The value.
  * @param redact Takes the secrets out of a text.
- * @param levels How deep to go: what is nested deeper is left out.
+ * @param levels The number of levels: fields nested deeper are left out.
  * @returns A copy without them.
  */
 export function redactFields(

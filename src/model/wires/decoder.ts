@@ -37,7 +37,7 @@ export interface ResponseDecoder {
    *
    * @param name The event's name.
    * @param data The event's data.
-   * @param out Where the response's events go that come of it; never the last.
+   * @param out The list that takes the response's events; never the last one.
    */
   push(name: string, data: string, out: ResponseEvent[]): void;
   /**
@@ -55,11 +55,12 @@ export interface ResponseDecoder {
   /**
    * Ends the response, at the end of the body or sooner; called once.
    *
-   * @param out Where the response's events go that were held back; never the last.
+   * @param out The list that takes the events that were held back; never the
+   * last one.
    * @param isBroken Whether the body broke off: an ending that was told in the state
    * `"told"` is then none, as more was to come. Default: `false`.
-   * @returns How it has ended. That of a stream that is still open is an error
-   * that says so.
+   * @returns The outcome. That of a stream that is still open is an error that
+   * says so.
    */
   end(out: ResponseEvent[], isBroken?: boolean): ResponseOutcome;
   /** The id of the response; `""` as long as it is unknown. */

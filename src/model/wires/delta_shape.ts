@@ -73,7 +73,7 @@ export class DeltaShape {
    * Makes a reader that has learnt nothing yet.
    *
    * @param field The name of the field that has the text.
-   * @param valuesOf Where the values are in a delta that was parsed.
+   * @param valuesOf Finds the values in a parsed delta.
    */
   constructor(field: string, valuesOf: DeltaValuesOf) {
     this.#textField = new RegExp(`"${field}":"(${STRING})"`);

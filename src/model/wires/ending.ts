@@ -96,7 +96,7 @@ export interface EndingReader {
    * Returns the ending of a stream whose body is over: the one that was told, if
    * there is one.
    *
-   * @param how How the body was over.
+   * @param how The end of the body.
    */
   close(how: BodyEnd): Ending;
   /** The id of a response that can be asked for by it; `undefined` before it was told. */

@@ -30,7 +30,7 @@ const STOPS_CODEX = "invalid_prompt";
  * clients take the cut for a bad network, and ask again.
  *
  * @param format The format of the stream.
- * @param word What they say.
+ * @param word The facts of the last event.
  * @returns The events; none in a format that has no word for it.
  */
 export function lastWord(

@@ -4,8 +4,8 @@
  * Refuses what a wire API cannot say: leaving it out would change what is asked.
  *
  * @param api The API's name.
- * @param path Where it stands, from `prompt` on.
- * @param reason What it is, and what to do about it.
+ * @param path Its path, from `prompt` on.
+ * @param reason The fault, and the remedy.
  * @throws {TypeError} Always.
  */
 export function refuse(api: string, path: string, reason: string): never {

@@ -64,9 +64,9 @@ const LESS: readonly ReasoningBack[] = ["turn", "calls", "none"];
 /**
  * Learns from the body of a refusal what a server of Chat takes.
  *
- * @param traits What it was taken for.
+ * @param traits The traits assumed so far.
  * @param refusal The body of its answer.
- * @returns What it is; `undefined` if the refusal is about something else.
+ * @returns The new traits; `undefined` if the refusal is about something else.
  */
 export function learnChatTraits(
   traits: ServerTraits,
@@ -99,9 +99,9 @@ export function learnChatTraits(
  * Learns from the body of a refusal what a server of the Responses API takes:
  * models that do not reason have no encrypted reasoning to give.
  *
- * @param traits What it was taken for.
+ * @param traits The traits assumed so far.
  * @param refusal The body of its answer.
- * @returns What it is; `undefined` if the refusal is about something else.
+ * @returns The new traits; `undefined` if the refusal is about something else.
  */
 export function learnResponsesTraits(
   traits: ServerTraits,

@@ -23,7 +23,7 @@ const MAX_DATA = 64 * 1024;
  *
  * @param format The format of the stream.
  * @param events The first event, and the last few.
- * @returns What they tell.
+ * @returns The facts.
  */
 export function readStreamFacts(
   format: WireFormat,

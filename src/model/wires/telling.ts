@@ -22,8 +22,8 @@ export const BARE_ERROR: string = '"(?:errors|detail|message|msg)"';
  * are looked for with both their quotes and without what is around them, and data
  * that has a letter of a name escaped is always found.
  *
- * @param patterns What to look for in the raw JSON: regular expressions that need
- * names only in lower case letters, `.` and `_`.
+ * @param patterns The patterns to look for in the raw JSON: regular expressions
+ * that need names only in lower case letters, `.` and `_`.
  * @returns The test.
  */
 export function telling(...patterns: string[]): RegExp {

@@ -37,7 +37,7 @@ export class HostileConnectionError extends Error {
   /**
    * Makes an error.
    *
-   * @param code How the connection is to end.
+   * @param code The way in which the connection is to end.
    */
   constructor(code: HostileConnectionErrorCode) {
     super(

@@ -22,7 +22,7 @@ export class HostilePlanError extends Error {
   /**
    * Makes an error.
    *
-   * @param message What was expected, and what came.
+   * @param message The message: what was expected, and what came.
    * @param options The cause.
    */
   constructor(message: string, options?: ErrorOptions) {

@@ -20,7 +20,7 @@ const MAX_DEPTH = 8;
  * Makes up a value that fits a JSON Schema.
  *
  * @param of The schema.
- * @param text What strings say.
+ * @param text The text of strings.
  */
 export function sample(of: unknown, text: string, depth = 0): unknown {
   const { success, data } = schema.safeParse(of);

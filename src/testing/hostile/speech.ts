@@ -71,7 +71,7 @@ export const content = z.union([
  * Says the last text again, word by word; or calls tools, if there are any that
  * have not answered yet: those that the text names, else the first.
  *
- * @param answer What is planned: in how many deltas it is to be said.
+ * @param answer The plan: the number of deltas.
  */
 export function speak(
   question: Question,

@@ -38,7 +38,7 @@ const HEADER_NAMES =
  * every answer, of refusals too, and of those that are written as they come.
  *
  * @param response Not yet begun; it knows its request.
- * @param origins Which pages may have answers.
+ * @param origins The origins of pages that may have answers.
  * @returns The whole answer, where the browser has only asked whether its page may ask.
  * @throws {Problem} If the request is of a page that may not use the relay.
  */

@@ -84,8 +84,8 @@ export const putBody = z.strictObject({ source: sourceInput.optional() });
 /**
  * Makes a source of what a request names.
  *
- * @param source What it names.
- * @param policy What the operator allows.
+ * @param source The source that it names.
+ * @param policy The policy of the operator.
  * @returns A source that is guarded.
  * @throws {Problem} 403 `source_not_allowed`.
  */

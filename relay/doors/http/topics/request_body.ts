@@ -21,7 +21,7 @@ const MAX_BYTES = 64 * 1024;
  *
  * @param request The request.
  * @param schema Accepts the body.
- * @param limits How much of it is taken, and how fast it has to come.
+ * @param limits The limits for its size and for its pace.
  * @throws {Problem} 400 `invalid_body` If it is not JSON, or not accepted.
  * @throws {BodyLimitError} If it is longer or slower than it may be.
  */

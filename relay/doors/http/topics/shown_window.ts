@@ -72,7 +72,7 @@ export class ShownWindow {
   /**
    * Takes note of what there is.
    *
-   * @param window What there is.
+   * @param window The present window.
    * @param isSorted Whether the order is another one than that of the names.
    * @param rateOf Returns the events that a topic gets in a second, if that is shown.
    */

@@ -37,7 +37,7 @@ const OF_OUTPUTS: ReadonlySet<string> = new Set([
  * Translates a conversation to the messages of Chat.
  *
  * @param prompt The prompt.
- * @param reasoningBack Which messages go back with their reasoning.
+ * @param reasoningBack The messages that go back with their reasoning.
  * @returns The messages.
  * @throws {TypeError} If Chat has no place for something in it.
  */

@@ -106,7 +106,7 @@ export class ChatDecoder implements ResponseDecoder {
    *
    * @param name The event's name; only `error` has a meaning.
    * @param data The event's data.
-   * @param out Where the response's events go.
+   * @param out The list that takes the response's events.
    */
   push(name: string, data: string, out: ResponseEvent[]): void {
     if (this.#state === "ended") return;
@@ -152,10 +152,10 @@ export class ChatDecoder implements ResponseDecoder {
   /**
    * Ends the response.
    *
-   * @param out Where the items go that are whole now.
+   * @param out The list that takes the items that are whole now.
    * @param isBroken Whether the body broke off, so that a `finish_reason` that may
    * have come early is no end.
-   * @returns How it has ended.
+   * @returns The outcome.
    */
   end(out: ResponseEvent[], isBroken = false): ResponseOutcome {
     if (this.#early) this.#create("", out);

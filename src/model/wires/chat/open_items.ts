@@ -97,7 +97,7 @@ export class OpenMessage extends OpenItem {
   /**
    * The item as it is now.
    *
-   * @param status How far it is.
+   * @param status Its state.
    * @returns The item.
    */
   item(status: "in_progress" | "completed" | "incomplete"): MessageItem {

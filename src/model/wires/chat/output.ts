@@ -64,8 +64,8 @@ export class ChatOutput {
    * Adds text to the answer.
    *
    * @param delta The text.
-   * @param logprobs How likely its tokens were.
-   * @param out Where the events go.
+   * @param logprobs The log probabilities of its tokens.
+   * @param out The list that takes the events.
    */
   addText(
     delta: string,
@@ -103,7 +103,7 @@ export class ChatOutput {
    * Adds text to the refusal.
    *
    * @param delta The text.
-   * @param out Where the events go.
+   * @param out The list that takes the events.
    */
   addRefusal(delta: string, out: ResponseEvent[]): void {
     this.pieces++;
@@ -125,7 +125,7 @@ export class ChatOutput {
    * Adds text to the reasoning.
    *
    * @param delta The text.
-   * @param out Where the events go.
+   * @param out The list that takes the events.
    */
   addReasoning(delta: string, out: ResponseEvent[]): void {
     if (delta === "") return;
@@ -147,7 +147,7 @@ export class ChatOutput {
    * Returns the item for what has no text to show, such as a signature: it does
    * not tear a message apart.
    *
-   * @param out Where the events go.
+   * @param out The list that takes the events.
    * @returns The item that is open, or else new reasoning.
    */
   itemForSignature(out: ResponseEvent[]): OpenItem {
@@ -159,7 +159,7 @@ export class ChatOutput {
    * Adds what belongs to a message beside its text: annotations and images.
    *
    * @param given The delta, or the message.
-   * @param out Where the events go.
+   * @param out The list that takes the events.
    */
   addExtras({ annotations, images }: Fields, out: ResponseEvent[]): void {
     if (Array.isArray(annotations) && annotations.length > 0) {
@@ -178,8 +178,8 @@ export class ChatOutput {
   /**
    * Adds a fragment of a call.
    *
-   * @param fragment What came as an element of `tool_calls`.
-   * @param out Where the events go.
+   * @param fragment The element of `tool_calls`.
+   * @param out The list that takes the events.
    * @returns Whether there is something in it that no event tells of.
    */
   addFragment(fragment: unknown, out: ResponseEvent[]): boolean {
@@ -201,7 +201,7 @@ export class ChatOutput {
    *
    * @param isWhole Whether the model was done.
    * @param hasFinish Whether the provider has said that it has finished.
-   * @param out Where the events go.
+   * @param out The list that takes the events.
    * @returns The calls that are not whole.
    */
   endCalls(
@@ -228,7 +228,7 @@ export class ChatOutput {
   /**
    * Breaks off: an item that is done would say that it is whole.
    *
-   * @param out Where the events go.
+   * @param out The list that takes the events.
    */
   breakOff(out: ResponseEvent[]): void {
     for (const call of this.#calls.list) {
@@ -241,8 +241,8 @@ export class ChatOutput {
   /**
    * Ends the item that text goes to, as another one begins, or nothing follows.
    *
-   * @param status How far it has come.
-   * @param out Where the events go.
+   * @param status Its state.
+   * @param out The list that takes the events.
    */
   close(status: "completed" | "incomplete", out: ResponseEvent[]): void {
     const message = this.#message;

@@ -17,7 +17,7 @@ const ABOUT_TEXT: ReadonlySet<string> = new Set([
  * The text of content, or what it says in refusal.
  *
  * @param content The content of a message.
- * @param kind Which of the two.
+ * @param kind The kind of text.
  * @returns The text; `""` if there is none.
  */
 export function plainText(
@@ -39,7 +39,7 @@ export function plainText(
  * Translates the content of a message.
  *
  * @param content The content.
- * @param path Where it stands.
+ * @param path Its path.
  * @returns Text, unless there is more than text in it.
  * @throws {TypeError} If Chat has no place for a part.
  */
@@ -55,7 +55,7 @@ export function contentOf(content: unknown, path: string): string | Fields[] {
  * Translates what a tool has returned: Chat has a place for text alone.
  *
  * @param output The output.
- * @param path Where it stands.
+ * @param path Its path.
  * @returns Text, unless a part of it has something else, such as `cache_control`.
  * @throws {TypeError} If there is something else in it.
  */

@@ -22,7 +22,8 @@ export class ReasoningDetails {
   /**
    * Takes pieces in.
    *
-   * @param pieces What came as `reasoning_details`; what is no object is passed over.
+   * @param pieces The value of `reasoning_details`; elements that are not
+   * objects are skipped.
    */
   add(pieces: readonly unknown[]): void {
     for (const piece of pieces) if (isFields(piece)) this.#addPiece(piece);
@@ -54,7 +55,7 @@ export class ReasoningDetails {
 /**
  * The text that pieces of `reasoning_details` have for a reader.
  *
- * @param pieces What came as `reasoning_details`.
+ * @param pieces The value of `reasoning_details`.
  * @returns The text; `""` if there is none.
  */
 export function shownIn(pieces: readonly unknown[]): string {

@@ -22,8 +22,8 @@ export const chatPath = "/chat/completions";
  * refused. Only reasoning is left out where a server does not want it back, as
  * most servers refuse it.
  *
- * @param facts What the body is made from.
- * @param traits What the server does differently.
+ * @param facts The facts from which the body is made.
+ * @param traits The differences of the server.
  * @returns The body.
  * @throws {TypeError} If Chat has no place for something in the prompt.
  */

@@ -118,7 +118,7 @@ export class ToolCall {
   /**
    * Adds to the arguments.
    *
-   * @param text What to add.
+   * @param text The text to add.
    */
   append(text: string): void {
     const added = this.isCustom ? text : this.#read(text);
@@ -187,7 +187,7 @@ export class ToolCall {
    * The item as it is now.
    *
    * @param responseId The id of the response, for a call that came without an id.
-   * @param status How far it is.
+   * @param status Its state.
    * @returns The item; without its arguments while it is in progress, as those
    * are told one by one.
    */
@@ -222,7 +222,7 @@ export class ToolCall {
    * fragment, to see whether they are at their end, would take a time that grows
    * with the square of their length.
    *
-   * @returns What to add to the arguments.
+   * @returns The text to add to the arguments.
    */
   #read(text: string): string {
     let from = 0;

@@ -13,7 +13,7 @@ const OF_RESPONSES =
  * Translates a tool.
  *
  * @param tool The tool, in the shape of either API.
- * @param path Where it stands.
+ * @param path Its path.
  * @returns The tool in the shape of Chat.
  * @throws {TypeError} If Chat has no place for it.
  */

@@ -72,7 +72,7 @@ export class WholeMessages {
    *
    * @param message The message.
    * @param isLast Whether the model has finished with it.
-   * @param out Where the events go.
+   * @param out The list that takes the events.
    * @returns Whether there is something in it that no event tells of.
    */
   take(message: Fields, isLast: boolean, out: ResponseEvent[]): boolean {

@@ -143,7 +143,7 @@ export class Block {
   /**
    * The item of a block that is no text, as it is now.
    *
-   * @param status How far it is.
+   * @param status Its state.
    * @returns The item; `undefined` if it cannot be one.
    */
   item(
@@ -206,7 +206,7 @@ function annotationOf(citation: unknown, length: number): unknown {
  * Makes the message that blocks of text are parts of.
  *
  * @param parts Its blocks.
- * @param status How far it is.
+ * @param status Its state.
  * @returns The item.
  */
 export function messageOf(

@@ -29,7 +29,7 @@ export class Conversation {
   /**
    * Begins a conversation.
    *
-   * @param instructions How the model is to behave, if there is anything to say.
+   * @param instructions The instructions to the model, if there are any.
    */
   constructor(instructions: string | undefined) {
     if (instructions !== undefined) {
@@ -49,7 +49,7 @@ export class Conversation {
    * Adds an item.
    *
    * @param item The item.
-   * @param path Where it is in the prompt.
+   * @param path Its path in the prompt.
    * @throws {TypeError} If this API has no place for it, or for a part of it.
    */
   add(item: Fields, path: string): void {

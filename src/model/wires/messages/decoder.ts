@@ -107,7 +107,7 @@ export class MessagesDecoder implements ResponseDecoder {
    *
    * @param name The event's name, which counts only where `data` has no `type`.
    * @param data The event's data.
-   * @param out Where the response's events go; never the last.
+   * @param out The list that takes the response's events; never the last one.
    */
   push(name: string, data: string, out: ResponseEvent[]): void {
     if (this.state === "ended") return;
@@ -131,8 +131,8 @@ export class MessagesDecoder implements ResponseDecoder {
   /**
    * Ends the response.
    *
-   * @param out Where the items go that are whole now.
-   * @returns How it has ended.
+   * @param out The list that takes the items that are whole now.
+   * @returns The outcome.
    */
   end(out: ResponseEvent[]): ResponseOutcome {
     const ending = this.#ending.close();

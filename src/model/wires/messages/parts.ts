@@ -9,7 +9,7 @@ export const MESSAGES = "Messages";
  * Returns the blocks that content of a message is.
  *
  * @param content Text, or parts in the shape of Responses, of Chat or of this API.
- * @param path Where it is in the prompt.
+ * @param path Its path in the prompt.
  * @returns The blocks.
  * @throws {TypeError} If this API has no place for a part.
  */

@@ -52,8 +52,8 @@ const BUDGETS: Readonly<Record<string, number>> = {
  *
  * The conversation is translated from the items of the Responses API.
  *
- * @param facts What the body is made from.
- * @param traits What the server does differently.
+ * @param facts The facts from which the body is made.
+ * @param traits The differences of the server.
  * @returns The body.
  * @throws {TypeError} If this API has no place for something in the prompt.
  */
@@ -89,9 +89,9 @@ export function messagesBody(
 /**
  * Learns from the body of a refusal what the server takes.
  *
- * @param traits What it was taken for.
+ * @param traits The traits assumed so far.
  * @param refusal The body of its answer.
- * @returns What it is; `undefined` if the refusal is about something else.
+ * @returns The new traits; `undefined` if the refusal is about something else.
  */
 export function learnMessagesTraits(
   traits: ServerTraits,

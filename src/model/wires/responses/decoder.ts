@@ -159,7 +159,7 @@ export class ResponsesDecoder implements ResponseDecoder {
    *
    * @param name The event's name, which counts only where `data` has no `type`.
    * @param data The event's data.
-   * @param out Where the response's events go that come of it; never the last.
+   * @param out The list that takes the response's events; never the last one.
    */
   push(name: string, data: string, out: ResponseEvent[]): void {
     // The first that says how it ends is right: OpenAI sends `error`, and then
@@ -239,8 +239,8 @@ export class ResponsesDecoder implements ResponseDecoder {
   /**
    * Ends the response; nothing was held back.
    *
-   * @param _out Where the response's events would go.
-   * @returns How it has ended: truncated, if no event has said how.
+   * @param _out The list for the response's events.
+   * @returns The outcome: truncated, if no event has said how.
    */
   end(_out: ResponseEvent[]): ResponseOutcome {
     return this.#outcome ??= {

@@ -6,7 +6,7 @@ import { type Fields, isFields, textOf } from "../event_data.ts";
  * Reads an item as far as it can be read: providers leave out what they have no
  * value for, or have it in the shape of Chat.
  *
- * @param value What came as an item.
+ * @param value The value that came as an item.
  * @param callId Makes the id of a call that has none.
  * @returns The item: the same object where it is as it should be; `undefined` if
  * it is none, or lacks something that nothing stands for.

@@ -40,8 +40,8 @@ const LOGPROBS = "message.output_text.logprobs";
  * what the caller asks for, not on how the model's name begins (there "o" or
  * "codex"), as the caller knows which models can reason.
  *
- * @param facts What is asked, and of which model.
- * @param traits What the server does differently.
+ * @param facts The prompt, and the model.
+ * @param traits The differences of the server.
  * @returns The body, to be made JSON of.
  * @throws {TypeError} If the API has no place for something in the prompt.
  */

@@ -20,7 +20,7 @@ export type Resumption =
  *
  * @see {@link https://platform.openai.com/docs/guides/background#streaming-a-background-response | OpenAI: streaming a background response}
  *
- * @param requester What asks.
+ * @param requester The requester of the rest.
  * @param responseId The response.
  * @param after The number of the last event that came.
  * @returns The rest; or why it cannot be had.
