@@ -19,14 +19,14 @@ import { neededPackages } from "./tree/needed.ts";
  */
 const PARTS = ["src", "relay", "links", "LICENSE", "CHANGELOG.md"];
 
-/** As much of `deno.json` as a program needs. */
+/** The part of `deno.json` that a program needs. */
 interface Configuration {
   readonly version: string;
   readonly imports: Readonly<Record<string, string>>;
   readonly links: readonly string[];
 }
 
-/** As much of `deno.lock` as is used here. */
+/** The part of `deno.lock` that is used here. */
 interface Lock {
   readonly version: string;
   readonly specifiers: Readonly<Record<string, string>>;

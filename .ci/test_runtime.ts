@@ -27,7 +27,7 @@ import {
 
 const ROOT = new URL("../", import.meta.url);
 
-/** Where the tests of `src/` are. */
+/** The folders with the tests of `src/`. */
 const FOLDERS = [
   "tests/sse",
   "tests/fetch",
@@ -193,7 +193,7 @@ async function main(runtime: "node" | "bun", folder: string): Promise<number> {
   console.log(
     `\n${runtime}: ${all.passed} passed, ${all.failed} failed, ${all.ignored} ignored (${seconds} s)`,
   );
-  // Where nothing may be ignored, a test that lacks something has failed.
+  // If nothing may be ignored, a test that lacks something has failed.
   const mayIgnore = Deno.env.get("RIVULET_REQUIRE_ALL") !== "1";
   const isFine = all.passed > 0 && all.failed === 0 &&
     (all.ignored === 0 || mayIgnore);

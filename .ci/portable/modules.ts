@@ -7,7 +7,7 @@ import { fromUrl } from "./paths.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** As much of a package's `deno.json` as says where its modules are. */
+/** The part of a package's `deno.json` that says where its modules are. */
 interface Package {
   name: string;
   exports: Record<string, string>;

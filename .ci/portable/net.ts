@@ -113,7 +113,7 @@ export class Listener implements Disposable {
   readonly #sockets: Socket[] = [];
   readonly #waiting: PromiseWithResolvers<Conn>[] = [];
   #closed = false;
-  /** Where it listens. */
+  /** The address that it listens on. */
   readonly addr: NetAddr;
 
   /** Takes over a server that listens. */
@@ -248,7 +248,7 @@ export interface ServeOptions {
 
 /** A `Deno.HttpServer`. */
 export interface HttpServer extends AsyncDisposable {
-  /** Where it listens. */
+  /** The address that it listens on. */
   readonly addr: NetAddr;
   /** Resolves when it is closed. */
   readonly finished: Promise<void>;
@@ -256,7 +256,7 @@ export interface HttpServer extends AsyncDisposable {
   shutdown(): Promise<void>;
 }
 
-/** As much of Bun as is needed to serve. */
+/** The part of Bun that is needed to serve. */
 interface BunServe {
   serve(options: {
     port: number;

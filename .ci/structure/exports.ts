@@ -19,7 +19,7 @@ export function findUnusedExports(
   for (const path of entries) usage.addAll(path);
   for (const { from, to, names } of [...tree.arrows.values()].flat()) {
     if (names) { for (const name of names) usage.add(to, name); }
-    // Of what `export *` passes on, only what is imported there is used.
+    // The importer uses only some of the names that `export *` passes on.
     else if (!starsOf(tree, from).includes(to)) usage.addAll(to);
   }
   const failures: string[] = [];

@@ -5,7 +5,7 @@
  */
 import { fromUrl } from "../portable/paths.ts";
 
-/** As much of what `deno info --json` says as is used here. */
+/** The part of `deno info --json` that is used here. */
 interface Info {
   readonly modules: readonly { readonly npmPackage?: string }[];
   readonly npmPackages: Readonly<

@@ -12,7 +12,7 @@ export interface Load {
   readonly rate: number;
 }
 
-/** Whom the callers call. */
+/** The server that callers call. */
 export type Way = "direct" | "relay";
 
 /**

@@ -7,7 +7,7 @@ const HEAD_END = [CR, LF, CR, LF];
 // One character a byte: the framing of HTTP is ASCII.
 const decoder = new TextDecoder("latin1");
 
-/** Who is told of the parts of answers. */
+/** The listener for the parts of answers. */
 export interface AnswerListener {
   /** The head has come. */
   onHead(head: string): void;
@@ -17,7 +17,7 @@ export interface AnswerListener {
   onEnd(): void;
 }
 
-/** Where a reader of an answer is. */
+/** The place of a reader in an answer. */
 type Place = "head" | "counted" | "size" | "chunk" | "after chunk" | "trailer";
 
 /**

@@ -1,4 +1,7 @@
-/** Where the programs of the comparison ask, and what they have to give. */
+/**
+ * The service that the programs of the comparison ask, and the results that
+ * they must give.
+ */
 
 /** A server of Chat Completions. */
 export interface Service {

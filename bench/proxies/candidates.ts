@@ -22,7 +22,7 @@ export function otherOf(name: string): Beside {
   throw new RangeError(`Expected of ${OTHERS.join()}: got '${name}'`);
 }
 
-/** Which relays are measured, and beside what. */
+/** The relays to measure, and the candidates beside them. */
 export interface CandidateOptions {
   /** The main modules of the relays. */
   readonly relays: readonly string[];

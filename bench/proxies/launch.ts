@@ -17,7 +17,7 @@ export interface Usages {
 /** A candidate that runs, and the generator. */
 export interface Launched extends AsyncDisposable {
   readonly generator: BenchProcess;
-  /** Where callers connect. */
+  /** The port that callers connect to. */
   readonly port: number;
   usage(): Usages;
 }

@@ -181,7 +181,7 @@ class Chaos implements World {
   #relay: OpenRelay | undefined;
   #failure: { readonly error: unknown } | undefined;
   #restartedAt = 0;
-  /** Where the relay is on its way out, and back. */
+  /** The phase of the relay's restart, if it is restarting. */
   #going:
     | { phase: "draining" | "closing" | "closed"; backAt: number }
     | undefined;

@@ -38,7 +38,7 @@ const counted = z.discriminatedUnion("type", [
 export interface Ledger {
   /** The last offset that was accounted for. */
   readonly seen: number;
-  /** Where to go on, if it is known. */
+  /** The position to continue from, if it is known. */
   readonly position:
     | { readonly epoch: string; readonly offset: number }
     | undefined;

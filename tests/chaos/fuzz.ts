@@ -115,7 +115,7 @@ async function sendInPieces(
     const length = random.integer(1, ++writes > 60 ? 50_000 : most);
     const sent = socket.client.send(bytes.subarray(at, at + length));
     at += length;
-    // Who does not wait gives the kernel pieces to join.
+    // Without the wait, the kernel joins pieces.
     if (random.chance(0.5)) await sent;
   }
 }

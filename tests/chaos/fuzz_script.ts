@@ -47,7 +47,10 @@ interface FrameParts {
   readonly isMasked?: boolean;
   /** The length to claim instead of the payload's. */
   readonly claim?: bigint;
-  /** In how many bits the length is written. Default: as few as will do. */
+  /**
+   * The number of bits in which the length is written. Default: as few as will
+   * do.
+   */
   readonly bits?: 7 | 16 | 64;
 }
 
@@ -205,7 +208,7 @@ const TAKEN = [
   '"type":"heartbeat","__proto__":{"topic":"t"}',
   `"type":"heartbeat","deep":${"[".repeat(5_000)}${"]".repeat(5_000)}`,
   '"type":"ack","topic":"nobody","offset":9007199254740991',
-  // Where nobody needs a token, any will do.
+  // If nobody needs a token, any token will do.
   '"type":"auth","token":"x"',
   `"type":"auth","token":"${"eyJhbGciOiJub25lIn0.e30.".repeat(1_000)}"`,
 ];

@@ -126,7 +126,7 @@ export class Reading {
     return this.#ledger?.seen ?? 0;
   }
 
-  /** Where this visit began. */
+  /** The place at which this visit began. */
   get after(): LedgerAfter {
     return this.#after;
   }

@@ -89,7 +89,7 @@ export interface World {
   readonly tally: Tally;
   /** Of the relay that runs, or ran last. */
   readonly settings: Settings;
-  /** Which relay it is: one more for each restart. */
+  /** The number of the relay: one more for each restart. */
   readonly incarnation: number;
   /** Whether the relay is closing, closed, or about to be. */
   readonly isGoing: boolean;

@@ -26,7 +26,7 @@ import { Random } from "../support/random.ts";
 
 /** The parts that a case works with. */
 interface Harness {
-  /** Where streams come from: every request is left to `accept`. */
+  /** The server of the streams: every request is left to `accept`. */
   readonly server: ConformanceServer;
   /** Opens a stream of the server, or of another address. */
   open(params?: Partial<StreamParams>): ContractClient;
@@ -83,7 +83,7 @@ function randomBase64(length: number, seed: number): string {
   const words = new Uint32Array(length / 4).map(() => random.next() * 2 ** 32);
   const bytes = new Uint8Array(words.buffer);
   const parts: string[] = [];
-  // As much as there can be arguments of a function; a multiple of 3.
+  // The number of arguments that a function can have; a multiple of 3.
   const step = 3 * 8192;
   for (let i = 0; i < bytes.length; i += step) {
     parts.push(btoa(String.fromCharCode(...bytes.subarray(i, i + step))));

@@ -15,7 +15,7 @@ import { followByClient, followByEventSource } from "./resuming.ts";
 import type { Told, TopicRecord } from "./topic_record.ts";
 import type { World } from "./world.ts";
 
-/** Where a follower reads. */
+/** The doors at which a follower reads. */
 export const DOORS = [
   "one",
   "many",

@@ -1,4 +1,5 @@
-// Who takes part in a run: publishers, sources, callers, and followers of what these fill.
+// The participants of a run: publishers, sources, callers, and followers of the
+// topics that these fill.
 import type { Random } from "../support/random.ts";
 import { SourceContent } from "./contents.ts";
 import { Caller, SourceMaker } from "./fillers.ts";

@@ -76,7 +76,7 @@ export class World {
   /** Makes a world without a relay, in which these topics are known. */
   constructor(records: Map<string, TopicRecord> = new Map()) {
     this.records = records;
-    // Who waits for the relay is told by `over`.
+    // Whoever waits for the relay learns of it by `over`.
     this.#back.promise.catch(() => {});
   }
 

@@ -20,7 +20,7 @@ const STALLED = 500;
 
 const SECRET = "hush-hush";
 
-/** Whose host the relay answers for: it asks these tests for no token. */
+/** The hosts that the relay answers for: it asks these tests for no token. */
 const origins = [`https://${PROXY_HOST}`];
 
 /** The arguments of `curl` with which it finds a proxy. */

@@ -43,7 +43,10 @@ function beating(
   });
 }
 
-/** When a stream is given up, and after how long a silence. */
+/**
+ * Returns the time at which a stream is given up, and the length of the silence
+ * before.
+ */
 async function givenUp(
   chunks: readonly ScriptedChunk[],
   options: ScriptedStreamOptions = {},

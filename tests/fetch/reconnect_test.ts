@@ -42,7 +42,7 @@ interface Row {
   readonly name: string;
   readonly connections: readonly ScriptedConnection[];
   readonly options?: ScriptedStreamOptions;
-  /** When requests are made. */
+  /** The times of requests. */
   readonly times: readonly number[];
   readonly data?: readonly string[];
   /** The error with which the stream ends, if any. */
@@ -552,7 +552,7 @@ Deno.test("streamEvents waits by default a second and up to a quarter, then up t
   assert(waits.some((wait) => !Number.isInteger(wait)), `by chance: ${waits}`);
 });
 
-// Which requests are made again by default.
+// Requests that are made again by default
 
 const POST = { method: "POST", body: "question" };
 const DEFAULTS: [

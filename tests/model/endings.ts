@@ -73,15 +73,18 @@ export interface ExpectedError {
   readonly unopened?: boolean;
 }
 
-/** When the signal is aborted. */
+/** The time at which the signal is aborted. */
 export type AbortTime =
   /** Before anything was asked for. */
   | "before"
   /** While the headers are waited for. */
   | "headers"
-  /** When so many events were taken. */
+  /** The time at which this many events were taken. */
   | { readonly taken: number }
-  /** When so many events were taken, and the next one is waited for. */
+  /**
+   * The time at which this many events were taken, and the next one is waited
+   * for.
+   */
   | { readonly waiting: number }
   /** So many milliseconds after the start, by a fake clock. */
   | { readonly at: number };
@@ -102,7 +105,7 @@ export interface Ending {
   readonly options?: Partial<ModelClientOptions>;
   /** The number of retries allowed. Default: 2, so that doing so would show. */
   readonly retries?: number;
-  /** When the signal is aborted. Default: never. */
+  /** The time at which the signal is aborted. Default: never. */
   readonly abort?: AbortTime;
   /** The events that come before the end, in short. */
   readonly delivered: readonly string[];
@@ -1017,7 +1020,7 @@ function breaks(dialect: Dialect): Row[] {
   ];
 }
 
-/** Where asking again is right. */
+/** The rows in which it is right to ask again. */
 function retries(dialect: Dialect): Row[] {
   const { wire, start, seenStart, whole, seenWhole, last } = dialect;
   const busy = (status: string): ServerAnswer => ({
@@ -1157,7 +1160,7 @@ function retries(dialect: Dialect): Row[] {
 
 const PING = ": keep-alive\n\n";
 
-/** Where time matters. */
+/** The rows in which time matters. */
 function waits(dialect: Dialect): Row[] {
   const { start, seenStart, whole, seenWhole, last } = dialect;
   const rest = whole.slice(start.length);

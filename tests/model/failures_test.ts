@@ -20,7 +20,7 @@ interface Row {
   readonly status: number;
   readonly body: unknown;
   readonly headers?: Record<string, string>;
-  /** When requests are made: once, or again and with success. */
+  /** The times of requests: one, or another one that succeeds. */
   readonly times?: readonly number[];
   /**
    * The facts of the error; of a request that is made again, those of the last

@@ -34,7 +34,9 @@ interface Sending {
   readonly recording: number;
   readonly mutations: readonly number[];
   readonly picks: readonly number[];
-  /** Where the stream stands still, and for how long, in milliseconds. */
+  /**
+   * The places at which the stream stands still, and the waits in milliseconds.
+   */
   readonly pauses: readonly { at: number; wait: number }[];
   readonly isUnended: boolean;
 }

@@ -391,7 +391,7 @@ Deno.test("ModelClient reads output that is only in the last event (G1)", async 
     );
     const call = output.find(({ type }) => type === "function_call");
     assertEquals(call?.["arguments"], '{"a":1}', name);
-    // Where its deltas are told at all, they are all the text.
+    // If there are deltas at all, they make up the whole text.
     assertEquals(read.texts[0] || "Hello there", "Hello there", name);
   }
   const all = await ask("responses", [sse(CREATED, completedWith(OUTPUT))]);

@@ -37,7 +37,7 @@ interface Row {
   readonly name: string;
   readonly connections: readonly ScriptedConnection[];
   readonly options?: ScriptedModelOptions;
-  /** When requests are made. */
+  /** The times of requests. */
   readonly times: readonly number[];
   /** The error that it ends with, if any. */
   readonly error?: ErrorClass;

@@ -55,7 +55,7 @@ export function countsEvents({ abort, server = [] }: Ending): boolean {
     );
 }
 
-/** Where the network is asked for events, and told that they were taken. */
+/** The network: it gives events, and is told that they were taken. */
 interface Network {
   readonly origin: string;
   /** Resolves when a request was made, which is not answered. */
@@ -87,7 +87,7 @@ async function runServer(
     LIMIT,
     "the end of the stream",
   );
-  // Where the server holds it open, nobody but the client can have closed it.
+  // If the server holds it open, only the client can have closed it.
   for (const { closed, line } of server.requests) {
     await within(closed, LIMIT, `the end of the connection of ${line}`);
   }

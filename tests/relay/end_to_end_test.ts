@@ -161,7 +161,7 @@ function publishedFeed(
       events: events.length,
       async run() {
         const published = await succeed("POST", url, type, makeBody(), 200);
-        // Where nothing else has been told yet.
+        // Only if no subscriber has reported it yet.
         topic.epoch ??= String(published["epoch"]);
         assertEquals(published, { epoch: topic.epoch, first, next });
       },
@@ -201,7 +201,10 @@ function publishedFeed(
   };
 }
 
-/** When a subscriber begins to follow a topic, counted in events seen there by another. */
+/**
+ * The time at which a subscriber begins to follow a topic, counted in events
+ * seen there by another.
+ */
 interface Arrival {
   readonly at: number;
   readonly reader: TopicReader;

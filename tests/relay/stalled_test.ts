@@ -1,4 +1,5 @@
-// Who does not read costs the relay little memory, and nobody else any time.
+// A subscriber that does not read costs the relay little memory, and delays
+// nobody else.
 import { assert, assertEquals } from "@std/assert";
 // @ts-types="../../relay/doors/websocket/ws.d.ts"
 import { WebSocket } from "ws";

@@ -20,7 +20,7 @@ import { LIMIT, until, within } from "../support/within.ts";
 /** The difference of clocks that is allowed, in milliseconds. */
 const LEEWAY = 30_000;
 
-/** When the tests begin, in milliseconds since the epoch. */
+/** The time at which the tests begin, in milliseconds since the epoch. */
 const START = Date.parse("2030-01-01T00:00:00Z");
 
 /** A relay that asks for tokens, whose time does not pass by itself. */

@@ -8,7 +8,7 @@ export interface Outcome {
   diagnostics: SseDiagnostic[];
   lastEventId: string;
   reconnectionTime: number | undefined;
-  /** Where an event was too large, if that ended the parsing. */
+  /** The place of an event that was too large, if that ended the parsing. */
   tooLarge: { line: number; offset: number } | undefined;
 }
 

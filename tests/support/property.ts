@@ -1,6 +1,6 @@
 /**
- * Where a property test begins: at a seed that is printed, or given as
- * `RIVULET_SEED` to repeat what was found.
+ * Returns the seed of a property test: a random one that is printed, or
+ * `RIVULET_SEED` to repeat a run.
  */
 export function seedOf(name: string): number {
   const given = Deno.env.get("RIVULET_SEED");

@@ -1,4 +1,4 @@
-/** Where events go: a server takes them in one of several ways. */
+/** The destination of events: a server takes them in one of several ways. */
 export interface Outlet {
   /** The number of events sent at a time, at full speed. */
   readonly batch: number;

@@ -21,7 +21,7 @@ let frames = 0;
 export class RelayReader extends WebSocketReader {
   readonly #size: number;
   #count = 0;
-  /** When the first event of the frame was sent. */
+  /** The time at which the first event of the frame was sent. */
   #sent = 0;
   #next = 1;
 

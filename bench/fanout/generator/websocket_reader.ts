@@ -5,7 +5,7 @@ const PING = 0x89;
 
 /** Counts the events in the WebSocket frames of one subscriber. */
 export abstract class WebSocketReader extends MessageReader {
-  /** Where the payload of the frame that was judged begins, and its length. */
+  /** The start of the payload of the judged frame, and its length. */
   #header = 0;
   #payload = 0;
   /** A ping that was not answered yet. */

@@ -2,7 +2,7 @@ import { TOPIC } from "../event.ts";
 import { freePort, startAndWait, versionOf } from "./program.ts";
 import type { Missing, Server } from "./server.ts";
 
-/** Where Debian has the module. */
+/** The path at which Debian has the module. */
 const MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
 /** One process, which neither logs nor writes anything. */

@@ -25,7 +25,7 @@ export interface RunningServer extends AsyncDisposable {
 export interface Launch {
   /** The core that it is bound to; `undefined` for any. */
   readonly core: number | undefined;
-  /** Where its events come from, for one that reads them. */
+  /** The URL of its events, for a server that reads them. */
   readonly upstream: string;
 }
 

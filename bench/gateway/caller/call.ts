@@ -15,7 +15,7 @@ export interface CallOptions {
   readonly rate: number;
 }
 
-/** Where it is counted. */
+/** The tallies that count it. */
 export interface CallTallies {
   /** The events. */
   readonly events: Tally;
@@ -36,7 +36,7 @@ export class Call {
   #events = 0;
   #asked = 0;
   #next = 1;
-  /** When that came which is being read. */
+  /** The time at which the bytes came that are being read. */
   #now = 0;
 
   /**

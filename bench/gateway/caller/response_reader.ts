@@ -1,4 +1,4 @@
-/** Who is told of the parts of an answer. */
+/** The listener for the parts of an answer. */
 export interface ResponseListener {
   /** The head has come. */
   onHead(): void;

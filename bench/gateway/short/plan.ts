@@ -1,6 +1,9 @@
 /** The plan for the generator of short requests. */
 export interface Plan {
-  /** Where the relay or the proxy listens; the provider's own port for direct calls. */
+  /**
+   * The port of the relay or the proxy; the provider's own port for direct
+   * calls.
+   */
   readonly port: number;
   /** A name of `SHORT_REQUESTS`. */
   readonly kind: string;

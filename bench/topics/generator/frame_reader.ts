@@ -6,7 +6,7 @@ const PING = 0x89;
 
 const EVENTS = new TextEncoder().encode(`{"type":"events"`);
 
-/** Who is told of what a relay sends to a subscriber. */
+/** The listener for the frames that a relay sends to a subscriber. */
 export interface FrameListener {
   /** An event with a stamp has come. */
   onEvent(time: number, sequence: number): void;

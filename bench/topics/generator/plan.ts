@@ -2,7 +2,10 @@ import type { Load } from "../load.ts";
 
 /** The plan for the generator. */
 export interface Plan {
-  /** Where the relay or the proxy listens; the provider's own port for direct calls. */
+  /**
+   * The port of the relay or the proxy; the provider's own port for direct
+   * calls.
+   */
   readonly port: number;
   readonly load: Load;
   /** Events of each topic that come before those that are measured. */

@@ -21,7 +21,7 @@ export function inputOf(run: number): string {
 
 /** A provider of language models: begins an answer at once, and goes on when it is told. */
 export class Provider {
-  /** Where it listens. */
+  /** The port that it listens on. */
   readonly port: number;
   /** The connection of each run that was asked for. */
   readonly connections: number[] = [];

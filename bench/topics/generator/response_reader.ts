@@ -4,7 +4,7 @@ import { StampScanner } from "./stamp_scanner.ts";
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Who is told of the parts of an answer. */
+/** The listener for the parts of an answer. */
 export interface ResponseListener {
   /** The head has come. */
   onHead(head: string): void;

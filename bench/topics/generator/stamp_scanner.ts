@@ -3,7 +3,10 @@ import { STAMP } from "./events.ts";
 const SPACE = 0x20;
 const ZERO = 0x30;
 
-/** Where a scanner is: before a stamp, in its time, in its number, behind it. */
+/**
+ * The place of a scanner: before a stamp, in its time, in its number, behind
+ * it.
+ */
 type Place = "before" | "time" | "sequence" | "behind";
 
 /** Finds the stamp in the bytes of an event, which may come in any pieces. */

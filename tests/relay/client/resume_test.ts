@@ -124,7 +124,7 @@ Deno.test("subscribe yields each event once, in order, wherever it is cut", asyn
           reconnect: { minTimeout: 0 },
         });
         let epoch: string | undefined;
-        // Where it begins is the relay's choice.
+        // The relay chooses where to begin.
         let next: number | undefined;
         let taken = 0;
         for await (const message of subscription) {

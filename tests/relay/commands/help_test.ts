@@ -18,7 +18,7 @@ async function outputOf(...args: string[]): Promise<string> {
 }
 
 Deno.test("The first help is what it was", async () => {
-  // Where it has to change: `deno task relay --help > tests/relay/commands/help.txt`.
+  // To change it: `deno task relay --help > tests/relay/commands/help.txt`.
   const snapshot = await Deno.readTextFile(SNAPSHOT);
   for (const args of [["--help"], ["-h"], ["help"], ["--port", "0", "-h"]]) {
     assertEquals(await outputOf(...args), snapshot, args.join(" "));

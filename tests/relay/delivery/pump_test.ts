@@ -13,7 +13,7 @@ import { LIMIT, within } from "../../support/within.ts";
 import type { Sink } from "../../../relay/delivery/subscriber.ts";
 import { propertyParameters } from "../../support/property.ts";
 
-/** Who was written to, in order, and what happens at which write. */
+/** The readers written to, in order, and the calls at certain writes. */
 class Written {
   readonly order: string[] = [];
   readonly #at = new Map<number, () => void>();

@@ -37,7 +37,7 @@ Deno.test("Caller notices that it has gone, once, and before too", async () => {
       raw[Symbol.dispose]();
       await within(gone, LIMIT, "the caller to be gone");
       const caller = early ?? new Caller(response, onLeave);
-      // Who makes it has to be done with that first.
+      // The maker has to be done with it first.
       if (isLate) assertEquals(times, 0);
       await within(left.promise, LIMIT, "that to be noticed");
       assertEquals([times, caller.isGone], [1, true]);

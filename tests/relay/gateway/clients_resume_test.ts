@@ -261,7 +261,7 @@ for (const path of Object.keys(REQUESTS)) {
       assertEquals(type, "rivulet.end");
       assertEquals(JSON.parse(data ?? "").status, "complete");
     }
-    // Who comes back after the end is told that there is no more.
+    // A reader that comes back after the end is told that there is no more.
     const again = await relay.request("/topics/run?raw", {
       headers: {
         Accept: "text/event-stream",

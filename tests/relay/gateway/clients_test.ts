@@ -18,16 +18,16 @@ interface Row {
   readonly name: string;
   /** The plans for the first requests; all others are answered well. */
   readonly plans: readonly string[];
-  /** Who is asked. Default: everybody. */
+  /** The clients to ask. Default: everybody. */
   readonly only?: "streams" | "whole";
   /**
-   * Where it cannot be the same: the relay mends what happens, so that it is as
-   * if the provider had answered well.
+   * The reason why it cannot be the same: the relay mends the fault, as if the
+   * provider had answered well.
    */
   readonly mended?: { readonly why: string };
   /**
-   * Where a stream should not be the same: the relay shows what is wrong, so that it
-   * is as if the provider had done this.
+   * The reason why a stream should not be the same: the relay shows the fault,
+   * as if the provider had done this.
    */
   readonly shown?: { readonly why: string; readonly plans: readonly string[] };
 }

@@ -148,7 +148,9 @@ Deno.test("a reason is cut between characters, and one of 1,000 is not", () => {
   }
 });
 
-/** Which of the characters of a text to write as escapes, and how. */
+/**
+ * Returns which characters of a text to write as escapes, and in which case.
+ */
 type Escape = (character: string) => "lower" | "upper" | undefined;
 
 /** Writes JSON as no encoder does, and any may: letters as escapes, space wherever there may be. */
@@ -208,7 +210,7 @@ Deno.test("a judge does not mind how JSON is written", () => {
     fc.property(
       fc.constantFrom(...samples),
       fc.integer(),
-      // Where nothing is escaped, it is the space that has to be got over.
+      // Without escapes, only the space must be passed over.
       fc.constantFrom(0, 0.01, 0.1),
       ({ path, stream }, seed, chance) => {
         const random = new Random(seed);
@@ -354,7 +356,7 @@ Deno.test("a judge takes whatever comes, and what it has said stands", () => {
 });
 
 Deno.test("a judge takes time in proportion to what comes", () => {
-  // Where that were its square, this would take hours.
+  // If the cost were its square, this would take hours.
   const spaces = " ".repeat(1_000_000);
   const much = [
     spaces,

@@ -47,7 +47,7 @@ Deno.test("TopicIndex forgets what is over", () => {
   using topics = registry();
   const index = new TopicIndex<{ topic: Topic; data: object }>(topics);
   let looked = 0;
-  // Who looks for a topic tells what is still remembered.
+  // A look for a topic shows what is still remembered.
   const get = topics.get.bind(topics);
   topics.get = (name) => {
     looked++;

@@ -1,5 +1,5 @@
-// Where one request ends and the next one begins: what two readers could see
-// differently is refused, and nothing of it is taken for a request.
+// The border between requests: bytes that two readers could see differently are
+// refused, and no part of them is taken for a request.
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Bystanders } from "../../support/relay/bystanders.ts";
@@ -228,7 +228,10 @@ const field = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom("X: y", "Trailer: z") },
 );
 
-/** Where RFC 9112 (section 6.3) has the body end, for a server that guesses nothing. */
+/**
+ * The end of the body by RFC 9112 (section 6.3), for a server that guesses
+ * nothing.
+ */
 function framingOf(
   fields: readonly string[],
 ): "none" | "length" | "chunks" | "?" {

@@ -60,7 +60,8 @@ async function assertNothingForged(relay: TestRelay): Promise<void> {
     assert(event.endsWith(FORGED[index]!.event), event);
     assert(id.endsWith(`:${index + 1}`), id);
   }
-  // Who wants to have what the upstream sent has just that, and knows it.
+  // A reader of `?raw` receives the upstream's events and nothing else, and
+  // knows it.
   const raw = await read(relay, "/topics/t?raw", "cut");
   assertEquals(
     raw.map(({ event }) => event),

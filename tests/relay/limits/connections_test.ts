@@ -125,7 +125,8 @@ Deno.test("Relay closes with who was refused still there", async () => {
 });
 
 Deno.test("Relay answers so many of a crowd that it refuses, and cuts the others at once", async () => {
-  // Whose time does not pass: who was answered stays as long as it likes.
+  // The clock stands still: a connection that was answered stays as long as it
+  // likes.
   const clock = new FakeClock();
   await using relay = await startRelay({
     clock,

@@ -280,7 +280,8 @@ for (const [what, limit] of Object.entries(CASES)) {
       LIMIT,
       `${limit.reason} to be counted`,
     );
-    // Where connections are what there is too much of, to ask was too much too.
+    // If the limit is for connections, the request for the count was refused,
+    // too.
     assertEquals(count, asked);
   });
 }

@@ -123,7 +123,7 @@ Deno.test("Relay takes the rest of a head for no request that it has refused", a
 });
 
 Deno.test("Relay notices without waiting that who was refused an upgrade has gone", async () => {
-  // Whose time does not pass: nothing is closed by force.
+  // The clock stands still: nothing is closed by force.
   const clock = new FakeClock();
   await using relay = await startRelay({
     clock,

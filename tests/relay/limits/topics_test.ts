@@ -155,7 +155,7 @@ interface Known {
   awaited: boolean;
   followers: number;
   state: "pending" | "open" | "ended";
-  /** When it may be forgotten. */
+  /** The time at which it may be forgotten. */
   due: number;
 }
 

@@ -5,7 +5,7 @@ import { settings } from "../../../relay/options/schema.ts";
 const SNAPSHOT = new URL("./help.txt", import.meta.url);
 
 Deno.test("help is what it was", async () => {
-  // Where it has to change: `deno task relay help all > tests/relay/options/help.txt`.
+  // To change it: `deno task relay help all > tests/relay/options/help.txt`.
   assertEquals(help(), await Deno.readTextFile(SNAPSHOT));
 });
 

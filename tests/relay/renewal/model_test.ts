@@ -26,7 +26,10 @@ interface Epoch {
   end: Status | undefined;
 }
 
-/** Where a reader begins: at the beginning, or after an event of an epoch that was. */
+/**
+ * The place at which a reader begins: at the beginning, or after an event of a
+ * former epoch.
+ */
 interface Place {
   readonly back: number;
   readonly offset: number;

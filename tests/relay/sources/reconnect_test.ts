@@ -154,7 +154,7 @@ Deno.test("A source resumes after its last event, and every subscriber is told h
     "the third attempt",
   );
   for (const each of [socket, stream]) await isTold(each, "upstream");
-  // Who comes meanwhile is told at once, before the events.
+  // A subscriber that comes meanwhile is told at once, before the events.
   const late = await followWebSocket(relay);
   await reaches(late, "ab");
   assertEquals(

@@ -18,7 +18,7 @@ import { LIMIT, until } from "../../support/within.ts";
 
 /** A file that relays use one after the other. */
 class Restarts extends TemporaryFolder {
-  /** Where their topics live. */
+  /** The store of their topics. */
   readonly store = `sqlite:${this.path}/relay.db`;
 
   start(options: RelayOptions = {}): Promise<TestRelay> {

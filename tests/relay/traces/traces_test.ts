@@ -333,7 +333,7 @@ Deno.test("Traces are whole when the relay is stopped", async () => {
   });
 });
 
-// Why the page "Run it in production" says what to do with them.
+// The page "Run it in production" says what to do with them, for this reason.
 Deno.test("Traces have spans of Deno's own, whose URLs are whole", async () => {
   await using collector = new SpanCollector();
   {

@@ -73,7 +73,7 @@ export interface RunningChat extends AsyncDisposable {
    * @param origins The addresses of the ports, as pages reach them.
    */
   serve(origins: Readonly<Record<string, string>>): void | Promise<void>;
-  /** Which of the ports has the page. */
+  /** The port that has the page. */
   readonly pageOf: string;
   /** Restarts what keeps the answer that is going on. */
   restart(): Promise<void>;

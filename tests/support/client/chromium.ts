@@ -13,7 +13,7 @@ export function isChromiumMissing(): boolean {
   return isMissing(COMMAND, "On Debian: apt-get install chromium");
 }
 
-/** Where a command is. */
+/** Returns the path of a command. */
 function locate(command: string): string {
   for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
     try {

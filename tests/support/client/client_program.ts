@@ -17,7 +17,7 @@ export interface ClientProgramUrls {
   readonly relay: string;
   /** The topic of `playFlakyTopic`. */
   readonly flaky: string;
-  /** Where nobody listens. */
+  /** A URL at which nobody listens. */
   readonly nowhere: string;
 }
 

@@ -6,7 +6,7 @@
 // @ts-types="../../../relay/doors/websocket/ws.d.ts"
 import { WebSocket as WsWebSocket } from "ws";
 
-/** Which client. */
+/** The kind of client. */
 export type ClientKind = "native" | "ws";
 
 /** The events of a client's socket. */

@@ -112,7 +112,7 @@ export class ClientWorld implements AsyncDisposable {
     const server = stack.use(
       await startRelay({
         delivery: { awaitTopics: false },
-        // Whose page asks both.
+        // The origin of the page that asks both.
         origins: [scripted.url.replace("ws", "http")],
       }),
     );

@@ -29,7 +29,7 @@ export type Report =
 
 /** The harness's parameters for a stream, under the contract's names. */
 export interface StreamParams {
-  /** Where to connect. */
+  /** The URL to connect to. */
   readonly streamUrl: string;
   /** The delay before a reconnection, in milliseconds. */
   readonly initialDelayMs: number;

@@ -15,7 +15,10 @@ import {
 import type { AddressInfo } from "node:net";
 import { LIMIT, within } from "../within.ts";
 
-/** By which {@linkcode ConformanceServer.fetch} knows what a response belongs to. */
+/**
+ * The header by which {@linkcode ConformanceServer.fetch} knows what a response
+ * belongs to.
+ */
 const EXCHANGE = "x-exchange";
 
 const encoder = new TextEncoder();

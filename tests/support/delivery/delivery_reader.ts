@@ -38,7 +38,7 @@ export interface ReadRequest {
   readonly window?: number;
   readonly snapshot?: boolean;
   readonly after?: LedgerAfter;
-  /** Which door: the URL of the topic, or `/ws` and a message. Default: `one`. */
+  /** The door: the URL of the topic, or `/ws` and a message. Default: `one`. */
   readonly door?: "one" | "many";
 }
 

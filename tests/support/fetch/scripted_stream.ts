@@ -16,7 +16,7 @@ import {
   ScriptedFetch,
 } from "../../../src/testing/scripted_fetch.ts";
 
-/** Where every stream of these is, unless it says otherwise. */
+/** The URL of every stream of these, unless it has another. */
 export const STREAM_URL = "https://example.com/events";
 
 /** An answer that stops a client: the last one of a script. */
@@ -38,7 +38,7 @@ export interface ScriptedStream {
   readonly clock: FakeClock;
   readonly script: ScriptedFetch;
   readonly events: EventStream;
-  /** When the requests were made. */
+  /** The times of the requests. */
   readonly times: number[];
   /** The values of `Last-Event-ID` in the requests. */
   readonly ids: (string | null)[];

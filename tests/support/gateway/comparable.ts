@@ -22,7 +22,7 @@ const UNSTABLE_FIELDS: ReadonlySet<string> = new Set([
 /** The random id that `ai` gives to a response without one. */
 const MADE_UP_ID = /^(aitxt)-[A-Za-z0-9]{24}$/;
 
-/** Which port a request was made from. */
+/** The port that a request was made from. */
 const LOCAL_PORT = /from 127\.0\.0\.1:[0-9]+/;
 
 /** In milliseconds; what the hostile provider says of the time is older, or to come. */

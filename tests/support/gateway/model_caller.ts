@@ -8,7 +8,7 @@ import { MODEL_CALLS } from "./model_clients.ts";
 
 /** The task of a caller. */
 export interface ModelCallerTask {
-  /** Which of the {@linkcode MODEL_CALLS}. */
+  /** The name of one of the {@linkcode MODEL_CALLS}. */
   readonly call: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ export class ModelCaller implements AsyncDisposable {
         import.meta.filename!, // it is a file
         JSON.stringify(task),
       ],
-      // Where the imports are explained.
+      // The folder of the import map.
       cwd: new URL("../../../", import.meta.url),
       stdout: "piped",
     }).spawn();

@@ -9,7 +9,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { generateText, isStepCount, jsonSchema, streamText, tool } from "ai";
 import OpenAI from "openai";
 
-/** Where a client is to ask, and how. */
+/** The URL that a client asks, and its options. */
 export interface ModelCallOptions {
   /** The URL in front of `/v1`. */
   readonly url: string;

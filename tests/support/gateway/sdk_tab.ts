@@ -8,7 +8,7 @@ import { AbstractChat, DefaultChatTransport, type UIMessage } from "ai";
 import { followChat, type FollowedChat } from "../../../relay/chat/mod.ts";
 import { LIMIT, until } from "../within.ts";
 
-/** Where a tab's chat is, and whose it is. */
+/** The chat of a tab, and its user. */
 export interface SdkTabOptions {
   /** The relay, as the tab reaches it. */
   readonly relay: string;

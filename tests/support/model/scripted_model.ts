@@ -164,7 +164,7 @@ export interface ScriptedModel {
   readonly clock: FakeClock;
   readonly script: ScriptedFetch;
   readonly client: ModelClient;
-  /** When the requests were made. */
+  /** The times of the requests. */
   readonly times: number[];
   /** Asks, and reads the response to its end. */
   ask(prompt?: Prompt, signal?: AbortSignal): Promise<Outcome>;

@@ -24,7 +24,9 @@ export interface ChatRules {
     | "reasoning_details"
     | "parts"
     | "nothing";
-  /** Which messages of the model must, or must not, have `reasoning_content`. */
+  /**
+   * The messages of the model that must, or must not, have `reasoning_content`.
+   */
   readonly reasoningContent?:
     | "turn"
     | "all"

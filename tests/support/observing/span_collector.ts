@@ -35,7 +35,7 @@ const exported = z.looseObject({
 
 /** A span as it was exported; numbers that are whole come as text. */
 export interface CollectedSpan extends z.output<typeof spanSchema> {
-  /** Who has made it: `rivulet`, or `deno` itself. */
+  /** The maker: `rivulet`, or `deno` itself. */
   readonly scope: string;
 }
 

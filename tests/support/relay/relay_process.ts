@@ -37,7 +37,7 @@ export class RelayProcess implements AsyncDisposable {
         import.meta.filename!, // it is a file
         JSON.stringify({ ...options, port: 0 }),
       ],
-      // Where the imports are explained.
+      // The folder of the import map.
       cwd: new URL("../../../", import.meta.url),
       stdin: "piped",
       stdout: "piped",

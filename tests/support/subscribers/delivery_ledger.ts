@@ -75,7 +75,7 @@ export type LedgerAfter =
 
 /** The request of the reader, and the content of the topic. */
 export interface LedgerOptions {
-  /** Who reads, for what is wrong. */
+  /** The name of the reader, for messages. */
   readonly who: string;
   /** Default: `all`. */
   readonly mode?: "all" | "merge" | "latest" | undefined;
@@ -124,7 +124,7 @@ export class DeliveryLedger {
     return this.#seen;
   }
 
-  /** Where to go on; `undefined` as long as nothing was said. */
+  /** The position to continue from; `undefined` as long as none was given. */
   get position(): { epoch: string; offset: number } | undefined {
     return this.#epoch === undefined || this.#seen === 0
       ? undefined
@@ -282,7 +282,10 @@ export class DeliveryLedger {
     this.#snapshots++;
   }
 
-  /** Where an event of a snapshot may end that begins here: it can be of many that were published. */
+  /**
+   * Returns the places at which an event of a snapshot may end that begins
+   * here: it can be of many that were published.
+   */
   #placesAfter(event: ServerSentEvent, at: number, last: number): number[] {
     const places = isSame(event, this.#eventAt(at)) ? [at + 1] : [];
     const originals: ServerSentEvent[] = [];

@@ -71,7 +71,7 @@ export class ExpectedTopic {
 /** The way in which a reader leaves. */
 export type Leaving = "close" | "destroy" | "unsubscribe";
 
-/** When a reader leaves, and when it comes back, counted in events. */
+/** The times at which a reader leaves and comes back, counted in events. */
 export interface Absence {
   /** Once it has seen this many itself. */
   readonly at: number;
@@ -95,7 +95,7 @@ export class TopicReader {
   readonly topic: ExpectedTopic;
   readonly who: string;
   readonly isWitness: boolean;
-  /** When it leaves, in order. */
+  /** Its departures, in order. */
   readonly absences: Absence[];
   /** Resolves when the relay has answered it for the first time. */
   readonly isThere: Promise<void>;
@@ -136,7 +136,7 @@ export class TopicReader {
     return this.#isSubscribed;
   }
 
-  /** Where to go on; `undefined` for the beginning. */
+  /** The position to continue from; `undefined` for the beginning. */
   get position(): string | undefined {
     return this.#seen === 0 ? undefined : `${this.topic.epoch}:${this.#seen}`;
   }

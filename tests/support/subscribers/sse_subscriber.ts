@@ -17,7 +17,7 @@ export interface SseSubscriberOptions {
    * upstream's ids. `raw`: the same, `?raw`. `EventSource`: the runtime's own.
    */
   readonly client: "readEvents" | "text" | "raw" | "EventSource";
-  /** Where the position is sent. */
+  /** The part of the request that has the position. */
   readonly positionIn: "header" | "query";
 }
 

@@ -8,7 +8,10 @@ import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { openSocket } from "../client/client_socket.ts";
 import { LIMIT, within } from "../within.ts";
 
-/** With what a topic is followed: the relay's own library, or nothing but `ws`. */
+/**
+ * The client that follows a topic: the relay's own library, or nothing but
+ * `ws`.
+ */
 export type FollowerKind = "subscribe" | "ws";
 
 /** An event, or several that the relay has folded into one. */
@@ -23,7 +26,9 @@ export interface FollowedEnd {
   readonly reason?: string;
 }
 
-/** As much of the relay's messages as is kept; nothing has checked them yet. */
+/**
+ * The part of the relay's messages that is kept; nothing has checked it yet.
+ */
 interface Message {
   readonly type: string;
   readonly offset: number;

@@ -121,7 +121,7 @@ export class WebSocketSubscriber {
         }),
       onText: (text) =>
         this.#guard(() => {
-          // Who has left reads no more.
+          // A subscriber that has left reads no more.
           if (isCurrent()) this.#onMessage(JSON.parse(text), messages++);
         }),
       onClose: (code) =>
@@ -234,7 +234,10 @@ export class WebSocketSubscriber {
     }
   }
 
-  /** Who resumes after the end is told the end again, and nothing else. */
+  /**
+   * Checks that a subscriber that resumes after the end is told the end again,
+   * and nothing else.
+   */
   #returnAfterEnd(): void {
     const [reader] = this.readers;
     const topic = reader!.topic; // every subscriber reads one at least

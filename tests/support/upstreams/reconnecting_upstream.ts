@@ -58,7 +58,7 @@ export class ReconnectingUpstream implements AsyncDisposable {
     return upstream;
   }
 
-  /** Where it is. */
+  /** The URL of the upstream. */
   get url(): string {
     const { port } = this.#server.address() as AddressInfo; // it listens on TCP
     return `http://127.0.0.1:${port}/feed`;

@@ -20,7 +20,10 @@ interface Server {
   publish(topic: string, data: string): number;
 }
 
-/** As much of Bun as is used: its types would come with all of Node's globals. */
+/**
+ * The part of Bun that is used: its types would come with all of Node's
+ * globals.
+ */
 declare const Bun: {
   serve(options: {
     hostname: string;

@@ -5,7 +5,7 @@ import { startRelay } from "../../../support/relay/relay.ts";
 import { LIMIT, within } from "../../../support/within.ts";
 
 Deno.test("Closing does not wait for connections that were never used", async () => {
-  // Whose time does not pass: nothing is closed by force.
+  // The clock stands still: nothing is closed by force.
   await using relay = await startRelay({ clock: new FakeClock() });
   using unused = await RawCaller.open(relay.port);
   using half = await RawCaller.open(relay.port);

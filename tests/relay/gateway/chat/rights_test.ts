@@ -1,4 +1,4 @@
-// Who may take part in a chat, and what is refused.
+// The callers that may take part in a chat, and the refusals of others.
 import { assert, assertEquals } from "@std/assert";
 import type { CallerStream } from "../../../support/gateway/caller_stream.ts";
 import {

@@ -138,7 +138,7 @@ Deno.test("Recorder gives every event back as it was", async () => {
         await world.written();
         const moments = parsePacedEvents(world.stream());
         assertEquals(moments.flatMap(({ events }) => events), events);
-        // When each of them came.
+        // The times at which they came.
         let time = 0;
         const times = batches.flatMap(([delay, events]) => {
           time += delay;

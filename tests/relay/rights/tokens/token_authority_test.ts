@@ -264,7 +264,7 @@ Deno.test("TokenAuthority takes a token 30 s longer, and that much sooner", asyn
     [{ exp, nbf: NOW + 31 }, 999, "not_yet_valid"],
     [{ exp, nbf: NOW + 31 }, 1_000, undefined],
     [{ exp, nbf: NOW - 1 }, 0, undefined],
-    // When it was made does not matter.
+    // The time at which it was made does not matter.
     [{ exp, iat: NOW + 3_600 }, 0, undefined],
   ];
   for (const [times, later, reason] of cases) {

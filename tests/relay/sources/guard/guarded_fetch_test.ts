@@ -580,7 +580,7 @@ Deno.test("A guarded fetch reads no faster than its body is read", async () => {
   assertEquals(read, total);
 });
 
-/** Why there is no answer. */
+/** Returns the reason why there is no answer. */
 function reasonOf(asked: Promise<Response>): Promise<unknown> {
   return assertRejects(() => within(asked, LIMIT, "the end"));
 }

@@ -56,7 +56,7 @@ Deno.test("PUT makes no topic from an address of the relay's own network, unless
       assertEquals(status, "failed", url);
       assertStringIncludes(reason, "no address that the operator has allowed");
     }
-    // Where the host is no address itself, it is not told.
+    // If the host is not an address itself, its address is not told.
     const { reason = "" } = await endOf(relay, `http://localhost:${port}/`);
     assertEquals(/127\.|::1/.test(reason), false, reason);
     assertStringIncludes(log.text, "127.0.0.1");

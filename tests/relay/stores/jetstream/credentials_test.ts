@@ -12,7 +12,7 @@ import { startRelay } from "../../../support/relay/relay.ts";
 
 const ignore = lacksNats();
 
-/** Who is let in by which server, and who is not. */
+/** The credentials that a server accepts, and those that it refuses. */
 interface Case {
   readonly config: string;
   /** The addresses behind which everything works, for the host of the server. */

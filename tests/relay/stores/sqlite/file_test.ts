@@ -45,7 +45,7 @@ Deno.test("SqliteStore removes the rows that retention has passed", async () => 
   for (let index = 1; index <= 100; index++) {
     await log.append([message(`${index}`)]);
   }
-  // When the topic has rested, these are one row.
+  // After the topic has rested, these are one row.
   await untilHolds(world, () => rowsIn(world.path, "ranges") <= 10, "10 rows");
   assertEquals((await readData(log))[0], "91");
 });

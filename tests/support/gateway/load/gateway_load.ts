@@ -56,7 +56,7 @@ const ENDED_TTL = 1_000;
  */
 const PATIENCE = 60_000;
 
-/** Of what a relay may have of something; JSON knows no infinity. */
+/** The limit of everything that a relay may have; JSON has no infinity. */
 const NO_LIMIT = 1_000_000;
 
 function start(

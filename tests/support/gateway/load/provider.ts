@@ -21,7 +21,7 @@ interface Answer {
   readonly socket: Socket;
   /** The number of the next event. */
   next: number;
-  /** When it is to be sent, by `performance.now()`. */
+  /** The time at which it is due, by `performance.now()`. */
   due: number;
 }
 

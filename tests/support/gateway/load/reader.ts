@@ -19,7 +19,10 @@ const MAX_ERRORS = 5;
 export abstract class Reader {
   /** Whether all has come, and nothing else is to come. */
   isDone = false;
-  /** When the bytes were read that are being looked at, in milliseconds. */
+  /**
+   * The time at which the bytes were read that are being looked at, in
+   * milliseconds.
+   */
   #now = 0;
   #next = 1;
   #rest: Uint8Array = new Uint8Array();

@@ -1,4 +1,4 @@
-// Which pages may use the relay, and by which names it can be reached.
+// The pages that may use the relay, and the names by which it can be reached.
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { OriginPatternError } from "../../../../../relay/doors/http/origins/origin_pattern.ts";
@@ -327,7 +327,7 @@ Deno.test("Nothing is below a domain whose host is not, whatever it is written a
         if (error instanceof Problem) return;
         throw error;
       }
-      // Where a browser would be that has this as its address.
+      // The URL that a browser would open for this address.
       const { protocol, hostname, port, username, password, pathname, search } =
         new URL(origin);
       assertEquals(

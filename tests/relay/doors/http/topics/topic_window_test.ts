@@ -1,4 +1,4 @@
-// Which topics a list has, in which order, and how many there are: over each store, and as
+// The topics of a list, their order, and their numbers: over each store, and as
 // a stream.
 import { assert, assertEquals } from "@std/assert";
 import type { TopicDescription } from "../../../../../relay/topics/topic_description.ts";
