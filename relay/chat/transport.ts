@@ -32,9 +32,9 @@ const MAX_REFUSAL = 1_000;
  * A transport for `useChat` and `Chat` of the AI SDK 7 whose answers come from a topic.
  *
  * A message goes to the application's endpoint, which publishes the turn with
- * `publishChat`. The answer is read from the relay over one WebSocket, which is made
- * again where it breaks off: a lost network or a reload loses nothing. Each chat is a topic,
- * and each turn an epoch of it.
+ * `publishChat`. The transport reads the answer from the relay over one
+ * WebSocket. It reconnects, so that a lost network or a reload loses nothing.
+ * Each chat is a topic, and each turn is an epoch of that topic.
  *
  * @typeParam Message The application's type of messages: the SDK's `UIMessage`.
  *

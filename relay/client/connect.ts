@@ -7,8 +7,9 @@ import type { Subscription } from "./subscription.ts";
 /**
  * A connection to a relay, for any number of topics.
  *
- * It is made when the first subscription is iterated, and made again whenever it
- * breaks off, each subscription resuming where its consumer is.
+ * It connects when the first subscription is iterated. When the connection
+ * breaks off, it connects again, and each subscription resumes at its
+ * consumer's position.
  *
  * @example Two topics over one socket
  * ```ts

@@ -11,10 +11,10 @@ const TOPIC_PATH = /\/topics\/([^/]+)$/;
  * Follows a topic of a relay, or all topics whose names begin alike: `agent:7:*`. These may
  * come later; each message says its topic, and each topic has a `subscribed` and an `end`.
  *
- * Nothing is sent before the first call to `next`. Where the connection breaks
- * off, it is made again, and goes on after the last message that was taken: each
- * event comes once, in order, and what is missing is said by a `gap`. The relay
- * is told what was taken, and sends no more than a window ahead of that.
+ * Nothing is sent before the first call to `next`. If the connection breaks
+ * off, the subscription reconnects and resumes after the last message that you
+ * took. Each event comes once and in order; a `gap` reports missing events. The
+ * relay sends no more than `window` bytes ahead of what you took.
  *
  * @param url The URL of the topic, `wss://host/topics/NAME`, or the relay's origin or
  * `/ws` with the option `topic`; `http(s)` counts as `ws(s)`, and a relative URL is of

@@ -100,8 +100,8 @@ export interface LeaseRequest {
 /**
  * The right to fill a topic, until it expires.
  *
- * For its time once more after that, a holder that has been late can renew it, unless
- * somebody else has taken it.
+ * A holder that is late can still renew it for the same time after that, unless
+ * another holder has taken it.
  *
  * @example Hold it a little longer
  * ```ts

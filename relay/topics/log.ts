@@ -318,11 +318,12 @@ export type LogProgress =
 /**
  * A {@linkcode TopicLog} as a store gives it to a topic.
  *
- * A log does what it is told in order, however much of it is under way: appends,
- * holes, facts, and the end, which is its last entry. Each call resolves once the store
- * keeps it as it promises to. Only then do {@linkcode TopicLog.next} and
- * {@linkcode Log.ended} know of it. A call that is done at once returns no promise.
- * After an append was refused, what was told after it is refused too.
+ * A log carries out its calls in order, however many are under way: appends,
+ * holes, facts, and the end, which is its last entry. Each call resolves once
+ * the store keeps its result as promised. Only then do
+ * {@linkcode TopicLog.next} and {@linkcode Log.ended} know of it. A call that
+ * is done at once returns no promise. After a refused append, later calls are
+ * refused too.
  *
  * @example Append, and end
  * ```ts

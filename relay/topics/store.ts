@@ -206,13 +206,13 @@ export interface PrepareOptions {
 /**
  * A change in the topics of a store.
  *
- * `reset`: whatever was told before counts no more, and the list begins. `listed`: a
- * page of the list, in the order of the names. `current`: all is told that there is.
- * `made` and `ended`: a topic as it is then; a topic of that name that was told before
- * is gone if it had another epoch. `deleted`: there is no topic of that name any more.
+ * `reset`: forget all news so far; the list begins. `listed`: a page of the
+ * list, in the order of the names. `current`: the list is complete. `made` and
+ * `ended`: a topic as it is then; if an earlier topic of that name had another
+ * epoch, that one is gone. `deleted`: there is no topic of that name any more.
  *
- * Of several changes of one topic, only the last may be told. Changes while the list is
- * told come after it, and may be in it already.
+ * Of several changes of one topic, only the last need be reported. Changes
+ * during the list come after it, and may be in it already.
  *
  * @example What is gone
  * ```ts

@@ -17,11 +17,10 @@ export type EventStreamErrorCode =
 /**
  * An event stream could not be opened, or broke off.
  *
- * The base of this module's errors: `code` says which it is, and each has the
- * facts needed to act on it. None carries a key: the URL is without user name,
- * password and the values of its query, a response's headers are without
- * cookies, and what else a server or a runtime repeats of the request's secrets
- * is masked.
+ * This is the base class of this module's errors: `code` names the error, and
+ * each class has the facts needed to act on it. No error contains a key: the
+ * URL has no user name, password or values of its query, the headers have no
+ * cookies, and other copies of the request's secrets are masked.
  *
  * @example Tell a failed stream from a mistake
  * ```ts
@@ -79,8 +78,8 @@ export interface UnexpectedResponse {
 /**
  * The answer is not an event stream.
  *
- * The base of {@linkcode HttpStatusError} and {@linkcode NotAnEventStreamError},
- * which show what it was instead.
+ * This is the base class of {@linkcode HttpStatusError} and
+ * {@linkcode NotAnEventStreamError}, which show the answer.
  *
  * @example Show what a server says, whatever is wrong with it
  * ```ts
@@ -128,8 +127,8 @@ export abstract class UnexpectedResponseError extends EventStreamError
 /**
  * The answer's status was not 200.
  *
- * The standard has every other status end an event stream for good; 204 is how
- * a server says that it wants no reconnection.
+ * By the standard, every other status ends an event stream for good. With 204,
+ * a server asks for no reconnection.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#dom-eventsource | HTML Standard, section 9.2.2}
  *
@@ -374,8 +373,8 @@ export interface IdleTimeout {
  * The stream was open, and silent for longer than `idleTimeout` or
  * `eventTimeout` allows.
  *
- * `clock` tells the two apart: a peer that is gone sends no bytes, while one
- * that sends comments and no event is there, and stuck.
+ * `clock` distinguishes the two: a peer that is gone sends no bytes; a peer
+ * that sends comments but no event is alive, and stuck.
  *
  * @example A server that has gone silent
  * ```ts

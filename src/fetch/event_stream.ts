@@ -7,14 +7,14 @@ import type { StreamCounters } from "./stream_options.ts";
  * The events of one stream, as {@linkcode streamEvents} returns them, over as
  * many connections as it takes.
  *
- * The stream is pulled, by one consumer: it connects when it is first asked for
- * something, and reads on only when every event that has come was taken, so a
- * consumer that is slow slows the server down. Leaving a `for await` loop,
- * {@linkcode EventStream.cancel} and `await using` close the connection.
+ * One consumer pulls the stream. It connects with the first read, and reads on
+ * only when every event so far was taken, so that a slow consumer slows the
+ * server down. Leaving a `for await` loop, {@linkcode EventStream.cancel} and
+ * `await using` close the connection.
  *
- * It ends once. At the end of the body, or when it is cancelled, every further
- * call is answered with `done`; after an error, every further call throws that
- * same error, so that no failure can pass for an end.
+ * It ends once. After the end of the body, or a cancel, every further call
+ * returns `done`. After an error, every further call throws the same error, so
+ * that no failure can pass for an end.
  *
  * @typeParam T The events: {@linkcode ServerSentEvent} unless there are schemas.
  *

@@ -116,18 +116,19 @@ export function streamEvents<Schemas extends EventSchemas>(
   options: TypedStreamEventsOptions<Schemas>,
 ): EventStream<ValidEvent<Schemas> | InvalidEvent>;
 /**
- * Requests an event stream, and connects again where it breaks off.
+ * Requests an event stream, and reconnects if it breaks off.
  *
  * Nothing is sent before the first call to `next`, `nextBatch` or `open`. The
  * answer is an event stream if its status is 200 and its type
  * `text/event-stream`; any other is an error that shows what it was.
  *
- * A GET without a body is made again, as its {@linkcode ReconnectPolicy} says,
- * when the connection breaks or the server ends it, on 408, 425, 429 and 5xx,
- * and where the server is silent for too long: after the last event id, not
- * sooner than the server asked for, and never sooner than `minTimeout`. Status
- * 204 ends the stream; any other status, another type, an event that is too
- * large or not valid, and whatever a callback throws, end it with that error.
+ * A GET without a body is repeated, as its {@linkcode ReconnectPolicy} says,
+ * when the connection breaks, when the server ends it, on 408, 425, 429 and
+ * 5xx, and when the server is silent for too long. It resumes after the last
+ * event id, not sooner than the server asks for, and never sooner than
+ * `minTimeout`. Status 204 ends the stream. Any other status or type, an event
+ * that is too large or not valid, and an error of a callback end it with that
+ * error.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#the-eventsource-interface | HTML Standard, section 9.2.2}
  *

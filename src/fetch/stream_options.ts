@@ -87,7 +87,7 @@ export interface StreamEventsOptions {
   /**
    * The headers of the request, in place of those of a `Request`. An `Accept` or
    * `Cache-Control` among them is sent in place of `text/event-stream` and
-   * `no-cache`. A function is asked for every request.
+   * `no-cache`. A function is called for every request.
    *
    * @default {undefined}
    */
@@ -100,10 +100,9 @@ export interface StreamEventsOptions {
   /**
    * The body of the request, in place of that of a `Request`.
    *
-   * `sendBody` says how it is sent.
-   *
-   * A function is asked for every request. A stream is good for one alone:
-   * where it would be needed again, that is a {@linkcode OneShotBodyError}.
+   * `sendBody` chooses the form in which it is sent. A function is called for
+   * every request. A stream can be sent once: if another request needs it, the
+   * error is a {@linkcode OneShotBodyError}.
    *
    * @default {undefined}
    */

@@ -5,11 +5,11 @@ import type { ResponseEvent } from "./response_event.ts";
 /**
  * Turns a stream with deltas into one of whole items.
  *
- * Deltas and `output_item.added` are left out; everything else passes through, in
- * its order and at once. Where the stream ends before an item does, be it with a
- * last event or with an error, the text that has come (a message's, a refusal, or
- * reasoning) goes out first, as an `output_item.done` whose item has the status
- * `"incomplete"`. A call that is cut off never does. `reset` drops what has come.
+ * Deltas and `output_item.added` are left out. All other events pass through at
+ * once and in order. If the stream ends before an item does, by a last event or
+ * by an error, the text so far (of a message, a refusal, or reasoning) comes
+ * first, as an `output_item.done` whose item has the status `"incomplete"`. A
+ * call that is cut off never does. `reset` drops everything so far.
  *
  * Leaving the iteration early ends the stream it reads.
  *

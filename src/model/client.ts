@@ -269,12 +269,13 @@ const schema = z.object({
  * All wire APIs, Responses, Chat Completions and Messages, give the same events. Every
  * stream ends once, and says how: see {@linkcode ResponseStream}.
  *
- * A request that is answered with 408, 409, 425, 429 or 5xx, or not at all, is made
- * again, when the provider says or later each time, unless the provider says that
- * it will fail again (such as `insufficient_quota`); so is one whose stream breaks
- * off before its first event. After the first event nothing is asked for again, unless
- * `retryMidStream` allows it, or the prompt asks for a response in the background,
- * whose stream is then continued where it broke off.
+ * A request is repeated if it is answered with 408, 409, 425, 429 or 5xx, if it
+ * gets no answer, or if its stream breaks off before the first event. The delay
+ * is the one that the provider asks for, or grows with each attempt. An error
+ * that the provider says will come again (such as `insufficient_quota`) is not
+ * retried. After the first event, nothing is requested again, with two
+ * exceptions: `retryMidStream` allows it, or the prompt asks for a response in
+ * the background, whose stream is continued where it broke off.
  *
  * @example Print an answer as it comes
  * ```ts

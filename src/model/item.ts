@@ -219,8 +219,8 @@ export interface OtherItem {
 /**
  * An item of a conversation, in the shape that the Responses API has for it.
  *
- * Items keep fields that are not named here, and items of types that are not
- * named here are kept whole, so that what came from a provider can be sent back.
+ * Items keep all of their fields, and items of unknown types are kept whole, so
+ * that everything from a provider can be sent back.
  *
  * @see {@link https://platform.openai.com/docs/api-reference/responses/object | Responses: the response object}
  *

@@ -78,9 +78,9 @@ export type ToolChoice =
 /**
  * A request to a model: a conversation, and settings for the answer.
  *
- * Settings go by one name for every wire API, and are left out unless they are
- * given. What the provider's API has no place for is refused with a `TypeError`
- * before anything is sent.
+ * Settings have one name for every wire API, and are left out unless they are
+ * given. If the provider's API has no place for a setting, the client throws a
+ * `TypeError` before anything is sent.
  *
  * @example A question with instructions
  * ```ts

@@ -216,8 +216,8 @@ export interface IncompleteEvent {
  * An event of a model's response, the same for every wire API.
  *
  * Names and fields are those of the Responses API, in camelCase and without
- * `response.`; an `item` keeps the wire's own shape. The last event is
- * `completed` or `incomplete`: every other ending throws.
+ * `response.`. An `item` keeps the wire's own shape. The last event is
+ * `completed` or `incomplete`; every other ending throws.
  *
  * @see {@link https://platform.openai.com/docs/api-reference/responses-streaming | Responses: streaming events}
  *

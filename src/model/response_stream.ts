@@ -65,12 +65,11 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  * The events of a model's response, as {@linkcode ModelClient.stream} returns
  * them.
  *
- * It is pulled: nothing is read while an event that has come is still to be
+ * The consumer pulls the stream: nothing is read while an event waits to be
  * taken. The last event is `completed` or `incomplete`; every other ending
- * throws, after the events that came before it. Nothing that the network does
- * after the provider has said how the response ends can change that. Leaving a
- * `for await` loop, {@linkcode ResponseStream.cancel} and `await using` close
- * the connection.
+ * throws, after the events before it. Nothing that the network does after the
+ * provider's last event changes that. Leaving a `for await` loop,
+ * {@linkcode ResponseStream.cancel} and `await using` close the connection.
  *
  * @example Take the events, then the whole
  * ```ts

@@ -105,8 +105,9 @@ const MAX_TURNS = 10;
 /**
  * The events of a run of {@linkcode runTools}.
  *
- * Nothing is asked for until it is iterated, or until {@linkcode ToolRun.final} is
- * called. Leaving a `for await` loop closes the connection, and aborts the tools.
+ * Nothing is requested until it is iterated, or until {@linkcode ToolRun.final}
+ * is called. Leaving a `for await` loop closes the connection, and aborts the
+ * tools.
  *
  * @typeParam R The type of the last response.
  *
@@ -187,14 +188,14 @@ async function* settling(
 }
 
 /**
- * Asks a model, makes the calls that it asks for, tells it what they gave, and
+ * Asks a model, makes the calls that it asks for, sends it their results, and
  * asks again, until it answers.
  *
- * Calls of one response run at once. What a tool throws, arguments that do not fit
- * its schema, and the name of a tool that there is not, are told to the model,
- * which may try again; `tool.done` has the error. A response that was cut off ends
- * the run, and so do calls of tools that only `prompt.tools` has: those are the
- * caller's.
+ * Calls of one response run at the same time. If a tool throws, if arguments do
+ * not fit its schema, or if there is no such tool, the model is told so and may
+ * try again; `tool.done` has the error. A response that was cut off ends the
+ * run, and so do calls of tools that only `prompt.tools` has: the caller
+ * answers those.
  *
  * A `toolChoice` that demands a call holds for the first response.
  *

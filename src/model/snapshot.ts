@@ -111,10 +111,10 @@ export type ResponseSnapshot =
 /**
  * Puts a response together from its events, one by one.
  *
- * An event costs the same however many came before it, and so does a snapshot,
- * but for the number of items and parts: text is not copied, and items that have
- * not changed are the same objects as in the snapshot before. Nothing that an
- * event carries is changed.
+ * The cost of an event does not depend on the number of events before it. The
+ * cost of a snapshot depends only on the number of items and parts: text is not
+ * copied, and unchanged items are the same objects as in the snapshot before.
+ * No value of an event is changed.
  *
  * @example Redraw as the text comes
  * ```ts

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Something in a stream that the standard tells a parser to pass over in
- * silence, and that the author of a server would want to know.
+ * Something in a stream that the standard tells a parser to ignore, and that
+ * the author of a server would want to know.
  *
  * Every kind has `line`, the line's number from 1, and `offset`, where that line
  * starts in UTF-16 code units from the start of the stream's text; neither

@@ -25,10 +25,10 @@ export interface ServerSentEventInit {
 /**
  * Writes one event as the text of an event stream.
  *
- * A data line cannot hold a CR or an LF, so the data is written as one `data`
- * line for each of its lines, and the parser joins them by LF: CR and CRLF
- * come back as LF, and all other text comes back as it was. The type `"message"` is
- * what an event has without one, and is left out.
+ * A data line cannot hold a CR or an LF, so each line of the data becomes one
+ * `data` line, and the parser joins them by LF. CR and CRLF therefore come back
+ * as LF; all other text is unchanged. The type `"message"` is the default, and
+ * is left out.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream | HTML Standard, section 9.2.5}
  *

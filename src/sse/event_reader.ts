@@ -5,9 +5,10 @@ import type { ServerSentEvent } from "./event.ts";
 /**
  * The events of a stream, in order, as {@linkcode readEvents} returns them.
  *
- * It is pulled: nothing is read from the body while an event that has come is
- * still to be taken. Calls may overlap; they are answered in order. Leaving a
- * `for await` loop, {@linkcode EventReader.return} and `await using` cancel the body.
+ * The consumer pulls it: nothing is read from the body while an event waits to
+ * be taken. Calls may overlap; they are answered in order. Leaving a
+ * `for await` loop, {@linkcode EventReader.return} and `await using` cancel the
+ * body.
  *
  * @example Read on from where the loop was left
  * ```ts

@@ -93,9 +93,9 @@ export interface SseParserOptions {
  * kept from an event keeps the chunk alive that it came in if that was of 65,536
  * code units or fewer, and otherwise a piece of 2,048.
  *
- * The parser takes text, so it leaves a byte order mark to the decoder:
- * `TextDecoder` and `TextDecoderStream` strip one, and stripping another here
- * would be one too many.
+ * The parser takes text, so the decoder has to strip a byte order mark:
+ * `TextDecoder` and `TextDecoderStream` do. The parser does not strip a second
+ * one.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream | HTML Standard, section 9.2.5}
  *

@@ -30,9 +30,9 @@ export interface ReadEventsOptions extends Omit<SseParserOptions, "onEvent"> {
  * Reads the events of a body of type `text/event-stream`.
  *
  * The body is decoded as UTF-8, as the standard has it: one leading BOM is
- * stripped, and U+FFFD takes the place of what is not UTF-8. An unfinished event
- * at the end is dropped. The next chunk is read only when every event of the one
- * before was taken.
+ * stripped, and U+FFFD replaces invalid bytes. An unfinished event at the end
+ * is dropped. The next chunk is read only when every event of the last one was
+ * taken.
  *
  * @see {@link https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream | HTML Standard, section 9.2.5}
  *

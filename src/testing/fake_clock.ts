@@ -52,11 +52,11 @@ export interface FakeClockRunOptions {
 /**
  * A {@linkcode Clock} that stands still until it is told to go on.
  *
- * Time passes in {@linkcode FakeClock.advance}, by as much as it is given, and
- * in {@linkcode FakeClock.run}, by as much as a promise takes to settle.
- * Between two timers both let everything happen that is ready to happen:
- * promises, web streams, and what those start. They can't wait for what comes
- * from outside, such as a real socket.
+ * Time passes in {@linkcode FakeClock.advance}, by the given amount, and in
+ * {@linkcode FakeClock.run}, until a promise settles. Between two timers, both
+ * let everything happen that is ready to happen: promises, web streams, and
+ * what those start. They cannot wait for anything outside the process, such as
+ * a real socket.
  *
  * @example An hour in no time
  * ```ts

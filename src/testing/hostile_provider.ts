@@ -56,22 +56,22 @@ interface Waiter {
 /**
  * A provider of language models for tests, which fails as planned.
  *
- * It is a handler as servers take it: `Deno.serve(provider.fetch)`, or
- * `Bun.serve({ fetch: provider.fetch })`; or it takes the place of `fetch` itself.
- * It answers as OpenAI and Anthropic do, with and without `stream`:
+ * It is a handler for servers: `Deno.serve(provider.fetch)`, or
+ * `Bun.serve({ fetch: provider.fetch })`. It can also take the place of `fetch`
+ * itself. It answers as OpenAI and Anthropic do, with and without `stream`:
  *
  * - `POST /v1/responses`, also in the background, with `GET /v1/responses/{id}`,
  *   `?stream=true&starting_after=N`, and `POST /v1/responses/{id}/cancel`;
  * - `POST /v1/chat/completions` and `POST /v1/messages`;
  * - `GET /v1/models`, `POST /v1/embeddings`, `POST /v1/files`.
  *
- * The model says the last text again that it was given, word by word. It calls
- * the tools that the text names, or else the first, if there are any, and then says
- * what they answered. More than `max_tokens` words it does not say. What it
- * answers depends on nothing but the request: equal requests get equal answers.
+ * The model repeats the last text that it was given, word by word. If there are
+ * tools, it calls those that the text names, or else the first one, and then
+ * says their results. It says at most `max_tokens` words. Its answer depends on
+ * the request alone: equal requests get equal answers.
  *
- * What becomes of a request is a {@linkcode HostilePlan}: the one in its `Hostile`
- * header, as {@linkcode parseHostilePlan} reads it; else the next of those in the
+ * The plan of a request is a {@linkcode HostilePlan}: the one in its `Hostile`
+ * header, as {@linkcode parseHostilePlan} reads it; else the next one in the
  * queue; else the one of the options.
  *
  * @example Once without, then with success

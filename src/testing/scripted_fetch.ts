@@ -174,16 +174,16 @@ const BODILESS = [204, 205, 304];
  * pass in milliseconds.
  *
  * It is as strict as a real `fetch`: it refuses what `new Request()` refuses,
- * reads the request's body, takes time over the headers, and heeds the signal
- * at every stage, with the signal's reason. A request whose signal is aborted
- * beforehand is not made. After a request has ended, whyever, neither a timer
- * nor a listener of it is left.
+ * reads the request's body, takes time over the headers, and obeys the signal
+ * at every stage, with the signal's reason. A request whose signal is already
+ * aborted is not made. After a request has ended, no timer and no listener of
+ * it is left.
  *
- * The body is pulled, and nothing is buffered: a chunk comes when it is read
- * for, and so does the end. (A pipe, such as `pipeThrough`, reads ahead by as
- * much as its queues hold.) What the script says after a chunk happens only
- * when that chunk was taken; then a `wait` passes whether or not someone reads,
- * as a server's time does.
+ * The reader pulls the body, and nothing is buffered: each chunk, and the end,
+ * come when they are read. (A pipe, such as `pipeThrough`, reads ahead by as
+ * much as its queues hold.) A step of the script happens only when the chunk
+ * before it was taken. A `wait` then passes whether or not someone reads, as a
+ * server's time does.
  *
  * @example A server that takes its time
  * ```ts

@@ -15,7 +15,7 @@
  *   publishChat,
  * } from "@rivulet/rivulet/chat/server";
  *
- * // What `streamText` and `toUIMessageStream` of the AI SDK make of a conversation.
+ * // Stands for `streamText` and `toUIMessageStream` of the AI SDK.
  * type Answer = (messages: unknown[], signal: AbortSignal) => ChatStream;
  *
  * async function post(request: Request, answer: Answer): Promise<Response> {

@@ -127,11 +127,12 @@ export interface PublishChatOptions {
 /**
  * Answers a message of a chat, and publishes the answer to the chat's topic.
  *
- * The turn is a new epoch of the topic: the message first, then the chunks as they come.
- * The caller gets the same stream. The turn goes on when the caller leaves, and when the
- * connection to the relay breaks for less than `within`: no chunk is lost or doubled. It
- * stops when the topic is cancelled. The topic ends as the stream says: `complete`; `failed`
- * with its words; `cancelled`; `truncated` without a last word, and if this process dies.
+ * The turn is a new epoch of the topic: the message first, then the chunks as
+ * they come. The caller gets the same stream. If the caller leaves, the turn
+ * goes on. If the connection to the relay is lost for less than `within`, no
+ * chunk is lost or doubled. If the topic is cancelled, the turn stops. The
+ * topic ends as the stream does: `complete`; `failed`, with the error's text;
+ * `cancelled`; or `truncated`, if the stream has no end or this process dies.
  *
  * The answer is kept in memory until its end, to be sent again.
  *

@@ -40,9 +40,9 @@ export interface AnswerFailure {
  * The provider's answer is not the expected one. This is the base class of the
  * errors that show the answer, and what the provider says about it.
  *
- * `failureCode` has the same codes as a {@linkcode ResponseFailedError}, which is
- * for errors inside a stream. It stands where the provider's code, its words or the
- * status has a known meaning.
+ * `failureCode` has the same codes as a {@linkcode ResponseFailedError}, which
+ * is for errors inside a stream. It is set if the provider's code, its words or
+ * the status have a known meaning.
  *
  * @example Show what the provider says
  * ```ts

@@ -52,8 +52,8 @@ export interface ResponseFacts {
 /**
  * A request for a model's response failed, or the response broke off.
  *
- * The base of this module's errors: `code` says which it is, and `retryable`
- * whether asking once more may help. None carries a key.
+ * This is the base class of this module's errors: `code` names the error, and
+ * `retryable` says whether asking again may help. No error contains a key.
  *
  * @example Tell what to do from what has happened
  * ```ts

@@ -4,9 +4,9 @@ import { ModelError, type StreamErrorCode } from "./model_error.ts";
 /**
  * A stream broke off before the provider had said how the response ends.
  *
- * `code` tells how: `"truncated"`, the body ended; `"idle"`, it was silent for
- * too long; `"disconnected"`, the network failed; `"invalid_stream"`, what came
- * cannot be read. What came before it may be any part of the response.
+ * `code` says how: `"truncated"`, the body ended; `"idle"`, it was silent for
+ * too long; `"disconnected"`, the network failed; `"invalid_stream"`, the bytes
+ * cannot be read. The events before it may be any part of the response.
  *
  * @example Tell silence from an end
  * ```ts
