@@ -1,7 +1,7 @@
 /**
- * What a chat stands, by how it is made: `deno task bench:chat` has each scenario of
- * `tests/browser/chat/` run in Chromium, and prints a table. It needs Debian's `chromium` and
- * `redis-server`.
+ * The faults that each kind of chat survives: `deno task bench:chat` runs each
+ * scenario of `tests/browser/chat/` in Chromium, and prints a table. It needs
+ * Debian's `chromium` and `redis-server`.
  *
  * `tests/bench/chat_test.ts` holds the lines of the table in `docs/chat.md` to the code.
  *
@@ -19,7 +19,7 @@ import { startChromium } from "../tests/support/client/chromium.ts";
 import { linesOf, WAYS } from "./chat/ways.ts";
 import { resumableSetup } from "./chat/resumable_setup.ts";
 
-/** How long the network is away, in milliseconds. */
+/** The length of the network's absence, in milliseconds. */
 const CUT = 5_000;
 
 const SETUPS: Readonly<Record<keyof typeof WAYS, ChatSetup>> = {

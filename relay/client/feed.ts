@@ -62,7 +62,9 @@ export type TopicMessage =
   | UpstreamMessage
   | { readonly type: "following" };
 
-/** What a connection carries: one topic, or all whose names begin alike. */
+/**
+ * The load of a connection: one topic, or all topics whose names begin alike.
+ */
 export interface Carried {
   /** The topic, or the prefix with a star behind it. */
   readonly topic: string;
@@ -80,7 +82,7 @@ export interface Carried {
   adopt?(name: string): Carried;
 }
 
-/** What a feed is told besides what its consumer wants. */
+/** The options of a feed: those of its consumer, and those of its owner. */
 interface FeedOptions extends TopicOptions {
   /** Whether `subscribed` and `end` are messages, also of a feed that does not stay. */
   readonly tellsAll?: boolean;

@@ -106,7 +106,7 @@ export class PrefixFeed implements Subscription, Carried {
     return child;
   }
 
-  /** What to ask the relay for. */
+  /** Returns the fields of the request to the relay. */
   request(): Readonly<Record<string, string | number | boolean | undefined>> {
     const { after, mode, stay, window = WINDOW } = this.#options;
     this.#isFollowing = false;

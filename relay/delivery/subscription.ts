@@ -15,7 +15,7 @@ import { Window } from "./window.ts";
 
 /** A topic is read whose log is lost: its reader has to connect again, with its position. */
 export class TopicLostError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "topic_lost";
 
   /** Names the topic. */

@@ -123,7 +123,7 @@ export interface DoorsContext extends
   };
 }
 
-/** How many clients there are. */
+/** The numbers of clients. */
 export interface DoorCounts {
   /** Connections: all of them, those of subscribers and of readers of lists, and the most. */
   readonly connections: {

@@ -13,7 +13,7 @@ import {
   unpackError,
 } from "./wire.ts";
 
-/** What a link brings. */
+/** The events of a link. */
 export interface ChannelEvents {
   /** Called with each operation but answers. What it throws closes the link. */
   onOperation(operation: Operation): void;
@@ -32,10 +32,10 @@ const MAX_WAITING = 256 * 1024;
  */
 const MAX_UNSENT = 4 * 1024 * 1024;
 
-/** How often it is looked whether the peer is still there, in milliseconds. */
+/** The time between two looks for the peer, in milliseconds. */
 const LOOK_INTERVAL = 5_000;
 
-/** How many looks in a row may find nothing of the peer. */
+/** The number of looks in a row that may find no sign of the peer. */
 const MAX_QUIET = 4;
 
 /** A link is gone: what was asked over it may have been done. */

@@ -9,7 +9,10 @@ export interface HeldLease {
   readonly lease: Lease;
 }
 
-/** How often leases are renewed for relays that are there, in milliseconds. */
+/**
+ * The time between two renewals of leases for relays that are alive, in
+ * milliseconds.
+ */
 export const RENEW_INTERVAL = 300;
 
 /**
@@ -117,7 +120,7 @@ export class HeldLeases {
     for (const held of this.#byNumber.values()) {
       const { lease } = held;
       if (isThere && lease.isHeld) {
-        // What cannot be renewed now is renewed with the next look.
+        // A lease that cannot be renewed now is renewed with the next look.
         void (async () => await lease.renew())().catch(() => {});
       } else if (!lease.isHeld || lease.expires <= now) this.#drop(held);
     }

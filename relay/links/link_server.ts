@@ -20,7 +20,7 @@ import {
 export interface LinkPeer {
   /** The relay, among all relays. */
   readonly id: string;
-  /** What it calls itself, such as `worker 2`. */
+  /** The name that it gives itself, such as `worker 2`. */
   readonly name: string;
   /** Whether this process has started it: it may call, and be called. */
   readonly isTrusted: boolean;
@@ -32,7 +32,7 @@ export interface LinkPeer {
   close(): void;
 }
 
-/** What links lead to. */
+/** The store that links lead to, and the limits for them. */
 export interface LinkServerOptions {
   /** The store, which is shared. */
   readonly store: Store;
@@ -59,7 +59,7 @@ export interface LinkOffer {
   readonly isTrusted: boolean;
 }
 
-/** What is known of a linked relay, for longer than its link. */
+/** The facts of a linked relay, which outlast its link. */
 interface KnownRelay {
   readonly leases: HeldLeases;
   link: Peer | undefined;
@@ -220,7 +220,7 @@ export class LinkServer implements AsyncDisposable {
   }
 }
 
-/** What a {@linkcode Peer} is made of. */
+/** The parts of a {@linkcode Peer}. */
 interface PeerParts extends Pick<LinkPeer, "id" | "name" | "isTrusted"> {
   readonly channel: Channel;
   readonly link: ServedLink;

@@ -29,7 +29,7 @@ import {
   valueAt,
 } from "./wire.ts";
 
-/** What a link needs of the server. */
+/** The parts of the server that a link uses. */
 export interface ServedLinkContext {
   readonly store: Store;
   readonly leases: HeldLeases;
@@ -327,7 +327,7 @@ export class ServedLink implements Disposable {
     { first, count }: Appended,
   ): void {
     const { log } = served;
-    // What others have appended before it comes first.
+    // Events that others have appended before come first.
     served.tellUpTo(this.#channel, first);
     served.appended(first, count);
     const range = first < log.first

@@ -2,12 +2,13 @@ import type { Log } from "../topics/log.ts";
 import type { Channel } from "./channel.ts";
 import { type LogState, packEntries } from "./wire.ts";
 
-/** How much of a log is read for one operation. */
+/** The limits of a read for one operation. */
 const BUDGET = { events: 512, bytes: 128 * 1024 };
 
 /**
- * How far a link may be behind a log and still be told each event: beyond it, it is told
- * where the log is, and asks for what its readers need.
+ * The number of events by which a link may lag behind a log and still receive
+ * each event. Beyond it, the link receives the log's state only, and asks for
+ * what its readers need.
  */
 const MAX_BEHIND = 4_096;
 
@@ -27,7 +28,7 @@ export class ServedLog {
   #toldFirst: number;
   #stop: (() => void) | undefined;
   #isOver = false;
-  /** What the link was given of publications. */
+  /** The publications that the link was given. */
   #publications: Map<string, string> = new Map();
 
   constructor(

@@ -1,12 +1,18 @@
 import type { Store } from "../topics/store.ts";
 
-/** What a store that is another relay knows of the way to where the topics live. */
+/**
+ * The way from this relay to the one where the topics live, as a store in
+ * another relay knows it.
+ */
 export interface UpwardLink {
   /** This relay, among all relays of the tree. */
   readonly id: string;
   /** The parent, its own parent, and so on, as far as is known. */
   readonly path: readonly string[];
-  /** How long what is appended where the topics live takes to this relay, in milliseconds. */
+  /**
+   * The time that an event takes from where the topics live to this relay, in
+   * milliseconds.
+   */
   readonly lag: number;
   /**
    * Calls a listener when the path is another one.

@@ -29,7 +29,7 @@ export const MAX_LINK_MESSAGE = 128 * 1024 * 1024;
 export const LINK_CLOSINGS = {
   /** The relay stops, or the link is not needed any more. */
   over: 1001,
-  /** What came is no message of a link. */
+  /** The peer sent something that is not a message of a link. */
   invalid: 4400,
   /** The relay would be its own parent. */
   loop: 4409,
@@ -40,9 +40,9 @@ export const LINK_CLOSINGS = {
 /** One operation: its name, and what belongs to it. */
 export type Operation = readonly unknown[];
 
-/** What came over a link is not what a relay says. */
+/** A message on a link breaks the protocol. */
 export class LinkProtocolError extends Error {
-  /** What happened, for programs. */
+  /** The error's code, for programs. */
   readonly code = "link_protocol";
 
   /** Says what was expected. */
@@ -249,7 +249,7 @@ export const helloSchema = z.object({
   v: z.literal(1),
   /** The relay. */
   id: z.string().min(1).max(100),
-  /** What it calls itself, for logs and metrics. */
+  /** The name that it gives itself, for logs and metrics. */
   name: z.string().max(100),
 });
 

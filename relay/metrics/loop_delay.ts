@@ -35,7 +35,7 @@ export class LoopDelay implements Disposable {
     this.#schedule();
   }
 
-  /** How late it was, of the last 10 s, in milliseconds. */
+  /** The delays of the last 10 s, in milliseconds. */
   get newest(): {
     readonly p50: number;
     readonly p99: number;

@@ -57,7 +57,7 @@ export interface MetricsReadings {
   isStoreFailing(): boolean;
 }
 
-/** What has come to pass since the start. */
+/** The totals since the start. */
 export interface MeasuredTotals {
   /** Events that clients have published, and the bytes of their data. */
   readonly publishedEvents: number;
@@ -73,7 +73,7 @@ export interface MeasuredTotals {
   readonly slowCloses: number;
   /** Gaps in what was written. */
   readonly gaps: number;
-  /** What was refused. */
+  /** The number of refusals. */
   readonly refusals: number;
 }
 
@@ -191,7 +191,7 @@ export class Metrics implements Disposable {
     return this.#registry.metrics();
   }
 
-  /** What has come to pass since the start, all doors together. */
+  /** The totals since the start, of all doors together. */
   get totals(): MeasuredTotals {
     const published = [this.published("http"), this.published("websocket")];
     const delivered = [this.delivery("websocket"), this.delivery("sse")];
@@ -222,7 +222,7 @@ export class Metrics implements Disposable {
     return this.#topics.ends;
   }
 
-  /** How late the event loop was, of the last 10 s, in milliseconds. */
+  /** The delays of the event loop in the last 10 s, in milliseconds. */
   get loopDelay(): LoopDelay["newest"] {
     return this.#loop.newest;
   }

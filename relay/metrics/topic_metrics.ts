@@ -35,7 +35,7 @@ export type PublishDoor = "http" | "websocket";
 
 /** The metrics of topics, and of publications. */
 export class TopicMetrics {
-  /** How many topics have ended, by the status. */
+  /** The numbers of topics that have ended, by status. */
   readonly ends = new Map<MeasuredEnd, number>();
   readonly #ends: Counter<"status">;
   readonly #published: Readonly<Record<PublishDoor, PublishCounts>> = {

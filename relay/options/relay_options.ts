@@ -77,7 +77,7 @@ export interface RelayOptions {
    */
   storeToken?: string | undefined;
   /**
-   * What this relay is called in the log of the parent of `store`.
+   * The name of this relay in the log of `store`'s parent.
    *
    * @default {"relay"}
    */

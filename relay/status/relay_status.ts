@@ -34,7 +34,7 @@ export interface RelayTotals {
 }
 
 /**
- * How late the event loop comes to what is due, in milliseconds, of the last 10 s.
+ * The delays of the event loop in the last 10 s, in milliseconds.
  *
  * @example The longest time for which nobody was served
  * ```ts
@@ -54,7 +54,7 @@ export interface RelayLoopDelay {
 }
 
 /**
- * What a relay says of itself: `GET /status` (PROTOCOL.md, section 4). Times are
+ * The state of a relay: `GET /status` (PROTOCOL.md, section 4). Times are
  * milliseconds since the epoch.
  *
  * @example Ask for it
@@ -97,7 +97,7 @@ export interface RelayStatus {
     readonly isLasting: boolean;
     /** Whether other relays have the same topics. */
     readonly isShared: boolean;
-    /** What is wrong with it, if it keeps nothing now. */
+    /** The kind of failure, if it keeps nothing now. */
     readonly failure?: string;
   };
   /** The connections that are open: all of them, those of subscribers, and the most there may be. */
@@ -124,7 +124,7 @@ export interface RelayStatus {
   readonly log: { readonly events: number; readonly bytes: number };
   /** The events that the slowest follower was not given yet, and its topic. */
   readonly lag: { readonly max: number; readonly topic?: string };
-  /** What has come to pass since the start. */
+  /** The totals since the start. */
   readonly totals: RelayTotals;
   /** The same in a second, of the last 5 to 10 s. */
   readonly rates: RelayTotals;
@@ -134,19 +134,19 @@ export interface RelayStatus {
   readonly ends: Readonly<Record<string, number>>;
   /** Memory, in bytes. */
   readonly memory: {
-    /** What the process occupies. */
+    /** The memory that the process occupies. */
     readonly rss: number;
-    /** What its objects occupy, garbage among them. */
+    /** The memory that its objects occupy, garbage among them. */
     readonly heap: number;
-    /** What the process may use. */
+    /** The memory that the process may use. */
     readonly max: number;
-    /** What clients were sent and have not read. */
+    /** The bytes that clients were sent and have not read. */
     readonly queued: number;
-    /** What clients have sent and the relay holds. */
+    /** The bytes that clients have sent and the relay holds. */
     readonly received: number;
     /** Whether new work is refused, as the memory is nearly used up. */
     readonly isAtEdge: boolean;
   };
-  /** How late the event loop is. */
+  /** The delays of the event loop. */
   readonly loopDelay: RelayLoopDelay;
 }

@@ -21,17 +21,17 @@ interface CountedTopic {
   };
 }
 
-/** What a report is made from: read when somebody asks, and not before. */
+/** The sources of a report. They are read only when somebody asks for one. */
 export interface StatusReadings {
-  /** What is counted anyway. */
+  /** The values that are counted anyway. */
   readonly metrics: {
-    /** What has come to pass since the start. */
+    /** The totals since the start. */
     readonly totals: RelayTotals;
     /** Refusals by their codes. */
     readonly refusals: ReadonlyMap<string, number>;
     /** Ends of topics by their status. */
     readonly ends: ReadonlyMap<string, number>;
-    /** How late the event loop is. */
+    /** The delays of the event loop. */
     readonly loopDelay: RelayLoopDelay;
   };
   /** Returns the topics in memory. */

@@ -29,7 +29,7 @@ export interface FollowedLog {
   readonly isGone: boolean;
   /** Whether it was not deleted, but lost. */
   readonly isLost?: boolean;
-  /** How the upstream of its filler is, where that is told. */
+  /** The state of its filler's upstream, if the filler reports it. */
   readonly upstream?: UpstreamState | undefined;
   /** Wakes with each change of the others. */
   readonly wakes: Wakes;

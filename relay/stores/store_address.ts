@@ -91,7 +91,7 @@ export interface StoreSettings {
   readonly onCommit?: ((report: CommitReport) => void) | undefined;
   /** The token that a parent asks for. Default: none. */
   readonly token?: string | undefined;
-  /** What this relay calls itself to a parent. Default: `relay`. */
+  /** The name that this relay gives itself to a parent. Default: `relay`. */
   readonly linkName?: string | undefined;
   /** Called with the names of topics that had to go for room. Default: nobody is told. */
   readonly onEvicted?: ((names: readonly string[]) => void) | undefined;

@@ -308,7 +308,7 @@ export type LogProgress =
     readonly next: number;
     readonly end: StoredEnd;
   }
-  /** What fills it has told how its upstream is. */
+  /** Its filler has reported the state of its upstream. */
   | { readonly kind: "upstream"; readonly upstream: UpstreamState }
   /** The relay that had it has lost it: another log will have the name. */
   | { readonly kind: "lost" }
@@ -418,7 +418,7 @@ export interface Log extends TopicLog, Disposable {
   publications?(): Iterable<readonly [key: string, value: string]>;
   /** Whether the relay that had it has lost it, as one does whose memory is gone. */
   readonly isLost?: boolean;
-  /** How the upstream of what fills the topic is, if other relays are told of it. */
+  /** The state of the filler's upstream, if other relays are told of it. */
   readonly upstream?: UpstreamState | undefined;
   /**
    * Tells other relays that have the log how the upstream of its filler is. Nothing keeps

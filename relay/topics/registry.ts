@@ -112,7 +112,9 @@ export function fillingOf(topic: Topic): Filling {
   return { topic, keep: () => {}, refuse: () => {} };
 }
 
-/** What a topic is needed for. */
+/**
+ * The purpose for which a topic is prepared, and the position of its reader.
+ */
 export interface TopicPrepareOptions extends PrepareOptions {
   /** The position that a reader goes on after. Default: none. */
   readonly after?: After | undefined;

@@ -543,7 +543,7 @@ export class Topic {
   takeOver(progress: Exclude<LogProgress, { kind: "deleted" | "lost" }>): void {
     if (this.#state.kind === "ended") return;
     if (progress.kind === "upstream") {
-      // What was said here is known already.
+      // This relay's own reports are known already.
       if (progress.upstream === this.#upstream || this.#verdict) return;
       return this.#setUpstream(progress.upstream);
     }

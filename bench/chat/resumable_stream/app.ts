@@ -1,4 +1,5 @@
-// What an application has besides its chat routes: a model, sessions, a database.
+// The parts of an application besides its chat routes: a model, sessions, a
+// database.
 import { createClient } from "redis";
 import { createResumableStreamContext } from "resumable-stream/generic";
 import { chatRoutes } from "./route.ts";

@@ -1,4 +1,4 @@
-// What the routes of a chat need of their application.
+// The parts of an application that the routes of a chat use.
 import type { LanguageModel, ToolSet, UIMessage } from "ai";
 
 export type Handler = (request: Request, id: string) => Promise<Response>;

@@ -9,11 +9,13 @@ import {
 import { LINK_PATH } from "../../links/wire.ts";
 import { LinkUpgrader, offersLink } from "./upgrade_links.ts";
 
-/** How links are served to the relays of this machine. */
+/** The settings for serving links to the relays of this machine. */
 export interface ServeLinksOptions extends LinkServerOptions {
   /** The path of the Unix socket: its folder is there, and only its owner may enter it. */
   readonly path: string;
-  /** What a relay has to show, that this process has given it at its start. */
+  /**
+   * The secret that a relay must show, which this process gave it at its start.
+   */
   readonly secret: string;
 }
 

@@ -8,7 +8,7 @@ import { LINK_PROTOCOL, MAX_LINK_MESSAGE } from "../../links/wire.ts";
 /** A WebSocket of a link: what accepts it needs less of `ws` than the door does. */
 type LinkSocket = WebSocket & LinkOffer["ws"];
 
-/** What upgrades connections to links. */
+/** Upgrades connections to links. */
 export class LinkUpgrader {
   readonly #server = new WebSocketServer({
     noServer: true,

@@ -21,7 +21,7 @@ const deed = z.object({
   /** The number of events in the body. */
   count: z.int().nonnegative(),
   facts: factsSchema.optional(),
-  /** What is kept of publications, by their keys. */
+  /** The records of publications, by their keys. */
   publications: z.array(z.tuple([z.string(), z.string()])).optional(),
   /** Offsets that are left out, after the events. */
   hole: z.object({
@@ -41,7 +41,7 @@ const part = z.object({
   part: z.string(),
 });
 
-/** What a message does to its log: all of it, or nothing. */
+/** The change that a message makes to its log: all of it, or nothing. */
 export type Deed = z.output<typeof deed>;
 
 /** A message as it is read: a deed, or a part of the body of the next one. */

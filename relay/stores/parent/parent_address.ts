@@ -8,7 +8,7 @@ export interface ParentAddress {
   readonly url: string;
 }
 
-/** What such an address has to be, in words for messages. */
+/** The form of such an address, in words for messages. */
 export const PARENT_ADDRESS_FORM =
   "http://HOST[:PORT] or https://HOST[:PORT] of a relay with --links, or unix:PATH";
 

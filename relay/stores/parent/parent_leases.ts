@@ -10,7 +10,7 @@ import {
 import { StoreError } from "../../topics/store.ts";
 import { PrivateLeases } from "../private_leases.ts";
 
-/** What leases need of their store. */
+/** The parts of a store that leases use. */
 export interface ParentLeasesOptions {
   readonly clock: Clock;
   /** Returns the link. */

@@ -15,16 +15,16 @@ import { StoreError } from "../../topics/store.ts";
 import { z } from "zod";
 import type { ParentAddress } from "./parent_address.ts";
 
-/** How a relay is linked to its parent. */
+/** The settings of the link to a parent. */
 export interface ParentLinkOptions {
   readonly address: ParentAddress;
   /** The token that the parent asks for. Default: none. */
   readonly token: string | undefined;
-  /** What this relay calls itself. */
+  /** The name that this relay gives itself. */
   readonly name: string;
 }
 
-/** What a link to the parent tells. */
+/** The events of the link to the parent. */
 export interface ParentLinkEvents {
   /** There is a link. */
   onUp(channel: Channel): void;
@@ -40,7 +40,7 @@ const WAITS = { first: 100, last: 5_000 };
 /** The wait after the parent has refused this relay, in milliseconds. */
 const REFUSED_WAIT = 30_000;
 
-/** How often the lag is measured, in milliseconds. */
+/** The time between two measurements of the lag, in milliseconds. */
 const PING_INTERVAL = 1_000;
 
 const pathSchema = z.array(z.string()).min(1);

@@ -31,7 +31,7 @@ import type { Segment } from "../segment.ts";
 import { Window, type Windows } from "../window.ts";
 import { NOTHING_APPENDED, type Work } from "./parent_work.ts";
 
-/** What a log needs of its store. */
+/** The parts of a store that a log uses. */
 export interface ParentLogStore {
   readonly windows: Windows;
   /** The link, if there is one. */
@@ -48,7 +48,7 @@ export interface ParentLogStore {
   onIdle(log: ParentLog): void;
 }
 
-/** What a log begins with that is made here. */
+/** The start of a log that is made here. */
 export interface NewLog {
   readonly epoch: string;
   readonly createdAt: number;
@@ -101,17 +101,25 @@ export class ParentLog implements FollowedLog, ReadLog {
   #upstream: UpstreamState | undefined;
   #isAway = false;
   #publications: Map<string, string> | undefined;
-  /** What is not done yet, in order: `#sent` of it was sent over this link. */
+  /**
+   * The work that is not done yet, in order. The first `#sent` of it were sent
+   * over this link.
+   */
   #line: Work[] = [];
   #sent = 0;
-  /** What has to be answered before more is sent. */
+  /** The work that must be answered before more is sent. */
   #barrier: Work | undefined;
   /** Whether it is found out what has become of what was sent over another link. */
   #isResuming = false;
   #wantsTrim = false;
-  /** What was refused although it was sent, as nobody knew what had become of it. */
+  /**
+   * The work that was refused after it was sent, because nobody knew its fate.
+   */
   #givenUp: Extract<Work, { kind: "append" }>[] = [];
-  /** What of that was kept, by its events: whoever tries again with them is told so. */
+  /**
+   * The appends among these that were kept, by their events: whoever tries
+   * again with them is told so.
+   */
   readonly #keptAfterAll = new WeakMap<
     readonly ServerSentEvent[],
     Appended
@@ -169,7 +177,10 @@ export class ParentLog implements FollowedLog, ReadLog {
     return this.#holes;
   }
 
-  /** How the upstream of its filler is; that the parent is away comes first. */
+  /**
+   * The state of its filler's upstream. If the parent is away, that takes
+   * precedence.
+   */
   get upstream(): UpstreamState | undefined {
     return this.#isAway ? AWAY : this.#upstream;
   }
@@ -283,7 +294,7 @@ export class ParentLog implements FollowedLog, ReadLog {
     this.#sent = 0;
     this.#barrier = undefined;
     for (const { result } of line) result.reject(stale);
-    // What is in memory can still be read.
+    // Events in memory can still be read.
     this.#first = Math.max(this.#first, this.window.first ?? this.#next);
     this.#changed();
     this.#store.onIdle(this);
@@ -307,7 +318,7 @@ export class ParentLog implements FollowedLog, ReadLog {
   giveUp(error: StoreError): void {
     const line: Work[] = [];
     for (const work of this.#line) {
-      // What comes after something that waits has to wait, too.
+      // Work that follows work that waits has to wait, too.
       if (line.length > 0 || work.kind === "append" && work.lease) {
         line.push(work);
         continue;
@@ -454,7 +465,8 @@ export class ParentLog implements FollowedLog, ReadLog {
     bytes: number,
   ): void {
     const known = Math.min(entries.length, Math.max(0, this.#next - from));
-    // What is known already may be missing in memory: then it is read when it is needed.
+    // Known events may be missing in memory: they are fetched when they are
+    // needed.
     const added = known === 0 ? entries : entries.slice(known);
     if (added.length > 0) {
       this.window.push(from + known, added);

@@ -29,7 +29,7 @@ export class ParentName {
   readonly #store: ParentLogStore;
   /** The epochs, the newest first. */
   #order: readonly string[] = [];
-  /** What is being deleted. */
+  /** The epochs that are being deleted. */
   readonly #deleting = new Set<string>();
 
   constructor(store: ParentLogStore, name: string, now: number) {
@@ -86,7 +86,7 @@ export class ParentName {
         log = new ParentLog(this.#store, this.name, state);
         this.logs.set(epoch, log);
       }
-      // What it had told of it over this link, it goes on with.
+      // A log that has had this handle over this link goes on with it.
       if (log.h !== state.h) log.resume(state, channel);
     }
     const making: string[] = [];

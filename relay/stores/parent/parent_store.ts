@@ -39,12 +39,15 @@ import { ParentLog, type ParentLogStore } from "./parent_log.ts";
 import { ParentLogHandle } from "./parent_log_handle.ts";
 import { ParentName } from "./parent_name.ts";
 
-/** What a store in another relay is made with. */
+/** The address and the settings of a store in another relay. */
 export interface ParentStoreOptions {
   readonly address: ParentAddress;
   /** The token that the parent asks for. Default: none. */
   readonly token?: string | undefined;
-  /** What this relay calls itself, for the parent's logs. Default: `relay`. */
+  /**
+   * The name that this relay gives itself, for the parent's logs. Default:
+   * `relay`.
+   */
   readonly name?: string | undefined;
   readonly clock: Clock;
   /** Answers a call of a parent that has started this relay. Default: refuses it. */
@@ -53,10 +56,10 @@ export interface ParentStoreOptions {
     | undefined;
 }
 
-/** How long a name stays at hand that nobody needs, in milliseconds. */
+/** The time for which an unused name stays at hand, in milliseconds. */
 const IDLE = 31_000;
 
-/** How often it is looked after what is at hand, in milliseconds. */
+/** The time between two looks at the names at hand, in milliseconds. */
 const LOOK_INTERVAL = 500;
 
 /** The time for which work waits for a parent that is away, in milliseconds. */
@@ -172,7 +175,7 @@ export class ParentStore implements Store {
     const { current } = known;
     const { makes = false, publications, isFresh } = options;
     const isKnown = known.isOpen && (current !== undefined || !makes);
-    // What it stands for is told of by itself.
+    // The parent reports changes of what the name stands for.
     if (isKnown && !publications && !isFresh) return undefined;
     // Without a link, what is at hand is better than nothing.
     if (!this.#link.channel && current && !publications && !isFresh) {
@@ -411,7 +414,7 @@ export class ParentStore implements Store {
       return Promise.reject(error);
     }
     const { refresh } = known;
-    // What has not left yet asks for everybody.
+    // A request that has not left yet serves all callers.
     if (
       refresh && refresh.channel === channel &&
       refresh.message === channel.sent && (refresh.makes || !makes)

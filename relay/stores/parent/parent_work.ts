@@ -49,5 +49,5 @@ export type WorkOf<Kind extends Work["kind"]> = Omit<
   "writer" | "result" | "isUncertain"
 >;
 
-/** What work resolves with that appends nothing. */
+/** The result of work that appends nothing. */
 export const NOTHING_APPENDED: Appended = { first: 0, count: 0, bytes: 0 };

@@ -17,7 +17,7 @@ import { type Stored, whenStored } from "../../topics/stored.ts";
 import type { UpstreamState } from "../../topics/upstream_state.ts";
 import { followLog, Wakes } from "../follow_log.ts";
 
-/** What a {@linkcode CommonLog} tells its store. */
+/** The events that a {@linkcode CommonLog} reports to its store. */
 export interface CommonLogStore {
   /** Called with the facts of a log that has others now. */
   onUpdated(log: CommonLog): void;
@@ -40,7 +40,7 @@ export class CommonLog {
   handles = 0;
   /** Whether the topic was deleted. */
   isGone = false;
-  /** How the upstream of its filler is. */
+  /** The state of its filler's upstream. */
   upstream: UpstreamState | undefined;
   readonly store: CommonLogStore;
   readonly #listeners = new Set<() => void>();

@@ -25,14 +25,14 @@ import {
 } from "./common_log.ts";
 import { TrackedLeases } from "./tracked_leases.ts";
 
-/** How a private store is shared. */
+/** The settings for sharing a private store. */
 export interface ShareOptions {
   readonly clock: Clock;
   /** The most topics of all relays. Default: any number. */
   readonly limits?: TopicLimits | undefined;
 }
 
-/** How often it is looked for fillers that are gone, in milliseconds. */
+/** The time between two searches for fillers that are gone, in milliseconds. */
 const LOOK_INTERVAL = 500;
 
 /**
@@ -41,7 +41,10 @@ const LOOK_INTERVAL = 500;
  */
 const GRACE = 10_000;
 
-/** How often orphans are told of again that nobody has gone on with, in milliseconds. */
+/**
+ * The time after which orphans that nobody has taken over are reported again,
+ * in milliseconds.
+ */
 const ORPHANS_INTERVAL = 15_000;
 
 /** The topics of a page. */
@@ -102,7 +105,7 @@ class SharedStore implements Store {
     return this.#store.isLasting;
   }
 
-  /** What the store holds, in numbers, if it counts. */
+  /** The counters and sizes of the store, if it has any. */
   get counts(): unknown {
     return (this.#store as { readonly counts?: unknown }).counts;
   }

@@ -3,7 +3,7 @@ import type { CancelAnswer, Lease, LeaseRequest } from "../../topics/lease.ts";
 import type { LogName } from "../../topics/store.ts";
 import { PrivateLeases } from "../private_leases.ts";
 
-/** What leases tell of fillers that are gone. */
+/** The settings of leases, and the call that reports fillers that are gone. */
 export interface TrackedLeasesOptions {
   readonly clock: Clock;
   /** Called with the log of a holder that has said nothing more, and has not given up its lease. */

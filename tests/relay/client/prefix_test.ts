@@ -11,7 +11,7 @@ import { startRelay } from "../../support/relay/relay.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 import { LIMIT, within } from "../../support/within.ts";
 
-/** What is of interest of a message. */
+/** Returns the part of a message that the tests compare. */
 function told(message: SubscriptionMessage | undefined): string | undefined {
   switch (message?.type) {
     case "event":

@@ -6,7 +6,7 @@ import type { Topic } from "../../../relay/topics/topic.ts";
 import { Tree } from "../../support/links/tree.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
 
-/** How a topic is filled, and how it ends. */
+/** A way to fill a topic, and the end expected. */
 interface Ending {
   readonly name: string;
   readonly fill: (topic: Topic) => Promise<void>;

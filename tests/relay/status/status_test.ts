@@ -1,4 +1,4 @@
-// What GET /status says, after traffic of which every number is known.
+// The answer of GET /status after traffic in which every number is known.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { RelayStatus } from "../../../relay/status/relay_status.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

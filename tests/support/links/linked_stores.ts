@@ -14,7 +14,7 @@ import type { Retention } from "../../../relay/topics/log.ts";
 import type { Store } from "../../../relay/topics/store.ts";
 import { TemporaryFolder } from "../relay/sqlite_world.ts";
 
-/** What the relays of a test show each other. */
+/** The secret that the relays of a test show each other. */
 const SECRET = "0123456789abcdef0123456789abcdef";
 
 /** Makes the store at the root of a tree, in a folder of its own. */
