@@ -101,6 +101,30 @@ Deno.test("H3: a publisher that dies within its body leaves no topic open", asyn
   assertEquals(/"status":"truncated"/.test(text), true);
 });
 
+Deno.test("A publisher whose topic is cancelled is answered while its body is silent (H12)", async () => {
+  await using relay = await startRelay();
+  await using http = await RawHttp.open(relay.url);
+  await http.send(`${HEAD}\r\n${chunk("data: a\n\n")}`);
+  const topic = await until(
+    () => {
+      const topic = relay.relay.topics.get("t");
+      return topic?.log.next === 2 ? topic : undefined;
+    },
+    LIMIT,
+    "the first event",
+  );
+  topic.end("cancelled", "enough");
+  const answer = await within(http.answer("POST"), LIMIT, "the answer");
+  assertEquals(answer?.status, 409);
+  const { code, end } = JSON.parse(answer?.body ?? "");
+  assertEquals([code, end], [
+    "topic_ended",
+    { status: "cancelled", reason: "enough" },
+  ]);
+  // Of early answers, @hono/node-server looks after the body for 500 ms.
+  await new Promise((resolve) => setTimeout(resolve, 600));
+});
+
 Deno.test("A stream that the relay does not read to its end ends its topic as truncated", async () => {
   await using relay = await startRelay({ limits: { maxEvent: 50 } });
   const body = `data: a\n\ndata: ${"x".repeat(99)}\n\n`;
