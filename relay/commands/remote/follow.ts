@@ -33,13 +33,15 @@ const END_STATUSES: Readonly<Record<EndStatus, number>> = {
   expired: 7,
 };
 
-const HELP = `Follows a topic to its end.
+const HELP = `Follows a topic to its end, or all topics that begin alike.
 
 Usage: rivulet follow TOPIC [FLAG ...]
+       rivulet follow 'PREFIX*' [FLAG ...]
 
 Prints the data of each event on a line. Reconnects and resumes by itself, so
 that each event is printed once. What happens besides is said on stderr if that
-is a terminal; events that are missing are said there always.
+is a terminal; events that are missing are said there always. Of a prefix, each
+line begins with the topic and a tab, and topics that come later are followed.
 
   --text             prints only the text of a model's answer, as it grows: of
                      the Responses, Chat Completions or Messages API, or of UI
@@ -73,17 +75,29 @@ async function follow(args: readonly string[], system: System): Promise<void> {
     options: FLAGS,
     allowPositionals: true,
   });
-  const topic = oneTopic(positionals);
+  const topic = oneTopic(positionals, { takesPrefix: true });
+  const isPrefix = topic.endsWith("*");
   const { text, json, after, stay } = values;
   if (text && json) {
     throw new FlagError("--text, --json: expected one of them, got both");
+  }
+  if (isPrefix && text) {
+    throw new FlagError(
+      "--text: expected one topic, got a prefix: leave it out, or give --json",
+    );
+  }
+  if (isPrefix && after?.includes(":")) {
+    throw new FlagError(
+      `--after: expected start or now for a prefix, got '${after}'`,
+    );
   }
   const maxElapsed = patienceOf(values);
   const signal = stopping(system);
   const relay = new RelayAccess(values, system, signal);
   await greet(relay, topic);
   const status = new StatusLine(system);
-  const printer = followPrinter(text ? "text" : json ? "json" : "data", system);
+  const form = text ? "text" : json ? "json" : isPrefix ? "lines" : "data";
+  const printer = followPrinter(form, system);
   const subscription = open(relay, topic, after, {
     signal,
     stay,
@@ -99,9 +113,11 @@ async function follow(args: readonly string[], system: System): Promise<void> {
         status.clear();
         await system.write(printed);
       }
-      const line = lineOf(message);
-      if (message.type === "gap") status.say(`rivulet follow: ${line}`);
-      else if (line !== undefined) status.show(line);
+      const line = isPrefix ? undefined : lineOf(message);
+      if (message.type === "gap") {
+        const which = isPrefix ? `${message.topic}: ` : "";
+        status.say(`rivulet follow: ${which}${lineOf(message)}`);
+      } else if (line !== undefined) status.show(line);
     }
   } catch (error) {
     if (!(error instanceof SubscriptionError) || !error.status) {
@@ -121,6 +137,12 @@ async function follow(args: readonly string[], system: System): Promise<void> {
 /** Asks before anything else: a wrong URL or token is no reason to be patient. */
 async function greet(relay: RelayAccess, topic: string): Promise<void> {
   try {
+    if (topic.endsWith("*")) {
+      const listed = await relay.request("topics?limit=1", {
+        headers: { accept: "application/json" },
+      });
+      return void await listed.body?.cancel();
+    }
     await relay.request(`topics/${topic}`, { method: "HEAD" });
   } catch (error) {
     // It may come; the subscription learns whether it can be waited for. A HEAD has

@@ -15,12 +15,13 @@ export interface FollowPrinter {
 
 /** Makes a printer of the data of events, of an answer's text, or of JSON. */
 export function followPrinter(
-  form: "data" | "text" | "json",
+  form: "data" | "lines" | "text" | "json",
   { isOutputTerminal }: Pick<System, "isOutputTerminal">,
 ): FollowPrinter {
   switch (form) {
     case "data":
-      return new DataPrinter(isOutputTerminal);
+    case "lines":
+      return new DataPrinter(isOutputTerminal, form === "lines");
     case "text":
       return new TextPrinter();
     case "json":
@@ -31,16 +32,22 @@ export function followPrinter(
 /** Programs get data as it is; a terminal nothing that it would obey. */
 class DataPrinter implements FollowPrinter {
   readonly #isTerminal: boolean;
+  /** Whether each line says its topic. */
+  readonly #namesTopic: boolean;
 
-  constructor(isTerminal: boolean) {
+  constructor(isTerminal: boolean, namesTopic: boolean) {
     this.#isTerminal = isTerminal;
+    this.#namesTopic = namesTopic;
   }
 
   print(message: SubscriptionMessage): string {
     if (message.type !== "event") return "";
-    const { data } = message;
-    if (!this.#isTerminal) return `${data}\n`;
-    return `${data.split("\n").map(escapeInvisible).join("\n")}\n`;
+    const { data, topic } = message;
+    if (!this.#isTerminal && !this.#namesTopic) return `${data}\n`;
+    const begin = this.#namesTopic ? `${topic}\t` : "";
+    return data.split("\n").map((line) =>
+      `${begin}${this.#isTerminal ? escapeInvisible(line) : line}\n`
+    ).join("");
   }
 
   end(): string {

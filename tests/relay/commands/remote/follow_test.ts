@@ -278,6 +278,39 @@ Deno.test("follow ends at a signal, and says where to go on", async () => {
   }
 });
 
+Deno.test("follow 'PREFIX*' prints the lines of all topics that begin so, each with its topic", async () => {
+  await using server = await startRelay();
+  const { topics } = server.relay;
+  await topics.create("run:a").append([{ data: "1\n2" }]);
+  await topics.create("other").append([{ data: "no" }]);
+  const lines = startRemote(server.url, ["follow", "run:*"]);
+  const json = startRemote(server.url, ["follow", "run:*", "--json"]);
+  const has = (output: string) =>
+    within(
+      lines.system.written(() => lines.system.output === output),
+      LIMIT,
+      output,
+    );
+  await has("run:a\t1\nrun:a\t2\n");
+  const later = topics.create("run:b");
+  await later.append([{ data: "3" }]);
+  later.end("failed", "no luck");
+  await has("run:a\t1\nrun:a\t2\nrun:b\t3\n");
+  await within(
+    json.system.written(() => json.system.output.includes('"end"')),
+    LIMIT,
+    "the end of a topic",
+  );
+  const { type, topic, status } = JSON.parse(
+    json.system.output.trimEnd().split("\n").at(-1)!, // it has a line
+  );
+  assertEquals([type, topic, status], ["end", "run:b", "failed"]);
+  for (const { system, status } of [lines, json]) {
+    system.stop("SIGINT");
+    assertEquals(await within(status, LIMIT, "the end"), 130);
+  }
+});
+
 Deno.test("follow says in words what it cannot do", async (t) => {
   await using server = await startRelay({ delivery: { awaitTopics: false } });
   await using locked = await startRelay({ rights: { jwtKey: JWT_KEY } });
@@ -290,6 +323,16 @@ Deno.test("follow says in words what it cannot do", async (t) => {
     ["two topics", server.url, ["a", "b"], 2, /TOPIC: expected one, got 2/],
     ["a bad name", server.url, ["a/b"], 2, /TOPIC: expected 1 to 128.*'a\/b'/],
     ["two forms", server.url, ["a", "--text", "--json"], 2, /--text, --json/],
+    [
+      "the text of many",
+      server.url,
+      ["a*", "--text"],
+      2,
+      /--text: expected one/,
+    ],
+    ["a position of many", server.url, ["a*", "--after", "x:7"], 2, /--after/],
+    ["a bad prefix", server.url, ["a/*"], 2, /TOPIC: expected 1 to 128/],
+    ["no token for many", locked.url, ["a*"], 1, /401/],
     ["a bad position", server.url, ["a", "--after", "x"], 2, /--after.*'x'/],
     ["a bad duration", server.url, ["a", "--retry-for", "x"], 2, /--retry-for/],
     ["a bad URL", "nowhere", ["a"], 2, /RIVULET_URL.*'nowhere'/],
