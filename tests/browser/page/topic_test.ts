@@ -77,6 +77,7 @@ async function showsEnds(browser: Browser): Promise<void> {
     if (plan.startsWith("status")) continue;
     const isWhole = status === "complete";
     await tab.sees(isWhole ? TEXT : "A river", ".answer");
+    await tab.sees(status, ".answer .rule");
     await tab.sees("First token", "aside ol");
   }
   tab.assertClean();

@@ -89,3 +89,19 @@ Deno.test("banner gives the base URL that each client of a provider takes (H9)",
     "\n  base URL   http://127.0.0.1:1/anthropic (ANTHROPIC_BASE_URL)\n             http://127.0.0.1:1/anthropic/v1 for SDKs that add no version\n",
   );
 });
+
+Deno.test("banner begins with the page where there is a topic to look at, and names it otherwise", () => {
+  const lines = (options: object, own?: string): string[] =>
+    banner(ADDRESS, commandOptions.parse(options), own).split("\n").slice(0, 2);
+  assertEquals(lines({}, "demo"), [
+    "Look at it: http://127.0.0.1:1/",
+    "Rivulet relay on http://127.0.0.1:1",
+  ]);
+  assertEquals(lines({}), [
+    "Rivulet relay on http://127.0.0.1:1",
+    "  page       http://127.0.0.1:1/",
+  ]);
+  for (const own of ["demo", undefined]) {
+    assertEquals(lines({ page: false }, own).join().includes(":1/"), false);
+  }
+});

@@ -2,7 +2,7 @@ import type { SocketMessage, WireEvent } from "./data.ts";
 import { drawing, h } from "./dom.ts";
 import { piecesOf } from "./pieces.ts";
 import { Pinned } from "./pinned.ts";
-import { count, gapWords, visible } from "./words.ts";
+import { count, gapWords, signOf, visible } from "./words.ts";
 
 /** A block of text that has this many characters is done: the browser lays it out no more. */
 const BLOCK = 2_000;
@@ -55,7 +55,7 @@ export class AnswerView {
   take(message: SocketMessage): void {
     switch (message.type) {
       case "subscribed":
-        if (this.#key !== undefined) this.#line("rule", "");
+        if (this.#key) this.#line("rule", "");
         break;
       case "snapshot":
         message.value.events.forEach((event) => this.#event(event));
@@ -68,6 +68,9 @@ export class AnswerView {
         break;
       case "gap":
         this.#line("gap", gapWords(message));
+        break;
+      case "end":
+        this.#line("rule", `${signOf(message.status)} ${message.status}`);
     }
     this.#draw();
   }
@@ -77,7 +80,7 @@ export class AnswerView {
     for (const { kind, key, name, text, isFirst } of piecesOf(event, data)) {
       this.hasAnswer = true;
       if (isFirst) {
-        if (this.#key !== undefined) this.#line("rule", "");
+        if (this.#key) this.#line("rule", "");
         continue;
       }
       if (key !== this.#key || name) {
