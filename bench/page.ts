@@ -29,7 +29,7 @@ const TOPICS = Number(values.topics);
 const RATE = Number(values.rate);
 const COST_SECONDS = Number(values["cost-seconds"]);
 
-/** How often events are published, in a second. */
+/** The number of times a second that events are published. */
 const TURNS = 20;
 
 /** The topics that are live where the cost of pages is measured, an event a second each. */
@@ -38,7 +38,7 @@ const LIVE = 1_000;
 /** The numbers of pages whose cost is measured. */
 const PAGES = [0, 1, 50];
 
-/** What is published: the pieces of a model's answer. */
+/** Returns an event to publish: a piece of a model's answer. */
 function delta(n: number): { event: string; data: string } {
   return {
     event: "response.output_text.delta",

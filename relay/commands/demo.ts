@@ -38,13 +38,13 @@ const PAUSE = 3_000;
 /** The time between words of the long answer, in milliseconds. */
 const SLOW_PACE = 900;
 
-/** How often the long answer says the text. */
+/** The number of times that the long answer repeats the text. */
 const REPEATS = 40;
 
 /** The number of events of an answer that does not come to its end. */
 const CUT_AFTER = 40;
 
-/** What becomes of an answer that does not come to its end. */
+/** The fate of an answer that does not come to its end. */
 interface Cut {
   readonly name: string;
   readonly status: "failed" | "truncated";
@@ -100,13 +100,13 @@ function renewed(topics: TopicRegistry, name: string): Topic {
   return topic.state.kind === "ended" ? topics.renew(name) : topic;
 }
 
-/** How a topic is filled. */
+/** The way in which a topic is filled. */
 interface Filling {
   readonly clock: Clock;
   readonly stopped: AbortSignal;
   /** The time between words, in milliseconds. */
   readonly pace: number;
-  /** What the model says. */
+  /** The text of the model. */
   readonly text?: string;
 }
 

@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { RefusedError, type RelayAccess } from "./relay_access.ts";
 
-/** What `GET /status` says, as far as the commands show it (PROTOCOL.md, section 4). */
+/**
+ * The answer of `GET /status`, as far as the commands show it (PROTOCOL.md,
+ * section 4).
+ */
 const status = z.looseObject({
   version: z.string(),
   uptime: z.number(),
@@ -11,7 +14,7 @@ const status = z.looseObject({
   refusals: z.record(z.string(), z.number()),
 });
 
-/** What a relay says of itself. */
+/** The state of a relay at one time. */
 export type SampledStatus = z.infer<typeof status>;
 
 /** The statuses of a relay that does not let one see it, and of one that has none. */

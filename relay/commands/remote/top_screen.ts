@@ -13,7 +13,10 @@ export interface Sample {
   readonly topics: readonly ListedTopic[];
   /** Its metrics; `undefined` if one may not see them. */
   readonly metrics: Metrics | undefined;
-  /** What it says of itself; `undefined` if one may not see that, or it is an older one. */
+  /**
+   * Its state; `undefined` if the token may not read it, or the relay is an
+   * older one.
+   */
   readonly status: SampledStatus | undefined;
 }
 

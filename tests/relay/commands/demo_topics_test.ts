@@ -1,4 +1,4 @@
-// What there is to look at in the demo: answers that go on, fail and break off.
+// The topics of the demo: answers that go on, fail and break off.
 import { assert, assertEquals } from "@std/assert";
 import { fillAll } from "../../../relay/commands/demo.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

@@ -15,7 +15,7 @@ export interface ShowcaseView {
   readonly hash: string;
   /** The text that it shows when it is there. */
   readonly ready: string | RegExp;
-  /** How long it takes to be worth a picture, in milliseconds. */
+  /** The time until it is worth a picture, in milliseconds. */
   readonly settles?: number;
   /** Does what a user would do there. */
   prepare?(tab: { readonly page: Page }): Promise<void>;
