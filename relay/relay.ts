@@ -88,10 +88,10 @@ export interface Relay extends AsyncDisposable {
   /**
    * Opens the sources, and then the doors.
    *
-   * @returns Where the relay can be reached. Rejects with a
-   * {@linkcode RelayStartError} if the store, a fixture, the folder of recordings or the
-   * address cannot be had, or, with `failFast`, a source; the relay is closed then. Without
-   * `failFast`, a source that is away is retried.
+   * @returns The address of the relay. Rejects with a {@linkcode RelayStartError} if the
+   * store, a fixture, the folder of recordings or the address cannot be used, or, with
+   * `failFast`, a source; the relay is closed then. Without `failFast`, a source that is
+   * away is retried.
    */
   listen(): Promise<RelayAddress>;
   /**

@@ -101,7 +101,7 @@ export class PrefixFeed implements Subscription, Carried {
     const { signal: _, ...options } = this.#options;
     const child = new Feed(name, this.#carrier, { ...options, tellsAll: true });
     this.#children.set(name, child);
-    // When it asks for anything itself, it has begun here.
+    // A child that asks for anything itself has begun here.
     queueMicrotask(() => void this.#pass(child));
     return child;
   }

@@ -32,7 +32,7 @@ export class DeliveryMetrics {
   /**
    * Registers it.
    *
-   * @param registry Where.
+   * @param registry The registry of metrics.
    * @param connections Those that are open.
    * @param clock As logs have it that give events their time.
    */
@@ -71,7 +71,7 @@ export class DeliveryMetrics {
     return this.#counts[door];
   }
 
-  /** Whose lag is to be measured, and where it goes. */
+  /** The connections whose lag is measured, and the histograms that take it. */
   get lagDoors(): readonly LagDoor[] {
     const connections = this.#connections();
     return DOORS.map((door) => ({

@@ -113,8 +113,8 @@ export class Metrics implements Disposable {
   /**
    * Begins to measure.
    *
-   * @param readings What is there to be looked at.
-   * @param options How.
+   * @param readings The sources of values.
+   * @param options The settings.
    */
   constructor(
     readings: MetricsReadings,

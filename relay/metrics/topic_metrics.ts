@@ -16,7 +16,7 @@ export type MeasuredEnd = typeof END_STATUSES[number];
 
 /** A topic, as far as it is measured. */
 export interface MeasuredTopic {
-  /** Where it is in its life. */
+  /** The state of the topic. */
   readonly state: { readonly kind: "pending" | "open" | "ended" };
   /** The state of its upstream, as far as that was told. */
   readonly upstream:
@@ -46,7 +46,7 @@ export class TopicMetrics {
   /**
    * Registers it.
    *
-   * @param registry Where.
+   * @param registry The registry of metrics.
    * @param topics Those that there are.
    */
   constructor(registry: Registry, topics: () => Iterable<MeasuredTopic>) {

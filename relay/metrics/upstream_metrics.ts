@@ -48,9 +48,9 @@ export class UpstreamMetrics {
   /**
    * Registers it.
    *
-   * @param registry Where.
+   * @param registry The registry of metrics.
    * @param topics Those that an upstream fills.
-   * @param runs How many runs there are.
+   * @param runs The number of runs.
    */
   constructor(
     registry: Registry,

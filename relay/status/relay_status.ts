@@ -85,9 +85,12 @@ export interface RelayStatus {
   readonly draining?: { readonly left: number };
   /** Whether the relay is ready for requests. */
   readonly ready: boolean;
-  /** Why it is not. */
+  /** The reason why it is not. */
   readonly problem?: { readonly code: string; readonly detail: string };
-  /** Who may do what: the holders of tokens, everybody, or everybody on this machine. */
+  /**
+   * The callers that it serves: the holders of tokens, everybody, or everybody
+   * on this machine.
+   */
   readonly access: "tokens" | "everybody" | "localhost";
   /** The store. */
   readonly store: {

@@ -64,8 +64,8 @@ export class StatusReport implements Disposable {
   /**
    * Makes a report.
    *
-   * @param readings What it is made from.
-   * @param access Who may do what.
+   * @param readings The sources of the report.
+   * @param access The access that the relay gives.
    * @param clock The source of time.
    */
   constructor(

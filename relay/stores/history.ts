@@ -24,7 +24,7 @@ export interface SegmentSource<L extends ReadLog> {
    * Reads events.
    *
    * @param from The offset of the first of them.
-   * @param bytes How much, about.
+   * @param bytes The approximate size.
    */
   load(log: L, from: number, bytes: number): Promise<readonly Segment[]>;
   /** Says what has gone wrong. */

@@ -38,7 +38,7 @@ export interface TopicRegistryOptions {
    * together. Default: any number.
    */
   readonly maxBytes?: number | undefined;
-  /** Where time comes from. */
+  /** The clock to use. */
   readonly clock: Clock;
   /** Called when a topic has ended. Default: nobody is told. */
   readonly onEnd?: ((status: EndStatus) => void) | undefined;
@@ -86,7 +86,7 @@ export class InvalidTopicNameError extends RangeError {
  * ```
  */
 export class TopicLimitError extends Error {
-  /** Which limit was met. */
+  /** The limit that was reached. */
   readonly code: "too_many_topics" | "too_many_topics_of_token";
 
   /** Names the limit. */
@@ -354,8 +354,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * Returns the topic of this name, made if there is none, to be filled.
    *
    * @param name The name.
-   * @param owner Whose topic it is from now on, if it was only asked for or is
-   * new. Default: nobody's.
+   * @param owner The owner from now on, if the topic was only asked for or is
+   * new. Default: nobody.
    * @throws {InvalidTopicNameError} If no topic may have that name.
    * @throws {TopicLimitError} If it would be one too many.
    */
@@ -377,7 +377,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * nothing fills it yet.
    *
    * @param name The name.
-   * @param owner Whose topic it is from now on. Default: nobody's.
+   * @param owner The owner from now on. Default: nobody.
    * @throws {TopicBusyError} If the topic is open, or about to be filled.
    * @throws {InvalidTopicNameError} If no topic may have that name.
    * @throws {TopicLimitError} If it would be one too many.
@@ -410,7 +410,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * then forgotten unless somebody follows or fills it.
    *
    * @param name The name.
-   * @param owner Whose topic it is if it is new. Default: nobody's.
+   * @param owner The owner if the topic is new. Default: nobody.
    * @throws {InvalidTopicNameError} If no topic may have that name.
    * @throws {TopicLimitError} If it would be one too many.
    */
@@ -427,8 +427,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * forgotten again if nothing comes of all publications that have made it.
    *
    * @param name The name.
-   * @param owner Whose topic it is from now on, if it was only asked for or is
-   * new. Default: nobody's.
+   * @param owner The owner from now on, if the topic was only asked for or is
+   * new. Default: nobody.
    * @param renews Whether a new epoch of it begins if it has ended.
    * @throws {TopicBusyError} If it is to be renewed, and has not ended.
    * @throws {InvalidTopicNameError} If no topic may have that name.
@@ -501,7 +501,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /**
    * Iterates over topics in the order of their names, as {@linkcode listedTopics} does.
    *
-   * @param query Which ones.
+   * @param query The topics to list.
    */
   inOrder(
     query: ListedTopicsQuery,

@@ -30,7 +30,7 @@ export class TokenAccess implements Access {
       read: read.map((text) => new Pattern(text)),
       write: write.map((text) => new Pattern(text)),
       cancel: cancel.map((text) => new Pattern(text)),
-      // Who may write a topic may fill it in every way.
+      // A right to write a topic includes every way to fill it.
       send: [...send, ...write].map((text) => new Pattern(text)),
     };
     this.#provider = rivulet.provider?.map((text) => new Pattern(text));

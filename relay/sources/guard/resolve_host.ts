@@ -25,7 +25,7 @@ const lookUpAll: LookUp = async (hostname) =>
  * for a name may name a public address beside one that is not.
  *
  * @param url The URL.
- * @param options How.
+ * @param options The settings.
  * @returns One address at least; a host that is an address is that address.
  * @throws {SourceRefusedError} If one of them is not allowed, or there is none.
  */

@@ -131,7 +131,10 @@ export class Connection implements AsyncDisposable {
     this.servers = address.servers.join(", ");
   }
 
-  /** Why NATS cannot be used now; `undefined` while it can, as far as is known. */
+  /**
+   * The reason why NATS cannot be used now; `undefined` while it can, as far as
+   * is known.
+   */
   get failure(): StoreError | undefined {
     const [denied] = this.#denied.values();
     return this.#deletion ?? this.#failure ?? denied;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Where the topics of a cluster are: what `--store nats://...` says. */
+/** The address of a cluster's topics, as `--store nats://...` gives it. */
 export interface NatsAddress {
   /** The servers, each as `host:port`. */
   readonly servers: readonly string[];

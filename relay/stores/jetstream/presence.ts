@@ -18,8 +18,8 @@ export interface PresenceEvents {
 }
 
 /**
- * Which relays of a cluster are there: each says so by a message that is not stored, so
- * that neither a leader has to be there for it, nor a disk.
+ * The relays of a cluster that are alive. Each says so by a message that is not
+ * stored, so that it takes neither a leader nor a disk.
  *
  * A relay that does not hear itself hears of nobody: it takes nobody for gone then.
  */
@@ -33,7 +33,10 @@ export class Presence implements Disposable {
   #connection: Connection | undefined;
   #hearing: Disposable | undefined;
   #cancelBeat: () => void = () => {};
-  /** When this relay last heard itself; and since when it has done so without a break. */
+  /**
+   * The time at which this relay last heard itself, and the time since when it
+   * has done so without a break.
+   */
   #selfAt = 0;
   #since = Infinity;
   #interruptions = 0;

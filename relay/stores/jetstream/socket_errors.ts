@@ -2,7 +2,10 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 
-/** Where a runtime tells of each socket that it makes for a client. */
+/**
+ * The channel on which a runtime reports each socket that it makes for a
+ * client.
+ */
 const CHANNEL = "net.client.socket";
 
 /** Those who keep errors heard. */

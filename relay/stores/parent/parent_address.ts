@@ -1,6 +1,9 @@
 import { LINK_PATH } from "../../links/wire.ts";
 
-/** Where the relay is that topics live in: what `--store http://...` says. */
+/**
+ * The address of the relay that topics live in, as `--store http://...` gives
+ * it.
+ */
 export interface ParentAddress {
   /** The address as it may be shown. */
   readonly text: string;

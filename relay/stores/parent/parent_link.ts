@@ -89,7 +89,7 @@ export class ParentLink implements UpwardLink, Disposable {
     return this.#channel ? Promise.resolve(this.#channel) : this.#up.promise;
   }
 
-  /** Why there is no link. */
+  /** The reason why there is no link. */
   get failure(): StoreError | undefined {
     return this.#failure;
   }

@@ -40,7 +40,10 @@ export interface ParentLogStore {
   readonly numbers: Map<number, ParentLog>;
   /** Resolves with the link once there is one, and the name is at hand there. */
   linked(name: string): Promise<Channel>;
-  /** Why work is refused that cannot wait for the parent; `undefined` while it waits. */
+  /**
+   * Returns the reason to refuse work that cannot wait for the parent;
+   * `undefined` while it waits.
+   */
   refusal(): StoreError | undefined;
   /** Returns the number of a log that is made here: the parent's own are positive. */
   nextOwn(): number;

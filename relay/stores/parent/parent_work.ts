@@ -10,7 +10,7 @@ import type { ParentLease } from "./parent_leases.ts";
 
 /** One who writes into a log. */
 export interface Writer {
-  /** Why it may write no more: an append of its own came second. */
+  /** The reason why it may write no more: an append of its own came second. */
   refused: Error | undefined;
 }
 

@@ -50,7 +50,8 @@ export class Reader {
   async #copy(path: string): Promise<void> {
     // In one go: a copy in steps begins anew with each commit meanwhile.
     await this.#backup(this.#db, path, { rate: 2 ** 31 - 1 });
-    // When it is put back, logs that go on are shorter than what was shown of them.
+    // When the copy is put back, logs that went on are shorter than what
+    // readers have seen of them.
     const copy = new this.#Database(path, { timeout: 5_000 });
     try {
       copy.prepare(

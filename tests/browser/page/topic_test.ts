@@ -311,7 +311,7 @@ async function comesBack(browser: Browser): Promise<void> {
   }
 }
 
-/** When a relay begins whose time does not pass by itself. */
+/** The start of a relay whose clock stands still by itself. */
 const START = Date.parse("2030-01-01T00:00:00Z");
 
 async function expires(browser: Browser): Promise<void> {

@@ -38,7 +38,7 @@ Deno.test("A user's token reads and cancels the user's chats, and does nothing e
   const star = await createChatToken({ key: KEY, user: "*" });
   assertEquals(await statusOf(star, pathOf("*"), "HEAD"), 200);
   assertEquals(await statusOf(star, pathOf("ada"), "HEAD"), 403);
-  // Who may send messages to a chat may not publish answers.
+  // A right to send messages to a chat does not include publishing answers.
   const sender = await createChatToken({ key: KEY, user: "ada", send: true });
   assertEquals(await statusOf(sender, pathOf("ada"), "HEAD"), 200);
   for (const method of ["POST", "PUT", "DELETE"]) {

@@ -30,7 +30,7 @@ export class Refusal extends Error {
   constructor(
     readonly status: number,
     { code, detail, reason }: Readonly<Record<string, string>>,
-    /** When to ask again, in milliseconds. */
+    /** The time after which to ask again, in milliseconds. */
     readonly retryIn?: number,
   ) {
     super(detail ?? `The relay answered with status ${status}`);

@@ -9,7 +9,7 @@ const SILENCE = 60_000;
 const MIN_WAIT = 500;
 const MAX_WAIT = 10_000;
 
-/** Where the page says how it reaches the relay. */
+/** The line in which the page says how it reaches the relay. */
 const line = document.querySelector("#link")!; // page.html has it
 let tryNow = (): void => {};
 let tryAt = 0;

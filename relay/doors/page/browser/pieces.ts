@@ -1,7 +1,10 @@
 /** A part of a model's answer that an event adds to. */
 export interface Piece {
   readonly kind: "text" | "reasoning" | "tool" | "result" | "user";
-  /** Which part it is of: the texts of one part follow each other. */
+  /**
+   * The key of the part that it belongs to: the texts of one part follow each
+   * other.
+   */
   readonly key: string;
   /** The name of the tool that is called. */
   readonly name?: string | undefined;

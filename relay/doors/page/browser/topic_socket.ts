@@ -8,7 +8,7 @@ import { keep } from "./live.ts";
  * It does what `subscribe()` of the package does for programs, in a sixth of its size:
  * it trusts the relay that it comes from, and reads as fast as it is sent to.
  *
- * @param query How: `mode=merge&snapshot`.
+ * @param query The query: `mode=merge&snapshot`.
  * @param onMessage Takes what the relay says. `subscribed` is said of each epoch once.
  * @returns Rejects with the refusal that no other attempt would change.
  */
@@ -44,7 +44,7 @@ export function followTopic(
             epoch = message.epoch;
             offset = message.after;
             onMessage(message);
-            // Who begins at the start is told of no gap before it.
+            // A reader that begins at the start is told of no gap before it.
             return message.first > 1 &&
               onMessage({
                 type: "gap",

@@ -18,7 +18,7 @@ const STILL = 2_500;
 /** A topic of the list. */
 interface Row {
   topic: Description;
-  /** When its `next` was learned. */
+  /** The time at which its `next` was learned. */
   at: number;
   rate?: number;
 }
@@ -117,7 +117,7 @@ function select(
 /**
  * Shows the topics.
  *
- * @param query What is looked for, as the page's URL has it after `#/?`.
+ * @param query The search, as the page's URL has it after `#/?`.
  * @returns Rejects with a refusal of the relay.
  */
 export function showTopics(

@@ -139,7 +139,7 @@ export function sourceWords({ filledBy, source }: Description): string {
   }
 }
 
-/** Why events are missing. */
+/** The reasons why events are missing. */
 const GAPS: Readonly<Record<string, string>> = {
   evicted: "the relay no longer keeps them",
   epoch: "the topic has begun anew",
