@@ -23,6 +23,14 @@ export interface ChannelEvents {
   onRoom?(): void;
 }
 
+/** One who waits for an answer. */
+interface Asked {
+  /** Called with the answer. */
+  readonly resolve: (answer: Operation) => void;
+  /** Called with the reason why there is none. */
+  readonly reject: (error: Error) => void;
+}
+
 /** The weight of what waits for the end of a turn, in bytes, at which it does not wait. */
 const MAX_WAITING = 256 * 1024;
 
@@ -60,7 +68,7 @@ export class LinkLostError extends StoreError {
 export class Channel {
   readonly #ws: WebSocket;
   readonly #events: ChannelEvents;
-  readonly #asked = new Map<number, PromiseWithResolvers<Operation>>();
+  readonly #asked = new Map<number, Asked>();
   #waiting: Operation[] = [];
   #weight = 0;
   #flush: ReturnType<typeof setImmediate> | undefined;
@@ -112,17 +120,26 @@ export class Channel {
   }
 
   /** Asks for something; resolves with the answer, whose values begin at place 2. */
-  ask(
+  ask(name: string, values: readonly unknown[]): Promise<Operation> {
+    return new Promise((resolve, reject) => {
+      this.request(name, values, { resolve, reject });
+    });
+  }
+
+  /**
+   * Asks for something whose answer has to be dealt with before what comes behind it: a
+   * promise would tell of it too late.
+   */
+  request(
     name: string,
     values: readonly unknown[],
+    asked: Asked,
     weight?: number,
-  ): Promise<Operation> {
-    if (this.#isClosed) return Promise.reject(new LinkLostError());
+  ): void {
+    if (this.#isClosed) return asked.reject(new LinkLostError());
     const request = this.#nextRequest++;
-    const asked = Promise.withResolvers<Operation>();
     this.#asked.set(request, asked);
     this.send([name, request, ...values], weight);
-    return asked.promise;
   }
 
   /** Answers a request of the peer. */
@@ -216,8 +233,9 @@ export class Channel {
     clearInterval(this.#look);
     if (this.#flush !== undefined) clearImmediate(this.#flush);
     this.#waiting = [];
-    for (const { reject } of this.#asked.values()) reject(new LinkLostError());
+    const asked = [...this.#asked.values()];
     this.#asked.clear();
+    for (const { reject } of asked) reject(new LinkLostError());
     this.#events.onClose(code, reason);
   }
 }

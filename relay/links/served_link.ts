@@ -100,7 +100,7 @@ export class ServedLink implements Disposable {
       case "a":
         return this.#append(operation);
       case "name":
-        return this.#answer(operation, () => this.#open(operation));
+        return void this.#open(operation);
       case "pubs":
         return this.#answer(operation, () => {
           const log = this.#logAt(operation);
@@ -346,11 +346,20 @@ export class ServedLink implements Disposable {
     );
   }
 
-  async #open(operation: Operation): Promise<LogState[]> {
-    const name = textAt(operation, 2);
-    const makes = operation[3] === 1;
+  async #open(operation: Operation): Promise<void> {
+    const request = numberAt(operation, 1);
+    try {
+      await this.#getReady(textAt(operation, 2), operation[3] === 1);
+      // At once: what is told of a log has to come after the number that it has.
+      this.#channel.answer(request, this.#record(textAt(operation, 2)));
+    } catch (error) {
+      this.#channel.refuse(request, error);
+    }
+  }
+
+  async #getReady(name: string, makes: boolean): Promise<void> {
     if (!topicName.safeParse(name).success) {
-      throw new LinkProtocolError("Expected the name of a topic");
+      throw new StoreError("foreign", "Expected the name of a topic");
     }
     const store = this.#store;
     this.#touch(name);
@@ -361,7 +370,6 @@ export class ServedLink implements Disposable {
       await made.settled();
     }
     this.#changed.delete(name);
-    return this.#record(name);
   }
 
   #has(name: string): boolean {

@@ -540,20 +540,23 @@ export class ParentLog implements FollowedLog, ReadLog {
   }
 
   #send(work: Work, channel: Channel, at = this.#next): void {
-    const answered = this.#ask(work, channel, at);
     // Once it was sent, nobody knows what has become of it if there is no answer.
     work.isUncertain = true;
-    answered.then(
-      (answer) => this.#done(work, answer),
-      (error) => this.#failed(work, error, channel),
-    );
+    const [name, values, weight] = this.#request(work, at);
+    channel.request(name, values, {
+      resolve: (answer) => this.#done(work, answer),
+      reject: (error) => this.#failed(work, error, channel),
+    }, weight);
   }
 
-  #ask(work: Work, channel: Channel, at: number): Promise<Operation> {
+  #request(
+    work: Work,
+    at: number,
+  ): readonly [name: string, values: readonly unknown[], weight?: number] {
     const { h } = this;
     switch (work.kind) {
       case "make":
-        return channel.ask("make", [h, this.name, this.epoch, work.facts]);
+        return ["make", [h, this.name, this.epoch, work.facts]];
       case "append": {
         const { events, bytes, expected, publication, lease } = work;
         const values: unknown[] = [
@@ -563,23 +566,21 @@ export class ParentLog implements FollowedLog, ReadLog {
           packEvents(events),
         ];
         if (publication) {
-          const { key, valueAt } = publication;
-          const place = expected ?? at;
+          const { key, valueAt, before } = publication;
+          const place = work.sentAt = expected ?? at;
           const value = valueAt?.(place) ?? publication.value;
           values.push(key, value);
-          const { before } = publication;
           if (before) values.push(before.value ?? null);
           values[2] = place;
-          work.sentAt = place;
         }
-        return channel.ask("a", values, bytes + 16 * events.length);
+        return ["a", values, bytes + 16 * events.length];
       }
       case "skip":
-        return channel.ask("skip", [h, work.count, work.reason]);
+        return ["skip", [h, work.count, work.reason]];
       case "facts":
-        return channel.ask("facts", [h, work.facts]);
+        return ["facts", [h, work.facts]];
       case "end":
-        return channel.ask("end", [h, work.end]);
+        return ["end", [h, work.end]];
     }
   }
 

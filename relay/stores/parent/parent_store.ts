@@ -429,16 +429,20 @@ export class ParentStore implements Store {
     return done;
   }
 
-  async #ask(
-    known: ParentName,
-    makes: boolean,
-    channel: Channel,
-  ): Promise<void> {
+  #ask(known: ParentName, makes: boolean, channel: Channel): Promise<void> {
     const { name } = known;
-    const answer = await channel.ask("name", [name, makes ? 1 : 0]);
-    // It was let go of meanwhile.
-    if (this.#names.get(name) !== known) return;
-    known.took(valueAt(recordSchema, answer, 2), channel);
+    return new Promise((resolve, reject) => {
+      channel.request("name", [name, makes ? 1 : 0], {
+        resolve: (answer) => {
+          // It may have been let go of meanwhile.
+          if (this.#names.get(name) === known) {
+            known.took(valueAt(recordSchema, answer, 2), channel);
+          }
+          resolve();
+        },
+        reject,
+      });
+    });
   }
 
   /** Resolves with the link, once a name is at hand there. */

@@ -16,6 +16,7 @@ export interface TokenClaims {
   readonly send?: readonly string[];
   readonly provider?: readonly string[];
   readonly admin?: boolean;
+  readonly link?: boolean;
   readonly sub?: string;
   readonly aud?: string;
   readonly iss?: string;
@@ -36,6 +37,7 @@ export function mintToken(
     send,
     provider,
     admin,
+    link,
     sub,
     aud,
     iss,
@@ -47,7 +49,7 @@ export function mintToken(
 ): Promise<string> {
   const jwt = new SignJWT({
     rivulet: rivulet === undefined
-      ? { read, write, cancel, send, provider, admin }
+      ? { read, write, cancel, send, provider, admin, link }
       : rivulet,
   }).setProtectedHeader({ alg });
   if (exp !== null) jwt.setExpirationTime(exp ?? Date.now() / 1_000 + 3_600);
