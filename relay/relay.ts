@@ -8,6 +8,7 @@ import { Draining } from "./doors/guests.ts";
 import { sourcesAway, storeFailed } from "./doors/readiness.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recording/recorder.ts";
+import { upwardOf } from "./links/upward_link.ts";
 import { MemoryGuard } from "./limits/memory/memory_guard.ts";
 import { findMemoryLimit } from "./limits/memory/memory_limit.ts";
 import { processMemory } from "./limits/memory/memory_reading.ts";
@@ -365,6 +366,7 @@ class RelayServer implements Relay {
       },
       store: () => this.#counted.counts,
       isStoreFailing: () => this.#store.failure !== undefined,
+      storeLag: () => upwardOf(this.#store)?.lag ?? 0,
     }, { clock, version: VERSION });
     const own: CountedStore = typeof options.store === "string"
       ? createStore(parseStoreAddress(options.store), {

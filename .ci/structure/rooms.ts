@@ -280,6 +280,7 @@ export const ROOMS: readonly Room[] = [
       GATEWAY,
       UPSTREAM,
       SOURCES,
+      LINKS,
       STORES,
       TOPICS,
       RIGHTS,

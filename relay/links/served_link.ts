@@ -70,6 +70,8 @@ export class ServedLink implements Disposable {
   #turn: ReturnType<typeof setImmediate> | undefined;
   #nextLog = 1;
   #room: PromiseWithResolvers<void> | undefined;
+  /** The log that the link is appending to. */
+  #appending: ServedLog | undefined;
 
   constructor(channel: Channel, context: ServedLinkContext) {
     this.#channel = channel;
@@ -310,12 +312,16 @@ export class ServedLink implements Disposable {
         ? this.#store.find(served.name, served.log.epoch)
         : served.log;
       if (!writer) throw new StaleWriterError(served.name, expected, undefined);
+      // What the link has appended itself is in its answer: it is not told twice.
+      this.#appending = served;
       const appended = writer.append(events, options);
+      this.#appending = undefined;
       if (appended instanceof Promise) {
         appended.then(done, (error) => this.#channel.refuse(request, error));
       } else done(appended);
       if (writer !== served.log) writer[Symbol.dispose]();
     } catch (error) {
+      this.#appending = undefined;
       if (error instanceof LinkProtocolError) throw error;
       this.#channel.refuse(request, error);
     }
@@ -330,13 +336,8 @@ export class ServedLink implements Disposable {
     // Events that others have appended before come first.
     served.tellUpTo(this.#channel, first);
     served.appended(first, count);
-    const range = first < log.first
-      ? undefined
-      : log.read(first, { events: 1, bytes: 1 });
-    if (range instanceof Promise) range.catch(() => {});
-    const time = range && !(range instanceof Promise)
-      ? range.entries[0]?.time
-      : undefined;
+    // Where nothing came behind them, which is nearly always, no read is needed.
+    const time = log.next === first + count ? log.lastAt : timeAt(log, first);
     this.#channel.answer(
       request,
       first,
@@ -445,6 +446,7 @@ export class ServedLink implements Disposable {
 
   #serve(named: ServedName, h: number, name: string, log: Log): ServedLog {
     const served = new ServedLog(h, name, log, (dirty) => {
+      if (dirty === this.#appending) return;
       this.#dirty.add(dirty);
       this.#schedule();
     });
@@ -575,6 +577,15 @@ function publicationAt(operation: Operation): AppendedPublication {
   return operation.length > 8
     ? { ...publication, before: { value: maybeTextAt(operation, 8) } }
     : publication;
+}
+
+/** Returns the time of an event, if it is at hand. */
+function timeAt(log: Log, offset: number): number | undefined {
+  if (offset < log.first) return undefined;
+  const range = log.read(offset, { events: 1, bytes: 1 });
+  if (!(range instanceof Promise)) return range.entries[0]?.time;
+  range.catch(() => {});
+  return undefined;
 }
 
 function queryAt(operation: Operation): ListQuery {

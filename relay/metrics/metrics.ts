@@ -55,6 +55,11 @@ export interface MetricsReadings {
   store(): MeasuredStore | undefined;
   /** Whether the store keeps nothing now. */
   isStoreFailing(): boolean;
+  /**
+   * Returns the time that events take from the relay where their topics live, in
+   * milliseconds. Default: 0, as they live here.
+   */
+  storeLag?(): number;
 }
 
 /** The totals since the start. */
@@ -166,6 +171,7 @@ export class Metrics implements Disposable {
       registry,
       () => readings.store(),
       () => readings.isStoreFailing(),
+      () => readings.storeLag?.() ?? 0,
     );
     for (const reason of REFUSAL_REASONS) this.#refusals.inc({ reason }, 0);
     const loopDelay = new Histogram({

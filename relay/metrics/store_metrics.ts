@@ -37,11 +37,14 @@ export class StoreMetrics {
    * @param registry The registry.
    * @param store Reads the store; `undefined` where it is in memory.
    * @param isFailing Whether the store keeps nothing now.
+   * @param lag Returns the time from where the topics live to this relay, in
+   * milliseconds.
    */
   constructor(
     registry: Registry,
     store: () => MeasuredStore | undefined,
     isFailing: () => boolean,
+    lag: () => number,
   ) {
     const registers = [registry];
     this.#commits = new Histogram({
@@ -89,6 +92,11 @@ export class StoreMetrics {
       "rivulet_store_failed",
       "1 while the store keeps nothing.",
       () => isFailing() ? 1 : 0,
+    );
+    gauge(
+      "rivulet_store_lag_seconds",
+      "How long an event takes from the relay where its topic lives, all levels.",
+      () => lag() / 1_000,
     );
     copiedCounter(registry, {
       name: "rivulet_store_failures_total",

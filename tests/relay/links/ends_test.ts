@@ -186,7 +186,7 @@ Deno.test("A tree tells readers as it happens what readers of the root are told"
   }
 });
 
-Deno.test("A tree tells how the upstream is, and lists what there is", async () => {
+Deno.test("A tree tells how the upstream is, lists what there is, and how far it is behind", async () => {
   await using tree = await Tree.start(3);
   const { root, leaf } = tree;
   const topic = root.relay.topics.create("t");
@@ -217,6 +217,16 @@ Deno.test("A tree tells how the upstream is, and lists what there is", async () 
     JSON.stringify(below).replace(/"(subscribers|lag)":\d+,?/g, ""),
     JSON.stringify(above).replace(/"(subscribers|lag)":\d+,?/g, ""),
   );
+  const lag = await until(
+    async () => {
+      const text = await (await leaf.request("/metrics")).text();
+      const [, seconds] = /^rivulet_store_lag_seconds (.*)$/m.exec(text) ?? [];
+      return Number(seconds) > 0 ? Number(seconds) : undefined;
+    },
+    LIMIT,
+    "the lag",
+  );
+  assert(lag < 10);
   const closed = Promise.withResolvers<void>();
   socket.onclose = () => closed.resolve();
   topic.end("complete");

@@ -149,7 +149,7 @@ Deno.test("A relay does not become its own parent, however long the way is", asy
   };
   // The third one closes the circle: it cannot start, or another one is told.
   const third = await start(2).catch(() => undefined);
-  const states = async () =>
+  const states = () =>
     Promise.all([one, two, third].map((relay) => relay ? ready(relay) : 503));
   await until(
     async () => (await states()).includes(503) || undefined,
