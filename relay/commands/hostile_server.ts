@@ -167,7 +167,8 @@ function requestOf(
     method,
     headers,
     signal,
-    ...hasBody && { body: bodyOf(incoming) },
+    // Node asks for it where a body is a stream; the types do not know it.
+    ...hasBody && { body: bodyOf(incoming), duplex: "half" },
   });
 }
 

@@ -8,6 +8,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { connect } from "node:net";
+import { startHostileServer } from "../../../relay/commands/hostile_server.ts";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { createRelay, type Relay } from "../../../relay/relay.ts";
 import { readEvents } from "../../../src/sse/read_events.ts";
@@ -478,6 +479,20 @@ Deno.test("A relay at the edge of its memory collects garbage, and refuses new w
   assertEquals(JSON.parse(answer).code, "out_of_memory");
   const health = await fetch(`${world.url}/healthz`);
   assertEquals(await health.json(), { status: "ok" });
+});
+
+Deno.test("A hostile provider answers a POST", async () => {
+  await using hostile = await startHostileServer();
+  const response = await fetch(`${hostile.url}/v1/chat/completions`, {
+    method: "POST",
+    body: JSON.stringify({
+      stream: true,
+      messages: [{ role: "user", content: "hello" }],
+    }),
+  });
+  const text = await within(response.text(), LIMIT, "the answer");
+  assertEquals(response.status, 200);
+  assertStringIncludes(text, "hello");
 });
 
 Deno.test("The command line says its version, and drains on SIGTERM", async () => {
