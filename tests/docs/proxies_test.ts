@@ -11,6 +11,8 @@ import {
   PROXY_HOST,
   type ProxyKind,
 } from "../support/http/proxy.ts";
+import { startGateway } from "../support/gateway/gateway_world.ts";
+import { WIRE_FORMATS } from "../support/gateway/wire_formats.ts";
 import { startRelay } from "../support/relay/relay.ts";
 import { isMissing } from "../support/tools.ts";
 import { LIMIT, until, within } from "../support/within.ts";
@@ -150,6 +152,63 @@ for (const kind of PROXIES) {
         ...["welcome", "subscribed", "live", "events", "end"],
       ]);
       assertEquals(await within(closed.promise, LIMIT, "the close"), 1000);
+    },
+  });
+
+  Deno.test({
+    name: `docs/${kind.file} passes on responses over a WebSocket, with TLS`,
+    ignore,
+    async fn() {
+      await using world = await startGateway({ origins });
+      await using proxy = await Proxy.start(kind, world.port);
+      const socket = new WebSocket(
+        `wss://127.0.0.1:${proxy.port}/v1/responses`,
+        {
+          ca: Deno.readTextFileSync(proxy.certificate),
+          servername: PROXY_HOST,
+          headers: { host: new URL(proxy.url).host },
+        },
+      );
+      const told: string[] = [];
+      socket.on("message", (data: unknown) => told.push(`${data}`));
+      const failed = new Promise<never>((_, reject) =>
+        socket.on("error", reject)
+      );
+      const opened = until(
+        () => socket.readyState === 1 || undefined,
+        LIMIT,
+        "the socket",
+      );
+      await Promise.race([opened, failed]);
+      const { start, ends } = WIRE_FORMATS["Responses"]!;
+      for (const input of ["one", "two"]) {
+        socket.send(
+          JSON.stringify({ type: "response.create", model: "m", input }),
+        );
+        const exchange = await world.provider.next();
+        await exchange.stream(start);
+        await until(
+          () =>
+            told.some((text) => text.includes("response.created")) || undefined,
+          LIMIT,
+          "the first event",
+        );
+        await exchange.end(ends[0]![1]);
+        await until(
+          () =>
+            told.some((text) => text.includes("response.completed")) ||
+            undefined,
+          LIMIT,
+          "the last event",
+        );
+        told.length = 0;
+      }
+      socket.close();
+      await within(
+        new Promise((resolve) => socket.on("close", resolve)),
+        LIMIT,
+        "the close",
+      );
     },
   });
 

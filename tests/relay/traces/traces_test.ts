@@ -7,6 +7,8 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
+import { ResponsesClient } from "../../support/gateway/responses_client.ts";
+import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 import { RawProvider } from "../../support/gateway/raw_provider.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
 import {
@@ -347,4 +349,57 @@ Deno.test("Traces have spans of Deno's own, whose URLs are whole", async () => {
   );
   assertStringIncludes(page, "url.full");
   assertStringIncludes(page, "url.query");
+});
+
+Deno.test("Traces have a span for each turn of a chat, and each response over a WebSocket", async () => {
+  await using collector = new SpanCollector();
+  await using provider = await RawProvider.start();
+  await using relay = await RelayCommand.start({
+    args: [
+      ...["--provider", `raw=${provider.url}`],
+      ...["--chat", `app=${provider.url}/chat`],
+    ],
+    env: collector.env,
+  });
+  const traceparent = `00-${TRACE}-${CALLER}-01`;
+  {
+    const asked = fetch(`${relay.url}/chat/app`, {
+      method: "POST",
+      headers: { "content-type": "application/json", traceparent },
+      body: JSON.stringify({ id: "7", messages: [{ id: "m", role: CONTENT }] }),
+    });
+    const exchange = await provider.next();
+    await exchange.body();
+    assertMatch(exchange.header("traceparent") ?? "", new RegExp(TRACE));
+    await exchange.stream('data: {"type":"start"}\n\n', {
+      "x-vercel-ai-ui-message-stream": "v1",
+    });
+    await exchange.end('data: {"type":"finish"}\n\ndata: [DONE]\n\n');
+    await (await asked).body?.cancel();
+  }
+  const turn = await collector.span("a turn", ofTopic("app:7"));
+  assertEquals([turn.traceId, turn.parentSpanId], [TRACE, CALLER]);
+  assertEquals(turn.attributes["rivulet.end.status"], "complete");
+  {
+    await using client = ResponsesClient.open(relay.url, {
+      apiKey: SECRET,
+      headers: { traceparent, "rivulet-topic": "agent-*" },
+    });
+    client.create({ model: "gpt-5", input: CONTENT });
+    const exchange = await provider.next();
+    await exchange.body();
+    const { start, ends } = WIRE_FORMATS["Responses"]!;
+    await exchange.stream(start);
+    await exchange.end(ends[0]![1]);
+    await client.next("response.completed");
+  }
+  const response = await collector.span(
+    "a response",
+    ({ attributes }) => `${attributes["rivulet.topic"]}`.startsWith("agent-"),
+  );
+  assertEquals([response.traceId, response.parentSpanId], [TRACE, CALLER]);
+  assertEquals(response.attributes["rivulet.end.status"], "complete");
+  assertEquals(response.attributes["gen_ai.request.model"], "gpt-5");
+  const told = JSON.stringify(collector.spans);
+  assert(!told.includes(SECRET) && !told.includes(CONTENT), told);
 });

@@ -57,3 +57,32 @@ Deno.test("A turn counts as a run, by its outcome", async () => {
   assertEquals(runs.sort(), ["complete 1", "truncated 1"]);
   assert(!text.includes("raw:1"));
 });
+
+Deno.test("A turn is recorded as a run is, without what its caller is let in with", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "rivulet-chat-" });
+  try {
+    {
+      await using world = await startChats({ gateway: { record: folder } });
+      const { exchange, answer } = await world.beginTurn({
+        headers: { authorization: "Bearer of-the-user", cookie: "user=ada" },
+      });
+      await exchange.stream(BEGIN, UI_HEADER);
+      await exchange.end(REST);
+      await (await answer).rest();
+    }
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+    const [facts = "", stream = ""] = names.toSorted();
+    assertEquals(names.length, 2);
+    const recorded = await Deno.readTextFile(`${folder}/${stream}`);
+    // Its comments tell the times, and the end.
+    assertEquals(recorded.replaceAll(/^: .*\n\n?/gm, ""), BEGIN + REST);
+    const text = await Deno.readTextFile(`${folder}/${facts}`);
+    const { topic, path, body, end, events } = JSON.parse(text);
+    assertEquals([topic, end.status], ["raw:7", "complete"]);
+    assertEquals([path, body.id], ["/base/v1/chat", "7"]);
+    assertEquals(events, 7);
+    assert(!/of-the-user|user=ada/.test(text), text);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -327,3 +327,56 @@ Deno.test("A run that came over a WebSocket is followed like any other", async (
   assertMatch(await again.text(), /response\.completed/);
   assertEquals(world.provider.count, 1);
 });
+
+Deno.test("A response over a WebSocket is recorded as a run is", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "rivulet-responses-" });
+  try {
+    {
+      await using world = await startGateway({ gateway: { record: folder } });
+      await using client = ResponsesClient.open(world.url);
+      client.create({ input: "Hi" });
+      const exchange = await world.provider.next();
+      await exchange.body();
+      await exchange.stream(DONE);
+      await exchange.end();
+      await client.next("response.completed");
+    }
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+    const [facts = "", stream = ""] = names.toSorted();
+    const recorded = await Deno.readTextFile(`${folder}/${stream}`);
+    // Its comments tell the times, and the end.
+    assertEquals(recorded.replaceAll(/^: .*\n\n?/gm, ""), DONE);
+    assertMatch(recorded, /: end complete/);
+    const text = await Deno.readTextFile(`${folder}/${facts}`);
+    const { path, body, end } = JSON.parse(text);
+    assertEquals([path, body.input], ["/base/v1/responses", "Hi"]);
+    assertEquals(end.status, "complete");
+    assert(!text.includes("sk-of-the-caller"), text);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("A client that does not read is cut, and its run goes on for others", async () => {
+  await using world = await startGateway({ retention: { maxEvents: 100 } });
+  await using socket = await RawWebSocket.open(world.url, "/v1/responses");
+  await socket.say({ type: "response.create", model: "m", input: "Hi" });
+  socket.client.pause();
+  const exchange = await world.provider.next();
+  await exchange.body();
+  await exchange.stream(start);
+  const name = await until(
+    () => [...world.relay.topics].find(({ log }) => log.next > 1)?.name,
+    LIMIT,
+    "the topic",
+  );
+  // More than the buffers of the machine take, and the relay for a client.
+  const delta = WIRE_FORMATS["Responses"]!.delta("x".repeat(64 * 1024));
+  for (let sent = 0; sent < 1_000; sent++) await exchange.write(delta);
+  await exchange.write(ends[0]![1]);
+  await exchange.end();
+  assertEquals((await world.ended(name)).status, "complete");
+  socket.client.resume();
+  await within(socket.client.closed, LIMIT, "the client to be cut");
+  assertEquals((await (await world.request("/healthz")).json()).status, "ok");
+});
