@@ -1,13 +1,14 @@
 /**
  * Proves that the code keeps to its layers: no imports go round in a cycle, each
  * room imports only what `structure/rooms.ts` lets it, and every export has an
- * importer.
+ * importer. Also finds comments that begin with "What" or "How".
  *
  * ```sh
  * deno run -A .ci/check_structure.ts [FOLDER]
  * ```
  */
 import { toUrl } from "./portable/paths.ts";
+import { findVagueComments } from "./structure/comments.ts";
 import { findCycles } from "./structure/cycles.ts";
 import { findUnusedExports } from "./structure/exports.ts";
 import { findWrongArrows } from "./structure/rooms.ts";
@@ -34,6 +35,7 @@ const failures = [
   ...findCycles(tree),
   ...findWrongArrows(tree),
   ...findUnusedExports(tree, entries),
+  ...findVagueComments(tree),
 ];
 for (const failure of failures) console.error(failure);
 console.log(

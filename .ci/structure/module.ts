@@ -35,7 +35,15 @@ export interface Passage extends Export {
   readonly original: string;
 }
 
-/** The imports and exports of a module. */
+/** The beginning of a comment. */
+export interface Comment {
+  /** The first word; `""` if the comment begins with something else. */
+  readonly word: string;
+  /** The number of the line, from 1. */
+  readonly line: number;
+}
+
+/** The imports, exports and comments of a module. */
 export interface Module {
   /** The imports of the module, with its exports from elsewhere. */
   readonly imports: readonly Import[];
@@ -45,6 +53,8 @@ export interface Module {
   readonly passages: readonly Passage[];
   /** The specifiers of `export * from`. */
   readonly stars: readonly string[];
+  /** The comments; consecutive lines of `//` are one. */
+  readonly comments: readonly Comment[];
 }
 
 /**
@@ -54,6 +64,9 @@ export interface Module {
  */
 const OPAQUE =
   /\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[\s\S]|[^`\\])*`|(?<=(?:^|[(,=:[!&|?{};>]|\breturn|\bcase)\s*)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\//gm;
+
+/** A comment, up to its first word. */
+const COMMENT = /^\/[/*][\s*]*(?<word>\w*)/;
 
 /** The formatter begins every statement of a module at the start of a line. */
 const STATEMENT =
@@ -72,7 +85,7 @@ const DECLARATION =
 const NEXT = /\n(?=[a-zA-Z])/g;
 
 /**
- * Reads the imports and exports of a module.
+ * Reads the imports, exports and comments of a module.
  *
  * Deno offers programs no parser, and the package depends on none. The style of the
  * formatter makes regular expressions exact here.
@@ -137,7 +150,23 @@ export function readModule(text: string): Module {
       code: code.slice(match.index, NEXT.exec(code)?.index),
     });
   }
-  return { imports, exports, passages, stars };
+  return { imports, exports, passages, stars, comments: commentsOf(text) };
+}
+
+function commentsOf(text: string): Comment[] {
+  const lineOf = lines(text);
+  const comments: Comment[] = [];
+  let end = -1;
+  for (const { 0: opaque, index } of text.matchAll(OPAQUE)) {
+    const word = COMMENT.exec(opaque)?.groups?.["word"];
+    if (word === undefined) continue;
+    // The next line of `//` goes on with the comment.
+    const isNext = end >= 0 && opaque.startsWith("//") &&
+      /^\n[ \t]*$/.test(text.slice(end, index));
+    end = opaque.startsWith("//") ? index + opaque.length : -1;
+    if (!isNext) comments.push({ word, line: lineOf(index) });
+  }
+  return comments;
 }
 
 /** Keeps quotes and line ends, so that places stay what they are. */

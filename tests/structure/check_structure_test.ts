@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { fromUrl } from "../../.ci/portable/paths.ts";
 import { readModule } from "../../.ci/structure/module.ts";
+import { findVagueComments } from "../../.ci/structure/comments.ts";
 import { findCycles } from "../../.ci/structure/cycles.ts";
 import { findUnusedExports } from "../../.ci/structure/exports.ts";
 import { findWrongArrows, ROOMS } from "../../.ci/structure/rooms.ts";
@@ -175,6 +176,33 @@ export function read(options: ReadOptions, more = DEFAULT): void {}
       "relay/b.ts:5: nothing imports the export 'Forgotten'",
       "relay/b.ts:6: nothing imports the export 'DEFAULT'",
     ],
+  );
+});
+
+Deno.test("findVagueComments names comments that begin with What or How", () => {
+  assertEquals(
+    findVagueComments(tree({
+      "relay/a.ts": `/** What it is. */
+export const a = "// What"; // How so.
+/**
+ * How it goes.
+ *
+ * What goes on in a later line is no beginning.
+ */
+// However. The next line begins in the middle:
+// What for.
+
+// What
+/** Whatever: {@linkcode a}. */
+/* How */
+/***/
+`,
+    })),
+    [1, 2, 3, 11, 13].map((line) =>
+      `relay/a.ts:${line}: a comment begins with '${
+        [1, 11].includes(line) ? "What" : "How"
+      }': name the thing, or begin with a verb`
+    ),
   );
 });
 
