@@ -1,11 +1,11 @@
-// What agents and chats met at the gateway, row by row (H1 to H12), and the tests that show that
-// it is mended.
+// The faults that agents and chats met at the gateway, row by row (H1 to H12),
+// and the tests that show that each is mended.
 import { assert, assertEquals } from "@std/assert";
 
 /** A file of tests, and a part of the name of one in it. */
 type Shown = readonly [file: string, name: string];
 
-/** What each row asked for, and what shows it. */
+/** The request of each row, and the tests that show it. */
 const ROWS: Readonly<Record<string, readonly Shown[]>> = {
   "H1: a cancel stops an agent, and is paid once": [
     [
