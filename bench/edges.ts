@@ -1,7 +1,7 @@
 /**
- * What a level of relays costs: the time that it adds to an event, the processor time of
- * the parent for each event, and what becomes of the subscribers of an edge that dies.
- * Linux only, as processor time is read of `/proc`.
+ * The cost of a level of relays: the time that it adds to an event, the
+ * parent's processor time for each event, and the absence of the subscribers of
+ * an edge that dies. Linux only, as processor time is read from `/proc`.
  *
  * `deno run -A bench/edges.ts [--seconds 6] [--topics 1000] [--subscribers 20000]`
  *

@@ -2,7 +2,7 @@ import type { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { upgradeRequest } from "../../tests/support/http/upgrade_request.ts";
 
-/** What the last event of a bench has. */
+/** The data of a bench's last event. */
 export const LAST = "the last event";
 
 /** Many subscribers of one topic, each of which knows its position and nothing else. */

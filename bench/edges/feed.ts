@@ -59,7 +59,7 @@ export class Feed implements AsyncDisposable {
   }
 }
 
-/** What was measured. */
+/** The measurements. */
 interface Summary {
   readonly count: number;
   readonly p50: number;

@@ -312,7 +312,7 @@ export class ServedLink implements Disposable {
         ? this.#store.find(served.name, served.log.epoch)
         : served.log;
       if (!writer) throw new StaleWriterError(served.name, expected, undefined);
-      // What the link has appended itself is in its answer: it is not told twice.
+      // The link's own append is in its answer: it is not reported again.
       this.#appending = served;
       const appended = writer.append(events, options);
       this.#appending = undefined;

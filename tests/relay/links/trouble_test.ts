@@ -1,4 +1,4 @@
-// What becomes of a tree when a part of it is away, comes back, or was never right.
+// A tree of relays when a part of it is away, comes back, or was never right.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { subscribe } from "../../../relay/client/mod.ts";
 import { parseParentAddress } from "../../../relay/stores/parent/parent_address.ts";
