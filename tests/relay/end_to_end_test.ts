@@ -2,6 +2,7 @@
 // with whatever client, gone and come back however often, is told every event
 // once, in order, byte for byte, and then how it ended.
 import { assertEquals } from "@std/assert";
+import type { RelayOptions } from "../../relay/options/relay_options.ts";
 import { createRelay, type Relay } from "../../relay/relay.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import {
@@ -450,65 +451,94 @@ async function assertNobodyIsLeft(relay: Relay, url: string): Promise<void> {
   );
 }
 
-const NAME = "Relay delivers every event once, in order, and then the end";
-
-Deno.test({
-  name: NAME,
-  ignore: recordingsMissing(NAME),
-  async fn() {
-    const random = new Random(seedOf(NAME));
-    await using upstream = await Upstream.start();
-    const { sources, feeds: makeAll } = await makeFeeds(
-      upstream,
-      random.fork(),
-    );
-    await using relay = createRelay({
-      port: 0,
-      sources,
-      rights: {
-        allowSources: [upstream.origin],
-        allowAddresses: ["127.0.0.0/8"],
-      },
-      // Nothing may be given up here: gaps are another test's.
-      retention: {
-        maxBytes: 64 * 1024 * 1024,
-      },
-    });
-    const { url } = await relay.listen();
-    const feeds = makeAll(url);
-    await using audience = new Audience(url, feeds, random.fork());
-    const started = performance.now();
-    const { subscribers } = audience;
-    const pending = new Set(subscribers);
-    await within(
-      Promise.all([
-        ...subscribers.map(async (subscriber) => {
-          await subscriber.done;
-          pending.delete(subscriber);
-        }),
-        ...feeds.map((feed) =>
-          play(feed, audience.arrivals.get(feed.topic) ?? [], random.fork())
-        ),
-      ]),
-      2 * LIMIT,
-      () =>
-        `${pending.size} subscribers, such as: ${
-          [...pending].slice(0, 5).map(({ state }) => state).join("; ")
-        }`,
-    );
-    await assertNobodyIsLeft(relay, url);
-
-    const readers = subscribers.flatMap(({ readers }) => [...readers]);
-    const seconds = (performance.now() - started) / 1_000;
-    const total = (of: (reader: TopicReader) => number) =>
-      readers.reduce((sum, reader) => sum + of(reader), 0);
-    console.log(
-      `${subscribers.length} subscribers followed ${feeds.length} topics ` +
-        `${readers.length} times, left and came back ` +
-        `${total(({ visits }) => visits - 1)} times, and saw ` +
-        `${total(({ seen }) => seen)} events in ${seconds.toFixed(1)} s`,
-    );
-    // A plan that lets everybody in at the same time would show little.
-    assertEquals(subscribers.length, WEBSOCKETS + EVENT_STREAMS);
+/** A relay, and how many there are above it: its topics live in the last one. */
+const TREES = [
+  {
+    name: "Relay delivers every event once, in order, and then the end",
+    levels: 0,
   },
-});
+  {
+    name:
+      "Relay delivers every event once, in order, and then the end, through a tree of three levels",
+    levels: 3,
+  },
+];
+
+/** Starts a relay whose topics live in another one, and so on. */
+async function startTree(
+  options: RelayOptions,
+  levels: number,
+): Promise<{ relays: AsyncDisposableStack; leaf: Relay; url: string }> {
+  const relays = new AsyncDisposableStack();
+  const { sources, ...others } = options;
+  let leaf = relays.use(createRelay({ ...options, links: levels > 0 }));
+  let { url } = await leaf.listen();
+  for (let level = 0; level < levels; level++) {
+    leaf = relays.use(createRelay({ ...others, store: url, links: true }));
+    ({ url } = await leaf.listen());
+  }
+  return { relays, leaf, url };
+}
+
+for (const { name, levels } of TREES) {
+  Deno.test({
+    name,
+    ignore: recordingsMissing(name),
+    async fn() {
+      const random = new Random(seedOf(name));
+      await using upstream = await Upstream.start();
+      const { sources, feeds: makeAll } = await makeFeeds(
+        upstream,
+        random.fork(),
+      );
+      const { relays, leaf, url } = await startTree({
+        port: 0,
+        sources,
+        rights: {
+          allowSources: [upstream.origin],
+          allowAddresses: ["127.0.0.0/8"],
+        },
+        // Nothing may be given up here: gaps are another test's.
+        retention: {
+          maxBytes: 64 * 1024 * 1024,
+        },
+      }, levels);
+      await using _relays = relays;
+      const feeds = makeAll(url);
+      await using audience = new Audience(url, feeds, random.fork());
+      const started = performance.now();
+      const { subscribers } = audience;
+      const pending = new Set(subscribers);
+      await within(
+        Promise.all([
+          ...subscribers.map(async (subscriber) => {
+            await subscriber.done;
+            pending.delete(subscriber);
+          }),
+          ...feeds.map((feed) =>
+            play(feed, audience.arrivals.get(feed.topic) ?? [], random.fork())
+          ),
+        ]),
+        2 * LIMIT,
+        () =>
+          `${pending.size} subscribers, such as: ${
+            [...pending].slice(0, 5).map(({ state }) => state).join("; ")
+          }`,
+      );
+      await assertNobodyIsLeft(leaf, url);
+
+      const readers = subscribers.flatMap(({ readers }) => [...readers]);
+      const seconds = (performance.now() - started) / 1_000;
+      const total = (of: (reader: TopicReader) => number) =>
+        readers.reduce((sum, reader) => sum + of(reader), 0);
+      console.log(
+        `${subscribers.length} subscribers followed ${feeds.length} topics ` +
+          `${readers.length} times, left and came back ` +
+          `${total(({ visits }) => visits - 1)} times, and saw ` +
+          `${total(({ seen }) => seen)} events in ${seconds.toFixed(1)} s`,
+      );
+      // A plan that lets everybody in at the same time would show little.
+      assertEquals(subscribers.length, WEBSOCKETS + EVENT_STREAMS);
+    },
+  });
+}

@@ -232,3 +232,27 @@ Deno.test("A tree tells how the upstream is, lists what there is, and how far it
   topic.end("complete");
   await within(closed.promise, LIMIT, "the end");
 });
+
+Deno.test("An edge that is behind gets what a position asks for before it says anything", async () => {
+  await using tree = await Tree.start(2);
+  const { root, leaf } = tree;
+  const topic = root.relay.topics.create("t");
+  await append(topic, 1, 3);
+  const { topics } = leaf.relay;
+  await topics.prepare("t");
+  const below = topics.get("t");
+  assert(below);
+  const { epoch } = topic.log;
+  await append(topic, 4, 9);
+  // It has not heard of these: there was no turn of the loop.
+  assertEquals(below.log.next, 4);
+  assertEquals(topics.prepare("t", { after: { epoch, offset: 2 } }), undefined);
+  assertEquals(topics.prepare("t", { after: "now" }), undefined);
+  await topics.prepare("t", { after: { epoch, offset: 8 } });
+  assertEquals(below.log.next, 10);
+  const page = await leaf.request(`/topics/t?after=${epoch}:8`, {
+    headers: { Accept: "application/json" },
+  });
+  assertEquals((await page.json()).events.length, 1);
+  topic.end("complete");
+});

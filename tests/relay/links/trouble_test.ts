@@ -193,6 +193,13 @@ Deno.test("Subscribers of an edge stay while its parent is away, and publishers 
       () => `${what}: ${told}`,
     );
   await says("1");
+  const { topics } = edge.relay;
+  const filled = topics.create("filled");
+  const isLost = { lost: false };
+  using hold = topics.leases.hold(filled, {
+    onLost: () => void (isLost.lost = true),
+  });
+  await hold.ready;
   await parents[0]!.relay.close();
   await says("retrying");
   const refused = await publish(edge, "lost");
@@ -204,8 +211,11 @@ Deno.test("Subscribers of an edge stay while its parent is away, and publishers 
     503,
     "store_failed",
   ]);
+  const appended = filled.append([{ data: "kept" }], { lease: hold.lease });
   parents.push(await root());
   await says("open");
+  // What fills a topic has waited, and its lease is held again.
+  assertEquals([await appended, isLost.lost], [1, false]);
   assertEquals((await publish(edge, "2")).status, 200);
   await publish(parents[1]!, "3");
   await says("3");
