@@ -470,11 +470,12 @@ async function startTree(
   levels: number,
 ): Promise<{ relays: AsyncDisposableStack; leaf: Relay; url: string }> {
   const relays = new AsyncDisposableStack();
-  const { sources, ...others } = options;
   let leaf = relays.use(createRelay({ ...options, links: levels > 0 }));
   let { url } = await leaf.listen();
   for (let level = 0; level < levels; level++) {
-    leaf = relays.use(createRelay({ ...others, store: url, links: true }));
+    leaf = relays.use(
+      createRelay({ ...options, sources: [], store: url, links: true }),
+    );
     ({ url } = await leaf.listen());
   }
   return { relays, leaf, url };

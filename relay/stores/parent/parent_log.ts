@@ -320,9 +320,11 @@ export class ParentLog implements FollowedLog, ReadLog {
   /** Refuses what cannot wait for a parent that is away for long. */
   giveUp(error: StoreError): void {
     const line: Work[] = [];
+    let waits = false;
     for (const work of this.#line) {
-      // Work that follows work that waits has to wait, too.
-      if (line.length > 0 || work.kind === "append" && work.lease) {
+      waits ||= isFillers(work);
+      // Work waits, too, that comes after work that waits.
+      if (waits || work.kind === "make" || work.kind === "facts") {
         line.push(work);
         continue;
       }
@@ -330,10 +332,6 @@ export class ParentLog implements FollowedLog, ReadLog {
       work.result.reject(error);
     }
     this.#line = line;
-    if (this.h !== undefined && this.h < 0 && !this.isMaking) {
-      // It was not made, and what was to come into it was refused.
-      if (this.#next === 1 && line.length === 0) this.bury();
-    }
     this.#store.onIdle(this);
   }
 
@@ -458,7 +456,8 @@ export class ParentLog implements FollowedLog, ReadLog {
 
   /** Whether work waits for the parent, however long it is away. */
   #mayWait(work: Work): boolean {
-    return this.#line.length > 0 || work.kind === "append" && !!work.lease;
+    return work.kind === "facts" || isFillers(work) ||
+      this.#line.some(isFillers);
   }
 
   #add(
@@ -770,6 +769,11 @@ export class ParentLog implements FollowedLog, ReadLog {
     }
     return found;
   }
+}
+
+/** Whether work is of one who fills the topic, and goes on with that when it can. */
+function isFillers(work: Work): boolean {
+  return work.kind === "append" && work.lease !== undefined;
 }
 
 function isBarrier(work: Work): boolean {

@@ -214,7 +214,7 @@ Deno.test("Subscribers of an edge stay while its parent is away, and publishers 
   const appended = filled.append([{ data: "kept" }], { lease: hold.lease });
   parents.push(await root());
   await says("open");
-  // What fills a topic has waited, and its lease is held again.
+  // The filler of a topic has waited, and its lease is held again.
   assertEquals([await appended, isLost.lost], [1, false]);
   assertEquals((await publish(edge, "2")).status, 200);
   await publish(parents[1]!, "3");
