@@ -45,7 +45,7 @@ export class AnswerView {
   #added = "";
   #length = 0;
   #dropped = 0;
-  readonly #draw = drawing(() => this.#drawNow());
+  readonly #draw = drawing(() => this.#drawNow(), 50);
 
   constructor() {
     this.#pinned = new Pinned("Answer", this.#hint, this.#text);

@@ -50,16 +50,24 @@ export function facts(
   known.flat().forEach((text, index) => say(list.children[index]!, text!)); // both are there
 }
 
-/** Calls what draws once before the next frame, however often it is asked to. */
-export function drawing(draw: () => void): () => void {
+/**
+ * Calls what draws once before a frame, however often it is asked to.
+ *
+ * @param pause The shortest time between two frames that it draws, in milliseconds: of
+ * what streams, nobody reads sixty states a second.
+ */
+export function drawing(draw: () => void, pause = 0): () => void {
   let isAsked = false;
+  let last = 0;
   return () => {
     if (isAsked) return;
     isAsked = true;
-    requestAnimationFrame(() => {
-      isAsked = false;
-      draw();
-    });
+    setTimeout(() =>
+      requestAnimationFrame((now) => {
+        isAsked = false;
+        last = now;
+        draw();
+      }), last + pause - performance.now());
   };
 }
 

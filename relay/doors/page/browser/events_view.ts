@@ -49,7 +49,7 @@ export class EventsView {
   readonly #detail = h("section", { class: "detail", "aria-label": "Event" });
   readonly #grid: Grid<Entry>;
   readonly #pinned: Pinned;
-  readonly #draw = drawing(() => this.#drawNow());
+  readonly #draw = drawing(() => this.#drawNow(), 50);
 
   constructor() {
     this.#grid = new Grid<Entry>("Events", [
@@ -180,10 +180,8 @@ export class EventsView {
           this.#base ? `, ${count(this.#base)} before are not` : ""
         }`,
     );
-    // Twice: the end is where the rows that have come have made it.
-    this.#grid.drawNow();
+    this.#grid.drawNow(this.#pinned.isPinned);
     this.#pinned.settle();
-    this.#grid.drawNow();
   }
 
   /** Shows all of an event. */

@@ -108,12 +108,17 @@ export class Grid<Item> {
     return [...this.body.rows].slice(1, -1);
   }
 
-  /** Draws the rows that are seen. */
-  drawNow(): void {
+  /**
+   * Draws the rows that are seen.
+   *
+   * @param isAtEnd Whether the last row is about to be scrolled to.
+   */
+  drawNow(isAtEnd = false): void {
     const { skipped } = this.#rows;
     const total = this.#rows.total();
     const { scrollTop = 0, clientHeight = 0 } = this.#scroller ?? {};
-    const seen = Math.floor(scrollTop / ROW);
+    const end = (total + 1) * ROW - clientHeight;
+    const seen = Math.floor((isAtEnd ? Math.max(0, end) : scrollTop) / ROW);
     const to = Math.min(total, seen + Math.ceil(clientHeight / ROW) + SPARE);
     const from = this.#from = Math.max(0, Math.min(seen, to) - SPARE);
     set(this.table, { "aria-rowcount": skipped + total + 1 });
