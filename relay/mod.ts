@@ -34,7 +34,8 @@
  *
  * @module
  */
-export * from "./relay.ts";
+export { createRelay, RelayOptionsError, RelayStartError } from "./relay.ts";
+export type { Relay, RelayAddress } from "./relay.ts";
 export type * from "./options/relay_options.ts";
 export type { SourceReconnect } from "./sources/source_reconnect.ts";
 export type { EndStatus, StoredEnd, TopicEnd } from "./topics/end.ts";

@@ -116,6 +116,21 @@ export function outOfMemory(): Problem {
   );
 }
 
+/**
+ * A refusal because a worker of the relay does not answer.
+ *
+ * @param worker The number of the worker.
+ */
+export function unresponsiveWorker(worker: number): Problem {
+  return new Problem(
+    STATUS_CODE.ServiceUnavailable,
+    "worker_unresponsive",
+    `Worker ${worker} of the relay does not answer: it is ended and started again if it goes on like that`,
+    {},
+    { "Retry-After": "5" },
+  );
+}
+
 /** A refusal because of a mistake of the relay's own: nobody else is told what it is. */
 export function internalProblem(): Problem {
   return new Problem(

@@ -9,13 +9,16 @@ import { sourcesAway, storeFailed } from "./doors/readiness.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { Recorder } from "./gateway/recording/recorder.ts";
 import { upwardOf } from "./links/upward_link.ts";
+import { type Elsewhere, NOWHERE } from "./limits/elsewhere.ts";
 import { MemoryGuard } from "./limits/memory/memory_guard.ts";
 import { findMemoryLimit } from "./limits/memory/memory_limit.ts";
 import { processMemory } from "./limits/memory/memory_reading.ts";
 import { ReceiveBudget } from "./limits/memory/receive_budget.ts";
 import { SendBudget } from "./limits/memory/send_budget.ts";
+import type { Problem } from "./problem.ts";
 import { UpstreamSlots } from "./limits/upstream_slots.ts";
 import type { MeasuredMemory } from "./metrics/memory_metrics.ts";
+import type { Figure } from "./metrics/instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { explainOptions } from "./options/explain_options.ts";
 import type { RelayOptions } from "./options/relay_options.ts";
@@ -223,11 +226,57 @@ export class RelayOptionsError extends TypeError {
  * ```
  */
 export function createRelay(options: RelayOptions = {}): Relay {
+  return new RelayServer(complete(options));
+}
+
+function complete(options: RelayOptions): CompleteRelayOptions {
   const parsed = relayOptions.safeParse(options);
   if (!parsed.success) {
     throw new RelayOptionsError(explainOptions(parsed.error));
   }
-  return new RelayServer(parsed.data);
+  return parsed.data;
+}
+
+/** The other workers of a relay, as one of them sees them. */
+export interface Colleagues {
+  /** The number of workers. */
+  readonly count: number;
+  /** Whether this worker takes the place of one that has ended. */
+  readonly isAgain: boolean;
+  /** Whether this worker is the one to start a source or a fixture of the operator's, by its place. */
+  starts(index: number): boolean;
+  /** Their counts, for limits in all. */
+  readonly elsewhere: Elsewhere;
+  /** Returns for how long nobody has followed a topic at any of them, in milliseconds. */
+  idleFor(topic: string): Promise<number>;
+  /** Writes the figures of all workers, as Prometheus reads them. */
+  metricsText(): Promise<string>;
+  /** Returns why one of the workers is not ready, if one is not. */
+  readiness(query: URLSearchParams): Promise<Problem | undefined>;
+  /** Returns why the workers do not work, if they do not. */
+  health(): Promise<Problem | undefined>;
+}
+
+/** A relay that is one of several workers. */
+export interface WorkerRelay extends Relay {
+  /** Returns the figures of this worker. */
+  figures(): Promise<readonly Figure[]>;
+  /** Returns for how long nobody has followed a topic here, in milliseconds. */
+  idleFor(topic: string): number;
+  /** Returns why this worker is not ready, if it is not. */
+  readiness(query: URLSearchParams): Problem | undefined;
+}
+
+/**
+ * Makes a relay that is one of several workers.
+ *
+ * @throws {RelayOptionsError} If an option is not what it has to be.
+ */
+export function createWorkerRelay(
+  options: RelayOptions,
+  colleagues: Colleagues,
+): WorkerRelay {
+  return new RelayServer(complete(options), colleagues);
 }
 
 /** The sources of a relay, and what decides which ones requests may make. */
@@ -320,9 +369,13 @@ function isStoreAway(error: unknown): boolean {
   return error instanceof StoreError && error.failure === "away";
 }
 
-class RelayServer implements Relay {
+class RelayServer implements WorkerRelay {
   readonly topics: TopicRegistry;
   readonly #options: CompleteRelayOptions;
+  readonly #colleagues: Colleagues | undefined;
+  readonly #readiness: readonly ((
+    query: URLSearchParams,
+  ) => Problem | undefined)[];
   readonly #store: Store;
   /** The store as it was made, which may say what it holds. */
   readonly #counted: CountedStore;
@@ -345,8 +398,10 @@ class RelayServer implements Relay {
   #drained: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: CompleteRelayOptions) {
+  constructor(options: CompleteRelayOptions, colleagues?: Colleagues) {
     this.#options = options;
+    this.#colleagues = colleagues;
+    const elsewhere = colleagues?.elsewhere ?? NOWHERE;
     const { clock, rights, gateway, limits, retention } = options;
     const { signal } = this.#closing;
     const metrics = this.#metrics = new Metrics({
@@ -396,6 +451,7 @@ class RelayServer implements Relay {
     const slots = new UpstreamSlots(
       limits.maxUpstreams,
       limits.maxUpstreamsPerClient,
+      elsewhere,
     );
     const upstreams = this.#upstreams = new Upstreams(clock);
     const { memory, budget, received } = createMemory(options, metrics);
@@ -441,6 +497,8 @@ class RelayServer implements Relay {
       bodyLimits,
       retry: PROVIDER_RETRY,
       idleTimeout: gateway.timeout,
+      elsewhere,
+      idleElsewhere: colleagues && (({ name }) => colleagues.idleFor(name)),
       recorder: this.#recorder,
       draining,
       memory,
@@ -457,6 +515,7 @@ class RelayServer implements Relay {
       ...bodyLimits,
       maxEvent: limits.maxEvent,
       maxRate: limits.maxPublishRate,
+      elsewhere,
       leases: this.topics.leases,
       draining,
       assertRoom: () => memory.assertRoom(),
@@ -465,12 +524,12 @@ class RelayServer implements Relay {
         websocket: metrics.published("websocket"),
       },
     });
-    const readiness = [
+    this.#readiness = [
       () => draining.refusal(),
       () => memory.refusal(),
       () => authority.unready?.(),
       () => storeFailed(store),
-      (query: URLSearchParams) =>
+      (query) =>
         options.failFast || query.has("sources")
           ? sourcesAway(sources)
           : undefined,
@@ -481,14 +540,11 @@ class RelayServer implements Relay {
         metrics,
         topics: () => this.topics,
         startedAt: () => this.#listening,
-        workers: () => 1,
+        workers: () => colleagues?.count ?? 1,
         draining: () => draining.signal.aborted ? draining.left : undefined,
         problem: () => {
-          for (const check of readiness) {
-            const problem = check(query);
-            if (problem) return { code: problem.code, detail: problem.message };
-          }
-          return undefined;
+          const problem = this.readiness(query);
+          return problem && { code: problem.code, detail: problem.message };
         },
         doors: () => this.#doors.counts,
         upstreams: () => ({
@@ -519,10 +575,38 @@ class RelayServer implements Relay {
       budget,
       received,
       links: options.links ? { store } : undefined,
-      readiness,
       status: () => this.#status.read(),
-      metrics,
+      elsewhere,
+      readiness: (query) =>
+        colleagues ? colleagues.readiness(query) : this.readiness(query),
+      health: () => colleagues?.health(),
+      metrics: {
+        contentType: metrics.contentType,
+        text: () => colleagues ? colleagues.metricsText() : metrics.text(),
+        delivery: (door) => metrics.delivery(door),
+        connectionCut: metrics.connectionCut,
+        refused: metrics.refused,
+      },
     }, options);
+  }
+
+  figures(): Promise<readonly Figure[]> {
+    return this.#metrics.figures();
+  }
+
+  idleFor(name: string): number {
+    const topic = this.topics.get(name);
+    if (!topic) return Infinity;
+    const { idleSince } = topic;
+    return idleSince === undefined ? 0 : this.#options.clock.now() - idleSince;
+  }
+
+  readiness(query: URLSearchParams): Problem | undefined {
+    for (const check of this.#readiness) {
+      const problem = check(query);
+      if (problem) return problem;
+    }
+    return undefined;
   }
 
   async listen(): Promise<RelayAddress> {
@@ -602,7 +686,8 @@ class RelayServer implements Relay {
   /** Goes on with a topic that another relay has left, if this one is the first to do so. */
   async #adopt(name: string, epoch: string, isOwn: boolean): Promise<void> {
     try {
-      await this.topics.prepare(name);
+      // Its relay may have said what fills it just before it was gone.
+      await this.topics.prepare(name, { isFresh: true });
       const topic = this.topics.get(name, epoch);
       if (!topic || topic.verdict) return;
       logger.info("The relay that has filled topic {topic} is gone", {
@@ -671,9 +756,15 @@ class RelayServer implements Relay {
     }
   }
 
+  /** Returns those that this relay starts, if it is one of several workers. */
+  #own<Item>(items: readonly Item[]): readonly Item[] {
+    const colleagues = this.#colleagues;
+    return items.filter((_, index) => colleagues?.starts(index) ?? true);
+  }
+
   /** Starts the sources; rejects only for those that the relay cannot be without. */
   #startSources(): Promise<void>[] {
-    return this.#options.sources.map(async (source) => {
+    return this.#own(this.#options.sources).map(async (source) => {
       try {
         await this.#startSource(source);
       } catch (error) {
@@ -702,6 +793,7 @@ class RelayServer implements Relay {
     { name, from, ...source }: CompleteRelayOptions["sources"][number],
   ): Promise<void> {
     const { failFast } = this.#options;
+    if (await this.#isDone(name)) return;
     const topic = await this.#topicToFill(name);
     let opened: Promise<void>;
     try {
@@ -725,6 +817,16 @@ class RelayServer implements Relay {
     });
   }
 
+  /**
+   * Whether a worker that has ended has brought a topic to its end before: the relay has
+   * not been restarted by that, and the topic stays as it is.
+   */
+  async #isDone(name: string): Promise<boolean> {
+    if (!this.#colleagues?.isAgain) return false;
+    await this.topics.prepare(name);
+    return this.topics.get(name)?.state.kind === "ended";
+  }
+
   /** A topic that has ended is not filled any more: a source begins another one. */
   async #topicToFill(name: string): Promise<Topic> {
     if (this.topics.areFetched) {
@@ -737,7 +839,9 @@ class RelayServer implements Relay {
   }
 
   #startFixtures(): Promise<void>[] {
-    return this.#options.fixtures.map(async ({ name, path, loop }) => {
+    return this.#own(this.#options.fixtures).map(async (fixture) => {
+      const { name, path, loop } = fixture;
+      if (await this.#isDone(name)) return;
       await this.topics.prepare(name);
       // It is played from its first event: after others, they would be there twice.
       this.topics.delete(name);

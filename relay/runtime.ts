@@ -5,8 +5,11 @@
  *
  * @module
  */
-import { write } from "node:fs";
+import { spawn } from "node:child_process";
+import { readFileSync, write } from "node:fs";
+import { availableParallelism } from "node:os";
 import process from "node:process";
+import { Readable, Writable } from "node:stream";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -129,4 +132,167 @@ function collector(): (() => void) | undefined {
   const found: unknown = runInNewContext("gc");
   if (typeof found !== "function") return undefined;
   return knownCollector = () => void Reflect.apply(found, undefined, []);
+}
+
+/** Whether `[major, minor]` of a version is at least this one. */
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = version.split(".").map(Number);
+  return ownMajor > major || ownMajor === major && ownMinor >= minor;
+}
+
+/**
+ * Whether the kernel spreads the connections of a port among the processes that listen
+ * on it with `reusePort`: that of Linux does. That of macOS gives all of them to one, and
+ * Windows has nothing like it. Node has the option since 22.12, and 23.1.
+ */
+export const SPREADS_CONNECTIONS: boolean = process.platform === "linux" &&
+  (IS_DENO || BUN !== undefined ||
+    isAtLeast(process.versions.node, 23, 1) ||
+    /^22\.(1[2-9]|[2-9][0-9])\./.test(process.versions.node));
+
+/** Returns the number of cores that the process may use. */
+export function coreCount(): number {
+  // `node:os` of Deno needs --allow-sys for that.
+  return IS_DENO ? navigator.hardwareConcurrency : availableParallelism();
+}
+
+/** The rights of Deno that a process gets which this one starts. */
+export interface HandedPermissions {
+  /** Hosts with ports. */
+  readonly net: readonly string[];
+  /** Paths. */
+  readonly read: readonly string[];
+  /** Paths. */
+  readonly write: readonly string[];
+  /** Variables. */
+  readonly env: readonly string[];
+}
+
+/** A process that this one has started. */
+export interface StartedProcess {
+  /** The number that the system has given it. */
+  readonly pid: number;
+  /** Its stdin. */
+  readonly input: WritableStream<Uint8Array>;
+  /** Its stdout. */
+  readonly output: ReadableStream<Uint8Array>;
+  /** Its stderr. */
+  readonly errors: ReadableStream<Uint8Array>;
+  /** Resolves when it has ended, with how: `status 1`, `SIGKILL`. */
+  readonly ended: Promise<string>;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+/**
+ * Starts this program once more.
+ *
+ * @param args The arguments of the command line.
+ * @param permissions What the process may do, as far as this one may. A process of Deno
+ * cannot ask which lists its permissions have, so it asks for each of these.
+ * @throws {Error} If it may not.
+ */
+export function startOwnProgram(
+  args: readonly string[],
+  permissions: HandedPermissions,
+): StartedProcess {
+  if (IS_DENO) return startDeno([...denoProgram(permissions), ...args]);
+  const [, script = ""] = process.argv;
+  const child = spawn(process.execPath, [...process.execArgv, script, ...args]);
+  const ended = Promise.withResolvers<string>();
+  child.on(
+    "exit",
+    (status, signal) => ended.resolve(signal ?? `status ${status}`),
+  );
+  child.on("error", ended.reject);
+  ended.promise.catch(() => {}); // it may be looked at later
+  return {
+    pid: child.pid ?? 0,
+    input: Writable.toWeb(child.stdin),
+    // Pipes have bytes.
+    output: Readable.toWeb(child.stdout) as ReadableStream<Uint8Array>,
+    errors: Readable.toWeb(child.stderr) as ReadableStream<Uint8Array>,
+    ended: ended.promise,
+    kill: () => void child.kill("SIGKILL"),
+  };
+}
+
+/** Whether this process may start its own program once more. */
+export function mayStartItself(): boolean {
+  return !IS_DENO ||
+    isGranted({ name: "run", command: Deno.execPath() });
+}
+
+function startDeno(args: readonly string[]): StartedProcess {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  return {
+    pid: child.pid,
+    input: child.stdin,
+    output: child.stdout,
+    errors: child.stderr,
+    ended: child.status.then(({ code, signal }) => signal ?? `status ${code}`),
+    kill() {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+    },
+  };
+}
+
+/** Returns the arguments with which Deno runs this program, without those of the program. */
+function denoProgram(permissions: HandedPermissions): readonly string[] {
+  if (Deno.build.standalone) return [];
+  const own = ownCommandLine();
+  if (own) {
+    // All flags, such as --cert and --v8-flags, hold for it too.
+    return own.slice(1, own.length - Deno.args.length);
+  }
+  return [
+    "run",
+    "--no-prompt",
+    ...permissionFlags(permissions),
+    Deno.mainModule,
+  ];
+}
+
+/** Returns the command line of this process, where the system and Deno tell it. */
+function ownCommandLine(): readonly string[] | undefined {
+  try {
+    // Deno 2.9.6 lets only those read it that may do all.
+    return readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
+  } catch {
+    return undefined;
+  }
+}
+
+function permissionFlags(
+  { net, read, write, env }: HandedPermissions,
+): readonly string[] {
+  const flag = (
+    name: "net" | "read" | "write" | "env" | "sys",
+    wanted: readonly string[],
+    describe: (value: string) => Deno.PermissionDescriptor,
+  ): readonly string[] => {
+    if (isGranted({ name })) return [`--allow-${name}`];
+    const granted = wanted.filter((value) => isGranted(describe(value)));
+    return granted.length === 0 ? [] : [`--allow-${name}=${granted.join(",")}`];
+  };
+  return [
+    ...flag("net", net, (host) => ({ name: "net", host })),
+    ...flag("read", read, (path) => ({ name: "read", path })),
+    ...flag("write", write, (path) => ({ name: "write", path })),
+    ...flag("env", env, (variable) => ({ name: "env", variable })),
+    ...flag("sys", ["systemMemoryInfo"], (kind) => ({
+      name: "sys",
+      // It is the one above.
+      kind: kind as "systemMemoryInfo",
+    })),
+  ];
 }

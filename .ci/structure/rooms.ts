@@ -47,6 +47,7 @@ const RELAY = "relay/relay.ts";
 const STATUS = "relay/status/";
 const CLIENT = "relay/client/";
 const CHAT = "relay/chat/";
+const WORKERS = "relay/workers/";
 const COMMANDS = "relay/commands/";
 
 /** The rooms that any code over fetch may import. */
@@ -285,10 +286,28 @@ export const ROOMS: readonly Room[] = [
       TOPICS,
       RIGHTS,
       LIMITS,
+      PROBLEM,
       METRICS,
       STATUS,
       TRACES,
       VERSION,
+      FETCH,
+    ],
+  },
+  {
+    path: WORKERS,
+    why: "has a relay consist of several processes: it starts and watches them",
+    may: [
+      RELAY,
+      OPTIONS,
+      DOORS,
+      STORES,
+      TOPICS,
+      LIMITS,
+      PROBLEM,
+      METRICS,
+      LOGS,
+      RUNTIME,
       FETCH,
     ],
   },
@@ -306,8 +325,10 @@ export const ROOMS: readonly Room[] = [
     path: COMMANDS,
     why: "has the commands of the command line, one a file",
     may: [
+      WORKERS,
       RELAY,
       CLIENT,
+      LIMITS,
       PROBLEM,
       OPTIONS,
       GATEWAY,

@@ -101,6 +101,11 @@ export class BenchProcess implements AsyncDisposable {
     this.#errors = this.#keepWords();
   }
 
+  /** The number that the system has given it. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Says a line to it. */
   async say(line: string): Promise<void> {
     await this.#input.write(new TextEncoder().encode(`${line}\n`));
@@ -170,7 +175,8 @@ function kill(pid: number): void {
   }
 }
 
-function childrenOf(pid: number): number[] {
+/** Lists the processes that a process has started. */
+export function childrenOf(pid: number): number[] {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`)
       .split(" ").filter(Boolean).map(Number);
@@ -179,7 +185,8 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-function usageOf(pid: number): Usage {
+/** Returns what a process and its children have used so far. */
+export function usageOf(pid: number): Usage {
   const read = (file: string): string =>
     Deno.readTextFileSync(`/proc/${pid}/${file}`);
   try {

@@ -1,3 +1,4 @@
+import { WORKER_COMMAND } from "../workers/worker_command.ts";
 import type { Command } from "./command.ts";
 
 /** A command of the command line, before its module is loaded. */
@@ -59,7 +60,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
 };
 
+/** The command that a relay starts its workers with. */
+const WORKER: CommandEntry = {
+  summary: "is a worker of a relay",
+  load: async () => (await import("./worker.ts")).workerCommand,
+};
+
 /** Finds a command by its name. */
 export function findCommand(name: string): CommandEntry | undefined {
+  if (name === WORKER_COMMAND) return WORKER;
   return Object.hasOwn(commands, name) ? commands[name] : undefined;
 }

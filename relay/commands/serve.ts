@@ -1,5 +1,4 @@
 import { getLogger } from "@logtape/logtape";
-import { messageOf } from "../../src/fetch/message_of.ts";
 import type { LogFormat } from "../logs/log_format.ts";
 import { startLogging } from "../logs/logging.ts";
 import { help } from "../options/help.ts";
@@ -8,12 +7,14 @@ import {
   readConfiguration,
 } from "../options/read_configuration.ts";
 import type { CommandOptions } from "../options/schema.ts";
-import type { Relay, RelayAddress } from "../relay.ts";
-import { StoreError } from "../topics/store.ts";
+import type { Relay } from "../relay.ts";
 import type { TopicRegistry } from "../topics/surface.ts";
 import { banner } from "./banner.ts";
-import { type Command, UnavailableError } from "./command.ts";
+import type { Command } from "./command.ts";
+import { listen } from "./listen.ts";
+import { relayOptionsOf } from "./relay_options_of.ts";
 import type { System } from "./system.ts";
+import { workerCount } from "./worker_count.ts";
 
 const logger = getLogger(["rivulet", "relay"]);
 
@@ -45,16 +46,55 @@ export async function runRelay(
 ): Promise<void> {
   const command = await readConfiguration(args, system);
   if (command.kind === "print") return await system.write(`${command.text}\n`);
-  const { drain, logLevel, logFormat, jwtKeyFile: _, ...options } =
-    command.options;
-  await using _logging = await startLogging({
+  const { options } = command;
+  const { logLevel, logFormat, workers } = options;
+  const count = workerCount(workers);
+  if (own && count > 1) {
+    throw new ConfigurationError([
+      `--workers: expected 1, got ${count}: one process fills topic '${own.name}'`,
+    ]);
+  }
+  const format = formatOf(logFormat, system);
+  await using logging = await startLogging({
     level: logLevel,
-    format: formatOf(logFormat, system),
+    format,
     write: system.writeError,
   });
   // Loaded here: the help needs none of the permissions that a relay needs.
+  if (count > 1) {
+    const { WorkersRelay } = await import("../workers/workers_relay.ts");
+    const relay = new WorkersRelay({ options, count, logging, format });
+    return await serveUntilStopped(relay, options, system);
+  }
   const { createRelay } = await import("../relay.ts");
-  const relay = createRelay(options);
+  const relay = createRelay(relayOptionsOf(options));
+  await serveUntilStopped(
+    relay,
+    options,
+    system,
+    own && {
+      ...own,
+      fill: (signal) => own.fill(relay.topics, signal),
+    },
+  );
+}
+
+/** A relay that runs until it is stopped. */
+type Served = Pick<Relay, "listen" | "drain" | "close">;
+
+/** Fills a topic. */
+interface Filler {
+  readonly name: string;
+  fill(signal: AbortSignal): Promise<void>;
+}
+
+async function serveUntilStopped(
+  relay: Served,
+  options: CommandOptions,
+  system: System,
+  filler?: Filler,
+): Promise<void> {
+  const { drain } = options;
   const stopped = Promise.withResolvers<void>();
   let signals = 0;
   system.onStop((signal) => {
@@ -67,57 +107,13 @@ export async function runRelay(
   });
   const address = await listen(relay);
   const filling = new AbortController();
-  const filled = own?.fill(relay.topics, filling.signal);
-  system.say(banner(address, command.options, own?.name));
+  const filled = filler?.fill(filling.signal);
+  system.say(banner(address, options, filler?.name));
   await stopped.promise;
   system.say("Stopping.");
   await relay.drain(drain);
   filling.abort();
   await filled;
-}
-
-async function listen(relay: Relay): Promise<RelayAddress> {
-  try {
-    return await relay.listen();
-  } catch (cause) {
-    const message = messageOf(cause).replaceAll(/\s*\n\s*/g, " ");
-    if (hasCode(cause, "source_failed")) {
-      throw new UnavailableError(
-        `--fail-fast: ${message}. Without --fail-fast, it is retried`,
-        { cause },
-      );
-    }
-    // Whatever has the address now may leave it: another relay that is drained.
-    if (
-      cause instanceof Error && hasCode(cause, "listen_failed") &&
-      isTaken(cause)
-    ) {
-      throw new UnavailableError(
-        `${message}. Stop what listens there, or give another --port`,
-        { cause },
-      );
-    }
-    // The file may be that of another relay that is drained, and a disk gets room.
-    if (cause instanceof Error && isStoreAway(cause)) {
-      throw new UnavailableError(message, { cause });
-    }
-    throw new ConfigurationError([message], { cause });
-  }
-}
-
-/** Whether an address cannot be listened on that can be free, or there, later. */
-function isTaken({ cause }: Error): boolean {
-  return hasCode(cause, "EADDRINUSE") || hasCode(cause, "EADDRNOTAVAIL");
-}
-
-/** Whether the file of the store can be used later. */
-function isStoreAway({ cause }: Error): boolean {
-  return cause instanceof StoreError &&
-    (cause.failure === "locked" || cause.failure === "full");
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }
 
 function formatOf(

@@ -15,6 +15,7 @@ import {
   descriptorLimit,
   divideDescriptors,
 } from "../limits/descriptors.ts";
+import type { Elsewhere } from "../limits/elsewhere.ts";
 import type { Problem } from "../problem.ts";
 import { type Authority, OPEN_AUTHORITY } from "../rights/access.ts";
 import { Expiries } from "../rights/expiries.ts";
@@ -96,6 +97,7 @@ export interface DoorsContext extends
     | "bodyLimits"
     | "readiness"
     | "status"
+    | "health"
     | "budget"
   > {
   /** Stands in front of the providers of models. */
@@ -110,6 +112,8 @@ export interface DoorsContext extends
   readonly links: Pick<LinksDoorContext, "store"> | undefined;
   /** Counts the bytes that clients have sent and that the relay holds. */
   readonly received: ReceiveBudget;
+  /** The counts of other workers, for limits in all. */
+  readonly elsewhere: Elsewhere;
   /** Refuses new subscribers while the relay is drained. */
   readonly draining: Draining;
   /** Counts what goes through the doors, and tells it. */
@@ -211,7 +215,12 @@ export class Doors implements Disposable {
       }),
       warnings: new OriginWarnings(clock),
       addresses,
-      intake: new BodyIntake({ ...limits, received: context.received, clock }),
+      intake: new BodyIntake({
+        ...limits,
+        received: context.received,
+        elsewhere: context.elsewhere,
+        clock,
+      }),
       refused: metrics.refused,
     });
     const subscribers = {
@@ -300,6 +309,7 @@ export class Doors implements Disposable {
       maxConnections: this.#maxConnections.possible,
       maxSockets: this.#descriptors.sockets,
       reusePort: options.reusePort,
+      elsewhere: context.elsewhere,
       addresses,
       refused,
     });

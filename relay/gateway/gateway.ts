@@ -1,5 +1,6 @@
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
+import type { Elsewhere } from "../limits/elsewhere.ts";
 import type { SendBudget } from "../limits/memory/send_budget.ts";
 import type { IncomingMessage } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -85,6 +86,10 @@ export interface GatewayContext extends RunContext, BodiesLimits {
   readonly store: RunStore;
   /** The time after which a run is cancelled that nobody follows and whose caller has left, in milliseconds. */
   readonly idleCancel: number;
+  /** Other workers of the relay. Default: there are none. */
+  readonly elsewhere?: Elsewhere | undefined;
+  /** As {@linkcode RunTopicContext.idleElsewhere}. */
+  readonly idleElsewhere?: RunTopicContext["idleElsewhere"];
   /** Writes runs to files. */
   readonly recorder: Recorder | undefined;
   /** The upstreams that may be read from at a time. */
@@ -176,9 +181,9 @@ export class Gateway implements AsyncDisposable {
 
   /** Makes a gateway without runs. */
   constructor(context: GatewayContext) {
-    const { topics, store, clock, idleCancel } = context;
+    const { topics, store, clock, idleCancel, idleElsewhere } = context;
     this.#context = context;
-    this.#cancelled = new CancelledSessions(clock);
+    this.#cancelled = new CancelledSessions(clock, context.elsewhere);
     this.chats = new Chats(context.chats);
     this.#rights = new ProviderRights(context.allowedPaths);
     this.#joining = new Joining(
@@ -191,6 +196,7 @@ export class Gateway implements AsyncDisposable {
       topics,
       held: this.#held,
       idleCancel,
+      idleElsewhere,
       clock,
       closing: this.#closing.signal,
     };

@@ -28,6 +28,11 @@ export interface RunTopicContext {
   readonly held: HeldTopics;
   /** The time after which a run is cancelled that nobody follows and whose caller has left, in milliseconds. */
   readonly idleCancel: number;
+  /**
+   * Returns for how long nobody has followed a topic at other workers of the relay, in
+   * milliseconds. Default: there are none.
+   */
+  readonly idleElsewhere?: ((topic: Topic) => Promise<number>) | undefined;
   /** The clock. */
   readonly clock: Clock;
   /** Aborted when the relay closes. */
@@ -501,7 +506,7 @@ export class RunTopic {
   }
 
   async #cancelWhenIdle(topic: Topic): Promise<void> {
-    const { idleCancel, clock, closing } = this.#context;
+    const { idleCancel, idleElsewhere, clock, closing } = this.#context;
     if (idleCancel === Infinity) return;
     this.#idle = new AbortController();
     const signal = AbortSignal.any([this.#idle.signal, closing]);
@@ -513,6 +518,9 @@ export class RunTopic {
       }
       const since = topic.idleSince;
       idle = since === undefined ? 0 : clock.now() - since;
+      if (idle >= idleCancel && idleElsewhere) {
+        idle = Math.min(idle, await idleElsewhere(topic));
+      }
     }
     topic.end("cancelled", `Nobody has followed for ${idleCancel} ms`);
   }

@@ -1,13 +1,23 @@
 import type { Clock } from "../../src/fetch/clock.ts";
+import { type Elsewhere, NOWHERE, type RatedThing } from "./elsewhere.ts";
 import { RateLimit } from "./rate_limit.ts";
 
 /** The interval at which clients with a full bucket are forgotten, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
 
+/** Other workers, where a client's rate counts as well. */
+export interface SharedRates {
+  /** The thing that is taken. */
+  readonly thing: RatedThing;
+  /** The other workers. */
+  readonly elsewhere: Elsewhere;
+}
+
 /** A {@linkcode RateLimit} for each client that has taken something lately. */
 export class ClientRates {
   readonly #rate: number;
   readonly #clock: Clock;
+  readonly #tell: (client: string, count: number) => void;
   readonly #limits = new Map<string, RateLimit>();
   #sweptAt: number;
 
@@ -16,11 +26,23 @@ export class ClientRates {
    *
    * @param rate The amount that each may take in a second, on average.
    * @param clock The clock to use.
+   * @param shared Where what is taken counts, too. Default: nowhere.
    */
-  constructor(rate: number, clock: Clock) {
+  constructor(
+    rate: number,
+    clock: Clock,
+    { thing, elsewhere }: SharedRates = {
+      thing: "published",
+      elsewhere: NOWHERE,
+    },
+  ) {
     this.#rate = rate;
     this.#clock = clock;
     this.#sweptAt = clock.now();
+    this.#tell = (client, count) => elsewhere.spent(thing, client, count);
+    elsewhere.onSpent(thing, (client, count) => {
+      this.#of(client).spend(count);
+    });
   }
 
   /** The number of clients that are remembered. */
@@ -35,11 +57,14 @@ export class ClientRates {
 
   /** As {@linkcode RateLimit.take}. */
   take(client: string, count: number): number {
-    return this.#of(client).take(count);
+    const wait = this.#of(client).take(count);
+    if (wait === 0) this.#tell(client, count);
+    return wait;
   }
 
   /** As {@linkcode RateLimit.spend}. */
   spend(client: string, count: number): number {
+    this.#tell(client, count);
     return this.#of(client).spend(count);
   }
 

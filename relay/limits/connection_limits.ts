@@ -1,5 +1,6 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
+import { type Elsewhere, NOWHERE } from "./elsewhere.ts";
 
 /** Limits on the number of connections. */
 export interface ConnectionLimitsOptions {
@@ -7,6 +8,8 @@ export interface ConnectionLimitsOptions {
   readonly maxConnections: number;
   /** The most of one address. */
   readonly maxConnectionsPerAddress: number;
+  /** The connections of other workers, which count too. Default: there are none. */
+  readonly elsewhere?: Elsewhere | undefined;
 }
 
 /**
@@ -17,12 +20,14 @@ const RETRY_AFTER = { "Retry-After": "5" };
 /** Counts connections, in all and by the network of the client. */
 export class ConnectionLimits {
   readonly #options: ConnectionLimitsOptions;
+  readonly #elsewhere: Elsewhere;
   readonly #ofNetwork = new Map<string, number>();
   #all = 0;
 
   /** Makes limits that nothing counts against yet. */
   constructor(options: ConnectionLimitsOptions) {
     this.#options = options;
+    this.#elsewhere = options.elsewhere ?? NOWHERE;
   }
 
   /** The number of connections. */
@@ -43,7 +48,8 @@ export class ConnectionLimits {
    */
   add(network: string | undefined): Problem | undefined {
     const { maxConnections } = this.#options;
-    if (this.#all >= maxConnections) {
+    const all = this.#all + this.#elsewhere.count("connections", "");
+    if (all >= maxConnections) {
       return new Problem(
         STATUS_CODE.ServiceUnavailable,
         "too_many_connections",
@@ -53,13 +59,16 @@ export class ConnectionLimits {
       );
     }
     const problem = network === undefined ? undefined : this.addOf(network);
-    if (!problem) this.#all++;
-    return problem;
+    if (problem) return problem;
+    this.#all++;
+    this.#elsewhere.add("connections", "", 1);
+    return undefined;
   }
 
   /** Counts one off; to be called once for each that was counted. */
   delete(network: string | undefined): void {
     this.#all--;
+    this.#elsewhere.add("connections", "", -1);
     if (network !== undefined) this.deleteOf(network);
   }
 
@@ -71,7 +80,8 @@ export class ConnectionLimits {
   addOf(network: string): Problem | undefined {
     const { maxConnectionsPerAddress } = this.#options;
     const count = this.#ofNetwork.get(network) ?? 0;
-    if (count >= maxConnectionsPerAddress) {
+    const others = this.#elsewhere.count("connections_of_network", network);
+    if (count + others >= maxConnectionsPerAddress) {
       return new Problem(
         STATUS_CODE.TooManyRequests,
         "too_many_connections_of_address",
@@ -81,6 +91,7 @@ export class ConnectionLimits {
       );
     }
     this.#ofNetwork.set(network, count + 1);
+    this.#elsewhere.add("connections_of_network", network, 1);
     return undefined;
   }
 
@@ -89,5 +100,6 @@ export class ConnectionLimits {
     const count = this.#ofNetwork.get(network) ?? 0;
     if (count > 1) this.#ofNetwork.set(network, count - 1);
     else this.#ofNetwork.delete(network);
+    this.#elsewhere.add("connections_of_network", network, -1);
   }
 }

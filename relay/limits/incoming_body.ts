@@ -4,6 +4,7 @@ import type { Problem } from "../problem.ts";
 import type { Part, PartReader } from "./incoming_reader.ts";
 import { chunksOf } from "./body_chunks.ts";
 import { ClientRates } from "./client_rates.ts";
+import { type Elsewhere, NOWHERE } from "./elsewhere.ts";
 import type { ReceiveAccount, ReceiveBudget } from "./memory/receive_budget.ts";
 
 /** The limits on bodies that count for all bodies of a client together. */
@@ -16,6 +17,8 @@ export interface BodyIntakeOptions {
   readonly received: ReceiveBudget;
   /** The source of time. */
   readonly clock: Clock;
+  /** The bodies that clients send to other workers, which count too. Default: none. */
+  readonly elsewhere?: Elsewhere | undefined;
 }
 
 /** Counts the bodies of requests: what is held of them, and how fast they come. */
@@ -26,11 +29,23 @@ export class BodyIntake {
 
   /** Counts nothing yet. */
   constructor(
-    { maxBodyRate, maxBodyChunkRate, received, clock }: BodyIntakeOptions,
+    {
+      maxBodyRate,
+      maxBodyChunkRate,
+      received,
+      clock,
+      elsewhere = NOWHERE,
+    }: BodyIntakeOptions,
   ) {
     this.#received = received;
-    this.#bytes = new ClientRates(maxBodyRate, clock);
-    this.#chunks = new ClientRates(maxBodyChunkRate, clock);
+    this.#bytes = new ClientRates(maxBodyRate, clock, {
+      thing: "body_bytes",
+      elsewhere,
+    });
+    this.#chunks = new ClientRates(maxBodyChunkRate, clock, {
+      thing: "body_chunks",
+      elsewhere,
+    });
   }
 
   /**

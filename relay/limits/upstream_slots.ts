@@ -1,5 +1,6 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../problem.ts";
+import { type Elsewhere, NOWHERE } from "./elsewhere.ts";
 
 /** After how long it may be worth asking again, in seconds: upstreams end at any time. */
 const RETRY_AFTER = 10;
@@ -10,6 +11,7 @@ const HEADERS = { "Retry-After": `${RETRY_AFTER}` };
 export class UpstreamSlots {
   readonly #maximum: number;
   readonly #maximumOfClient: number;
+  readonly #elsewhere: Elsewhere;
   readonly #ofClients = new Map<string, number>();
   #taken = 0;
 
@@ -19,13 +21,17 @@ export class UpstreamSlots {
    * @param maximum The number of slots.
    * @param maximumOfClient The number of slots that one client may take. Default: half
    * of all, so that no client can keep all others out.
+   * @param elsewhere The upstreams of other workers, which count too. Default: there
+   * are none.
    */
   constructor(
     maximum: number,
     maximumOfClient: number = Math.ceil(maximum / 2),
+    elsewhere: Elsewhere = NOWHERE,
   ) {
     this.#maximum = maximum;
     this.#maximumOfClient = maximumOfClient;
+    this.#elsewhere = elsewhere;
   }
 
   /** The number of slots that are taken. */
@@ -42,7 +48,8 @@ export class UpstreamSlots {
    * `too_many_upstreams_of_client`, where the client has as many as it may.
    */
   take(client: string): Disposable {
-    if (this.#taken >= this.#maximum) {
+    const elsewhere = this.#elsewhere;
+    if (this.#taken + elsewhere.count("upstreams", "") >= this.#maximum) {
       throw new Problem(
         STATUS_CODE.ServiceUnavailable,
         "too_many_upstreams",
@@ -52,7 +59,8 @@ export class UpstreamSlots {
       );
     }
     const taken = this.#ofClients.get(client) ?? 0;
-    if (taken >= this.#maximumOfClient) {
+    const others = elsewhere.count("upstreams_of_client", client);
+    if (taken + others >= this.#maximumOfClient) {
       throw new Problem(
         STATUS_CODE.TooManyRequests,
         "too_many_upstreams_of_client",
@@ -63,6 +71,8 @@ export class UpstreamSlots {
     }
     this.#taken++;
     this.#ofClients.set(client, taken + 1);
+    elsewhere.add("upstreams", "", 1);
+    elsewhere.add("upstreams_of_client", client, 1);
     let isTaken = true;
     return {
       [Symbol.dispose]: () => {
@@ -77,5 +87,7 @@ export class UpstreamSlots {
     const left = (this.#ofClients.get(client) ?? 0) - 1;
     if (left > 0) this.#ofClients.set(client, left);
     else this.#ofClients.delete(client);
+    this.#elsewhere.add("upstreams", "", -1);
+    this.#elsewhere.add("upstreams_of_client", client, -1);
   }
 }

@@ -22,15 +22,23 @@ const TIMESTAMP = "rfc3339";
  * Makes what writes a record: on one line, whatever it is about. In text,
  * characters that are not seen are written as in JSON; a record of JSON has
  * `@timestamp`, `level`, `message`, `logger` and `properties`.
+ *
+ * @param worker The number of the worker that logs, which is in each line. Default: none
+ * is.
  */
-export function logFormat(format: LogFormat): TextFormatter {
+export function logFormat(format: LogFormat, worker?: number): TextFormatter {
   const write = formatterOf(format);
+  const prefix = worker === undefined ? "" : `worker ${worker}: `;
   return (record) => {
     const message = textOf(record);
     if (format.kind === "text") {
-      return write({ ...record, message: [escapeInvisible(message)] });
+      const text = prefix + escapeInvisible(message);
+      return write({ ...record, message: [text] });
     }
-    const properties = plainProperties(record.properties);
+    const properties = plainProperties({
+      ...record.properties,
+      ...(worker !== undefined && { worker }),
+    });
     const line = write({ ...record, message: [message], properties });
     return `${escapeInvisible(line.trimEnd())}\n`;
   };

@@ -17,6 +17,14 @@ export interface LoggingOptions {
    * @default {systemClock}
    */
   readonly clock?: Clock;
+  /** The number of the worker that logs. Default: the relay is one process. */
+  readonly worker?: number | undefined;
+}
+
+/** The log of a process. */
+export interface Logging extends AsyncDisposable {
+  /** Adds a line that another process of the relay has made. */
+  write(line: string): void;
 }
 
 /** The longest that the last lines may take, in milliseconds: their reader may have stopped. */
@@ -30,9 +38,9 @@ const CATEGORY = ["rivulet", "relay"];
  * @returns Ends it, when what was logged is written.
  */
 export async function startLogging(
-  { level, format, write, clock = systemClock }: LoggingOptions,
-): Promise<AsyncDisposable> {
-  const line = logFormat(format);
+  { level, format, write, clock = systemClock, worker }: LoggingOptions,
+): Promise<Logging> {
+  const line = logFormat(format, worker);
   const writer = new LineWriter({
     write,
     lost: (count) => {
@@ -61,6 +69,7 @@ export async function startLogging(
     ],
   });
   return {
+    write: (line) => writer.write(line),
     async [Symbol.asyncDispose](): Promise<void> {
       await reset();
       const late = Promise.withResolvers<void>();

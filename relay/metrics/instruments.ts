@@ -16,6 +16,9 @@ export const DELAY_BUCKETS: readonly number[] = [
   5,
 ];
 
+/** A metric of a registry, with its values. */
+export type Figure = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>[number];
+
 /** Takes what was measured. */
 export interface Observer {
   /** Takes one value. */

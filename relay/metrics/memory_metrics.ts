@@ -60,6 +60,7 @@ export class MemoryMetrics {
     new Gauge({
       name: "rivulet_memory_limit_bytes",
       help: "Memory that the process may use.",
+      aggregator: "max",
       registers,
       collect(): void {
         this.set(memory().maxMemory);
@@ -68,6 +69,7 @@ export class MemoryMetrics {
     new Gauge({
       name: "rivulet_out_of_memory",
       help: "1 while new work is refused as the memory is nearly used up.",
+      aggregator: "max",
       registers,
       collect(): void {
         this.set(memory().isAtEdge ? 1 : 0);

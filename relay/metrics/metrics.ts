@@ -6,7 +6,7 @@ import {
   DeliveryMetrics,
   type OpenConnections,
 } from "./delivery_metrics.ts";
-import { DELAY_BUCKETS } from "./instruments.ts";
+import { DELAY_BUCKETS, type Figure } from "./instruments.ts";
 import { LagSampler } from "./lag_sampler.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import {
@@ -131,6 +131,7 @@ export class Metrics implements Disposable {
       name: "rivulet_build_info",
       help: "1, with the version of the program.",
       labelNames: ["version"],
+      aggregator: "first",
       registers,
     }).set({ version }, 1);
     this.#delivery = new DeliveryMetrics(
@@ -195,6 +196,11 @@ export class Metrics implements Disposable {
   /** All of it, in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  /** All of it, to be added to that of other processes. */
+  figures(): Promise<readonly Figure[]> {
+    return this.#registry.getMetricsAsJSON();
   }
 
   /** The totals since the start, of all doors together. */

@@ -68,6 +68,7 @@ export const REFUSAL_REASONS = [
   "unknown_topic",
   "unknown_type",
   "unsupported",
+  "worker_unresponsive",
   "unsupported_media_type",
   "upgrade_required",
   "other",

@@ -63,10 +63,16 @@ export class StoreMetrics {
       help: "Bytes of events in these transactions.",
       registers,
     });
-    const gauge = (name: string, help: string, read: () => number): void => {
+    const gauge = (
+      name: string,
+      help: string,
+      read: () => number,
+      aggregator: "sum" | "max" = "sum",
+    ): void => {
       new Gauge({
         name,
         help,
+        aggregator,
         registers,
         collect(): void {
           this.set(read());
@@ -92,11 +98,13 @@ export class StoreMetrics {
       "rivulet_store_failed",
       "1 while the store keeps nothing.",
       () => isFailing() ? 1 : 0,
+      "max",
     );
     gauge(
       "rivulet_store_lag_seconds",
       "How long an event takes from the relay where its topic lives, all levels.",
       () => lag() / 1_000,
+      "max",
     );
     copiedCounter(registry, {
       name: "rivulet_store_failures_total",

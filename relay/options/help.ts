@@ -65,6 +65,9 @@ const PERMISSIONS = `Permissions, instead of -A:
       for --fixture, --config, --jwt-key-file and --record
   --allow-write=DIR
       for --record
+  --allow-run=PATH
+      for --workers: the path of deno, which allows everything; and --allow-net
+      without a list
 `;
 
 /** The topics of the help, in its order. */

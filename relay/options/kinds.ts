@@ -150,6 +150,21 @@ export const count: NumberKind = numberKind(
   /^[0-9]{1,15}$/,
 );
 
+const AUTO = "auto";
+
+/** Whole numbers from 1, and `auto` for as many as there are cores. */
+export const countOrAuto: ValueKind<
+  z.ZodType<number | typeof AUTO, number | typeof AUTO>
+> = {
+  takes: "value",
+  schema: z.union([count.schema, z.literal(AUTO)]),
+  hint: "NUMBER|auto",
+  wanted: `${count.wanted}, or ${AUTO}`,
+  fromText: (text) => text === AUTO ? AUTO : count.fromText(text),
+  fromJson: same,
+  toJson: same,
+};
+
 /** Ports, and 0 for any that is free. */
 export const port: NumberKind = numberKind(
   z.int().min(0).max(65_535),

@@ -1,5 +1,6 @@
 import { redactUrls } from "../../src/fetch/secrets/urls.ts";
-import { type Setting, valueAt } from "./option.ts";
+import { jsonOf } from "./configuration_text.ts";
+import { valueAt } from "./option.ts";
 import { describeOrigin, type Origin, type Reading } from "./reading.ts";
 import { type CommandOptions, settings } from "./schema.ts";
 
@@ -43,7 +44,7 @@ export function printConfiguration(
       continue;
     }
     from[key] = origin;
-    config[key] = starred(toJson(value, setting), key, (place) => {
+    config[key] = starred(jsonOf(value, setting), key, (place) => {
       hidden[place] = origin;
     });
   }
@@ -51,19 +52,6 @@ export function printConfiguration(
     hidden[place] = describeOrigin(origin);
   }
   return JSON.stringify({ config, from, hidden }, null, 2);
-}
-
-function toJson(value: unknown, { kind }: Setting): unknown {
-  switch (kind.takes) {
-    case "nothing":
-      return value;
-    case "value":
-      return kind.toJson(value);
-    case "values":
-      return Array.isArray(value)
-        ? value.map((item) => kind.item.toJson(item))
-        : value;
-  }
 }
 
 /** Hides credentials in every text of a value, and reports their places. */

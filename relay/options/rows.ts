@@ -15,6 +15,7 @@ import {
   bytes,
   choice,
   count,
+  countOrAuto,
   duration,
   list,
   negatedToggle,
@@ -558,6 +559,14 @@ export const commandRows = {
     topic: "subscribers",
     help: [
       "how long a relay that is stopped takes to close its subscribers, one by one; 0s closes them at once",
+    ],
+  }),
+  workers: option(countOrAuto, {
+    default: 1,
+    flag: "workers",
+    topic: "listening",
+    help: [
+      "processes that share the port, each on a core of its own, on Linux. Another one keeps --store; auto: as many as there are cores. docs/workers.md",
     ],
   }),
   logLevel: option(choice(logLevels, "LEVEL"), {

@@ -5,6 +5,7 @@ import { EventTooLargeError } from "../../src/sse/errors.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { readEventsFrom } from "../../src/sse/read_events.ts";
 import { ClientRates } from "../limits/client_rates.ts";
+import { type Elsewhere, NOWHERE } from "../limits/elsewhere.ts";
 import { CountedReader, type IncomingBody } from "../limits/incoming_body.ts";
 import type { PartReader } from "../limits/incoming_reader.ts";
 import type { PublishCounts } from "../metrics/topic_metrics.ts";
@@ -120,6 +121,8 @@ export interface PublisherOptions extends BodyLimits {
   readonly maxEvent: number;
   /** The most events of one client in a second, on average. */
   readonly maxRate: number;
+  /** The events that clients publish at other workers, which count too. Default: none. */
+  readonly elsewhere?: Elsewhere | undefined;
   /**
    * Refuses a stream to be read on, by throwing a {@linkcode Problem}. Default: does
    * nothing.
@@ -141,7 +144,10 @@ export class Publisher {
   /** Makes a publisher. */
   constructor(options: PublisherOptions) {
     this.#options = options;
-    this.#rates = new ClientRates(options.maxRate, options.clock);
+    this.#rates = new ClientRates(options.maxRate, options.clock, {
+      thing: "published",
+      elsewhere: options.elsewhere ?? NOWHERE,
+    });
     this.#expected = new ExpectedPublishers(
       options.clock,
       options.draining?.signal,

@@ -26,6 +26,11 @@ export interface CrashOptions {
   /** The number of times that the relay is made to end. */
   readonly kills: number;
   readonly signals: Signals;
+  /**
+   * The number of workers; of two ends, one is that of a worker alone. Default: the relay
+   * is one process.
+   */
+  readonly workers?: number | undefined;
   readonly sync: "full" | "normal";
   readonly repetition: Repetition;
   /** A disk that becomes full now and then. Default: the one of temporary files, which does not. */
@@ -55,6 +60,8 @@ export interface CrashResult extends Tally {
   readonly kills: number;
   /** The number of kills before the relay listened. */
   readonly killedInStart: number;
+  /** The number of kills of a worker alone. */
+  readonly workersKilled: number;
   /** The number of kills before everything went on after the last one. */
   readonly killedInRecovery: number;
   /** The number of times that the disk was full. */
@@ -103,6 +110,7 @@ class Crash {
   #kills = 0;
   #killedInStart = 0;
   #killedInRecovery = 0;
+  #workersKilled = 0;
   #full = 0;
   #inTime = 0;
   #late = 0;
@@ -116,6 +124,7 @@ class Crash {
       ...options.disk && { dir: options.disk.path },
     });
     this.#world.mayFill = options.disk !== undefined;
+    this.#world.hasWorkers = (options.workers ?? 1) > 1;
     this.#population = gather(
       { ...options, made: Math.floor(options.sources / 2) },
       this.#world,
@@ -131,6 +140,7 @@ class Crash {
       kills: this.#kills,
       killedInStart: this.#killedInStart,
       killedInRecovery: this.#killedInRecovery,
+      workersKilled: this.#workersKilled,
       full: this.#full,
       topics: this.#world.records.size,
       start: Math.round(this.#start),
@@ -183,11 +193,11 @@ class Crash {
 
   #spawn(): MortalRelay {
     const { origin } = this.#upstreams;
-    const { sync } = this.#options;
+    const { sync, workers = 1 } = this.#options;
     const query = sync === "full" ? "" : `?sync=${sync}`;
     this.#spawned = performance.now();
     return new MortalRelay([
-      ...["--port", String(this.#port)],
+      ...["--port", String(this.#port), "--workers", String(workers)],
       ...["--store", `sqlite:${this.#folder}/topics.db${query}`],
       ...["--max-events", "10000000", "--max-bytes", "4GiB"],
       ...["--ttl", "24h", "--drain", "1s"],
@@ -231,6 +241,7 @@ class Crash {
     await world.pause(when * long);
     const { disk } = this.#options;
     if (disk) await this.#fill(disk);
+    if (this.#random.chance(0.5) && await this.#killWorker()) return;
     const signal = this.#signal;
     world.leaves(signal);
     const said = await this.#relay.kill(signal);
@@ -260,6 +271,35 @@ class Crash {
     await this.#recover(known);
   }
 
+  /** Kills a worker, if the relay has some, and waits until all goes on. */
+  async #killWorker(): Promise<boolean> {
+    const { workers = 1 } = this.#options;
+    if (workers === 1) return false;
+    const world = this.#world;
+    const { workers: pids } = this.#relay;
+    world.leaves("SIGKILL");
+    const known: Known = new Map(
+      [...world.records.values()].map((record) => [record, record.told]),
+    );
+    Deno.kill(this.#random.pick(pids), "SIGKILL");
+    this.#kills++;
+    this.#workersKilled++;
+    const isWhole = async (): Promise<true | undefined> => {
+      const response = await fetch(`${world.url}/metrics`);
+      const text = await response.text();
+      return text.includes(`\nrivulet_workers ${workers}\n`) || undefined;
+    };
+    await until(
+      () => isWhole().catch(() => undefined),
+      LIMIT,
+      "a worker to be started again",
+    );
+    this.#listening = performance.now();
+    world.arrived(world.url);
+    await this.#recover(known);
+    return true;
+  }
+
   /** Fills the disk until the relay says that it can keep nothing, and gives it room again. */
   async #fill(disk: SmallDisk): Promise<void> {
     const world = this.#world;
@@ -286,6 +326,8 @@ class Crash {
   #checkSaid(said: string): void {
     const lines = said.split("\n").filter((line) =>
       /ERROR|panic/i.test(line) &&
+      // A worker was killed, and that is said.
+      !/Worker [0-9]+ has ended: SIGKILL/.test(line) &&
       // A full disk is said.
       !(this.#full > 0 && /Nothing can be stored/.test(line))
     );
@@ -343,8 +385,10 @@ class Crash {
       wait(
         "followers",
         () =>
-          this.#population.followers.find((one) => !one.hasCaughtUp(known))
-            ?.state,
+          this.#population.followers.find((one) =>
+            // Who follows at a worker that goes on does not come back.
+            world.hasWorkers ? !one.hasRead(known) : !one.hasCaughtUp(known)
+          )?.state,
       ),
     ]);
     const last = Math.max(...took.values());

@@ -193,7 +193,7 @@ export class Follower {
         return record.fail(this.who, text);
       case "error":
         if (message.code === "draining") return false;
-        if (message.code === "store_failed" && this.#world.isFull) {
+        if (message.code === "store_failed" && this.#world.mayRefuse) {
           this.#isRefused = true;
           return false;
         }

@@ -17,6 +17,7 @@ const { values } = parseArgs({
   options: {
     kills: { type: "string", default: "300" },
     seed: { type: "string" },
+    workers: { type: "string", default: "1" },
     signals: { type: "string", default: "SIGKILL" },
     sync: { type: "string", default: "full" },
     repetition: { type: "string", default: "tail" },
@@ -71,6 +72,7 @@ try {
       seed,
       kills,
       signals: oneOf(["SIGKILL", "SIGTERM", "both"], values.signals),
+      workers: numberOf(values.workers),
       disk,
       sync,
       repetition: oneOf(["key", "tail"], values.repetition),

@@ -337,7 +337,7 @@ export class SocketPublisher extends Publisher {
             } else if (type === "error" && code === "draining") {
               world.excuse(ends, text);
             } else if (
-              code === "store_failed" && world.isFull ||
+              code === "store_failed" && world.mayRefuse ||
               // Another relay has not heard yet that this connection was cut.
               code === "key_in_use" && world.isShared
             ) {

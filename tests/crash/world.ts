@@ -80,9 +80,20 @@ export class World {
     this.#back.promise.catch(() => {});
   }
 
+  /** Whether the relay has workers, which share the topics. */
+  hasWorkers = false;
+
   /** Whether several relays share the topics, so that a request may be made twice at two of them. */
   get isShared(): boolean {
-    return false;
+    return this.hasWorkers;
+  }
+
+  /**
+   * Whether the store may refuse what it is asked for: workers outlive the process with
+   * the store by a moment, and say that it is away.
+   */
+  get mayRefuse(): boolean {
+    return this.isFull || this.hasWorkers && this.ends > 0;
   }
 
   /** Aborted when all is over, or has failed. */

@@ -3,7 +3,7 @@
 // once, in order, byte for byte, and then how it ended.
 import { assertEquals } from "@std/assert";
 import type { RelayOptions } from "../../relay/options/relay_options.ts";
-import { createRelay, type Relay } from "../../relay/relay.ts";
+import { startRelay } from "../support/relay/relay.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import {
   type Absence,
@@ -433,7 +433,10 @@ async function makeFeeds(
   return { sources, feeds: (relay) => pending.map((feed) => feed(relay)) };
 }
 
-async function assertNobodyIsLeft(relay: Relay, url: string): Promise<void> {
+async function assertNobodyIsLeft(
+  url: string,
+  feeds: readonly Feed[],
+): Promise<void> {
   const count = async () => {
     const response = await fetch(`${url}/topics`);
     const { topics } = await response.json();
@@ -441,7 +444,7 @@ async function assertNobodyIsLeft(relay: Relay, url: string): Promise<void> {
       `${topic.name}: ${topic.subscribers}`
     ).join();
   };
-  const none = Array.from(relay.topics, ({ name }) => name).sort()
+  const none = feeds.map(({ topic: { name } }) => name).sort()
     .map((name) => `${name}: 0`).join();
   let counted = "";
   await until(
@@ -468,17 +471,16 @@ const TREES = [
 async function startTree(
   options: RelayOptions,
   levels: number,
-): Promise<{ relays: AsyncDisposableStack; leaf: Relay; url: string }> {
+): Promise<{ relays: AsyncDisposableStack; url: string }> {
   const relays = new AsyncDisposableStack();
-  let leaf = relays.use(createRelay({ ...options, links: levels > 0 }));
-  let { url } = await leaf.listen();
+  let { url } = relays.use(
+    await startRelay({ ...options, links: levels > 0 }),
+  );
   for (let level = 0; level < levels; level++) {
-    leaf = relays.use(
-      createRelay({ ...options, sources: [], store: url, links: true }),
-    );
-    ({ url } = await leaf.listen());
+    const ofLevel = { ...options, sources: [], store: url, links: true };
+    ({ url } = relays.use(await startRelay(ofLevel)));
   }
-  return { relays, leaf, url };
+  return { relays, url };
 }
 
 for (const { name, levels } of TREES) {
@@ -492,7 +494,7 @@ for (const { name, levels } of TREES) {
         upstream,
         random.fork(),
       );
-      const { relays, leaf, url } = await startTree({
+      const { relays, url } = await startTree({
         port: 0,
         sources,
         rights: {
@@ -526,7 +528,7 @@ for (const { name, levels } of TREES) {
             [...pending].slice(0, 5).map(({ state }) => state).join("; ")
           }`,
       );
-      await assertNobodyIsLeft(leaf, url);
+      await assertNobodyIsLeft(url, feeds);
 
       const readers = subscribers.flatMap(({ readers }) => [...readers]);
       const seconds = (performance.now() - started) / 1_000;

@@ -12,12 +12,14 @@ import { TopicWriter, type TopicWriterContext } from "./topics/topic_writer.ts";
 export interface EndpointContext
   extends TopicReaderContext, TopicWriterContext, ChatDoorContext {
   /**
-   * The reasons not to send the relay more requests: each returns its problem while
-   * there is one. `GET /readyz` answers with the first; its query may ask for more.
+   * Returns why the relay is not to be sent more requests, if it is not. The query may
+   * ask for more.
    */
-  readonly readiness: readonly ((
+  readonly readiness: (
     query: URLSearchParams,
-  ) => Problem | undefined)[];
+  ) => Awaitable<Problem | undefined>;
+  /** Returns why the relay does not work, if it does not. */
+  readonly health: () => Awaitable<Problem | undefined>;
   /** Whether the relay's figures are for everybody. */
   readonly publicMetrics: boolean;
   /** Whether there is a page to look at the relay with. */
@@ -65,17 +67,21 @@ export interface Endpoint {
   answer(call: Call, name: string): Response | Promise<Response>;
 }
 
+type Awaitable<T> = T | Promise<T>;
+
 const TOPIC = "/topics/:topic";
 
 const CHAT = "/chat/:chat";
 
-function ok(): Response {
+/** Says that all is well, or what is not. */
+function okUnless(problem: Problem | undefined): Response {
+  if (problem) throw problem;
   return Response.json({ status: "ok" });
 }
 
 /** Lists what the relay answers by itself (PROTOCOL.md, sections 3 and 4). */
 export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
-  const { publicMetrics, page, metrics, readiness } = context;
+  const { publicMetrics, page, metrics, readiness, health } = context;
   const reader = new TopicReader(context);
   const writer = new TopicWriter(context);
   const chats = new ChatDoor(context, reader);
@@ -92,19 +98,13 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: "/healthz",
       method: "GET",
       needs: "nothing",
-      answer: ok,
+      answer: async () => okUnless(await health()),
     },
     {
       path: "/readyz",
       method: "GET",
       needs: "nothing",
-      answer: ({ url }) => {
-        for (const check of readiness) {
-          const problem = check(url.searchParams);
-          if (problem) throw problem;
-        }
-        return ok();
-      },
+      answer: async ({ url }) => okUnless(await readiness(url.searchParams)),
     },
     {
       path: "/metrics",

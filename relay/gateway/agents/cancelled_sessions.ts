@@ -1,5 +1,6 @@
 import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../../src/fetch/clock.ts";
+import { type Elsewhere, NOWHERE } from "../../limits/elsewhere.ts";
 import { Problem } from "../../problem.ts";
 
 /**
@@ -18,14 +19,22 @@ const MAX_SESSIONS = 10_000;
  */
 export class CancelledSessions {
   readonly #clock: Clock;
+  readonly #elsewhere: Elsewhere;
   /**
    * The time at which the refusal of each is over, in the order of these times.
    */
   readonly #until = new Map<string, number>();
 
-  /** Knows of no session. */
-  constructor(clock: Clock) {
+  /**
+   * Knows of no session.
+   *
+   * @param elsewhere Other workers, where requests of a session may come. Default: there
+   * are none.
+   */
+  constructor(clock: Clock, elsewhere: Elsewhere = NOWHERE) {
     this.#clock = clock;
+    this.#elsewhere = elsewhere;
+    elsewhere.onSpent("cancelled_session", (session) => this.#add(session));
   }
 
   /** The number of sessions that are refused. */
@@ -36,6 +45,11 @@ export class CancelledSessions {
 
   /** Refuses what the session asks for from now on, for a while. */
   add(session: string): void {
+    this.#add(session);
+    this.#elsewhere.spent("cancelled_session", session, 1);
+  }
+
+  #add(session: string): void {
     this.#forget();
     this.#until.delete(session);
     if (this.#until.size >= MAX_SESSIONS) {

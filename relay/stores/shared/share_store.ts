@@ -30,6 +30,11 @@ export interface ShareOptions {
   readonly clock: Clock;
   /** The most topics of all relays. Default: any number. */
   readonly limits?: TopicLimits | undefined;
+  /**
+   * The time that relays have after a start to say what they still fill, in milliseconds.
+   * Default: a lease of theirs, and the longest wait before they connect again.
+   */
+  readonly grace?: number | undefined;
 }
 
 /** The time between two searches for fillers that are gone, in milliseconds. */
@@ -70,6 +75,7 @@ interface Claim {
 class SharedStore implements Store {
   readonly isShared = true;
   readonly #store: Store;
+  readonly #grace: number;
   readonly #clock: Clock;
   readonly #census: Census;
   readonly #leases: TrackedLeases;
@@ -83,8 +89,12 @@ class SharedStore implements Store {
   #cancelGrace: () => void = () => {};
   readonly #logStore: CommonLogStore;
 
-  constructor(store: Store, { clock, limits = {} }: ShareOptions) {
+  constructor(
+    store: Store,
+    { clock, limits = {}, grace = GRACE }: ShareOptions,
+  ) {
     this.#store = store;
+    this.#grace = grace;
     this.#clock = clock;
     this.#census = new Census(limits, !store.isLasting);
     this.#leases = new TrackedLeases({
@@ -353,7 +363,7 @@ class SharedStore implements Store {
     if (left.length === 0) return;
     this.#cancelGrace = this.#clock.setTimeout(() => {
       for (const log of left) void this.#expected(log);
-    }, GRACE);
+    }, this.#grace);
   }
 
   async #expected(log: LogName): Promise<void> {

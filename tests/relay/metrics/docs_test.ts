@@ -1,12 +1,15 @@
 // docs/metrics.md lists what there is.
 import { assert, assertEquals } from "@std/assert";
 import { Metrics } from "../../../relay/metrics/metrics.ts";
+import { sumFigures } from "../../../relay/metrics/sum_figures.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
+import { StoreFigures } from "../../../relay/workers/store_figures.ts";
 import { systemClock } from "../../../src/fetch/clock.ts";
 import { Exposition, type Family } from "../../support/observing/exposition.ts";
 import { FakeReadings } from "../../support/observing/fake_readings.ts";
 
 /** Labels of which the document does not list the values. */
-const OPEN: ReadonlySet<string> = new Set(["reason", "version"]);
+const OPEN: ReadonlySet<string> = new Set(["reason", "version", "worker"]);
 
 const ROW = /^\| `(\w+)` +\| (\w+) +\| (.*?) *\| (.*?) *\|$/gm;
 
@@ -30,7 +33,26 @@ Deno.test("docs/metrics.md lists every metric, and none that there is not", asyn
     clock: systemClock,
     version: "1.2.3",
   });
-  const { families } = new Exposition(await metrics.text());
+  const ofOne = new Exposition(await metrics.text());
+  await using store = new MemoryStore(
+    { maxEvents: 1, maxBytes: 1, maxAge: 1 },
+    systemClock,
+  );
+  const workers = new StoreFigures({
+    store,
+    counts: () => undefined,
+    running: () => 1,
+  });
+  const ofWorkers = await workers.read([
+    { name: "1", figures: await metrics.figures() },
+  ]);
+  const ofAll = new Exposition(await sumFigures([ofWorkers]).text());
+  const families = new Map([
+    ...[...ofAll.families].filter(([name]) =>
+      name.startsWith("rivulet_worker")
+    ),
+    ...ofOne.families,
+  ]);
   const text = await Deno.readTextFile(
     new URL("../../../docs/metrics.md", import.meta.url),
   );

@@ -206,6 +206,7 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   links: ["true", true],
   linkName: ["edge 1", "edge 1"],
   storeToken: ["t.o.k", "t.o.k"],
+  workers: ["auto", "auto"],
   logLevel: ["debug", "debug"],
   logFormat: ["json", "json"],
   publicMetrics: ["true", true],

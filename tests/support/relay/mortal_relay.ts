@@ -64,6 +64,13 @@ export class MortalRelay {
     return await within(this.ended(), LIMIT, `a relay to end by ${signal}`);
   }
 
+  /** The numbers of its workers in the system, if it has some. */
+  get workers(): readonly number[] {
+    const { pid } = this.#process;
+    return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`)
+      .split(" ").filter((word) => word !== "").map(Number);
+  }
+
   /** Sends a signal, which may stop it or have it go on. */
   signal(signal: Deno.Signal): void {
     this.#process.kill(signal);

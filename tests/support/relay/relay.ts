@@ -2,6 +2,11 @@ import { assert } from "@std/assert";
 import { createRelay, type Relay } from "../../../relay/relay.ts";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
+import {
+  InProcessOnlyError,
+  startWorkersRelay,
+  TEST_WORKERS,
+} from "./workers_relay.ts";
 
 /** A relay whose topics have the handles of the engine, too. */
 export interface OpenRelay extends Relay {
@@ -29,10 +34,29 @@ export function createOpenRelay(options?: RelayOptions): OpenRelay {
   return relay;
 }
 
+/** Starts a relay with workers in the place of one of this process. */
+async function startTwin(
+  options: RelayOptions,
+  workers: string,
+): Promise<TestRelay> {
+  const command = await startWorkersRelay(options, workers);
+  const { url } = command;
+  return {
+    get relay(): never {
+      throw new InProcessOnlyError("the relay's topics, or to drain it");
+    },
+    url,
+    port: Number(new URL(url).port),
+    request: (path, init) => fetch(url + path, init),
+    [Symbol.asyncDispose]: () => command[Symbol.asyncDispose](),
+  };
+}
+
 /** Starts a relay for a test. */
 export async function startRelay(
   options: RelayOptions = {},
 ): Promise<TestRelay> {
+  if (TEST_WORKERS !== undefined) return await startTwin(options, TEST_WORKERS);
   const relay = createOpenRelay({ port: 0, ...options });
   const { url, port } = await relay.listen();
   return {

@@ -1,0 +1,91 @@
+/**
+ * The workers bench: what one relay does with one process, and with several.
+ *
+ * `deno task bench:workers --help` says what can be asked for. Needs Linux.
+ *
+ * @module
+ */
+import { readOptions } from "./command_line.ts";
+import { median } from "./fanout/median.ts";
+import { runAndKill } from "./fanout/process.ts";
+import { machine } from "./fanout/report/machine.ts";
+import { markdownTable } from "./fanout/report/markdown_table.ts";
+import { brief, count, percent } from "./fanout/report/numbers.ts";
+import { measure, type Measurement } from "./workers/measure.ts";
+import {
+  type Kind,
+  type Options,
+  parseOptions,
+  USAGE,
+} from "./workers/options.ts";
+
+const COLUMNS = [
+  "of",
+  "workers",
+  "a second",
+  "times",
+  "µs each, of workers",
+  "CPU of a worker",
+  "store: CPU",
+  "store: µs an event",
+  "generator: CPU",
+  "missed",
+  "errors",
+];
+
+/** The measurements of one kind, with one number of workers. */
+interface Row {
+  readonly kind: Kind;
+  readonly workers: number;
+  readonly measurements: Measurement[];
+}
+
+function cells(row: Row, rows: readonly Row[]): string[] {
+  const of = (name: keyof Measurement, { measurements }: Row = row): number =>
+    median(measurements.map((measurement) => measurement[name]));
+  const first = rows.find(({ kind }) => kind === row.kind) ?? row;
+  const store = of("storeShare");
+  return [
+    row.kind,
+    `${row.workers}`,
+    count(of("rate")),
+    brief(of("rate") / of("rate", first)),
+    brief(of("cpuEach")),
+    percent(of("workerShare")),
+    Number.isNaN(store) ? "" : percent(store),
+    Number.isNaN(store) ? "" : brief(of("storeEach")),
+    percent(of("generatorShare")),
+    ...(["missed", "errors"] as const).map((name) =>
+      count(row.measurements.reduce((sum, each) => sum + each[name], 0))
+    ),
+  ];
+}
+
+async function run(options: Options): Promise<void> {
+  const { kinds, workers, share, rounds, seconds, warmUp } = options;
+  const rows: Row[] = kinds.flatMap((kind) =>
+    workers.map((count) => ({ kind, workers: count, measurements: [] }))
+  );
+  for (let round = 1; round <= rounds; round++) {
+    for (const { kind, workers, measurements } of rows) {
+      console.error(`${kind}, ${workers} workers, round ${round} of ${rounds}`);
+      measurements.push(await measure(kind, workers, options));
+    }
+  }
+  const day = new Date().toISOString().slice(0, 10);
+  console.log([
+    "# Workers",
+    `${machine(day)}. Each worker is bound to a core, and has ${
+      percent(share)
+    } of it. ${seconds} s each, after ${warmUp} s of warming up; medians of ${rounds}.`,
+    markdownTable([COLUMNS, ...rows.map((row) => cells(row, rows))]),
+    `"a second": events delivered, runs of 22 events ended, or events delivered of those
+that were published. A worker that uses its whole part of a core is what limits the
+rate, unless the generator and the store need what is left of the cores. "missed" are
+events that subscribers were told to have missed: a source is held up by the subscribers
+of its own worker, and not by those of others, which may be outrun by what is retained.`,
+  ].join("\n\n"));
+}
+
+const options = readOptions(parseOptions, USAGE);
+await runAndKill(() => run(options));

@@ -1,0 +1,36 @@
+// The workers bench, small: everything is done, and the figures are printed.
+import { assert, assertEquals } from "@std/assert";
+import { figure } from "../support/figure.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+Deno.test({
+  name: "bench:workers prints what one process and two workers do",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const { stdout, code } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "bench/workers.ts", "--quick"]
+        .concat("--kinds", "deliveries,runs"),
+      cwd: ROOT,
+      stderr: "inherit",
+    }).output();
+    assertEquals(code, 0);
+    const rows = new TextDecoder().decode(stdout).split("\n")
+      .filter((line) => line.startsWith("| ")).slice(2)
+      .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+    assertEquals(rows.map(([kind, workers]) => `${kind} ${workers}`), [
+      "deliveries 1",
+      "deliveries 2",
+      "runs 1",
+      "runs 2",
+    ]);
+    for (const row of rows) {
+      const [, workers, rate, times, cpu, , , store] = row;
+      for (const value of [rate, times, cpu]) {
+        assert(figure(value) > 0, row.join());
+      }
+      assertEquals(store !== "", workers === "2", row.join());
+      assertEquals(row.at(-1), "0", row.join());
+    }
+  },
+});
