@@ -522,7 +522,9 @@ export class WebSocketSession
     } catch (error) {
       return refuse(this, message, error);
     }
-    if (this.isOpen) this.#do(message);
+    // A client that has left meanwhile has said what is to be done all the same.
+    const isDone = message.type === "cancel" || message.type === "publish";
+    if (this.isOpen || isDone) this.#do(message);
   }
 
   #do(message: ClientMessage): void {

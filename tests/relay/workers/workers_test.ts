@@ -5,6 +5,8 @@ import { SubscriptionError } from "../../../relay/client/error.ts";
 import { subscribe } from "../../../relay/client/subscribe.ts";
 import { Exposition } from "../../support/observing/exposition.ts";
 import { MortalRelay } from "../../support/relay/mortal_relay.ts";
+import { remoteEnd } from "../../support/relay/remote_topic.ts";
+import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import { runDeno } from "../../support/run_deno.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
 
@@ -206,6 +208,12 @@ Deno.test("Workers are one relay to who scrapes, probes and stops it", {
     headers: { Accept: "application/json" },
   });
   assertEquals((await page.json()).next, published + 1);
+  // Who says what is to be done, and leaves at once, has said it.
+  const left = await RawWebSocket.open(world.url, "/ws");
+  await left.say({ type: "cancel", topic: "t", reason: "enough" });
+  await left[Symbol.asyncDispose]();
+  const end = await remoteEnd(world.url, "t");
+  assertEquals(end, { status: "cancelled", reason: "enough" });
   for (const worker of ["1", "2", "store"]) {
     const cpu = valueOf(figures, "rivulet_worker_cpu_seconds_total", {
       worker,
@@ -219,9 +227,16 @@ Deno.test("Workers are one relay to who scrapes, probes and stops it", {
       { status: "ok" },
     ]);
   }
-  const reader = await world.ask("/topics/other", {
-    headers: { Accept: "text/event-stream" },
-  });
+  // They are sent away one after the other, which takes longer than the test.
+  const readers = await Promise.all(
+    Array.from(
+      { length: 12 },
+      () =>
+        world.ask("/topics/other", {
+          headers: { Accept: "text/event-stream" },
+        }),
+    ),
+  );
   const { workers } = world.relay;
   world.relay.signal("SIGTERM");
   await until(
@@ -240,7 +255,7 @@ Deno.test("Workers are one relay to who scrapes, probes and stops it", {
   );
   world.relay.signal("SIGTERM");
   await within(world.relay.ended(), LIMIT, "the end");
-  await reader.body?.cancel().catch(() => {});
+  for (const { body } of readers) await body?.cancel().catch(() => {});
   assertEquals(workers.filter(isAlive), []);
 });
 
