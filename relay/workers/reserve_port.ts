@@ -14,7 +14,8 @@ async function listen(
   port: number,
   reusePort: boolean,
 ): Promise<ReservedPort> {
-  const server = createServer();
+  // A client that is accepted here would wait for an answer until it gives up.
+  const server = createServer((socket) => void socket.resetAndDestroy());
   server.listen({ host, port, ...(reusePort && { reusePort }) });
   await once(server, "listening");
   return {
