@@ -21,8 +21,9 @@ const REPLACED = {
 /**
  * Bundles files of tests, each to a module that runs its tests.
  *
- * What is in `src/` and `relay/` is left as it is, but for its syntax. Packages from
- * npm are not bundled. The relay's command line becomes `relay/main.mjs`.
+ * The code of `src/` and `relay/` stays as it is, except for its syntax.
+ * Packages from npm are not bundled. The relay's command line becomes
+ * `relay/main.mjs`.
  *
  * @param files The files, as paths from the root of the repository.
  * @param leftOut The names of the tests in a file that are not to be run.

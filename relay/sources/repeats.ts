@@ -14,11 +14,11 @@ const MAX_IDS = 10_000;
 /**
  * Passes every event of an upstream on once, over all its connections.
  *
- * What a server sends again when it resumes ({@linkcode Replay}) is always
- * dropped. With `"drop"`, so is every other event whose id was there before,
- * whatever it says: what comes of a server that starts over. Consecutive events
- * under one id are one run, as an event without an id of its own has that of
- * the one before: a run is dropped or passed on as a whole, but
+ * Events that a server sends again when it resumes ({@linkcode Replay}) are
+ * always dropped. With `"drop"`, so is every other event whose id has occurred
+ * before, whatever it contains: those come from a server that starts over.
+ * Consecutive events under one id are one run, as an event without an id of its
+ * own has that of the one before. A run is dropped or passed on as a whole, but
  *
  * - of the run that the last connection broke off in, only what was taken is
  *   dropped: the rest of it is new;

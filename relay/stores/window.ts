@@ -18,7 +18,7 @@ interface GrowingSegment extends Segment {
 /**
  * The newest events of a log, in memory.
  *
- * What a follower near the end reads comes from here.
+ * A follower near the end reads its events from here.
  */
 export class Window {
   readonly #windows: Windows;

@@ -97,10 +97,10 @@ class PartList {
 }
 
 /**
- * An item that is not whole yet: as it was when it was added, and what came since.
+ * An item that is not whole yet: its start, and the deltas since.
  *
- * What was added belongs to an event, and is never changed. Taking a delta in
- * costs the same however much came before it.
+ * The start belongs to an event, and is never changed. The cost of a delta does
+ * not depend on the number of deltas before it.
  */
 export class PartialItem {
   readonly #start: ResponseItem;

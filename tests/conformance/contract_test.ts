@@ -3,9 +3,9 @@
  * each against a server that keeps its stream open, so that an event counts only
  * if it is dispatched with what has come, and not at the stream's end.
  *
- * What the harness waits for with a pause is waited for here by what happens: a
- * chunk is sent when the client has taken the one before, and time is a fake
- * clock's where none is to pass.
+ * Where the harness pauses, these tests wait for the event itself: a chunk is
+ * sent when the client has taken the one before, and a fake clock shows the
+ * time where none is to pass.
  *
  * @module
  */

@@ -43,7 +43,8 @@ const MAX_AGE = 55 * 60_000;
 
 /**
  * A connection to a provider that makes one response after the other over a WebSocket.
- * What it answers is made an answer as a POST has it, so that the same run follows both.
+ * It makes each response look like the answer to a POST, so that the same run follows
+ * both.
  */
 export class ProviderSocket implements Disposable {
   readonly #upstreams: Upstreams;

@@ -48,8 +48,8 @@ interface Settling {
 /**
  * A log that is in use, however many handles it has.
  *
- * What is under way is known here alone: the fields that others see change when the
- * file has it.
+ * Only this class knows of work under way: the fields that others see change
+ * when the file has it.
  */
 export class LiveLog implements WorkOwner {
   readonly id: number;

@@ -37,9 +37,9 @@ const NONE: readonly unknown[] = [];
 /**
  * Reads the chunks of the Chat Completions API.
  *
- * What comes in is checked by hand and not by a schema: a chunk has one token, so
- * that all the rest of this client has about half a microsecond for it, of which
- * zod would take several. Every field is `unknown` until it was looked at.
+ * The code checks chunks by hand and not by a schema: a chunk has one token, so
+ * the rest of this client has about half a microsecond for it, and zod would
+ * take several. Every field is `unknown` until it was checked.
  */
 export class ChatDecoder implements ResponseDecoder {
   readonly #deltas: boolean;
