@@ -112,3 +112,30 @@ Deno.test("A parent and an edge that are killed lose and double nothing", async 
   }
   await parent.kill("SIGTERM");
 });
+
+Deno.test("A publication that an edge was given when it was killed ends as truncated at its parent", async () => {
+  await using root = await startRelay({ links: true });
+  const doomed = new MortalRelay(["--port", "0", "--store", root.url]);
+  const url = await within(doomed.listening, LIMIT, "the edge");
+  assert(url);
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) =>
+      controller.enqueue(new TextEncoder().encode("data: 1\n\n")),
+  });
+  const publishing = fetch(`${url}/topics/t?end`, {
+    method: "POST",
+    headers: { "Content-Type": "text/event-stream" },
+    body,
+  }).catch(() => {});
+  const { topics } = root.relay;
+  await until(
+    () => topics.get("t")?.log.next === 2 || undefined,
+    LIMIT,
+    "its event",
+  );
+  await doomed.kill("SIGKILL");
+  await publishing;
+  const ended = topics.get("t")?.ended;
+  const end = await within(Promise.resolve(ended), LIMIT, "its end");
+  assertEquals(end?.status, "truncated");
+});
