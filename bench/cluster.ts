@@ -1,0 +1,111 @@
+/**
+ * Relays that share topics through NATS, beside one relay alone:
+ * `deno task bench:cluster`
+ *
+ * All processes share the cores of this machine, and so does this one, which plays the
+ * publishers and the subscribers: read the ratios.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { fanOut, latency, throughput } from "./cluster/loads.ts";
+import { type Relays, Setup } from "./cluster/relays.ts";
+import { number, numbers, readOptions } from "./command_line.ts";
+import { median } from "./fanout/median.ts";
+import { runAndKill } from "./fanout/process.ts";
+
+const USAGE =
+  `deno task bench:cluster [--rates 100,1000,10000] [--topics 1,1000]
+  [--subscribers 1000] [--fan-out-rate 20] [--seconds 3] [--rounds 3]`;
+
+interface Options {
+  readonly rates: readonly number[];
+  readonly topics: readonly number[];
+  readonly subscribers: number;
+  readonly fanOutRate: number;
+  readonly seconds: number;
+  readonly rounds: number;
+}
+
+function parse(args: readonly string[]): Options | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rates: { type: "string", default: "100,1000,10000" },
+      topics: { type: "string", default: "1,1000" },
+      subscribers: { type: "string", default: "1000" },
+      "fan-out-rate": { type: "string", default: "20" },
+      seconds: { type: "string", default: "3" },
+      rounds: { type: "string", default: "3" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  return {
+    rates: numbers(values.rates, 1),
+    topics: numbers(values.topics, 1),
+    subscribers: number(values.subscribers, 1),
+    fanOutRate: number(values["fan-out-rate"], 1),
+    seconds: number(values.seconds, 1),
+    rounds: number(values.rounds, 1),
+  };
+}
+
+/** Measures each kind of relays in turn, round after round. */
+async function inTurn<T>(
+  all: readonly Relays[],
+  rounds: number,
+  measure: (relays: Relays) => Promise<T>,
+): Promise<readonly (readonly [string, readonly T[]])[]> {
+  const measured = new Map<string, T[]>(all.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const relays of all) {
+      measured.get(relays.name)?.push(await measure(relays));
+    }
+  }
+  return [...measured];
+}
+
+async function run(options: Options): Promise<void> {
+  const { rates, topics, subscribers, fanOutRate, seconds, rounds } = options;
+  await using setup = await Setup.start();
+  const alone = await setup.alone();
+  const three = await setup.cluster(3);
+  console.log(
+    "From a publisher at one relay to a subscriber at another, in ms",
+  );
+  console.log("(a publication each 10 ms):\n");
+  console.log("| events/s | relays | p50 | p99 |\n| --- | --- | --- | --- |");
+  for (const rate of rates) {
+    const measure = (relays: Relays) => latency(relays, rate, seconds);
+    for (const [name, all] of await inTurn([alone, three], rounds, measure)) {
+      const p50 = median(all.map(({ p50 }) => p50)).toFixed(2);
+      const p99 = median(all.map(({ p99 }) => p99)).toFixed(2);
+      console.log(`| ${rate} | ${name} | ${p50} | ${p99} |`);
+    }
+  }
+  console.log("\nDeliveries of each relay, of one topic to its subscribers:\n");
+  console.log("| subscribers | relays | deliveries/s | CPU s a million |");
+  console.log("| --- | --- | --- | --- |");
+  const load = { subscribers, rate: fanOutRate, seconds };
+  const measureFanOut = (relays: Relays) => fanOut(relays, load);
+  const delivered = await inTurn([alone, three], rounds, measureFanOut);
+  for (const [name, all] of delivered) {
+    const count = Math.round(median(all.map(({ delivered }) => delivered)));
+    const cpu = median(all.map(({ cpuPerMillion }) => cpuPerMillion));
+    console.log(`| ${subscribers} | ${name} | ${count} | ${cpu.toFixed(2)} |`);
+  }
+  const one = await setup.cluster(1);
+  console.log("\nAcknowledged at full speed, a hundred events at a time:\n");
+  console.log("| topics | relays | events/s |\n| --- | --- | --- |");
+  for (const count of topics) {
+    const measure = (relays: Relays) => throughput(relays, count, seconds);
+    const all = await inTurn([alone, one, three], rounds, measure);
+    for (const [name, rates] of all) {
+      console.log(`| ${count} | ${name} | ${Math.round(median(rates))} |`);
+    }
+  }
+}
+
+const options = readOptions(parse, USAGE);
+await runAndKill(() => run(options));

@@ -1,0 +1,32 @@
+// The cluster bench, small: everything arrives, and the figures are printed.
+import { assert, assertEquals } from "@std/assert";
+import { figure } from "../support/figure.ts";
+import { lacksNats } from "../support/nats/nats_server.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+Deno.test({
+  name: "bench:cluster prints what a cluster costs, and everything arrives",
+  ignore: Deno.build.os !== "linux" || lacksNats(),
+  fn: async () => {
+    const { stdout, code } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "bench/cluster.ts"]
+        .concat("--rates", "100", "--topics", "5", "--subscribers", "6")
+        .concat("--seconds", "1", "--rounds", "1"),
+      cwd: ROOT,
+      stderr: "inherit",
+    }).output();
+    assertEquals(code, 0);
+    const rows = new TextDecoder().decode(stdout).split("\n")
+      .filter((line) => /^\| [0-9]/.test(line))
+      .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+    assertEquals(rows.map(([load, by]) => `${load} ${by}`), [
+      ...["100 one relay", "100 cluster, R3"],
+      ...["6 one relay", "6 cluster, R3"],
+      ...["5 one relay", "5 cluster, R1", "5 cluster, R3"],
+    ]);
+    for (const [, , ...figures] of rows) {
+      for (const text of figures) assert(figure(text) > 0, text);
+    }
+  },
+});
