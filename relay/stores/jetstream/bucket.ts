@@ -2,6 +2,7 @@ import type { StreamConfig } from "@nats-io/jetstream";
 import type { Connected, Connection } from "./connection.ts";
 import { isNoMessage, isWrongSequence } from "./failures.ts";
 import { publishTo } from "./publish.ts";
+import { removeMessages } from "./remove.ts";
 
 /** A value of a bucket, and its revision. */
 export interface BucketEntry {
@@ -96,11 +97,15 @@ export class Bucket {
     const filter = bucketSubject(this.#name, key);
     const versions = await this.#versions(filter);
     if (newest(versions)?.seq !== revision) return;
-    // Void messages go too: without the message before them, they would count.
-    const seq = placeOf(versions) + 1;
-    await this.#connection.ask(({ manager }) =>
-      manager.streams.purge(bucketStream(this.#name), { filter, seq })
-    );
+    const counting = chainOf(versions);
+    // Void messages go first: without the message before them, they would count.
+    const isVoid = (one: Version): boolean => !counting.includes(one);
+    const places = [...versions.filter(isVoid), ...counting]
+      .map(({ seq }) => seq);
+    const stream = bucketStream(this.#name);
+    for (const place of places) {
+      await removeMessages(this.#connection, stream, [place]);
+    }
   }
 
   /** Puts a value behind a revision; nothing is deleted, as a server may lose count then. */
@@ -198,18 +203,25 @@ function placeOf(versions: readonly Version[]): number {
   return versions.at(-1)?.seq ?? 0;
 }
 
-/** Returns the version that counts: the last of those that follow each other. */
+/** Returns the version that counts. */
 function newest(versions: readonly Version[]): Version | undefined {
+  return chainOf(versions).at(-1);
+}
+
+/** Returns the versions that follow each other: the last one counts. */
+function chainOf(versions: readonly Version[]): readonly Version[] {
   const kept = new Set(versions.map(({ seq }) => seq));
   // The beginning may have been given up: who follows the latest place goes on from there.
-  let counts = versions.filter(({ after }) => !kept.has(after))
+  let next = versions.filter(({ after }) => !kept.has(after))
     .reduce<Version | undefined>(
       (best, one) => !best || one.after > best.after ? one : best,
       undefined,
     );
-  for (;;) {
-    const next = versions.find(({ after }) => after === counts?.seq);
-    if (!next) return counts;
-    counts = next;
+  const chain: Version[] = [];
+  while (next) {
+    chain.push(next);
+    const { seq } = next;
+    next = versions.find(({ after }) => after === seq);
   }
+  return chain;
 }

@@ -4,7 +4,8 @@ import {
   type Subscription,
 } from "@nats-io/transport-node";
 import { StoreError } from "../../topics/store.ts";
-import type { Connected } from "./connection.ts";
+import type { Connected, Connection } from "./connection.ts";
+import { isNoMessage } from "./failures.ts";
 
 /** A message of a stream. */
 export interface StreamMessage {
@@ -25,6 +26,8 @@ export interface ConsumeOptions {
   readonly filter: string;
   /** All messages from a place on, or the last one of each subject. */
   readonly from: number | "last of each";
+  /** Whether messages come without their bodies. Default: with them. */
+  readonly isBodiless?: boolean;
   /** Called with each message in order. */
   readonly onMessage: (message: StreamMessage) => void;
   /** Called when a message was lost, or the server is gone: nothing comes any more. */
@@ -82,7 +85,7 @@ export class Consumption implements Disposable {
     options: ConsumeOptions,
   ): Promise<Consumption> {
     const { nats, manager } = connected;
-    const { stream, filter, from } = options;
+    const { stream, filter, from, isBodiless = false } = options;
     const inbox = createInbox();
     let early: Msg[] | undefined = [];
     let consumption: Consumption | undefined;
@@ -101,6 +104,7 @@ export class Consumption implements Disposable {
         ...(from === "last of each"
           ? { deliver_policy: "last_per_subject" }
           : { deliver_policy: "by_start_sequence", opt_start_seq: from }),
+        headers_only: isBodiless,
         mem_storage: true,
         num_replicas: 1,
         flow_control: true,
@@ -192,20 +196,19 @@ function placeOf(
  */
 export async function readSubject(
   connected: Connected,
-  { stream, filter, from, last }: {
+  { last, ...what }: {
     readonly stream: string;
     readonly filter: string;
     readonly from: number;
     readonly last: number;
+    readonly isBodiless?: boolean;
   },
 ): Promise<readonly StreamMessage[]> {
   const messages: StreamMessage[] = [];
   const done = Promise.withResolvers<void>();
   let cameAt = performance.now();
   using _consumption = await Consumption.start(connected, {
-    stream,
-    filter,
-    from,
+    ...what,
     onMessage: (message) => {
       cameAt = performance.now();
       messages.push(message);
@@ -223,4 +226,23 @@ export async function readSubject(
     clearInterval(timer);
   }
   return messages;
+}
+
+/** Returns the place of the last message of a subject, as the leader has it. */
+export async function lastOf(
+  connection: Connection,
+  stream: string,
+  subject: string,
+): Promise<number | undefined> {
+  try {
+    const message = await connection.ask(
+      ({ manager }) =>
+        manager.streams.getMessage(stream, { last_by_subj: subject }),
+      { passes: isNoMessage },
+    );
+    return message?.seq;
+  } catch (error) {
+    if (isNoMessage(error)) return undefined;
+    throw error;
+  }
 }

@@ -20,6 +20,8 @@ const CODES = {
   notEnabled: 10_076,
   noCluster: 10_008,
   noMessage: 10_037,
+  noSequence: 10_043,
+  notDeleted: 10_057,
   noStream: 10_059,
   nameInUse: 10_058,
 };
@@ -44,6 +46,13 @@ export function isNoMessage(error: unknown): boolean {
   return error instanceof JetStreamApiError &&
     (error.code === CODES.noMessage || error.status === 404) &&
     !isNoStream(error);
+}
+
+/** Whether a message that was to be removed is not there any more. */
+export function isRemoved(error: unknown): boolean {
+  return isNoMessage(error) ||
+    error instanceof JetStreamApiError &&
+      (error.code === CODES.noSequence || error.code === CODES.notDeleted);
 }
 
 /** Whether the stream is not there. */

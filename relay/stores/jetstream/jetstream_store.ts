@@ -26,6 +26,7 @@ import { KnownName } from "./known_name.ts";
 import { HEADER } from "./log_message.ts";
 import { NameIndex, type NameNews } from "./name_index.ts";
 import { encodeName, type Names, namesOf } from "./names.ts";
+import { removeSubject } from "./remove.ts";
 import type { NatsAddress } from "./nats_address.ts";
 import { Presence } from "./presence.ts";
 import {
@@ -509,9 +510,7 @@ export class JetStreamStore implements Store {
       known.logs.get(epoch)?.bury();
       known.logs.delete(epoch);
       const filter = this.#names.log(known.name, epoch);
-      await this.#connection.ask(({ manager }) =>
-        manager.streams.purge(this.#names.stream, { filter })
-      );
+      await removeSubject(this.#connection, this.#names.stream, filter);
     }));
   }
 

@@ -7,13 +7,13 @@ import { StaleWriterError, StoreError } from "../../topics/store.ts";
 import { MemoryLog } from "../memory_log.ts";
 import { Wakes } from "../follow_log.ts";
 import { atMost, type Connection } from "./connection.ts";
-import { readSubject } from "./consume.ts";
-import { isNoMessage } from "./failures.ts";
+import { lastOf, readSubject } from "./consume.ts";
 import { type Deed, HEADER, readEvents, readHeader } from "./log_message.ts";
 import { Doubts } from "./doubts.ts";
 import type { Batch, Work } from "./log_work.ts";
 import { LogWriter } from "./log_writer.ts";
 import type { LogSummary, RecordedLog } from "./record.ts";
+import { removeMessages } from "./remove.ts";
 
 /** The parts of a store that a log uses. */
 export interface SharedLogStore {
@@ -35,7 +35,16 @@ export interface LogMessage {
   readonly data: Uint8Array;
 }
 
-/** The result of a work that appends nothing. */
+/** What is remembered of a message of a log. */
+interface LoggedMessage {
+  readonly seq: number;
+  /** The places of the messages that have the beginning of its body. */
+  readonly parts: readonly number[];
+  /** The offset that follows it. */
+  readonly next: number;
+}
+
+/** What a work resolves with that appends nothing. */
 const NOTHING_APPENDED: Appended = { first: 0, count: 0, bytes: 0 };
 
 /** The events that are written at a time, and their bytes. */
@@ -46,6 +55,9 @@ const TOLD_WITHIN = 100;
 
 /** The number of messages that retention has passed, from which on they are removed. */
 const PURGE_AT = 64;
+
+/** The number of them from which on a relay that does not write forgets them. */
+const FORGET_AT = 1_024;
 
 /** The time between the looks whether something was missed, in milliseconds: the last one is repeated. */
 const LOOKS = [100, 400, 1_500, 10_000];
@@ -74,10 +86,11 @@ export class SharedLog {
   #lease = 0;
   /** The place of the message that has the facts. */
   #factsAt = 0;
-  /** The messages of the copy, each with the offset that follows it. */
-  #messages: { readonly seq: number; readonly next: number }[] = [];
-  /** The beginnings of a body that is not whole yet. */
+  /** The messages of the copy, each with its parts and the offset that follows it. */
+  readonly #messages: LoggedMessage[] = [];
+  /** The beginnings of a body that is not whole yet, and their places. */
   #parts: Uint8Array[] = [];
+  #partsAt: number[] = [];
   #partOf = "";
   readonly #line: Work[] = [];
   #turn: Promise<void> | undefined;
@@ -256,7 +269,7 @@ export class SharedLog {
     do {
       this.#isToReadAgain = false;
       const { connection, stream } = this.#store;
-      const last = await this.#last();
+      const last = await lastOf(connection, stream, this.subject);
       if (last === undefined) {
         // Nothing was written yet, or all was removed.
         if (this.#place > 0) this.bury();
@@ -285,22 +298,6 @@ export class SharedLog {
     this.#isLoaded = true;
   }
 
-  /** Returns the place of the last message of the subject, as the leader has it. */
-  async #last(): Promise<number | undefined> {
-    const { connection, stream } = this.#store;
-    try {
-      const message = await connection.ask(
-        ({ manager }) =>
-          manager.streams.getMessage(stream, { last_by_subj: this.subject }),
-        { passes: isNoMessage },
-      );
-      return message?.seq;
-    } catch (error) {
-      if (isNoMessage(error)) return undefined;
-      throw error;
-    }
-  }
-
   #apply({ seq, id, header, data }: LogMessage): void {
     const message = readHeader(header, this.subject);
     const { after } = message.kind === "deed" ? message.deed : message;
@@ -314,6 +311,7 @@ export class SharedLog {
       if (message.part !== this.#partOf) this.#parts = [];
       this.#partOf = message.part;
       this.#parts.push(data);
+      this.#partsAt.push(seq);
       this.#seq = seq;
       return;
     }
@@ -344,7 +342,9 @@ export class SharedLog {
     if (lease !== undefined && lease > this.#lease) this.#lease = lease;
     this.#seq = seq;
     this.#store.onPlace(seq);
-    this.#messages.push({ seq, next: copy.next });
+    this.#messages.push({ seq, parts: this.#partsAt, next: copy.next });
+    if (this.#partsAt.length > 0) this.#partsAt = [];
+    this.#forget();
     if (end && !copy.ended) {
       copy.end(end);
       this.#store.onEnded(this);
@@ -371,7 +371,7 @@ export class SharedLog {
 
   async #writeSome(): Promise<void> {
     let batch: Batch | undefined;
-    let sentAs: string | undefined;
+    let sent: { readonly id: string; readonly at: number } | undefined;
     try {
       if (this.#made) {
         try {
@@ -392,7 +392,7 @@ export class SharedLog {
         const sought = { id: crypto.randomUUID(), isFound: false };
         this.#sought = sought;
         if (deed.end) this.#hasEndedHere = true;
-        sentAs = sought.id;
+        sent = { id: sought.id, at };
         const written = await this.#writer.write(
           deed,
           batch.events,
@@ -402,24 +402,25 @@ export class SharedLog {
         // It is told again as all messages are, and only then is it known to count.
         await this.#isTaken(written);
         if (sought.isFound) {
-          for (const { work, offset, bytes } of batch.works) {
-            const count = work.kind === "append" ? work.events.length : 0;
-            work.result.resolve({ first: at + offset, count, bytes });
-          }
+          done(batch, at);
           this.#scheduleLook(this.#store.clock.now());
           this.#purge();
           return;
         }
         // It may be on its way still. What has come may be a reason to refuse some of it.
         this.#doubts.note(sought.id, batch);
-        sentAs = undefined;
+        sent = undefined;
         for (const { work } of batch.works.reverse()) this.#line.unshift(work);
         batch = this.#take();
         if (!batch) return;
       }
     } catch (error) {
       this.#isUncertain = true;
-      if (batch && sentAs !== undefined) this.#doubts.note(sentAs, batch);
+      if (batch && sent) {
+        // It may have been heard of before the error.
+        if (this.#sought.isFound) return done(batch, sent.at);
+        this.#doubts.note(sent.id, batch);
+      }
       const works = batch?.works.map(({ work }) => work) ?? [];
       for (const work of [...works, ...this.#line.splice(0)]) {
         work.result.reject(error);
@@ -569,16 +570,23 @@ export class SharedLog {
     this.#lookAt = now + wait;
   }
 
+  /** The number of messages that retention has passed. The last one stays: it says where the log goes on. */
+  get #passed(): number {
+    const { first } = this.copy;
+    const count = this.#messages.findIndex(({ next }) => next > first);
+    return count < 0 ? Math.max(0, this.#messages.length - 1) : count;
+  }
+
+  /** Forgets messages that retention has passed where another relay removes them. */
+  #forget(): void {
+    const far = this.#messages[FORGET_AT];
+    const isMuch = far !== undefined && far.next <= this.copy.first;
+    if (isMuch && !this.#turn) this.#messages.splice(0, this.#passed);
+  }
+
   /** Removes the messages that retention has passed, once they are many. */
   #purge(): void {
-    const { first } = this.copy;
-    let count = 0;
-    for (const { next } of this.#messages) {
-      if (next > first) break;
-      count++;
-    }
-    // The last one stays: it says where the log goes on.
-    count = Math.min(count, this.#messages.length - 1);
+    const count = this.#passed;
     if (count < PURGE_AT || this.#isPurging) return;
     const before = this.#messages[count]!.seq; // there is one more
     if (this.#factsAt < before) {
@@ -586,11 +594,28 @@ export class SharedLog {
       return this.#writeAside("again");
     }
     this.#isPurging = true;
-    this.#messages.splice(0, count);
+    void this.#remove(this.#messages.splice(0, count));
+  }
+
+  async #remove(messages: readonly LoggedMessage[]): Promise<void> {
     const { connection, stream } = this.#store;
-    connection.ask(({ manager }) =>
-      manager.streams.purge(stream, { filter: this.subject, seq: before })
-    ).catch(() => {}).finally(() => void (this.#isPurging = false));
+    const places = messages.flatMap(({ parts, seq }) => [...parts, seq]);
+    try {
+      await removeMessages(connection, stream, places);
+    } catch {
+      // The next ones that are removed take these with them.
+      this.#messages.unshift(...messages);
+    } finally {
+      this.#isPurging = false;
+    }
+  }
+}
+
+/** Tells all who wait for a message that it is kept, from an offset on. */
+function done({ works }: Batch, at: number): void {
+  for (const { work, offset, bytes } of works) {
+    const count = work.kind === "append" ? work.events.length : 0;
+    work.result.resolve({ first: at + offset, count, bytes });
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type Connected,
   Connection,
 } from "../../../relay/stores/jetstream/connection.ts";
+import { HEADER } from "../../../relay/stores/jetstream/log_message.ts";
 import { isWrongSequence } from "../../../relay/stores/jetstream/failures.ts";
 import { type Names, namesOf } from "../../../relay/stores/jetstream/names.ts";
 import { parseNatsAddress } from "../../../relay/stores/jetstream/nats_address.ts";
@@ -55,6 +56,7 @@ class PoorConnection extends Connection {
 export class StreamWorld implements AsyncDisposable {
   readonly connection: PoorConnection;
   readonly #server: NatsServer;
+  readonly #hearing = new DisposableStack();
   readonly names: Names = namesOf("rivulet");
   readonly #recorded: RecordedLog = {
     epoch: "abcdefghijkl",
@@ -81,7 +83,14 @@ export class StreamWorld implements AsyncDisposable {
   }
 
   /** Takes up the log, as another relay each time. */
-  log(made?: Promise<void>): SharedLog {
+  log(
+    { made, isDeaf = false }: {
+      /** Resolves once the log is its name's. Default: it is. */
+      readonly made?: Promise<void>;
+      /** Whether it hears of no message, and has to look. Default: no. */
+      readonly isDeaf?: boolean;
+    } = {},
+  ): SharedLog {
     const store = {
       connection: this.connection,
       stream: this.names.stream,
@@ -91,10 +100,23 @@ export class StreamWorld implements AsyncDisposable {
       onPlace: () => {},
     };
     const subject = this.names.log("t", this.#recorded.epoch);
-    return new SharedLog(store, "t", subject, this.#recorded, made);
+    const log = new SharedLog(store, "t", subject, this.#recorded, made);
+    if (isDeaf) return log;
+    const live = `${this.names.liveOf("t")}.*`;
+    this.#hearing.use(this.connection.hear(live, ({ headers, data }) => {
+      const of = (name: string): string => headers?.get(name) ?? "";
+      log.heard({
+        seq: Number(of("Nats-Sequence")),
+        header: of(HEADER),
+        data,
+        id: of("Nats-Msg-Id"),
+      }, Number(of("Nats-Last-Sequence")));
+    }));
+    return log;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#hearing.dispose();
     await this.connection[Symbol.asyncDispose]();
     await this.#server[Symbol.asyncDispose]();
   }
