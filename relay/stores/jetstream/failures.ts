@@ -75,6 +75,7 @@ export function hasNoResponders(error: unknown): boolean {
 /** Whether the same may go well a moment later: a leader is elected, or a server has gone. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof JetStreamApiError) {
+    if (FULL.has(error.code)) return false;
     return error.status === 503 || error.code === CODES.noCluster ||
       error.code === CODES.notEnabledForAccount ||
       error.code === CODES.notEnabled;

@@ -25,7 +25,7 @@ import { checkRights } from "./hearing.ts";
 import { KnownName } from "./known_name.ts";
 import { HEADER } from "./log_message.ts";
 import { NameIndex, type NameNews } from "./name_index.ts";
-import { encodeName, type Names, namesOf } from "./names.ts";
+import { type Names, namesOf } from "./names.ts";
 import { removeSubject } from "./remove.ts";
 import type { NatsAddress } from "./nats_address.ts";
 import { Presence } from "./presence.ts";
@@ -36,12 +36,13 @@ import {
   withLog,
   withoutEnded,
   withoutLog,
-  withSummary,
 } from "./record.ts";
 import { SharedLeases } from "./shared_leases.ts";
 import { SharedLog, type SharedLogStore } from "./shared_log.ts";
 import { SharedLogHandle } from "./shared_log_handle.ts";
+import { SharedValues } from "./shared_values.ts";
 import { prepareStreams } from "./streams.ts";
+import { Summaries } from "./summaries.ts";
 
 /** The address and the limits of a store in JetStream. */
 export interface JetStreamStoreOptions {
@@ -61,12 +62,6 @@ const IDLE = 60_000;
 
 /** The time between two looks at the names at hand, in milliseconds. */
 const LOOK_INTERVAL = 100;
-
-/**
- * The time for which a record may lack the end that its log has before another
- * relay writes it, in milliseconds.
- */
-const SUMMARY_PATIENCE = 5_000;
 
 /**
  * The time between two searches for fillers that are gone, in milliseconds. The
@@ -91,7 +86,8 @@ export class JetStreamStore implements Store {
   readonly #clock: Clock;
   readonly #connection: Connection;
   readonly #topics: Bucket;
-  readonly #values: Bucket;
+  readonly #values: SharedValues;
+  readonly #summaries: Summaries;
   readonly #presence: Presence;
   readonly #leases: SharedLeases;
   readonly #index: NameIndex;
@@ -119,7 +115,11 @@ export class JetStreamStore implements Store {
       onReconnect: () => this.#onReconnect(),
     }, patience);
     this.#topics = new Bucket(connection, names.topics);
-    this.#values = new Bucket(connection, names.values);
+    this.#values = new SharedValues(
+      new Bucket(connection, names.values),
+      clock,
+    );
+    this.#summaries = new Summaries(clock);
     const presence = this.#presence = new Presence(names.beats, clock, {
       onGone: () => this.#orphaned.wake(),
     });
@@ -128,7 +128,7 @@ export class JetStreamStore implements Store {
       names,
       clock,
       presence,
-      fence: (log, lease) => this.#fence(log, lease),
+      fence: (...told) => this.#fence(...told),
     });
     this.#index = new NameIndex(connection, names.topics, {
       onChanged: (news) => this.#onChanged(news),
@@ -192,21 +192,10 @@ export class JetStreamStore implements Store {
     return () => void listeners.delete(listener);
   }
 
-  async claim(
-    bucket: string,
-    key: string,
-    value: string,
-    expires: number,
+  claim(
+    ...[bucket, key, value, expires]: Parameters<SharedValues["claim"]>
   ): Promise<string | undefined> {
-    const own = valueKey(bucket, key);
-    for (;;) {
-      const entry = await this.#values.get(own);
-      const known = entry && this.#valueOf(entry.value);
-      if (known !== undefined) return known;
-      const text = `${expires} ${value}`;
-      const put = await this.#values.put(own, text, entry?.revision ?? 0);
-      if (put !== undefined) return undefined;
-    }
+    return this.#values.claim(bucket, key, value, expires);
   }
 
   create(
@@ -309,24 +298,14 @@ export class JetStreamStore implements Store {
     }
   }
 
-  async get(bucket: string, key: string): Promise<string | undefined> {
-    const entry = await this.#values.get(valueKey(bucket, key));
-    return entry && this.#valueOf(entry.value);
+  get(bucket: string, key: string): Promise<string | undefined> {
+    return this.#values.get(bucket, key);
   }
 
-  /** Returns a value, unless it has expired. */
-  #valueOf(text: string): string | undefined {
-    const [expires, value] = splitOnce(text);
-    return Number(expires) > this.#clock.now() ? value : undefined;
-  }
-
-  async put(
-    bucket: string,
-    key: string,
-    value: string,
-    expires: number,
+  put(
+    ...[bucket, key, value, expires]: Parameters<SharedValues["put"]>
   ): Promise<void> {
-    await this.#values.put(valueKey(bucket, key), `${expires} ${value}`);
+    return this.#values.put(bucket, key, value, expires);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -436,7 +415,7 @@ export class JetStreamStore implements Store {
       const log = this.#logOf(known, recorded);
       await log.load();
       const { ended } = log.copy;
-      if (ended && !recorded.summary) await this.#keepSummary(known, log);
+      if (ended && !recorded.summary) await this.#summaries.keep(known, log);
     }));
   }
 
@@ -484,8 +463,15 @@ export class JetStreamStore implements Store {
     );
   }
 
-  async #fence({ name, epoch }: LogName, lease: number): Promise<void> {
+  async #fence(
+    { name, epoch }: LogName,
+    lease: number,
+    isFirst: boolean,
+  ): Promise<void> {
     const known = this.#touch(name);
+    // Nobody else has filled a log that was made here.
+    const own = known.logs.get(epoch);
+    if (isFirst && own?.isMadeHere && own.lease === 0) return;
     await known.refresh();
     const recorded = known.find(epoch);
     if (!recorded || recorded.summary) return;
@@ -517,32 +503,7 @@ export class JetStreamStore implements Store {
   #onEnded(log: SharedLog): void {
     const known = this.#known.get(log.name);
     if (known?.find(log.epoch) === undefined) return;
-    this.#unsummarized.set(log, this.#clock.now());
-    // The relay that has ended it is the first to say so.
-    if (log.hasEndedHere) this.#summarize(known, log);
-  }
-
-  /** Logs whose ends the records of their names may lack, and since when. */
-  readonly #unsummarized = new Map<SharedLog, number>();
-
-  #summarize(known: KnownName, log: SharedLog): void {
-    this.#unsummarized.delete(log);
-    this.#keepSummary(known, log).catch(() => {
-      this.#unsummarized.set(log, this.#clock.now());
-    });
-  }
-
-  async #keepSummary(known: KnownName, log: SharedLog): Promise<void> {
-    const { ended } = log.copy;
-    if (!ended) return;
-    const { epoch } = log;
-    await known.change((record) => {
-      const recorded = record.logs.find((one) => one.epoch === epoch);
-      return !recorded || recorded.summary
-        ? record
-        : withSummary(record, epoch, log.summarize(ended));
-    });
-    this.#unsummarized.delete(log);
+    this.#summaries.ended(known, log);
   }
 
   #onChanged({ name, log }: NameNews): void {
@@ -624,21 +585,6 @@ export class JetStreamStore implements Store {
       known.stopHearing();
       this.#known.delete(name);
     }
-    for (const [log, since] of this.#unsummarized) {
-      const known = this.#known.get(log.name);
-      if (!known || known.isBusy) continue;
-      if (now - since >= SUMMARY_PATIENCE) this.#summarize(known, log);
-    }
+    this.#summaries.look(now, ({ name }) => this.#known.get(name));
   }
-}
-
-function valueKey(bucket: string, key: string): string {
-  return `${encodeName(bucket)}.${
-    encodeURIComponent(key).replace(/[.~%!*'()]/g, "=")
-  }`;
-}
-
-function splitOnce(text: string): readonly [string, string] {
-  const at = text.indexOf(" ");
-  return [text.slice(0, at), text.slice(at + 1)];
 }

@@ -54,15 +54,19 @@ export interface SharedLeasesOptions {
   readonly names: Names;
   readonly clock: Clock;
   readonly presence: Presence;
-  /** Has nobody go on with a log who had the lease before: its number is the newest there. */
-  fence(log: LogName, lease: number): Promise<void>;
+  /**
+   * Has nobody go on with a log who had the lease before: its number is the newest there.
+   *
+   * @param isFirst Whether nobody is known to have had it.
+   */
+  fence(log: LogName, lease: number, isFirst: boolean): Promise<void>;
 }
 
 /** A lease that the store knows of, under a number that only grows. */
 export class SharedLease implements Lease {
-  readonly number: number;
+  #number: number;
   readonly #own: Lease;
-  readonly #topic: string;
+  readonly #request: LeaseRequest;
   readonly #leases: SharedLeases;
   readonly #key: string;
   readonly #presence: Presence;
@@ -72,21 +76,26 @@ export class SharedLease implements Lease {
 
   constructor(
     leases: SharedLeases,
-    { key, number, own, topic, presence }: {
+    { key, number, own, request, presence }: {
       readonly key: string;
       readonly number: number;
       readonly own: Lease;
-      readonly topic: string;
+      readonly request: LeaseRequest;
       readonly presence: Presence;
     },
   ) {
     this.#leases = leases;
     this.#key = key;
-    this.number = number;
+    this.#number = number;
     this.#own = own;
-    this.#topic = topic;
+    this.#request = request;
     this.#presence = presence;
     this.#seen = presence.interruptions;
+  }
+
+  /** Its number: of two leases on a topic, the later one has the larger. */
+  get number(): number {
+    return this.#number;
   }
 
   get isHeld(): boolean {
@@ -98,7 +107,7 @@ export class SharedLease implements Lease {
   }
 
   renew(): void | Promise<void> {
-    if (!this.isHeld) throw new LeaseLostError(this.#topic);
+    if (!this.isHeld) throw new LeaseLostError(this.#request.topic);
     void this.#own.renew();
     // This relay was not heard of for a while: another one may have it.
     if (this.#seen !== this.#presence.interruptions) return this.#verify();
@@ -107,7 +116,7 @@ export class SharedLease implements Lease {
   async release(): Promise<void> {
     const { isHeld } = this;
     await this.#own.release();
-    if (isHeld) await this.#leases.remove(this.#key, this.number);
+    if (isHeld) await this.#leases.remove(this.#key, this.#number);
   }
 
   /** Takes note that another one has it. */
@@ -118,10 +127,13 @@ export class SharedLease implements Lease {
   async #verify(): Promise<void> {
     const seen = this.#presence.interruptions;
     const now = await this.#leases.numberOf(this.#key);
-    if (now !== this.number) {
-      this.lose();
-      throw new LeaseLostError(this.#topic);
-    }
+    if (now === undefined) {
+      // Somebody has had it and given it up, or NATS has lost it: nobody would miss it.
+      const again = await this.#leases.takeAgain(this.#request);
+      if (again !== undefined) this.#number = again;
+      else this.lose();
+    } else if (now !== this.#number) this.lose();
+    if (this.#isLost) throw new LeaseLostError(this.#request.topic);
     this.#seen = seen;
   }
 }
@@ -143,34 +155,34 @@ export class SharedLeases {
 
   /** Takes a lease, as `Store.hold` has it. */
   async hold(request: LeaseRequest): Promise<SharedLease> {
-    const { topic, epoch, holder, part } = request;
+    const { topic, epoch, part } = request;
     const { presence } = this.#options;
     const own = this.#own.hold(request);
     try {
       const key = keyOf(topic, epoch, part);
-      const value = JSON.stringify(
-        {
-          v: 1,
-          relay: presence.self,
-          holder,
-          topic,
-          epoch,
-          isWhole: part === undefined,
-        } satisfies Held,
-      );
-      let number = await this.#bucket.put(key, value, 0);
-      if (number === undefined) {
-        number = await this.#takeOver(key, value, topic);
-        // A part has no filler whose events could be mixed with those of another.
-        if (part === undefined) {
-          await this.#options.fence({ name: topic, epoch }, number);
-        }
-      }
-      return new SharedLease(this, { key, number, own, topic, presence });
+      const value = this.#valueOf(request);
+      const first = await this.#bucket.put(key, value, 0);
+      const number = first ?? await this.#takeOver(key, value, topic);
+      await this.#fence(request, number, first !== undefined);
+      return new SharedLease(this, { key, number, own, request, presence });
     } catch (error) {
       await own.release();
       throw error;
     }
+  }
+
+  /**
+   * Takes a lease again that nobody has any more, for who has had it.
+   *
+   * @returns Its new number; `undefined` if another one was first.
+   */
+  async takeAgain(request: LeaseRequest): Promise<number | undefined> {
+    const { topic, epoch, part } = request;
+    const value = this.#valueOf(request);
+    const key = keyOf(topic, epoch, part);
+    const number = await this.#bucket.put(key, value, 0);
+    if (number !== undefined) await this.#fence(request, number, false);
+    return number;
   }
 
   /** Has the holder of a lease stop, as `Store.cancel` has it. */
@@ -234,6 +246,29 @@ export class SharedLeases {
       await done.promise;
     });
     return found;
+  }
+
+  #valueOf({ topic, epoch, holder, part }: LeaseRequest): string {
+    return JSON.stringify(
+      {
+        v: 1,
+        relay: this.#options.presence.self,
+        holder,
+        topic,
+        epoch,
+        isWhole: part === undefined,
+      } satisfies Held,
+    );
+  }
+
+  async #fence(
+    { topic, epoch, part }: LeaseRequest,
+    number: number,
+    isFirst: boolean,
+  ): Promise<void> {
+    // A part has no filler whose events could be mixed with those of another.
+    if (part !== undefined) return;
+    await this.#options.fence({ name: topic, epoch }, number, isFirst);
   }
 
   async #takeOver(key: string, value: string, topic: string): Promise<number> {

@@ -12,8 +12,8 @@ import { type Deed, HEADER, readEvents, readHeader } from "./log_message.ts";
 import { Doubts } from "./doubts.ts";
 import type { Batch, Work } from "./log_work.ts";
 import { LogWriter } from "./log_writer.ts";
+import { LoggedMessages } from "./logged_messages.ts";
 import type { LogSummary, RecordedLog } from "./record.ts";
-import { removeMessages } from "./remove.ts";
 
 /** The parts of a store that a log uses. */
 export interface SharedLogStore {
@@ -35,15 +35,6 @@ export interface LogMessage {
   readonly data: Uint8Array;
 }
 
-/** What is remembered of a message of a log. */
-interface LoggedMessage {
-  readonly seq: number;
-  /** The places of the messages that have the beginning of its body. */
-  readonly parts: readonly number[];
-  /** The offset that follows it. */
-  readonly next: number;
-}
-
 /** What a work resolves with that appends nothing. */
 const NOTHING_APPENDED: Appended = { first: 0, count: 0, bytes: 0 };
 
@@ -52,12 +43,6 @@ const BATCH = { events: 1_000, bytes: 256 * 1024 };
 
 /** The time within which a message is told of that was written, in milliseconds. */
 const TOLD_WITHIN = 100;
-
-/** The number of messages that retention has passed, from which on they are removed. */
-const PURGE_AT = 64;
-
-/** The number of them from which on a relay that does not write forgets them. */
-const FORGET_AT = 1_024;
 
 /** The time between the looks whether something was missed, in milliseconds: the last one is repeated. */
 const LOOKS = [100, 400, 1_500, 10_000];
@@ -72,6 +57,8 @@ export class SharedLog {
   readonly subject: string;
   /** The copy of what the stream has. */
   readonly copy: MemoryLog;
+  /** Whether this relay has made it. */
+  readonly isMadeHere: boolean;
   /** The number of handles. */
   handles = 0;
   readonly #store: SharedLogStore;
@@ -86,8 +73,8 @@ export class SharedLog {
   #lease = 0;
   /** The place of the message that has the facts. */
   #factsAt = 0;
-  /** The messages of the copy, each with its parts and the offset that follows it. */
-  readonly #messages: LoggedMessage[] = [];
+  /** The messages of the copy. */
+  readonly #messages = new LoggedMessages();
   /** The beginnings of a body that is not whole yet, and their places. */
   #parts: Uint8Array[] = [];
   #partsAt: number[] = [];
@@ -136,7 +123,7 @@ export class SharedLog {
       recorded,
     );
     this.#writer = new LogWriter(store, subject);
-    this.#isLoaded = made !== undefined;
+    this.#isLoaded = this.isMadeHere = made !== undefined;
     if (!made) return;
     this.#made = made;
     // Whoever wants to know asks `settled`.
@@ -342,9 +329,9 @@ export class SharedLog {
     if (lease !== undefined && lease > this.#lease) this.#lease = lease;
     this.#seq = seq;
     this.#store.onPlace(seq);
-    this.#messages.push({ seq, parts: this.#partsAt, next: copy.next });
+    this.#messages.add({ seq, parts: this.#partsAt, next: copy.next });
     if (this.#partsAt.length > 0) this.#partsAt = [];
-    this.#forget();
+    if (!this.#turn) this.#messages.forget(copy.first);
     if (end && !copy.ended) {
       copy.end(end);
       this.#store.onEnded(this);
@@ -570,44 +557,15 @@ export class SharedLog {
     this.#lookAt = now + wait;
   }
 
-  /** The number of messages that retention has passed. The last one stays: it says where the log goes on. */
-  get #passed(): number {
-    const { first } = this.copy;
-    const count = this.#messages.findIndex(({ next }) => next > first);
-    return count < 0 ? Math.max(0, this.#messages.length - 1) : count;
-  }
-
-  /** Forgets messages that retention has passed where another relay removes them. */
-  #forget(): void {
-    const far = this.#messages[FORGET_AT];
-    const isMuch = far !== undefined && far.next <= this.copy.first;
-    if (isMuch && !this.#turn) this.#messages.splice(0, this.#passed);
-  }
-
   /** Removes the messages that retention has passed, once they are many. */
   #purge(): void {
-    const count = this.#passed;
-    if (count < PURGE_AT || this.#isPurging) return;
-    const before = this.#messages[count]!.seq; // there is one more
-    if (this.#factsAt < before) {
-      // The purge would remove the facts: repeat them first.
-      return this.#writeAside("again");
-    }
-    this.#isPurging = true;
-    void this.#remove(this.#messages.splice(0, count));
-  }
-
-  async #remove(messages: readonly LoggedMessage[]): Promise<void> {
+    const { first } = this.copy;
+    const before = this.#messages.removable(first);
+    if (before === undefined) return;
+    // What would go with them is said again first.
+    if (this.#factsAt < before) return this.#writeAside("again");
     const { connection, stream } = this.#store;
-    const places = messages.flatMap(({ parts, seq }) => [...parts, seq]);
-    try {
-      await removeMessages(connection, stream, places);
-    } catch {
-      // The next ones that are removed take these with them.
-      this.#messages.unshift(...messages);
-    } finally {
-      this.#isPurging = false;
-    }
+    void this.#messages.remove(first, connection, stream);
   }
 }
 
