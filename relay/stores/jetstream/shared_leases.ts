@@ -48,6 +48,9 @@ const STOP_TIMEOUT = 60_000;
 /** The time between two looks for a holder, in milliseconds. */
 const LOOK_INTERVAL = 250;
 
+/** The time after which a lease of this relay counts as nobody's that is not held here, in milliseconds. */
+const STRAY_AFTER = 5_000;
+
 /** The parts of a store that leases use. */
 export interface SharedLeasesOptions {
   readonly connection: Connection;
@@ -146,6 +149,11 @@ export class SharedLeases {
   readonly #options: SharedLeasesOptions;
   readonly #own: PrivateLeases;
   readonly #bucket: Bucket;
+  /**
+   * The leases of this relay that nobody here holds, and the time of the first look: NATS
+   * has kept what it did not answer.
+   */
+  #strays = new Map<string, number>();
 
   constructor(options: SharedLeasesOptions) {
     this.#options = options;
@@ -224,8 +232,10 @@ export class SharedLeases {
 
   /** Returns the logs whose holders are not there any more. */
   async orphans(): Promise<readonly LogName[]> {
-    const { connection, names, presence } = this.#options;
+    const { connection, names } = this.#options;
     const found: LogName[] = [];
+    const strays = this.#strays;
+    this.#strays = new Map();
     const stream = bucketStream(names.leases);
     const done = Promise.withResolvers<void>();
     await connection.ask(async (connected) => {
@@ -235,7 +245,7 @@ export class SharedLeases {
         from: "last of each",
         onMessage: ({ data, pending }) => {
           const lease = parse(new TextDecoder().decode(data));
-          if (lease?.isWhole && !presence.isThere(lease.relay)) {
+          if (lease?.isWhole && this.#isOrphaned(lease, strays)) {
             found.push({ name: lease.topic, epoch: lease.epoch });
           }
           if (pending === 0) done.resolve();
@@ -246,6 +256,21 @@ export class SharedLeases {
       await done.promise;
     });
     return found;
+  }
+
+  /** Returns whether nobody fills what a lease is for. */
+  #isOrphaned(
+    { relay, topic, epoch }: Held,
+    strays: ReadonlyMap<string, number>,
+  ): boolean {
+    const { clock, presence } = this.#options;
+    if (relay !== presence.self) return !presence.isThere(relay);
+    if (this.#own.isHeld(topic, epoch)) return false;
+    // It may be about to be given up.
+    const key = keyOf(topic, epoch);
+    const since = strays.get(key) ?? clock.now();
+    this.#strays.set(key, since);
+    return clock.now() - since >= STRAY_AFTER;
   }
 
   #valueOf({ topic, epoch, holder, part }: LeaseRequest): string {
