@@ -1,5 +1,5 @@
 /**
- * What a cluster is measured with. Each load checks that everything has arrived.
+ * The loads of a cluster. Each of them checks that everything has arrived.
  *
  * @module
  */
@@ -73,7 +73,7 @@ export async function latency(
     topic,
     true,
   );
-  // What is compiled at first is not measured.
+  // Code that is compiled at first is not measured.
   const early = await publishAt(publisher, topic, rate, seconds / 4);
   await subscriber.has(early);
   const sent = await publishAt(publisher, topic, rate, seconds);
@@ -146,7 +146,7 @@ async function countOf(
   return count;
 }
 
-/** What the deliveries of a relay take. */
+/** The deliveries of a relay, and their cost. */
 export interface FanOut {
   /** The deliveries of a relay in a second. */
   readonly delivered: number;

@@ -7,7 +7,7 @@ const REMOVE_AT = 64;
 /** The number of them from which on a relay that does not write forgets them. */
 const FORGET_AT = 1_024;
 
-/** What is remembered of a message of a log. */
+/** The places of a message of a log. */
 interface LoggedMessage {
   readonly seq: number;
   /** The places of the messages that have the beginning of its body. */

@@ -35,7 +35,7 @@ export interface LogMessage {
   readonly data: Uint8Array;
 }
 
-/** What a work resolves with that appends nothing. */
+/** The result of a work that appends nothing. */
 const NOTHING_APPENDED: Appended = { first: 0, count: 0, bytes: 0 };
 
 /** The events that are written at a time, and their bytes. */
@@ -562,7 +562,7 @@ export class SharedLog {
     const { first } = this.copy;
     const before = this.#messages.removable(first);
     if (before === undefined) return;
-    // What would go with them is said again first.
+    // Facts that would go with them are written again first.
     if (this.#factsAt < before) return this.#writeAside("again");
     const { connection, stream } = this.#store;
     void this.#messages.remove(first, connection, stream);

@@ -2,7 +2,7 @@ import type { Clock } from "../../../src/fetch/clock.ts";
 import type { Bucket } from "./bucket.ts";
 import { encodeName } from "./names.ts";
 
-/** What relays keep under keys besides topics, each value until a time. */
+/** Values that relays share under keys, each until a time. */
 export class SharedValues {
   readonly #bucket: Bucket;
   readonly #clock: Clock;
