@@ -13,6 +13,7 @@ import {
   createChatToken,
   publishChat,
 } from "../../../relay/chat/server/mod.ts";
+import { systemClock } from "../../../src/fetch/clock.ts";
 import { SubscriptionError } from "../../../relay/client/mod.ts";
 import { ManualAnswer, textOf } from "../../support/chat/manual_answer.ts";
 import { CuttableLine } from "../../support/http/cuttable_line.ts";
@@ -75,8 +76,14 @@ class World implements AsyncDisposable {
     return new World(await startRelay({ rights: { jwtKey: KEY } }));
   }
 
-  tab(user = "ada", url = this.url, chats = "ada"): RivuletChatTransport {
+  tab(
+    user = "ada",
+    url = this.url,
+    chats = "ada",
+    clock = systemClock,
+  ): RivuletChatTransport {
     const transport = new RivuletChatTransport({
+      clock,
       relay: url,
       user: chats,
       fetch: this.app.fetch,
@@ -299,7 +306,14 @@ Deno.test("A page that was loaded before the end of a turn gets the answer that 
 Deno.test("A tab that was away for two turns is told of both, and reads both", async () => {
   await using world = await World.start();
   await using line = await CuttableLine.start(world.relay.port);
-  const [own, other] = [world.tab(), world.tab("ada", line.url)];
+  // However long it takes to read a turn here: the next is not told before.
+  const patient: typeof systemClock = {
+    ...systemClock,
+    setTimeout: (callback, delay) =>
+      systemClock.setTimeout(callback, delay === 1_000 ? LIMIT : delay),
+  };
+  const own = world.tab();
+  const other = world.tab("ada", line.url, "ada", patient);
   const reader = new Reader(world, other);
   other.watch("7", reader);
   for (const turn of [1, 2, 3]) {
@@ -348,6 +362,24 @@ Deno.test("stop stops a turn for everybody, and both tabs are told", async () =>
   }
   assertEquals(await notes.tells(1), ["cancelled"]);
   await own.stop("7");
+});
+
+Deno.test("An answer that says itself that it was stopped, or has failed, says so once", async () => {
+  await using world = await World.start();
+  const tab = world.tab();
+  const words = [
+    { type: "abort" },
+    { type: "error", errorText: "no luck" },
+  ] as const;
+  for (const [index, chunk] of words.entries()) {
+    const reading = send(tab, [asked(`u${index}`)]).then(readAll);
+    const answer = await world.begun(index + 1);
+    answer.say("one ");
+    answer.chunk(chunk);
+    answer.close();
+    const chunks = await reading;
+    assertEquals(chunks.filter(({ type }) => type === chunk.type), [chunk]);
+  }
 });
 
 Deno.test("stop stops a turn that was sent and has not begun", async () => {
