@@ -67,7 +67,10 @@ export type {
   RelayStatus,
   RelayTotals,
 } from "./status/relay_status.ts";
-export { InvalidTopicNameError, TopicLimitError } from "./topics/registry.ts";
+export {
+  InvalidTopicNameError,
+  TopicLimitError,
+} from "./topics/topic_errors.ts";
 export { StaleWriterError, StoreError } from "./topics/store.ts";
 export type {
   ListQuery,

@@ -85,6 +85,12 @@ export interface Death {
 /** The longest event, in UTF-16 code units. */
 const MAX_EVENT_SIZE = 64 * 1024 * 1024;
 
+/**
+ * The number of events within which a first token is looked for: of a format that has
+ * none, each event would be parsed, which takes 1 µs or more.
+ */
+const TOKEN_WITHIN = 256;
+
 const encoder = new TextEncoder();
 
 const logger = getLogger(["rivulet", "relay", "gateway"]);
@@ -409,10 +415,7 @@ export class RunStream {
     for (const event of events) judge.take(event);
     this.#delivered += events.length;
     this.#sample.take(events);
-    if (!this.#hasToken && events.some(hasToken)) {
-      this.#hasToken = true;
-      topic.tellFirstToken();
-    }
+    this.#lookForToken(events);
     caller.write(this.#holdsBack ? this.#gate.release() : this.#gate.open());
     if (topic.isEnded) return;
     this.#recording?.events(events);
@@ -446,6 +449,13 @@ export class RunStream {
       ...counts,
       ...(serviceTier && { serviceTier: reasons.ofId(serviceTier) }),
     };
+  }
+
+  #lookForToken(events: readonly ServerSentEvent[]): void {
+    if (this.#hasToken || this.#delivered > TOKEN_WITHIN) return;
+    if (!events.some(hasToken)) return;
+    this.#hasToken = true;
+    this.#context.topic.tellFirstToken();
   }
 
   #scrub(events: ServerSentEvent[]): ServerSentEvent[] {

@@ -4,7 +4,7 @@ import type { UpstreamState } from "../topics/upstream_state.ts";
 import { z } from "zod";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import { type Hole, type LogEntry, sizeOf } from "../topics/log.ts";
-import { TopicLimitError } from "../topics/registry.ts";
+import { TopicLimitError } from "../topics/topic_errors.ts";
 import { StaleWriterError, StoreError } from "../topics/store.ts";
 import { endSchema, factsSchema } from "../topics/stored_schemas.ts";
 

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
+import { type Filling, fillingOf, Fillings } from "./fillings.ts";
 import { FormerTopics } from "./former_topics.ts";
 import { Leases } from "./leases.ts";
 import { Others } from "./others.ts";
@@ -11,12 +12,15 @@ import {
 } from "./listed_topics.ts";
 import type { Log } from "./log.ts";
 import type { After } from "./position.ts";
-import type { ListQuery, PrepareOptions, Store, StoredTopic } from "./store.ts";
+import type { PrepareOptions, Store } from "./store.ts";
+import { StoredTopics } from "./stored_topics.ts";
 import type * as surface from "./surface.ts";
 import type { EndStatus, TopicEnd } from "./end.ts";
 import { Topic } from "./topic.ts";
 import { TopicBusyError } from "./topic_busy_error.ts";
-import { TOPIC_NAME_RULE, topicName } from "./topic_name.ts";
+import { InvalidTopicNameError, TopicLimitError } from "./topic_errors.ts";
+import { topicName } from "./topic_name.ts";
+import { TopicOwners } from "./topic_owners.ts";
 
 /** The limits of topics, and the tools of their registry. */
 export interface TopicRegistryOptions {
@@ -42,74 +46,6 @@ export interface TopicRegistryOptions {
   readonly clock: Clock;
   /** Called when a topic has ended. Default: nobody is told. */
   readonly onEnd?: ((status: EndStatus) => void) | undefined;
-}
-
-/**
- * The name of a topic is invalid.
- *
- * @example A space is not allowed
- * ```ts
- * import { createRelay, InvalidTopicNameError } from "@rivulet/rivulet/relay";
- * import { assertThrows } from "@std/assert";
- *
- * await using relay = createRelay({ port: 0 });
- * assertThrows(() => relay.topics.create("a b"), InvalidTopicNameError);
- * ```
- */
-export class InvalidTopicNameError extends RangeError {
-  /** The error's code, for programs. */
-  readonly code = "invalid_topic";
-
-  /** Says what came and what is allowed. */
-  constructor(name: string) {
-    super(
-      `Expected a topic name of ${TOPIC_NAME_RULE}: got ${
-        JSON.stringify(name.slice(0, 200))
-      }`,
-    );
-    this.name = "InvalidTopicNameError";
-  }
-}
-
-/**
- * The limit for topics is reached: for all, or for one owner.
- *
- * @example No room for a second one
- * ```ts
- * import { createRelay, TopicLimitError } from "@rivulet/rivulet/relay";
- * import { assertEquals, assertThrows } from "@std/assert";
- *
- * await using relay = createRelay({ port: 0, limits: { maxTopics: 1 } });
- * relay.topics.create("a");
- * const error = assertThrows(() => relay.topics.create("b"), TopicLimitError);
- * assertEquals(error.code, "too_many_topics");
- * ```
- */
-export class TopicLimitError extends Error {
-  /** The limit that was reached. */
-  readonly code: "too_many_topics" | "too_many_topics_of_token";
-
-  /** Names the limit. */
-  constructor(code: TopicLimitError["code"], message: string) {
-    super(message);
-    this.name = "TopicLimitError";
-    this.code = code;
-  }
-}
-
-/** A topic that a publication is to fill. One of the two has to be called. */
-export interface Filling {
-  /** The topic. */
-  readonly topic: Topic;
-  /** Keeps the topic: the publication was accepted. */
-  keep(): void;
-  /** Forgets the topic, unless it is there for another reason: the publication was refused. */
-  refuse(): void;
-}
-
-/** Returns the filling of a topic that is there anyway, whatever becomes of the publication. */
-export function fillingOf(topic: Topic): Filling {
-  return { topic, keep: () => {}, refuse: () => {} };
 }
 
 /**
@@ -142,20 +78,16 @@ const SWEEP_INTERVAL = 1_000;
  */
 const IDLE = 10_000;
 
-/** The number of topics that are taken from a store at a time. */
-const PAGE = 1_000;
-
 /** All topics of a relay, by name: for the engine, the doors and the sources too. */
 export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** The topics in memory: of a store that is not lasting, all of them. */
   readonly #topics = new Map<string, Topic>();
   /** Topics that exist because somebody asked for them, and for no other reason: the oldest first. */
   readonly #awaited = new Set<Topic>();
-  /** Topics that exist because of publications that nothing has come of yet, and how many there are. */
-  readonly #filling = new Map<Topic, number>();
-  readonly #owners = new Map<Topic, string>();
-  /** The number of topics of each owner. */
-  readonly #owned = new Map<string, number>();
+  /** Topics that exist because of publications that nothing has come of yet. */
+  readonly #fillings = new Fillings((topic) => this.#discard(topic));
+  readonly #owners = new TopicOwners();
+  readonly #stored: StoredTopics;
   /** The leases on filling topics. */
   readonly leases: Leases;
   readonly #former: FormerTopics;
@@ -164,11 +96,11 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   readonly #onNew = new Set<(topic: Topic) => void>();
   readonly #options: TopicRegistryOptions;
   #cancelSweep: () => void = () => {};
-  #isDeleting = false;
 
   /** Makes an empty registry. */
   constructor(options: TopicRegistryOptions) {
     this.#options = options;
+    this.#stored = new StoredTopics(options.store);
     this.leases = new Leases(options.store);
     this.#others = options.store.isShared
       ? new Others((...gone) => this.#goneElsewhere(...gone))
@@ -189,25 +121,16 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const { store } = this.#options;
     if (store.orphans) return [];
     const restored: Topic[] = [];
-    const query = (after: string): ListQuery => ({
-      after,
-      prefix: "",
-      limit: PAGE,
-    });
-    for (let after = "";;) {
-      const page = await store.listUnended(query(after));
-      if (page.length === 0) return restored;
-      after = nameAfter(page);
-      for (const { name, epoch, facts } of page) {
-        if (facts.isAwaited) {
-          if (!store.isShared) void this.#deleteStored(name, epoch);
-          continue;
-        }
-        await this.prepare(name);
-        const topic = this.get(name);
-        if (topic) restored.push(topic);
+    for await (const { name, epoch, facts } of this.#stored.unended()) {
+      if (facts.isAwaited) {
+        if (!store.isShared) void this.#stored.delete(name, epoch);
+        continue;
       }
+      await this.prepare(name);
+      const topic = this.get(name);
+      if (topic) restored.push(topic);
     }
+    return restored;
   }
 
   /** Whether topics have to be prepared before they are looked for. */
@@ -362,7 +285,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   create(name: string, owner?: string): Topic {
     const known = this.get(name);
     if (!known) return this.#add(name, owner);
-    this.#filling.delete(known);
+    this.#fillings.delete(known);
     if (this.isAwaited(known)) {
       this.#give(known, owner);
       this.#awaited.delete(known);
@@ -395,7 +318,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const { state, source } = topic;
     return state.kind === "open" ||
       state.kind === "pending" && !this.isAwaited(topic) &&
-        (source !== undefined || this.#filling.has(topic));
+        (source !== undefined || this.#fillings.has(topic));
   }
 
   /** Whether a topic is there only because somebody has asked for it. */
@@ -438,28 +361,14 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const known = this.get(name);
     if (renews && known && this.isActive(known)) throw new TopicBusyError(name);
     if (renews && known?.state.kind === "ended") {
-      return this.#fill(this.#renew(known, owner), 0);
+      return this.#fillings.begin(this.#renew(known, owner));
     }
-    const count = known ? this.#filling.get(known) : 0;
+    const isFilling = known !== undefined && this.#fillings.has(known);
     // It is there for another reason.
-    if (known && count === undefined && !this.isAwaited(known)) {
-      return fillingOf(known);
-    }
-    const topic = known && count ? known : this.create(name, owner);
-    return this.#fill(topic, count ?? 0);
-  }
-
-  #fill(topic: Topic, count: number): Filling {
-    this.#filling.set(topic, count + 1);
-    return {
-      topic,
-      keep: () => void this.#filling.delete(topic),
-      refuse: () => {
-        const left = (this.#filling.get(topic) ?? 0) - 1;
-        if (left > 0) this.#filling.set(topic, left);
-        else if (this.#filling.delete(topic)) this.#discard(topic);
-      },
-    };
+    if (known && !isFilling && !this.isAwaited(known)) return fillingOf(known);
+    return this.#fillings.begin(
+      isFilling ? known : this.create(name, owner),
+    );
   }
 
   /** Takes {@linkcode create} back, where nothing has come of filling a topic. */
@@ -561,7 +470,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   #renew(before: Topic, owner: string | undefined): Topic {
     const { name, log: { epoch: follows } } = before;
     // It takes the place of a topic of theirs.
-    if (this.#owners.get(before) !== owner) this.#makeRoomOf(owner);
+    if (this.#owners.of(before) !== owner) this.#makeRoomOf(owner);
     const { store } = this.#options;
     const log = store.create(name, { isOpen: false, owner, follows });
     this.#forget(before);
@@ -576,7 +485,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Takes up a topic that is new. */
   #begin(topic: Topic, owner: string | undefined): Topic {
     void topic.ended.then((end) => this.#onEnd(topic, end));
-    this.#own(topic, owner);
+    this.#owners.add(topic, owner);
     for (const listener of this.#onNew) listener(topic);
     return topic;
   }
@@ -584,7 +493,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Forgets a former epoch. Who reads it is told that the rest is no longer retained. */
   #deleteFormer(topic: Topic): void {
     this.#former.remove(topic);
-    void this.#deleteStored(topic.name, topic.log.epoch);
+    void this.#stored.delete(topic.name, topic.log.epoch);
     topic.log.clear?.();
   }
 
@@ -594,7 +503,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     // Whoever is responsible for an end has told it already.
     if (!log.ended) {
       void topic.ended.then((end) => this.#onEnd(topic, end));
-      this.#own(topic, log.facts.owner);
+      this.#owners.add(topic, log.facts.owner);
     }
     return topic;
   }
@@ -629,17 +538,17 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
 
   /** Makes a topic somebody's who had no part in it yet. */
   #give(topic: Topic, owner: string | undefined): void {
-    if (this.#owners.get(topic) === owner) return;
+    if (this.#owners.of(topic) === owner) return;
     this.#makeRoomOf(owner);
-    this.#disown(topic);
-    this.#own(topic, owner);
+    this.#owners.delete(topic);
+    this.#owners.add(topic, owner);
     topic.owner = owner;
   }
 
   #makeRoomOf(owner: string | undefined): void {
     const { maxTopicsPerToken: max = Infinity } = this.#options;
-    if (!owner || (this.#owned.get(owner) ?? 0) < max) return;
-    if (this.#evict((topic) => this.#owners.get(topic) === owner)) return;
+    if (!owner || this.#owners.count(owner) < max) return;
+    if (this.#evict((topic) => this.#owners.of(topic) === owner)) return;
     throw new TopicLimitError(
       "too_many_topics_of_token",
       `Expected at most ${max} topics of one token: delete some, or try again later`,
@@ -659,21 +568,6 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return false;
   }
 
-  #own(topic: Topic, owner: string | undefined): void {
-    if (!owner) return;
-    this.#owners.set(topic, owner);
-    this.#owned.set(owner, (this.#owned.get(owner) ?? 0) + 1);
-  }
-
-  #disown(topic: Topic): void {
-    const owner = this.#owners.get(topic);
-    if (owner === undefined) return;
-    this.#owners.delete(topic);
-    const left = (this.#owned.get(owner) ?? 0) - 1;
-    if (left > 0) this.#owned.set(owner, left);
-    else this.#owned.delete(owner);
-  }
-
   /** Forgets a topic, as the store does: the name goes back to the one that it followed. */
   #delete(topic: Topic): void {
     const { name, follows, log: { epoch } } = topic;
@@ -681,26 +575,11 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const former = follows === undefined
       ? undefined
       : this.#former.get(name, follows);
-    void this.#deleteStored(name, epoch);
+    void this.#stored.delete(name, epoch);
     if (!former) return;
     this.#former.remove(former);
     this.#topics.set(name, former);
-    this.#own(former, former.log.facts.owner);
-  }
-
-  async #deleteStored(name: string, epoch: string): Promise<void> {
-    try {
-      await this.#options.store.delete(name, epoch);
-    } catch (error) {
-      // It will be deleted when its time has come.
-      logger.warn(
-        "Topic {topic} could not be deleted from the store: {reason}",
-        {
-          topic: name,
-          reason: messageOf(error),
-        },
-      );
-    }
+    this.#owners.add(former, former.log.facts.owner);
   }
 
   /** Takes a topic out of memory. */
@@ -708,8 +587,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     this.#others?.leave(topic);
     this.#topics.delete(topic.name);
     this.#awaited.delete(topic);
-    this.#filling.delete(topic);
-    this.#disown(topic);
+    this.#fillings.delete(topic);
+    this.#owners.delete(topic);
   }
 
   #scheduleSweep(): void {
@@ -742,7 +621,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         state.kind === "pending" && this.isAwaited(topic) &&
         idle >= awaitedTtl
       ) {
-        if (store.letGo) void this.#letGo(topic);
+        if (store.letGo) this.#letGo(topic);
         else this.#delete(topic);
       } else if (store.prepare && idle >= IDLE && this.#isUnused(topic)) {
         // Whoever asks for it gets it from the store again.
@@ -750,48 +629,20 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         topic.log[Symbol.dispose]();
       }
     }
-    void this.#deleteEnded(now - endedTtl);
+    void this.#stored.deleteEnded(now - endedTtl);
   }
 
   /** Whether nothing here has a part in a topic that others may go on with. */
   #isUnused(topic: Topic): boolean {
-    return topic.isSettled && !this.#filling.has(topic) &&
+    return topic.isSettled && !this.#fillings.has(topic) &&
       !this.leases.fills(topic);
   }
 
   /** Forgets a topic that was only asked for; the store does so if no other relay needs it. */
-  async #letGo(topic: Topic): Promise<void> {
+  #letGo(topic: Topic): void {
     const { name, log } = topic;
     this.#forget(topic);
     log[Symbol.dispose]();
-    try {
-      await this.#options.store.letGo?.(name, log.epoch);
-    } catch (error) {
-      logger.warn("Topic {topic} could not be let go of: {reason}", {
-        topic: name,
-        reason: messageOf(error),
-      });
-    }
+    void this.#stored.letGo(name, log.epoch);
   }
-
-  async #deleteEnded(before: number): Promise<void> {
-    if (this.#isDeleting) return;
-    this.#isDeleting = true;
-    try {
-      await this.#options.store.deleteEnded(before);
-    } catch (error) {
-      logger.warn(
-        "Ended topics could not be deleted from the store: {reason}",
-        {
-          reason: messageOf(error),
-        },
-      );
-    } finally {
-      this.#isDeleting = false;
-    }
-  }
-}
-
-function nameAfter(page: readonly StoredTopic[]): string {
-  return page.at(-1)!.name; // a page that is gone on from has topics
 }

@@ -5,7 +5,7 @@ import { PublishError } from "../../sources/publish_error.ts";
 import {
   InvalidTopicNameError,
   TopicLimitError,
-} from "../../topics/registry.ts";
+} from "../../topics/topic_errors.ts";
 import { LeaseHeldError } from "../../topics/lease.ts";
 import { StoreError } from "../../topics/store.ts";
 import { TopicBusyError } from "../../topics/topic_busy_error.ts";

@@ -6,7 +6,7 @@ import type { Gateway } from "../../gateway/gateway.ts";
 import { sdkProblem } from "../../gateway/sdk_problem.ts";
 import { Problem } from "../../problem.ts";
 import { assertAdmin, assertMay } from "../../rights/access.ts";
-import { InvalidTopicNameError } from "../../topics/registry.ts";
+import { InvalidTopicNameError } from "../../topics/topic_errors.ts";
 import { isTopicName } from "../../topics/topic_name.ts";
 import { decodeName } from "../subscription_request.ts";
 import {

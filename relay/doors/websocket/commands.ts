@@ -1,5 +1,5 @@
 import { Subscription } from "../../delivery/subscription.ts";
-import { TopicLimitError } from "../../topics/registry.ts";
+import { TopicLimitError } from "../../topics/topic_errors.ts";
 import type { Topic } from "../../topics/topic.ts";
 import type { SubscribeRequest } from "../subscription_request.ts";
 import { refusalOf } from "./publishing.ts";

@@ -2,11 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
 import { type Published, PublishError } from "../../sources/publish_error.ts";
 import { TopicBusyError } from "../../topics/topic_busy_error.ts";
-import {
-  type Filling,
-  fillingOf,
-  TopicLimitError,
-} from "../../topics/registry.ts";
+import { TopicLimitError } from "../../topics/topic_errors.ts";
+import { type Filling, fillingOf } from "../../topics/fillings.ts";
 import { StoreError } from "../../topics/store.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
 import type { PublishRequest } from "./client_message.ts";

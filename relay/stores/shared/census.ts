@@ -1,4 +1,4 @@
-import { TopicLimitError } from "../../topics/registry.ts";
+import { TopicLimitError } from "../../topics/topic_errors.ts";
 import type { StoredTopic } from "../../topics/store.ts";
 
 /** The most topics of all relays that share a store. */

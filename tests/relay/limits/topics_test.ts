@@ -1,10 +1,8 @@
 // The limits for topics, in all and of one token.
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import {
-  TopicLimitError,
-  TopicRegistry,
-} from "../../../relay/topics/registry.ts";
+import { TopicRegistry } from "../../../relay/topics/registry.ts";
+import { TopicLimitError } from "../../../relay/topics/topic_errors.ts";
 import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

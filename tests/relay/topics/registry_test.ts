@@ -1,9 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
-import {
-  InvalidTopicNameError,
-  TopicRegistry,
-} from "../../../relay/topics/registry.ts";
+import { TopicRegistry } from "../../../relay/topics/registry.ts";
+import { InvalidTopicNameError } from "../../../relay/topics/topic_errors.ts";
 import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 

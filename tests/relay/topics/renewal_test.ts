@@ -2,10 +2,10 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { MAX_FORMER } from "../../../relay/topics/former_topics.ts";
 import {
-  TopicLimitError,
   TopicRegistry,
   type TopicRegistryOptions,
 } from "../../../relay/topics/registry.ts";
+import { TopicLimitError } from "../../../relay/topics/topic_errors.ts";
 import { TopicBusyError } from "../../../relay/topics/topic_busy_error.ts";
 import type { Topic } from "../../../relay/topics/topic.ts";
 import { MemoryStore } from "../../../relay/stores/memory_store.ts";

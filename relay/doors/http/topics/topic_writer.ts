@@ -20,11 +20,8 @@ import {
 import { MAX_WITHIN } from "../../../sources/expected_publishers.ts";
 import type { PublicationKey } from "../../../sources/keyed_publications.ts";
 import type { Sources, SourceSpec } from "../../../sources/sources.ts";
-import {
-  type Filling,
-  fillingOf,
-  type TopicRegistry,
-} from "../../../topics/registry.ts";
+import type { TopicRegistry } from "../../../topics/registry.ts";
+import { type Filling, fillingOf } from "../../../topics/fillings.ts";
 import { ifEnded } from "../../../topics/if_ended.ts";
 import {
   END_STATUSES,
