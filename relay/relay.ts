@@ -243,6 +243,8 @@ export interface Colleagues {
   readonly count: number;
   /** Whether this worker takes the place of one that has ended. */
   readonly isAgain: boolean;
+  /** Whether relays that are not drained with this one have the topics too. */
+  readonly hasOthers: boolean;
   /** Whether this worker is the one to start a source or a fixture of the operator's, by its place. */
   starts(index: number): boolean;
   /** Their counts, for limits in all. */
@@ -469,7 +471,10 @@ class RelayServer implements WorkerRelay {
       idleTimeout: limits.bodyTimeout,
       clock,
     };
-    const draining = new Draining(clock, store.isShared);
+    const draining = new Draining(
+      clock,
+      colleagues ? colleagues.hasOthers : store.isShared,
+    );
     this.#memory = memory;
     this.#held = () => ({
       queued: budget.queued,

@@ -154,6 +154,7 @@ class Worker implements AsyncDisposable {
     }, {
       count: order.of,
       isAgain: order.isAgain,
+      hasOthers: order.link.hasOthers,
       starts: (index) => index % order.of === order.worker - 1,
       elsewhere: this.#counts,
       idleFor: async (topic) => idle.parse(await this.peer.call("idle", topic)),

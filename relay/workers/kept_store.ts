@@ -57,7 +57,7 @@ export async function openKeptStore(
   await using stack = new AsyncDisposableStack();
   stack.use(store);
   await store.open();
-  const link = await serve(store, clock, stack);
+  const link = await serve(store, own.isShared === true, clock, stack);
   const opened = stack.move();
   return {
     store,
@@ -70,6 +70,7 @@ export async function openKeptStore(
 /** Serves links over a Unix socket that only this user can reach. */
 async function serve(
   store: Store,
+  hasOthers: boolean,
   clock: Clock,
   stack: AsyncDisposableStack,
 ): Promise<Pick<KeptStore, "link" | "forget">> {
@@ -81,7 +82,10 @@ async function serve(
     const links = stack.use(
       await serveLinks({ store, clock, path, secret, deletesEnded: true }),
     );
-    return { link: { path, secret }, forget: (id) => links.forget(id) };
+    return {
+      link: { path, secret, hasOthers },
+      forget: (id) => links.forget(id),
+    };
   } catch (cause) {
     throw new WorkersError(
       `--workers: expected to make a Unix socket in a folder of temporary files (TMPDIR): ${

@@ -15,7 +15,12 @@ export const startOrder = z.strictObject({
   /** The port to listen on. */
   port: z.int(),
   /** Where the store is. */
-  link: z.strictObject({ path: z.string(), secret: z.string() }),
+  link: z.strictObject({
+    path: z.string(),
+    secret: z.string(),
+    /** Whether relays that are not drained with this one have the topics too. */
+    hasOthers: z.boolean(),
+  }),
   /** The format of log lines. */
   log: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("json") }),

@@ -49,7 +49,7 @@ class World implements AsyncDisposable {
       order: {
         config: "{}",
         port: 1,
-        link: { path: "p", secret: "s" },
+        link: { path: "p", secret: "s", hasOthers: false },
         log: { kind: "json" },
       },
       figures,

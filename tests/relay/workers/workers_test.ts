@@ -237,6 +237,8 @@ Deno.test("Workers are one relay to who scrapes, probes and stops it", {
         }),
     ),
   );
+  await using socket = await RawWebSocket.open(world.url, "/topics/other");
+  await socket.message("subscribed");
   const { workers } = world.relay;
   world.relay.signal("SIGTERM");
   await until(
@@ -254,6 +256,9 @@ Deno.test("Workers are one relay to who scrapes, probes and stops it", {
     "the drain",
   );
   world.relay.signal("SIGTERM");
+  // Nobody else has the topics: subscribers wait for the next relay.
+  const { reconnectIn } = await socket.message("goodbye");
+  assert((reconnectIn as number[])[1]! > 1_000); // it is a range
   await within(world.relay.ended(), LIMIT, "the end");
   for (const { body } of readers) await body?.cancel().catch(() => {});
   assertEquals(workers.filter(isAlive), []);
