@@ -1,28 +1,21 @@
 // A program carries what it imports of the model client, and no more.
 import { assert, assertEquals } from "@std/assert";
-import * as esbuild from "esbuild";
 import { fromUrl } from "../../.ci/portable/paths.ts";
+import { buildApart } from "../support/build_apart.ts";
 
 /** Bundles a program that uses some exports. */
-async function bundled(...names: string[]): Promise<string> {
+function bundled(...names: string[]): Promise<string> {
   const file = fromUrl(new URL("../../src/model/mod.ts", import.meta.url));
-  try {
-    const { outputFiles } = await esbuild.build({
-      stdin: {
-        contents: `import { ${names} } from ${JSON.stringify(file)};
-          console.log(${names});`,
-        resolveDir: fromUrl(new URL(".", import.meta.url)),
-      },
-      bundle: true,
-      format: "esm",
-      target: "es2022",
-      external: ["zod", "@std/*"],
-      write: false,
-    });
-    return outputFiles[0]!.text; // one entry point makes one file
-  } finally {
-    await esbuild.stop();
-  }
+  return buildApart({
+    stdin: {
+      contents: `import { ${names} } from ${JSON.stringify(file)};
+        console.log(${names});`,
+      resolveDir: fromUrl(new URL(".", import.meta.url)),
+    },
+    format: "esm",
+    target: "es2022",
+    external: ["zod", "@std/*"],
+  });
 }
 
 /** Words that only the code of runTools() has. */

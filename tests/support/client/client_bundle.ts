@@ -3,8 +3,8 @@
  *
  * @module
  */
-import * as esbuild from "esbuild";
 import { fromUrl } from "../../../.ci/portable/paths.ts";
+import { buildApart } from "../build_apart.ts";
 
 const FILES = {
   /** The library itself. */
@@ -14,20 +14,11 @@ const FILES = {
 };
 
 /** Bundles the library, or what uses it, to a minified module that imports nothing. */
-export async function bundleClient(
-  what: keyof typeof FILES,
-): Promise<string> {
-  try {
-    const { outputFiles } = await esbuild.build({
-      entryPoints: [fromUrl(new URL(FILES[what], import.meta.url))],
-      bundle: true,
-      minify: true,
-      format: "esm",
-      target: "es2022",
-      write: false,
-    });
-    return outputFiles[0]!.text; // one entry point makes one file
-  } finally {
-    await esbuild.stop();
-  }
+export function bundleClient(what: keyof typeof FILES): Promise<string> {
+  return buildApart({
+    entryPoints: [fromUrl(new URL(FILES[what], import.meta.url))],
+    minify: true,
+    format: "esm",
+    target: "es2022",
+  });
 }

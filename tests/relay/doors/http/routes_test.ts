@@ -509,7 +509,7 @@ Deno.test("GET /topics lists the topics, GET /healthz answers", async () => {
 Deno.test("The relay answers what it does not have with a problem", async (t) => {
   await using relay = await startRelay({ delivery: { awaitTopics: false } });
   const table: [string, string, number, string][] = [
-    ["GET", "/", 404, "not_found"],
+    ["GET", "/page", 404, "not_found"],
     ["GET", "/topics/", 404, "not_found"],
     ["GET", "/topics/t", 404, "unknown_topic"],
     ["DELETE", "/topics/t", 404, "unknown_topic"],
