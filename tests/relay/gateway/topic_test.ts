@@ -177,8 +177,8 @@ for (
     const clock = new FakeClock();
     await using world = await startGateway({
       clock,
-      // This clock passes minutes while the follower's socket has no turn.
-      delivery: { slowTimeout: Infinity },
+      // This clock passes minutes while the follower does nothing.
+      delivery: { slowTimeout: Infinity, heartbeat: 600_000 },
     });
     await using follower = await RawWebSocket.open(world.url, "/topics/t");
     const { exchange, answer } = await world.begin(T);

@@ -486,6 +486,7 @@ Deno.test("A hostile provider answers a POST", async () => {
   const response = await fetch(`${hostile.url}/v1/chat/completions`, {
     method: "POST",
     body: JSON.stringify({
+      model: "hostile-1",
       stream: true,
       messages: [{ role: "user", content: "hello" }],
     }),
