@@ -8,7 +8,9 @@ import {
   startChromium,
 } from "../../support/client/chromium.ts";
 import { PageTab } from "../../support/page/page_tab.ts";
+import { MortalRelay } from "../../support/relay/mortal_relay.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 
 const ignore = isChromiumMissing();
@@ -311,6 +313,46 @@ async function comesBack(browser: Browser): Promise<void> {
   }
 }
 
+async function isKilled(browser: Browser): Promise<void> {
+  await using folder = new TemporaryFolder();
+  const start = async (port: number): Promise<[MortalRelay, string]> => {
+    const relay = new MortalRelay([
+      ...["--port", String(port), "--store", `sqlite:${folder.path}/topics.db`],
+    ]);
+    const url = await relay.listening;
+    if (url === undefined) throw new Error(await relay.ended());
+    return [relay, url];
+  };
+  const publish = async (url: string, data: string): Promise<void> => {
+    const { ok, body } = await fetch(`${url}/topics/news`, {
+      method: "POST",
+      headers: { "Content-Type": "text/plain" },
+      body: data,
+    });
+    await body?.cancel();
+    assertEquals(ok, true);
+  };
+  let [relay, url] = await start(0);
+  try {
+    await publish(url, "before");
+    await using tab = await PageTab.open(browser, url, {
+      hash: "#/topics/news",
+    });
+    await tab.sees("before", "table.events");
+    await relay.kill("SIGKILL");
+    await tab.sees("cannot be reached", "#link");
+    [relay, url] = await start(Number(new URL(url).port));
+    await publish(url, "after");
+    // It goes on behind what it shows.
+    await tab.sees("after", "table.events");
+    assertEquals(await tab.page.getByText("before").count(), 1);
+    await tab.sees("● Live", "#link");
+    tab.assertClean();
+  } finally {
+    await relay.kill("SIGKILL");
+  }
+}
+
 /** The start of a relay whose clock stands still by itself. */
 const START = Date.parse("2030-01-01T00:00:00Z");
 
@@ -362,6 +404,7 @@ Deno.test({
       "a token that expires": expires,
       "a relay that is drained": drains,
       "a relay that is gone, and another one": comesBack,
+      "a relay that is killed, and comes back with its topics": isKilled,
     };
     for (const [name, run] of Object.entries(steps)) {
       await t.step(name, () => run(browser));
