@@ -18,9 +18,10 @@ import type { History } from "../history.ts";
 import { ParentLease } from "./parent_leases.ts";
 import type { ParentLog } from "./parent_log.ts";
 import type { Work, WorkOf, Writer } from "./parent_work.ts";
+import { StandingHandle } from "../standing_handle.ts";
 
 /** One writer's handle of a log of the parent. */
-export class ParentLogHandle implements Log, Writer {
+export class ParentLogHandle extends StandingHandle implements Log, Writer {
   readonly #log: ParentLog;
   readonly #history: History<ParentLog>;
   readonly #onReleased: () => void;
@@ -32,50 +33,11 @@ export class ParentLogHandle implements Log, Writer {
     history: History<ParentLog>,
     onReleased: () => void,
   ) {
+    super(log);
     this.#log = log;
     this.#history = history;
     this.#onReleased = onReleased;
     log.handles++;
-  }
-
-  get epoch(): string {
-    return this.#log.epoch;
-  }
-
-  get createdAt(): number {
-    return this.#log.createdAt;
-  }
-
-  get firstAt(): number | undefined {
-    return this.#log.firstAt;
-  }
-
-  get lastAt(): number | undefined {
-    return this.#log.lastAt;
-  }
-
-  get first(): number {
-    return this.#log.first;
-  }
-
-  get next(): number {
-    return this.#log.next;
-  }
-
-  get bytes(): number {
-    return this.#log.bytes;
-  }
-
-  get facts(): TopicFacts {
-    return this.#log.facts;
-  }
-
-  get ended(): StoredEnd | undefined {
-    return this.#log.ended;
-  }
-
-  get lastId(): string {
-    return this.#log.lastId;
   }
 
   get holes(): readonly Hole[] {

@@ -16,6 +16,7 @@ import { StaleWriterError } from "../../topics/store.ts";
 import { type Stored, whenStored } from "../../topics/stored.ts";
 import type { UpstreamState } from "../../topics/upstream_state.ts";
 import { followLog, Wakes } from "../follow_log.ts";
+import { StandingHandle } from "../standing_handle.ts";
 
 /** The events that a {@linkcode CommonLog} reports to its store. */
 export interface CommonLogStore {
@@ -115,7 +116,7 @@ export class CommonLog {
 }
 
 /** One writer's handle of a log that several relays write to. */
-export class CommonLogHandle implements Log {
+export class CommonLogHandle extends StandingHandle implements Log {
   readonly #common: CommonLog;
   readonly #inner: Log;
   #refused: StaleWriterError | undefined;
@@ -126,6 +127,7 @@ export class CommonLogHandle implements Log {
   readonly publications?: () => Iterable<readonly [string, string]>;
 
   constructor(common: CommonLog) {
+    super(common.inner);
     this.#common = common;
     const inner = this.#inner = common.inner;
     common.handles++;
@@ -136,46 +138,6 @@ export class CommonLogHandle implements Log {
     if (inner.publications) {
       this.publications = () => inner.publications?.() ?? [];
     }
-  }
-
-  get epoch(): string {
-    return this.#inner.epoch;
-  }
-
-  get createdAt(): number {
-    return this.#inner.createdAt;
-  }
-
-  get first(): number {
-    return this.#inner.first;
-  }
-
-  get next(): number {
-    return this.#inner.next;
-  }
-
-  get bytes(): number {
-    return this.#inner.bytes;
-  }
-
-  get firstAt(): number | undefined {
-    return this.#inner.firstAt;
-  }
-
-  get lastAt(): number | undefined {
-    return this.#inner.lastAt;
-  }
-
-  get facts(): TopicFacts {
-    return this.#inner.facts;
-  }
-
-  get ended(): StoredEnd | undefined {
-    return this.#inner.ended;
-  }
-
-  get lastId(): string {
-    return this.#inner.lastId;
   }
 
   get holes(): readonly Hole[] {

@@ -16,6 +16,7 @@ import { LeaseLostError } from "../../topics/lease.ts";
 import { StaleWriterError } from "../../topics/store.ts";
 import { followLog } from "../follow_log.ts";
 import type { LiveLog } from "./live_log.ts";
+import { StandingHandle } from "../standing_handle.ts";
 
 /** The parts of a store that a {@linkcode SqliteLog} uses. */
 export interface SqliteLogStore {
@@ -39,7 +40,7 @@ export interface SqliteLogStore {
  * It knows up to where it has appended itself. Another writer's events behind that are
  * a reason to refuse its own.
  */
-export class SqliteLog implements Log {
+export class SqliteLog extends StandingHandle implements Log {
   readonly #store: SqliteLogStore;
   readonly #log: LiveLog;
   #tail: number | undefined;
@@ -49,50 +50,11 @@ export class SqliteLog implements Log {
 
   /** Makes a handle. */
   constructor(store: SqliteLogStore, log: LiveLog) {
+    super(log);
     this.#store = store;
     this.#log = log;
     this.#losses = log.losses;
     log.handles++;
-  }
-
-  get epoch(): string {
-    return this.#log.epoch;
-  }
-
-  get first(): number {
-    return this.#log.first;
-  }
-
-  get next(): number {
-    return this.#log.next;
-  }
-
-  get bytes(): number {
-    return this.#log.bytes;
-  }
-
-  get createdAt(): number {
-    return this.#log.createdAt;
-  }
-
-  get firstAt(): number | undefined {
-    return this.#log.firstAt;
-  }
-
-  get lastAt(): number | undefined {
-    return this.#log.lastAt;
-  }
-
-  get facts(): TopicFacts {
-    return this.#log.facts;
-  }
-
-  get ended(): StoredEnd | undefined {
-    return this.#log.ended;
-  }
-
-  get lastId(): string {
-    return this.#log.lastId;
   }
 
   append(
