@@ -35,6 +35,12 @@ const PACE = 60;
 /** The time between answers, in milliseconds. */
 const PAUSE = 3_000;
 
+/**
+ * The pause after an answer that has broken off, in milliseconds: each end is a line of
+ * the log, below which the banner must not vanish.
+ */
+const CUT_PAUSE = 60_000;
+
 /** The time between words of the long answer, in milliseconds. */
 const SLOW_PACE = 900;
 
@@ -150,7 +156,7 @@ async function fillCut(
           error instanceof TopicBusyError;
         if (!isTaken) throw error;
       }
-      await wait(PAUSE, clock, stopped);
+      await wait(CUT_PAUSE, clock, stopped);
     }
   } catch (error) {
     if (!stopped.aborted) throw error;
