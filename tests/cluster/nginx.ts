@@ -5,7 +5,7 @@
  * @module
  */
 import { freePort } from "../support/http/free_port.ts";
-import { LIMIT, until } from "../support/within.ts";
+import { untilListening } from "../support/http/until_listening.ts";
 
 const docs = new URL("../../docs/", import.meta.url);
 
@@ -93,21 +93,7 @@ export class Nginx implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     const nginx = new Nginx(folder, port, process);
-    let hasEnded = false;
-    void process.status.then(() => hasEnded = true);
-    await until(
-      async () => {
-        if (hasEnded) throw new Error(await nginx.#stderr);
-        try {
-          (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-          return true;
-        } catch {
-          return undefined;
-        }
-      },
-      LIMIT,
-      "nginx",
-    );
+    await untilListening(port, process, nginx.#stderr, "nginx");
     return nginx;
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { LIMIT, until } from "../within.ts";
+import { untilListening } from "./until_listening.ts";
 
 /** The name that the configurations are for. */
 export const PROXY_HOST = "rivulet.example.com";
@@ -174,21 +174,7 @@ export class Proxy implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     const proxy = new Proxy(folder, port, process);
-    let ended = false;
-    void process.status.then(() => ended = true);
-    await until(
-      async () => {
-        if (ended) throw new Error(await proxy.#stderr);
-        try {
-          (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-          return true;
-        } catch {
-          return undefined;
-        }
-      },
-      LIMIT,
-      name,
-    );
+    await untilListening(port, process, proxy.#stderr, name);
     return proxy;
   }
 
