@@ -7,10 +7,11 @@ import {
   type GatewayWorld,
   startGateway,
 } from "../../../../support/gateway/gateway_world.ts";
-import { lacksNats, NatsServer } from "../../../../support/nats/nats_server.ts";
+import { lacksNats } from "../../../../support/nats/nats_server.ts";
 import { passTime } from "../../../../support/pass_time.ts";
 import { TemporaryFolder } from "../../../../support/relay/sqlite_world.ts";
 import { startRelay, type TestRelay } from "../../../../support/relay/relay.ts";
+import { makeStorePlace } from "../../../../support/relay/stores.ts";
 import { until } from "../../../../support/within.ts";
 
 const LIMIT = 20_000;
@@ -132,14 +133,8 @@ for (const kind of ["memory", "sqlite", "JetStream"] as const) {
     ignore,
     async fn() {
       await using folder = new TemporaryFolder();
-      await using nats = kind === "JetStream"
-        ? await NatsServer.start()
-        : undefined;
-      const store = nats
-        ? `nats://${nats.host}`
-        : kind === "sqlite"
-        ? `sqlite:${folder.path}/store.db`
-        : "memory";
+      await using place = await makeStorePlace(kind);
+      const store = place.address;
       const clock = new FakeClock(Date.now());
       const options = {
         ...{ store, clock },
@@ -149,7 +144,7 @@ for (const kind of ["memory", "sqlite", "JetStream"] as const) {
         await using world = await startGateway(options, { idempotent: true });
         await run(world, clock);
         assertEnded(await infoOf(world), true);
-        if (nats) {
+        if (place.isShared) {
           await using other = await startRelay({ store, clock });
           assertEnded(await infoOf(other));
           const { topics } = await (await other.request("/topics")).json();

@@ -5,9 +5,9 @@ import type { TopicDescription } from "../../../../../relay/topics/topic_descrip
 import type { Topic } from "../../../../../relay/topics/topic.ts";
 import { readEvents } from "../../../../../src/sse/read_events.ts";
 import { FakeClock } from "../../../../../src/testing/fake_clock.ts";
-import { lacksNats, NatsServer } from "../../../../support/nats/nats_server.ts";
-import { TemporaryFolder } from "../../../../support/relay/sqlite_world.ts";
+import { lacksNats } from "../../../../support/nats/nats_server.ts";
 import { startRelay, type TestRelay } from "../../../../support/relay/relay.ts";
+import { makeStorePlace } from "../../../../support/relay/stores.ts";
 import { SECRET, signToken } from "../../../../support/rights/signed_token.ts";
 import { LIMIT, until, within } from "../../../../support/within.ts";
 
@@ -103,15 +103,8 @@ for (const kind of ["memory", "sqlite", "JetStream"] as const) {
     name: `GET /topics sorts, searches and counts (${kind})`,
     ignore: kind === "JetStream" && lacksNats(),
     async fn() {
-      await using folder = new TemporaryFolder();
-      await using nats = kind === "JetStream"
-        ? await NatsServer.start()
-        : undefined;
-      const store = nats
-        ? `nats://${nats.host}`
-        : kind === "sqlite"
-        ? `sqlite:${folder.path}/store.db`
-        : "memory";
+      await using place = await makeStorePlace(kind);
+      const store = place.address;
       const clock = new FakeClock(Date.now());
       const options = { store, clock };
       const check = async (relay: TestRelay): Promise<void> => {
@@ -145,7 +138,7 @@ for (const kind of ["memory", "sqlite", "JetStream"] as const) {
         await using relay = await startRelay(options);
         await makeTopics(relay, clock);
         await check(relay);
-        if (nats) {
+        if (place.isShared) {
           await using other = await startRelay(options);
           await check(other);
         }
