@@ -4,6 +4,7 @@ import { abortable } from "../../../src/fetch/abortable.ts";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import type { CancelAnswer, Lease, LeaseRequest } from "../../topics/lease.ts";
+import { describeLog } from "../../topics/describe_log.ts";
 import type { Appended, Log, Retention, TopicFacts } from "../../topics/log.ts";
 import { createEpoch } from "../../topics/position.ts";
 import {
@@ -547,21 +548,11 @@ export class JetStreamStore implements Store {
 
   #describe(name: string, log: SharedLog): StoredTopic {
     const { epoch, copy, summary } = log;
-    const { createdAt } = copy;
     const { first, next, bytes, facts, firstAt, lastAt } = summary ?? copy;
-    const end = summary?.end ?? copy.ended;
-    return {
-      name,
-      epoch,
-      createdAt,
-      firstAt,
-      lastAt,
-      facts,
-      first,
-      next,
-      bytes,
-      end,
-    };
+    return describeLog(name, {
+      ...{ epoch, createdAt: copy.createdAt, facts, first, next, bytes },
+      ...{ firstAt, lastAt, ended: summary?.end ?? copy.ended },
+    });
   }
 
   #scheduleLook(): void {

@@ -1,10 +1,9 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { z } from "zod";
+import type { z } from "zod";
 import { END_STATUSES, type StoredEnd } from "../../topics/end.ts";
 import type { GapReason, Hole, TopicFacts } from "../../topics/log.ts";
-import { runFactsSchema } from "../../topics/run_facts.ts";
 import type { ListQuery, StoredTopic } from "../../topics/store.ts";
-import { filledBySchema } from "../../topics/topic_source.ts";
+import { factsSchema } from "../../topics/stored_schemas.ts";
 
 /** A topic as the file has it. */
 export interface TopicRow extends StoredTopic {
@@ -14,20 +13,7 @@ export interface TopicRow extends StoredTopic {
   readonly lastId: string;
 }
 
-/** Each field has a row: what the schema does not know would be lost. */
-const factFields = {
-  source: z.string().optional(),
-  filledBy: filledBySchema,
-  run: runFactsSchema,
-  from: z.literal("now").optional(),
-  owner: z.string().optional(),
-  isOpen: z.boolean(),
-  isAwaited: z.literal(true).optional(),
-  filling: z.string().optional(),
-  follows: z.string().optional(),
-} satisfies Record<keyof TopicFacts, z.ZodType>;
-
-const facts: z.ZodType<TopicFacts> = z.object(factFields);
+const facts: z.ZodType<TopicFacts> = factsSchema;
 
 const REASONS: readonly GapReason[] = ["evicted", "epoch", "slow", "skipped"];
 
