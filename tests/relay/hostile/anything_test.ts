@@ -27,7 +27,7 @@ import {
   streamOf,
 } from "../../support/hostile_events.ts";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
-import { seedOf } from "../../support/property.ts";
+import { runsOf, seedOf } from "../../support/property.ts";
 import { Bystanders } from "../../support/relay/bystanders.ts";
 import { RelayProcess } from "../../support/relay/relay_process.ts";
 import {
@@ -442,7 +442,7 @@ Deno.test("A1: Relay lives, serves the others and keeps nothing, whatever a peer
         await tryAll([[name, sent]]);
       },
     ),
-    { seed, numRuns: RUNS },
+    { seed, numRuns: runsOf(RUNS) },
   );
   const grown = await live() - before;
   console.log(
