@@ -192,14 +192,14 @@ export const ROOMS: readonly Room[] = [
     may: [HEADER_LIST],
   },
   {
-    path: METRICS,
-    why: "counts for Prometheus, with labels from closed sets",
-    may: [DELIVERY, FETCH],
-  },
-  {
     path: STATUS,
     why: "says how a relay is",
     may: [RUNTIME, VERSION, FETCH],
+  },
+  {
+    path: METRICS,
+    why: "counts for Prometheus, with labels from closed sets",
+    may: [DELIVERY, STATUS, FETCH],
   },
   {
     path: UPSTREAM,
@@ -246,6 +246,7 @@ export const ROOMS: readonly Room[] = [
       SOURCES,
       DELIVERY,
       LINKS,
+      STATUS,
       TOPICS,
       RUNTIME,
       ...COMMON,

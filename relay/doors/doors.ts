@@ -20,6 +20,7 @@ import type { Problem } from "../problem.ts";
 import { type Authority, OPEN_AUTHORITY } from "../rights/access.ts";
 import { Expiries } from "../rights/expiries.ts";
 import { slices } from "../slices.ts";
+import type { RelayStatus } from "../status/relay_status.ts";
 import type { Topic } from "../topics/topic.ts";
 import { drain, type Draining, type Guest } from "./guests.ts";
 import type { EndpointContext } from "./http/endpoints.ts";
@@ -125,20 +126,6 @@ export interface DoorsContext extends
     /** Counts a refusal, by its code. */
     readonly refused: (code: string) => void;
   };
-}
-
-/** The numbers of clients. */
-export interface DoorCounts {
-  /** Connections: all of them, those of subscribers and of readers of lists, and the most. */
-  readonly connections: {
-    readonly tcp: number;
-    readonly websocket: number;
-    readonly sse: number;
-    readonly lists: number;
-    readonly max: number;
-  };
-  /** Subscriptions, by the kind of their connection. */
-  readonly subscriptions: { readonly websocket: number; readonly sse: number };
 }
 
 /** The runs of a gateway that are going on. */
@@ -321,7 +308,7 @@ export class Doors implements Disposable {
   }
 
   /** The number of connections that are open, whatever for, and of subscriptions. */
-  get counts(): DoorCounts {
+  get counts(): Pick<RelayStatus, "connections" | "subscriptions"> {
     const { websocket, sse } = this.#counts;
     return {
       connections: {

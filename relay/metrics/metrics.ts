@@ -27,6 +27,7 @@ import {
   type PublishDoor,
   TopicMetrics,
 } from "./topic_metrics.ts";
+import type { RelayTotals } from "../status/relay_status.ts";
 import { REFUSAL_REASONS, refusalReason } from "./refusal_reason.ts";
 import {
   type ProviderOutcome,
@@ -60,26 +61,6 @@ export interface MetricsReadings {
    * milliseconds. Default: 0, as they live here.
    */
   storeLag?(): number;
-}
-
-/** The totals since the start. */
-export interface MeasuredTotals {
-  /** Events that clients have published, and the bytes of their data. */
-  readonly publishedEvents: number;
-  readonly publishedBytes: number;
-  /** Events that were written, the messages that they were in, and the bytes of these. */
-  readonly deliveredEvents: number;
-  readonly deliveredMessages: number;
-  readonly deliveredBytes: number;
-  /** Connections that were opened to get events, and subscriptions that were begun. */
-  readonly connections: number;
-  readonly subscriptions: number;
-  /** Connections that were closed as nothing was read. */
-  readonly slowCloses: number;
-  /** Gaps in what was written. */
-  readonly gaps: number;
-  /** The number of refusals. */
-  readonly refusals: number;
 }
 
 function sum<T>(values: Iterable<T>, read: (value: T) => number): number {
@@ -204,7 +185,7 @@ export class Metrics implements Disposable {
   }
 
   /** The totals since the start, of all doors together. */
-  get totals(): MeasuredTotals {
+  get totals(): RelayTotals {
     const published = [this.published("http"), this.published("websocket")];
     const delivered = [this.delivery("websocket"), this.delivery("sse")];
     return {
