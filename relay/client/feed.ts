@@ -14,6 +14,7 @@ import type {
   SubscriptionMessage,
   UpstreamMessage,
 } from "./message.ts";
+import { MessageIterator, type NextMessage } from "./message_iterator.ts";
 import type { TopicOptions } from "./options.ts";
 import type { Subscription, SubscriptionState } from "./subscription.ts";
 import type { TopicEnd } from "./topic_end.ts";
@@ -139,17 +140,12 @@ interface Over {
 }
 
 /** One topic, over as many connections as it takes. */
-export class Feed implements Subscription, Carried {
+export class Feed extends MessageIterator implements Subscription, Carried {
   readonly topic: string;
   readonly #carrier: Carrier;
   readonly #options: FeedOptions;
   readonly #window: number;
-  #isStarted = false;
   #queue: Item[] = [];
-  readonly #waiting: {
-    resolve(result: IteratorResult<SubscriptionMessage, undefined>): void;
-    reject(reason: unknown): void;
-  }[] = [];
   #over: Over | undefined;
   /** The consumer's place. */
   #taken: Place | undefined;
@@ -175,7 +171,8 @@ export class Feed implements Subscription, Carried {
   #stopping: Readonly<Record<string, unknown>> | undefined;
 
   constructor(topic: string, carrier: Carrier, options: FeedOptions) {
-    const { window = WINDOW, after } = options;
+    const { window = WINDOW, after, signal } = options;
+    super(signal);
     // A refused upgrade looks the same as a relay that is away, so bad names
     // throw here.
     if (!/^(?!\.)[\w.~:-]{1,128}$/.test(topic)) {
@@ -199,21 +196,13 @@ export class Feed implements Subscription, Carried {
 
   get state(): SubscriptionState {
     if (this.#over) return "closed";
-    if (!this.#isStarted) return "idle";
+    if (!this.isStarted) return "idle";
     const { state } = this.#carrier;
     return state === "open" && !this.#isSubscribed ? "connecting" : state;
   }
 
   get end(): TopicEnd | undefined {
     return this.#queue.length > 0 ? undefined : this.#over?.end;
-  }
-
-  next(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
-    this.#start();
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#serve();
-    });
   }
 
   cancel(reason = ""): void {
@@ -231,32 +220,15 @@ export class Feed implements Subscription, Carried {
       // The next epoch is not meant.
       epoch: this.#told,
     };
-    this.#start();
+    this.start();
     this.#sendStop();
-  }
-
-  async return(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
-    await this.close();
-    return { done: true, value: undefined };
-  }
-
-  close(): Promise<void> {
-    return this.abandon();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.abandon();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 
   /** Drops what was not taken, and ends. */
   abandon(raise?: () => unknown): Promise<void> {
     this.#over = { end: this.end, raise };
     this.#queue = [];
-    this.#forgetSignal();
+    this.forgetSignal();
     return this.#stop(false);
   }
 
@@ -408,13 +380,8 @@ export class Feed implements Subscription, Carried {
     return false;
   }
 
-  #start(): void {
-    if (this.#isStarted) return;
-    this.#isStarted = true;
-    const { signal } = this.#options;
-    signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) this.#onAbort();
-    else if (!this.#over) this.#carrier.add(this);
+  protected connect(): void {
+    if (!this.#over) this.#carrier.add(this);
   }
 
   /** Sends the message that stops the topic, once it is subscribed to. */
@@ -463,28 +430,23 @@ export class Feed implements Subscription, Carried {
   #push(message: SubscriptionMessage, place?: Place, size = 0): void {
     if (place) this.#received = place;
     this.#queue.push({ message, place, size });
-    this.#serve();
+    this.serve();
   }
 
-  #serve(): void {
-    while (this.#waiting.length > 0) {
-      const item = this.#queue.shift();
-      const over = this.#over;
-      if (!item && !over) return;
-      const { resolve, reject } = this.#waiting.shift()!; // there is one
-      if (item) {
-        this.#take(item);
-        resolve({ done: false, value: item.message });
-        continue;
-      }
-      this.#forgetSignal();
-      this.#over = { end: over?.end };
-      if (over?.raise) reject(over.raise());
-      else resolve({ done: true, value: undefined });
+  protected take(): NextMessage | undefined {
+    const item = this.#queue.shift();
+    const over = this.#over;
+    if (item) {
+      this.#onTaken(item);
+      return item;
     }
+    if (!over) return undefined;
+    this.forgetSignal();
+    this.#over = { end: over.end };
+    return { raise: over.raise };
   }
 
-  #take({ message, place, size }: Item): void {
+  #onTaken({ message, place, size }: Item): void {
     if (message.type === "subscribed") this.#told = message.epoch;
     if (place) {
       this.#taken = place;
@@ -525,17 +487,9 @@ export class Feed implements Subscription, Carried {
   #stop(isOver: boolean): Promise<void> {
     this.#cancelAck?.();
     const gone = this.#carrier.remove(this, isOver);
-    this.#serve();
+    this.serve();
     return gone;
   }
-
-  #forgetSignal(): void {
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
-  }
-
-  readonly #onAbort = (): void => {
-    void this.abandon(() => this.#options.signal?.reason);
-  };
 }
 
 function placeOf(epoch: string, offset: number): Place {

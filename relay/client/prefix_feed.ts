@@ -3,6 +3,7 @@ import type { SubscriptionErrorCode, SubscriptionErrorFacts } from "./error.ts";
 import { SubscriptionError } from "./error.ts";
 import { type Carried, type Carrier, Feed, WINDOW } from "./feed.ts";
 import type { SubscriptionMessage } from "./message.ts";
+import { MessageIterator, type NextMessage } from "./message_iterator.ts";
 import type { TopicOptions } from "./options.ts";
 import type { Subscription, SubscriptionState } from "./subscription.ts";
 
@@ -16,18 +17,14 @@ interface Given {
  * All topics whose names begin alike, those that come later too. Each is a feed of its own,
  * which the relay has subscribed to itself, and which resumes by itself.
  */
-export class PrefixFeed implements Subscription, Carried {
+export class PrefixFeed extends MessageIterator
+  implements Subscription, Carried {
   readonly topic: string;
   readonly #carrier: Carrier;
   readonly #options: TopicOptions;
   readonly #children = new Map<string, Feed>();
   /** At most one message of each topic: the next is taken when this one is. */
   readonly #given: Given[] = [];
-  readonly #waiting: {
-    resolve(result: IteratorResult<SubscriptionMessage, undefined>): void;
-    reject(reason: unknown): void;
-  }[] = [];
-  #isStarted = false;
   /** Whether the relay has answered, ever. */
   #hasFollowed = false;
   #isFollowing = false;
@@ -35,6 +32,7 @@ export class PrefixFeed implements Subscription, Carried {
   #raise: (() => unknown) | undefined;
 
   constructor(topic: string, carrier: Carrier, options: TopicOptions) {
+    super(options.signal);
     // It finds what is wrong with the options.
     new Feed(topic.slice(0, -1) || "any", carrier, options);
     if (options.snapshot || /:/.test(options.after ?? "")) {
@@ -57,38 +55,13 @@ export class PrefixFeed implements Subscription, Carried {
 
   get state(): SubscriptionState {
     if (this.#isOver) return "closed";
-    if (!this.#isStarted) return "idle";
+    if (!this.isStarted) return "idle";
     const { state } = this.#carrier;
     return state === "open" && !this.#isFollowing ? "connecting" : state;
   }
 
-  next(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
-    this.#start();
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#serve();
-    });
-  }
-
   cancel(reason?: string): void {
     for (const child of this.#children.values()) child.cancel(reason);
-  }
-
-  async return(): Promise<IteratorResult<SubscriptionMessage, undefined>> {
-    await this.close();
-    return { done: true, value: undefined };
-  }
-
-  close(): Promise<void> {
-    return this.abandon();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.abandon();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 
   /** Whether a topic is one of these. */
@@ -139,22 +112,17 @@ export class PrefixFeed implements Subscription, Carried {
     if (this.#isOver) return Promise.resolve();
     this.#isOver = true;
     this.#raise = raise;
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.forgetSignal();
     for (const { onTaken } of this.#given.splice(0)) onTaken();
     for (const child of this.#children.values()) void child.close();
     this.#children.clear();
     const gone = this.#carrier.remove(this, false);
-    this.#serve();
+    this.serve();
     return gone;
   }
 
-  #start(): void {
-    if (this.#isStarted) return;
-    this.#isStarted = true;
-    const { signal } = this.#options;
-    signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) this.#onAbort();
-    else if (!this.#isOver) this.#carrier.add(this);
+  protected connect(): void {
+    if (!this.#isOver) this.#carrier.add(this);
   }
 
   /** Gives what a topic has, until its end. */
@@ -164,7 +132,7 @@ export class PrefixFeed implements Subscription, Carried {
         if (this.#isOver) return;
         await new Promise<void>((onTaken) => {
           this.#given.push({ message, onTaken });
-          this.#serve();
+          this.serve();
         });
       }
     } catch {
@@ -176,23 +144,15 @@ export class PrefixFeed implements Subscription, Carried {
     }
   }
 
-  #serve(): void {
-    while (this.#waiting.length > 0) {
-      const given = this.#given.shift();
-      if (!given && !this.#isOver) return;
-      const { resolve, reject } = this.#waiting.shift()!; // there is one
-      const raise = this.#raise;
-      if (given) {
-        resolve({ done: false, value: given.message });
-        given.onTaken();
-      } else if (raise) {
-        this.#raise = undefined;
-        reject(raise());
-      } else resolve({ done: true, value: undefined });
+  protected take(): NextMessage | undefined {
+    const given = this.#given.shift();
+    if (given) {
+      given.onTaken();
+      return given;
     }
+    if (!this.#isOver) return undefined;
+    const raise = this.#raise;
+    this.#raise = undefined;
+    return { raise };
   }
-
-  readonly #onAbort = (): void => {
-    void this.abandon(() => this.#options.signal?.reason);
-  };
 }
