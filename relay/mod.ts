@@ -34,7 +34,7 @@
  *
  * @module
  */
-export { createRelay, RelayOptionsError, RelayStartError } from "./relay.ts";
+export { createRelay } from "./relay.ts";
 export type { Relay, RelayAddress } from "./relay.ts";
 export type * from "./options/relay_options.ts";
 export type { SourceReconnect } from "./sources/source_reconnect.ts";
@@ -93,5 +93,6 @@ export type { FilledBy } from "./topics/topic_source.ts";
 export { TopicEndedError } from "./topics/topic.ts";
 export type { EventInput, TopicState } from "./topics/topic.ts";
 export type { UpstreamState } from "./topics/upstream_state.ts";
+export { RelayOptionsError, RelayStartError } from "./wiring/relay_errors.ts";
 export type { Clock } from "../src/fetch/clock.ts";
 export type { ServerSentEvent } from "../src/sse/event.ts";

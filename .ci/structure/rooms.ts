@@ -43,6 +43,7 @@ const GATEWAY = "relay/gateway/";
 const DOORS = "relay/doors/";
 const PAGE = "relay/doors/page/browser/";
 const OPTIONS = "relay/options/";
+const WIRING = "relay/wiring/";
 const RELAY = "relay/relay.ts";
 const STATUS = "relay/status/";
 const CLIENT = "relay/client/";
@@ -274,8 +275,8 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   {
-    path: RELAY,
-    why: "wires the rooms to each other",
+    path: WIRING,
+    why: "makes the parts of a relay, and has its topics filled",
     may: [
       OPTIONS,
       DOORS,
@@ -296,10 +297,16 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   {
+    path: RELAY,
+    why: "is a relay, from its start to its end",
+    may: [WIRING, OPTIONS, TOPICS, PROBLEM, METRICS, VERSION, FETCH],
+  },
+  {
     path: WORKERS,
     why: "has a relay consist of several processes: it starts and watches them",
     may: [
       RELAY,
+      WIRING,
       OPTIONS,
       DOORS,
       STORES,
@@ -315,7 +322,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: "relay/mod.ts",
     why: "exports the API for embedding",
-    may: [RELAY, OPTIONS, SOURCES, STATUS, TOPICS, ...CORE],
+    may: [RELAY, WIRING, OPTIONS, SOURCES, STATUS, TOPICS, ...CORE],
   },
   {
     path: "relay/testing/",

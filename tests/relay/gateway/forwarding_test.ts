@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { createRelay, RelayOptionsError } from "../../../relay/relay.ts";
+import { createRelay, RelayOptionsError } from "../../../relay/mod.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import { LIMIT, startGateway } from "../../support/gateway/gateway_world.ts";

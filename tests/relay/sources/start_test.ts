@@ -1,7 +1,7 @@
 // Sources that are away, wrong or silent (field.md E1, E2 and F5), over real sockets.
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createServer } from "node:http";
-import { RelayStartError } from "../../../relay/relay.ts";
+import { RelayStartError } from "../../../relay/mod.ts";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { LogCapture } from "../../support/observing/log_capture.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";

@@ -1,7 +1,7 @@
 // Recordings are noticed to be impossible at the start (field.md E6), and bounded (E11).
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Recorder } from "../../../../relay/gateway/recording/recorder.ts";
-import { RelayStartError } from "../../../../relay/relay.ts";
+import { RelayStartError } from "../../../../relay/mod.ts";
 import { startRelay } from "../../../support/relay/relay.ts";
 import {
   messages,

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
-import { createRelay, RelayOptionsError } from "../../../../relay/relay.ts";
+import { createRelay, RelayOptionsError } from "../../../../relay/mod.ts";
 import type { TopicEnd } from "../../../../relay/topics/end.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { RawServer } from "../../../support/http/raw_server.ts";

@@ -7,7 +7,7 @@ import {
   Origins,
 } from "../../../../../relay/doors/http/origins/origins.ts";
 import { Problem } from "../../../../../relay/problem.ts";
-import { createRelay, RelayOptionsError } from "../../../../../relay/relay.ts";
+import { createRelay, RelayOptionsError } from "../../../../../relay/mod.ts";
 import { propertyParameters } from "../../../../support/property.ts";
 
 /** Returns the outcome of a request, in a word. */

@@ -1,0 +1,124 @@
+import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../../src/fetch/message_of.ts";
+import { endRestarted, readFilling } from "../topics/filling.ts";
+import { LeaseHeldError } from "../topics/lease.ts";
+import type { Topic } from "../topics/topic.ts";
+import type { OwnTopics } from "./own_topics.ts";
+import type { RelayParts } from "./parts.ts";
+
+const logger = getLogger(["rivulet", "relay"]);
+
+/** The parts that go on with a topic, each in its way. */
+type RecoveryParts = Pick<
+  RelayParts,
+  "topics" | "store" | "sources" | "gateway" | "publisher"
+>;
+
+/**
+ * Goes on with the topics that have not ended and that nobody fills: a relay before this
+ * one has left them, or another relay of the same store.
+ */
+export class Recovery {
+  readonly #parts: RecoveryParts;
+  readonly #own: OwnTopics;
+  readonly #closing: AbortSignal;
+
+  /**
+   * Does nothing yet.
+   *
+   * @param parts The parts of the relay.
+   * @param own The topics of the operator, which start by themselves.
+   * @param closing Aborted when the relay closes.
+   */
+  constructor(parts: RecoveryParts, own: OwnTopics, closing: AbortSignal) {
+    this.#parts = parts;
+    this.#own = own;
+    this.#closing = closing;
+  }
+
+  /** Goes on with what a relay before has left, and from now on with what others leave. */
+  async start(): Promise<void> {
+    const restored = await this.#parts.topics.restore();
+    for (const topic of restored) {
+      if (!this.#own.has(topic.name)) this.#goOn(topic);
+    }
+    void this.#followOrphans();
+    if (restored.length === 0) return;
+    logger.info("The store has {count} topics that have not ended", {
+      count: restored.length,
+    });
+  }
+
+  /** Goes on with what other relays have left without a word. */
+  async #followOrphans(): Promise<void> {
+    const orphans = this.#parts.store.orphans?.(this.#closing);
+    if (!orphans) return;
+    try {
+      for await (const { name, epoch } of orphans) {
+        void this.#adopt(name, epoch);
+      }
+    } catch (error) {
+      if (this.#closing.aborted) return;
+      logger.error("What other relays leave is not gone on with: {reason}", {
+        reason: messageOf(error),
+      });
+    }
+  }
+
+  /** Goes on with a topic that another relay has left, if this one is the first to do so. */
+  async #adopt(name: string, epoch: string): Promise<void> {
+    const { topics } = this.#parts;
+    try {
+      // Its relay may have said what fills it just before it was gone.
+      await topics.prepare(name, { isFresh: true });
+      const topic = topics.get(name, epoch);
+      if (!topic || topic.verdict) return;
+      logger.info("The relay that has filled topic {topic} is gone", {
+        topic: name,
+      });
+      if (!await this.#own.resume(name)) this.#goOn(topic);
+    } catch (error) {
+      logger.warn("Topic {topic} is not gone on with: {reason}", {
+        topic: name,
+        reason: messageOf(error),
+      });
+    }
+  }
+
+  /**
+   * Goes on with filling a topic that the store has kept, or ends it if that cannot be.
+   * A topic that is published to stays as it is.
+   */
+  #goOn(topic: Topic): void {
+    if (topic.filling === undefined) return;
+    const { store, sources, gateway, publisher } = this.#parts;
+    const filling = readFilling(topic.filling);
+    switch (filling?.kind) {
+      case "source":
+        return void sources.resume(topic, filling);
+      case "response":
+        return gateway.resume(topic, filling);
+      case "publisher":
+        // Another relay of a shared store may have the publisher.
+        if (store.isShared) return;
+        return publisher.expect(topic, filling.within);
+      default:
+        return void this.#endLost(topic);
+    }
+  }
+
+  /** Ends a topic that nobody can go on with, unless another relay is filling it. */
+  async #endLost(topic: Topic): Promise<void> {
+    try {
+      using hold = this.#parts.topics.leases.hold(topic, { onLost: () => {} });
+      if (hold.ready) await hold.ready;
+      endRestarted(topic);
+    } catch (error) {
+      if (error instanceof LeaseHeldError) return;
+      logger.warn("Topic {topic} is not ended: {reason}", {
+        topic: topic.name,
+        reason: messageOf(error),
+      });
+    }
+  }
+}
