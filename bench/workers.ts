@@ -82,8 +82,7 @@ async function run(options: Options): Promise<void> {
     `"a second": events delivered, runs of 22 events ended, or events delivered of those
 that were published. A worker that uses its whole part of a core is what limits the
 rate, unless the generator and the store need what is left of the cores. "missed" are
-events that subscribers were told to have missed: a source is held up by the subscribers
-of its own worker, and not by those of others, which may be outrun by what is retained.`,
+events that subscribers were told to have missed.`,
   ].join("\n\n"));
 }
 

@@ -158,7 +158,7 @@ export class Channel {
     try {
       value = await act();
     } catch (error) {
-      if (error instanceof LinkProtocolError) return this.#fail(error);
+      if (error instanceof LinkProtocolError) return this.fail(error);
       return this.refuse(request, error);
     }
     this.answer(request, value ?? null);
@@ -205,7 +205,7 @@ export class Channel {
         else this.#events.onOperation(operation);
       }
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
@@ -219,7 +219,8 @@ export class Channel {
     else asked.reject(unpackError(operation, 2));
   }
 
-  #fail(error: unknown): void {
+  /** Closes it, as the peer has said something that it may not say. */
+  fail(error: unknown): void {
     const { message } = error instanceof LinkProtocolError
       ? error
       : new LinkProtocolError("Expected what a relay says", { cause: error });

@@ -100,7 +100,10 @@ export class ServedLink implements Disposable {
     const [name] = operation;
     switch (name) {
       case "a":
-        return this.#append(operation);
+        return this.#inTurn(operation, () => this.#append(operation));
+      case "got":
+        return this.#logs.get(numberAt(operation, 1))
+          ?.taken(numberAt(operation, 2));
       case "name":
         return void this.#open(operation);
       case "pubs":
@@ -114,7 +117,7 @@ export class ServedLink implements Disposable {
       case "make":
         return this.#answer(operation, () => this.#make(operation));
       case "skip":
-        return this.#answer(operation, () => {
+        return this.#answerInTurn(operation, () => {
           const reason = textAt(operation, 4);
           if (
             reason !== "evicted" && reason !== "epoch" && reason !== "slow" &&
@@ -126,12 +129,12 @@ export class ServedLink implements Disposable {
           );
         });
       case "end":
-        return this.#answer(operation, () => {
+        return this.#answerInTurn(operation, () => {
           const end = valueAt(endSchema, operation, 3);
           return this.#logAt(operation).log.end(end);
         });
       case "facts":
-        return this.#answer(operation, async () => {
+        return this.#answerInTurn(operation, async () => {
           const facts = valueAt(factsSchema, operation, 3);
           const served = this.#logAt(operation);
           await served.log.update(facts);
@@ -276,6 +279,23 @@ export class ServedLink implements Disposable {
 
   #answer(operation: Operation, act: () => unknown): void {
     void this.#channel.answerWith(numberAt(operation, 1), act);
+  }
+
+  #answerInTurn(operation: Operation, act: () => unknown): void {
+    this.#inTurn(operation, () => this.#answer(operation, act));
+  }
+
+  /** Does something to the log at place 2, after all that waits for its readers. */
+  #inTurn(operation: Operation, act: () => void): void {
+    const log = this.#logs.get(numberAt(operation, 2));
+    if (!log) return act();
+    log.inTurn(() => {
+      try {
+        act();
+      } catch (error) {
+        this.#channel.fail(error);
+      }
+    });
   }
 
   /** Returns the log that an operation is about, by its number at place 2. */

@@ -28,6 +28,8 @@ export class ServedLog {
   #toldFirst: number;
   #stop: (() => void) | undefined;
   #isOver = false;
+  /** The requests of the link that wait until the readers of the log have caught up. */
+  #line: (() => void)[] = [];
   /** The publications that the link was given. */
   #publications: Map<string, string> = new Map();
 
@@ -57,7 +59,10 @@ export class ServedLog {
       this.#facts = log.facts;
       this.#upstream = log.upstream;
       this.#toldFirst = first;
-      if (!log.ended) this.#follow();
+      if (!log.ended) {
+        log.taken?.(next);
+        this.#follow();
+      }
     }
     return {
       h,
@@ -170,10 +175,32 @@ export class ServedLog {
     this.#publications.set(key, value);
   }
 
+  /** Takes note of the offset before which those below have taken all events. */
+  taken(offset: number): void {
+    if (!this.#isOver) this.log.taken?.(Math.min(offset, this.log.next));
+  }
+
+  /** Does what the link asks of the log, in order, once its readers are not outrun by it. */
+  inTurn(act: () => void): void {
+    if (this.#line.length > 0) this.#line.push(act);
+    else if (this.log.caughtUp) {
+      this.#line.push(act);
+      void this.#goOn();
+    } else act();
+  }
+
   /** Stops telling. */
   [Symbol.dispose](): void {
+    this.#line = [];
     this.#stop?.();
     this.#stop = () => {};
+  }
+
+  async #goOn(): Promise<void> {
+    while (this.#line.length > 0) {
+      await this.log.caughtUp;
+      this.#line.shift()?.();
+    }
   }
 
   #jump(channel: Channel, next: number): void {

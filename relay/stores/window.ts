@@ -1,7 +1,7 @@
 import type { LogEntry } from "../topics/log.ts";
 import type { Segment } from "./segment.ts";
 
-/** The most bytes of one log that are held in memory. */
+/** The most bytes of one log that are held in memory, unless a store says otherwise. */
 const LOG_BYTES = 256 * 1024;
 
 /** The approximate cost of an event in memory besides its bytes. */
@@ -59,7 +59,8 @@ export class Window {
       this.#cost += cost;
       offset++;
     }
-    while (this.#cost > LOG_BYTES && this.#segments.length > 1) this.#drop();
+    const { logBytes } = this.#windows;
+    while (this.#cost > logBytes && this.#segments.length > 1) this.#drop();
     this.#windows.changed(this, this.#cost - before);
   }
 
@@ -102,14 +103,17 @@ export class Window {
 
 /** The windows of all logs, which have a bound together. */
 export class Windows {
+  /** The most bytes of one log. */
+  readonly logBytes: number;
   readonly #maxBytes: number;
   /** The one that was appended to last is the last. */
   readonly #recent = new Set<Window>();
   #bytes = 0;
 
   /** Makes room for so many bytes. */
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, logBytes: number = LOG_BYTES) {
     this.#maxBytes = maxBytes;
+    this.logBytes = logBytes;
   }
 
   /** The bytes that all windows have. */

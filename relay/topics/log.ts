@@ -433,4 +433,15 @@ export interface Log extends TopicLog, Disposable {
    * @returns Stops that.
    */
   onChange?(listener: () => void): () => void;
+  /**
+   * Resolves once more can be appended without outrunning the readers of other relays;
+   * `undefined` if it can be now. Not there in a log that does not know of them.
+   */
+  readonly caughtUp?: Promise<void> | undefined;
+  /**
+   * Tells that the readers of this relay have taken all events before an offset. From the
+   * first call on, until the handle is released, whoever fills the log does not outrun
+   * them. Not there in a log that only one relay has.
+   */
+  taken?(offset: number): void;
 }

@@ -244,6 +244,8 @@ export class Topic {
   /** Resolves when there is room for more that is not kept. */
   #room: PromiseWithResolvers<void> | undefined;
   #isLost = false;
+  /** Whether those who read it here are waited for, to tell the log of them. */
+  #isBehind = false;
   #upstream: UpstreamState | undefined;
   #upstreamVersion = 0;
   /**
@@ -264,6 +266,8 @@ export class Topic {
     this.#idleSince = clock.now();
     const { ended, facts } = log;
     this.#facts = facts;
+    this.#told = log.next;
+    if (!ended) log.taken?.(log.next);
     if (ended) {
       this.#verdict = ended;
       this.#conclude(ended);
@@ -418,16 +422,14 @@ export class Topic {
    * `undefined` if that is now.
    */
   get ready(): Promise<void> | undefined {
-    let waits: Promise<void>[] | undefined;
-    for (const observer of this.#observers) {
-      const wait = observer.caughtUp?.(this);
-      if (wait) (waits ??= []).push(wait);
-    }
+    const waits = this.#observersBehind();
+    const { caughtUp } = this.log;
+    if (caughtUp) waits.push(caughtUp);
     if (this.#hasTooMuchUnkept) {
       this.#room ??= Promise.withResolvers();
-      (waits ??= []).push(this.#room.promise);
+      waits.push(this.#room.promise);
     }
-    return waits && Promise.all(waits).then(() => {});
+    return waits.length > 0 ? Promise.all(waits).then(() => {}) : undefined;
   }
 
   /** The offset that the next events to be added will have, once all that is under way is kept. */
@@ -552,13 +554,15 @@ export class Topic {
       this.#conclude(progress.end);
     } else {
       // This relay's own appends were reported already.
-      if (progress.next <= this.#told && progress.facts === this.#facts) return;
-      this.#told = progress.next;
-      this.#facts = progress.facts;
-      const isOpen = progress.facts.isOpen || progress.next > 1;
-      if (isOpen && this.#state.kind === "pending") {
+      const { next, facts } = progress;
+      const first = this.#told;
+      if (next <= first && facts === this.#facts) return;
+      this.#told = next;
+      this.#facts = facts;
+      if ((facts.isOpen || next > 1) && this.#state.kind === "pending") {
         this.#state = { kind: "open" };
       }
+      if (next > first) return this.#notify(this.#estimate(first, next));
     }
     this.#notify();
   }
@@ -718,6 +722,37 @@ export class Topic {
 
   #notify(appended?: Appended): void {
     for (const observer of this.#observers) observer.changed(this, appended);
+    if (appended) this.#tellTaken();
+  }
+
+  /** Returns what others have appended. Its size is that of as many events that are retained. */
+  #estimate(first: number, next: number): Appended {
+    const { log } = this;
+    const count = next - first;
+    const retained = Math.max(1, log.next - log.first);
+    return { first, count, bytes: count * log.bytes / retained };
+  }
+
+  #observersBehind(): Promise<void>[] {
+    const waits: Promise<void>[] = [];
+    for (const observer of this.#observers) {
+      const wait = observer.caughtUp?.(this);
+      if (wait) waits.push(wait);
+    }
+    return waits;
+  }
+
+  /** Tells the log how far those are who read it here: others who fill it wait for them. */
+  #tellTaken(): void {
+    const { log } = this;
+    if (!log.taken || this.#isBehind) return;
+    const waits = this.#observersBehind();
+    if (waits.length === 0) return log.taken(this.#told);
+    this.#isBehind = true;
+    void Promise.all(waits).then(() => {
+      this.#isBehind = false;
+      this.#tellTaken();
+    });
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { type Channel, LinkLostError } from "../../links/channel.ts";
 import {
@@ -28,12 +29,14 @@ import { type FollowedLog, Wakes } from "../follow_log.ts";
 import { holeAt } from "../hole_at.ts";
 import type { ReadLog } from "../history.ts";
 import type { Segment } from "../segment.ts";
+import { maxAhead, Pace } from "../pace.ts";
 import { Window, type Windows } from "../window.ts";
 import { NOTHING_APPENDED, type Work } from "./parent_work.ts";
 
 /** The parts of a store that a log uses. */
 export interface ParentLogStore {
   readonly windows: Windows;
+  readonly clock: Clock;
   /** The link, if there is one. */
   readonly link: () => Channel | undefined;
   /** The logs by the numbers under which the link has them. */
@@ -67,6 +70,12 @@ const BACK: UpstreamState = { state: "open" };
 /** The most events that are read to find out what has become of those that were sent. */
 const MAX_SOUGHT = 10_000;
 
+/**
+ * The number of times that the parent is told what was taken, while the log gets as far
+ * ahead as it may: with it, a tree can have as many levels.
+ */
+const TAKEN_STEPS = 16;
+
 /** The bytes of one read for that. */
 const SEEK_BYTES = 512 * 1024;
 
@@ -79,6 +88,8 @@ export class ParentLog implements FollowedLog, ReadLog {
   readonly epoch: string;
   /** The newest events. */
   readonly window: Window;
+  /** The places of those who read it here, and below. */
+  readonly pace: Pace;
   /** Wakes with each change. */
   readonly wakes = new Wakes();
   /** The number under which the link has it; `undefined` until the parent has told. */
@@ -103,6 +114,8 @@ export class ParentLog implements FollowedLog, ReadLog {
   #holes: readonly Hole[] = [];
   #upstream: UpstreamState | undefined;
   #isAway = false;
+  /** The offset before which the parent knows that all events were taken here. */
+  #toldTaken = 1;
   #publications: Map<string, string> | undefined;
   /**
    * The work that is not done yet, in order. The first `#sent` of it were sent
@@ -140,6 +153,7 @@ export class ParentLog implements FollowedLog, ReadLog {
     this.createdAt = createdAt;
     this.#facts = facts;
     this.window = new Window(store.windows);
+    this.pace = new Pace(this, store.clock);
   }
 
   get facts(): TopicFacts {
@@ -239,6 +253,18 @@ export class ParentLog implements FollowedLog, ReadLog {
       this.#store.link()?.send(["up", this.h, upstream]);
     }
     this.#changed();
+  }
+
+  /**
+   * Tells the parent how far those have got who read it here, and below: once they have
+   * taken a part of what the log may be ahead of them.
+   */
+  tellTaken(): void {
+    const { place } = this.pace;
+    if (place - this.#toldTaken < maxAhead(this) / TAKEN_STEPS) return;
+    if (this.h === undefined || this.#ended) return;
+    this.#toldTaken = place;
+    this.#store.link()?.send(["got", this.h, place]);
   }
 
   /** Has the parent do something, after all that it was told before. */
@@ -359,6 +385,7 @@ export class ParentLog implements FollowedLog, ReadLog {
     this.#holes = state.holes ?? [];
     this.#lastId = state.lastId;
     this.#next = state.next;
+    this.#toldTaken = state.next;
     this.#passTo(state.first, state.bytes);
     this.#ended ??= state.end;
     this.#upstream = state.upstream ?? (wasAway ? BACK : this.#upstream);
@@ -491,6 +518,7 @@ export class ParentLog implements FollowedLog, ReadLog {
   }
 
   #changed(): void {
+    this.tellTaken();
     this.wakes.wake();
     for (const listener of this.#listeners) listener();
   }

@@ -18,6 +18,7 @@ import type { History } from "../history.ts";
 import { ParentLease } from "./parent_leases.ts";
 import type { ParentLog } from "./parent_log.ts";
 import type { Work, WorkOf, Writer } from "./parent_work.ts";
+import type { Pacer } from "../pace.ts";
 import { StandingHandle } from "../standing_handle.ts";
 
 /** One writer's handle of a log of the parent. */
@@ -27,6 +28,7 @@ export class ParentLogHandle extends StandingHandle implements Log, Writer {
   readonly #onReleased: () => void;
   refused: Error | undefined;
   #isReleased = false;
+  #pacer: Pacer | undefined;
 
   constructor(
     log: ParentLog,
@@ -105,6 +107,13 @@ export class ParentLogHandle extends StandingHandle implements Log, Writer {
     this.#log.tellUpstream(upstream);
   }
 
+  taken(offset: number): void {
+    const { pace } = this.#log;
+    if (this.#pacer) pace.took(this.#pacer, offset);
+    else if (!this.#isReleased) this.#pacer = pace.join(offset);
+    this.#log.tellTaken();
+  }
+
   read(from: number, budget: ReadBudget): LogRange | Promise<LogRange> {
     return this.#history.read(this.#log, from, budget);
   }
@@ -120,6 +129,10 @@ export class ParentLogHandle extends StandingHandle implements Log, Writer {
   [Symbol.dispose](): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
+    if (this.#pacer) {
+      this.#log.pace.leave(this.#pacer);
+      this.#log.tellTaken();
+    }
     this.#log.handles--;
     this.#onReleased();
   }

@@ -65,8 +65,9 @@ const LOOK_INTERVAL = 500;
 /** The time for which work waits for a parent that is away, in milliseconds. */
 const PATIENCE = 2_000;
 
-/** The bytes of the newest events of all logs. */
+/** The bytes of the newest events of all logs, and of one: what a log may be ahead fits in. */
 const WINDOW_BYTES = 64 * 1024 * 1024;
+const LOG_BYTES = 1024 * 1024;
 
 /**
  * The topics that come back at a time when the parent is there again, and the time between
@@ -132,8 +133,9 @@ export class ParentStore implements Store {
           : new StoreError("io", messageOf(error), { cause: error }),
     });
     this.#logStore = {
+      clock,
       numbers: this.#numbers,
-      windows: new Windows(WINDOW_BYTES),
+      windows: new Windows(WINDOW_BYTES, LOG_BYTES),
       link: () => link.channel,
       linked: (name) => this.#linked(name),
       refusal: () => link.downFor < PATIENCE ? undefined : link.failure,

@@ -1,3 +1,4 @@
+import type { Clock } from "../../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { StoredEnd } from "../../topics/end.ts";
 import { LeaseLostError } from "../../topics/lease.ts";
@@ -16,10 +17,12 @@ import { StaleWriterError } from "../../topics/store.ts";
 import { type Stored, whenStored } from "../../topics/stored.ts";
 import type { UpstreamState } from "../../topics/upstream_state.ts";
 import { followLog, Wakes } from "../follow_log.ts";
+import { Pace, type Pacer } from "../pace.ts";
 import { StandingHandle } from "../standing_handle.ts";
 
 /** The events that a {@linkcode CommonLog} reports to its store. */
 export interface CommonLogStore {
+  readonly clock: Clock;
   /** Called with the facts of a log that has others now. */
   onUpdated(log: CommonLog): void;
   /** Called when nobody has a handle any more. */
@@ -44,6 +47,8 @@ export class CommonLog {
   /** The state of its filler's upstream. */
   upstream: UpstreamState | undefined;
   readonly store: CommonLogStore;
+  /** The places of the relays that read it. */
+  readonly pace: Pace;
   readonly #listeners = new Set<() => void>();
   /** The appends and holes that are under way. */
   #underWay = 0;
@@ -54,6 +59,7 @@ export class CommonLog {
     this.store = store;
     this.name = name;
     this.inner = inner;
+    this.pace = new Pace(inner, store.clock);
   }
 
   get next(): number {
@@ -111,6 +117,7 @@ export class CommonLog {
   bury(): void {
     if (this.isGone) return;
     this.isGone = true;
+    this.pace.close();
     this.changed();
   }
 }
@@ -121,6 +128,7 @@ export class CommonLogHandle extends StandingHandle implements Log {
   readonly #inner: Log;
   #refused: StaleWriterError | undefined;
   #isReleased = false;
+  #pacer: Pacer | undefined;
   readonly clear?: () => void;
   readonly skip?: (count: number, reason: GapReason) => Stored<void>;
   readonly holeAt?: (offset: number) => Hole | undefined;
@@ -206,6 +214,16 @@ export class CommonLogHandle extends StandingHandle implements Log {
     return this.#common.onChange(listener);
   }
 
+  get caughtUp(): Promise<void> | undefined {
+    return this.#common.pace.caughtUp;
+  }
+
+  taken(offset: number): void {
+    const { pace } = this.#common;
+    if (this.#pacer) pace.took(this.#pacer, offset);
+    else if (!this.#isReleased) this.#pacer = pace.join(offset);
+  }
+
   read(from: number, budget: ReadBudget): LogRange | Promise<LogRange> {
     return this.#inner.read(from, budget);
   }
@@ -217,6 +235,7 @@ export class CommonLogHandle extends StandingHandle implements Log {
   [Symbol.dispose](): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
+    if (this.#pacer) this.#common.pace.leave(this.#pacer);
     this.#common.handles--;
     if (this.#common.handles === 0) {
       this.#common.store.onReleased(this.#common);

@@ -102,6 +102,7 @@ class SharedStore implements Store {
       onOrphan: (log) => this.#addOrphan(log),
     });
     this.#logStore = {
+      clock,
       onUpdated: ({ name, facts }) => this.#census.add(name, facts.owner),
       onReleased: (log) => this.#onReleased(log),
     };
