@@ -70,6 +70,8 @@ export class Channel {
   readonly #events: ChannelEvents;
   readonly #asked = new Map<number, Asked>();
   #waiting: Operation[] = [];
+  /** The answers to appends that are the last of what waits. */
+  #appended: (string | number)[] | undefined;
   #weight = 0;
   #flush: ReturnType<typeof setImmediate> | undefined;
   #nextRequest = 1;
@@ -113,6 +115,7 @@ export class Channel {
    */
   send(operation: Operation, weight = 64): void {
     if (this.#isClosed) return;
+    this.#appended = undefined;
     this.#waiting.push(operation);
     this.#weight += weight;
     if (this.#weight >= MAX_WAITING) this.flush();
@@ -147,6 +150,26 @@ export class Channel {
     this.send(["ok", request, ...values]);
   }
 
+  /**
+   * Answers an append of the peer. Answers that follow each other are one operation: each
+   * costs a third of what it would by itself.
+   */
+  answerAppend(
+    request: number,
+    offset: number,
+    time: number,
+    first: number,
+    bytes: number,
+  ): void {
+    if (this.#appended) {
+      this.#appended.push(request, offset, time, first, bytes);
+      return;
+    }
+    const appended = ["k", request, offset, time, first, bytes];
+    this.send(appended);
+    this.#appended = appended;
+  }
+
   /** Refuses a request of the peer. */
   refuse(request: number, error: unknown): void {
     this.send(["no", request, packError(error)]);
@@ -171,6 +194,7 @@ export class Channel {
     if (this.#waiting.length === 0 || this.#isClosed) return;
     const text = JSON.stringify(this.#waiting);
     this.#waiting = [];
+    this.#appended = undefined;
     this.#weight = 0;
     this.sent++;
     const { length } = text;
@@ -201,11 +225,18 @@ export class Channel {
       if (isBinary) throw new LinkProtocolError("Expected text");
       for (const operation of readMessage(data.toString())) {
         const [name] = operation;
-        if (name === "ok" || name === "no") this.#onAnswer(operation);
+        if (name === "k") this.#onAppended(operation);
+        else if (name === "ok" || name === "no") this.#onAnswer(operation);
         else this.#events.onOperation(operation);
       }
     } catch (error) {
       this.fail(error);
+    }
+  }
+
+  #onAppended(operation: Operation): void {
+    for (let at = 1; at < operation.length; at += 5) {
+      this.#onAnswer(["ok", ...operation.slice(at, at + 5)]);
     }
   }
 

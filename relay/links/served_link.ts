@@ -100,7 +100,8 @@ export class ServedLink implements Disposable {
     const [name] = operation;
     switch (name) {
       case "a":
-        return this.#inTurn(operation, () => this.#append(operation));
+        if (!this.#isHeld(operation)) return this.#append(operation);
+        return this.#later(operation, () => this.#append(operation));
       case "got":
         return this.#logs.get(numberAt(operation, 1))
           ?.taken(numberAt(operation, 2));
@@ -282,14 +283,19 @@ export class ServedLink implements Disposable {
   }
 
   #answerInTurn(operation: Operation, act: () => unknown): void {
-    this.#inTurn(operation, () => this.#answer(operation, act));
+    const answer = (): void => this.#answer(operation, act);
+    if (this.#isHeld(operation)) this.#later(operation, answer);
+    else answer();
+  }
+
+  /** Whether the log at place 2 must not outrun its readers, or more waits for them. */
+  #isHeld(operation: Operation): boolean {
+    return this.#logs.get(numberAt(operation, 2))?.isHeld === true;
   }
 
   /** Does something to the log at place 2, after all that waits for its readers. */
-  #inTurn(operation: Operation, act: () => void): void {
-    const log = this.#logs.get(numberAt(operation, 2));
-    if (!log) return act();
-    log.inTurn(() => {
+  #later(operation: Operation, act: () => void): void {
+    this.#logs.get(numberAt(operation, 2))?.later(() => {
       try {
         act();
       } catch (error) {
@@ -319,9 +325,9 @@ export class ServedLink implements Disposable {
         ? publicationAt(operation)
         : undefined;
       const options = {
-        ...(lease && { lease }),
-        ...(expected > 0 && { expected }),
-        ...(publication && { publication }),
+        lease,
+        expected: expected > 0 ? expected : undefined,
+        publication,
       };
       const done = (appended: Appended): void => {
         if (publication) served.published(publication.key, publication.value);
@@ -358,7 +364,7 @@ export class ServedLink implements Disposable {
     served.appended(first, count);
     // Where nothing came behind them, which is nearly always, no read is needed.
     const time = log.next === first + count ? log.lastAt : timeAt(log, first);
-    this.#channel.answer(
+    this.#channel.answerAppend(
       request,
       first,
       time ?? this.#context.now(),

@@ -180,13 +180,14 @@ export class ServedLog {
     if (!this.#isOver) this.log.taken?.(Math.min(offset, this.log.next));
   }
 
-  /** Does what the link asks of the log, in order, once its readers are not outrun by it. */
-  inTurn(act: () => void): void {
-    if (this.#line.length > 0) this.#line.push(act);
-    else if (this.log.caughtUp) {
-      this.#line.push(act);
-      void this.#goOn();
-    } else act();
+  /** Whether the link's requests wait until the readers of the log have caught up. */
+  get isHeld(): boolean {
+    return this.#line.length > 0 || this.log.caughtUp !== undefined;
+  }
+
+  /** Does something to the log once its readers have caught up, in order. */
+  later(act: () => void): void {
+    if (this.#line.push(act) === 1) void this.#goOn();
   }
 
   /** Stops telling. */

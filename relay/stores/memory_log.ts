@@ -272,7 +272,8 @@ export class MemoryLog implements Log {
   /** The newest event is given up to age alone: it could not reach anybody otherwise. */
   trim(): void {
     const { maxEvents, maxBytes, maxAge } = this.#retention;
-    const oldest = this.#clock.now() - maxAge;
+    // Time is asked for with each append: it costs a tenth of one.
+    const oldest = maxAge === Infinity ? -Infinity : this.#clock.now() - maxAge;
     for (;;) {
       const count = this.#entries.length - this.#head;
       if (count === 0) break;

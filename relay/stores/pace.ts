@@ -50,6 +50,8 @@ export class Pace {
   readonly #log: PacedLog;
   readonly #clock: Clock;
   readonly #readers = new Set<Pacer>();
+  /** The end of the log before which no reader can be too far behind. */
+  #freeUntil = 0;
   #caughtUp: PromiseWithResolvers<void> | undefined;
   #cancelLook: () => void = () => {};
 
@@ -71,7 +73,7 @@ export class Pace {
   /** Resolves once more can be appended; `undefined` if it can be now. */
   get caughtUp(): Promise<void> | undefined {
     if (this.#caughtUp) return this.#caughtUp.promise;
-    if (this.#readers.size === 0 || !this.#isAhead()) return undefined;
+    if (this.#log.next < this.#freeUntil || !this.#isAhead()) return undefined;
     const now = this.#clock.now();
     for (const reader of this.#readers) reader.since = now;
     this.#scheduleLook();
@@ -82,6 +84,7 @@ export class Pace {
   /** Takes up a reader. */
   join(place: number): Pacer {
     const reader = { place, since: this.#clock.now(), isStuck: false };
+    this.#freeUntil = 0;
     this.#readers.add(reader);
     return reader;
   }
@@ -112,11 +115,15 @@ export class Pace {
   }
 
   #isAhead(): boolean {
-    const oldest = this.#log.next - maxAhead(this.#log);
+    const { next } = this.#log;
+    const most = maxAhead(this.#log);
+    let behind = 0;
     for (const { isStuck, place } of this.#readers) {
-      if (!isStuck && place <= oldest) return true;
+      if (!isStuck) behind = Math.max(behind, next - place);
     }
-    return false;
+    // It is looked for again when half of what is left is used up.
+    this.#freeUntil = next + Math.ceil((most - behind) / 2);
+    return behind >= most;
   }
 
   #settle(): void {

@@ -37,8 +37,10 @@ export interface LogEntry {
 
 /** Returns the {@linkcode LogEntry.size} of an event: the same in every store. */
 export function sizeOf({ event, data, id }: ServerSentEvent): number {
-  return Buffer.byteLength(event) + Buffer.byteLength(data) +
-    Buffer.byteLength(id);
+  // Most events have no id, and many no name of their own.
+  const ofName = event === "message" ? event.length : Buffer.byteLength(event);
+  const ofId = id === "" ? 0 : Buffer.byteLength(id);
+  return ofName + Buffer.byteLength(data) + ofId;
 }
 
 /**
