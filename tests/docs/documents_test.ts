@@ -65,7 +65,7 @@ const CODE = [
   "jsx",
 ];
 const SHELL = ["sh"];
-/** Pages whose commands another test runs: tests/docs/terminal_test.ts. */
+/** Pages whose commands another test runs: tests/package/guides_test.ts. */
 const RUN_ELSEWHERE = ["docs/terminal.md"];
 /** The languages of blocks that are shown rather than run. */
 const OUTPUT = ["text", "json", "http", "yaml", "mermaid"];
@@ -314,6 +314,13 @@ Deno.test("The documents have only blocks that are run or are output", async () 
     return Promise.resolve(problem === undefined ? [] : [problem]);
   });
   assertEquals(problems, []);
+});
+
+Deno.test("The documents have no marks of a merge", async () => {
+  for (const page of PAGES) {
+    const marks = (await readText(page)).match(/^(?:<{7}|={7}|>{7}).*$/gm);
+    assertEquals(marks, null, page);
+  }
 });
 
 Deno.test("The documents have their code run by the test task", async () => {

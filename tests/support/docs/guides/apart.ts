@@ -1,0 +1,69 @@
+/**
+ * Follows a guide in a network of its own, so that the ports that it names are free and
+ * nothing is fetched.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import type { Part } from "./follow.ts";
+
+/** A network with nothing but loopback, and processes that end with the first of them. */
+const APART = [
+  ...["unshare", "--user", "--map-root-user", "--net"],
+  ...["--pid", "--fork", "--kill-child", "--mount-proc"],
+];
+
+/** The commands and programs that were followed, and how long it took. */
+const FollowedApart = z.object({
+  /** The number of commands that were typed. */
+  commands: z.int(),
+  /** The number of programs that were saved and run. */
+  programs: z.int(),
+  /** The commands that were not typed, each with the reason. */
+  left: z.array(z.string()),
+  /** The time for all of it, in seconds. */
+  seconds: z.number(),
+});
+type FollowedApart = z.infer<typeof FollowedApart>;
+
+/** Returns why no guide can be followed on this machine; `undefined` if one can. */
+export function cannotFollow(): string | undefined {
+  try {
+    const [command = "", ...args] = APART;
+    const { success } = new Deno.Command(command, {
+      args: [...args, "ip", "link", "set", "lo", "up"],
+      stdout: "null",
+      stderr: "null",
+    }).outputSync();
+    if (success) return undefined;
+  } catch {
+    // It is not there.
+  }
+  return "Expected Linux, with unshare and ip, and user namespaces allowed";
+}
+
+/**
+ * Follows a guide.
+ *
+ * @throws {Error} If a command or a program of it fails.
+ */
+export async function followApart(
+  page: string,
+  part: Part,
+): Promise<FollowedApart> {
+  const [command = "", ...args] = APART;
+  const { code, stdout, stderr } = await new Deno.Command(command, {
+    args: [
+      ...[...args, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"],
+      ...[Deno.execPath(), "run", "-A", "--no-check", "--cached-only"],
+      ...[fileURLToPath(new URL("one.ts", import.meta.url)), page, part],
+    ],
+    cwd: new URL("../../../../", import.meta.url),
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  if (code !== 0) throw new Error(decoder.decode(stderr));
+  const [last = ""] = decoder.decode(stdout).trimEnd().split("\n").slice(-1);
+  return FollowedApart.parse(JSON.parse(last));
+}
