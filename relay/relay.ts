@@ -321,7 +321,7 @@ class RelayServer implements WorkerRelay {
   async #drain(duration: number): Promise<void> {
     const { doors, gateway } = this.#parts;
     this.#sentAway = this.#subscribers;
-    await doors.drain(duration, this.#closing.signal, gateway.going);
+    await doors.drain(duration, this.#closing.signal, gateway.runs.going);
     await this.close();
   }
 

@@ -282,7 +282,7 @@ export function createParts(
       await Promise.all([
         doors.close(),
         sources[Symbol.asyncDispose](),
-        gateway[Symbol.asyncDispose](),
+        gateway.runs[Symbol.asyncDispose](),
       ]);
       upstreams[Symbol.dispose]();
       doors[Symbol.dispose]();

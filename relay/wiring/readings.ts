@@ -72,7 +72,7 @@ export function metricsReadings(parts: () => ReadParts): MetricsReadings {
     lists: () => parts().doors.counts.connections.lists,
     topics: () => parts().topics,
     upstreams: () => upstreamsOf(parts()),
-    runs: () => parts().gateway.size,
+    runs: () => parts().gateway.runs.size,
     memory: () => memoryOf(parts()),
     store: () => parts().ownStore.counts,
     isStoreFailing: () => parts().store.failure !== undefined,
@@ -131,7 +131,7 @@ export function statusReadings(
     },
     doors: () => parts.doors.counts,
     upstreams: () => ({
-      runs: parts.gateway.size,
+      runs: parts.gateway.runs.size,
       upstreams: upstreamsOf(parts).length,
     }),
     memory: () => {

@@ -97,7 +97,7 @@ export class Recovery {
       case "source":
         return void sources.resume(topic, filling);
       case "response":
-        return gateway.resume(topic, filling);
+        return gateway.runs.resume(topic, filling);
       case "publisher":
         // Another relay of a shared store may have the publisher.
         if (store.isShared) return;

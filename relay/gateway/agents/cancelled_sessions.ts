@@ -2,6 +2,7 @@ import { STATUS_CODE } from "@std/http/status";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import { type Elsewhere, NOWHERE } from "../../limits/elsewhere.ts";
 import { Problem } from "../../problem.ts";
+import type { Asked } from "../request.ts";
 
 /**
  * The time for which the next requests of a session are refused, in milliseconds. Claude
@@ -11,6 +12,15 @@ const WINDOW = 5_000;
 
 /** The most sessions that are known at a time. */
 const MAX_SESSIONS = 10_000;
+
+/** Returns a name for the agent's session of a request: another caller's session never has it. */
+function sessionOf(
+  { access, client, target, agentSession }: Asked,
+): string | undefined {
+  if (agentSession === undefined) return undefined;
+  const { name } = target.provider;
+  return JSON.stringify([access.identity, client, name, agentSession]);
+}
 
 /**
  * The sessions of agents of which a run was just cancelled. An agent takes the cut for a
@@ -43,8 +53,10 @@ export class CancelledSessions {
     return this.#until.size;
   }
 
-  /** Refuses what the session asks for from now on, for a while. */
-  add(session: string): void {
+  /** Refuses what the session of a request asks for from now on, for a while. */
+  add(asked: Asked): void {
+    const session = sessionOf(asked);
+    if (session === undefined) return;
     this.#add(session);
     this.#elsewhere.spent("cancelled_session", session, 1);
   }
@@ -60,14 +72,15 @@ export class CancelledSessions {
   }
 
   /**
-   * Lets a request of a session pass.
+   * Lets a request pass.
    *
-   * @throws {Problem} 400 `session_cancelled` if a run of the session was just cancelled.
+   * @throws {Problem} 400 `session_cancelled` if a run of its session was just cancelled.
    */
-  assertOpen(session: string): void {
+  assertOpen(asked: Asked): void {
     if (this.#until.size === 0) return;
     this.#forget();
-    if (!this.#until.has(session)) return;
+    const session = sessionOf(asked);
+    if (session === undefined || !this.#until.has(session)) return;
     throw new Problem(
       // Codex, Claude Code and opencode stop at this status with `X-Should-Retry: false`.
       STATUS_CODE.BadRequest,
