@@ -132,17 +132,23 @@ export class Channel {
   /**
    * Asks for something whose answer has to be dealt with before what comes behind it: a
    * promise would tell of it too late.
+   *
+   * @returns The request, which can be changed until the next message was sent.
    */
   request(
     name: string,
     values: readonly unknown[],
     asked: Asked,
     weight?: number,
-  ): void {
-    if (this.#isClosed) return asked.reject(new LinkLostError());
+  ): unknown[] {
     const request = this.#nextRequest++;
-    this.#asked.set(request, asked);
-    this.send([name, request, ...values], weight);
+    const operation = [name, request, ...values];
+    if (this.#isClosed) asked.reject(new LinkLostError());
+    else {
+      this.#asked.set(request, asked);
+      this.send(operation, weight);
+    }
+    return operation;
   }
 
   /** Answers a request of the peer. */

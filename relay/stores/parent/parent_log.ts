@@ -61,6 +61,15 @@ export interface NewLog {
   readonly facts: TopicFacts;
 }
 
+/** Facts that the parent is told: as long as their message has not left, others take their place. */
+interface ToldFacts {
+  readonly work: Extract<Work, { kind: "make" | "facts" }>;
+  readonly request: unknown[];
+  readonly channel: Channel;
+  /** The number of messages that were sent before theirs. */
+  readonly message: number;
+}
+
 /** The state that subscribers are told while the parent is away. */
 const AWAY: UpstreamState = { state: "retrying" };
 
@@ -128,6 +137,8 @@ export class ParentLog implements FollowedLog, ReadLog {
   /** Whether it is found out what has become of what was sent over another link. */
   #isResuming = false;
   #wantsTrim = false;
+  /** The last facts that were sent to the parent. */
+  #toldFacts: ToldFacts | undefined;
   /**
    * The work that was refused after it was sent, because nobody knew its fate.
    */
@@ -271,6 +282,8 @@ export class ParentLog implements FollowedLog, ReadLog {
   do(work: Work): Promise<Appended> {
     const refusal = this.#store.refusal();
     if (refusal && !this.#mayWait(work)) return Promise.reject(refusal);
+    const joined = work.kind === "facts" && this.#join(work);
+    if (joined) return joined;
     this.#line.push(work);
     this.#pump();
     return work.result.promise;
@@ -317,12 +330,11 @@ export class ParentLog implements FollowedLog, ReadLog {
   bury(): void {
     if (this.isGone) return;
     this.isGone = true;
-    const stale = this.#stale();
     const line = this.#line;
     this.#line = [];
     this.#sent = 0;
     this.#barrier = undefined;
-    for (const { result } of line) result.reject(stale);
+    for (const { result } of line) result.reject(this.#stale());
     // Events in memory can still be read.
     this.#first = Math.max(this.#first, this.window.first ?? this.#next);
     this.#changed();
@@ -558,6 +570,27 @@ export class ParentLog implements FollowedLog, ReadLog {
     }
   }
 
+  /**
+   * Puts facts in the place of facts that have not left yet: a run changes its own five
+   * times in one turn of the event loop.
+   *
+   * @returns The promise of these; `undefined` if they have left, or are not the last.
+   */
+  #join(
+    { writer, facts }: Extract<Work, { kind: "facts" }>,
+  ): Promise<Appended> | undefined {
+    const told = this.#toldFacts;
+    if (!told || told.work !== this.#line.at(-1)) return undefined;
+    const { work, request, channel, message } = told;
+    if (work.writer !== writer && work.kind !== "make") return undefined;
+    if (channel !== this.#store.link() || channel.sent !== message) {
+      return undefined;
+    }
+    work.facts = facts;
+    request[request.length - 1] = facts;
+    return work.result.promise;
+  }
+
   #refusal(work: Work): Error | undefined {
     if (work.writer.refused) return work.writer.refused;
     if (this.isGone) return this.#stale();
@@ -570,10 +603,13 @@ export class ParentLog implements FollowedLog, ReadLog {
     // Once it was sent, nobody knows what has become of it if there is no answer.
     work.isUncertain = true;
     const [name, values, weight] = this.#request(work, at);
-    channel.request(name, values, {
+    const message = channel.sent;
+    const request = channel.request(name, values, {
       resolve: (answer) => this.#done(work, answer),
       reject: (error) => this.#failed(work, error, channel),
     }, weight);
+    if (work.kind !== "make" && work.kind !== "facts") return;
+    this.#toldFacts = { work, request, channel, message };
   }
 
   #request(
@@ -613,9 +649,11 @@ export class ParentLog implements FollowedLog, ReadLog {
 
   #done(work: Work, answer: Operation): void {
     if (!this.#takeOut(work)) return;
+    if (this.#toldFacts?.work === work) this.#toldFacts = undefined;
     switch (work.kind) {
       case "make":
         this.createdAt = numberAt(answer, 2);
+        this.#facts = work.facts;
         work.result.resolve(NOTHING_APPENDED);
         break;
       case "append":

@@ -23,7 +23,7 @@ export type Work =
     isUncertain: boolean;
   }
   & (
-    | { readonly kind: "make"; readonly facts: TopicFacts }
+    | { readonly kind: "make"; facts: TopicFacts }
     | {
       readonly kind: "append";
       readonly events: readonly ServerSentEvent[];
@@ -39,7 +39,7 @@ export type Work =
       readonly count: number;
       readonly reason: GapReason;
     }
-    | { readonly kind: "facts"; readonly facts: TopicFacts }
+    | { readonly kind: "facts"; facts: TopicFacts }
     | { readonly kind: "end"; readonly end: StoredEnd }
   );
 
