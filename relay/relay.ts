@@ -5,6 +5,7 @@ import type { Figure } from "./metrics/instruments.ts";
 import { explainOptions } from "./options/explain_options.ts";
 import type { RelayOptions } from "./options/relay_options.ts";
 import { type CompleteRelayOptions, relayOptions } from "./options/schema.ts";
+import type { RelayStatus } from "./status/relay_status.ts";
 import type { Problem } from "./problem.ts";
 import type { TopicRegistry } from "./topics/registry.ts";
 import type * as surface from "./topics/surface.ts";
@@ -136,6 +137,8 @@ export interface WorkerRelay extends Relay {
   figures(): Promise<readonly Figure[]>;
   /** Returns for how long nobody has followed a topic here, in milliseconds. */
   idleFor(topic: string): number;
+  /** Returns how this worker is. */
+  status(): RelayStatus;
   /** Returns why this worker is not ready, if it is not. */
   readiness(query: URLSearchParams): Problem | undefined;
 }
@@ -187,6 +190,10 @@ class RelayServer implements WorkerRelay {
 
   figures(): Promise<readonly Figure[]> {
     return this.#parts.metrics.figures();
+  }
+
+  status(): RelayStatus {
+    return this.#parts.status();
   }
 
   idleFor(name: string): number {

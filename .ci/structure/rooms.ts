@@ -299,7 +299,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: RELAY,
     why: "is a relay, from its start to its end",
-    may: [WIRING, OPTIONS, TOPICS, PROBLEM, METRICS, VERSION, FETCH],
+    may: [WIRING, OPTIONS, TOPICS, PROBLEM, METRICS, STATUS, VERSION, FETCH],
   },
   {
     path: WORKERS,
@@ -314,6 +314,7 @@ export const ROOMS: readonly Room[] = [
       LIMITS,
       PROBLEM,
       METRICS,
+      STATUS,
       LOGS,
       RUNTIME,
       FETCH,
@@ -338,6 +339,7 @@ export const ROOMS: readonly Room[] = [
       CLIENT,
       LIMITS,
       PROBLEM,
+      STATUS,
       OPTIONS,
       GATEWAY,
       SOURCES,

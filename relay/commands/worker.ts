@@ -11,6 +11,7 @@ import {
   type ParentAddress,
   parseParentAddress,
 } from "../stores/parent/parent_address.ts";
+import type { RelayStatus } from "../status/relay_status.ts";
 import { LinePeer } from "../workers/line_peer.ts";
 import {
   countChanges,
@@ -99,6 +100,8 @@ class Worker implements AsyncDisposable {
         return await this.#relay?.drain(Number(body));
       case "figures":
         return await this.#relay?.figures();
+      case "status":
+        return this.#relay?.status();
       case "readiness":
         return writeRefusal(
           this.#relay?.readiness(new URLSearchParams(String(body))),
@@ -158,6 +161,8 @@ class Worker implements AsyncDisposable {
       starts: (index) => index % order.of === order.worker - 1,
       elsewhere: this.#counts,
       idleFor: async (topic) => idle.parse(await this.peer.call("idle", topic)),
+      // It is as the process has added it up that has started this one.
+      status: async () => await this.peer.call("status") as RelayStatus,
       metricsText: async () => String(await this.peer.call("metrics")),
       readiness: async (query) =>
         readRefusal(await this.peer.call("readiness", String(query))),

@@ -1,5 +1,6 @@
 import type { Elsewhere } from "../limits/elsewhere.ts";
 import type { Problem } from "../problem.ts";
+import type { RelayStatus } from "../status/relay_status.ts";
 
 /** The other workers of a relay, as one of them sees them. */
 export interface Colleagues {
@@ -15,6 +16,8 @@ export interface Colleagues {
   readonly elsewhere: Elsewhere;
   /** Returns for how long nobody has followed a topic at any of them, in milliseconds. */
   idleFor(topic: string): Promise<number>;
+  /** Returns how the workers are, as one relay. */
+  status(): Promise<RelayStatus>;
   /** Writes the figures of all workers, as Prometheus reads them. */
   metricsText(): Promise<string>;
   /** Returns why one of the workers is not ready, if one is not. */

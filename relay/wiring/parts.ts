@@ -20,6 +20,7 @@ import { SourcePolicy } from "../sources/guard/source_policy.ts";
 import { Publisher } from "../sources/publish.ts";
 import { createSourceFetch } from "../sources/source_fetch.ts";
 import { Sources } from "../sources/sources.ts";
+import type { RelayStatus } from "../status/relay_status.ts";
 import { StatusReport } from "../status/status_report.ts";
 import { shareStore } from "../stores/shared/share_store.ts";
 import {
@@ -47,6 +48,8 @@ export interface RelayParts extends ReadParts, AsyncDisposable {
   readonly authority: Authority;
   /** Writes runs to files; `undefined` if none are written. */
   readonly recorder: Recorder | undefined;
+  /** Returns how this process is. */
+  status(): RelayStatus;
 }
 
 /** The situation of a relay that is being made. */
@@ -241,7 +244,7 @@ export function createParts(
     budget,
     received,
     links: options.links ? { store } : undefined,
-    status: () => status.read(),
+    status: () => colleagues ? colleagues.status() : status.read(),
     elsewhere,
     readiness: (query) =>
       colleagues ? colleagues.readiness(query) : readiness(query),
@@ -275,6 +278,7 @@ export function createParts(
   );
   return {
     ...parts,
+    status: () => status.read(),
     publisher,
     authority,
     recorder,

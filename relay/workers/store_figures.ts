@@ -5,6 +5,7 @@ import { type MeasuredStore, StoreMetrics } from "../metrics/store_metrics.ts";
 import { type MeasuredTopic, TopicMetrics } from "../metrics/topic_metrics.ts";
 import type { MeasuredProcess } from "../metrics/worker_metrics.ts";
 import { WorkerMetrics } from "../metrics/worker_metrics.ts";
+import type { RelayStatus } from "../status/relay_status.ts";
 import type { Store, StoredTopic } from "../topics/store.ts";
 
 /** The most topics that are read at a time. */
@@ -38,6 +39,7 @@ export class StoreFigures {
   readonly #topics: TopicMetrics;
   readonly #share: MeasuredShare;
   #listed: readonly MeasuredTopic[] = [];
+  readonly #ends = new Map<string, number>();
 
   /** Begins to count. */
   constructor(share: MeasuredShare) {
@@ -61,7 +63,10 @@ export class StoreFigures {
       const query = { prefix: "", limit: PAGE };
       for await (const news of this.#share.store.watch(query, signal)) {
         if (news.kind !== "ended") continue;
-        if (news.topic.end) this.#topics.ended(news.topic.end.status);
+        if (!news.topic.end) continue;
+        const { status } = news.topic.end;
+        this.#topics.ended(status);
+        this.#ends.set(status, (this.#ends.get(status) ?? 0) + 1);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -80,6 +85,18 @@ export class StoreFigures {
       { name: "store", figures: await this.#own() },
     ];
     return await this.#registry.getMetricsAsJSON();
+  }
+
+  /** Counts the topics of the store, and the ends since its start. */
+  async status(): Promise<Pick<RelayStatus, "topics" | "log" | "ends">> {
+    const topics = { pending: 0, open: 0, ended: 0 };
+    const retained = { events: 0, bytes: 0 };
+    for (const { state, log: { first, next, bytes } } of await this.#list()) {
+      topics[state.kind]++;
+      retained.events += next - first;
+      retained.bytes += bytes;
+    }
+    return { topics, log: retained, ends: Object.fromEntries(this.#ends) };
   }
 
   async #own(): Promise<readonly Figure[]> {

@@ -6,6 +6,12 @@ import type { Figure } from "../metrics/instruments.ts";
 import { remainsOf, sumFigures } from "../metrics/sum_figures.ts";
 import { type Problem, unresponsiveWorker } from "../problem.ts";
 import type { StartedProcess } from "../runtime.ts";
+import type { RelayStatus } from "../status/relay_status.ts";
+import {
+  type StatusRemains,
+  sumRemains,
+  sumStatuses,
+} from "../status/sum_statuses.ts";
 import { CountLedger } from "./count_ledger.ts";
 import type { StartOrder, StartReport, Usage } from "./messages.ts";
 import { figuresOfWorker, type StoreFigures } from "./store_figures.ts";
@@ -46,8 +52,10 @@ export interface SupervisorOptions {
   readonly order: Omit<StartOrder, "worker" | "of" | "isAgain">;
   /** The figures of this process. */
   readonly figures: StoreFigures;
-  /** Returns what this process occupies. */
-  usage(): Usage;
+  /** Returns what this process occupies, and the bytes of its objects. */
+  usage(): Usage & { readonly heapUsed: number };
+  /** Describes the store. */
+  store(): RelayStatus["store"];
   /** Returns why the store keeps nothing now, if it does not. */
   storeFailure(): Problem | undefined;
   /** Takes note that the relay with a store of this id is dead. */
@@ -69,7 +77,9 @@ export class Supervisor {
   /** Those that have not ended. */
   readonly #running = new Set<WorkerProcess>();
   readonly #stopping = new AbortController();
-  /** The counts of workers that have ended. */
+  /** The counts of workers that have ended, as their status had them. */
+  #statusRemains: StatusRemains | undefined;
+  /** The same as figures. */
   #remains: Promise<readonly Figure[]> = Promise.resolve([]);
   #slots: readonly Promise<void>[] = [];
   #cancelKill: () => void = () => {};
@@ -220,6 +230,9 @@ export class Supervisor {
       this.#remains = this.#remains.then((remains) =>
         sumFigures([remains, remainsOf(worker.lastFigures)]).figures()
       );
+      this.#statusRemains = sumRemains(
+        [this.#statusRemains, worker.lastStatus],
+      );
       if (worker.store !== undefined) forget(worker.store);
     }
   }
@@ -234,6 +247,8 @@ export class Supervisor {
       ),
     readiness: (query: string): Promise<Problem | undefined> =>
       this.#readiness(query),
+    status: (worker: WorkerProcess): Promise<RelayStatus> =>
+      this.#status(worker),
     health: (): Promise<Problem | undefined> => this.#health(),
     counted: (...changes: Parameters<CountLedger["changed"]>): void =>
       this.#ledger.changed(...changes),
@@ -258,6 +273,26 @@ export class Supervisor {
       ...workers.map(({ figures }) => figuresOfWorker(figures)),
       figuresOfWorker(await this.#remains),
     ]).text();
+  }
+
+  async #status(asked: WorkerProcess): Promise<RelayStatus> {
+    const { figures, store, usage } = this.#options;
+    const others = [...this.#listening].filter((worker) => worker !== asked);
+    const [own, ofStore, ...ofOthers] = await Promise.all([
+      asked.status(),
+      figures.status(),
+      ...others.map((worker) => worker.status()),
+    ]);
+    if (!own) {
+      throw new WorkersError("Expected the worker to say how it is", true);
+    }
+    const { resident: rss, heapUsed: heap } = usage();
+    return sumStatuses(
+      [own, ...ofOthers.filter((status) => status !== undefined)],
+      this.#statusRemains,
+      { ...ofStore, store: store() },
+      { rss, heap },
+    );
   }
 
   async #readiness(query: string): Promise<Problem | undefined> {
@@ -314,7 +349,7 @@ export class Supervisor {
       );
       for (const worker of this.#listening) {
         worker.tellUsage({
-          ...own,
+          heap: own.heap,
           resident: resident - worker.usage.resident,
         });
       }

@@ -2,6 +2,7 @@ import { TextLineStream } from "@std/streams/text-line-stream";
 import type { Clock } from "../../src/fetch/clock.ts";
 import type { Figure } from "../metrics/instruments.ts";
 import { type Problem, unresponsiveWorker } from "../problem.ts";
+import type { RelayStatus } from "../status/relay_status.ts";
 import type { StartedProcess } from "../runtime.ts";
 import { LinePeer, PeerError } from "./line_peer.ts";
 import {
@@ -29,6 +30,8 @@ export interface WorkerListener {
   idleFor(topic: string): Promise<number>;
   /** Returns why a worker is not ready, if one is not. */
   readiness(query: string): Promise<Problem | undefined>;
+  /** Returns how the workers are, as one relay; that of the worker that asks is the first. */
+  status(worker: WorkerProcess): Promise<RelayStatus>;
   /** Returns why the workers do not work, if they do not. */
   health(): Promise<Problem | undefined>;
   /** Is told what a worker has counted. */
@@ -51,6 +54,8 @@ export class WorkerProcess {
   usage: Usage = { resident: 0, heap: 0 };
   /** Its figures, as it has told them last. */
   lastFigures: readonly Figure[] = [];
+  /** The status that it has told last. */
+  lastStatus: RelayStatus | undefined;
   readonly #process: StartedProcess;
   readonly #peer: LinePeer;
   readonly #clock: Clock;
@@ -72,7 +77,7 @@ export class WorkerProcess {
     this.#peer = new LinePeer({
       input: process.output,
       write: (text) => this.#writer.write(encoder.encode(text)),
-      onCall: (method, body) => call(listener, method, body),
+      onCall: (method, body) => call(listener, this, method, body),
       onNote: (method, body) => this.#note(listener, method, body),
       onOther: (line) => listener.said(this, line),
     });
@@ -103,6 +108,17 @@ export class WorkerProcess {
       if (!(error instanceof PeerError)) throw error;
     }
     return this.lastFigures;
+  }
+
+  /** Returns the status of the worker; the one before if it does not answer. */
+  async status(): Promise<RelayStatus | undefined> {
+    try {
+      // It is as the relay has written it.
+      this.lastStatus = await this.#ask("status") as RelayStatus;
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+    }
+    return this.lastStatus;
   }
 
   /** Returns for how long nobody has followed a topic there, in milliseconds. */
@@ -204,10 +220,13 @@ export class WorkerProcess {
 
 async function call(
   listener: WorkerListener,
+  worker: WorkerProcess,
   method: string,
   body: unknown,
 ): Promise<unknown> {
   switch (method) {
+    case "status":
+      return await listener.status(worker);
     case "metrics":
       return await listener.metrics();
     case "idle":

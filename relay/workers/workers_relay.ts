@@ -8,6 +8,7 @@ import type { CommandOptions } from "../options/schema.ts";
 import type { RelayAddress } from "../relay.ts";
 import { RelayStartError } from "../wiring/relay_errors.ts";
 import { startOwnProgram } from "../runtime.ts";
+import { parseStoreAddress } from "../stores/store_address.ts";
 import { type KeptStore, openKeptStore } from "./kept_store.ts";
 import { configurationOfWorker } from "./orders.ts";
 import { permissionsOfWorker } from "./permissions.ts";
@@ -135,8 +136,14 @@ export class WorkersRelay {
       figures,
       usage() {
         const { resident, heap, heapLimit } = processMemory.read();
-        return { resident, heap: heap / heapLimit };
+        return { resident, heap: heap / heapLimit, heapUsed: heap };
       },
+      store: () => ({
+        kind: parseStoreAddress(String(options.store)).kind,
+        isLasting: store.isLasting,
+        isShared: link.hasOthers,
+        ...(store.failure && { failure: store.failure.failure }),
+      }),
       storeFailure: () => storeFailed(store),
       forget,
       log: (line) => logging.write(line),

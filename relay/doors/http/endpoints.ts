@@ -32,7 +32,7 @@ export interface EndpointContext
     text(): Promise<string>;
   };
   /** Says how the relay is. */
-  status(): object;
+  status(): object | Promise<object>;
 }
 
 /** A requirement on the caller. A right is for the topic of the path. */
@@ -122,8 +122,8 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: "/status",
       method: "GET",
       needs: publicMetrics ? "nothing" : "admin",
-      answer: () =>
-        Response.json(context.status(), {
+      answer: async () =>
+        Response.json(await context.status(), {
           headers: { "Cache-Control": "no-store" },
         }),
     },

@@ -5,6 +5,10 @@ import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { LogCapture } from "../../support/observing/log_capture.ts";
 import { FakeWorker } from "../../support/workers/fake_worker.ts";
 import { StoreFigures } from "../../../relay/workers/store_figures.ts";
+import type {
+  RelayStatus,
+  RelayTotals,
+} from "../../../relay/status/relay_status.ts";
 import { Supervisor } from "../../../relay/workers/supervisor.ts";
 import { WorkersError } from "../../../relay/workers/workers_error.ts";
 import { LIMIT } from "../../support/within.ts";
@@ -53,7 +57,8 @@ class World implements AsyncDisposable {
         log: { kind: "json" },
       },
       figures,
-      usage: () => ({ resident: 1_000, heap: 0.5 }),
+      usage: () => ({ resident: 1_000, heap: 0.5, heapUsed: 500 }),
+      store: () => ({ kind: "memory", isLasting: false, isShared: false }),
       storeFailure: () => undefined,
       forget: (store) => void this.forgotten.push(store),
       log() {},
@@ -166,6 +171,111 @@ Deno.test("Supervisor sums figures, and counters do not go back when a worker en
     method === "figures" ? [counterFigure(name, 1)] : null;
   assertEquals(await scrape(two!), 31);
 });
+
+/** Returns a status of which every figure is the number of a worker. */
+function statusOf(worker: number): RelayStatus {
+  const totals: RelayTotals = {
+    publishedEvents: worker,
+    publishedBytes: worker,
+    deliveredEvents: worker,
+    deliveredMessages: worker,
+    deliveredBytes: worker,
+    connections: worker,
+    subscriptions: worker,
+    slowCloses: worker,
+    gaps: worker,
+    refusals: worker,
+  };
+  return {
+    version: "v",
+    runtime: "r",
+    time: 1_000,
+    startedAt: 1_000 - worker,
+    uptime: worker,
+    workers: 2,
+    ready: worker !== 2,
+    ...(worker === 2 && { problem: { code: "draining", detail: "d" } }),
+    ...(worker === 2 && { draining: { left: 5 } }),
+    access: "tokens",
+    store: { kind: "own", isLasting: true, isShared: true },
+    connections: {
+      tcp: worker,
+      websocket: worker,
+      sse: worker,
+      lists: worker,
+      max: 9,
+    },
+    subscriptions: { websocket: worker, sse: worker },
+    topics: { pending: worker, open: worker, ended: worker },
+    runs: worker,
+    upstreams: worker,
+    log: { events: worker, bytes: worker },
+    lag: { max: worker, topic: `t-${worker}` },
+    totals,
+    rates: { ...totals, gaps: worker / 10 },
+    refusals: { [`code_${worker}`]: worker, all: worker },
+    ends: { complete: worker },
+    memory: {
+      rss: worker,
+      heap: worker,
+      max: 9,
+      queued: worker,
+      received: worker,
+      isAtEdge: worker === 1,
+    },
+    loopDelay: { p50: worker, p99: worker, max: worker },
+  };
+}
+
+Deno.test("Supervisor says how the workers are as one relay, with the counts of those that have ended", async () => {
+  await using world = new World(2);
+  await world.supervisor.start(() => {});
+  const answers = (worker: FakeWorker, number: number): void => {
+    worker.answer = (method) => method === "status" ? statusOf(number) : null;
+  };
+  const [one, two] = world.workers;
+  answers(one!, 1);
+  answers(two!, 2);
+  const { totals, rates, ...status } = statusOf(2);
+  const all = {
+    ...status,
+    ...{ startedAt: 998, ready: false, runs: 3, upstreams: 3 },
+    store: { kind: "memory", isLasting: false, isShared: false },
+    connections: { tcp: 3, websocket: 3, sse: 3, lists: 3, max: 9 },
+    subscriptions: { websocket: 3, sse: 3 },
+    // The store has no topics.
+    ...{ topics: { pending: 0, open: 0, ended: 0 }, ends: {} },
+    log: { events: 0, bytes: 0 },
+    refusals: { code_1: 1, code_2: 2, all: 3 },
+    memory: {
+      ...{ rss: 1_003, heap: 503, max: 9, queued: 3, received: 3 },
+      isAtEdge: true,
+    },
+    totals: mapped(totals, () => 3),
+    rates: { ...mapped(rates, () => 3), gaps: 0.3 },
+  };
+  assertEquals(await one!.peer.call("status"), all);
+  assertEquals(await two!.peer.call("status"), all);
+  one!.end("SIGKILL");
+  await world.pass(() => world.workers.length === 3, "another worker");
+  await world.pass(() => world.supervisor.listening === 2, "two that listen");
+  answers(world.workers[2]!, 10); // it was just started
+  const later = await two!.peer.call("status") as RelayStatus;
+  assertEquals(later.totals, mapped(totals, () => 13));
+  assertEquals(later.refusals, { code_1: 1, code_2: 2, code_10: 10, all: 13 });
+  assertEquals([later.rates.gaps, later.runs], [1.2, 12]);
+});
+
+function mapped<Name extends string>(
+  counts: Readonly<Record<Name, number>>,
+  map: (count: number) => number,
+): Record<Name, number> {
+  const entries = Object.entries<number>(counts);
+  // They have the same names.
+  return Object.fromEntries(
+    entries.map(([name, count]) => [name, map(count)]),
+  ) as Record<Name, number>;
+}
 
 Deno.test("Supervisor asks all workers whether they are ready, and whether they live", async () => {
   await using world = new World(2);
