@@ -3,9 +3,14 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { draining } from "../problem.ts";
-import { endRestarted, type ResponseFilling } from "../topics/filling.ts";
+import {
+  endRestarted,
+  type ResponseFilling,
+  tellNotGoneOn,
+} from "../topics/filling.ts";
 import { LeaseHeldError } from "../topics/lease.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
+import { StoreError } from "../topics/store.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { FilledBy } from "../topics/topic_source.ts";
 import type { CancelledSessions } from "./agents/cancelled_sessions.ts";
@@ -211,6 +216,10 @@ export class Runs implements AsyncDisposable {
     } catch (error) {
       // Another relay has gone on with it.
       if (error instanceof LeaseHeldError) return;
+      // Another relay may have it: it is found again as nobody's if none has.
+      if (error instanceof StoreError && topic.log.isShared) {
+        return tellNotGoneOn(topic.name, error);
+      }
       endRestarted(topic, messageOf(error));
     }
   }

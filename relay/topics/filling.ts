@@ -1,10 +1,14 @@
+import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
+import { messageOf } from "../../src/fetch/message_of.ts";
 import {
   isSecretName,
   isSecretShape,
 } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
 import type { Topic } from "./topic.ts";
+
+const logger = getLogger(["rivulet", "relay", "topic"]);
 
 /**
  * The filler of a topic, as the store keeps it for the relay that takes over.
@@ -69,6 +73,14 @@ export function readFilling(text: string): Filling | undefined {
  */
 export function endRestarted(topic: Topic, why?: string): void {
   topic.end("truncated", restarted(why));
+}
+
+/** Logs that nobody goes on with a topic for now. */
+export function tellNotGoneOn(topic: string, error: unknown): void {
+  logger.warn("Topic {topic} is not gone on with: {reason}", {
+    topic,
+    reason: messageOf(error),
+  });
 }
 
 /** Returns the reason of an end that a restart has brought. */

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../../src/fetch/message_of.ts";
-import { endRestarted, readFilling } from "../topics/filling.ts";
+import { endRestarted, readFilling, tellNotGoneOn } from "../topics/filling.ts";
 import { LeaseHeldError } from "../topics/lease.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { OwnTopics } from "./own_topics.ts";
@@ -40,7 +40,7 @@ export class Recovery {
   async start(): Promise<void> {
     const restored = await this.#parts.topics.restore();
     for (const topic of restored) {
-      if (!this.#own.has(topic.name)) this.#goOn(topic);
+      if (!this.#own.has(topic.name)) void this.#goOn(topic);
     }
     void this.#followOrphans();
     if (restored.length === 0) return;
@@ -76,26 +76,28 @@ export class Recovery {
       logger.info("The relay that has filled topic {topic} is gone", {
         topic: name,
       });
-      if (!await this.#own.resume(name)) this.#goOn(topic);
+      if (!await this.#own.resume(name)) await this.#goOn(topic);
     } catch (error) {
-      logger.warn("Topic {topic} is not gone on with: {reason}", {
-        topic: name,
-        reason: messageOf(error),
-      });
+      tellNotGoneOn(name, error);
     }
   }
 
   /**
    * Goes on with filling a topic that the store has kept, or ends it if that cannot be.
-   * A topic that is published to stays as it is.
+   * A topic that is published to stays as it is. One that others share, and of which the
+   * store does not say now who fills it, is found again as nobody's.
    */
-  #goOn(topic: Topic): void {
+  async #goOn(topic: Topic): Promise<void> {
     if (topic.filling === undefined) return;
     const { store, sources, gateway, publisher } = this.#parts;
     const filling = readFilling(topic.filling);
     switch (filling?.kind) {
       case "source":
-        return void sources.resume(topic, filling);
+        try {
+          return await sources.resume(topic, filling);
+        } catch (error) {
+          return tellNotGoneOn(topic.name, error);
+        }
       case "response":
         return gateway.runs.resume(topic, filling);
       case "publisher":
@@ -103,7 +105,7 @@ export class Recovery {
         if (store.isShared) return;
         return publisher.expect(topic, filling.within);
       default:
-        return void this.#endLost(topic);
+        return await this.#endLost(topic);
     }
   }
 

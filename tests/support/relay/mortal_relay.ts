@@ -16,6 +16,7 @@ export class MortalRelay {
   readonly listening: Promise<string | undefined>;
   readonly #process: Deno.ChildProcess;
   readonly #errors: Promise<string>;
+  #said = "";
   readonly #output: Promise<void>;
 
   /**
@@ -44,7 +45,7 @@ export class MortalRelay {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    this.#errors = new Response(this.#process.stderr).text();
+    this.#errors = this.#hear();
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     this.listening = promise;
     this.#output = this.#read(resolve);
@@ -64,11 +65,22 @@ export class MortalRelay {
     return await within(this.ended(), LIMIT, `a relay to end by ${signal}`);
   }
 
+  /** What it has said on stderr until now. */
+  get said(): string {
+    return this.#said;
+  }
+
   /** The numbers of its workers in the system, if it has some. */
   get workers(): readonly number[] {
     const { pid } = this.#process;
     return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`)
       .split(" ").filter((word) => word !== "").map(Number);
+  }
+
+  async #hear(): Promise<string> {
+    const texts = this.#process.stderr.pipeThrough(new TextDecoderStream());
+    for await (const text of texts) this.#said += text;
+    return this.#said;
   }
 
   /** Sends a signal, which may stop it or have it go on. */

@@ -18,22 +18,24 @@ const BUSY = 10_000;
 class World implements AsyncDisposable {
   readonly upstreams: Upstreams;
   readonly #server: NatsServer;
+  readonly #user: string;
   readonly relays: MortalRelay[] = [];
 
-  private constructor(upstreams: Upstreams, server: NatsServer) {
+  private constructor(upstreams: Upstreams, server: NatsServer, user: string) {
     this.upstreams = upstreams;
     this.#server = server;
+    this.#user = user;
   }
 
-  static async start(): Promise<World> {
+  static async start(server?: NatsServer, user = ""): Promise<World> {
     const upstreams = await Upstreams.start(new Random(1));
-    return new World(upstreams, await NatsServer.start());
+    return new World(upstreams, server ?? await NatsServer.start(), user);
   }
 
   async relay(...args: string[]): Promise<[MortalRelay, string]> {
     const { origin } = this.upstreams;
     const relay = new MortalRelay([
-      ...["--port", "0", "--store", `nats://${this.#server.host}`],
+      ...["--port", "0", "--store", `nats://${this.#user}${this.#server.host}`],
       ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
       ...["--provider", `local=${origin}/v1`, "--log-level", "warning"],
       ...args,
@@ -208,6 +210,33 @@ Deno.test({
     const killed = performance.now();
     await first.kill("SIGKILL");
     await goesOn(world, reader, killed);
+    assertOfSource(reader.data, "s");
+  },
+});
+
+Deno.test({
+  name:
+    "A relay that may not take over a source lives on, and takes over when it may",
+  ignore,
+  async fn() {
+    const rights = (deny: string): string =>
+      `authorization { users: [ { user: u, password: p, permissions: { publish: { deny: ["${deny}"] } } } ] }`;
+    const server = await NatsServer.start({ config: rights("none") });
+    await using world = await World.start(server, "u:p@");
+    const [first, url] = await world.relay();
+    const [second, other] = await world.relay();
+    await put(url, "s", world.upstreams.source("s", 100_000));
+    await using reader = new Reader(other, "s");
+    await reader.reached(20);
+    await server.reload(rights("$KV.rivulet_leases.>"));
+    await first.kill("SIGKILL");
+    await until(
+      () => second.said.includes("Topic s is not gone on with") || undefined,
+      LIMIT,
+      "the relay to say that it cannot go on",
+    );
+    await server.reload(rights("none"));
+    await reader.reached(reader.data.length + 20);
     assertOfSource(reader.data, "s");
   },
 });
