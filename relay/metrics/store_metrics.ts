@@ -1,21 +1,39 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { copiedCounter, DELAY_BUCKETS } from "./instruments.ts";
 
-/** A store in a file, as far as it is measured. */
+/** A store in a file or in NATS, as far as it is measured. */
 export interface MeasuredStore {
-  /** The operations that wait for their transaction. */
+  /** The operations that wait to be kept. */
   readonly backlog: number;
   /** The bytes of the file. */
   readonly fileBytes: number;
   /** The bytes of the file that are free. */
   readonly freeBytes: number;
-  /** The transactions that failed, and the attempts to write again that failed. */
+  /** The transactions or messages that failed, and the attempts to write again that failed. */
   readonly failures: number;
   /** The ended topics that were deleted before their time. */
   readonly evicted: number;
+  /** The figures of a store in NATS. */
+  readonly nats?: MeasuredNats;
 }
 
-/** A transaction that was committed. */
+/** NATS, as far as it is measured. */
+export interface MeasuredNats {
+  /** Whether it is connected. */
+  readonly isConnected: boolean;
+  /** The requests that it was asked again for. */
+  readonly retries: number;
+  /** The times that messages of a log were missed, and read. */
+  readonly missed: number;
+  /** The logs that are followed. */
+  readonly followed: number;
+  /** The bytes of events in memory. */
+  readonly windowBytes: number;
+  /** The time from this relay to NATS and back, in milliseconds. */
+  readonly lag: number;
+}
+
+/** A transaction that was committed, or a message that was kept. */
 export interface MeasuredCommit {
   /** The duration, in milliseconds. */
   readonly duration: number;
@@ -25,7 +43,7 @@ export interface MeasuredCommit {
   readonly bytes: number;
 }
 
-/** Figures of a store that is in a file: all are 0 where topics live in memory. */
+/** Figures of a store: all are 0 where topics live in memory. */
 export class StoreMetrics {
   readonly #commits: Histogram;
   readonly #operations: Counter;
@@ -49,18 +67,18 @@ export class StoreMetrics {
     const registers = [registry];
     this.#commits = new Histogram({
       name: "rivulet_store_commit_seconds",
-      help: "How long transactions of the store took.",
+      help: "How long transactions of the store took, or messages to NATS.",
       buckets: [...DELAY_BUCKETS],
       registers,
     });
     this.#operations = new Counter({
       name: "rivulet_store_operations_total",
-      help: "Operations in these transactions: appends, ends and others.",
+      help: "Operations in these: appends, ends and others.",
       registers,
     });
     this.#bytes = new Counter({
       name: "rivulet_store_bytes_total",
-      help: "Bytes of events in these transactions.",
+      help: "Bytes of events in these.",
       registers,
     });
     const gauge = (
@@ -81,7 +99,7 @@ export class StoreMetrics {
     };
     gauge(
       "rivulet_store_backlog",
-      "Operations that wait for their transaction.",
+      "Operations that wait to be kept.",
       () => store()?.backlog ?? 0,
     );
     gauge(
@@ -103,12 +121,40 @@ export class StoreMetrics {
     gauge(
       "rivulet_store_lag_seconds",
       "How long an event takes from the relay where its topic lives, all levels.",
-      () => lag() / 1_000,
+      () => (store()?.nats?.lag ?? lag()) / 1_000,
       "max",
     );
+    gauge(
+      "rivulet_nats_connected",
+      "1 while NATS is connected.",
+      () => store()?.nats?.isConnected ? 1 : 0,
+      "max",
+    );
+    gauge(
+      "rivulet_nats_followed_logs",
+      "Logs that the relay follows.",
+      () => store()?.nats?.followed ?? 0,
+    );
+    gauge(
+      "rivulet_nats_window_bytes",
+      "Memory of the newest events of logs in NATS.",
+      () => store()?.nats?.windowBytes ?? 0,
+    );
+    copiedCounter(registry, {
+      name: "rivulet_nats_retries_total",
+      help: "How often NATS was asked again.",
+      labelNames: [],
+      read: () => [[{}, store()?.nats?.retries ?? 0]],
+    });
+    copiedCounter(registry, {
+      name: "rivulet_nats_missed_total",
+      help: "How often messages of a log were missed, and read.",
+      labelNames: [],
+      read: () => [[{}, store()?.nats?.missed ?? 0]],
+    });
     copiedCounter(registry, {
       name: "rivulet_store_failures_total",
-      help: "Transactions and attempts to write again that failed.",
+      help: "Transactions, messages and attempts to write again that failed.",
       labelNames: [],
       read: () => [[{}, store()?.failures ?? 0]],
     });
@@ -120,7 +166,7 @@ export class StoreMetrics {
     });
   }
 
-  /** Counts a transaction. */
+  /** Counts a transaction or a message. */
   committed({ duration, operations, bytes }: MeasuredCommit): void {
     this.#commits.observe(duration / 1_000);
     this.#operations.inc(operations);

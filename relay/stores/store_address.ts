@@ -16,8 +16,9 @@ import {
   parseParentAddress,
 } from "./parent/parent_address.ts";
 import { ParentStore } from "./parent/parent_store.ts";
-import type { CommitReport } from "./sqlite/committer.ts";
-import { SqliteStore, type SqliteStoreCounts } from "./sqlite/sqlite_store.ts";
+import type { CommitReport } from "./slow_commits.ts";
+import { SqliteStore } from "./sqlite/sqlite_store.ts";
+import type { StoreCounts } from "./store_counts.ts";
 
 /** The store that topics live in. */
 export type StoreAddress =
@@ -87,7 +88,7 @@ export interface StoreSettings {
   readonly maxStore?: number | undefined;
   /** The clock to use. */
   readonly clock: Clock;
-  /** Called after each transaction of a file. Default: nobody is told. */
+  /** Called after each transaction of a file, or message of a log. Default: nobody is told. */
   readonly onCommit?: ((report: CommitReport) => void) | undefined;
   /** The token that a parent asks for. Default: none. */
   readonly token?: string | undefined;
@@ -99,8 +100,8 @@ export interface StoreSettings {
 
 /** A store that may tell what it holds. */
 export type CountedStore = Store & {
-  /** The counters and sizes of the store, if it is in a file. */
-  readonly counts?: SqliteStoreCounts;
+  /** The counters and sizes of the store, if it is in a file or in NATS. */
+  readonly counts?: StoreCounts;
 };
 
 /** Makes the store that an address names. It has yet to be opened. */
@@ -117,6 +118,7 @@ export function createStore(
       address: address.address,
       retention: bounds,
       clock,
+      onCommit,
     });
   }
   if (address.kind === "parent") {

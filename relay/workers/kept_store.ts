@@ -6,7 +6,7 @@ import { messageOf } from "../../src/fetch/message_of.ts";
 import { serveLinks } from "../doors/links/serve_links.ts";
 import type { CommandOptions } from "../options/schema.ts";
 import { shareStore } from "../stores/shared/share_store.ts";
-import type { CommitReport } from "../stores/sqlite/committer.ts";
+import type { CommitReport } from "../stores/slow_commits.ts";
 import {
   type CountedStore,
   createStore,

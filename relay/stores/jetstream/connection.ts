@@ -114,6 +114,8 @@ export class Connection implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #heard: HeardErrors = keepErrorsHeard();
   #starting: Promise<void> | undefined;
+  #isLost = false;
+  #retries = 0;
 
   /**
    * Makes it, and does not connect.
@@ -138,6 +140,16 @@ export class Connection implements AsyncDisposable {
   get failure(): StoreError | undefined {
     const [denied] = this.#denied.values();
     return this.#deletion ?? this.#failure ?? denied;
+  }
+
+  /** Whether NATS is connected now. */
+  get isConnected(): boolean {
+    return this.#connected !== undefined && !this.#isLost;
+  }
+
+  /** The requests that NATS was asked again for. */
+  get retries(): number {
+    return this.#retries;
   }
 
   /** Whether it was closed. */
@@ -215,6 +227,7 @@ export class Connection implements AsyncDisposable {
           throw storeErrorOf(error, this.servers);
         }
       }
+      this.#retries++;
       await pause(RETRY_INTERVAL, this.#closing.signal);
     }
   }
@@ -312,6 +325,7 @@ export class Connection implements AsyncDisposable {
     for await (const status of nats.status()) {
       switch (status.type) {
         case "disconnect":
+          this.#isLost = true;
           logger.warn("The connection to NATS at {servers} was lost", {
             servers: this.servers,
           });
@@ -321,6 +335,7 @@ export class Connection implements AsyncDisposable {
           );
           break;
         case "reconnect":
+          this.#isLost = false;
           logger.info("NATS is connected again, at {server}", {
             server: status.server,
           });

@@ -188,31 +188,36 @@ function placeOf(
 }
 
 /**
- * Reads all messages of a subject that there are from a place on.
+ * Reads all messages of a subject that there are from a place on, up to the last one.
  *
  * @param last The place of the last one, which is there: less than that is not all.
+ * @param onMessage Called with each message in order.
  * @throws {StoreError} `away`, if it does not come: the server that tells of them lags
  * behind, or they were removed meanwhile.
  */
 export async function readSubject(
   connected: Connected,
-  { last, ...what }: {
+  { last, onMessage, ...what }: {
     readonly stream: string;
     readonly filter: string;
     readonly from: number;
     readonly last: number;
     readonly isBodiless?: boolean;
+    readonly onMessage: (message: StreamMessage) => void;
   },
-): Promise<readonly StreamMessage[]> {
-  const messages: StreamMessage[] = [];
+): Promise<void> {
   const done = Promise.withResolvers<void>();
   let cameAt = performance.now();
   using _consumption = await Consumption.start(connected, {
     ...what,
     onMessage: (message) => {
       cameAt = performance.now();
-      messages.push(message);
-      if (message.seq >= last) done.resolve();
+      try {
+        if (message.seq <= last) onMessage(message);
+        if (message.seq >= last) done.resolve();
+      } catch (error) {
+        done.reject(error);
+      }
     },
     onBroken: done.reject,
   });
@@ -225,19 +230,37 @@ export async function readSubject(
   } finally {
     clearInterval(timer);
   }
-  return messages;
 }
 
 /** Returns the place of the last message of a subject, as the leader has it. */
-export async function lastOf(
+export function lastOf(
   connection: Connection,
   stream: string,
   subject: string,
 ): Promise<number | undefined> {
+  return placeAt(connection, stream, { last_by_subj: subject });
+}
+
+/** Returns the place of the first message of a subject from a place on, as the leader has it. */
+export function firstOf(
+  connection: Connection,
+  stream: string,
+  subject: string,
+  from: number,
+): Promise<number | undefined> {
+  return placeAt(connection, stream, { seq: from, next_by_subj: subject });
+}
+
+async function placeAt(
+  connection: Connection,
+  stream: string,
+  query:
+    | { readonly last_by_subj: string }
+    | { readonly seq: number; readonly next_by_subj: string },
+): Promise<number | undefined> {
   try {
     const message = await connection.ask(
-      ({ manager }) =>
-        manager.streams.getMessage(stream, { last_by_subj: subject }),
+      ({ manager }) => manager.streams.getMessage(stream, query),
       { passes: isNoMessage },
     );
     return message?.seq;

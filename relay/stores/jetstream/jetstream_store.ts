@@ -19,12 +19,17 @@ import {
   type WatchQuery,
 } from "../../topics/store.ts";
 import { Wakes } from "../follow_log.ts";
+import { History } from "../history.ts";
+import { type CommitReport, SlowCommits } from "../slow_commits.ts";
+import type { StoreCounts } from "../store_counts.ts";
 import { Watchers } from "../watchers.ts";
+import { Windows } from "../window.ts";
 import { AFTER, Bucket } from "./bucket.ts";
 import { atMost, Connection } from "./connection.ts";
 import { checkRights } from "./hearing.ts";
 import { KnownName } from "./known_name.ts";
 import { HEADER } from "./log_message.ts";
+import { storeErrorOf } from "./failures.ts";
 import { NameIndex, type NameNews } from "./name_index.ts";
 import { type Names, namesOf } from "./names.ts";
 import { removeSubject } from "./remove.ts";
@@ -56,10 +61,15 @@ export interface JetStreamStoreOptions {
    * milliseconds. Default: 10 s.
    */
   readonly patience?: number;
+  /** Called after each message of a log. Default: nobody is told. */
+  readonly onCommit?: ((report: CommitReport) => void) | undefined;
 }
 
 /** The time for which an unused name stays at hand, in milliseconds. */
 const IDLE = 60_000;
+
+/** The most bytes of events of all logs that are in memory. */
+const WINDOW_BYTES = 64 * 1024 * 1024;
 
 /** The time between two looks at the names at hand, in milliseconds. */
 const LOOK_INTERVAL = 100;
@@ -69,6 +79,9 @@ const LOOK_INTERVAL = 100;
  * store also searches when a relay is gone.
  */
 const ORPHANS_INTERVAL = 15_000;
+
+/** The same while there are some, in milliseconds: NATS may not have let anybody take them. */
+const FOUND_INTERVAL = 5_000;
 
 /** The topics that are described or deleted at a time. */
 const AT_A_TIME = 64;
@@ -96,14 +109,19 @@ export class JetStreamStore implements Store {
   readonly #known = new Map<string, KnownName>();
   readonly #orphaned = new Wakes();
   readonly #logStore: SharedLogStore;
+  readonly #windows: Windows;
   #cancelLook: () => void = () => {};
   #isDeleting = false;
   /** The newest place in the stream that was seen: what is made later is behind it. */
   #place = 0;
   #cancels: Disposable | undefined;
+  #failures = 0;
+  #missed = 0;
 
   /** Makes a store that is not connected yet. */
-  constructor({ address, retention, clock, patience }: JetStreamStoreOptions) {
+  constructor(
+    { address, retention, clock, patience, onCommit }: JetStreamStoreOptions,
+  ) {
     this.#retention = retention;
     this.#clock = clock;
     const names = this.#names = namesOf(address.prefix);
@@ -135,18 +153,57 @@ export class JetStreamStore implements Store {
       onChanged: (news) => this.#onChanged(news),
       onReset: () => this.#watchers.reset(),
     });
+    const slow = new SlowCommits(
+      "NATS is slow: {count} messages took {limit} ms or more, the longest {longest} ms",
+      clock,
+    );
+    const windows = this.#windows = new Windows(WINDOW_BYTES);
     this.#logStore = {
       connection,
       stream: names.stream,
       retention: this.#retention,
       clock,
+      windows,
+      history: new History({
+        name: names.stream,
+        load: (log, from, bytes) => log.fetch(from, bytes),
+        errorOf: (error) => storeErrorOf(error, connection.servers),
+      }),
       onEnded: (log) => this.#onEnded(log),
       onPlace: (seq) => void (this.#place = Math.max(this.#place, seq)),
+      onWritten: (duration, operations, bytes) => {
+        const isSlow = slow.note(duration);
+        onCommit?.({ duration, operations, bytes, isSlow });
+      },
+      onFailed: () => void this.#failures++,
+      onMissed: () => void this.#missed++,
     };
   }
 
   get failure(): StoreError | undefined {
     return this.#connection.failure;
+  }
+
+  /** The figures of the store. */
+  get counts(): StoreCounts {
+    let backlog = 0;
+    let followed = 0;
+    for (const { logs } of this.#known.values()) {
+      for (const log of logs.values()) {
+        backlog += log.backlog;
+        if (log.isLoaded && !log.copy.ended && !log.isGone) followed++;
+      }
+    }
+    const { isConnected, retries } = this.#connection;
+    return {
+      ...{ backlog, failures: this.#failures },
+      ...{ evicted: 0, fileBytes: 0, freeBytes: 0 },
+      nats: {
+        ...{ isConnected, retries, missed: this.#missed, followed },
+        windowBytes: this.#windows.bytes,
+        lag: this.#presence.lag,
+      },
+    };
   }
 
   async open(): Promise<void> {
@@ -168,7 +225,9 @@ export class JetStreamStore implements Store {
   async *orphans(signal: AbortSignal): AsyncGenerator<LogName, void> {
     for (;;) {
       signal.throwIfAborted();
+      let wait = 500;
       if (this.#presence.isSettled) {
+        wait = ORPHANS_INTERVAL;
         let found: readonly LogName[] = [];
         try {
           found = await this.#leases.orphans();
@@ -177,9 +236,9 @@ export class JetStreamStore implements Store {
             reason: messageOf(error),
           });
         }
+        if (found.length > 0) wait = FOUND_INTERVAL;
         yield* found;
       }
-      const wait = this.#presence.isSettled ? ORPHANS_INTERVAL : 500;
       await abortable(
         atMost(wait, this.#orphaned.next, signal),
         signal,
@@ -448,6 +507,7 @@ export class JetStreamStore implements Store {
     const { name, logs } = known;
     const before = logs.get(recorded.epoch);
     if (before) {
+      before.usedAt = this.#clock.now();
       before.isRecorded(recorded);
       return before;
     }
@@ -495,7 +555,6 @@ export class JetStreamStore implements Store {
     await changed;
     await Promise.all(gone.map(async ({ epoch }) => {
       known.logs.get(epoch)?.bury();
-      known.logs.delete(epoch);
       const filter = this.#names.log(known.name, epoch);
       await removeSubject(this.#connection, this.#names.stream, filter);
     }));
@@ -570,9 +629,14 @@ export class JetStreamStore implements Store {
         now - known.usedAt < IDLE;
       for (const log of known.logs.values()) {
         log.look(now);
-        isUsed ||= log.handles > 0 || log.isBusy;
+        if (log.handles > 0 || log.isBusy) isUsed = true;
+        else if (now - log.usedAt >= IDLE) {
+          log.letGo();
+          known.logs.delete(log.epoch);
+        }
       }
       if (isUsed) continue;
+      for (const log of known.logs.values()) log.letGo();
       known.stopHearing();
       this.#known.delete(name);
     }

@@ -40,6 +40,9 @@ export class Presence implements Disposable {
   #selfAt = 0;
   #since = Infinity;
   #interruptions = 0;
+  /** The time from a beat until this relay has heard it, in milliseconds, and when it waits for one. */
+  #lag = 0;
+  #unheardAt: number | undefined;
 
   constructor(subject: string, clock: Clock, events: PresenceEvents) {
     this.#subject = subject;
@@ -50,6 +53,14 @@ export class Presence implements Disposable {
   /** The number of times that others may have taken this relay for gone. */
   get interruptions(): number {
     return this.#interruptions;
+  }
+
+  /** The time that a message takes to NATS and back, in milliseconds. */
+  get lag(): number {
+    const waiting = this.#unheardAt === undefined
+      ? 0
+      : performance.now() - this.#unheardAt;
+    return Math.max(this.#lag, waiting);
   }
 
   /** The relays that are there, this one among them. */
@@ -99,7 +110,9 @@ export class Presence implements Disposable {
   }
 
   #beat(): void {
-    this.#say(this.self);
+    const now = performance.now();
+    this.#unheardAt ??= now;
+    this.#say(`${this.self} ${now}`);
     this.#look();
     this.#cancelBeat = this.#clock.setTimeout(
       () => this.#beat(),
@@ -120,6 +133,8 @@ export class Presence implements Disposable {
     if (relay === this.self) {
       if (now - this.#selfAt > AWAY_AFTER) this.#cameBack(now);
       this.#selfAt = now;
+      this.#unheardAt = undefined;
+      this.#lag = performance.now() - Number(word);
     } else if (word === "gone") {
       if (this.#heardAt.delete(relay)) this.#events.onGone(relay);
     } else this.#heardAt.set(relay, now);

@@ -35,10 +35,14 @@ export async function removeSubject(
 ): Promise<void> {
   const last = await lastOf(connection, stream, filter);
   if (last === undefined) return;
-  const messages = await connection.ask((connected) =>
-    readSubject(connected, { stream, filter, from: 1, last, isBodiless: true })
+  const places = new Set<number>();
+  await connection.ask((connected) =>
+    readSubject(connected, {
+      ...{ stream, filter, from: 1, last, isBodiless: true },
+      onMessage: ({ seq }) => void places.add(seq),
+    })
   );
-  await removeMessages(connection, stream, messages.map(({ seq }) => seq));
+  await removeMessages(connection, stream, [...places]);
 }
 
 async function removeMessage(

@@ -2,17 +2,28 @@ import type { Clock } from "../../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { StoredEnd } from "../../topics/end.ts";
 import { LeaseLostError } from "../../topics/lease.ts";
-import type { Appended, Retention, TopicFacts } from "../../topics/log.ts";
+import {
+  type Appended,
+  type Hole,
+  type LogRange,
+  type ReadBudget,
+  type Retention,
+  sizeOf,
+  type TopicFacts,
+} from "../../topics/log.ts";
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
-import { MemoryLog } from "../memory_log.ts";
 import { Wakes } from "../follow_log.ts";
+import type { History, ReadLog } from "../history.ts";
+import type { Segment } from "../segment.ts";
+import type { Window, Windows } from "../window.ts";
 import { atMost, type Connection } from "./connection.ts";
-import { lastOf, readSubject } from "./consume.ts";
+import { firstOf, lastOf, readSubject } from "./consume.ts";
+import { LogCopy } from "./log_copy.ts";
 import { type Deed, HEADER, readEvents, readHeader } from "./log_message.ts";
 import { Doubts } from "./doubts.ts";
 import type { Batch, Work } from "./log_work.ts";
 import { LogWriter } from "./log_writer.ts";
-import { LoggedMessages } from "./logged_messages.ts";
+import { LoggedMessages, type MessageRange } from "./logged_messages.ts";
 import type { LogSummary, RecordedLog } from "./record.ts";
 
 /** The parts of a store that a log uses. */
@@ -21,10 +32,19 @@ export interface SharedLogStore {
   readonly stream: string;
   readonly retention: Retention;
   readonly clock: Clock;
+  /** The events in memory of all logs: the newest of each, and older ones that are read. */
+  readonly windows: Windows;
+  readonly history: History<SharedLog>;
   /** Told of an end that the log has. */
   onEnded(log: SharedLog): void;
   /** Told of a place in the stream. */
   onPlace(seq: number): void;
+  /** Told of a message that was kept: the time that it took, in milliseconds, and what is in it. */
+  onWritten(duration: number, operations: number, bytes: number): void;
+  /** Told of a message of which nobody knows whether it was kept. */
+  onFailed(): void;
+  /** Told of messages that were missed, and are read. */
+  onMissed(): void;
 }
 
 /** A message of a log. */
@@ -49,18 +69,20 @@ const LOOKS = [100, 400, 1_500, 10_000];
 
 /**
  * A log of the stream that is in use at this relay, however many handles it has: a copy
- * of what is retained, which follows what any relay appends, and one line of what this
+ * of where it stands, which follows what any relay appends, and one line of what this
  * relay appends.
  */
-export class SharedLog {
+export class SharedLog implements ReadLog {
   readonly name: string;
   readonly subject: string;
-  /** The copy of what the stream has. */
-  readonly copy: MemoryLog;
+  /** Where the log in the stream stands, and the newest events. */
+  readonly copy: LogCopy;
   /** Whether this relay has made it. */
   readonly isMadeHere: boolean;
   /** The number of handles. */
   handles = 0;
+  /** The time when it was last needed, in milliseconds since the epoch. */
+  usedAt: number;
   readonly #store: SharedLogStore;
   #recorded: RecordedLog;
   readonly #writer: LogWriter;
@@ -115,13 +137,8 @@ export class SharedLog {
     this.name = name;
     this.subject = subject;
     this.#recorded = recorded;
-    this.copy = new MemoryLog(
-      store.retention,
-      store.clock,
-      name,
-      recorded.facts,
-      recorded,
-    );
+    this.copy = new LogCopy(store, recorded);
+    this.usedAt = store.clock.now();
     this.#writer = new LogWriter(store, subject);
     this.#isLoaded = this.isMadeHere = made !== undefined;
     if (!made) return;
@@ -132,6 +149,26 @@ export class SharedLog {
 
   get epoch(): string {
     return this.copy.epoch;
+  }
+
+  get next(): number {
+    return this.copy.next;
+  }
+
+  get isGone(): boolean {
+    return this.copy.isGone;
+  }
+
+  get window(): Window {
+    return this.copy.window;
+  }
+
+  holeAt(offset: number): Hole | undefined {
+    return this.copy.holeAt(offset);
+  }
+
+  onRead(): void {
+    this.usedAt = this.#store.clock.now();
   }
 
   /**
@@ -165,6 +202,11 @@ export class SharedLog {
   /** Whether something is being written. */
   get isBusy(): boolean {
     return this.#turn !== undefined || this.#made !== undefined;
+  }
+
+  /** The number of what waits to be written. */
+  get backlog(): number {
+    return this.#line.length;
   }
 
   /** The number of the newest lease that was seen. */
@@ -216,6 +258,7 @@ export class SharedLog {
         // It is read again, and told to whoever reads.
       }
     }
+    if (!this.#reading) this.#store.onMissed();
     this.catchUp().catch(() => {});
   }
 
@@ -246,6 +289,90 @@ export class SharedLog {
     if (!this.copy.isGone) this.copy.bury();
   }
 
+  /** Reads events: at once, if they are in memory. */
+  read(from: number, budget: ReadBudget): LogRange | Promise<LogRange> {
+    if (!this.#isLoaded) return this.#readLate(this.load(), from, budget);
+    const read = this.#store.history.read(this, from, budget);
+    return read instanceof Promise ? this.#readLate(read, from, budget) : read;
+  }
+
+  async #readLate(
+    reading: Promise<LogRange | void>,
+    from: number,
+    budget: ReadBudget,
+  ): Promise<LogRange> {
+    const { copy } = this;
+    for (let at = from;;) {
+      try {
+        const range = await reading;
+        if (range) return range;
+      } catch (error) {
+        if (copy.first <= at) throw error;
+      }
+      // Retention may have passed the first of them meanwhile.
+      at = Math.max(from, copy.first);
+      reading = Promise.resolve(this.#store.history.read(this, at, budget));
+    }
+  }
+
+  /** Fetches events from the stream. */
+  async fetch(from: number, bytes: number): Promise<readonly Segment[]> {
+    const { connection, stream } = this.#store;
+    for (;;) {
+      const range = this.#messages.around(from, bytes);
+      if (!range) return [];
+      const place = await firstOf(
+        connection,
+        stream,
+        this.subject,
+        range.from,
+      );
+      if (place === undefined) {
+        this.bury();
+        return [];
+      }
+      if (place === range.from) return await this.#fetch(range);
+      // Retention has passed it at another relay, which has removed it.
+      const first = this.#messages.offsetFrom(place);
+      if (first === undefined || first <= from) return [];
+      this.copy.pass(first);
+      from = first;
+    }
+  }
+
+  async #fetch(
+    { from, last, places }: MessageRange,
+  ): Promise<readonly Segment[]> {
+    const { connection, stream } = this.#store;
+    const segments = new Map<number, Segment>();
+    let parts: Uint8Array[] = [];
+    await connection.ask((connected) =>
+      readSubject(connected, {
+        ...{ stream, filter: this.subject, from, last },
+        onMessage: ({ seq, header, data }) => {
+          // What is void has no place among them.
+          if (!places.has(seq)) return;
+          const message = readHeader(header(HEADER), this.subject);
+          if (message.kind === "part") return void parts.push(data);
+          const { deed } = message;
+          const body = whole(parts, deed, data);
+          parts = [];
+          if (deed.count === 0) return;
+          const { at, time } = deed;
+          const entries = readEvents(body, deed.count, this.subject)
+            .map((event) => ({ event, size: sizeOf(event), time }));
+          segments.set(at, { first: at, entries });
+        },
+      }), { passes: isCorrupt });
+    return [...segments.values()];
+  }
+
+  /** Gives up the events in memory, as nobody needs them. */
+  letGo(): void {
+    this.#store.history.forget(this);
+    this.window.clear();
+  }
+
   /** Says what has become of it. */
   summarize(end: StoredEnd): LogSummary {
     const { first, next, bytes, facts, firstAt, lastAt } = this.copy;
@@ -263,23 +390,18 @@ export class SharedLog {
         break;
       }
       if (last > this.#place) {
-        const messages = await connection.ask((connected) =>
+        await connection.ask((connected) =>
           readSubject(connected, {
             stream,
             filter: this.subject,
             from: Math.max(this.#place, this.#recorded.since) + 1,
             last,
-          })
-        );
-        for (const message of messages) {
-          if (message.seq <= this.#place) continue;
-          this.#apply({
-            seq: message.seq,
-            id: message.header("Nats-Msg-Id"),
-            header: message.header(HEADER),
-            data: message.data,
-          });
-        }
+            onMessage: ({ seq, data, header }) => {
+              if (seq <= this.#place) return;
+              const id = header("Nats-Msg-Id");
+              this.#apply({ seq, id, header: header(HEADER), data });
+            },
+          }), { passes: isCorrupt });
       }
     } while (this.#isToReadAgain);
     this.#isLoaded = true;
@@ -303,16 +425,20 @@ export class SharedLog {
       return;
     }
     const { deed } = message;
-    const body = deed.parts === undefined
-      ? data
-      : joined([...this.#parts.slice(-deed.parts), data]);
+    const body = whole(this.#parts, deed, data);
     this.#parts = [];
     this.#doubts.kept(id, deed.at);
-    this.#do(seq, deed, readEvents(body, deed.count, this.subject));
+    const events = readEvents(body, deed.count, this.subject);
+    this.#do(seq, deed, events, body.length);
   }
 
   /** Does to the copy what a message has done to the log. */
-  #do(seq: number, deed: Deed, events: readonly ServerSentEvent[]): void {
+  #do(
+    seq: number,
+    deed: Deed,
+    events: readonly ServerSentEvent[],
+    bytes: number,
+  ): void {
     const { copy } = this;
     const { at, time, facts, publications, hole, end, lease } = deed;
     // Retention has removed what was before.
@@ -323,13 +449,14 @@ export class SharedLog {
     }
     if (events.length > 0) copy.add(events, time);
     for (const [key, value] of publications ?? []) {
-      copy.remember({ key, value });
+      copy.remember(key, value);
     }
     if (hole) copy.skip(hole.count, hole.reason);
     if (lease !== undefined && lease > this.#lease) this.#lease = lease;
     this.#seq = seq;
     this.#store.onPlace(seq);
-    this.#messages.add({ seq, parts: this.#partsAt, next: copy.next });
+    const parts = this.#partsAt;
+    this.#messages.add({ seq, parts, bytes, next: copy.next });
     if (this.#partsAt.length > 0) this.#partsAt = [];
     if (!this.#turn) this.#messages.forget(copy.first);
     if (end && !copy.ended) {
@@ -380,6 +507,7 @@ export class SharedLog {
         this.#sought = sought;
         if (deed.end) this.#hasEndedHere = true;
         sent = { id: sought.id, at };
+        const began = performance.now();
         const written = await this.#writer.write(
           deed,
           batch.events,
@@ -389,6 +517,9 @@ export class SharedLog {
         // It is told again as all messages are, and only then is it known to count.
         await this.#isTaken(written);
         if (sought.isFound) {
+          const bytes = batch.works.reduce((sum, { bytes }) => sum + bytes, 0);
+          const took = performance.now() - began;
+          this.#store.onWritten(took, batch.works.length, bytes);
           done(batch, at);
           this.#scheduleLook(this.#store.clock.now());
           this.#purge();
@@ -406,6 +537,7 @@ export class SharedLog {
       if (batch && sent) {
         // It may have been heard of before the error.
         if (this.#sought.isFound) return done(batch, sent.at);
+        this.#store.onFailed();
         this.#doubts.note(sent.id, batch);
       }
       const works = batch?.works.map(({ work }) => work) ?? [];
@@ -575,6 +707,20 @@ function done({ works }: Batch, at: number): void {
     const count = work.kind === "append" ? work.events.length : 0;
     work.result.resolve({ first: at + offset, count, bytes });
   }
+}
+
+/** Whether one log is at fault, and not NATS. */
+function isCorrupt(error: unknown): boolean {
+  return error instanceof StoreError && error.failure === "corrupt";
+}
+
+/** Returns the body of a message whose beginning may have come in parts. */
+function whole(
+  parts: readonly Uint8Array[],
+  { parts: count }: Deed,
+  data: Uint8Array,
+): Uint8Array {
+  return count === undefined ? data : joined([...parts.slice(-count), data]);
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

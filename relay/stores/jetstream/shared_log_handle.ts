@@ -126,13 +126,7 @@ export class SharedLogHandle implements Log, Writer {
   }
 
   read(from: number, budget: ReadBudget): LogRange | Promise<LogRange> {
-    const { copy } = this.#log;
-    return this.#log.isLoaded
-      ? copy.read(from, budget)
-      // Retention may have passed the first of them while the log was loading.
-      : this.#log.load().then(() =>
-        copy.read(Math.max(from, copy.first), budget)
-      );
+    return this.#log.read(from, budget);
   }
 
   holeAt(offset: number): Hole | undefined {
@@ -147,6 +141,7 @@ export class SharedLogHandle implements Log, Writer {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.#log.handles--;
+    this.#log.onRead();
     this.#onReleased();
   }
 

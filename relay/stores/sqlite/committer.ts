@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import { StoreError } from "../../topics/store.ts";
+import { type CommitReport, SlowCommits } from "../slow_commits.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { storeErrorOf } from "./failures.ts";
 import type { Housekeeping } from "./housekeeping.ts";
@@ -32,18 +33,6 @@ export interface Work {
   done(stale?: number | null): void;
   /** The store does not keep it. */
   failed(error: StoreError): void;
-}
-
-/** A transaction that was committed. */
-export interface CommitReport {
-  /** The time from the first call to the commit, in milliseconds. */
-  readonly duration: number;
-  /** The number of operations. */
-  readonly operations: number;
-  /** The bytes of events. */
-  readonly bytes: number;
-  /** Whether it took so long that the operator should know. */
-  readonly isSlow: boolean;
 }
 
 /** The file of a {@linkcode Committer}, and the calls that it makes. */
@@ -83,12 +72,6 @@ const BACKOFF: { readonly least: number; readonly most: number } = {
   most: 5_000,
 };
 
-/** A transaction that takes this long is slow, in milliseconds: a disk in order takes a tenth. */
-const SLOW_COMMIT = 100;
-
-/** The least time between two lines of the log on slow transactions, in milliseconds. */
-const SLOW_LINES = 10_000;
-
 const logger = getLogger(["rivulet", "relay", "store"]);
 
 /**
@@ -108,12 +91,15 @@ export class Committer implements AsyncDisposable {
   #backoff = BACKOFF.least;
   #cancelProbe: () => void = () => {};
   #isClosed = false;
-  /** The slow transactions that the log has not told of, and when it may. */
-  #slow = { count: 0, longest: 0, next: -Infinity };
+  readonly #slow: SlowCommits;
 
   /** Starts the thread that writes. */
   constructor(options: CommitterOptions) {
     this.#options = options;
+    this.#slow = new SlowCommits(
+      "The disk of the store is slow: {count} transactions took {limit} ms or more, the longest {longest} ms",
+      options.clock,
+    );
     this.#thread = options.start();
     // The first append does not wait for the start of the thread.
     this.tidy();
@@ -242,29 +228,10 @@ export class Committer implements AsyncDisposable {
     onStandings(standings);
     if (evicted.length > 0) onEvicted(evicted);
     const duration = clock.now() - started;
-    const isSlow = duration >= SLOW_COMMIT;
-    if (isSlow) this.#tellSlow(duration);
+    const isSlow = this.#slow.note(duration);
     if (!onCommit) return;
     const bytes = works.reduce((sum, work) => sum + work.bytes, 0);
     onCommit({ duration, operations: works.length, bytes, isSlow });
-  }
-
-  /** A slow disk makes many slow transactions, and few lines. */
-  #tellSlow(duration: number): void {
-    const slow = this.#slow;
-    slow.count++;
-    slow.longest = Math.max(slow.longest, duration);
-    const now = this.#options.clock.now();
-    if (now < slow.next) return;
-    logger.warn(
-      "The disk of the store is slow: {count} transactions took {limit} ms or more, the longest {longest} ms",
-      {
-        count: slow.count,
-        limit: SLOW_COMMIT,
-        longest: Math.round(slow.longest),
-      },
-    );
-    this.#slow = { count: 0, longest: 0, next: now + SLOW_LINES };
   }
 
   async #step(step: WriterRequest): Promise<void> {

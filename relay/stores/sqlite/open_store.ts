@@ -1,3 +1,4 @@
+import type { CommitReport } from "../slow_commits.ts";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import { MAX_PUBLICATIONS, type Retention } from "../../topics/log.ts";
@@ -5,11 +6,7 @@ import { type Boot, findBoot } from "./boot.ts";
 import { Catalog } from "./catalog.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import {
-  type CommitReport,
-  Committer,
-  type CommitterOptions,
-} from "./committer.ts";
+import { Committer, type CommitterOptions } from "./committer.ts";
 import { storeErrorOf } from "./failures.ts";
 import { History } from "../history.ts";
 import type { LiveLog } from "./live_log.ts";

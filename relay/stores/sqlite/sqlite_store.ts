@@ -18,6 +18,7 @@ import {
 } from "../../topics/store.ts";
 import { describeLog } from "../../topics/describe_log.ts";
 import { PrivateLeases } from "../private_leases.ts";
+import type { StoreCounts } from "../store_counts.ts";
 import { Watchers } from "../watchers.ts";
 import type { TopicRow } from "./catalog.ts";
 import type { Work } from "./committer.ts";
@@ -36,23 +37,13 @@ import { Windows } from "../window.ts";
 import { SingleWork } from "./work.ts";
 
 /** The counters and sizes of a store. */
-export interface SqliteStoreCounts {
+export interface SqliteStoreCounts extends StoreCounts {
   /** The transactions. */
   readonly commits: number;
   /** The operations in them. */
   readonly operations: number;
   /** The bytes of events in them. */
   readonly bytes: number;
-  /** The operations that wait for their transaction. */
-  readonly backlog: number;
-  /** The transactions that failed, and the attempts to write again that failed. */
-  readonly failures: number;
-  /** The ended topics that were deleted before their time, as there was no room. */
-  readonly evicted: number;
-  /** The bytes of the file. */
-  readonly fileBytes: number;
-  /** The bytes of the file that are free. */
-  readonly freeBytes: number;
   /** The logs that are in use. */
   readonly logs: number;
   /** The bytes of events in memory. */

@@ -9,12 +9,18 @@ import {
   Connection,
 } from "../../../relay/stores/jetstream/connection.ts";
 import { HEADER } from "../../../relay/stores/jetstream/log_message.ts";
-import { isWrongSequence } from "../../../relay/stores/jetstream/failures.ts";
+import {
+  isWrongSequence,
+  storeErrorOf,
+} from "../../../relay/stores/jetstream/failures.ts";
 import { type Names, namesOf } from "../../../relay/stores/jetstream/names.ts";
 import { parseNatsAddress } from "../../../relay/stores/jetstream/nats_address.ts";
 import type { RecordedLog } from "../../../relay/stores/jetstream/record.ts";
 import { SharedLog } from "../../../relay/stores/jetstream/shared_log.ts";
 import { prepareStreams } from "../../../relay/stores/jetstream/streams.ts";
+import { History } from "../../../relay/stores/history.ts";
+import { Windows } from "../../../relay/stores/window.ts";
+import type { Retention } from "../../../relay/topics/log.ts";
 import { StoreError } from "../../../relay/topics/store.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { NatsServer } from "./nats_server.ts";
@@ -23,6 +29,12 @@ type Ask = <T>(
   what: (connected: Connected) => Promise<T>,
   options?: Parameters<Connection["ask"]>[1],
 ) => Promise<T>;
+
+const RETENTION: Retention = {
+  maxEvents: 100,
+  maxBytes: 1_000_000,
+  maxAge: 1_000_000,
+};
 
 /** A connection over which messages may be lost and late. */
 class PoorConnection extends Connection {
@@ -58,6 +70,10 @@ export class StreamWorld implements AsyncDisposable {
   readonly #server: NatsServer;
   readonly #hearing = new DisposableStack();
   readonly names: Names = namesOf("rivulet");
+  /** The number of times that messages were missed. */
+  missed = 0;
+  /** What logs have in memory. */
+  readonly windows: Windows = new Windows(1_000_000);
   readonly #recorded: RecordedLog = {
     epoch: "abcdefghijkl",
     createdAt: 1_000_000,
@@ -84,20 +100,31 @@ export class StreamWorld implements AsyncDisposable {
 
   /** Takes up the log, as another relay each time. */
   log(
-    { made, isDeaf = false }: {
+    { made, isDeaf = false, retention = RETENTION }: {
       /** Resolves once the log is its name's. Default: it is. */
       readonly made?: Promise<void>;
       /** Whether it hears of no message, and has to look. Default: no. */
       readonly isDeaf?: boolean;
+      /** Default: a hundred events. */
+      readonly retention?: Retention;
     } = {},
   ): SharedLog {
     const store = {
       connection: this.connection,
       stream: this.names.stream,
-      retention: { maxEvents: 100, maxBytes: 1_000_000, maxAge: 1_000_000 },
+      retention,
       clock: new FakeClock(1_000_000),
+      windows: this.windows,
+      history: new History<SharedLog>({
+        name: this.names.stream,
+        load: (log, from, bytes) => log.fetch(from, bytes),
+        errorOf: (error) => storeErrorOf(error, "the server"),
+      }),
       onEnded: () => {},
       onPlace: () => {},
+      onWritten: () => {},
+      onFailed: () => {},
+      onMissed: () => void this.missed++,
     };
     const subject = this.names.log("t", this.#recorded.epoch);
     const log = new SharedLog(store, "t", subject, this.#recorded, made);
@@ -113,6 +140,17 @@ export class StreamWorld implements AsyncDisposable {
       }, Number(of("Nats-Last-Sequence")));
     }));
     return log;
+  }
+
+  /** Tells a log of the message at a place, as the stream does of one that is stored. */
+  async tell(log: SharedLog, seq: number): Promise<void> {
+    const { stream } = this.names;
+    const { manager } = this.connection.connected;
+    const message = await manager.streams.getMessage(stream, { seq });
+    if (!message) throw new Error(`There is no message at ${seq}`);
+    const { header, data } = message;
+    const told = { seq, header: header.get(HEADER), data };
+    log.heard({ ...told, id: header.get("Nats-Msg-Id") }, seq - 1);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Work } from "../../../../relay/stores/jetstream/log_work.ts";
+import { removeMessages } from "../../../../relay/stores/jetstream/remove.ts";
 import type { Appended, TopicFacts } from "../../../../relay/topics/log.ts";
 import { StoreError } from "../../../../relay/topics/store.ts";
 import type { ServerSentEvent } from "../../../../src/sse/event.ts";
@@ -69,8 +70,8 @@ Deno.test({
     assertEquals((await log.write(appended(a))).first, 4);
     const other = world.log();
     await other.load();
-    for (const { copy } of [log, other]) {
-      const { entries } = copy.read(1, { events: 9, bytes: 999 });
+    for (const one of [log, other]) {
+      const { entries } = await one.read(1, { events: 9, bytes: 999 });
       assertEquals(entries.map(({ event: { data } }) => data).join(""), "abca");
     }
   },
@@ -103,7 +104,90 @@ Deno.test({
     const { first, next } = log.copy;
     assertEquals([other.copy.first, other.copy.next], [first, next]);
     assertEquals(other.copy.facts, facts);
-    const { entries } = other.copy.read(first, { events: 100, bytes: 9_999 });
+    const { entries } = await other.read(first, { events: 100, bytes: 9_999 });
     assertEquals(entries.length, 100);
+  },
+});
+
+Deno.test({
+  name:
+    "SharedLog has the newest events in memory, and fetches older ones, in parts too",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const retention = { maxEvents: 9_999, maxBytes: 99e6, maxAge: 1_000_000 };
+    const log = world.log({ retention });
+    const other = world.log({ retention });
+    await other.load();
+    // Three messages for each of some, of NATS' own 1 MiB.
+    const sizes = Array.from(
+      { length: 80 },
+      (_, index) => index % 50 === 7 ? 2_500_000 : 20_000 + index,
+    );
+    for (const size of sizes) {
+      const data = String(size).padEnd(size, "x");
+      await log.write(appended([{ event: "message", data, id: "" }]));
+    }
+    await other.catchUp();
+    // Each log has 256 KiB, and a single event however large it is.
+    assert(world.windows.bytes < 2 * 320_000, `${world.windows.bytes}`);
+    const late = world.log({ retention });
+    await late.load();
+    assert(world.windows.bytes < 3 * 320_000, `${world.windows.bytes}`);
+    for (const one of [log, other, late]) {
+      const read: number[] = [];
+      while (read.length < sizes.length) {
+        const at = read.length + 1;
+        const range = await one.read(at, { events: 50, bytes: 99_999 });
+        assertEquals(range.offset, at);
+        for (const { event, size } of range.entries) {
+          assertEquals(size, event.data.length + "message".length);
+          read.push(Number(event.data.replaceAll("x", "")));
+        }
+      }
+      assertEquals(read, sizes);
+      one.letGo();
+    }
+    assertEquals(world.windows.bytes, 0);
+  },
+});
+
+Deno.test({
+  name: "SharedLog goes on behind what another relay has removed",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const retention = { maxEvents: 9_999, maxBytes: 99e6, maxAge: 1_000_000 };
+    const log = world.log({ retention });
+    const data = "x".repeat(10_000);
+    for (let count = 0; count < 100; count++) {
+      await log.write(appended([{ event: "message", data, id: "" }]));
+    }
+    const { connection, names } = world;
+    const removed = Array.from({ length: 30 }, (_, index) => index + 1);
+    await removeMessages(connection, names.stream, removed);
+    const { offset, entries } = await log.read(5, { events: 1, bytes: 1 });
+    assertEquals([offset, entries.length, log.copy.first], [31, 1, 31]);
+  },
+});
+
+Deno.test({
+  name:
+    "SharedLog sees a hole in what it is told, and reads what it has missed",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const log = world.log();
+    const deaf = world.log({ isDeaf: true });
+    const events = (data: string) => [{ event: "message", data, id: data }];
+    await log.write(appended(events("a")));
+    await deaf.load();
+    for (const data of "bc") await log.write(appended(events(data)));
+    // It is told of the third one, whose predecessor is the second.
+    await world.tell(deaf, 3);
+    await deaf.catchUp();
+    assertEquals([deaf.next, world.missed], [4, 1]);
+    const { entries } = await deaf.read(1, { events: 9, bytes: 999 });
+    assertEquals(entries.map(({ event: { data } }) => data).join(""), "abc");
   },
 });

@@ -5,7 +5,7 @@ import {
   trace,
   type TracerProvider,
 } from "@opentelemetry/api";
-import type { CommitReport } from "../../../../relay/stores/sqlite/committer.ts";
+import type { CommitReport } from "../../../../relay/stores/slow_commits.ts";
 import { message, NO_FACTS } from "../../../../relay/testing/contract_world.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
