@@ -41,6 +41,7 @@ import {
   type RecordedLog,
   withLog,
   withoutEnded,
+  withoutGone,
   withoutLog,
 } from "./record.ts";
 import { SharedLeases } from "./shared_leases.ts";
@@ -82,6 +83,9 @@ const ORPHANS_INTERVAL = 15_000;
 
 /** The same while there are some, in milliseconds: NATS may not have let anybody take them. */
 const FOUND_INTERVAL = 5_000;
+
+/** The time that a relay may take to remove the messages of a log, in milliseconds, before another one does. */
+const UNFINISHED_AFTER = 30_000;
 
 /** The topics that are described or deleted at a time. */
 const AT_A_TIME = 64;
@@ -149,7 +153,7 @@ export class JetStreamStore implements Store {
       presence,
       fence: (...told) => this.#fence(...told),
     });
-    this.#index = new NameIndex(connection, names.topics, {
+    this.#index = new NameIndex(connection, names.topics, clock, {
       onChanged: (news) => this.#onChanged(news),
       onReset: () => this.#watchers.reset(),
     });
@@ -345,11 +349,15 @@ export class JetStreamStore implements Store {
     this.#isDeleting = true;
     try {
       for (;;) {
-        const names = this.#index.endedBefore(before, AT_A_TIME);
-        if (names.length === 0) return;
-        await Promise.all(names.map(async (name) => {
+        const ended = this.#index.endedBefore(before, AT_A_TIME);
+        // Others may have died in the middle of it.
+        const late = this.#clock.now() - UNFINISHED_AFTER;
+        const unfinished = this.#index.unfinishedBefore(late, AT_A_TIME);
+        const names = new Set([...ended, ...unfinished]);
+        if (names.size === 0) return;
+        await Promise.all([...names].map(async (name) => {
           const known = this.#touch(name);
-          if (!known.isRead) await known.refresh();
+          await known.refresh();
           await this.#delete(known, (record) => withoutEnded(record, before));
         }));
       }
@@ -548,16 +556,15 @@ export class JetStreamStore implements Store {
     known: KnownName,
     change: (record: NameRecord) => NameRecord,
   ): Promise<void> {
-    const before = known.record.logs;
-    const changed = known.change(change);
-    const left = new Set(known.record.logs.map(({ epoch }) => epoch));
-    const gone = before.filter(({ epoch }) => !left.has(epoch));
-    await changed;
-    await Promise.all(gone.map(async ({ epoch }) => {
+    await known.change(change);
+    const gone = new Set(known.record.gone);
+    if (gone.size === 0) return;
+    await Promise.all([...gone].map(async (epoch) => {
       known.logs.get(epoch)?.bury();
       const filter = this.#names.log(known.name, epoch);
       await removeSubject(this.#connection, this.#names.stream, filter);
     }));
+    await known.change((record) => withoutGone(record, gone));
   }
 
   #onEnded(log: SharedLog): void {
@@ -584,25 +591,31 @@ export class JetStreamStore implements Store {
     isWanted: (name: string) => boolean,
   ): Promise<readonly StoredTopic[]> {
     await this.#index.ready;
-    const names: string[] = [];
-    for (const name of this.#index.inOrder(after, prefix)) {
-      if (names.length >= limit) break;
-      if (isWanted(name)) names.push(name);
-    }
     const described: StoredTopic[] = [];
-    for (let at = 0; at < names.length; at += AT_A_TIME) {
-      const some = names.slice(at, at + AT_A_TIME).map(async (name) => {
-        await this.prepare(name, {});
-        const known = this.#known.get(name);
-        const recorded = known?.find(undefined);
-        return known && recorded &&
-          this.#describe(name, this.#logOf(known, recorded));
-      });
-      for (const topic of await Promise.all(some)) {
-        if (topic) described.push(topic);
+    // A topic may be gone by then: a page is full all the same, unless it is the last.
+    for (let last = after; described.length < limit;) {
+      const wanted = Math.min(AT_A_TIME, limit - described.length);
+      const names: string[] = [];
+      for (const name of this.#index.inOrder(last, prefix)) {
+        if (isWanted(name)) names.push(name);
+        if (names.length === wanted) break;
       }
+      const topics = await Promise.all(
+        names.map((name) => this.#describeNamed(name)),
+      );
+      for (const topic of topics) if (topic) described.push(topic);
+      if (names.length < wanted) break;
+      last = names.at(-1)!; // one at least was wanted
     }
     return described;
+  }
+
+  async #describeNamed(name: string): Promise<StoredTopic | undefined> {
+    await this.prepare(name, {});
+    const known = this.#known.get(name);
+    const recorded = known?.find(undefined);
+    return known && recorded &&
+      this.#describe(name, this.#logOf(known, recorded));
   }
 
   #describe(name: string, log: SharedLog): StoredTopic {

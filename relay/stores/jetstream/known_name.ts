@@ -1,6 +1,7 @@
 import type { Bucket } from "./bucket.ts";
 import { encodeName } from "./names.ts";
 import {
+  isNothing,
   type NameRecord,
   NOTHING,
   readRecord,
@@ -127,7 +128,7 @@ export class KnownName {
       const put = await bucket.put(key, writeRecord(changed), revision);
       if (put !== undefined) {
         this.#took(changed, put);
-        if (changed.logs.length === 0) await this.#clear(put);
+        if (isNothing(changed)) await this.#clear(put);
         return;
       }
       const entry = await bucket.get(key);

@@ -1,3 +1,4 @@
+import type { Clock } from "../../../src/fetch/clock.ts";
 import { SortedNames } from "../sorted_names.ts";
 import { AFTER, bucketStream, bucketSubject } from "./bucket.ts";
 import { type Connection, pause } from "./connection.ts";
@@ -55,7 +56,10 @@ export class NameIndex implements Disposable {
   readonly #connection: Connection;
   readonly #bucket: string;
   readonly #events: NameIndexEvents;
+  readonly #clock: Clock;
   readonly #known = new Map<string, Indexed>();
+  /** The names of which deleted logs have messages still, and since when that is known. */
+  readonly #unfinished = new Map<string, number>();
   /** Names that were removed a while ago, and their last revisions. */
   readonly #removed = new Map<string, number>();
   /** The names that stand for a topic. */
@@ -68,8 +72,10 @@ export class NameIndex implements Disposable {
   constructor(
     connection: Connection,
     bucket: string,
+    clock: Clock,
     events: NameIndexEvents,
   ) {
+    this.#clock = clock;
     this.#connection = connection;
     this.#bucket = bucket;
     this.#events = events;
@@ -112,6 +118,17 @@ export class NameIndex implements Disposable {
     return names;
   }
 
+  /** Returns names of which deleted logs have had messages since before a time. */
+  unfinishedBefore(time: number, limit: number): readonly string[] {
+    const names: string[] = [];
+    for (const [name, since] of this.#unfinished) {
+      if (since > time) continue;
+      names.push(name);
+      if (names.length === limit) break;
+    }
+    return names;
+  }
+
   /** Takes note of what the bucket has. */
   note(
     name: string,
@@ -127,6 +144,10 @@ export class NameIndex implements Disposable {
     // A name that stands for nothing has no revision of its own.
     if (known && revision !== 0 && revision <= known.revision) return;
     const current = currentOf(record);
+    if (!record.gone) this.#unfinished.delete(name);
+    else if (!this.#unfinished.has(name)) {
+      this.#unfinished.set(name, this.#clock.now());
+    }
     if (record.logs.length === 0) {
       this.#remember(name, revision);
       if (!known) return;

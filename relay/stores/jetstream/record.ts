@@ -29,6 +29,8 @@ const record = z.object({
   current: z.string().optional(),
   /** All logs of the name: the newest first. */
   logs: z.array(log),
+  /** The epochs of logs that were deleted, and whose messages have yet to be removed. */
+  gone: z.array(z.string()).optional(),
 });
 
 /** The summary of a log that has ended, in the record of its name. */
@@ -76,12 +78,20 @@ export function currentOf(
   return logs.find(({ epoch }) => epoch === current);
 }
 
-/** Puts a log in front. */
-export function withLog(value: NameRecord, log: RecordedLog): NameRecord {
-  return { v: 1, current: log.epoch, logs: [log, ...value.logs] };
+/** Whether a name stands for nothing, and nothing is left of what it has stood for. */
+export function isNothing({ logs, gone }: NameRecord): boolean {
+  return logs.length === 0 && gone === undefined;
 }
 
-/** Takes a log out: the one that it follows has the name again, if it is there. */
+/** Puts a log in front. */
+export function withLog(value: NameRecord, log: RecordedLog): NameRecord {
+  return { ...value, current: log.epoch, logs: [log, ...value.logs] };
+}
+
+/**
+ * Takes a log out, whose messages are to be removed: the one that it follows has the
+ * name again, if it is there.
+ */
 export function withoutLog(value: NameRecord, epoch: string): NameRecord {
   const gone = value.logs.find((log) => log.epoch === epoch);
   if (!gone) return value;
@@ -89,19 +99,41 @@ export function withoutLog(value: NameRecord, epoch: string): NameRecord {
   const current = value.current === epoch
     ? logs.find((log) => log.epoch === gone.facts.follows)?.epoch
     : value.current;
-  return { v: 1, ...(current !== undefined && { current }), logs };
+  return without(value, current, logs);
 }
 
-/** Takes out what has ended before a time. */
+/** Takes out what has ended before a time, whose messages are to be removed. */
 export function withoutEnded(value: NameRecord, before: number): NameRecord {
   const logs = value.logs.filter(({ summary }) =>
     !summary || summary.end.at > before
   );
+  if (logs.length === value.logs.length) return value;
   const isThere = logs.some(({ epoch }) => epoch === value.current);
+  return without(value, isThere ? value.current : undefined, logs);
+}
+
+/** Takes note that the messages of logs that were deleted are removed. */
+export function withoutGone(
+  value: NameRecord,
+  epochs: ReadonlySet<string>,
+): NameRecord {
+  const { gone = [], ...rest } = value;
+  const left = gone.filter((epoch) => !epochs.has(epoch));
+  if (left.length === gone.length) return value;
+  return left.length === 0 ? rest : { ...rest, gone: left };
+}
+
+function without(
+  { logs: before, gone = [] }: NameRecord,
+  current: string | undefined,
+  logs: readonly RecordedLog[],
+): NameRecord {
+  const removed = before.filter((log) => !logs.includes(log));
   return {
     v: 1,
-    ...(isThere && { current: value.current }),
-    logs,
+    ...(current !== undefined && { current }),
+    logs: [...logs],
+    gone: [...gone, ...removed.map(({ epoch }) => epoch)],
   };
 }
 

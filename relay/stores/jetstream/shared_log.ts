@@ -5,6 +5,7 @@ import { LeaseLostError } from "../../topics/lease.ts";
 import {
   type Appended,
   type Hole,
+  type LogEntry,
   type LogRange,
   type ReadBudget,
   type Retention,
@@ -61,6 +62,9 @@ const NOTHING_APPENDED: Appended = { first: 0, count: 0, bytes: 0 };
 /** The events that are written at a time, and their bytes. */
 const BATCH = { events: 1_000, bytes: 256 * 1024 };
 
+/** The events that are fetched as one: what is in memory is given up by so many. */
+const SEGMENT_EVENTS = 128;
+
 /** The time within which a message is told of that was written, in milliseconds. */
 const TOLD_WITHIN = 100;
 
@@ -101,6 +105,12 @@ export class SharedLog implements ReadLog {
   #parts: Uint8Array[] = [];
   #partsAt: number[] = [];
   #partOf = "";
+  /** Events that are being fetched. */
+  readonly #fetches = new Set<{
+    readonly first: number;
+    readonly last: number;
+    readonly segments: Promise<readonly Segment[]>;
+  }>();
   readonly #line: Work[] = [];
   #turn: Promise<void> | undefined;
   #reading: Promise<void> | undefined;
@@ -331,7 +341,7 @@ export class SharedLog implements ReadLog {
         this.bury();
         return [];
       }
-      if (place === range.from) return await this.#fetch(range);
+      if (place === range.from) return await this.#shared(range);
       // Retention has passed it at another relay, which has removed it.
       const first = this.#messages.offsetFrom(place);
       if (first === undefined || first <= from) return [];
@@ -340,18 +350,36 @@ export class SharedLog implements ReadLog {
     }
   }
 
+  /** Readers of places close to each other wait for the same messages. */
+  async #shared(range: MessageRange): Promise<readonly Segment[]> {
+    for (const { first, last, segments } of this.#fetches) {
+      if (first <= range.from && range.from <= last) return await segments;
+    }
+    const segments = this.#fetch(range);
+    const fetch = { first: range.from, last: range.last, segments };
+    this.#fetches.add(fetch);
+    try {
+      return await segments;
+    } finally {
+      this.#fetches.delete(fetch);
+    }
+  }
+
   async #fetch(
     { from, last, places }: MessageRange,
   ): Promise<readonly Segment[]> {
     const { connection, stream } = this.#store;
-    const segments = new Map<number, Segment>();
+    const segments: { readonly first: number; readonly entries: LogEntry[] }[] =
+      [];
+    let seen = 0;
     let parts: Uint8Array[] = [];
     await connection.ask((connected) =>
       readSubject(connected, {
         ...{ stream, filter: this.subject, from, last },
         onMessage: ({ seq, header, data }) => {
-          // What is void has no place among them.
-          if (!places.has(seq)) return;
+          // What is void has no place among them. What was read comes again after an error.
+          if (!places.has(seq) || seq <= seen) return;
+          seen = seq;
           const message = readHeader(header(HEADER), this.subject);
           if (message.kind === "part") return void parts.push(data);
           const { deed } = message;
@@ -361,10 +389,15 @@ export class SharedLog implements ReadLog {
           const { at, time } = deed;
           const entries = readEvents(body, deed.count, this.subject)
             .map((event) => ({ event, size: sizeOf(event), time }));
-          segments.set(at, { first: at, entries });
+          const before = segments.at(-1);
+          const isNext = before && before.entries.length < SEGMENT_EVENTS &&
+            before.first + before.entries.length === at;
+          if (isNext) {
+            for (const entry of entries) before.entries.push(entry);
+          } else segments.push({ first: at, entries });
         },
       }), { passes: isCorrupt });
-    return [...segments.values()];
+    return segments;
   }
 
   /** Gives up the events in memory, as nobody needs them. */
