@@ -165,8 +165,8 @@ export class Consumption implements Disposable {
   }
 }
 
-/** Returns the error of a consumption that broke off and can begin again. */
-function lost(): StoreError {
+/** Returns the error of a reader that broke off and can begin again. */
+export function lost(): StoreError {
   return new StoreError("away", "A message of NATS was lost on its way");
 }
 

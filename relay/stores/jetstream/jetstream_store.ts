@@ -174,6 +174,7 @@ export class JetStreamStore implements Store {
         errorOf: (error) => storeErrorOf(error, connection.servers),
       }),
       onEnded: (log) => this.#onEnded(log),
+      isDeleted: (log) => this.#isDeleted(log),
       onPlace: (seq) => void (this.#place = Math.max(this.#place, seq)),
       onWritten: (duration, operations, bytes) => {
         const isSlow = slow.note(duration);
@@ -218,6 +219,8 @@ export class JetStreamStore implements Store {
   prepare(name: string, options: PrepareOptions): Promise<void> | undefined {
     const known = this.#touch(name);
     const current = known.isRead ? this.#currentLog(known) : undefined;
+    // Whoever prepares it finds it later.
+    if (current) current.usedAt = known.usedAt;
     // A log that has not ended reports its changes by itself.
     const isAtHand = current?.isLoaded && current.isMade &&
       !current.copy.ended &&
@@ -565,6 +568,13 @@ export class JetStreamStore implements Store {
       await removeSubject(this.#connection, this.#names.stream, filter);
     }));
     await known.change((record) => withoutGone(record, gone));
+  }
+
+  /** Whether the record of its name has a log no more. */
+  async #isDeleted({ name, epoch }: SharedLog): Promise<boolean> {
+    const known = this.#touch(name);
+    await known.refresh();
+    return !known.find(epoch);
   }
 
   #onEnded(log: SharedLog): void {

@@ -18,7 +18,7 @@ import type { History, ReadLog } from "../history.ts";
 import type { Segment } from "../segment.ts";
 import type { Window, Windows } from "../window.ts";
 import { atMost, type Connection } from "./connection.ts";
-import { firstOf, lastOf, readSubject } from "./consume.ts";
+import { firstOf, lastOf, lost, readSubject } from "./consume.ts";
 import { LogCopy } from "./log_copy.ts";
 import { type Deed, HEADER, readEvents, readHeader } from "./log_message.ts";
 import { Doubts } from "./doubts.ts";
@@ -38,6 +38,8 @@ export interface SharedLogStore {
   readonly history: History<SharedLog>;
   /** Told of an end that the log has. */
   onEnded(log: SharedLog): void;
+  /** Whether the log was deleted: a new leader may not know yet of messages that are there. */
+  isDeleted(log: SharedLog): Promise<boolean>;
   /** Told of a place in the stream. */
   onPlace(seq: number): void;
   /** Told of a message that was kept: the time that it took, in milliseconds, and what is in it. */
@@ -338,6 +340,7 @@ export class SharedLog implements ReadLog {
         range.from,
       );
       if (place === undefined) {
+        if (!await this.#store.isDeleted(this)) throw lost();
         this.bury();
         return [];
       }
@@ -419,7 +422,8 @@ export class SharedLog implements ReadLog {
       const last = await lastOf(connection, stream, this.subject);
       if (last === undefined) {
         // Nothing was written yet, or all was removed.
-        if (this.#place > 0) this.bury();
+        const isGone = this.#place > 0 && await this.#store.isDeleted(this);
+        if (isGone) this.bury();
         break;
       }
       if (last > this.#place) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { headers } from "@nats-io/transport-node";
 import {
   type Connected,
   Connection,
@@ -39,7 +40,7 @@ const RETENTION: Retention = {
 /** A connection over which messages may be lost and late. */
 class PoorConnection extends Connection {
   /** The fate of the next message that is written. */
-  next: "heard" | "not answered" | "late" = "heard";
+  next: "heard" | "not answered" | "late" | "twice" = "heard";
   #late: (() => Promise<unknown>) | undefined;
 
   override ask: Ask = async (what, options) => {
@@ -53,13 +54,19 @@ class PoorConnection extends Connection {
         this.#late = () => super.ask(what, options);
         // As the server says of one that it has seen, and not stored yet.
         return undefined as Awaited<ReturnType<typeof what>>;
+      case "twice":
+        // The answer to the first attempt was lost.
+        await super.ask(what, options);
+        return await super.ask(what, options);
       case "not answered":
         await super.ask(what, options);
         throw new StoreError("away", "No answer");
-      case "heard":
-        await this.#late?.();
+      case "heard": {
+        const late = this.#late;
         this.#late = undefined;
+        await late?.();
         return await super.ask(what, options);
+      }
     }
   };
 }
@@ -121,6 +128,7 @@ export class StreamWorld implements AsyncDisposable {
         errorOf: (error) => storeErrorOf(error, "the server"),
       }),
       onEnded: () => {},
+      isDeleted: () => Promise.resolve(true),
       onPlace: () => {},
       onWritten: () => {},
       onFailed: () => {},
@@ -130,8 +138,9 @@ export class StreamWorld implements AsyncDisposable {
     const log = new SharedLog(store, "t", subject, this.#recorded, made);
     if (isDeaf) return log;
     const live = `${this.names.liveOf("t")}.*`;
-    this.#hearing.use(this.connection.hear(live, ({ headers, data }) => {
-      const of = (name: string): string => headers?.get(name) ?? "";
+    this.#hearing.use(this.connection.hear(live, (message) => {
+      const { data } = message;
+      const of = (name: string): string => message.headers?.get(name) ?? "";
       log.heard({
         seq: Number(of("Nats-Sequence")),
         header: of(HEADER),
@@ -140,6 +149,30 @@ export class StreamWorld implements AsyncDisposable {
       }, Number(of("Nats-Last-Sequence")));
     }));
     return log;
+  }
+
+  /** All messages of the log, as the stream has them. */
+  async messages(): Promise<
+    readonly { readonly seq: number; readonly header: string }[]
+  > {
+    const { manager } = this.connection.connected;
+    const { stream } = this.names;
+    const { state } = await manager.streams.info(stream);
+    const messages = [];
+    for (let seq = 1; seq <= state.last_seq; seq++) {
+      const message = await manager.streams.getMessage(stream, { seq });
+      if (!message) continue;
+      messages.push({ seq, header: message.header.get(HEADER) });
+    }
+    return messages;
+  }
+
+  /** Has the stream keep a message that no relay would write now, whatever is before it. */
+  async put(header: string, body: string): Promise<void> {
+    const all = headers();
+    all.set(HEADER, header);
+    const subject = this.names.log("t", this.#recorded.epoch);
+    await this.connection.connected.js.publish(subject, body, { headers: all });
   }
 
   /** Tells a log of the message at a place, as the stream does of one that is stored. */

@@ -1,5 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { Bucket } from "../../../../relay/stores/jetstream/bucket.ts";
+import { headers } from "@nats-io/transport-node";
+import {
+  AFTER,
+  Bucket,
+  bucketSubject,
+} from "../../../../relay/stores/jetstream/bucket.ts";
 import { StreamWorld } from "../../../support/nats/stream_world.ts";
 import { lacksNats } from "../../../support/nats/nats_server.ts";
 
@@ -21,5 +26,26 @@ Deno.test({
     });
     const third = await bucket.put("k", "mine", second);
     assert(third !== undefined && third > second);
+  },
+});
+
+Deno.test({
+  name: "Bucket leaves out a value that follows an older one",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const bucket = new Bucket(world.connection, world.names.leases);
+    const first = await bucket.put("k", "first", 0);
+    const second = await bucket.put("k", "second", first);
+    // As a server keeps it that has lost count.
+    const following = headers();
+    following.set(AFTER, String(first));
+    const subject = bucketSubject(world.names.leases, "k");
+    await world.connection.connected.js.publish(subject, "void", {
+      headers: following,
+    });
+    assertEquals(await bucket.get("k"), { value: "second", revision: second! });
+    const third = await bucket.put("k", "third", second);
+    assertEquals(await bucket.get("k"), { value: "third", revision: third! });
   },
 });

@@ -3,25 +3,15 @@ import { assert, assertEquals } from "@std/assert";
 import { connect, headers } from "@nats-io/transport-node";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { AFTER } from "../../../../relay/stores/jetstream/bucket.ts";
-import { JetStreamStore } from "../../../../relay/stores/jetstream/jetstream_store.ts";
-import { parseNatsAddress } from "../../../../relay/stores/jetstream/nats_address.ts";
+import type { JetStreamStore } from "../../../../relay/stores/jetstream/jetstream_store.ts";
 import { message, NO_FACTS } from "../../../../relay/testing/contract_world.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { Line } from "../../../cluster/line.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
+import { openStore } from "../../../support/nats/open_store.ts";
 import { LIMIT, until } from "../../../support/within.ts";
 
 const ignore = lacksNats();
-
-async function open(host: string, clock = new FakeClock(1_000_000)) {
-  const store = new JetStreamStore({
-    address: parseNatsAddress(`nats://${host}`)!, // it is an address
-    retention: { maxEvents: 100, maxBytes: 1_000_000, maxAge: 1_000_000 },
-    clock,
-  });
-  await store.open();
-  return store;
-}
 
 async function make(store: JetStreamStore, name: string): Promise<string> {
   using log = store.create(name, NO_FACTS);
@@ -43,7 +33,7 @@ Deno.test({
   async fn() {
     await using server = await NatsServer.start();
     const clock = new FakeClock(1_000_000);
-    await using store = await open(server.host, clock);
+    await using store = await openStore(server.host, clock);
     const epoch = await make(store, "t");
     await make(store, "other");
     const nats = await connect({ servers: server.host });
@@ -95,11 +85,11 @@ Deno.test({
   async fn() {
     await using server = await NatsServer.start();
     await using line = await Line.start(() => [server.port]);
-    await using other = await open(server.host);
+    await using other = await openStore(server.host);
     const names = ["a", "b", "c", "d", "e"];
     const epochs = new Map<string, string>();
     for (const name of names) epochs.set(name, await make(other, name));
-    await using store = await open(`127.0.0.1:${line.port}`);
+    await using store = await openStore(`127.0.0.1:${line.port}`);
     const list = async (query: Partial<typeof ALL>) =>
       (await store.list({ ...ALL, ...query })).map(({ name }) => name);
     // From then on it knows all names, and has none of the topics at hand.

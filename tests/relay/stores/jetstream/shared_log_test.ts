@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { SharedLog } from "../../../../relay/stores/jetstream/shared_log.ts";
 import type { Work } from "../../../../relay/stores/jetstream/log_work.ts";
 import { removeMessages } from "../../../../relay/stores/jetstream/remove.ts";
 import type { Appended, TopicFacts } from "../../../../relay/topics/log.ts";
@@ -12,6 +13,14 @@ function told(facts: TopicFacts): Work {
   const result = Promise.withResolvers<Appended>();
   return { kind: "facts", facts, writer: { refused: undefined }, result };
 }
+
+/** Reads the data of all events, joined. */
+async function read(log: SharedLog): Promise<string> {
+  const { entries } = await log.read(1, { events: 99, bytes: 9_999 });
+  return entries.map(({ event: { data } }) => data).join("");
+}
+
+const one = (data: string) => [{ event: "message", data, id: "" }];
 
 function appended(events: readonly ServerSentEvent[]): Work {
   return {
@@ -59,20 +68,24 @@ Deno.test({
     world.connection.next = "not answered";
     await assertRejects(() => deaf.write(appended(a)), StoreError);
     assertEquals((await deaf.write(appended(a))).first, 1);
+    // An attempt was kept and not answered, and made again under the same id.
+    world.connection.next = "twice";
+    assertEquals((await log.write(appended(one("0")))).first, 2);
+    await deaf.catchUp();
     world.connection.next = "late";
-    assertEquals((await deaf.write(appended(b))).first, 2);
+    assertEquals((await deaf.write(appended(b))).first, 3);
     // One that hears of its message may do so before it fails to hear the answer.
     world.connection.next = "not answered";
     const third = await log.write(appended(c))
       .catch(() => log.write(appended(c)));
-    assertEquals(third.first, 3);
+    assertEquals(third.first, 4);
     // Events that were refused once may be meant to be there again.
-    assertEquals((await log.write(appended(a))).first, 4);
+    assertEquals((await log.write(appended(a))).first, 5);
     const other = world.log();
     await other.load();
-    for (const one of [log, other]) {
-      const { entries } = await one.read(1, { events: 9, bytes: 999 });
-      assertEquals(entries.map(({ event: { data } }) => data).join(""), "abca");
+    for (const log of [deaf, other]) {
+      await log.catchUp();
+      assertEquals(await read(log), "a0bca");
     }
   },
 });
@@ -189,5 +202,68 @@ Deno.test({
     assertEquals([deaf.next, world.missed], [4, 1]);
     const { entries } = await deaf.read(1, { events: 9, bytes: 999 });
     assertEquals(entries.map(({ event: { data } }) => data).join(""), "abc");
+  },
+});
+
+Deno.test({
+  name: "SharedLog is written by two relays at once without a void message",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const logs = [world.log(), world.log()];
+    await Promise.all(logs.map(async (log, index) => {
+      for (let count = 0; count < 10; count++) {
+        await log.write(appended(one("ab"[index]!)));
+      }
+    }));
+    // The server has refused what came second: each follows the one before.
+    let place = 0;
+    for (const { seq, header } of await world.messages()) {
+      assertEquals(JSON.parse(header).after, place);
+      place = seq;
+    }
+    for (const log of logs) await log.catchUp();
+    const [all] = await Promise.all(logs.map(read));
+    assertEquals([all?.replaceAll("b", "").length, all?.length], [10, 20]);
+  },
+});
+
+Deno.test({
+  name: "SharedLog leaves out a message that follows an older one",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const log = world.log();
+    await log.write(appended(one("a")));
+    await log.write(appended(one("b")));
+    const [first] = await world.messages();
+    // As a server keeps it that has lost count.
+    const { header } = (await world.messages())[1]!; // two were written
+    assertEquals(JSON.parse(header).after, first?.seq);
+    await world.put(header, JSON.stringify([["void", "message", ""]]));
+    await log.write(appended(one("c")));
+    const other = world.log();
+    await other.load();
+    for (const one of [log, other]) assertEquals(await read(one), "abc");
+    // Read from the stream, and not from memory.
+    const late = world.log();
+    await late.load();
+    late.window.clear();
+    assertEquals(await read(late), "abc");
+  },
+});
+
+Deno.test({
+  name: "SharedLog is told of messages again, and late, and takes each once",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const log = world.log();
+    const deaf = world.log({ isDeaf: true });
+    await deaf.load();
+    for (const data of "abc") await log.write(appended(one(data)));
+    for (const seq of [1, 1, 2, 1, 3, 2, 3]) await world.tell(deaf, seq);
+    assertEquals([deaf.next, world.missed], [4, 0]);
+    assertEquals(await read(deaf), "abc");
   },
 });
