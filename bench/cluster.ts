@@ -8,6 +8,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { bareThroughput } from "./cluster/floor.ts";
 import { fanOut, latency, throughput } from "./cluster/loads.ts";
 import { type Relays, Setup } from "./cluster/relays.ts";
 import { number, numbers, readOptions } from "./command_line.ts";
@@ -16,11 +17,12 @@ import { runAndKill } from "./fanout/process.ts";
 
 const USAGE =
   `deno task bench:cluster [--rates 100,1000,10000] [--topics 1,1000]
-  [--subscribers 1000] [--fan-out-rate 20] [--seconds 3] [--rounds 3]`;
+  [--batches 1,100] [--subscribers 1000] [--fan-out-rate 20] [--seconds 3] [--rounds 3]`;
 
 interface Options {
   readonly rates: readonly number[];
   readonly topics: readonly number[];
+  readonly batches: readonly number[];
   readonly subscribers: number;
   readonly fanOutRate: number;
   readonly seconds: number;
@@ -33,6 +35,7 @@ function parse(args: readonly string[]): Options | undefined {
     options: {
       rates: { type: "string", default: "100,1000,10000" },
       topics: { type: "string", default: "1,1000" },
+      batches: { type: "string", default: "1,100" },
       subscribers: { type: "string", default: "1000" },
       "fan-out-rate": { type: "string", default: "20" },
       seconds: { type: "string", default: "3" },
@@ -44,6 +47,7 @@ function parse(args: readonly string[]): Options | undefined {
   return {
     rates: numbers(values.rates, 1),
     topics: numbers(values.topics, 1),
+    batches: numbers(values.batches, 1),
     subscribers: number(values.subscribers, 1),
     fanOutRate: number(values["fan-out-rate"], 1),
     seconds: number(values.seconds, 1),
@@ -67,7 +71,8 @@ async function inTurn<T>(
 }
 
 async function run(options: Options): Promise<void> {
-  const { rates, topics, subscribers, fanOutRate, seconds, rounds } = options;
+  const { rates, topics, batches, subscribers } = options;
+  const { fanOutRate, seconds, rounds } = options;
   await using setup = await Setup.start();
   const alone = await setup.alone();
   const three = await setup.cluster(3);
@@ -96,13 +101,31 @@ async function run(options: Options): Promise<void> {
     console.log(`| ${subscribers} | ${name} | ${count} | ${cpu.toFixed(2)} |`);
   }
   const one = await setup.cluster(1);
-  console.log("\nAcknowledged at full speed, a hundred events at a time:\n");
-  console.log("| topics | relays | events/s |\n| --- | --- | --- |");
+  console.log(
+    "\nAcknowledged at full speed; CPU of the relays alone, without NATS:\n",
+  );
+  console.log("| topics | at a time | relays | events/s | CPU µs an event |");
+  console.log("| --- | --- | --- | --- | --- |");
   for (const count of topics) {
-    const measure = (relays: Relays) => throughput(relays, count, seconds);
-    const all = await inTurn([alone, one, three], rounds, measure);
-    for (const [name, rates] of all) {
-      console.log(`| ${count} | ${name} | ${Math.round(median(rates))} |`);
+    for (const batch of batches) {
+      const load = { count, batch, seconds };
+      const measure = (relays: Relays) => throughput(relays, load);
+      const all = await inTurn([alone, one, three], rounds, measure);
+      const bare: number[] = [];
+      for (let round = 0; round < rounds; round++) {
+        bare.push(await bareThroughput(setup.servers, load));
+      }
+      const print = (name: string, rates: readonly number[], cpu: string) =>
+        console.log(
+          `| ${count} | ${batch} | ${name} | ${
+            Math.round(median(rates))
+          } | ${cpu} |`,
+        );
+      for (const [name, results] of all) {
+        const cpu = median(results.map(({ cpu }) => cpu)).toFixed(1);
+        print(name, results.map(({ rate }) => rate), cpu);
+      }
+      print("bare client, R3", bare, "");
     }
   }
 }

@@ -9,11 +9,8 @@ import type { Relays } from "./relays.ts";
 /** The time between two publications, in milliseconds. */
 const INTERVAL = 10;
 
-/** The events of a publication at full speed. */
-const BATCH = 100;
-
 /** The publishers at full speed. */
-const PUBLISHERS = 24;
+export const PUBLISHERS = 24;
 
 /** The subscribers that connect at a time. */
 const AT_A_TIME = 50;
@@ -82,12 +79,28 @@ export async function latency(
   return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) };
 }
 
+/** Publications at full speed. */
+export interface FullSpeed {
+  /** The number of topics. */
+  readonly count: number;
+  /** The events of a publication. */
+  readonly batch: number;
+  readonly seconds: number;
+}
+
+/** What came of them. */
+export interface Throughput {
+  /** The events that were acknowledged a second. */
+  readonly rate: number;
+  /** The processor time of all relays for an event, in microseconds. */
+  readonly cpu: number;
+}
+
 /** Measures how many events are acknowledged a second, by publishers at all relays. */
 export async function throughput(
   relays: Relays,
-  count: number,
-  seconds: number,
-): Promise<number> {
+  { count, batch, seconds }: FullSpeed,
+): Promise<Throughput> {
   const names = Array.from({ length: count }, freshTopic);
   await using stack = new AsyncDisposableStack();
   const publishers: BenchPublisher[] = [];
@@ -113,10 +126,11 @@ export async function throughput(
     return true;
   });
   for (const publisher of publishers) publisher.acknowledged = 0;
+  const cpu = cpuOf(relays);
   const start = performance.now();
   const end = start + seconds * 1_000;
   await each(async (publisher, name) => {
-    await publisher.publish(name, BATCH);
+    await publisher.publish(name, batch);
     return performance.now() < end;
   });
   const acknowledged = publishers.reduce(
@@ -124,11 +138,17 @@ export async function throughput(
     0,
   );
   const took = (performance.now() - start) / 1_000;
+  const used = (cpuOf(relays) - cpu) / acknowledged * 1e6;
   const kept = await countOf(relays, names) - made.size;
   if (kept !== acknowledged) {
     throw new Error(`${kept} events are kept, of ${acknowledged}`);
   }
-  return acknowledged / took;
+  return { rate: acknowledged / took, cpu: used };
+}
+
+/** The processor time of relays until now, in seconds. */
+function cpuOf({ all }: Relays): number {
+  return all.reduce((sum, { process }) => sum + process.usage().cpu, 0);
 }
 
 async function countOf(
@@ -180,9 +200,7 @@ export async function fanOut(
     for (const one of opened) subscribers.push(stack.use(one));
   }
   for (const one of subscribers) await one.has(1);
-  const cpu = (): number =>
-    relays.all.reduce((sum, relay) => sum + relay.process.usage().cpu, 0);
-  const before = cpu();
+  const before = cpuOf(relays);
   const start = performance.now();
   const sent = await publishAt(publisher, topic, rate, seconds);
   for (const one of subscribers) await one.has(1 + sent);
@@ -190,6 +208,6 @@ export async function fanOut(
   const deliveries = sent * wanted;
   return {
     delivered: deliveries / relays.all.length / took,
-    cpuPerMillion: (cpu() - before) / deliveries * 1e6,
+    cpuPerMillion: (cpuOf(relays) - before) / deliveries * 1e6,
   };
 }

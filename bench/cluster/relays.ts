@@ -33,9 +33,14 @@ export class Setup implements AsyncDisposable {
     return new Setup(await NatsCluster.start(3));
   }
 
+  /** The addresses of the NATS servers. */
+  get servers(): readonly string[] {
+    return this.#nats.ports.map((port) => `127.0.0.1:${port}`);
+  }
+
   /** Starts relays that share topics of which so many servers have each event. */
   async cluster(replicas: number): Promise<Relays> {
-    const servers = this.#nats.ports.map((port) => `127.0.0.1:${port}`).join();
+    const servers = this.servers.join();
     // One after the other: the first makes the streams.
     const all: RunningServer[] = [];
     const name = `cluster, R${replicas}`;
