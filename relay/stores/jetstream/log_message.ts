@@ -86,7 +86,14 @@ export function readHeader(text: string, subject: string): ReadMessage {
   );
 }
 
-const events = z.array(z.tuple([z.string(), z.string(), z.string()]));
+type Row = readonly [data: string, event: string, id: string];
+
+/** Checks by hand what a schema checks in as much time as `JSON.parse` takes. */
+function isRow(value: unknown): value is Row {
+  return Array.isArray(value) && value.length === 3 &&
+    typeof value[0] === "string" && typeof value[1] === "string" &&
+    typeof value[2] === "string";
+}
 
 /** Writes events as a body. */
 export function writeEvents(all: readonly ServerSentEvent[]): Uint8Array {
@@ -116,9 +123,10 @@ export function readEvents(
   );
 }
 
-function parse(body: Uint8Array): z.output<typeof events> | undefined {
+function parse(body: Uint8Array): readonly Row[] | undefined {
   try {
-    return events.safeParse(JSON.parse(new TextDecoder().decode(body))).data;
+    const rows: unknown = JSON.parse(new TextDecoder().decode(body));
+    return Array.isArray(rows) && rows.every(isRow) ? rows : undefined;
   } catch {
     return undefined;
   }

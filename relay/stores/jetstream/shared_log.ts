@@ -127,7 +127,11 @@ export class SharedLog implements ReadLog {
   /** The appends that were refused though NATS may have kept them. */
   readonly #doubts = new Doubts();
   /** The message that is written, and whether it was read: an attempt need not be answered to be kept. */
-  #sought = { id: "", isFound: false };
+  #sought: {
+    readonly id: string;
+    readonly events: readonly ServerSentEvent[];
+    isFound: boolean;
+  } = { id: "", events: [], isFound: false };
   #hasEndedHere = false;
   #looks = 0;
   #lookAt = 0;
@@ -465,7 +469,10 @@ export class SharedLog implements ReadLog {
     const body = whole(this.#parts, deed, data);
     this.#parts = [];
     this.#doubts.kept(id, deed.at);
-    const events = readEvents(body, deed.count, this.subject);
+    // What this relay has written itself needs no reading.
+    const events = id === this.#sought.id
+      ? this.#sought.events
+      : readEvents(body, deed.count, this.subject);
     this.#do(seq, deed, events, body.length);
   }
 
@@ -540,7 +547,8 @@ export class SharedLog implements ReadLog {
       for (;;) {
         const { next: at } = this.copy;
         const deed: Deed = { ...batch.deed, after: this.#seq, at };
-        const sought = { id: crypto.randomUUID(), isFound: false };
+        const { events } = batch;
+        const sought = { id: crypto.randomUUID(), events, isFound: false };
         this.#sought = sought;
         if (deed.end) this.#hasEndedHere = true;
         sent = { id: sought.id, at };
