@@ -54,6 +54,8 @@ export interface FaultRow {
   readonly delivery: number;
   /** The number of publications refused or not answered meanwhile. */
   readonly refused: number;
+  /** The number of connections of subscribers that went on after a position meanwhile. */
+  readonly resumed: number;
 }
 
 /** The result of a run. */
@@ -151,10 +153,14 @@ class Cluster {
       await this.#goesOn();
       for (const fault of this.#options.faults) {
         probe.reset();
+        const { resumed } = this.#world.tally;
         await this.#happen(fault);
         await this.#goesOn();
         await probe.goesOn();
-        const row = { fault, ...probe.gaps };
+        const row = {
+          ...{ fault, ...probe.gaps },
+          resumed: this.#world.tally.resumed - resumed,
+        };
         this.#rows.push(row);
         this.#options.onFault?.(row);
       }

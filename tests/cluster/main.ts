@@ -6,7 +6,8 @@
  */
 import { parseArgs } from "node:util";
 import { Random } from "../support/random.ts";
-import { type FaultRow, FAULTS, runCluster } from "./cluster.ts";
+import { FAULTS, runCluster } from "./cluster.ts";
+import { faultTable, HEADING, rowOf } from "./fault_table.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -31,16 +32,7 @@ const faults = Array.from(
   () => random.shuffle(FAULTS),
 ).flat();
 console.log(`seed ${seed}`);
-const print = ({ fault, publishing, delivery, refused }: FaultRow): void =>
-  console.log(
-    `| ${fault.padEnd(16)} | ${String(publishing).padStart(6)} | ${
-      String(delivery).padStart(6)
-    } | ${String(refused).padStart(3)} |`,
-  );
-console.log(
-  "| fault | ms without an acknowledgement | ms without an event | refused |",
-);
-console.log("| --- | --- | --- | --- |");
+console.log(HEADING);
 try {
   const result = await runCluster({
     seed,
@@ -50,8 +42,9 @@ try {
     callers: Number(values.callers),
     followers: Number(values.followers),
     logs: values.logs,
-    onFault: print,
+    onFault: (row) => console.log(rowOf(row.fault, [row])),
   });
+  console.log(`\n${faultTable(result.rows)}\n`);
   console.log(JSON.stringify(result, undefined, 2));
 } catch (error) {
   console.error(`To repeat it: --seed=${seed}`);
