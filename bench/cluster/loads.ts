@@ -88,7 +88,7 @@ export interface FullSpeed {
   readonly seconds: number;
 }
 
-/** What came of them. */
+/** The result of a load at full speed. */
 export interface Throughput {
   /** The events that were acknowledged a second. */
   readonly rate: number;

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 
-/** What a store has kept in one step: a transaction of a file, or a message of a stream. */
+/** One step of a store: a transaction of a file, or a message of a stream. */
 export interface CommitReport {
   /** The time from the first call to the answer, in milliseconds. */
   readonly duration: number;

@@ -384,7 +384,7 @@ export class SharedLog implements ReadLog {
       readSubject(connected, {
         ...{ stream, filter: this.subject, from, last },
         onMessage: ({ seq, header, data }) => {
-          // What is void has no place among them. What was read comes again after an error.
+          // Void messages have no place among them. After an error, messages come again.
           if (!places.has(seq) || seq <= seen) return;
           seen = seq;
           const message = readHeader(header(HEADER), this.subject);
@@ -469,7 +469,7 @@ export class SharedLog implements ReadLog {
     const body = whole(this.#parts, deed, data);
     this.#parts = [];
     this.#doubts.kept(id, deed.at);
-    // What this relay has written itself needs no reading.
+    // The events are at hand if this relay has written them.
     const events = id === this.#sought.id
       ? this.#sought.events
       : readEvents(body, deed.count, this.subject);

@@ -79,7 +79,7 @@ export class StreamWorld implements AsyncDisposable {
   readonly names: Names = namesOf("rivulet");
   /** The number of times that messages were missed. */
   missed = 0;
-  /** What logs have in memory. */
+  /** The events in memory of all logs. */
   readonly windows: Windows = new Windows(1_000_000);
   readonly #recorded: RecordedLog = {
     epoch: "abcdefghijkl",

@@ -65,7 +65,7 @@ export class MortalRelay {
     return await within(this.ended(), LIMIT, `a relay to end by ${signal}`);
   }
 
-  /** What it has said on stderr until now. */
+  /** The text on stderr until now. */
   get said(): string {
     return this.#said;
   }

@@ -49,7 +49,7 @@ Deno.test("LogCopy stands where a log stands that has all of its events", async 
         for (let at = log.first; at < log.next; at++) {
           assertEquals(copy.holeAt(at), log.holeAt(at));
         }
-        // What retention has passed is not in memory.
+        // Events that retention has passed are not in memory.
         assertEquals((copy.window.first ?? Infinity) < copy.first - 128, false);
       }
     }),
