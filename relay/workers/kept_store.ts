@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { serveLinks } from "../doors/links/serve_links.ts";
@@ -14,6 +12,7 @@ import {
 } from "../stores/store_address.ts";
 import type { Store } from "../topics/store.ts";
 import type { StartOrder } from "./messages.ts";
+import { makeSocketFolder } from "./socket_folder.ts";
 import { WorkersError } from "./workers_error.ts";
 
 /** A store that workers use together. */
@@ -75,9 +74,8 @@ async function serve(
   stack: AsyncDisposableStack,
 ): Promise<Pick<KeptStore, "link" | "forget">> {
   try {
-    const folder = await mkdtemp(join(tmpdir(), "rivulet-"));
+    const { folder, path } = await makeSocketFolder();
     stack.defer(() => rm(folder, { recursive: true, force: true }));
-    const path = join(folder, "store");
     const secret = crypto.randomUUID() + crypto.randomUUID();
     const links = stack.use(
       await serveLinks({ store, clock, path, secret, deletesEnded: true }),

@@ -7,8 +7,11 @@ import type {
 } from "../limits/elsewhere.ts";
 import type { CountChanges, Usage } from "./messages.ts";
 
-/** The time for which changes gather, in milliseconds. */
-const GATHER = 5;
+/**
+ * The time for which changes gather, in milliseconds. With 5, what a worker tells and
+ * hears cost the process with the store as much as the links did.
+ */
+const GATHER = 25;
 
 /** Joins what is counted, and of whom; no name has a line end. */
 function keyOf(thing: string, of: string): string {

@@ -6,6 +6,7 @@ import type { RelayStatus } from "../../../relay/status/relay_status.ts";
 import { subscribe } from "../../../relay/client/subscribe.ts";
 import { Exposition } from "../../support/observing/exposition.ts";
 import { MortalRelay } from "../../support/relay/mortal_relay.ts";
+import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
 import { remoteEnd } from "../../support/relay/remote_topic.ts";
 import { RawWebSocket } from "../../support/subscribers/raw_websocket.ts";
 import { runDeno } from "../../support/run_deno.ts";
@@ -302,6 +303,41 @@ Deno.test("Workers end when the process with the store is killed", {
     "the workers to end",
   );
 });
+
+Deno.test(
+  "A relay with workers removes what killed ones have left, and nothing else",
+  {
+    ignore: IGNORE,
+  },
+  async () => {
+    await using temporary = new TemporaryFolder();
+    const { path } = temporary;
+    // It may be of a relay that is about to listen.
+    await Deno.mkdir(`${path}/rivulet-store-empty`);
+    const folders = () =>
+      Array.from(Deno.readDirSync(path), ({ name }) => name);
+    const start = async () => {
+      const args = ["--port", "0", "--workers", "2"];
+      const relay = new MortalRelay(args, { TMPDIR: path });
+      assert(await within(relay.listening, LIMIT, "a relay to listen"));
+      return relay;
+    };
+    const killed = await start();
+    const [left] = folders().filter((name) => !name.endsWith("-empty"));
+    assert(left !== undefined);
+    await killed.kill("SIGKILL");
+    const running = await start();
+    assert(!folders().includes(left));
+    const [own] = folders().filter((name) => !name.endsWith("-empty"));
+    assert(own !== undefined);
+    const other = await start();
+    assert(folders().includes(own));
+    assertEquals(folders().length, 3);
+    await other.kill("SIGTERM");
+    await running.kill("SIGTERM");
+    assertEquals(folders(), ["rivulet-store-empty"]);
+  },
+);
 
 Deno.test(
   "A relay says why it cannot have workers",
