@@ -15,7 +15,8 @@ and those of 'demo-truncated' break off.
 
 Usage: rivulet demo [FLAG ...]
 
-The flags are those of serve: rivulet help serve.
+The flags are those of serve: rivulet help serve. --workers stays at 1: the
+model of the demo is a part of the process.
 
 Permissions, instead of -A:
   --allow-net=127.0.0.1:8787

@@ -51,7 +51,7 @@ export async function runRelay(
   const count = workerCount(workers);
   if (own && count > 1) {
     throw new ConfigurationError([
-      `--workers: expected 1, got ${count}: one process fills topic '${own.name}'`,
+      `--workers: expected 1, got ${count}: what fills topic '${own.name}' is a part of the process. Start serve with --workers`,
     ]);
   }
   const format = formatOf(logFormat, system);
