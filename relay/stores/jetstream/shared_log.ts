@@ -116,14 +116,13 @@ export class SharedLog implements ReadLog {
   readonly #line: Work[] = [];
   #turn: Promise<void> | undefined;
   #reading: Promise<void> | undefined;
-  #isToReadAgain = false;
+  #nextReading: Promise<void> | undefined;
   /** Whether the copy has what there was when it was opened. */
   #isLoaded: boolean;
   /** Whether nobody knows what has become of the last attempt to write. */
   #isUncertain = false;
   /** Resolves once the name has the log; rejects if it has another one. */
   #made: Promise<void> | undefined;
-  #isPurging = false;
   /** The appends that were refused though NATS may have kept them. */
   readonly #doubts = new Doubts();
   /** The message that is written, and whether it was read: an attempt need not be answered to be kept. */
@@ -235,12 +234,26 @@ export class SharedLog implements ReadLog {
     if (!this.#isLoaded) await this.catchUp();
   }
 
-  /** Reads what was missed. */
+  /** Reads what was missed until now. */
   catchUp(): Promise<void> {
-    if (this.#reading) {
-      this.#isToReadAgain = true;
-      return this.#reading;
+    // Whoever asks while it is read waits for one more time, and for nothing that comes
+    // later: a busy log may never be at rest.
+    return this.#reading
+      ? this.#nextReading ??= this.#readAgain(this.#reading)
+      : this.#startReading();
+  }
+
+  async #readAgain(reading: Promise<void>): Promise<void> {
+    try {
+      await reading;
+    } catch {
+      // Whoever has asked for that is told.
     }
+    this.#nextReading = undefined;
+    await this.catchUp();
+  }
+
+  #startReading(): Promise<void> {
     const reading = this.#read().finally(() => {
       if (this.#reading === reading) this.#reading = undefined;
     });
@@ -267,7 +280,7 @@ export class SharedLog implements ReadLog {
       return;
     }
     this.#scheduleLook(this.#store.clock.now());
-    if (after === this.#place && !this.#reading) {
+    if (after === this.#place) {
       try {
         return this.#apply(message);
       } catch {
@@ -420,31 +433,24 @@ export class SharedLog implements ReadLog {
   }
 
   async #read(): Promise<void> {
-    do {
-      this.#isToReadAgain = false;
-      const { connection, stream } = this.#store;
-      const last = await lastOf(connection, stream, this.subject);
-      if (last === undefined) {
-        // Nothing was written yet, or all was removed.
-        const isGone = this.#place > 0 && await this.#store.isDeleted(this);
-        if (isGone) this.bury();
-        break;
-      }
-      if (last > this.#place) {
-        await connection.ask((connected) =>
-          readSubject(connected, {
-            stream,
-            filter: this.subject,
-            from: Math.max(this.#place, this.#recorded.since) + 1,
-            last,
-            onMessage: ({ seq, data, header }) => {
-              if (seq <= this.#place) return;
-              const id = header("Nats-Msg-Id");
-              this.#apply({ seq, id, header: header(HEADER), data });
-            },
-          }), { passes: isCorrupt });
-      }
-    } while (this.#isToReadAgain);
+    const { connection, stream } = this.#store;
+    const last = await lastOf(connection, stream, this.subject);
+    if (last === undefined) {
+      // Nothing was written yet, or all was removed.
+      const isGone = this.#place > 0 && await this.#store.isDeleted(this);
+      if (isGone) this.bury();
+    } else if (last > this.#place) {
+      const from = Math.max(this.#place, this.#recorded.since) + 1;
+      await connection.ask((connected) =>
+        readSubject(connected, {
+          ...{ stream, filter: this.subject, from, last },
+          onMessage: ({ seq, data, header }) => {
+            if (seq <= this.#place) return;
+            const id = header("Nats-Msg-Id");
+            this.#apply({ seq, id, header: header(HEADER), data });
+          },
+        }), { passes: isCorrupt });
+    }
     this.#isLoaded = true;
   }
 

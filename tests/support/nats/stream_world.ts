@@ -43,8 +43,15 @@ class PoorConnection extends Connection {
   next: "heard" | "not answered" | "late" | "twice" = "heard";
   #late: (() => Promise<unknown>) | undefined;
 
+  /** Called before each read. */
+  onRead: (() => Promise<void>) | undefined;
+
   override ask: Ask = async (what, options) => {
     if (options?.passes !== isWrongSequence) {
+      const { onRead } = this;
+      this.onRead = undefined;
+      await onRead?.();
+      this.onRead = onRead;
       return await super.ask(what, options);
     }
     const { next } = this;

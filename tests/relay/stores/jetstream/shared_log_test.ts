@@ -268,3 +268,39 @@ Deno.test({
     assertEquals(await read(deaf), "abc");
   },
 });
+
+Deno.test({
+  name: "SharedLog catches up with a log that is never at rest",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const log = world.log();
+    await log.write(appended(one("a")));
+    const deaf = world.log({ isDeaf: true });
+    await deaf.load();
+    // Each time that it reads, it is told of more, which does not follow what it has.
+    let written = 1;
+    let isOver = false;
+    world.connection.onRead = async () => {
+      if (isOver || written >= 100) return;
+      for (let count = 0; count < 2; count++) {
+        await log.write(appended(one("b")));
+      }
+      written += 2;
+      await world.tell(deaf, written);
+    };
+    await log.write(appended(one("b")));
+    written++;
+    await within(deaf.catchUp(), LIMIT, "what there was");
+    assert(deaf.next > 2 && written < 20, `${deaf.next}, ${written}`);
+    isOver = true;
+    await until(
+      async () => {
+        await deaf.catchUp();
+        return deaf.next === log.next || undefined;
+      },
+      LIMIT,
+      "the rest",
+    );
+  },
+});

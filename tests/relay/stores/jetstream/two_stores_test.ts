@@ -10,7 +10,7 @@ import { StaleWriterError } from "../../../../relay/topics/store.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { openStore } from "../../../support/nats/open_store.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
-import { LIMIT, until } from "../../../support/within.ts";
+import { LIMIT, until, within } from "../../../support/within.ts";
 
 const ignore = lacksNats();
 
@@ -123,7 +123,13 @@ Deno.test({
     await other.prepare("t", { isFresh: true });
     using theirs = other.find("t");
     assert(theirs);
+    const { signal } = new AbortController();
+    const told = theirs.follow(theirs.next, signal)[Symbol.asyncIterator]();
+    const news = told.next();
     await store.delete("t", log.epoch);
+    // It is told so, and has not asked.
+    const { value } = await within(news, LIMIT, "the news");
+    assertEquals(value, { kind: "deleted" });
     await assertRejects(
       async () => await theirs.append([message("b")]),
       StaleWriterError,
