@@ -38,6 +38,7 @@ import { ParentLink } from "./parent_link.ts";
 import { ParentLog, type ParentLogStore } from "./parent_log.ts";
 import { ParentLogHandle } from "./parent_log_handle.ts";
 import { ParentName } from "./parent_name.ts";
+import { spreadReturn } from "./spread_return.ts";
 
 /** The address and the settings of a store in another relay. */
 export interface ParentStoreOptions {
@@ -68,12 +69,6 @@ const PATIENCE = 2_000;
 /** The bytes of the newest events of all logs, and of one: what a log may be ahead fits in. */
 const WINDOW_BYTES = 64 * 1024 * 1024;
 const LOG_BYTES = 1024 * 1024;
-
-/**
- * The topics that come back at a time when the parent is there again, and the time between
- * them, in milliseconds: 10,000 topics take 2 to 3 s.
- */
-const RETURN = { topics: 100, interval: 25 };
 
 /** The news that a watcher has not taken, beyond which it gets the list anew. */
 const MAX_NEWS = 10_000;
@@ -107,6 +102,8 @@ export class ParentStore implements Store {
   /** The process that the topics have come from. */
   #parent: string | undefined;
   #cancelLook: () => void = () => {};
+  /** Ends the return to a parent that is gone again. */
+  #returning = new AbortController();
 
   /** Makes a store that is not linked yet. */
   constructor(
@@ -535,36 +532,36 @@ export class ParentStore implements Store {
     if (this.#orphaned.size > 0) channel.send(["orphans"]);
     // Whoever fills a topic has to have its lease before it writes.
     await this.#leases.resume(channel);
-    const isBusy = (known: ParentName): boolean => known.isBusy;
-    const names = [...this.#names.values()];
-    const ordered = [
-      ...names.filter(isBusy),
-      ...names.filter((known) => !isBusy(known)),
-    ];
-    await this.#return(ordered, channel);
+    await this.#return(channel);
   }
 
   /** Has names at hand again, some at a time. */
-  async #return(names: readonly ParentName[], channel: Channel): Promise<void> {
-    for (let at = 0; at < names.length && channel.isOpen; at += RETURN.topics) {
-      if (at > 0) await pause(RETURN.interval);
-      for (const known of names.slice(at, at + RETURN.topics)) {
-        if (this.#names.get(known.name) !== known || known.isOpen) continue;
-        for (const log of known.logs.values()) {
-          if (log.isMaking) log.resumeMaking();
-        }
-        this.#refresh(known, false).catch((error) => {
-          if (!channel.isOpen) return;
-          logger.warn("Topic {topic} is not at hand again: {reason}", {
-            topic: known.name,
-            reason: messageOf(error),
-          });
-        });
+  async #return(channel: Channel): Promise<void> {
+    const { signal } = this.#returning = new AbortController();
+    const comeBack = (known: ParentName): void => {
+      if (this.#names.get(known.name) !== known || known.isOpen) return;
+      for (const log of known.logs.values()) {
+        if (log.isMaking) log.resumeMaking();
       }
+      this.#refresh(known, false).catch((error) => {
+        if (!channel.isOpen) return;
+        logger.warn("Topic {topic} is not at hand again: {reason}", {
+          topic: known.name,
+          reason: messageOf(error),
+        });
+      });
+    };
+    if (!channel.isOpen) return;
+    const names = this.#names.values();
+    try {
+      await spreadReturn(names, comeBack, this.#clock, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
     }
   }
 
   #onDown(): void {
+    this.#returning.abort();
     this.#numbers.clear();
     for (const known of this.#names.values()) known.onDown();
     for (const watching of this.#watching.values()) {
@@ -609,8 +606,4 @@ export class ParentStore implements Store {
 /** Returns a topic with its end, which JSON leaves out where there is none. */
 function withEnd(topic: z.output<typeof topicsSchema>[number]): StoredTopic {
   return { ...topic, end: topic.end };
-}
-
-function pause(duration: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, duration));
 }

@@ -61,6 +61,41 @@ for (const root of ["memory", "SQLite"] as const) {
   });
 }
 
+Deno.test("Topics come back to a parent a hundred at a time, those with work to do first", async () => {
+  await using world = await LinkedStores.open(ROOTS.memory, UNBOUNDED);
+  const { root, store } = world;
+  const names = Array.from({ length: 350 }, (_, index) => `t-${index}`);
+  const logs = names.map((name) => store.create(name, { isOpen: true }));
+  await Promise.all(logs.map((log) => log.settled()));
+  // The parent hears of each name that comes back, once.
+  const back: string[] = [];
+  const hear = root.hear?.bind(root);
+  root.hear = (name, listener) => {
+    back.push(name);
+    return hear?.(name, listener) ?? (() => {});
+  };
+  world.cut();
+  // The parent does not answer any more.
+  const busy = logs.slice(-20);
+  const kept = busy.map((log, index) =>
+    log.update({ isOpen: true, source: `source ${index}` })
+  );
+  await until(() => back.length > 0 || undefined, LIMIT, "the first");
+  for (const count of [100, 200, 300, 350, 350]) {
+    // The answer comes behind those of all that was asked before.
+    await store.get("b", "k");
+    assertEquals(back.length, count);
+    await world.clock.advance(25);
+  }
+  assertEquals(new Set(back).size, 350);
+  assertEquals(
+    new Set(back.slice(0, 20)),
+    new Set(names.slice(-20)),
+  );
+  await Promise.all(kept);
+  for (const log of logs) log[Symbol.dispose]();
+});
+
 Deno.test("A relay whose link is gone for longer than its leases has lost them", async () => {
   await using world = await LinkedStores.open(ROOTS.memory, UNBOUNDED);
   const one = world.store as ParentStore; // what the world makes
