@@ -10,6 +10,7 @@ const TOPIC_PATH = /\/topics\/([^/]+)$/;
 /**
  * Follows a topic of a relay, or all topics whose names begin alike: `agent:7:*`. These may
  * come later; each message says its topic, and each topic has a `subscribed` and an `end`.
+ * Without this library, an `EventSource` of `/topics/agent:7:*` follows them, too.
  *
  * Nothing is sent before the first call to `next`. If the connection breaks
  * off, the subscription reconnects and resumes after the last message that you

@@ -48,10 +48,23 @@ export interface Delivery {
   readonly snapshot?: boolean;
   /** Whether its reader stays for the next epoch of the topic. Default: `false`. */
   readonly stays?: boolean;
+  /**
+   * Writes what stands in front of each piece, for this reader alone. It is called when the
+   * subscription has moved behind the piece. Default: nothing.
+   */
+  readonly head?: () => Uint8Array;
 }
 
 /** The bytes written when a read brought no event that there is room for. */
 const NOTHING = new Uint8Array();
+
+/** Returns a piece with what stands in front of it, if it is anything. */
+function behind(head: () => Uint8Array, piece: Message): Message {
+  if (piece.byteLength === 0) return piece;
+  return piece instanceof Uint8Array
+    ? Buffer.concat([head(), piece])
+    : piece.after(head());
+}
 
 /** A {@linkcode Start}, and how the topic was then: what it is told has to be of one moment. */
 interface Announced extends Start {
@@ -258,6 +271,15 @@ export class Subscription implements Watched, WaitingReader {
    * taken what was sent to it.
    */
   next(): Message | undefined | Promise<Message> {
+    const piece = this.#nextPiece();
+    const { head } = this.#delivery;
+    if (!head || !piece) return piece;
+    return piece instanceof Promise
+      ? piece.then((piece) => behind(head, piece))
+      : behind(head, piece);
+  }
+
+  #nextPiece(): Message | undefined | Promise<Message> {
     for (;;) {
       const message = this.#nextMessage();
       if (message) {

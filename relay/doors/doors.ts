@@ -42,7 +42,8 @@ import { TopicListStreams } from "./http/topics/topic_list_stream.ts";
 import { LinksDoor, type LinksDoorContext } from "./links/door.ts";
 import { ResponsesDoor, type ResponsesDoorContext } from "./responses/door.ts";
 import { EventStreamDoor } from "./sse/door.ts";
-import type { EventStreamSession, StreamRequest } from "./sse/session.ts";
+import type { StreamRequest } from "./sse/session.ts";
+import type { StreamSession } from "./sse/stream_session.ts";
 import { WebSocketDoor, type WebSocketDoorContext } from "./websocket/door.ts";
 
 /** The options of a relay that its doors follow. */
@@ -228,6 +229,10 @@ export class Doors implements Disposable {
       ...subscribers,
       slowResponses,
       counts: metrics.delivery("sse"),
+      topics: context.topics,
+      memory: context.memory,
+      maxSubscriptions: limits.maxSubscriptions,
+      refused: metrics.refused,
     });
     this.#lists = new TopicListStreams({
       topics: context.topics,
@@ -282,6 +287,7 @@ export class Doors implements Disposable {
         publicMetrics: rights.publicMetrics,
         page: options.page,
         stream: (request) => this.stream(request),
+        streamPrefix: (request) => this.streams.openPrefix(request),
         refused: (...refusal) => this.refused(...refusal),
       }),
       upgrade: (...upgrade) =>
@@ -414,7 +420,7 @@ export class Doors implements Disposable {
     slices.sweep();
   }
 
-  #guests(): (Guest & Pick<EventStreamSession, "subscriptions">)[] {
+  #guests(): (Guest & Pick<StreamSession, "subscriptions">)[] {
     return [
       ...this.sockets.sessions,
       ...this.streams.sessions,

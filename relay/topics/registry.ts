@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
@@ -68,6 +69,9 @@ const logger = getLogger(["rivulet", "relay", "topic"]);
 
 /** The reason of a topic that was deleted before its end. */
 const DELETED = "The topic was deleted";
+
+/** The number of topics that are looked at in one turn of the event loop. */
+const PAGE = 1_000;
 
 /** The time between two searches for topics to forget, in milliseconds. */
 const SWEEP_INTERVAL = 1_000;
@@ -246,6 +250,83 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const stop = store.hear(name, () => void look());
     void look();
     return stop;
+  }
+
+  /**
+   * Looks for the topics that other relays make under names that begin alike, and tells
+   * those who listen to {@linkcode onNew}.
+   *
+   * @returns Stops that.
+   */
+  expectAll(prefix: string): () => void {
+    const { store, clock } = this.#options;
+    if (!store.hear) return () => {};
+    const abort = new AbortController();
+    const { signal } = abort;
+    let cancelNext = (): void => {};
+    const look = async (): Promise<void> => {
+      try {
+        await this.#lookForAll(prefix, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        logger.warn("New topics cannot be looked for now: {reason}", {
+          reason: messageOf(error),
+        });
+      }
+      cancelNext = clock.setTimeout(() => void look(), SWEEP_INTERVAL);
+    };
+    void look();
+    return () => {
+      abort.abort();
+      cancelNext();
+    };
+  }
+
+  async #lookForAll(prefix: string, signal: AbortSignal): Promise<void> {
+    const { store } = this.#options;
+    for await (const news of store.watch({ prefix, limit: PAGE }, signal)) {
+      const topics = news.kind === "listed"
+        ? news.topics.filter(({ end }) => end === undefined)
+        : news.kind === "made"
+        ? [news.topic]
+        : [];
+      for (const { name, epoch } of topics) {
+        if (this.#topics.get(name)?.log.epoch === epoch) continue;
+        await this.prepare(name);
+        this.get(name);
+      }
+    }
+  }
+
+  /**
+   * Has all topics at hand whose names begin alike and that have not ended.
+   *
+   * @param prefix The beginning of their names.
+   * @param endedSince Those that have ended after this time too, in milliseconds since the
+   * epoch. Default: none of them.
+   * @returns `undefined` if they are at hand.
+   */
+  prepareAll(prefix: string, endedSince = Infinity): Promise<void> | undefined {
+    const { store } = this.#options;
+    const isNeeded = store.prepare || store.isLasting && endedSince < Infinity;
+    return isNeeded ? this.#takeAll(prefix, endedSince) : undefined;
+  }
+
+  async #takeAll(prefix: string, endedSince: number): Promise<void> {
+    let looked = 0;
+    for (
+      const topic of this.inOrder({ after: "", prefix, isFresh: true })
+    ) {
+      if (topic instanceof Promise) {
+        await topic;
+        continue;
+      }
+      // There may be a million of them.
+      if (++looked % PAGE === 0) await new Promise((r) => setImmediate(r));
+      if (topic instanceof Topic) continue;
+      const { name, end } = topic;
+      if (!end || end.at > endedSince) this.get(name);
+    }
   }
 
   #current(name: string): Topic | undefined {

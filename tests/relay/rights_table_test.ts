@@ -63,6 +63,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
   "GET /status": { needs: "admin", status: 200 },
   "GET /ws": { needs: "nothing", status: 426 },
   "GET /topics": { needs: "token", status: 200 },
+  // Its stream does not end. The rights of its topics are tested in sse/prefix_test.ts.
+  "GET /topics/:prefix\\*": { needs: "token", status: 406, ...PAGE },
   "GET /topics/:topic": { needs: "read", status: 200, ...PAGE },
   "HEAD /topics/:topic": { needs: "read", status: 200 },
   "PUT /topics/:topic": { needs: "write", status: 200 },
@@ -229,7 +231,8 @@ for (const path of new Set(endpoints.map(({ path }) => path))) {
           ...await headersOf(claimsOf(needs)),
         };
         const answer = await relay.request(
-          path.replace(":topic", topic.name).replace(":chat", CHAT.name)
+          path.replace(":prefix\\*", "mine-*").replace(":topic", topic.name)
+            .replace(":chat", CHAT.name)
             .replace(":id", String(made)),
           { body, method, headers },
         );

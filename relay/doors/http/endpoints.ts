@@ -73,6 +73,9 @@ const TOPIC = "/topics/:topic";
 
 const CHAT = "/chat/:chat";
 
+/** The path of all topics whose names begin alike: `/topics/agent:7:*`. */
+const PREFIX = "/topics/:prefix\\*";
+
 /** Says that all is well, or what is not. */
 function okUnless(problem: Problem | undefined): Response {
   if (problem) throw problem;
@@ -146,6 +149,13 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       method: "GET",
       needs: "token",
       answer: (call) => reader.list(call),
+    },
+    {
+      path: PREFIX,
+      method: "GET",
+      needs: "token", // and to read a topic, without which it is left out
+      topicOf: (_access, part) => part("prefix"),
+      answer: (call, prefix) => reader.all(call, prefix),
     },
     {
       path: TOPIC,

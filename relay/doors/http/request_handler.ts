@@ -40,6 +40,18 @@ function hasLeft(error: unknown, { req }: ServerResponse): boolean {
     typeof error.code === "string" && CUT.test(error.code);
 }
 
+/**
+ * Returns the pattern of a path. A name that ends with a star, which some clients encode, is
+ * the beginning of names, and no topic's.
+ */
+function patternOf(path: string): URLPattern {
+  return new URLPattern({
+    pathname: path
+      .replace(":topic", ":topic([^/]*[^/*])")
+      .replace(":prefix\\*", ":prefix([^/]*?)(\\*|%2[aA])"),
+  });
+}
+
 /** Makes what answers every request: an endpoint of the relay, or a provider. */
 export function createRequestHandler(
   context: RequestHandlerContext,
@@ -77,7 +89,7 @@ export function createRequestHandler(
   }
 
   const routes: Route[] = listEndpoints(context).map((endpoint) => ({
-    pattern: new URLPattern({ pathname: endpoint.path }),
+    pattern: patternOf(endpoint.path),
     method: endpoint.method,
     handler: (request, match) => answer(endpoint, request, match),
   }));

@@ -2,14 +2,17 @@ import type { DeliveryCounts } from "../../delivery/delivery_counts.ts";
 import { FrameCache } from "../../delivery/frames.ts";
 import { findStart } from "../../topics/start.ts";
 import { rawSseFormat, sseFormat } from "./format.ts";
+import { prefixSseFormat } from "./prefix_format.ts";
 import {
-  EventStreamSession,
-  type StreamContext,
-  type StreamRequest,
-} from "./session.ts";
+  type PrefixStreamContext,
+  type PrefixStreamRequest,
+  PrefixStreamSession,
+} from "./prefix_session.ts";
+import { EventStreamSession, type StreamRequest } from "./session.ts";
+import type { StreamReader, StreamSession } from "./stream_session.ts";
 
 /** The context of the door of event streams. */
-export interface EventStreamDoorContext extends StreamContext {
+export interface EventStreamDoorContext extends PrefixStreamContext {
   /** The counts of what is delivered through this door. */
   readonly counts: DeliveryCounts;
 }
@@ -25,16 +28,18 @@ function isAtEnd({ topic, after, raw, stay }: StreamRequest): boolean {
 /** The door of readers of event streams, of all topics. */
 export class EventStreamDoor {
   /** The sessions that are open. */
-  readonly sessions: Set<EventStreamSession> = new Set();
+  readonly sessions: Set<StreamSession> = new Set();
   readonly #context: EventStreamDoorContext;
   readonly #frames: FrameCache;
   readonly #rawFrames: FrameCache;
+  readonly #prefixFrames: FrameCache;
 
   /** Makes a door that nobody has come through yet. */
   constructor(context: EventStreamDoorContext) {
     this.#context = context;
     this.#frames = new FrameCache(sseFormat, context.counts);
     this.#rawFrames = new FrameCache(rawSseFormat, context.counts);
+    this.#prefixFrames = new FrameCache(prefixSseFormat, context.counts);
   }
 
   /** Answers a request; leaves it unanswered if its reader has everything already. */
@@ -45,8 +50,22 @@ export class EventStreamDoor {
       request.raw ? this.#rawFrames : this.#frames,
       this.#context,
     );
-    this.sessions.add(session);
-    request.response.on("close", () => this.sessions.delete(session));
+    this.#keep(request, session);
     return "streaming";
+  }
+
+  /** Answers a request with all topics whose names begin alike. */
+  openPrefix(request: PrefixStreamRequest): void {
+    const session = new PrefixStreamSession(
+      request,
+      this.#prefixFrames,
+      this.#context,
+    );
+    this.#keep(request, session);
+  }
+
+  #keep({ response }: StreamReader, session: StreamSession): void {
+    this.sessions.add(session);
+    response.on("close", () => this.sessions.delete(session));
   }
 }

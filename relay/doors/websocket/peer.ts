@@ -13,7 +13,7 @@ import type { Publisher } from "../../sources/publish.ts";
 import type { TopicRegistry } from "../../topics/registry.ts";
 import type { Closing } from "./close_codes.ts";
 import type { Prefixes } from "./prefixes.ts";
-import type { Staying } from "./staying.ts";
+import type { Staying } from "../staying.ts";
 
 /** The context that every WebSocket session shares. */
 export interface SessionContext extends MessageRatesOptions {

@@ -1,4 +1,5 @@
 import type { Topic } from "../../topics/topic.ts";
+import { hearOfNew } from "../new_topics.ts";
 import type { SubscribeRequest } from "../subscription_request.ts";
 import { isSubscribedTo, subscribe } from "./commands.ts";
 import type { WebSocketPeer } from "./peer.ts";
@@ -14,7 +15,7 @@ export function subscribeToPrefix(
   peer: WebSocketPeer,
   { topic: pattern, after, ...options }: SubscribeRequest,
 ): void {
-  const { prefixes, context: { topics } } = peer;
+  const { prefixes, context } = peer;
   if (prefixes.has(pattern)) {
     return peer.refuse(
       "already_subscribed",
@@ -38,14 +39,12 @@ export function subscribeToPrefix(
   };
   prefixes.add(
     pattern,
-    topics.onNew((topic) =>
-      queueMicrotask(() => {
-        if (peer.isOpen && prefixes.has(pattern)) follow(topic, "start");
-      })
-    ),
+    hearOfNew(context, prefix, (topic) => {
+      if (peer.isOpen) follow(topic, "start");
+    }),
   );
   peer.answer({ type: "following", topic: pattern });
-  for (const topic of topics) {
+  for (const topic of context.topics) {
     if (topic.state.kind !== "ended") follow(topic, after);
   }
 }

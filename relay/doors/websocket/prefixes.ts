@@ -13,6 +13,12 @@ export class Prefixes implements Disposable {
     return this.#cancels.has(pattern);
   }
 
+  /** Whether one of them is the beginning of a name. */
+  covers(name: string): boolean {
+    return [...this.#cancels.keys()]
+      .some((pattern) => name.startsWith(pattern.slice(0, -1)));
+  }
+
   /** Adds one, and what ends it. */
   add(pattern: string, cancel: () => void): void {
     this.#cancels.set(pattern, cancel);

@@ -23,7 +23,7 @@ export function prepare(
   switch (message.type) {
     case "subscribe": {
       const { topic, wait = true, after } = message;
-      if (isPrefix(topic)) return undefined;
+      if (isPrefix(topic)) return topics.prepareAll(topic.slice(0, -1));
       return prepare("read", topic, { makes: awaitTopics && wait, after });
     }
     case "publish": {

@@ -35,7 +35,7 @@ import { prepare, refuse } from "./preparing.ts";
 import { subscribeToPrefix } from "./prefix_commands.ts";
 import { isPrefix, Prefixes } from "./prefixes.ts";
 import { publish } from "./publishing.ts";
-import { Staying } from "./staying.ts";
+import { Staying } from "../staying.ts";
 import type { RelayWebSocket } from "./relay_websocket.ts";
 
 /** The most answers that may wait before the peer is no longer read. */
@@ -296,8 +296,12 @@ export class WebSocketSession
 
   /** The end of a subscription has been written. */
   onEnd(subscription: Subscription): void {
-    const { topic: { name }, stays } = subscription;
-    if (stays) {
+    const { topic, stays } = subscription;
+    const { name } = topic;
+    // A next epoch that has come meanwhile was not followed: a name is followed once.
+    const isRenewed = this.#prefixes?.covers(name) &&
+      this.context.topics.after(topic) !== undefined;
+    if (stays || isRenewed) {
       this.#staying ??= new Staying();
       return this.#staying.add(
         subscription,

@@ -3,12 +3,16 @@ import type { IncomingMessage } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { accepts } from "@std/http/negotiation";
 import { STATUS_CODE } from "@std/http/status";
-import { type StreamRequest, turnAway } from "../../sse/session.ts";
+import { readPrefixQuery } from "../../sse/prefix_query.ts";
+import type { PrefixStreamRequest } from "../../sse/prefix_session.ts";
+import type { StreamRequest } from "../../sse/session.ts";
+import { turnAway } from "../../sse/stream_session.ts";
 import { eventJsonPieces } from "../../event_json.ts";
 import { dropAnswer } from "../../../cut_answer.ts";
 import type { MemoryGuard } from "../../../limits/memory/memory_guard.ts";
 import type { SendBudget } from "../../../limits/memory/send_budget.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
+import type { Access } from "../../../rights/access.ts";
 import type { LogEntry, ReadBudget } from "../../../topics/log.ts";
 import type { After } from "../../../topics/position.ts";
 import { findStart } from "../../../topics/start.ts";
@@ -17,6 +21,8 @@ import type {
   TopicRegistry,
 } from "../../../topics/registry.ts";
 import type { Topic } from "../../../topics/topic.ts";
+import { InvalidTopicNameError } from "../../../topics/topic_errors.ts";
+import { isTopicName } from "../../../topics/topic_name.ts";
 import type { Draining } from "../../guests.ts";
 import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
 import { pacedBody } from "../../paced_body.ts";
@@ -47,6 +53,8 @@ export interface TopicReaderContext {
   readonly budget: SendBudget;
   /** Answers with a topic's events. */
   stream(request: StreamRequest): "streaming" | "at end";
+  /** Answers with all topics whose names begin alike. */
+  streamPrefix(request: PrefixStreamRequest): void;
   /** Logs and counts a refusal that is not told as a problem. */
   refused(problem: Problem, incoming: IncomingMessage): void;
 }
@@ -154,6 +162,57 @@ export class TopicReader {
       default:
         throw notAcceptable();
     }
+  }
+
+  /** Answers with the events of all topics whose names begin alike. */
+  async all(call: Call, prefix: string): Promise<Response> {
+    const { request, url: { searchParams }, response, access } = call;
+    if (!accepts(request, "text/event-stream")) {
+      throw new Problem(
+        STATUS_CODE.NotAcceptable,
+        "not_acceptable",
+        "Expected an Accept of text/event-stream: for a list of these topics, ask for /topics?prefix=",
+      );
+    }
+    if (prefix !== "" && !isTopicName(prefix)) {
+      throw new InvalidTopicNameError(`${prefix}*`);
+    }
+    const { after, stay } = readPrefixQuery(
+      prefix,
+      searchParams,
+      request.headers,
+    );
+    if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
+    await this.#prepareAll(access, prefix, after);
+    if (this.#turnsAway(response)) return RESPONSE_ALREADY_SENT;
+    const { address, client } = call;
+    this.#context.streamPrefix({
+      response,
+      prefix,
+      after,
+      stay,
+      access,
+      address,
+      client,
+      expires: access.expires,
+    });
+    return RESPONSE_ALREADY_SENT;
+  }
+
+  /** Has the topics of a prefix at hand. */
+  async #prepareAll(
+    access: Access,
+    prefix: string,
+    after: PrefixStreamRequest["after"],
+  ): Promise<void> {
+    const { topics } = this.#context;
+    if (typeof after !== "object") return await topics.prepareAll(prefix);
+    await Promise.all([
+      topics.prepareAll(prefix, after.time),
+      ...[...after.positions].map(([name, after]) =>
+        access.may("read", name) ? topics.prepare(name, { after }) : undefined
+      ),
+    ]);
   }
 
   /** Describes a topic, in headers. */

@@ -1,6 +1,6 @@
-import type { Subscription } from "../../delivery/subscription.ts";
-import type { Stays } from "../../delivery/stays.ts";
-import type { NextStart } from "../../topics/start.ts";
+import type { Subscription } from "../delivery/subscription.ts";
+import type { Stays } from "../delivery/stays.ts";
+import type { NextStart } from "../topics/start.ts";
 
 /** The subscriptions of a peer that have ended, and wait for the next epoch of their topic. */
 export class Staying implements Disposable {

@@ -1,0 +1,309 @@
+import { Buffer } from "node:buffer";
+import type { FrameCache } from "../../delivery/frames.ts";
+import { Subscription } from "../../delivery/subscription.ts";
+import type { MemoryGuard } from "../../limits/memory/memory_guard.ts";
+import { boundedDetail } from "../../problem.ts";
+import type { Access } from "../../rights/access.ts";
+import type { After, Position } from "../../topics/position.ts";
+import type { TopicRegistry } from "../../topics/registry.ts";
+import type { Topic } from "../../topics/topic.ts";
+import { hearOfNew, isNews, NEWS } from "../new_topics.ts";
+import { Staying } from "../staying.ts";
+import { messageEvent, prefixSseFormat } from "./prefix_format.ts";
+import {
+  formatPrefixPosition,
+  MAX_PREFIX_POSITION,
+  type PrefixPosition,
+  roomOf,
+} from "./prefix_position.ts";
+import {
+  type StreamContext,
+  type StreamReader,
+  StreamSession,
+} from "./stream_session.ts";
+
+/** A reader that is to be answered with all topics whose names begin alike. */
+export interface PrefixStreamRequest extends StreamReader {
+  /** The beginning of the names. */
+  readonly prefix: string;
+  /** The place where it begins, or goes on. Default: where a reader of each topic begins. */
+  readonly after: PrefixPosition | "start" | "now" | undefined;
+  /** Whether it stays for the next epoch of each topic. */
+  readonly stay: boolean;
+  /** The rights of the reader. */
+  readonly access: Access;
+}
+
+/** The context of the streams of prefixes. */
+export interface PrefixStreamContext extends StreamContext {
+  /** The topics. */
+  readonly topics: TopicRegistry;
+  /** The most topics that one reader follows at a time. */
+  readonly maxSubscriptions: number;
+  /** Refuses new work while there is little memory. */
+  readonly memory: Pick<MemoryGuard, "refusal">;
+  /** Counts a refusal, by its code. */
+  refused(code: string): void;
+}
+
+/** The end of a topic that was told. */
+interface ToldEnd {
+  readonly position: Position;
+  /** In milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** Returns the place behind all that a subscription has been given. */
+function placeOf({ topic: { log }, cursor, ended }: Subscription): Position {
+  return { epoch: log.epoch, offset: ended ? log.next : cursor - 1 };
+}
+
+/** Returns the place in front of all events, so that a reader is told of those that are gone. */
+function beginningOf({ log: { epoch } }: Topic): Position {
+  return { epoch, offset: 0 };
+}
+
+/** Returns the places behind all that topics have now. */
+function placesAtEnd(topics: readonly Topic[]): [string, Position][] {
+  return topics.map(({ name, log: { epoch, next } }) => [
+    name,
+    { epoch, offset: next - 1 },
+  ]);
+}
+
+/** One SSE reader of all topics whose names begin alike (PROTOCOL.md, section 3). */
+export class PrefixStreamSession extends StreamSession {
+  readonly #request: PrefixStreamRequest;
+  readonly #topics: PrefixStreamContext;
+  readonly #frames: FrameCache;
+  /** The subscriptions that have ended, and wait for the next epoch. */
+  readonly #staying = new Staying();
+  /** The ends that were told: of those that wait, and of those that are still news. */
+  readonly #ends = new Map<string, ToldEnd>();
+  /** The time since which the reader knows of all topics. */
+  readonly #since: number;
+  readonly #stopHearing: () => void;
+
+  /**
+   * Answers a request.
+   *
+   * @param request The reader, and what it reads.
+   * @param frames The events in the format of prefixes.
+   * @param context The context of such streams.
+   */
+  constructor(
+    request: PrefixStreamRequest,
+    frames: FrameCache,
+    context: PrefixStreamContext,
+  ) {
+    const { prefix, after } = request;
+    super(request, {
+      name: `${prefix}*`,
+      counts: frames.counts,
+      format: prefixSseFormat,
+      isRaw: false,
+    }, context);
+    this.#request = request;
+    this.#topics = context;
+    this.#frames = frames;
+    const isResumed = typeof after === "object";
+    this.#since = isResumed ? after.time : context.clock.now();
+    this.#stopHearing = hearOfNew(
+      context,
+      prefix,
+      (topic) => this.#onNew(topic),
+    );
+    // It is written at once, and all that follows after this turn: the ids of that have the
+    // places in all topics.
+    if (isResumed) {
+      this.#begin(after.positions);
+      this.#resume(after);
+    } else {
+      const topics = [...this.#known()]
+        .filter(({ state }) => state.kind !== "ended");
+      this.#begin(after === "now" ? placesAtEnd(topics) : []);
+      for (const topic of topics) this.#follow(topic, after ?? topic.from);
+    }
+  }
+
+  onEnd(subscription: Subscription): void {
+    const { topic, stays } = subscription;
+    const { name, state } = topic;
+    const at = state.kind === "ended" ? state.at : 0;
+    this.#ends.set(name, { position: placeOf(subscription), at });
+    // A next epoch that has come meanwhile was not followed: a name is followed once.
+    if (stays || this.#topics.topics.after(topic)) this.#stay(subscription);
+  }
+
+  protected override leaveTopics(): void {
+    this.#stopHearing();
+    this.#staying[Symbol.dispose]();
+  }
+
+  #stay(subscription: Subscription): void {
+    const { context: { stays } } = this;
+    const { name } = subscription.topic;
+    this.#staying.add(subscription, stays, (next) => {
+      this.#ends.delete(name);
+      this.subscriber.add(next);
+    });
+  }
+
+  /** Goes on where a reader has been. */
+  #resume({ time, positions }: PrefixPosition): void {
+    for (const [name, position] of positions) this.#resumeOne(name, position);
+    for (const { name } of this.#known()) {
+      if (positions.has(name)) continue;
+      const topic = this.#firstSince(name, time);
+      if (topic) this.#follow(topic, beginningOf(topic));
+    }
+  }
+
+  /** The first epoch of a name that goes on, or has ended after a time. */
+  #firstSince(name: string, time: number): Topic | undefined {
+    let first: Topic | undefined;
+    for (const topic of this.#topics.topics.epochs(name)) {
+      if (!isNews(topic, time)) break;
+      first = topic;
+    }
+    return first;
+  }
+
+  #resumeOne(name: string, position: Position): void {
+    const { topics } = this.#topics;
+    if (!this.#request.access.may("read", name)) {
+      return this.#refuse(
+        "forbidden",
+        "Expected a token with the right to read this topic",
+        name,
+      );
+    }
+    const topic = topics.get(name, position.epoch) ?? topics.get(name);
+    if (!topic) {
+      return this.#refuse(
+        "unknown_topic",
+        "There is no such topic any more",
+        name,
+      );
+    }
+    const { log, state } = topic;
+    const isOver = log.epoch === position.epoch && state.kind === "ended" &&
+      position.offset >= log.next;
+    if (!isOver) return this.#follow(topic, position);
+    this.#ends.set(name, { position, at: state.at });
+    if (this.#request.stay || topics.after(topic)) {
+      this.#stay(this.#subscriptionTo(topic, position));
+    }
+  }
+
+  /** The topics in memory that the reader may read. */
+  *#known(): Generator<Topic, void> {
+    const { prefix, access } = this.#request;
+    for (const topic of this.#topics.topics) {
+      const { name } = topic;
+      if (name.startsWith(prefix) && access.may("read", name)) yield topic;
+    }
+  }
+
+  #onNew(topic: Topic): void {
+    const { name } = topic;
+    // A reader does not learn of a topic that it may not read.
+    if (!this.#request.access.may("read", name)) return;
+    if (this.#ends.get(name)?.position.epoch === topic.log.epoch) return;
+    const isRead = this.#staying.has(name) ||
+      this.subscriptions.some(({ topic }) => topic.name === name);
+    if (!isRead) this.#follow(topic, beginningOf(topic));
+  }
+
+  #follow(topic: Topic, after: After): void {
+    const { maxSubscriptions, memory } = this.#topics;
+    const { name, log: { epoch } } = topic;
+    const { prefix } = this.#request;
+    const count = this.subscriptions.length + this.#staying.size;
+    let room = MAX_PREFIX_POSITION - roomOf(name, prefix, epoch);
+    for (const [name, { epoch }] of this.#places()) {
+      room -= roomOf(name, prefix, epoch);
+    }
+    if (count >= maxSubscriptions || room < 0) {
+      const most = count >= maxSubscriptions
+        ? `${maxSubscriptions} topics at a time`
+        : `topics whose names and epochs fit into ${MAX_PREFIX_POSITION} characters`;
+      return this.#refuse(
+        "too_many_subscriptions",
+        `Expected at most ${most}: use a longer prefix, or a WebSocket`,
+        name,
+      );
+    }
+    const problem = memory.refusal();
+    if (problem) return this.#refuse(problem.code, problem.message, name, true);
+    this.#ends.delete(name);
+    this.subscriber.add(this.#subscriptionTo(topic, after));
+  }
+
+  #subscriptionTo(topic: Topic, after: After): Subscription {
+    const { topics } = this.#topics;
+    return new Subscription(
+      // A position of another epoch is one in front of the first event, too.
+      topics.at(topic, after),
+      after,
+      prefixSseFormat,
+      this.#frames,
+      {
+        stays: this.#request.stay,
+        head: () => this.#idOf(this.#time, this.#places()),
+      },
+    );
+  }
+
+  /** The place of the reader in each topic. */
+  *#places(): Generator<readonly [name: string, place: Position], void> {
+    for (const subscription of this.subscriptions) {
+      yield [subscription.topic.name, placeOf(subscription)];
+    }
+    const since = this.#time;
+    for (const [name, { position, at }] of this.#ends) {
+      if (at > since || this.#staying.has(name)) yield [name, position];
+      else this.#ends.delete(name);
+    }
+  }
+
+  /** The time since which ends are told of by their position. */
+  get #time(): number {
+    return Math.max(this.#since, this.context.clock.now() - NEWS);
+  }
+
+  #idOf(
+    time: number,
+    positions: Iterable<readonly [string, Position]>,
+  ): Uint8Array {
+    const position = { time, positions: new Map(positions) };
+    const { prefix } = this.#request;
+    return Buffer.from(`id: ${formatPrefixPosition(position, prefix)}\n`);
+  }
+
+  /** Says what is followed, with the place at which that begins. */
+  #begin(places: Iterable<readonly [string, Position]>): void {
+    const topic = `${this.#request.prefix}*`;
+    this.subscriber.answer(Buffer.concat([
+      this.#idOf(this.#since, places),
+      messageEvent({ type: "following", topic }),
+    ]));
+  }
+
+  #refuse(
+    code: string,
+    message: string,
+    topic: string,
+    retryable = false,
+  ): void {
+    this.#topics.refused(code);
+    // No id: the reader stands where it stood.
+    this.subscriber.answer(messageEvent({
+      type: "error",
+      code,
+      message: boundedDetail(message),
+      topic,
+      retryable,
+    }));
+  }
+}
