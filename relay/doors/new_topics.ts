@@ -32,11 +32,12 @@ export function hearOfNew(
   prefix: string,
   listener: (topic: Topic) => void,
 ): () => void {
+  const begun = clock.now();
   let isOver = false;
   const forget = topics.onNew((topic) => {
     if (!topic.name.startsWith(prefix)) return;
     // An old topic is taken into memory, too, where relays share a store.
-    if (!isNews(topic, clock.now() - NEWS)) return;
+    if (!isNews(topic, Math.max(begun, clock.now() - NEWS))) return;
     // Its maker goes on with it first.
     queueMicrotask(() => {
       if (!isOver) listener(topic);

@@ -233,3 +233,105 @@ Deno.test("followChat: a failure that the answer has told is not asked for again
   await followed.close();
   assertEquals(chat.done, []);
 });
+
+Deno.test("followChat: a turn of another tab waits until the chat has read its last answer", async () => {
+  await using relay = await startRelay();
+  const topic = relay.relay.topics.create("app:7");
+  const chat = new NotedChat("u0", "a0");
+  chat.status = "streaming";
+  const told = Promise.withResolvers<void>();
+  let looks = 0;
+  const followed = followChat(chat, {
+    relay: relay.url,
+    chat: "app",
+    load: () => Promise.resolve([]),
+    onTurn: () => told.resolve(),
+    clock: {
+      ...systemClock,
+      setTimeout: (callback, delay) =>
+        systemClock.setTimeout(() => {
+          // Nothing more of the turn comes that it could be looked at with again.
+          if (++looks === 3) chat.status = "ready";
+          callback();
+        }, delay),
+    },
+  });
+  await topic.append([turnPart(message("u1"))].map(data));
+  await within(told.promise, LIMIT, "the turn");
+  await until(() => chat.done.length > 1 || undefined, LIMIT, "the resume");
+  await followed.close();
+  assertEquals(chat.done, ["u0,a0,u1", "resume"]);
+});
+
+Deno.test("followChat: a chat that never becomes idle holds up no turn", async () => {
+  await using relay = await startRelay();
+  const topic = relay.relay.topics.create("app:7");
+  const chat = new NotedChat("u0", "a0");
+  chat.status = "streaming";
+  const told = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<string>();
+  const followed = followChat(chat, {
+    relay: relay.url,
+    chat: "app",
+    load: () => Promise.resolve([]),
+    onTurn: () => told.resolve(),
+    onEnd: ({ status }) => ended.resolve(status),
+    clock: {
+      ...systemClock,
+      // The times of the connection are as ever.
+      setTimeout: (callback, delay) =>
+        systemClock.setTimeout(callback, delay < 100 ? 0 : delay),
+    },
+  });
+  await topic.append([data(turnPart(message("u1")))]);
+  await within(told.promise, LIMIT, "the turn");
+  await topic.append([data(START)]);
+  topic.end("complete");
+  assertEquals(await within(ended.promise, LIMIT, "the end"), "complete");
+  await followed.close();
+  assertEquals(chat.done, []);
+});
+
+Deno.test("followChat: a stop that comes before the turn has begun stops it as it begins", async () => {
+  await using relay = await startRelay();
+  const topic = relay.relay.topics.create("app:7");
+  const chat = new NotedChat("u1");
+  chat.status = "submitted";
+  const ended = Promise.withResolvers<unknown>();
+  const followed = followChat(chat, {
+    relay: relay.url,
+    chat: "app",
+    load: () => Promise.resolve([message("u1")]),
+    onEnd: (end) => ended.resolve(end),
+  });
+  followed.stop("enough");
+  await topic.append([turnPart(message("u1")), START].map(data));
+  assertEquals(await within(ended.promise, LIMIT, "the stop"), {
+    status: "cancelled",
+    reason: "enough",
+  });
+  await followed.close();
+});
+
+Deno.test("followChat: a stop of a chat that asks for nothing stops no later turn", async () => {
+  await using relay = await startRelay();
+  const topic = relay.relay.topics.create("app:7");
+  const chat = new NotedChat("u1");
+  const told = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<string>();
+  const followed = followChat(chat, {
+    relay: relay.url,
+    chat: "app",
+    load: () => Promise.resolve([message("u1")]),
+    onTurn: () => told.resolve(),
+    onEnd: ({ status }) => ended.resolve(status),
+  });
+  followed.stop();
+  chat.status = "submitted";
+  await topic.append([data(turnPart(message("u1")))]);
+  await within(told.promise, LIMIT, "the turn");
+  await topic.append([data(START)]);
+  topic.end("complete");
+  assertEquals(await within(ended.promise, LIMIT, "the end"), "complete");
+  await followed.close();
+});

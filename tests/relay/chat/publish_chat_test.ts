@@ -1,5 +1,7 @@
 // A turn that is published to the topic of its chat.
+import { once } from "node:events";
 import { assert, assertEquals } from "@std/assert";
+import { systemClock } from "../../../src/fetch/clock.ts";
 import {
   createChatToken,
   publishChat,
@@ -175,6 +177,34 @@ Deno.test("publishChat hangs up on a generation that does not listen to its sign
   assertEquals(chunks.at(-1)?.type, "abort");
   assert(turn.answer.isCancelled);
   await within(turn.done, LIMIT, "the end");
+  await answeredEarly();
+});
+
+Deno.test("publishChat hangs up on a generation that begins after its turn was stopped", async () => {
+  await using relay = await startRelay();
+  const answer = new ManualAnswer();
+  const asked = Promise.withResolvers<AbortSignal>();
+  const turn = new Turn(relay.url, {
+    stream: async (signal) => {
+      asked.resolve(signal);
+      // The model takes its time, and does not listen.
+      if (!signal.aborted) await once(signal, "abort");
+      return answer.stream(signal);
+    },
+    clock: {
+      ...systemClock,
+      setTimeout: (callback, delay) =>
+        systemClock.setTimeout(callback, Math.min(delay, 10)),
+    },
+  });
+  const response = await turn.response;
+  await within(asked.promise, LIMIT, "the generation");
+  topicOf(relay)?.end("cancelled", "enough");
+  const chunks = chunksOf(await dataOf(response));
+  assertEquals(chunks.at(-1)?.type, "abort");
+  assert(answer.isCancelled);
+  await within(turn.done, LIMIT, "the end");
+  assertEquals([turn.cancels, turn.errors], [["enough"], []]);
   await answeredEarly();
 });
 

@@ -380,3 +380,45 @@ Deno.test("A client that does not read is cut, and its run goes on for others", 
   await within(socket.client.closed, LIMIT, "the client to be cut");
   assertEquals((await (await world.request("/healthz")).json()).status, "ok");
 });
+
+Deno.test("A client that takes nothing for --slow-timeout is cut, and its run goes on", async () => {
+  const clock = new FakeClock();
+  await using world = await startGateway({
+    clock,
+    delivery: { heartbeat: 3_600_000, slowTimeout: 10_000 },
+  });
+  await using socket = await RawWebSocket.open(world.url, "/v1/responses");
+  await socket.say({ type: "response.create", model: "m", input: "Hi" });
+  socket.client.pause();
+  const exchange = await world.provider.next();
+  await exchange.body();
+  await exchange.stream(start);
+  const topic = await until(
+    () => [...world.relay.topics].find(({ log }) => log.next > 1),
+    LIMIT,
+    "the topic",
+  );
+  // More than the buffers of the machine take, and less than the relay keeps for a client.
+  const before = topic.log.next;
+  const delta = WIRE_FORMATS["Responses"]!.delta("x".repeat(64 * 1024));
+  const count = 220;
+  for (let sent = 0; sent < count; sent++) await exchange.write(delta);
+  await until(
+    () => topic.log.next === before + count || undefined,
+    LIMIT,
+    "all of it",
+  );
+  const cuts = async (): Promise<string | undefined> => {
+    const text = await (await world.request("/metrics")).text();
+    return /rivulet_connections_cut_total\{reason="slow"\} (\d+)/.exec(text)
+      ?.[1];
+  };
+  assertEquals(await cuts() ?? "0", "0");
+  for (let i = 0; i < 8; i++) await clock.advance(2_500);
+  assertEquals(await cuts(), "1");
+  socket.client.resume();
+  await within(socket.client.closed, LIMIT, "the client to be cut");
+  await exchange.write(ends[0]![1]);
+  await exchange.end();
+  assertEquals((await world.ended(topic.name)).status, "complete");
+});
