@@ -15,6 +15,7 @@ const root = new URL("../../", import.meta.url);
 
 interface Configuration {
   exports: Record<string, string>;
+  imports: Record<string, string>;
   exclude?: string[];
   tasks: Record<string, string | { command: string }>;
   test?: { exclude?: string[]; include?: string[] };
@@ -187,6 +188,20 @@ function isAll(rest: string[]): void {
   if (rest.length > 0) throw new Error(`'${rest.join(" ")}' is too much`);
 }
 
+/** Throws where a package is installed that this project's tests do not have. */
+async function checkPackages(words: string[]): Promise<void> {
+  const { imports } = await readConfiguration();
+  const known = Object.values(imports).map((one) =>
+    one.replace(/@[^@/]*$/, "")
+  );
+  for (const word of words) {
+    const name = word.replace(/(?<=\w)@[^@/]*$/, "");
+    if (name !== "jsr:@rivulet/rivulet" && !known.includes(name)) {
+      throw new Error(`deno.json has no '${name}'`);
+    }
+  }
+}
+
 /** A command of the command line, or the flags of the relay. */
 async function checkCli(rest: string[], facts: Facts): Promise<void> {
   const [name = "", ...others] = rest;
@@ -265,6 +280,22 @@ const FORMS: Form[] = [
     shape: "websocat URL",
     prefix: ["websocat"],
     check: checkUrl("ws:"),
+  },
+  {
+    // Of docs/chat.md, which tests/support/docs/guides/chat.ts follows; so are the next two.
+    shape: "deno add PACKAGE ...",
+    prefix: ["deno", "add"],
+    check: checkPackages,
+  },
+  {
+    shape: "deno bundle --platform=browser -o page.js page.jsx",
+    prefix: ["deno", "bundle", "--platform=browser", "-o", "page.js"],
+    check: () => {},
+  },
+  {
+    shape: "deno run -A server.ts",
+    prefix: ["deno", "run", "-A", "server.ts"],
+    check: isAll,
   },
   {
     shape: "deno run -A jsr:@rivulet/rivulet/cli [COMMAND] FLAGS",

@@ -34,7 +34,7 @@ for (const { page, cannot } of GUIDES) {
   );
   const minutes = Math.ceil(text.split(/\s+/).length / PACE);
   try {
-    const { commands, programs, left, seconds } = await followApart(
+    const { commands, programs, left, steps, seconds } = await followApart(
       page,
       "all",
     );
@@ -42,6 +42,9 @@ for (const { page, cannot } of GUIDES) {
       `${page}: ${seconds.toFixed(1)} s for ${commands} commands and ` +
         `${programs} programs, ${minutes} min to read`,
     );
+    for (const { name, seconds } of steps) {
+      console.log(`  ${seconds.toFixed(1)} s: ${name}`);
+    }
     for (const command of left) console.log(`  not followed: ${command}`);
   } catch (error) {
     console.log(`${page}: FAILED: ${error}`);

@@ -146,3 +146,21 @@ Deno.test("A prefix that is left ends its topics, its connection and what waits"
   abort.abort(new Error("enough"));
   await assertRejects(() => waiting, Error, "enough");
 });
+
+Deno.test("A prefix that follows from now on has what came while it was away from its start", async () => {
+  await using relay = await startRelay();
+  await using line = await CuttableLine.start(relay.port);
+  const { topics } = relay.relay;
+  await topics.create("run:a").append([event("1")]);
+  await using subscription = subscribe(`${line.url}/topics/run:*`, {
+    after: "now",
+    reconnect: { minTimeout: 10, maxTimeout: 50 },
+  });
+  assertEquals(await read(subscription, 1), ["run:a begins"]);
+  await topics.get("run:a")!.append([event("2")]);
+  assertEquals(await read(subscription, 1), ["run:a 2"]);
+  line.cut();
+  await topics.create("run:b").append([event("3")]);
+  line.mend();
+  assertEquals(await read(subscription, 2), ["run:b begins", "run:b 3"]);
+});

@@ -151,3 +151,31 @@ Deno.test("A small window holds over many epochs", async () => {
   await subscription.close();
   await reading;
 });
+
+Deno.test("A cancel that comes late stops no later epoch", async () => {
+  await using world = await startRelay();
+  await using line = await CuttableLine.start(world.port);
+  const first = await begin(world, "a");
+  await using subscription = subscribe(`${line.url}/topics/t`, {
+    stay: true,
+    reconnect: FAST,
+  });
+  assertEquals(await next(subscription), `begin ${first}`);
+  assertEquals(await next(subscription), "a");
+  line.cut();
+  await until(
+    () => subscription.state !== "open" || undefined,
+    LIMIT,
+    "the loss",
+  );
+  subscription.cancel("enough");
+  end(world, "complete");
+  const second = await begin(world, "b");
+  line.mend();
+  assertEquals(await next(subscription), `end complete why ${first}:2`);
+  assertEquals(await next(subscription), `begin ${second}`);
+  assertEquals(await next(subscription), "b");
+  await world.relay.topics.get("t")!.append([{ data: "c" }]);
+  assertEquals(await next(subscription), "c");
+  assertEquals(world.relay.topics.get("t")?.state.kind, "open");
+});

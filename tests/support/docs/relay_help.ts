@@ -12,7 +12,7 @@ export const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...["--v8-flags", "--max-semi-space-size", "--max-old-space-size"], // of V8
   ...["--single-threaded-gc", "--cached-only", "--no-prompt"],
   ...["--allow-net", "--allow-env", "--allow-read", "--allow-write"], // of Deno
-  ...["--allow-sys", "--filter", "--yes", "--ulimit"],
+  ...["--allow-sys", "--filter", "--yes", "--ulimit", "--platform"],
   ...["--frozen", "--no-config", "--bun", "--smoke", "--build"],
   ...["--from", "--chown", "--interval", "--timeout", "--start-period"], // of Docker
   ...["--new-key", "--read", "--write", "--ttl"], // of the command for tokens

@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { startRelay } from "../../../support/relay/relay.ts";
 import { JWT_KEY, mintToken } from "../../../support/rights/token.ts";
+import { PrefixStream } from "../../../support/subscribers/prefix_stream.ts";
 import { RawWebSocket } from "../../../support/subscribers/raw_websocket.ts";
 
 const event = (data: string) => [{ event: "message", data, id: "" }];
@@ -35,6 +36,27 @@ Deno.test("A prefix follows the topics that there are, and those that come (H2)"
   assertEquals((await socket.message("end"))["topic"], "agent:1:a");
   await socket.say({ type: "unsubscribe", topic: "agent:1:*" });
   assertEquals((await socket.next())?.["code"], "not_subscribed");
+});
+
+Deno.test("A prefix goes on with a topic that is renewed while it is read", async () => {
+  await using relay = await startRelay();
+  const { topics } = relay.relay;
+  await topics.create("p:a").append(event("1"));
+  await using socket = await RawWebSocket.open(relay.url, "/ws");
+  await socket.say({ type: "subscribe", topic: "p:*" });
+  await using stream = await PrefixStream.open(relay.url, "p:*");
+  for (const reader of [socket, stream]) await reader.message("events");
+  for (const data of ["2", "3"]) {
+    // In one turn: neither reader has been told of the end.
+    topics.get("p:a")!.end("complete");
+    const next = topics.renew("p:a").append(event(data));
+    for (const reader of [socket, stream]) {
+      assertEquals((await reader.message("end"))["status"], "complete");
+      assertEquals((await reader.message("subscribed"))["after"], 0);
+      assertEquals((await reader.message("events"))["events"], [{ data }]);
+    }
+    await next;
+  }
 });
 
 Deno.test("A prefix shows no topic that its token may not read", async () => {

@@ -7,6 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { Part } from "./follow.ts";
+import { GUIDES } from "./guides.ts";
 
 /** A network with nothing but loopback, and processes that end with the first of them. */
 const APART = [
@@ -22,6 +23,8 @@ const FollowedApart = z.object({
   programs: z.int(),
   /** The commands that were not typed, each with the reason. */
   left: z.array(z.string()),
+  /** The steps of a page that is followed in a way of its own, in seconds. */
+  steps: z.array(z.object({ name: z.string(), seconds: z.number() })),
   /** The time for all of it, in seconds. */
   seconds: z.number(),
 });
@@ -52,6 +55,8 @@ export async function followApart(
   page: string,
   part: Part,
 ): Promise<FollowedApart> {
+  await using online = await GUIDES.find((guide) => guide.page === page)
+    ?.online?.();
   const [command = "", ...args] = APART;
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args: [
@@ -60,6 +65,7 @@ export async function followApart(
       ...[fileURLToPath(new URL("one.ts", import.meta.url)), page, part],
     ],
     cwd: new URL("../../../../", import.meta.url),
+    env: online?.env ?? {},
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();

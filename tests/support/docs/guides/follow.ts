@@ -14,6 +14,10 @@ export interface Guide {
   readonly page: string;
   /** Makes what the page expects its reader to have; what it returns is stopped last. */
   readonly given?: (reader: Reader) => Promise<AsyncDisposable | void>;
+  /** Does what needs a network, before there is none. */
+  readonly online?: () => Promise<Online>;
+  /** Whether the machine lacks a program that the page needs. */
+  readonly lacks?: () => boolean;
   /** Done before commands that have these words. */
   readonly before?: Readonly<Record<string, (reader: Reader) => Promise<void>>>;
   /** Done with the output of commands that have these words. */
@@ -25,9 +29,24 @@ export interface Guide {
   /** Whether a block after commands is what the last of them prints. */
   readonly showsOutput?: boolean;
   /** Follows the page in place of its blocks. */
-  readonly follow?: (reader: Reader) => Promise<void>;
+  readonly follow?: (reader: Reader, timed: Timed) => Promise<void>;
   /** Why nothing of the page can be followed. */
   readonly cannot?: string;
+}
+
+/** Does a step of a guide, and notes how long it took. */
+export type Timed = <T>(step: string, run: () => Promise<T>) => Promise<T>;
+
+/** Files that were made with a network: removed when it is disposed of. */
+export interface Online extends AsyncDisposable {
+  /** The variables that name them. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A step of a guide, and how long it took, in seconds. */
+export interface Step {
+  readonly name: string;
+  readonly seconds: number;
 }
 
 /** The commands and programs that were followed. */
@@ -36,6 +55,8 @@ export interface Followed {
   readonly programs: number;
   /** The commands that were not run, each with the reason. */
   readonly left: readonly string[];
+  /** The steps of a page that is followed in a way of its own. */
+  readonly steps: readonly Step[];
 }
 
 /** Which blocks are followed. */
@@ -49,8 +70,15 @@ export async function followGuide(
 ): Promise<Followed> {
   await using _given = await guide.given?.(reader) ?? NOTHING;
   if (guide.follow) {
-    await guide.follow(reader);
-    return { commands: 0, programs: 0, left: [] };
+    const steps: Step[] = [];
+    const timed: Timed = async (name, run) => {
+      const start = performance.now();
+      const result = await run();
+      steps.push({ name, seconds: (performance.now() - start) / 1_000 });
+      return result;
+    };
+    await guide.follow(reader, timed);
+    return { commands: 0, programs: 0, left: [], steps };
   }
   const walk = new Walk(reader, guide);
   for (const [index, block] of reader.blocks.entries()) {
@@ -75,6 +103,7 @@ class Walk implements Followed {
   commands = 0;
   programs = 0;
   readonly left: string[] = [];
+  readonly steps: readonly Step[] = [];
   readonly #reader: Reader;
   readonly #guide: Guide;
 

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { isChromiumMissing } from "../../client/chromium.ts";
+import { bundlePage, followChatGuide } from "./chat.ts";
 import type { Guide } from "./follow.ts";
 import type { Reader } from "./reader.ts";
 import { startNats } from "./nats.ts";
@@ -66,7 +68,9 @@ export const GUIDES: readonly Guide[] = [
   { page: "docs/agents.md" },
   {
     page: "docs/chat.md",
-    cannot: "tests/browser/ runs its page and its route",
+    lacks: isChromiumMissing,
+    online: bundlePage,
+    follow: followChatGuide,
   },
   {
     page: "docs/chat_library.md",

@@ -14,6 +14,10 @@ if (!guide || part !== "all" && part !== "commands") {
 }
 await using reader = await Reader.open(guide.page);
 const start = performance.now();
-const { commands, programs, left } = await followGuide(reader, guide, part);
+const { commands, programs, left, steps } = await followGuide(
+  reader,
+  guide,
+  part,
+);
 const seconds = (performance.now() - start) / 1_000;
-console.log(JSON.stringify({ commands, programs, left, seconds }));
+console.log(JSON.stringify({ commands, programs, left, steps, seconds }));

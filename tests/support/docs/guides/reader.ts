@@ -204,6 +204,8 @@ export class Reader implements AsyncDisposable {
       deno: `command=$1; shift
 case $command in
   run | test) exec "${deno}" "$command" --cached-only --no-prompt "$@" ;;
+  # It asks for its bundler, wherever that is: what it makes of the page was made before.
+  bundle) exec cp "$RIVULET_GUIDE_BUNDLE" page.js ;;
   *) exec "${deno}" "$command" "$@" ;;
 esac`,
       // As `deno install -g -A -n rivulet jsr:@rivulet/rivulet/cli` makes it.
