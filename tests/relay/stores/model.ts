@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { assert, assertEquals } from "@std/assert";
 import { LeaseLostError } from "../../../relay/topics/lease.ts";
+import { StaleWriterError } from "../../../relay/topics/store.ts";
 import type { Log, Retention } from "../../../relay/topics/log.ts";
 import type { Store } from "../../../relay/topics/store.ts";
 import { propertyParameters } from "../../support/property.ts";
@@ -30,6 +31,7 @@ const command = fc.oneof(
       count: fc.oneof(count, fc.integer({ min: 1, max: 700 })),
       size: fc.oneof(count, fc.integer({ min: 0, max: 300 })),
       key: fc.option(fc.constantFrom("k", "l")),
+      before: fc.constantFrom("any", "right", "wrong"),
       isHeld: fc.boolean(),
     }),
   },
@@ -83,6 +85,8 @@ type Command =
     readonly count: number;
     readonly size: number;
     readonly key: string | null;
+    /** The value that the publication expects of its key: none, the one that it has, or another. */
+    readonly before: "any" | "right" | "wrong";
     /** Whether it is with the lease that was given last, if one was. */
     readonly isHeld: boolean;
   }
@@ -164,7 +168,7 @@ class Run implements AsyncDisposable {
       }
       case "append": {
         if (!topic || topic.end) return;
-        const { count, size, key } = command;
+        const { count, size, key, before } = command;
         const data = Array.from(
           { length: count },
           () => `${++this.#number}`.padEnd(size, "x"),
@@ -172,7 +176,14 @@ class Run implements AsyncDisposable {
         const value = `${this.#number}`;
         const log = await this.#log(command.name);
         const first = topic.offsets.length + 1;
-        const publication = key === null ? undefined : { key, value };
+        const expected = key === null ? undefined : topic.publications.get(key);
+        const publication = key === null ? undefined : {
+          key,
+          value,
+          ...(before !== "any" && {
+            before: { value: before === "right" ? expected : "another" },
+          }),
+        };
         const held = command.isHeld
           ? this.#leases.last(command.name, topic.epoch)
           : null;
@@ -181,6 +192,16 @@ class Run implements AsyncDisposable {
           await assertRejects(
             async () => await log.append(data.map(message), { lease }),
             LeaseLostError,
+          );
+          return;
+        }
+        // A key that the log does not know may have any value.
+        if (before === "wrong" && expected !== undefined) {
+          await this.#settle();
+          await assertRejects(
+            async () =>
+              await log.append(data.map(message), { publication, lease }),
+            StaleWriterError,
           );
           return;
         }

@@ -12,6 +12,10 @@ import {
   TemporaryFolder,
 } from "../../../support/relay/sqlite_world.ts";
 import { passTime } from "../../../support/pass_time.ts";
+import {
+  CANNOT_FAIL,
+  FailingDisk,
+} from "../../../support/relay/failing_disk.ts";
 import { CANNOT_MOUNT, SmallDisk } from "../../../support/relay/small_disk.ts";
 import { LIMIT, until } from "../../../support/within.ts";
 import {
@@ -307,6 +311,39 @@ Deno.test("SqliteStore says that it may not write", {
   if (!disk) return;
   await assertRefused(`${path}/store.db`, "read_only", /right to write/);
 });
+
+Deno.test(
+  "SqliteStore refuses appends once its disk can only be read, and keeps what it had",
+  {
+    ignore: CANNOT_FAIL,
+  },
+  async () => {
+    await using folder = new TemporaryFolder();
+    using disk = FailingDisk.mount(folder.path);
+    if (!disk) return;
+    const path = `${disk.path}/store.db`;
+    {
+      await using store = storeAt(path);
+      await store.open();
+      using log = store.create("a", NO_FACTS);
+      await log.append([message("kept")]);
+      disk.fail();
+      const error = await assertRejects(
+        async () => await log.append([message("lost")]),
+        StoreError,
+      );
+      assertEquals(error.failure, "io", error.message);
+      assertEquals(store.failure, error);
+      assertEquals(await readData(log), ["kept"]);
+    }
+    disk.repair();
+    await using store = storeAt(path);
+    await store.open();
+    using log = await findLog(store, "a");
+    await log.append([message("more")]);
+    assertEquals(await readData(log), ["kept", "more"]);
+  },
+);
 
 Deno.test("SqliteStore refuses calls once it is closed", async () => {
   await using folder = new TemporaryFolder();
