@@ -59,6 +59,26 @@ export class Lane {
     return this.#ready;
   }
 
+  /** Whether little is due to its subscriptions, so that more of it makes a larger message. */
+  get hasLittle(): boolean {
+    return this.#due < WORTH_COUNTING;
+  }
+
+  /** The number of subscriptions. */
+  get followers(): number {
+    return this.#followers;
+  }
+
+  /** The offset after what the log keeps. */
+  get next(): number {
+    return this.#topic.log.next;
+  }
+
+  /** The offset after what it is about to keep. */
+  get tail(): number {
+    return this.#topic.tail;
+  }
+
   /** Resolves when more can be added; `undefined` if more can be added now. */
   get caughtUp(): Promise<void> | undefined {
     return this.#caughtUp?.promise;

@@ -1,8 +1,10 @@
 import {
   clearImmediate,
   clearInterval,
+  clearTimeout,
   setImmediate,
   setInterval,
+  setTimeout,
 } from "node:timers";
 import type { Appended } from "../topics/log.ts";
 import type { Topic, TopicObserver } from "../topics/topic.ts";
@@ -48,6 +50,9 @@ const MAX_LOOK = 5;
 /** After so many rounds without news nothing is at hand of what was seen. */
 const QUIET = 8;
 
+/** The least time that is worth waiting for a store, in milliseconds: timers are no finer. */
+const LEAST_PAUSE = 1;
+
 /**
  * The time for which the writers of a topic wait for a subscription that does
  * not take what it was given, in milliseconds: once, until it has caught up.
@@ -76,6 +81,10 @@ export class Pump implements TopicObserver, Disposable {
   /** The lanes that have news for those who wait. */
   readonly #changed = new Set<Lane>();
   #round: NodeJS.Immediate | undefined;
+  /** The end of a rest in which the store gets the processor. */
+  #pause: NodeJS.Timeout | undefined;
+  /** The lanes for which the store was about to keep more when this rest had seen its input. */
+  #expected: Map<Lane, number> | undefined;
   /** Gives up on who does not read, while somebody is held up. */
   #patience: NodeJS.Timeout | undefined;
   /** The numbers of rounds since the last turn, and since the last news. */
@@ -129,6 +138,7 @@ export class Pump implements TopicObserver, Disposable {
     if (!lane) return;
     this.#quietRounds = 0;
     this.#changed.add(lane);
+    this.#hasCome(lane);
     if (appended && lane.count(appended)) {
       this.#patience ??= setInterval(this.#giveUp, PATIENCE);
     }
@@ -143,6 +153,7 @@ export class Pump implements TopicObserver, Disposable {
   /** Wakes nobody any more. */
   [Symbol.dispose](): void {
     if (this.#round) clearImmediate(this.#round);
+    clearTimeout(this.#pause);
     clearInterval(this.#patience);
     for (const lane of this.#lanes.values()) lane.close();
     this.#lanes.clear();
@@ -151,6 +162,7 @@ export class Pump implements TopicObserver, Disposable {
   }
 
   #schedule(): void {
+    if (this.#pause) return;
     this.#round ??= setImmediate(this.#onRound);
   }
 
@@ -170,6 +182,7 @@ export class Pump implements TopicObserver, Disposable {
       this.#encoded = 0;
       this.#busyTime = 0;
     }
+    this.#expected = undefined;
     const start = performance.now();
     this.#turn();
     this.#turnEnd = performance.now();
@@ -186,10 +199,58 @@ export class Pump implements TopicObserver, Disposable {
     if (++this.#restRounds <= LOOK && this.#woken >= TURN) {
       return rested < Math.max(this.#busyTime, MAX_LOOK);
     }
+    const left = this.#busyTime - rested;
+    if (left <= 0 || this.#hasEnough()) return false;
     const enough = this.#ready.size > 0 ? QUIET : LOOK;
-    return this.#quietRounds <= enough && !this.#hasEnough() &&
-      rested < this.#busyTime;
+    return this.#quietRounds <= enough || this.#pauses(left);
   }
+
+  /**
+   * Leaves the processor to the store while it is about to keep more for many.
+   *
+   * Measured with 1,000 subscribers, 1,000 events/s and a store that syncs, on one core:
+   * while the pump woke them, the store's thread had no time, and each event waited for
+   * a turn more.
+   *
+   * @param most The longest time, in milliseconds.
+   * @returns Whether there is anything to wait for.
+   */
+  #pauses(most: number): boolean {
+    if (most < LEAST_PAUSE) return false;
+    this.#expected ??= this.#unkept();
+    if (this.#expected.size === 0) return false;
+    this.#pause = setTimeout(this.#endPause, most);
+    return true;
+  }
+
+  #unkept(): Map<Lane, number> {
+    const unkept = new Map<Lane, number>();
+    for (const lanes of [this.#changed, this.#ready]) {
+      for (const lane of lanes) {
+        // For few, another turn is soon over.
+        if (lane.followers <= SLICE || !lane.hasLittle) continue;
+        if (lane.tail > lane.next) unkept.set(lane, lane.tail);
+      }
+    }
+    return unkept;
+  }
+
+  /** There is news: the pause is over if it was the last that was expected, or another topic's. */
+  #hasCome(lane: Lane): void {
+    if (!this.#pause) return;
+    const tail = this.#expected?.get(lane);
+    if (tail !== undefined && lane.next < tail) return;
+    this.#expected?.delete(lane);
+    if (tail === undefined || this.#expected?.size === 0) this.#endPause();
+  }
+
+  readonly #endPause = (): void => {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    // Nothing more is waited for in this rest.
+    this.#expected?.clear();
+    this.#schedule();
+  };
 
   readonly #giveUp = (): void => {
     let isHeld = false;

@@ -2,13 +2,14 @@ import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { SLICE, TURN } from "../../../relay/delivery/pump.ts";
-import type { Topic } from "../../../relay/topics/topic.ts";
+import { Topic } from "../../../relay/topics/topic.ts";
 import {
   messages,
   Peer,
   turns,
   World,
 } from "../../support/delivery/delivery_world.ts";
+import { HeldLog } from "../../support/delivery/store_log.ts";
 import { LIMIT, within } from "../../support/within.ts";
 import type { Sink } from "../../../relay/delivery/subscriber.ts";
 import { propertyParameters } from "../../support/property.ts";
@@ -266,6 +267,82 @@ Deno.test("Pump takes another turn in time, however long the rounds between two 
     for (const end = performance.now() + 20; performance.now() < end;);
   }
   assert(rounds < 10, `There were ${rounds} rounds of 20 ms between two turns`);
+});
+
+/** Keeps the processor, so that a turn takes a while that a test can count on. */
+function spin(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
+Deno.test("Pump lets many have together what the store keeps within the time of a turn", async (t) => {
+  using world = new World();
+  const log = new HeldLog(world.clock);
+  const topic = new Topic("t", log, world.clock);
+  const other = world.topic("other");
+  other.open();
+  const many = SLICE + 1;
+  const taken: string[] = [];
+  let last = 0;
+  let cost = 0;
+  for (let reader = 0; reader < many; reader++) {
+    world.subscriber({
+      write(bytes, done) {
+        const { type, events } = JSON.parse(new TextDecoder().decode(bytes));
+        if (type === "events") taken.push(events.join());
+        spin(cost);
+        last = performance.now();
+        queueMicrotask(done);
+      },
+    }).add(world.subscription(topic, "start"));
+  }
+  const one = world.follow(other, "now");
+  /** Adds two events, of which the store keeps one, after a turn that took long. */
+  const addTwo = async (first: number): Promise<void> => {
+    while (taken.length < many) await setImmediate();
+    taken.length = 0;
+    void topic.append(messages(first, first));
+    void topic.append(messages(first + 1, first + 1));
+    log.keep(1);
+    await turns(100);
+  };
+  void topic.append(messages(1, 1));
+  log.keep();
+  // They are told that they are live, too.
+  await settle(taken);
+  taken.length = 0;
+  cost = 4;
+  void topic.append(messages(2, 2));
+  log.keep();
+  let next = 3;
+  await t.step("they have both", async () => {
+    for (let isInTime = false; !isInTime; next += 2) {
+      await addTwo(next);
+      log.keep();
+      // A busy machine may have let this process wait for longer.
+      isInTime = performance.now() - last < cost * many / 2;
+      while (taken.length < many) await setImmediate();
+      if (!isInTime) continue;
+      assertEquals(new Set(taken), new Set([`${next},${next + 1}`]));
+    }
+  });
+  await t.step("another topic does not wait for that", async () => {
+    await addTwo(next);
+    void other.append(messages(1, 1));
+    await turns(100);
+    assertEquals(one.data(), ["1"]);
+    while (taken.length < many) await setImmediate();
+    assertEquals(new Set(taken), new Set([`${next}`]));
+    log.keep();
+    next += 2;
+  });
+  await t.step("a store that keeps nothing holds up nobody", async () => {
+    await addTwo(next);
+    cost = 0;
+    while (taken.length < many) await setImmediate();
+  });
+  log.keep();
+  await turns();
 });
 
 Deno.test("Pump holds up nobody whose events are taken in time", async () => {
