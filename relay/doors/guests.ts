@@ -35,6 +35,9 @@ export function secondsSince(start: number, clock: Clock): number {
  */
 const ELSEWHERE = 1_000;
 
+/** The shortest time after which a reader that was turned away comes back, in milliseconds. */
+const SOON = 100;
+
 /** Whether the relay is drained or stops: then it takes nothing new. */
 export class Draining {
   /** Whether other relays have the same topics, so that nobody has to wait for the next one. */
@@ -43,6 +46,10 @@ export class Draining {
   readonly #controller = new AbortController();
   /** The time at which it will be over, in milliseconds since the epoch. */
   #end: number | undefined;
+  /** The beginning of the second in which readers are counted, by the clock. */
+  #second = -Infinity;
+  /** The number of readers that were turned away within it. */
+  #turnedAway = 0;
 
   /** Makes it for a relay that is not drained. */
   constructor(clock: Clock, hasOthers = false) {
@@ -65,6 +72,22 @@ export class Draining {
   get left(): number {
     if (this.hasOthers) return 0;
     return Math.max(0, (this.#end ?? Infinity) - this.#clock.now());
+  }
+
+  /**
+   * Returns when a reader that is turned away comes back, in milliseconds. If other
+   * relays have the same topics, a proxy sends it to one of them sooner or later: it
+   * soon tries again, and later where many do.
+   */
+  comeBackIn(): number {
+    if (!this.hasOthers) return Math.max(1_000, this.left);
+    const now = this.#clock.now();
+    if (now - this.#second >= 1_000) {
+      this.#second = now;
+      this.#turnedAway = 0;
+    }
+    this.#turnedAway++;
+    return Math.min(Math.max(SOON, this.#turnedAway), ELSEWHERE);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { drain } from "../../../relay/doors/guests.ts";
+import { drain, Draining } from "../../../relay/doors/guests.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { propertyParameters } from "../../support/property.ts";
 import {
@@ -36,6 +36,30 @@ class Guest {
     this.#closed.resolve();
   }
 }
+
+Deno.test("Draining has readers back when the drain is over", async () => {
+  const clock = new FakeClock();
+  const draining = new Draining(clock);
+  draining.begin(5_000);
+  assertEquals(draining.comeBackIn(), 5_000);
+  await clock.advance(4_500);
+  assertEquals(draining.comeBackIn(), 1_000);
+});
+
+Deno.test("Draining has readers back soon where others have the topics, and later if they are many", async () => {
+  const clock = new FakeClock();
+  const draining = new Draining(clock, true);
+  draining.begin(60_000);
+  const waits = Array.from({ length: 1_200 }, () => draining.comeBackIn());
+  assertEquals(
+    [0, 99, 100, 499, 999, 1_199].map((index) => waits[index]),
+    [100, 100, 101, 500, 1_000, 1_000],
+  );
+  await clock.advance(999);
+  assertEquals(draining.comeBackIn(), 1_000);
+  await clock.advance(1);
+  assertEquals(draining.comeBackIn(), 100);
+});
 
 Deno.test("drain sends guests away in order, spread evenly", async () => {
   await fc.assert(

@@ -252,7 +252,7 @@ export class TopicReader {
       return false;
     }
     this.#context.refused(refusal, response.req);
-    turnAway(response, Math.max(1_000, draining.left));
+    turnAway(response, draining.comeBackIn());
     return true;
   }
 
