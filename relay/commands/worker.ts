@@ -198,7 +198,7 @@ class Worker implements AsyncDisposable {
       }
     } catch (error) {
       if (!this.#stopping.signal.aborted) {
-        logger.error("What the worker occupies is not told: {error}", {
+        logger.error("Cannot report the memory of the worker: {error}", {
           error,
         });
       }

@@ -251,7 +251,7 @@ export class Run {
         const reason = isSilent ? restarted(death.reason) : death.reason;
         return this.#fail({ status: "truncated", reason });
       }
-      logger.info("A provider is asked again in {delay} ms: {reason}", {
+      logger.info("Asking the provider again in {delay} ms: {reason}", {
         delay,
         reason: death.reason,
       });

@@ -323,7 +323,7 @@ export class RunStream {
       topic.breakOff({ status: "truncated", reason });
     }
     logger.warning(
-      "The events of {topic} are read no further, and its caller gets the rest: {reason}",
+      "Stopped filling topic {topic}; its caller still gets the rest: {reason}",
       { topic: topic.topic?.name, reason },
     );
     this.#isUnread = true;

@@ -554,9 +554,12 @@ export class ServedLink implements Disposable {
       }
     } catch (error) {
       if (signal.aborted) return;
-      logger.warn("What is left is not told of to a relay: {reason}", {
-        reason: messageOf(error),
-      });
+      logger.warn(
+        "Cannot tell a linked relay of topics whose relay is gone: {reason}",
+        {
+          reason: messageOf(error),
+        },
+      );
     }
   }
 
@@ -586,7 +589,7 @@ export class ServedLink implements Disposable {
       if (!this.#names.has(name)) return;
       this.#channel.send(["n", name, this.#record(name)], 256);
     } catch (error) {
-      logger.warn("Topic {topic} cannot be looked for now: {reason}", {
+      logger.warn("Cannot look up topic {topic}: {reason}", {
         topic: name,
         reason: messageOf(error),
       });

@@ -45,7 +45,7 @@ export class DeliveryMetrics {
     const latencies = histogramByDoor(registry, {
       name: "rivulet_append_to_write_seconds",
       help:
-        "How long events took from their log to a socket; one delivery in 31 is measured.",
+        "Time that events took from their log to a socket; one delivery in 31 is measured.",
       buckets: LATENCY_BUCKETS,
     });
     this.#counts = byDoor((door) =>
@@ -54,12 +54,12 @@ export class DeliveryMetrics {
     this.#lagEvents = histogramByDoor(registry, {
       name: "rivulet_lag_events",
       help:
-        "How many events subscriptions have not been written yet, looked at every 10 s.",
+        "Events that a subscription has not been sent yet, sampled every 10 s.",
       buckets: LAG_BUCKETS,
     });
     this.#lagSeconds = histogramByDoor(registry, {
       name: "rivulet_lag_seconds",
-      help: "How old the oldest of these events is, looked at every 10 s.",
+      help: "Age of the oldest of these events, sampled every 10 s.",
       buckets: LAG_TIME_BUCKETS,
     });
     this.#registerGauges(registry);
@@ -96,7 +96,7 @@ export class DeliveryMetrics {
     });
     new Gauge({
       name: "rivulet_subscriptions",
-      help: "Subscriptions that there are.",
+      help: "Open subscriptions.",
       labelNames: ["door"],
       registers: [registry],
       collect(): void {
@@ -152,7 +152,7 @@ export class DeliveryMetrics {
     );
     copiedCounter(registry, {
       name: "rivulet_gaps_total",
-      help: "Gaps in what subscribers were written.",
+      help: "Gaps in what subscribers were sent.",
       labelNames: ["door", "reason"],
       read: () =>
         DOORS.flatMap((door) =>

@@ -144,7 +144,7 @@ export class Metrics implements Disposable {
     );
     this.#refusals = new Counter({
       name: "rivulet_refusals_total",
-      help: "What was refused, by the code of the answer.",
+      help: "Refused requests and messages, by the code of the answer.",
       labelNames: ["reason"],
       registers,
     });
@@ -159,7 +159,7 @@ export class Metrics implements Disposable {
     const loopDelay = new Histogram({
       name: "rivulet_event_loop_delay_seconds",
       help:
-        "How late the event loop comes to what is due, looked at every 50 ms.",
+        "Delay with which the event loop runs a timer, sampled every 50 ms.",
       buckets: [...DELAY_BUCKETS],
       registers,
     });

@@ -30,7 +30,7 @@ export function registerProcessMetrics(registry: Registry): void {
   });
   new Gauge({
     name: "process_start_time_seconds",
-    help: "When the process was started, since the epoch.",
+    help: "Time at which the process was started, since the epoch.",
     aggregator: "min",
     registers,
   }).set(performance.timeOrigin / 1_000);

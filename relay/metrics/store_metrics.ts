@@ -67,7 +67,7 @@ export class StoreMetrics {
     const registers = [registry];
     this.#commits = new Histogram({
       name: "rivulet_store_commit_seconds",
-      help: "How long transactions of the store took, or messages to NATS.",
+      help: "Duration of transactions of the store, or of messages to NATS.",
       buckets: [...DELAY_BUCKETS],
       registers,
     });
@@ -120,7 +120,7 @@ export class StoreMetrics {
     );
     gauge(
       "rivulet_store_lag_seconds",
-      "How long an event takes from the relay where its topic lives, all levels.",
+      "Time that an event takes from the relay where its topic lives, over all levels.",
       () => (store()?.nats?.lag ?? lag()) / 1_000,
       "max",
     );
@@ -142,13 +142,13 @@ export class StoreMetrics {
     );
     copiedCounter(registry, {
       name: "rivulet_nats_retries_total",
-      help: "How often NATS was asked again.",
+      help: "Requests that were sent to NATS again.",
       labelNames: [],
       read: () => [[{}, store()?.nats?.retries ?? 0]],
     });
     copiedCounter(registry, {
       name: "rivulet_nats_missed_total",
-      help: "How often messages of a log were missed, and read.",
+      help: "Times that messages of a log were missed, and read.",
       labelNames: [],
       read: () => [[{}, store()?.nats?.missed ?? 0]],
     });

@@ -53,7 +53,7 @@ export class TopicMetrics {
     const registers = [registry];
     new Gauge({
       name: "rivulet_topics",
-      help: "Topics that there are.",
+      help: "Topics, by state.",
       labelNames: ["state"],
       registers,
       collect(): void {

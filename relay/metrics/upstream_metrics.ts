@@ -84,7 +84,7 @@ export class UpstreamMetrics {
     });
     this.#attempts = countOutcomes(registry, {
       name: "rivulet_upstream_attempts_total",
-      help: "How often upstreams of topics were connected to.",
+      help: "Attempts to connect to upstreams of topics.",
       outcomes: UPSTREAM_OUTCOMES,
     });
     this.#runs = countOutcomes(registry, {
@@ -94,7 +94,7 @@ export class UpstreamMetrics {
     });
     this.#asked = countOutcomes(registry, {
       name: "rivulet_provider_attempts_total",
-      help: "How often providers of models were asked.",
+      help: "Requests sent to providers of models, repetitions among them.",
       outcomes: PROVIDER_OUTCOMES,
     });
   }

@@ -390,7 +390,7 @@ async function tellLoss(
   if (!isLost || topic.state.kind !== "ended" || !isAway(topic)) return;
   const { status, reason } = topic.state.end;
   logger.error(
-    "The source of {name} is not asked for again, and its topic has ended: {status}: {reason}. {remedy}",
+    "Gave up the source of {name}, and its topic has ended: {status}: {reason}. {remedy}",
     {
       name: topic.name,
       status,

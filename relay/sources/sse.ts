@@ -355,12 +355,12 @@ export class SseSource implements Source {
     };
     if (this.#wasOpen) {
       logger.info(
-        "The upstream of {name} is gone, attempt {attempt} in {retryIn} ms: {reason}",
+        "Lost the upstream of {name}, attempt {attempt} in {retryIn} ms: {reason}",
         facts,
       );
     } else {
       logger.warn(
-        "The upstream of {name} has never been open, attempt {attempt} in {retryIn} ms: {reason}",
+        "Cannot reach the upstream of {name}, attempt {attempt} in {retryIn} ms: {reason}",
         facts,
       );
     }

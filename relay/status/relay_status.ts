@@ -27,7 +27,7 @@ export interface RelayTotals {
   readonly subscriptions: number;
   /** Connections that were closed as nothing was read. */
   readonly slowCloses: number;
-  /** Gaps in what subscribers were written. */
+  /** Gaps in what subscribers were sent. */
   readonly gaps: number;
   /** Requests and messages that were refused. */
   readonly refusals: number;

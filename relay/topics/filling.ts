@@ -77,7 +77,7 @@ export function endRestarted(topic: Topic, why?: string): void {
 
 /** Logs that nobody goes on with a topic for now. */
 export function tellNotGoneOn(topic: string, error: unknown): void {
-  logger.warn("Topic {topic} is not gone on with: {reason}", {
+  logger.warn("Cannot continue topic {topic}: {reason}", {
     topic,
     reason: messageOf(error),
   });

@@ -192,7 +192,7 @@ export class Hold implements Disposable {
 
   #notRenewed(error: unknown): void {
     if (this.#isOver) return;
-    logger.warn("The lease on topic {topic} was not renewed: {reason}", {
+    logger.warn("Cannot renew the lease on topic {topic}: {reason}", {
       topic: this.topic.name,
       reason: messageOf(error),
     });
@@ -208,7 +208,7 @@ export class Hold implements Disposable {
     try {
       await this.#lease?.release();
     } catch (error) {
-      logger.warn("The lease on topic {topic} was not given up: {reason}", {
+      logger.warn("Cannot release the lease on topic {topic}: {reason}", {
         topic: this.topic.name,
         reason: messageOf(error),
       });

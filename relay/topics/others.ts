@@ -42,7 +42,7 @@ export class Others {
       }
     } catch (error) {
       if (signal.aborted) return;
-      logger.error("Topic {topic} cannot be followed any more: {reason}", {
+      logger.error("Cannot follow topic {topic} any more: {reason}", {
         topic: name,
         reason: messageOf(error),
       });

@@ -241,7 +241,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         await this.prepare(name);
         this.get(name);
       } catch (error) {
-        logger.warn("Topic {topic} cannot be looked for now: {reason}", {
+        logger.warn("Cannot look up topic {topic}: {reason}", {
           topic: name,
           reason: messageOf(error),
         });
@@ -525,10 +525,13 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       await this.leases.cancel(topic, reason);
     } catch (error) {
       // Its appends are refused all the same.
-      logger.warn("What fills topic {topic} could not be stopped: {reason}", {
-        topic: topic.name,
-        reason: messageOf(error),
-      });
+      logger.warn(
+        "Cannot stop the source, run or publication that fills topic {topic}: {reason}",
+        {
+          topic: topic.name,
+          reason: messageOf(error),
+        },
+      );
     }
   }
 

@@ -43,7 +43,7 @@ export class StoredTopics {
     } catch (error) {
       // It will be deleted when its time has come.
       logger.warn(
-        "Topic {topic} could not be deleted from the store: {reason}",
+        "Cannot delete topic {topic} from the store: {reason}",
         { topic: name, reason: messageOf(error) },
       );
     }
@@ -54,7 +54,7 @@ export class StoredTopics {
     try {
       await this.#store.letGo?.(name, epoch);
     } catch (error) {
-      logger.warn("Topic {topic} could not be let go of: {reason}", {
+      logger.warn("Cannot release topic {topic}: {reason}", {
         topic: name,
         reason: messageOf(error),
       });
@@ -69,7 +69,7 @@ export class StoredTopics {
       await this.#store.deleteEnded(before);
     } catch (error) {
       logger.warn(
-        "Ended topics could not be deleted from the store: {reason}",
+        "Cannot delete ended topics from the store: {reason}",
         { reason: messageOf(error) },
       );
     } finally {

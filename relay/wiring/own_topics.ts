@@ -119,7 +119,7 @@ export class OwnTopics {
       }));
     } catch (error) {
       if (!(error instanceof LeaseHeldError)) throw error;
-      return logger.info("Another relay has the source of {name}", { name });
+      return logger.info("Another relay reads the source of {name}", { name });
     }
     topic.from = from;
     if (!failFast) return;

@@ -59,9 +59,12 @@ export class Recovery {
       }
     } catch (error) {
       if (this.#closing.aborted) return;
-      logger.error("What other relays leave is not gone on with: {reason}", {
-        reason: messageOf(error),
-      });
+      logger.error(
+        "Stopped taking over topics of relays that are gone: {reason}",
+        {
+          reason: messageOf(error),
+        },
+      );
     }
   }
 
@@ -73,7 +76,7 @@ export class Recovery {
       await topics.prepare(name, { isFresh: true });
       const topic = topics.get(name, epoch);
       if (!topic || topic.verdict) return;
-      logger.info("The relay that has filled topic {topic} is gone", {
+      logger.info("The relay that filled topic {topic} is gone", {
         topic: name,
       });
       if (!await this.#own.resume(name)) await this.#goOn(topic);
@@ -117,7 +120,7 @@ export class Recovery {
       endRestarted(topic);
     } catch (error) {
       if (error instanceof LeaseHeldError) return;
-      logger.warn("Topic {topic} is not ended: {reason}", {
+      logger.warn("Cannot end topic {topic}: {reason}", {
         topic: topic.name,
         reason: messageOf(error),
       });

@@ -174,7 +174,7 @@ export class Supervisor {
       if (signal.aborted) return;
       if (clock.now() - began > STEADY) delay = BACKOFF.first;
       logger.error(
-        "Worker {worker} is started again in {delay} ms: {reason}",
+        "Starting worker {worker} again in {delay} ms: {reason}",
         { worker, delay, reason: how.message },
       );
       this.#options.figures.workers.restarted();
@@ -331,7 +331,7 @@ export class Supervisor {
   async #look(worker: WorkerProcess): Promise<void> {
     if (await worker.isAlive(STUCK) || !this.#listening.has(worker)) return;
     logger.error(
-      "Worker {worker} has not answered for {seconds} s, and is ended",
+      "Worker {worker} has not answered for {seconds} s: killing it",
       { worker: worker.number, seconds: STUCK / 1_000 },
     );
     worker.kill();

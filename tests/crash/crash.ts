@@ -341,7 +341,7 @@ class Crash {
       // A worker was killed, and that is said.
       !/Worker [0-9]+ has ended: SIGKILL/.test(line) &&
       // A full disk is said.
-      !(this.#full > 0 && /Nothing can be stored/.test(line))
+      !(this.#full > 0 && /Cannot write to the store/.test(line))
     );
     if (lines.length > 0) throw new Error(`The relay said ${lines.join("\n")}`);
   }

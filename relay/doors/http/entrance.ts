@@ -192,11 +192,14 @@ export class Entrance {
   /** Takes note of what was refused before it could be read. */
   refusedUnread({ status, code }: Problem, address: string): void {
     this.#context.refused(code);
-    logger.info("Refused what came of {address}: {status} {code}", {
-      address,
-      status,
-      code,
-    });
+    logger.info(
+      "Refused bytes of {address} that are no request: {status} {code}",
+      {
+        address,
+        status,
+        code,
+      },
+    );
   }
 
   #call(

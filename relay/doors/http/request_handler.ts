@@ -130,7 +130,7 @@ export function createRequestHandler(
     } catch (error) {
       const problem = problemOf(error);
       if (!problem && hasLeft(error, response)) {
-        logger.debug("A client has left within its request: {error}", {
+        logger.debug("A client left in the middle of its request: {error}", {
           error,
         });
         return new Response(null, { status: STATUS_CODE.BadRequest });

@@ -84,7 +84,7 @@ export class SlowResponses {
   #drop(response: ServerResponse): void {
     this.#onCut();
     logger.info(
-      "Cut the response to {method} {path} of {address}, which took nothing of it for {seconds} s: {bytes} bytes were left",
+      "Cut the response to {method} {path}: {address} read none of it for {seconds} s, and {bytes} bytes were left",
       {
         method: response.req.method,
         // Keys of providers are in queries.

@@ -106,9 +106,12 @@ export class EventStreamSession extends StreamSession {
 
   protected override noteError(error: unknown): void {
     if (!(error instanceof UntoldGapError)) return super.noteError(error);
-    logger.info("Cut a raw reader of {topic}: {reason}", {
-      topic: this.#topic.name,
-      reason: error.message,
-    });
+    logger.info(
+      "Cut the connection of a '?raw' subscriber of {topic}: {reason}",
+      {
+        topic: this.#topic.name,
+        reason: error.message,
+      },
+    );
   }
 }

@@ -261,7 +261,7 @@ export class RecordingFile implements Recording {
   #tell(reason: string): void {
     if (this.#isTold) return;
     this.#isTold = true;
-    logger.warning("The recording of {topic} is not whole: {reason}", {
+    logger.warning("The recording of {topic} is incomplete: {reason}", {
       topic: this.#topic,
       reason,
     });

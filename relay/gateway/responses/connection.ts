@@ -248,7 +248,7 @@ export class ResponsesConnection implements Disposable {
       if (answer) return answer;
       this.#asksOverWebSocket = false;
       logger.warning(
-        "{url} makes no responses over a WebSocket: it is asked by POST (take ',websocket' from its --provider)",
+        "{url} does not accept WebSockets: the relay sends POST requests instead. Remove ',websocket' from its --provider",
         { url: url.origin + url.pathname },
       );
       return undefined;

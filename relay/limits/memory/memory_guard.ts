@@ -137,7 +137,7 @@ export class MemoryGuard implements Disposable {
     if (this.#isAtEdge) return;
     this.#isAtEdge = true;
     logger.warning(
-      "The memory is nearly used up, and new work is refused: {resident} of {max} bytes are resident, {heap} of {heapLimit} are objects",
+      "Memory is nearly used up, and new work is refused: {resident} of {max} bytes are resident, {heap} of {heapLimit} are objects",
       this.#figures(),
     );
   }
@@ -146,7 +146,7 @@ export class MemoryGuard implements Disposable {
     if (!this.#isAtEdge) return;
     this.#isAtEdge = false;
     logger.warning(
-      "There is memory again, and new work is taken: {resident} of {max} bytes are resident, {heap} of {heapLimit} are objects",
+      "Memory is available again, and new work is accepted: {resident} of {max} bytes are resident, {heap} of {heapLimit} are objects",
       this.#figures(),
     );
   }

@@ -109,7 +109,7 @@ export class ReceiveBudget {
       const heaviest = this.#heaviest();
       if (!heaviest) return;
       logger.warning(
-        "Refused {what} of which {bytes} bytes had come: the relay holds {received} bytes of what is being received (--max-received)",
+        "Refused {what} after {bytes} bytes: the relay holds {received} bytes of unfinished requests and messages (--max-received)",
         {
           what: heaviest.what,
           bytes: heaviest.bytes,

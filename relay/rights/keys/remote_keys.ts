@@ -150,7 +150,7 @@ export class RemoteKeys implements KeySource {
       const isFirst = this.#keys === undefined;
       this.#keys = await this.#load();
       if (isFirst && this.#failures > 0) {
-        logger.info("The keys of {url} are there", { url: this.#shownUrl });
+        logger.info("Fetched the keys of {url}", { url: this.#shownUrl });
       }
       this.#failures = 0;
       this.#asked = {

@@ -262,7 +262,7 @@ export class Connection implements AsyncDisposable {
       await pause(START_INTERVAL, this.#closing.signal);
       try {
         await this.#start();
-        return logger.info("The store is there: NATS at {servers}", {
+        return logger.info("Connected to the store: NATS at {servers}", {
           servers: this.servers,
         });
       } catch (error) {

@@ -239,7 +239,7 @@ export class JetStreamStore implements Store {
         try {
           found = await this.#leases.orphans();
         } catch (error) {
-          logger.warn("The leases of other relays cannot be read: {reason}", {
+          logger.warn("Cannot read the leases of other relays: {reason}", {
             reason: messageOf(error),
           });
         }

@@ -240,7 +240,7 @@ export class ParentLink implements UpwardLink, Disposable {
     if (isAway) this.#first.resolve();
     else this.#first.reject(failure);
     if (isNews || this.#attempts === 0) {
-      logger.warn("There is no link to the parent {address}: {reason}", {
+      logger.warn("No link to the parent {address}, trying again: {reason}", {
         address,
         reason: failure.message,
       });

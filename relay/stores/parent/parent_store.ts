@@ -545,7 +545,7 @@ export class ParentStore implements Store {
       }
       this.#refresh(known, false).catch((error) => {
         if (!channel.isOpen) return;
-        logger.warn("Topic {topic} is not at hand again: {reason}", {
+        logger.warn("Cannot reopen topic {topic} at the parent: {reason}", {
           topic: known.name,
           reason: messageOf(error),
         });

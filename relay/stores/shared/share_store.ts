@@ -337,7 +337,7 @@ class SharedStore implements Store {
       }
     } catch (error) {
       if (signal.aborted) return;
-      logger.error("The topics are counted no more: {reason}", {
+      logger.error("Stopped counting topics: {reason}", {
         reason: messageOf(error),
       });
     }
@@ -377,7 +377,7 @@ class SharedStore implements Store {
     } catch (error) {
       // It is told of again after the next start.
       if (error instanceof StaleWriterError) return;
-      logger.warn("Topic {topic} cannot be looked for now: {reason}", {
+      logger.warn("Cannot look up topic {topic}: {reason}", {
         topic: name,
         reason: messageOf(error),
       });

@@ -145,7 +145,7 @@ export class Committer implements AsyncDisposable {
       await this.#thread.ask({ kind: "finish" });
     } catch (error) {
       logger.warn(
-        "The store was not closed cleanly, and is brought in order when it is opened again: {error}",
+        "The store was not closed cleanly, and is repaired when it is opened again: {error}",
         { error: storeErrorOf(this.#options.path, error) },
       );
     }
@@ -252,7 +252,7 @@ export class Committer implements AsyncDisposable {
   #fail(error: unknown, works: readonly Work[]): void {
     const failure = storeErrorOf(this.#options.path, error);
     if (this.#failure?.message !== failure.message) {
-      logger.error("Nothing can be stored: {error}", { error: failure });
+      logger.error("Cannot write to the store: {error}", { error: failure });
     }
     this.#failure = failure;
     this.#options.onFailure();

@@ -121,13 +121,13 @@ function bringInOrder(options: SqliteStoreOptions): void {
   const boot = (options.findBoot ?? (() => findBoot(clock)))();
   if (sync === "normal" && !boot) {
     logger.warn(
-      "Without --allow-sys=osUptime a restart of the machine cannot be told from one of the relay: after a crash, topics that have not ended get a new epoch",
+      "Without --allow-sys=osUptime, the relay cannot tell whether the machine was restarted: after a crash, topics that have not ended get a new epoch",
     );
   }
   const { renewed } = openFile(path, { sync, boot });
   if (renewed === 0) return;
   logger.warn(
-    "{count} topics have a new epoch, as the machine was restarted and the file may have lost events",
+    "{count} topics have a new epoch: the machine was restarted, and the file may have lost events",
     { count: renewed },
   );
 }

@@ -422,7 +422,7 @@ export class SqliteStore implements Store {
     this.#size -= names.length;
     this.#counts.evicted += names.length;
     logger.warn(
-      "The store has no more room: {count} ended topics were deleted before their time, the oldest first: {names}",
+      "The store is full: deleted {count} ended topics before their time, the oldest first: {names}",
       { count: names.length, names: names.slice(0, 10) },
     );
     for (const { live, name } of logs) {

@@ -14,7 +14,7 @@ const END = "Topic {topic} ended after {events} events: {status} {reason}";
 const REFUSED = "Refused {method} {path} of {address}: {status} {code}";
 const OPEN = "The upstream of {name} is open";
 const GONE =
-  "The upstream of {name} is gone, attempt {attempt} in {retryIn} ms: {reason}";
+  "Lost the upstream of {name}, attempt {attempt} in {retryIn} ms: {reason}";
 
 /** The line that comes once, before or after the first of its sources is open. */
 const LISTENING = "Listening on {url}: version {version}, access: {access}";

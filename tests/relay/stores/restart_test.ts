@@ -368,5 +368,5 @@ Deno.test("A file that is full gives up the topics that ended first, and they ar
   }
   assert(count > 4, `only ${count} found room`);
   assert(await isThere(`t${count - 1}`));
-  assertMatch(log.text, /no more room:[^\n]*t0/);
+  assertMatch(log.text, /store is full: [^\n]*t0/);
 });

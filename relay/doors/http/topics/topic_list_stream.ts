@@ -153,7 +153,7 @@ class TopicView {
     if (!(found instanceof Promise)) return show(found);
     const looked = found.then(show, (error) => {
       this.#failure = error;
-      logger.warn("The store cannot list its topics now: {reason}", {
+      logger.warn("The store cannot list its topics: {reason}", {
         reason: messageOf(error),
       });
     }).finally(() => void (this.#looking = undefined));

@@ -139,12 +139,12 @@ Deno.test("A3: Relay refuses new work at the edge of its memory, and says so eve
       true,
     );
   }
-  const said = log.lines.filter((line) => /memory/.test(line));
+  const said = log.lines.filter((line) => /^memory /i.test(line));
   assertEquals(said.map((line) => line.split(",")[0]), [
-    "The memory is nearly used up",
-    "There is memory again",
-    "The memory is nearly used up",
-    "There is memory again",
+    "Memory is nearly used up",
+    "Memory is available again",
+    "Memory is nearly used up",
+    "Memory is available again",
   ]);
   assertEquals(
     await metric('rivulet_refusals_total{reason="out_of_memory"}') !== "0",

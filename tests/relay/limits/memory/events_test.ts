@@ -215,7 +215,7 @@ for (
       await metric(world, 'rivulet_runs_ended_total{outcome="truncated"}'),
       1,
     );
-    assertStringIncludes(log.text, "are read no further");
+    assertStringIncludes(log.text, "Stopped filling topic");
   });
 }
 
