@@ -5,7 +5,7 @@
  * @module
  */
 import { subscribe } from "../../relay/client/mod.ts";
-import { FetchEventSource } from "../../src/fetch/mod.ts";
+import { FetchEventSource, type ReconnectPolicy } from "../../src/fetch/mod.ts";
 import { freePort } from "../support/http/free_port.ts";
 import { NatsServer } from "../support/nats/nats_server.ts";
 import { MortalRelay } from "../support/relay/mortal_relay.ts";
@@ -19,7 +19,7 @@ const PACE = 20;
 export interface RollingOptions {
   /** The checkout of the relays before. Default: this one. */
   readonly before?: string | undefined;
-  /** The number of subscribers over WebSockets, and of as many over SSE. */
+  /** The number of subscribers of each kind. */
   readonly subscribers: number;
   /** The time that a relay may take to send its subscribers away, in milliseconds. */
   readonly drain: number;
@@ -31,8 +31,8 @@ export interface RollingResult {
   readonly published: number;
   /** The number of attempts to publish that were not acknowledged. */
   readonly repeated: number;
-  /** The longest time without an event, of each subscriber, in milliseconds: ascending. */
-  readonly away: readonly number[];
+  /** The longest time without an event of each subscriber of a kind, in milliseconds: ascending. */
+  readonly away: ReadonlyMap<string, readonly number[]>;
   /** The faults found. */
   readonly faults: readonly string[];
 }
@@ -64,13 +64,15 @@ export async function rollOut(options: RollingOptions): Promise<RollingResult> {
     await using proxy = await Nginx.start(ports);
     await using publisher = new RollingPublisher(proxy.url);
     await publisher.reached(10);
+    const kinds = [
+      () => new WebSocketFollower(proxy.url),
+      () => new SseFollower(proxy.url, "EventSource", AS_BROWSERS),
+      () => new SseFollower(proxy.url, "FetchEventSource", {}),
+    ];
     const followers = Array.from(
-      { length: 2 * options.subscribers },
-      (_, index) =>
-        index % 2 === 0
-          ? new WebSocketFollower(proxy.url)
-          : new SseFollower(proxy.url),
-    );
+      { length: options.subscribers },
+      () => kinds.map((follow) => follow()),
+    ).flat();
     for (const follower of followers) await follower.reached(10);
     for (const [index, port] of ports.entries()) {
       await relays[index]!.kill("SIGTERM"); // there are as many
@@ -86,10 +88,13 @@ export async function rollOut(options: RollingOptions): Promise<RollingResult> {
       if (
         end !== "complete" || !isExact || numbers.length !== publisher.count
       ) {
-        faults.push(`${follower.constructor.name}: ${end}, ${numbers.length}`);
+        faults.push(`${follower.kind}: ${end}, ${numbers.length}`);
       }
     }
-    const away = followers.map(({ away }) => away).sort((a, b) => a - b);
+    const away = new Map<string, number[]>();
+    for (const { kind, away: time } of followers) {
+      away.set(kind, [...away.get(kind) ?? [], time].sort((a, b) => a - b));
+    }
     const { count, repeated } = publisher;
     return { published: count, repeated, away, faults };
   } finally {
@@ -191,14 +196,23 @@ class RollingPublisher implements AsyncDisposable {
   }
 }
 
+/** The policy of an `EventSource` in a browser: it waits as long as it is told. */
+const AS_BROWSERS: ReconnectPolicy = { minTimeout: 0, multiplier: 1 };
+
 /** One who follows the topic. */
 abstract class Follower {
+  /** The name of what it follows with. */
+  readonly kind: string;
   readonly numbers: number[] = [];
   /** The longest time without an event, in milliseconds. */
   away = 0;
   /** Resolves with the end. */
   abstract readonly over: Promise<string>;
   #last: number | undefined;
+
+  constructor(kind: string) {
+    this.kind = kind;
+  }
 
   /** Waits for this many events. */
   async reached(count: number): Promise<void> {
@@ -221,7 +235,7 @@ class WebSocketFollower extends Follower {
   readonly over: Promise<string>;
 
   constructor(url: string) {
-    super();
+    super("subscribe()");
     this.over = this.#read(url);
   }
 
@@ -238,9 +252,9 @@ class WebSocketFollower extends Follower {
 class SseFollower extends Follower {
   readonly over: Promise<string>;
 
-  constructor(url: string) {
-    super();
-    const source = new FetchEventSource(`${url}/topics/t`);
+  constructor(url: string, kind: string, reconnect: ReconnectPolicy) {
+    super(kind);
+    const source = new FetchEventSource(`${url}/topics/t`, { reconnect });
     source.onmessage = ({ data }) => this.saw(data);
     this.over = new Promise((resolve) => {
       const listen = (type: string, end: (data: string) => string): void =>

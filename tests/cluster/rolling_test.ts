@@ -10,7 +10,7 @@ Deno.test({
   ignore: lacksNats() || isMissing("nginx", "On Debian: apt-get install nginx"),
   async fn() {
     const result = await rollOut({ subscribers: 5, drain: 500 });
-    console.log(JSON.stringify(result));
+    console.log(JSON.stringify({ ...result, away: [...result.away] }));
     assertEquals(result.faults, []);
   },
 });
