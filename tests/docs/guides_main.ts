@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { cannotFollow, followApart } from "../support/docs/guides/apart.ts";
+import { cannotRunApart } from "../support/apart.ts";
+import { followApart } from "../support/docs/guides/apart.ts";
 import { GUIDES } from "../support/docs/guides/guides.ts";
 
 /** The words that a person reads in a minute. */
@@ -17,7 +18,7 @@ const unknown = Deno.args
   .filter((word) => !GUIDES.some(({ page }) => page === word));
 const reason = unknown.length > 0
   ? `Usage: deno task guides [${GUIDES.map(({ page }) => page).join("] [")}]`
-  : cannotFollow();
+  : cannotRunApart();
 if (reason !== undefined) {
   console.error(reason);
   Deno.exit(2);

@@ -1,16 +1,12 @@
 // The commands of each guide work from an empty folder, in the order in which a reader
 // types them. `deno task guides` follows the programs, too, and says how long it takes.
 import { assert, assertEquals } from "@std/assert";
-import { cannotFollow, followApart } from "../support/docs/guides/apart.ts";
+import { lacksApart } from "../support/apart.ts";
+import { followApart } from "../support/docs/guides/apart.ts";
 import { GUIDES } from "../support/docs/guides/guides.ts";
 import { blocksOf } from "../support/docs/markdown.ts";
 
 const root = new URL("../../", import.meta.url);
-
-const reason = cannotFollow();
-if (reason !== undefined && Deno.env.get("RIVULET_REQUIRE_ALL") !== "1") {
-  console.log(`Tests that follow guides are ignored. ${reason}`);
-}
 
 Deno.test("GUIDES has every page of docs/", () => {
   const pages = [...Deno.readDirSync(new URL("docs/", root))]
@@ -23,7 +19,7 @@ Deno.test("GUIDES has every page of docs/", () => {
 
 Deno.test({
   name: "The commands of the guides work from an empty folder",
-  ignore: reason !== undefined && Deno.env.get("RIVULET_REQUIRE_ALL") !== "1",
+  ignore: lacksApart(),
   async fn(t) {
     let commands = 0;
     for (const { page, cannot, lacks } of GUIDES) {

@@ -67,5 +67,8 @@ Deno.test("docs/metrics.md lists every metric, and none that there is not", asyn
   const byName = (rows: unknown[][]): unknown[][] =>
     rows.toSorted(([a], [b]) => String(a) < String(b) ? -1 : 1);
   assert(listed.length > 0, "there are tables");
+  for (const { name, help } of families.values()) {
+    assert(!/^(?:How|What)\b/.test(help), `${name}: ${help}`);
+  }
   assertEquals(byName(listed), byName(expected));
 });

@@ -3,7 +3,7 @@
  * behind one bridge, by its name, with the command as it stands. A relay runs from the
  * image's folder, as its user, without capabilities and from a root that is read-only.
  *
- * It needs a process with a network, mounts and processes of its own: apart.ts.
+ * It is run by tests/package/cluster_compose_test.ts.
  *
  * @module
  */
@@ -16,7 +16,10 @@ import { Image, type Program } from "./image.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const KEY = "k".repeat(32);
-const isRoot = Deno.args[0] === "root";
+/** Whether this process can become another user: not as root of its own alone. */
+const isRoot = /\b4294967295\b/.test(
+  await Deno.readTextFile("/proc/self/uid_map"),
+);
 
 /** A command that was started, and what it has said. */
 class Service implements AsyncDisposable {
@@ -91,6 +94,39 @@ function addressOf(index: number): string {
   return `172.16.0.${10 + index}`;
 }
 
+/** Returns how a program of a service is started. */
+function commandOf(
+  holder: Deno.ChildProcess,
+  { path, args, cwd, env }: Program,
+  isRelay: boolean,
+): Deno.Command {
+  const { user } = image;
+  const identity = isRoot && user !== undefined
+    ? [`--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
+    : [];
+  const confined = isRelay
+    ? [
+      ...["unshare", "--mount", "sh", "-ec"],
+      'mount -o remount,bind,ro /; exec "$@"',
+      ...["sh", "setpriv", "--no-new-privs", "--bounding-set=-all"],
+      ...["--inh-caps=-all", ...identity],
+    ]
+    : [];
+  const variables = Object.entries(env).map(([key, value]) =>
+    `${key}=${value}`
+  );
+  return new Deno.Command("nsenter", {
+    args: [
+      ...[`--net=/proc/${holder.pid}/ns/net`, ...confined],
+      ...["env", ...isRelay ? ["-i"] : [], ...variables, path, ...args],
+    ],
+    cwd,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
 const compose = await Deno.readTextFile(`${root}docs/cluster.compose.yml`);
 const services = servicesOf(compose);
 await using stack = new AsyncDisposableStack();
@@ -115,38 +151,6 @@ ip link add br0 type bridge
 ip address add 172.16.0.1/16 dev br0
 ip link set br0 up`);
 
-/** Returns how a program of a service is started. */
-function commandOf(
-  holder: Deno.ChildProcess,
-  { path, args, cwd, env }: Program,
-  isRelay: boolean,
-): Deno.Command {
-  const user = isRoot && image.user !== undefined
-    ? [`--reuid=${image.user}`, `--regid=${image.user}`, "--clear-groups"]
-    : [];
-  const confined = isRelay
-    ? [
-      ...["unshare", "--mount", "sh", "-ec"],
-      'mount -o remount,bind,ro /; exec "$@"',
-      ...["sh", "setpriv", "--no-new-privs", "--bounding-set=-all"],
-      ...["--inh-caps=-all", ...user],
-    ]
-    : [];
-  const variables = Object.entries(env).map(([key, value]) =>
-    `${key}=${value}`
-  );
-  return new Deno.Command("nsenter", {
-    args: [
-      ...[`--net=/proc/${holder.pid}/ns/net`, ...confined],
-      ...["env", ...isRelay ? ["-i"] : [], ...variables, path, ...args],
-    ],
-    cwd,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
-}
-
 const [relayCommand = []] = valuesOf(compose, "command");
 const holders = new Map<string, Deno.ChildProcess>();
 const running = new Map<string, Service>();
@@ -159,13 +163,16 @@ for (const [index, [name, text]] of [...services].entries()) {
   else {
     const words = command?.split(" ") ?? [];
     const isNats = /<<: \*nats/.test(text);
-    const data = `${folder}/data-${name}`;
-    await Deno.mkdir(data);
-    // The image of NATS has its program as the entry point, that of Caddy a shell's path.
+    const [, volume = ""] = /^ +volumes: \["(.*)"\]$/m.exec(text) ?? [];
+    const [from = "", to = ""] = volume.split(":");
+    let place = `${folder}/${from}`;
+    if (from.startsWith("./")) place = `${root}docs/${from.slice(2)}`;
+    else await Deno.mkdir(place);
+    // The image of NATS has its program as the entry point.
+    const [path = "", ...args] = isNats ? ["nats-server", ...words] : words;
     program = {
-      path: isNats ? "nats-server" : words[0] ?? "",
-      args: (isNats ? words : words.slice(1))
-        .map((word) => word === "/data" ? data : word),
+      path,
+      args: args.map((word) => word === to ? place : word),
       cwd: folder,
       env: { HOME: folder },
     };

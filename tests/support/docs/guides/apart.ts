@@ -4,16 +4,10 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { runApart } from "../../apart.ts";
 import type { Part } from "./follow.ts";
 import { GUIDES } from "./guides.ts";
-
-/** A network with nothing but loopback, and processes that end with the first of them. */
-const APART = [
-  ...["unshare", "--user", "--map-root-user", "--net"],
-  ...["--pid", "--fork", "--kill-child", "--mount-proc"],
-];
 
 /** The commands and programs that were followed, and how long it took. */
 const FollowedApart = z.object({
@@ -30,22 +24,6 @@ const FollowedApart = z.object({
 });
 type FollowedApart = z.infer<typeof FollowedApart>;
 
-/** Returns why no guide can be followed on this machine; `undefined` if one can. */
-export function cannotFollow(): string | undefined {
-  try {
-    const [command = "", ...args] = APART;
-    const { success } = new Deno.Command(command, {
-      args: [...args, "ip", "link", "set", "lo", "up"],
-      stdout: "null",
-      stderr: "null",
-    }).outputSync();
-    if (success) return undefined;
-  } catch {
-    // It is not there.
-  }
-  return "Expected Linux, with unshare and ip, and user namespaces allowed";
-}
-
 /**
  * Follows a guide.
  *
@@ -55,6 +33,7 @@ export async function followApart(
   page: string,
   part: Part,
 ): Promise<FollowedApart> {
+<<<<<<< HEAD
   await using online = await GUIDES.find((guide) => guide.page === page)
     ?.online?.();
   const [command = "", ...args] = APART;
@@ -68,6 +47,12 @@ export async function followApart(
     env: online?.env ?? {},
     stdin: "null",
   }).output();
+=======
+  const { code, stdout, stderr } = await runApart(
+    new URL("one.ts", import.meta.url),
+    [page, part],
+  );
+>>>>>>> ecb928e (Run the compose file of the cluster without Docker, and mend it)
   const decoder = new TextDecoder();
   if (code !== 0) throw new Error(decoder.decode(stderr));
   const [last = ""] = decoder.decode(stdout).trimEnd().split("\n").slice(-1);
