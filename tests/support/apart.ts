@@ -62,10 +62,12 @@ export function lacksApart(): boolean {
  *
  * @param program The program.
  * @param args Its arguments.
+ * @param env Variables beside those of this process. Default: none.
  */
 export async function runApart(
   program: URL,
   args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Deno.CommandOutput> {
   const [command = "", ...rest] = way() ?? OWN;
   return await new Deno.Command(command, {
@@ -75,6 +77,7 @@ export async function runApart(
       ...[fileURLToPath(program), ...args],
     ],
     cwd: new URL("../../", import.meta.url),
+    env: { ...env },
     stdin: "null",
   }).output();
 }

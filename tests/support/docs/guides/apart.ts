@@ -33,26 +33,13 @@ export async function followApart(
   page: string,
   part: Part,
 ): Promise<FollowedApart> {
-<<<<<<< HEAD
   await using online = await GUIDES.find((guide) => guide.page === page)
     ?.online?.();
-  const [command = "", ...args] = APART;
-  const { code, stdout, stderr } = await new Deno.Command(command, {
-    args: [
-      ...[...args, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"],
-      ...[Deno.execPath(), "run", "-A", "--no-check", "--cached-only"],
-      ...[fileURLToPath(new URL("one.ts", import.meta.url)), page, part],
-    ],
-    cwd: new URL("../../../../", import.meta.url),
-    env: online?.env ?? {},
-    stdin: "null",
-  }).output();
-=======
   const { code, stdout, stderr } = await runApart(
     new URL("one.ts", import.meta.url),
     [page, part],
+    online?.env,
   );
->>>>>>> ecb928e (Run the compose file of the cluster without Docker, and mend it)
   const decoder = new TextDecoder();
   if (code !== 0) throw new Error(decoder.decode(stderr));
   const [last = ""] = decoder.decode(stdout).trimEnd().split("\n").slice(-1);
