@@ -9,6 +9,11 @@ import type {
   ReconnectDecision,
   ReconnectPolicy,
 } from "./reconnect.ts";
+import {
+  type CompleteRetryPolicy,
+  completeRetryPolicy,
+  retryDelay,
+} from "./retry.ts";
 import { streamEvents } from "./stream_events.ts";
 import type { StreamEventsOptions } from "./stream_options.ts";
 
@@ -44,7 +49,8 @@ export interface FetchEventSourceInit extends
    * The policy for reconnection; `false` for none. By default, a GET without a
    * body is repeated when the connection breaks or the server ends it. An
    * answer that is not an event stream ends the source, as the standard has it,
-   * unless `decide` says otherwise.
+   * unless `decide` says otherwise. Without `minTimeout`, the server may ask for
+   * a wait of less than a second (`retry:`).
    *
    * @default {undefined}
    */
@@ -188,7 +194,7 @@ export class FetchEventSource extends EventTarget {
     }
     this.#stream = streamEvents(this.#url, {
       ...init,
-      reconnect: policyOf(init),
+      reconnect: policyOf(init, () => this.#stream?.reconnectionTime),
       ...(withCredentials && { credentials: "include" }),
       signal: undefined,
       onOpen: ({ url }) => {
@@ -450,14 +456,34 @@ function originOf(url: string): string {
 
 function policyOf(
   { reconnect, method = "GET", body }: FetchEventSourceInit,
+  asked: () => number | undefined,
 ): ReconnectPolicy | false {
   const isRepeatable = method.toUpperCase() === "GET" && !body;
   if (reconnect === false || (!reconnect && !isRepeatable)) return false;
   const decide = reconnect?.decide;
+  // The default is for servers that ask for no wait.
+  const policy = reconnect?.minTimeout === undefined
+    ? completeRetryPolicy({ ...reconnect, minTimeout: 0 }, "reconnect")
+    : undefined;
   return {
     ...reconnect,
-    decide: (context) => decide?.(context) ?? decideByStandard(context),
+    decide: (context) =>
+      decide?.(context) ?? decideByStandard(context) ??
+        comeBackSooner(context, asked(), policy),
   };
+}
+
+/** Shortens a wait where the server has asked for a shorter one. */
+function comeBackSooner(
+  { decision, failures }: ReconnectContext,
+  asked: number | undefined,
+  policy: CompleteRetryPolicy | undefined,
+): ReconnectDecision | undefined {
+  if (decision.action !== "retry" || asked === undefined || !policy) {
+    return undefined;
+  }
+  const delay = retryDelay(failures, asked, policy);
+  return delay < decision.delay ? { action: "retry", delay } : undefined;
 }
 
 /** An answer of another status fails the connection for good (section 9.2.3). */

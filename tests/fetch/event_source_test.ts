@@ -97,6 +97,41 @@ Deno.test("FetchEventSource fires what comes, reconnects, and stops at another s
   assertEquals(clock.pending, 0);
 });
 
+for (
+  const [reconnect, times] of [
+    [{ jitter: 0 }, [0, 100, 300, 700]],
+    [{ jitter: 0, minTimeout: 1_000 }, [0, 1_000, 3_000, 7_000]],
+  ] as const
+) {
+  Deno.test(`FetchEventSource comes back as soon as the server asks: ${JSON.stringify(reconnect)}`, async () => {
+    const turnedAway: ScriptedConnection = {
+      chunks: ["retry: 100\n"],
+      end: "drop",
+    };
+    const { clock, script, source } = scripted([
+      turnedAway,
+      turnedAway,
+      turnedAway,
+      { end: "stall" },
+    ], { reconnect });
+    await clock.advance(10_000);
+    assertEquals(script.requests.map(({ time }) => time), [...times]);
+    source.close();
+    await clock.advance(0);
+  });
+}
+
+Deno.test("FetchEventSource waits a second for a server that asks for nothing", async () => {
+  const { clock, script, source } = scripted(
+    [{ end: "drop" }, { end: "stall" }],
+    { reconnect: { jitter: 0 } },
+  );
+  await clock.advance(10_000);
+  assertEquals(script.requests.map(({ time }) => time), [0, 1_000]);
+  source.close();
+  await clock.advance(0);
+});
+
 Deno.test("FetchEventSource tells a server's error from its own", async () => {
   const { clock, source } = scripted([
     { chunks: ["event: error\ndata: theirs\n\n"] },
