@@ -8,6 +8,7 @@
  *   this machine or another.
  * - `token` prints a token for a relay that requires tokens.
  * - `replay` prints a recorded stream at its pace.
+ * - `backup` copies the file of a store while its relay runs.
  * - `hostile` runs a provider of language models that fails as planned.
  *
  * `help` prints an overview, `help COMMAND` the flags of a command and the
