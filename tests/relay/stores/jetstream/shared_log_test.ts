@@ -304,3 +304,25 @@ Deno.test({
     );
   },
 });
+
+Deno.test({
+  name: "SharedLog leaves out a part of a message that follows an older one",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const log = world.log();
+    await log.write(appended(one("a")));
+    const [{ seq = 0, header = "" } = {}] = await world.messages();
+    const deed = JSON.parse(header);
+    const part = JSON.stringify({ v: 1, after: seq, part: "id" });
+    await world.put(part, '[["b","mess');
+    // Void, as the first part follows the same message.
+    await world.put(part, '[["z","mess');
+    const whole = { ...deed, after: seq + 1, at: 2, count: 1, parts: 1 };
+    await world.put(JSON.stringify(whole), 'age",""]]');
+    await log.catchUp();
+    assertEquals(await read(log), "ab");
+    log.window.clear();
+    assertEquals(await read(log), "ab");
+  },
+});
