@@ -164,7 +164,11 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const isFollowed = known !== undefined && known.state.kind !== "ended";
     return isFollowed && !options.publications && !isFresh
       ? undefined
-      : store.prepare(name, { ...options, isFresh });
+      : store.prepare(name, {
+        ...options,
+        isFresh,
+        position: typeof after === "object" ? after : undefined,
+      });
   }
 
   /** Forgets ended topics that the store has deleted before their time. */

@@ -201,6 +201,13 @@ export interface PrepareOptions {
    * this relay has heard of, which may lag some milliseconds behind.
    */
   readonly isFresh?: boolean | undefined;
+  /**
+   * A position that a reader has come to at any relay: the log of this epoch has more
+   * than that, however little this relay has heard of. Default: none.
+   */
+  readonly position?:
+    | { readonly epoch: string; readonly offset: number }
+    | undefined;
 }
 
 /**

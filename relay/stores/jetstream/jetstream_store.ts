@@ -25,7 +25,7 @@ import type { StoreCounts } from "../store_counts.ts";
 import { Watchers } from "../watchers.ts";
 import { Windows } from "../window.ts";
 import { AFTER, Bucket } from "./bucket.ts";
-import { atMost, Connection } from "./connection.ts";
+import { atMost, Connection, pause } from "./connection.ts";
 import { checkRights } from "./hearing.ts";
 import { KnownName } from "./known_name.ts";
 import { HEADER } from "./log_message.ts";
@@ -71,6 +71,10 @@ const IDLE = 60_000;
 
 /** The most bytes of events of all logs that are in memory. */
 const WINDOW_BYTES = 64 * 1024 * 1024;
+
+/** The time for which a log is read again that lacks what a reader has, and between two reads, in milliseconds. */
+const BEHIND = 2_000;
+const BEHIND_INTERVAL = 50;
 
 /** The time between two looks at the names at hand, in milliseconds. */
 const LOOK_INTERVAL = 100;
@@ -226,7 +230,7 @@ export class JetStreamStore implements Store {
       !current.copy.ended &&
       !current.copy.isGone && !options.publications;
     if (!isAtHand) return this.#prepare(known, options);
-    return options.isFresh ? current.catchUp() : undefined;
+    return options.isFresh ? this.#fresh(current, options) : undefined;
   }
 
   async *orphans(signal: AbortSignal): AsyncGenerator<LogName, void> {
@@ -468,10 +472,24 @@ export class JetStreamStore implements Store {
     if (isUsed) message.respond("used");
   }
 
-  async #prepare(
-    known: KnownName,
-    { makes, publications }: PrepareOptions,
+  /** Has all of a log that any relay has acknowledged until now. */
+  async #fresh(
+    log: SharedLog,
+    { position }: PrepareOptions,
   ): Promise<void> {
+    const late = performance.now() + BEHIND;
+    for (;;) {
+      await log.catchUp();
+      // A leader that was elected a moment ago may not know yet of all.
+      const isBehind = position?.epoch === log.epoch &&
+        position.offset >= log.next && !log.copy.ended && !log.isGone;
+      if (!isBehind || performance.now() > late) return;
+      await pause(BEHIND_INTERVAL);
+    }
+  }
+
+  async #prepare(known: KnownName, options: PrepareOptions): Promise<void> {
+    const { makes, publications, isFresh } = options;
     do {
       // After what is being made here: another relay may have been first.
       await known.refresh();
@@ -484,7 +502,8 @@ export class JetStreamStore implements Store {
     );
     await Promise.all(needed.map(async (recorded) => {
       const log = this.#logOf(known, recorded);
-      await log.load();
+      // Another request may have loaded it a while ago.
+      await (isFresh ? this.#fresh(log, options) : log.load());
       const { ended } = log.copy;
       if (ended && !recorded.summary) await this.#summaries.keep(known, log);
     }));

@@ -177,3 +177,32 @@ Deno.test({
     assertEquals(again?.next, 2);
   },
 });
+
+Deno.test({
+  name: "JetStreamStore waits for what a reader has seen at another relay",
+  ignore,
+  async fn() {
+    await using server = await NatsServer.start();
+    await using store = await openStore(server.host);
+    await using other = await openStore(server.host);
+    using log = other.create("t", NO_FACTS);
+    await log.append([message("a")]);
+    await store.prepare("t", {});
+    using found = store.find("t");
+    assertEquals(found?.next, 2);
+    // As if a leader that was elected a moment ago did not know of the second event.
+    const position = { epoch: log.epoch, offset: 2 };
+    let isReady = false;
+    const ready = Promise.resolve(
+      store.prepare("t", { isFresh: true, position }),
+    ).then(() => void (isReady = true));
+    for (let count = 0; count < 5; count++) await store.get("any", "key");
+    assertEquals(isReady, false);
+    await log.append([message("b")]);
+    await ready;
+    assertEquals(found?.next, 3);
+    // A position in another log says nothing of this one.
+    const elsewhere = { epoch: "another", offset: 99 };
+    await store.prepare("t", { isFresh: true, position: elsewhere });
+  },
+});
