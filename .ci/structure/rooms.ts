@@ -24,6 +24,7 @@ const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
 const REST = "relay/rest.ts";
 const SLICES = "relay/slices.ts";
+const JSON_TEXT = "relay/json_text.ts";
 const HEADER_LIST = "relay/header_list.ts";
 const CHAT_TOPIC = "relay/chat_topic.ts";
 const RUNTIME = "relay/runtime.ts";
@@ -63,6 +64,7 @@ const COMMON = [
   FORWARDING,
   ISSUE_TEXT,
   SLICES,
+  JSON_TEXT,
   HEADER_LIST,
 ];
 
@@ -123,6 +125,11 @@ export const ROOMS: readonly Room[] = [
     path: SLICES,
     why: "shares the time of the process among long pieces of work",
     may: [REST],
+  },
+  {
+    path: JSON_TEXT,
+    why: "looks through JSON text in steps",
+    may: [],
   },
   {
     path: HEADER_LIST,
@@ -218,6 +225,7 @@ export const ROOMS: readonly Room[] = [
       FORWARDING,
       ISSUE_TEXT,
       SLICES,
+      JSON_TEXT,
       HEADER_LIST,
       METRICS,
       TRACES,

@@ -29,6 +29,8 @@ import type { RunTrace } from "../traces/run_trace.ts";
 import type { RunUsage } from "../topics/run_facts.ts";
 import type { AnswerBody, UpstreamAnswer } from "../upstream/answer.ts";
 import { HeaderList } from "../header_list.ts";
+import { slices, type Steps } from "../slices.ts";
+import { abridgedEvents, isLong } from "./abridge.ts";
 import type { CallerOfRun } from "./caller.ts";
 import { lastWords, UI_STREAM_HEADERS } from "./chat/last_words.ts";
 import { EventBody } from "./event_body.ts";
@@ -286,14 +288,15 @@ export class RunStream {
       for (let isFirst = true;; isFirst = false) {
         const events = await body.nextBatch();
         if (!events) break;
-        if (isFirst && isResumed && !this.#goesOn(events[0])) {
+        const told = await this.#abridge(events);
+        if (isFirst && isResumed && !this.#goesOn(told[0])) {
           how = "broken";
           death = {
             reason: "The provider did not go on where its stream broke off",
           };
           break;
         }
-        await this.#take(events);
+        await this.#take(events, told);
       }
     } catch (error) {
       const reason = reasons.ofThrown(error);
@@ -408,19 +411,44 @@ export class RunStream {
     return judge.sequenceNumber === before + 1;
   }
 
-  async #take(events: ServerSentEvent[]): Promise<void> {
+  /** Returns the events as they are read: long ones are cut, in steps. */
+  async #abridge(events: ServerSentEvent[]): Promise<ServerSentEvent[]> {
+    if (!this.#judge.isOver) this.#context.watchdog.stop();
+    return events.some(isLong)
+      ? await this.#inSteps(abridgedEvents(events))
+      : events;
+  }
+
+  /** Does work on long events, in turns with that of other runs. */
+  #inSteps<T>(steps: Steps<T>): T | Promise<T> {
+    return slices.run(`events of ${this.#context.topic.topic?.name}`, steps);
+  }
+
+  /**
+   * Takes events in.
+   *
+   * @param events The events.
+   * @param told The same as they are read.
+   */
+  async #take(
+    events: ServerSentEvent[],
+    told: readonly ServerSentEvent[],
+  ): Promise<void> {
     const { caller, topic, watchdog } = this.#context;
     const judge = this.#judge;
-    if (!judge.isOver) watchdog.stop();
-    for (const event of events) judge.take(event);
+    for (const event of told) judge.take(event);
     this.#delivered += events.length;
-    this.#sample.take(events);
-    this.#lookForToken(events);
+    this.#sample.take(told);
+    this.#lookForToken(told);
     caller.write(this.#holdsBack ? this.#gate.release() : this.#gate.open());
     if (topic.isEnded) return;
     this.#recording?.events(events);
     this.#tellBackground();
-    await topic.append(this.#scrub(events));
+    await topic.append(
+      events.some(isLong)
+        ? await this.#inSteps(this.#scrubberOf().scrubLong(events))
+        : this.#scrub(events),
+    );
     this.#tellResponseId();
     const verdict = this.said;
     if (!verdict) return;
@@ -459,10 +487,13 @@ export class RunStream {
   }
 
   #scrub(events: ServerSentEvent[]): ServerSentEvent[] {
-    this.#scrubber ??= new EventScrubber(
+    return this.#scrubberOf().scrub(events);
+  }
+
+  #scrubberOf(): EventScrubber {
+    return this.#scrubber ??= new EventScrubber(
       secretsOf(partsWithSecrets(this.#context.request)),
     );
-    return this.#scrubber.scrub(events);
   }
 
   #tellBackground(): void {

@@ -249,7 +249,7 @@ export class Runs implements AsyncDisposable {
       method,
       path: `${pathname}${search}`,
       headers,
-      body: content && new TextDecoder().decode(content.bytes),
+      body: content?.bytes,
       secrets: provider.key === undefined ? [] : [provider.key],
     });
   }

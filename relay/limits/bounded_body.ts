@@ -144,14 +144,25 @@ export async function readBody(
   body: ReadableStream<Uint8Array> | PartReader | null,
   limits: BodyLimits,
 ): Promise<string> {
-  if (!body) return "";
+  return (await readBodyPieces(body, limits)).join("");
+}
+
+/**
+ * Reads a body as {@linkcode readBody} does, and leaves its text in the pieces in which
+ * it has come: to join 16 MiB takes some 20 ms.
+ */
+export async function readBodyPieces(
+  body: ReadableStream<Uint8Array> | PartReader | null,
+  limits: BodyLimits,
+): Promise<string[]> {
+  if (!body) return [];
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const pieces: string[] = [];
   for await (const part of boundedBody(body, limits)) {
     pieces.push(decoded(decoder, part));
   }
   pieces.push(decoded(decoder));
-  return pieces.join("");
+  return pieces;
 }
 
 function decoded(decoder: TextDecoder, part?: Uint8Array): string {

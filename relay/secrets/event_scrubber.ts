@@ -1,6 +1,7 @@
 import { MIN_LENGTH_IN_EVENTS } from "../../src/fetch/secrets/definition.ts";
 import { SecretReplacer } from "../../src/fetch/secrets/secret_replacer.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
+import { cleaned } from "./long_text.ts";
 
 /**
  * Takes the secrets of a request out of the events of its response, for those who
@@ -27,9 +28,23 @@ export class EventScrubber {
       : events;
   }
 
-  #clean(given: ServerSentEvent): ServerSentEvent {
+  /** Returns events without the secrets, in steps: for long ones. */
+  *scrubLong(
+    events: readonly ServerSentEvent[],
+  ): Generator<void, ServerSentEvent[]> {
+    const scrubbed: ServerSentEvent[] = [];
+    for (const given of events) {
+      const data = yield* cleaned(this.#secrets, given.data);
+      scrubbed.push(this.#clean(given, data));
+    }
+    return scrubbed;
+  }
+
+  #clean(
+    given: ServerSentEvent,
+    data = this.#secrets.text(given.data),
+  ): ServerSentEvent {
     const event = this.#secrets.text(given.event);
-    const data = this.#secrets.text(given.data);
     const id = this.#secrets.text(given.id);
     return event === given.event && data === given.data && id === given.id
       ? given

@@ -12,6 +12,7 @@ import {
 import { secretsOf } from "../../src/fetch/secrets/request_secrets.ts";
 import { SecretReplacer } from "../../src/fetch/secrets/secret_replacer.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
+import { cleaned } from "./long_text.ts";
 
 /** A request that is recorded, and the keys that are known without it. */
 export interface ScrubbedRequest {
@@ -48,6 +49,11 @@ export class RecordingScrubber {
   /** Takes the secrets out of a text. */
   text(text: string): string {
     return this.#secrets.text(text);
+  }
+
+  /** Takes the secrets out of a text that may be long, in steps. */
+  *longText(text: string): Generator<void, string> {
+    return yield* cleaned(this.#secrets, text);
   }
 
   /** Takes the secrets out of a path, and the values of its query that may be one. */

@@ -18,7 +18,7 @@ import type { LogAppendOptions } from "../topics/log.ts";
 import { StaleWriterError, StoreError } from "../topics/store.ts";
 import { writeFilling } from "../topics/filling.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
-import { type BodyLimits, readBody } from "../limits/bounded_body.ts";
+import { type BodyLimits, readBodyPieces } from "../limits/bounded_body.ts";
 import { EndedSignal } from "./ended_signal.ts";
 import { ExpectedPublishers } from "./expected_publishers.ts";
 import {
@@ -303,10 +303,12 @@ export class Publisher {
       return await this.#addStream(topic, publication, keyed, hold);
     }
     if (!keyed?.published) this.#assertRate(client, 1);
-    const text = await readBody(body, { ...this.#options, incoming });
+    const limits = { ...this.#options, incoming };
+    const pieces = await readBodyPieces(body, limits);
     incoming?.whole();
-    const steps = this.#read(topic, type, text, keyed);
-    const { rest, published, digested } = text.length <= SMALL
+    const steps = this.#read(topic, type, pieces, keyed);
+    const length = pieces.reduce((sum, { length }) => sum + length, 0);
+    const { rest, published, digested } = length <= SMALL
       ? atOnce(steps)
       : await run(client, steps);
     if (published) return published;
@@ -327,13 +329,16 @@ export class Publisher {
   *#read(
     topic: Topic,
     type: PublishType,
-    text: string,
+    pieces: readonly string[],
     keyed: KeyedPublication | undefined,
   ): Generator<void, Remaining> {
+    const text = pieces.join("");
+    yield;
     const events = type === "application/json"
       ? yield* eventsOfJson(text)
       : [yield* eventOfText(text)];
     this.#checkSizes(events);
+    yield;
     return yield* remaining(topic, keyed, events);
   }
 

@@ -1,6 +1,12 @@
 import { z } from "zod";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { issueText } from "../issue_text.ts";
+import {
+  beforeEscape,
+  endOfString,
+  skipSpace,
+  TEXT_STEP,
+} from "../json_text.ts";
 import { atOnce } from "../slices.ts";
 import { PublishError } from "./publish_error.ts";
 
@@ -10,21 +16,17 @@ const MAX_EVENTS = 65_536;
 /** The most names and values of an event: it has three of each, and JSON may repeat them. */
 const MAX_STRINGS = 32;
 
-/** The work of a step: the UTF-16 code units that are looked at. */
-const STEP = 8 * 1024;
-
 /** The units that an event counts for, besides its own. */
 const EVENT_COST = 256;
+
+/** The part of a text that is looked through in a step for one character: that is quickly done. */
+const LOOK = 8 * TEXT_STEP;
 
 /** An event whose JSON is longer is parsed in steps. In UTF-16 code units. */
 const LONG = 32 * 1024;
 
-/** An escape of JSON is at most this long. */
-const MAX_ESCAPE = "\\u0000".length;
-
 const CR = 13;
 const LF = 10;
-const BACKSLASH = 92;
 
 const LINE_END = /\r\n?/g;
 
@@ -96,7 +98,7 @@ export function* eventsOfJson(
       : parse(text.slice(at, end));
     events.push(yield* eventOfValue(value, index));
     looked += end - at + EVENT_COST;
-    if (looked >= STEP) {
+    if (looked >= TEXT_STEP) {
       yield;
       looked = 0;
     }
@@ -126,17 +128,27 @@ function* eventOfValue(
 
 /** An event stream has no way to write a CR within data: subscribers of both doors get the same. */
 function* withLineFeeds(text: string): Generator<void, string> {
-  if (!text.includes("\r")) return text;
-  if (text.length <= STEP) return text.replace(LINE_END, "\n");
+  if (text.length <= TEXT_STEP) {
+    return text.includes("\r") ? text.replace(LINE_END, "\n") : text;
+  }
+  if (!(yield* hasCr(text))) return text;
   const pieces: string[] = [];
   for (let at = 0; at < text.length;) {
-    let end = at + STEP;
+    let end = at + TEXT_STEP;
     if (text.charCodeAt(end - 1) === CR && text.charCodeAt(end) === LF) end++;
     pieces.push(text.slice(at, end).replace(LINE_END, "\n"));
     at = end;
     yield;
   }
   return pieces.join("");
+}
+
+function* hasCr(text: string): Generator<void, boolean> {
+  for (let at = 0; at < text.length; at += LOOK) {
+    if (text.slice(at, at + LOOK).includes("\r")) return true;
+    yield;
+  }
+  return false;
 }
 
 function invalidEvent(problem: string, index?: number): PublishError {
@@ -178,7 +190,7 @@ function* endOfObject(
         if (++strings > MAX_STRINGS) {
           throw invalidEvent("expected no other fields", index);
         }
-        at = yield* endOfString(text, at);
+        at = yield* quoteAfter(text, at);
         break;
       case "{":
       case "[":
@@ -186,40 +198,15 @@ function* endOfObject(
       case "}":
         return at + 1;
     }
-    if ((at - start) % STEP === 0) yield;
+    if ((at - start) % TEXT_STEP === 0) yield;
   }
   throw notJson();
 }
 
-/** Returns where the closing quote of a string is. */
-function* endOfString(
-  text: string,
-  start: number,
-): Generator<void, number> {
-  let looked = 0;
-  for (
-    let quote = text.indexOf('"', start + 1);
-    quote >= 0;
-    quote = text.indexOf('"', quote + 1)
-  ) {
-    let escapes = 0;
-    while (text.charCodeAt(quote - 1 - escapes) === BACKSLASH) {
-      escapes++;
-      if (++looked % STEP === 0) yield;
-    }
-    if (escapes % 2 === 0) return quote;
-  }
-  throw notJson();
-}
-
-function* skipSpace(text: string, from: number): Generator<void, number> {
-  let at = from;
-  // The four that JSON has; beyond the end there is none.
-  while (" \t\r\n".includes(text[at] ?? "-")) {
-    at++;
-    if ((at - from) % STEP === 0) yield;
-  }
-  return at;
+function* quoteAfter(text: string, start: number): Generator<void, number> {
+  const quote = yield* endOfString(text, start);
+  if (quote < 0) throw notJson();
+  return quote;
 }
 
 /** Parses an object whose fields are strings, as `JSON.parse` does, in steps. */
@@ -232,7 +219,7 @@ function* longObject(
   let at = yield* skipSpace(text, start + 1);
   for (;;) {
     if (text[at] !== '"') throw notJson();
-    let end = yield* endOfString(text, at);
+    let end = yield* quoteAfter(text, at);
     const name = yield* stringOf(text, at, end);
     at = yield* skipSpace(text, end + 1);
     if (text[at] !== ":") throw notJson();
@@ -240,7 +227,7 @@ function* longObject(
     if (text[at] !== '"') {
       throw invalidEvent("expected fields that are strings", index);
     }
-    end = yield* endOfString(text, at);
+    end = yield* quoteAfter(text, at);
     fields.push([name, yield* stringOf(text, at, end)]);
     at = yield* skipSpace(text, end + 1);
     if (text[at] === "}") return Object.fromEntries(fields);
@@ -257,7 +244,7 @@ function* stringOf(
 ): Generator<void, string> {
   const pieces: string[] = [];
   for (let at = start + 1; at < end;) {
-    const next = Math.min(at + STEP, end);
+    const next = Math.min(at + TEXT_STEP, end);
     const cut = next < end ? beforeEscape(text, at, next) : end;
     const piece = parse(`"${text.slice(at, cut)}"`);
     if (typeof piece !== "string") throw notJson();
@@ -266,16 +253,4 @@ function* stringOf(
     yield;
   }
   return pieces.join("");
-}
-
-/** Returns a place to cut a string, of which a part begins at `from`: here, or before the escape that this is within. */
-function beforeEscape(text: string, from: number, at: number): number {
-  for (let last = at - 1; last > at - MAX_ESCAPE; last--) {
-    if (text.charCodeAt(last) !== BACKSLASH) continue;
-    let first = last;
-    while (first > from && text.charCodeAt(first - 1) === BACKSLASH) first--;
-    // Of an even number of them, each second ends the escape of the one before.
-    return (last - first) % 2 === 0 ? last : at;
-  }
-  return at;
 }

@@ -14,8 +14,8 @@ export interface RecordedRun {
   readonly path: string;
   /** The headers, as the caller sent them. */
   readonly headers: HeaderList;
-  /** The body, if it was kept. */
-  readonly body: string | undefined;
+  /** The body, if it was kept: UTF-8. It must not be changed afterwards. */
+  readonly body: Uint8Array | undefined;
   /** The keys in use. */
   readonly secrets: readonly string[];
 }

@@ -7,9 +7,11 @@ import { messageOf } from "../../../src/fetch/message_of.ts";
 import { encodeComment } from "../../../src/sse/encode.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { HeaderList } from "../../header_list.ts";
+import { slices } from "../../slices.ts";
 import { RecordingScrubber } from "../../secrets/recording_scrubber.ts";
 import type { EndStatus } from "../../topics/end.ts";
 import { PacedWriter } from "./paced_writer.ts";
+import { recordedBody } from "./recorded_body.ts";
 import type { RecordedRun, Recording } from "./recording.ts";
 import { RecordingFiles } from "./recording_files.ts";
 import { makeFolder } from "./recording_folder.ts";
@@ -36,8 +38,10 @@ interface Moment {
 }
 
 /** A run whose headers are copied, since the caller may change its own. */
-interface CopiedRun extends Omit<RecordedRun, "headers"> {
+interface CopiedRun extends Omit<RecordedRun, "headers" | "body"> {
   readonly headers: readonly (readonly [string, string])[];
+  /** The body, as it is recorded. */
+  readonly body: string | undefined;
 }
 
 /** A run that can be written down. */
@@ -54,6 +58,9 @@ const GATHER = 200;
 
 /** The size from which gathered events are written at once, in UTF-16 code units. */
 const GATHER_SIZE = 64 * 1024;
+
+/** The text that is made in a step, and written at once, at least. In UTF-16 code units. */
+const PIECE = 32 * 1024;
 
 /** The overhead of an event, in UTF-16 code units. */
 const EVENT_OVERHEAD = 64;
@@ -103,7 +110,7 @@ export class RecordingFile implements Recording {
     this.#topic = run.topic;
     this.#start = context.clock.now();
     this.#started = wallTime(context.clock);
-    this.finished = this.#create({ ...run, headers: [...run.headers] })
+    this.finished = this.#create(run, [...run.headers])
       .then((begun) => this.#record(begun))
       .catch((error: unknown) => this.#break(error))
       .finally(() => this.#file.resolve(undefined));
@@ -154,11 +161,19 @@ export class RecordingFile implements Recording {
     this.#over.resolve();
   }
 
-  async #create(run: CopiedRun): Promise<Begun> {
+  async #create(
+    run: RecordedRun,
+    headers: CopiedRun["headers"],
+  ): Promise<Begun> {
     const { folder } = this.#context;
     await makeFolder(folder);
     // By now the run is under way, so this delays no request.
-    const { head, scrubber } = describe(run, this.#started);
+    const body = run.body &&
+      await slices.run("recordings", recordedBody(run.body));
+    const { head, scrubber } = describe(
+      { ...run, headers, body },
+      this.#started,
+    );
     const name = join(folder, this.#name(scrubber));
     const files = await RecordingFiles.create(name, head);
     this.#file.resolve(basename(files.paths[0]));
@@ -204,17 +219,18 @@ export class RecordingFile implements Recording {
       this.#size = 0;
       const taken = moments.reduce((sum, { events }) => sum + events.length, 0);
       try {
-        let text = "";
-        for (const { at, events } of moments) {
-          text += writer.write(at - last, scrubbed(events, scrubber));
-          last = at;
-        }
-        if (isOver) text += this.#lastWords(taken, scrubber);
-        bytes += Buffer.byteLength(text);
+        const encoded = await slices.run(
+          "recordings",
+          encode(moments, last, writer, scrubber),
+        );
+        last = moments.at(-1)?.at ?? last;
+        const words = isOver ? this.#lastWords(taken, scrubber) : "";
+        bytes += encoded.bytes + Buffer.byteLength(words);
         if (bytes > this.#context.maxBytes) {
           throw new Error("it is larger than all may be (--record-max-bytes)");
         }
-        await stream.appendFile(text);
+        for (const piece of encoded.pieces) await stream.appendFile(piece);
+        await stream.appendFile(encoded.rest + words);
         this.#written += taken;
       } finally {
         this.#context.room.free += size;
@@ -304,15 +320,51 @@ function describe(
   }
 }
 
-function scrubbed(
-  events: readonly ServerSentEvent[],
+/** The text of events, in the pieces that are written. */
+interface Encoded {
+  readonly pieces: readonly string[];
+  /** The text behind the last of them. */
+  readonly rest: string;
+  /** The size of all in UTF-8. */
+  readonly bytes: number;
+}
+
+/**
+ * Makes the text of events, in steps: much may have come while the disk was busy, and
+ * one event may be long.
+ *
+ * @param moments The events.
+ * @param last The time of the events before.
+ */
+function* encode(
+  moments: readonly Moment[],
+  last: number,
+  writer: PacedWriter,
   scrubber: RecordingScrubber,
-): ServerSentEvent[] {
-  return events.map(({ event, data, id }) => ({
-    event: scrubber.text(event),
-    data: scrubber.text(data),
-    id: scrubber.text(id),
-  }));
+): Generator<void, Encoded> {
+  const pieces: string[] = [];
+  let bytes = 0;
+  let rest = "";
+  for (const { at, events } of moments) {
+    const scrubbed: ServerSentEvent[] = [];
+    for (const { event, data, id } of events) {
+      scrubbed.push({
+        event: scrubber.text(event),
+        data: yield* scrubber.longText(data),
+        id: scrubber.text(id),
+      });
+    }
+    for (const part of writer.pieces(at - last, scrubbed)) {
+      rest += part;
+      if (rest.length < PIECE) continue;
+      bytes += Buffer.byteLength(rest);
+      pieces.push(rest);
+      rest = "";
+      yield;
+    }
+    last = at;
+  }
+  return { pieces, rest, bytes: bytes + Buffer.byteLength(rest) };
 }
 
 function sizeOf(events: readonly ServerSentEvent[]): number {

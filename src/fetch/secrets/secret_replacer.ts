@@ -15,6 +15,11 @@ export class SecretReplacer {
     this.#forms = [...forms].sort((a, b) => b.length - a.length);
   }
 
+  /** The length of the longest form of a secret, in UTF-16 code units; 0 if there are none. */
+  get longest(): number {
+    return this.#forms[0]?.length ?? 0;
+  }
+
   /** Takes the secrets out of a text; returns the same text if it has none. */
   text(text: string): string {
     for (const form of this.#forms) {

@@ -36,14 +36,18 @@ export const recordedFacts = z.strictObject({
 });
 
 /** A run to record: what is given, and else what most tests do not care for. */
-export function recordedRun(given: Partial<RecordedRun> = {}): RecordedRun {
+export function recordedRun(
+  { body, ...given }: Partial<Omit<RecordedRun, "body">> & {
+    readonly body?: string;
+  } = {},
+): RecordedRun {
   return {
     topic: "t",
     provider: "openai",
     method: "POST",
     path: "/v1/responses",
     headers: HeaderList.from(new Headers()),
-    body: undefined,
+    body: body === undefined ? undefined : new TextEncoder().encode(body),
     secrets: [],
     ...given,
   };
