@@ -6,7 +6,7 @@
  * that clients and servers of HTTP set themselves.
  */
 const OF_CONNECTION =
-  /^(?:connection|content-length|expect|host|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/;
+  /^(?:connection|content-length|expect|host|http2-settings|keep-alive|proxy(?:-.*)?|te|trailer|transfer-encoding|upgrade)$/;
 
 /**
  * Headers that change where a request goes or what it does, pretend that somebody
@@ -15,13 +15,13 @@ const OF_CONNECTION =
 const MISLEADING = new RegExp(
   `^(?:${
     [
-      "x-http-method|x-http-method-override|x-method-override",
-      "x-original-(?:host|method|proto|remote-addr|uri|url)",
-      "x-override-url|x-rewrite-ur[il]",
-      "x-(?:envoy|middleware)-.*|x-(?:url-)?scheme|front-end-https",
-      "forwarded|(?:x-)?forwarded-for|x-forwarded(?:-.*)?|x-original-forwarded-for",
+      "x-http-(?:destinationurl|host|method|path|url)(?:-override)?|x-method-override",
+      "x-original-.*|x-override-.*|x-(?:proxy|rewrite)-ur[il]",
+      "base-url|request-uri|uri|x-host|x-accel-.*|x-sendfile(?:-type)?",
+      "x-(?:appengine|arr|envoy|middleware|nf|vercel)-.*|x-(?:url-)?scheme|front-end-https",
+      "forwarded|(?:x-)?forwarded-for|x-forwarded(?:-.*)?",
       "max-forwards|via",
-      "(?:.*-)?client-?ip|.*-connecting-ip(?:v6)?|x-real-ip|x-originating-ip",
+      "(?:.*-)?(?:client|user)-?ip|.*-(?:connecting|connection)-ip(?:v6)?|x-real-ip|x-originating-ip",
       "(?:x-)?remote-(?:addr|ip|user)|x-proxyuser-ip|x-azure-socketip",
       "cf-(?:ipcountry|pseudo-ipv4|ray|visitor|worker)",
       "metadata|metadata-flavor|x-aws-ec2-metadata-.*|x-google-metadata-.*",

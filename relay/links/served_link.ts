@@ -2,7 +2,12 @@ import { clearImmediate, setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { LeaseLostError } from "../topics/lease.ts";
-import type { Appended, AppendedPublication, Log } from "../topics/log.ts";
+import {
+  type Appended,
+  type AppendedPublication,
+  type Log,
+  MAX_OFFSET,
+} from "../topics/log.ts";
 import { MAX_FORMER } from "../topics/former_topics.ts";
 import {
   type ListQuery,
@@ -17,10 +22,13 @@ import type { HeldLeases } from "./held_leases.ts";
 import { ServedLog } from "./served_log.ts";
 import {
   arrayAt,
+  epochSchema,
+  integerAt,
   LinkProtocolError,
   type LogState,
   maybeTextAt,
   numberAt,
+  offsetAt,
   type Operation,
   packEntries,
   textAt,
@@ -103,10 +111,10 @@ export class ServedLink implements Disposable {
         if (!this.#isHeld(operation)) return this.#append(operation);
         return this.#later(operation, () => this.#append(operation));
       case "got":
-        return this.#logs.get(numberAt(operation, 1))
-          ?.taken(numberAt(operation, 2));
+        return this.#logs.get(integerAt(operation, 1))
+          ?.taken(offsetAt(operation, 2));
       case "name":
-        return void this.#open(operation);
+        return this.#start(() => this.#open(operation));
       case "pubs":
         return this.#answer(operation, () => {
           const log = this.#logAt(operation);
@@ -124,10 +132,12 @@ export class ServedLink implements Disposable {
             reason !== "evicted" && reason !== "epoch" && reason !== "slow" &&
             reason !== "skipped"
           ) throw new LinkProtocolError("Expected the reason of a hole");
-          return this.#logAt(operation).log.skip?.(
-            numberAt(operation, 3),
-            reason,
-          );
+          const { log } = this.#logAt(operation);
+          const count = offsetAt(operation, 3);
+          if (count === 0 || count > MAX_OFFSET - log.next) {
+            throw new LinkProtocolError("Expected a hole that leaves offsets");
+          }
+          return log.skip?.(count, reason);
         });
       case "end":
         return this.#answerInTurn(operation, () => {
@@ -142,7 +152,7 @@ export class ServedLink implements Disposable {
           if (served.log.facts === facts) served.factsTold();
         });
       case "up": {
-        const served = this.#logs.get(numberAt(operation, 1));
+        const served = this.#logs.get(integerAt(operation, 1));
         served?.log.tellUpstream?.(valueAt(upstreamSchema, operation, 2));
         served?.upstreamTold();
         return;
@@ -193,9 +203,9 @@ export class ServedLink implements Disposable {
             : store.list(query);
         });
       case "watch":
-        return void this.#watch(operation);
+        return this.#start(() => this.#watch(operation));
       case "unwatch":
-        return this.#watches.get(numberAt(operation, 1))?.abort();
+        return this.#watches.get(integerAt(operation, 1))?.abort();
       case "hold":
         return this.#answer(operation, async () => {
           const number = this.#context.nextLease();
@@ -219,10 +229,10 @@ export class ServedLink implements Disposable {
       case "free":
         return this.#answer(
           operation,
-          () => leases.release(numberAt(operation, 2)),
+          () => leases.release(integerAt(operation, 2)),
         );
       case "lapse":
-        return void leases.abandon(numberAt(operation, 1)).catch(() => {});
+        return void leases.abandon(integerAt(operation, 1)).catch(() => {});
       case "cancel":
         return this.#answer(operation, () => {
           const topic = textAt(operation, 2);
@@ -266,7 +276,7 @@ export class ServedLink implements Disposable {
           return name === "put" ? store.put(...value) : store.claim?.(...value);
         });
       case "orphans":
-        return void this.#tellOrphans();
+        return this.#start(() => this.#tellOrphans());
       case "call":
         return this.#answer(
           operation,
@@ -278,8 +288,13 @@ export class ServedLink implements Disposable {
     }
   }
 
+  /** Begins work that answers by itself; an error of the peer's closes its link alone. */
+  #start(work: () => Promise<void>): void {
+    work().catch((error: unknown) => this.#channel.fail(error));
+  }
+
   #answer(operation: Operation, act: () => unknown): void {
-    void this.#channel.answerWith(numberAt(operation, 1), act);
+    void this.#channel.answerWith(integerAt(operation, 1), act);
   }
 
   #answerInTurn(operation: Operation, act: () => unknown): void {
@@ -290,12 +305,12 @@ export class ServedLink implements Disposable {
 
   /** Whether the log at place 2 must not outrun its readers, or more waits for them. */
   #isHeld(operation: Operation): boolean {
-    return this.#logs.get(numberAt(operation, 2))?.isHeld === true;
+    return this.#logs.get(integerAt(operation, 2))?.isHeld === true;
   }
 
   /** Does something to the log at place 2, after all that waits for its readers. */
   #later(operation: Operation, act: () => void): void {
-    this.#logs.get(numberAt(operation, 2))?.later(() => {
+    this.#logs.get(integerAt(operation, 2))?.later(() => {
       try {
         act();
       } catch (error) {
@@ -306,20 +321,20 @@ export class ServedLink implements Disposable {
 
   /** Returns the log that an operation is about, by its number at place 2. */
   #logAt(operation: Operation): ServedLog {
-    const log = this.#logs.get(numberAt(operation, 2));
+    const log = this.#logs.get(integerAt(operation, 2));
     // Its topic is gone, or another relay was first to make it.
     if (!log) throw new StaleWriterError("", 0, undefined);
     return log;
   }
 
   #append(operation: Operation): void {
-    const request = numberAt(operation, 1);
+    const request = integerAt(operation, 1);
     try {
       const served = this.#logAt(operation);
-      const number = numberAt(operation, 3);
+      const number = integerAt(operation, 3);
       const lease = number === 0 ? undefined : this.#context.leases.get(number);
       if (number !== 0 && !lease) throw new LeaseLostError(served.name);
-      const expected = numberAt(operation, 4);
+      const expected = offsetAt(operation, 4);
       const events = unpackEvents(operation, 5);
       const publication = operation.length > 6
         ? publicationAt(operation)
@@ -374,7 +389,7 @@ export class ServedLink implements Disposable {
   }
 
   async #open(operation: Operation): Promise<void> {
-    const request = numberAt(operation, 1);
+    const request = integerAt(operation, 1);
     try {
       await this.#getReady(textAt(operation, 2), operation[3] === 1);
       // At once: what is told of a log has to come after the number that it has.
@@ -405,9 +420,9 @@ export class ServedLink implements Disposable {
   }
 
   async #make(operation: Operation): Promise<number> {
-    const h = numberAt(operation, 2);
+    const h = integerAt(operation, 2);
     const name = textAt(operation, 3);
-    const epoch = textAt(operation, 4);
+    const epoch = valueAt(epochSchema, operation, 4);
     const facts = valueAt(factsSchema, operation, 5);
     if (!topicName.safeParse(name).success) {
       throw new LinkProtocolError("Expected the name of a topic");
@@ -501,7 +516,7 @@ export class ServedLink implements Disposable {
 
   async #read(operation: Operation): Promise<unknown[]> {
     const { log } = this.#logAt(operation);
-    const from = Math.max(numberAt(operation, 3), log.first);
+    const from = Math.max(offsetAt(operation, 3), log.first);
     const bytes = Math.min(numberAt(operation, 4), MAX_READ);
     const standing = [log.first, log.next];
     if (from >= log.next || log.holeAt?.(from)) {
@@ -524,10 +539,10 @@ export class ServedLink implements Disposable {
   }
 
   async #watch(operation: Operation): Promise<void> {
-    const watch = numberAt(operation, 1);
+    const watch = integerAt(operation, 1);
     const query = {
       prefix: textAt(operation, 2),
-      limit: numberAt(operation, 3),
+      limit: offsetAt(operation, 3),
     };
     const abort = new AbortController();
     this.#watches.set(watch, abort);
@@ -621,6 +636,6 @@ function queryAt(operation: Operation): ListQuery {
   return {
     after: textAt(operation, 2),
     prefix: textAt(operation, 3),
-    limit: numberAt(operation, 4),
+    limit: offsetAt(operation, 4),
   };
 }

@@ -2,6 +2,7 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import type { UpstreamState } from "../topics/upstream_state.ts";
 import { z } from "zod";
+import { assertLines } from "../topics/event_lines.ts";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import { type Hole, type LogEntry, sizeOf } from "../topics/log.ts";
 import { TopicLimitError } from "../topics/topic_errors.ts";
@@ -85,6 +86,20 @@ export function numberAt(operation: Operation, place: number): number {
     : wrong(operation, place, "a number");
 }
 
+/** Returns an integer of an operation: the number of a request, of a lease, or of a log. */
+export function integerAt(operation: Operation, place: number): number {
+  const value = numberAt(operation, place);
+  return Number.isSafeInteger(value)
+    ? value
+    : wrong(operation, place, "an integer");
+}
+
+/** Returns an offset of an operation, or a number of things. */
+export function offsetAt(operation: Operation, place: number): number {
+  const value = integerAt(operation, place);
+  return value >= 0 ? value : wrong(operation, place, "an integer from 0");
+}
+
 /** Returns an array of an operation. */
 export function arrayAt(
   operation: Operation,
@@ -143,7 +158,13 @@ export function unpackEvents(
       typeof data !== "string" || typeof event !== "string" ||
       typeof id !== "string"
     ) wrong(operation, place, "events");
-    events.push({ data, event: event === "" ? "message" : event, id });
+    const unpacked = { data, event: event === "" ? "message" : event, id };
+    try {
+      assertLines(unpacked);
+    } catch {
+      wrong(operation, place, "events without line ends in their fields");
+    }
+    events.push(unpacked);
   }
   if (events.length * 3 !== packed.length) wrong(operation, place, "events");
   return events;
@@ -189,10 +210,13 @@ export const holesSchema: z.ZodType<readonly Hole[]> = z.array(holeSchema);
 /** Accepts what is told of an upstream. */
 export const upstreamSchema: z.ZodType<UpstreamState> = z.object({
   state: z.enum(["connecting", "open", "retrying", "lost"]),
-  status: z.number().exactOptional(),
-  attempt: z.number().exactOptional(),
-  retryIn: z.number().exactOptional(),
+  status: z.int().min(100).max(999).exactOptional(),
+  attempt: z.int().nonnegative().exactOptional(),
+  retryIn: z.number().nonnegative().exactOptional(),
 });
+
+/** Accepts the epoch of a log: it stands in ids of events, and in headers. */
+export const epochSchema = z.string().regex(/^[\w.~-]{1,64}$/);
 
 /** Accepts the state of a log. */
 const logState = z.object({

@@ -35,6 +35,9 @@ export interface LogEntry {
   readonly time: number;
 }
 
+/** The largest offset to which a hole may lead: clients read 15 digits. */
+export const MAX_OFFSET: number = 10 ** 14;
+
 /** Returns the {@linkcode LogEntry.size} of an event: the same in every store. */
 export function sizeOf({ event, data, id }: ServerSentEvent): number {
   // Most events have no id, and many no name of their own.

@@ -9,13 +9,15 @@ import {
 import { type RunFacts, storedRun } from "./run_facts.ts";
 import { StaleWriterError, StoreError } from "./store.ts";
 import type { FilledBy } from "./topic_source.ts";
-import type {
-  Appended,
-  GapReason,
-  Log,
-  LogAppendOptions,
-  LogProgress,
-  TopicFacts,
+import { assertLines } from "./event_lines.ts";
+import {
+  type Appended,
+  type GapReason,
+  type Log,
+  type LogAppendOptions,
+  type LogProgress,
+  MAX_OFFSET,
+  type TopicFacts,
 } from "./log.ts";
 import type { UpstreamState } from "./upstream_state.ts";
 
@@ -95,11 +97,6 @@ export interface ReaderPlaces {
   readonly first: number;
 }
 
-/** The largest offset to which a hole may lead: clients read 15 digits. */
-const MAX_OFFSET = 10 ** 14;
-
-const LINE_END = /[\r\n]/;
-
 /**
  * An event to append: as little as its data.
  *
@@ -171,26 +168,6 @@ function notAnEvent(index: number, got: string): TypeError {
 function isEvent(event: EventInput | null): event is ServerSentEvent {
   return typeof event?.event === "string" && event.event !== "" &&
     typeof event.data === "string" && typeof event.id === "string";
-}
-
-/**
- * Throws if a field contains a line end that would make another event of it in
- * an event stream.
- */
-function assertLines({ event, data, id }: ServerSentEvent): void {
-  const wrong = LINE_END.test(event)
-    ? "event"
-    : LINE_END.test(id)
-    ? "id"
-    : data.includes("\r")
-    ? "data"
-    : undefined;
-  if (wrong === undefined) return;
-  throw new TypeError(
-    `Cannot add the event as '${wrong}' must not contain ${
-      wrong === "data" ? "CR" : "CR or LF"
-    }`,
-  );
 }
 
 /** Returns the same events if they are complete, as those of sources are. */

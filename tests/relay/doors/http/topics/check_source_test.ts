@@ -80,6 +80,8 @@ Deno.test("A source may not be sent headers that are not the caller's to set", (
     "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP",
     "Client-IP", "X-Cluster-Client-IP", "CF-Connecting-IP", "X_Forwarded_For", "X_Original_URL", "Max-Forwards", "X-Remote-User",
     "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
+    "Proxy", "X-Host", "X-HTTP-Path-Override", "X-Accel-Redirect", "X-Sendfile", "Base-URL", "Request-URI", "X-Proxy-URL",
+    "X-AppEngine-User-IP", "X-Vercel-Forwarded-For", "X-NF-Client-Connection-IP",
     "Accept-Encoding", "Last-Event-ID",
     "Metadata", "Metadata-Flavor", "X-AWS-EC2-Metadata-Token", "X-AWS-EC2-Metadata-Token-TTL-Seconds", "X-Google-Metadata-Request",
   ];
@@ -91,7 +93,7 @@ Deno.test("A source may not be sent headers that are not the caller's to set", (
   // deno-fmt-ignore
   const allowed = [
     "Accept", "Accept-Language", "Authorization", "Cache-Control", "Cookie", "Origin", "Referer", "User-Agent", "X-API-Key",
-    "X-Host", "Hostess", "My-Upgrade", "Section", "X-Te", "X-Metadata",
+    "X-Hosts", "Hostess", "Proxied", "My-Upgrade", "Section", "X-Te", "X-Metadata",
   ];
   for (const name of allowed) {
     assertEquals(withHeaders({ [name]: "x" }), true, name);
