@@ -34,6 +34,10 @@ const ROWS: Readonly<Record<string, readonly Shown[]>> = {
     ],
     ["relay/doors/websocket/prefix_test.ts", "and those that come (H2)"],
     ["relay/client/prefix_test.ts", "subscribe follows all topics of a prefix"],
+    [
+      "relay/doors/sse/prefix_test.ts",
+      "has the topics that there are, and those that come",
+    ],
   ],
   "H3: a publisher that dies leaves no topic open": [
     [
