@@ -306,8 +306,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
    * Has all topics at hand whose names begin alike and that have not ended.
    *
    * @param prefix The beginning of their names.
-   * @param endedSince Those that have ended after this time too, in milliseconds since the
-   * epoch. Default: none of them.
+   * @param endedSince Those that have ended after this time too, up to 1,000, in
+   * milliseconds since the epoch. Default: none of them.
    * @returns `undefined` if they are at hand.
    */
   prepareAll(prefix: string, endedSince = Infinity): Promise<void> | undefined {
@@ -318,6 +318,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
 
   async #takeAll(prefix: string, endedSince: number): Promise<void> {
     let looked = 0;
+    let taken = 0;
     for (
       const topic of this.inOrder({ after: "", prefix, isFresh: true })
     ) {
@@ -329,7 +330,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       if (++looked % PAGE === 0) await new Promise((r) => setImmediate(r));
       if (topic instanceof Topic) continue;
       const { name, end } = topic;
-      if (!end || end.at > endedSince) this.get(name);
+      if (end && (end.at <= endedSince || ++taken > PAGE)) continue;
+      this.get(name);
     }
   }
 

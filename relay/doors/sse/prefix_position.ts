@@ -47,7 +47,7 @@ export function parsePrefixPosition(
   text: string,
   prefix: string,
 ): PrefixPosition | undefined {
-  if (text.length > 2 * MAX_PREFIX_POSITION) return undefined;
+  if (text.length > MAX_PREFIX_POSITION + MAX_DIGITS) return undefined;
   const [time = "", ...entries] = text.split(",");
   if (!TIME.test(time)) return undefined;
   const positions = new Map<string, Position>();

@@ -122,7 +122,10 @@ export class PrefixStreamSession extends StreamSession {
       const topics = [...this.#known()]
         .filter(({ state }) => state.kind !== "ended");
       this.#begin(after === "now" ? placesAtEnd(topics) : []);
-      for (const topic of topics) this.#follow(topic, after ?? topic.from);
+      for (const topic of topics) {
+        // Of those that there is no room for, one is told: there may be 100,000.
+        if (!this.#follow(topic, after ?? topic.from)) break;
+      }
     }
   }
 
@@ -155,7 +158,7 @@ export class PrefixStreamSession extends StreamSession {
     for (const { name } of this.#known()) {
       if (positions.has(name)) continue;
       const topic = this.#firstSince(name, time);
-      if (topic) this.#follow(topic, beginningOf(topic));
+      if (topic && !this.#follow(topic, beginningOf(topic))) break;
     }
   }
 
@@ -189,7 +192,7 @@ export class PrefixStreamSession extends StreamSession {
     const { log, state } = topic;
     const isOver = log.epoch === position.epoch && state.kind === "ended" &&
       position.offset >= log.next;
-    if (!isOver) return this.#follow(topic, position);
+    if (!isOver) return void this.#follow(topic, position);
     this.#ends.set(name, { position, at: state.at });
     if (this.#request.stay || topics.after(topic)) {
       this.#stay(this.#subscriptionTo(topic, position));
@@ -215,7 +218,8 @@ export class PrefixStreamSession extends StreamSession {
     if (!isRead) this.#follow(topic, beginningOf(topic));
   }
 
-  #follow(topic: Topic, after: After): void {
+  /** Follows a topic; returns whether there is room for it. */
+  #follow(topic: Topic, after: After): boolean {
     const { maxSubscriptions, memory } = this.#topics;
     const { name, log: { epoch } } = topic;
     const { prefix } = this.#request;
@@ -228,16 +232,21 @@ export class PrefixStreamSession extends StreamSession {
       const most = count >= maxSubscriptions
         ? `${maxSubscriptions} topics at a time`
         : `topics whose names and epochs fit into ${MAX_PREFIX_POSITION} characters`;
-      return this.#refuse(
+      this.#refuse(
         "too_many_subscriptions",
         `Expected at most ${most}: use a longer prefix, or a WebSocket`,
         name,
       );
+      return false;
     }
     const problem = memory.refusal();
-    if (problem) return this.#refuse(problem.code, problem.message, name, true);
+    if (problem) {
+      this.#refuse(problem.code, problem.message, name, true);
+      return false;
+    }
     this.#ends.delete(name);
     this.subscriber.add(this.#subscriptionTo(topic, after));
+    return true;
   }
 
   #subscriptionTo(topic: Topic, after: After): Subscription {

@@ -278,7 +278,17 @@ Deno.test("A reader of a prefix follows no more topics at a time than a connecti
     "p:b 1 1",
     "p:c too_many_subscriptions",
   ]);
+  // One of those that there is no room for is told, and each that comes later.
+  await topics.create("p:e").append(event("1"));
+  assertEquals(await read(stream, 1), ["p:e too_many_subscriptions"]);
+  await using more = await PrefixStream.open(relay.url, "p:*");
+  assertEquals((await read(more, 3)).sort(), [
+    "p:a 1 1",
+    "p:b 1 1",
+    "p:c too_many_subscriptions",
+  ]);
   topics.get("p:a")!.end("complete");
+  assertEquals(await read(more, 1), ["p:a 2 ends complete"]);
   assertEquals(await read(stream, 1), ["p:a 2 ends complete"]);
   await topics.create("p:d").append(event("1"));
   assertEquals(await read(stream, 1), ["p:d 1 1"]);
@@ -286,7 +296,10 @@ Deno.test("A reader of a prefix follows no more topics at a time than a connecti
   topics.get("p:d")!.end("complete");
   await read(stream, 1);
   await using again = await resume(relay, stream.id);
-  assertEquals(await read(again, 1), ["p:c 1 1"]);
+  assertEquals((await read(again, 2)).sort(), [
+    "p:c 1 1",
+    "p:e too_many_subscriptions",
+  ]);
 });
 
 Deno.test("The id of a prefix stays short enough for a header", async () => {
