@@ -10,7 +10,7 @@ import { runRenewals } from "./renewals.ts";
 Deno.test("Relay keeps what it has said, however often it is killed", async () => {
   const result = await runCrash({
     seed: seedOf("crash_test.ts"),
-    kills: 15,
+    kills: 24,
     signals: "both",
     sync: "full",
     repetition: "key",
