@@ -214,6 +214,7 @@ class Crash {
       ...["--ttl", "24h", "--drain", "1s"],
       // One process plays all others, and a busy machine lets it wait.
       ...["--head-timeout", "60s", "--body-timeout", "60s"],
+      ...["--slow-timeout", "60s"],
       ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
       ...["--provider", `local=${origin}/v1`, "--log-level", "warning"],
       ...this.#population.operated.flatMap(({ name }) => [
@@ -265,6 +266,7 @@ class Crash {
         world.pause(this.#random.next() * 1_000),
       ]);
       if (listens !== undefined) break;
+      world.leavesUnheard();
       await this.#relay.kill("SIGKILL");
       this.#kills++;
       this.#killedInStart++;

@@ -53,7 +53,7 @@ export class World {
     ends: {},
     forgotten: 0,
   };
-  /** The number of relays that have listened. */
+  /** The number of the relay that has listened last, which is larger than that of each before. */
   starts = 0;
   /** The number of relays that were told to end. */
   ends = 0;
@@ -112,7 +112,7 @@ export class World {
     // No connection to a relay that is gone is taken for one to this.
     // Nor is one used again, which the relay may be about to close.
     this.#client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
-    this.starts++;
+    this.starts = this.ends + 1;
     this.#back.resolve();
   }
 
@@ -124,6 +124,14 @@ export class World {
     this.#back.promise.catch(() => {});
     this.#client?.close();
     this.#client = undefined;
+  }
+
+  /**
+   * A relay is killed that nobody was told of. It may have listened all the same, and
+   * whoever comes back by itself may have reached it.
+   */
+  leavesUnheard(): void {
+    this.ends++;
   }
 
   /** Returns what a relay was told to end with since `ends` was as it is given. */
