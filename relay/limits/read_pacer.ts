@@ -1,5 +1,6 @@
 import type { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
+import process from "node:process";
 import { clearImmediate, setImmediate } from "node:timers";
 import { rest } from "../rest.ts";
 
@@ -17,13 +18,32 @@ const LEAST_PIECE = 2 * 1024;
 const FIRST_PIECE = 4 * 1024;
 const LARGEST_PIECE = 64 * 1024;
 
-/** A piece that costs less time may be larger; one that costs more has to be smaller. In milliseconds. */
+/**
+ * A piece that costs less processor time may be larger; one that costs more has to be
+ * smaller. In milliseconds.
+ */
 const CHEAP = 1;
 const DEAR = 3;
 
 /** A socket with fewer bytes than this within {@linkcode RECENT} goes before others. */
 const LIGHT = 4 * 1024;
 const RECENT = 100;
+
+/** The clocks of a {@linkcode ReadPacer}, in milliseconds. */
+export interface PacerClocks {
+  /** The time that passes: others wait for as long, whoever has the processor. */
+  now(): number;
+  /** The processor time of this process. */
+  used(): number;
+}
+
+const CLOCKS: PacerClocks = {
+  now: () => performance.now(),
+  used() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
+};
 
 /** Options of {@linkcode ReadPacer.pace}. */
 export interface PaceOptions {
@@ -39,8 +59,8 @@ interface Waiting {
   readonly lane: unknown;
   /** Does one piece of its work. */
   passOn(): void;
-  /** Learns how long the piece has kept everybody, in milliseconds. */
-  took(milliseconds: number): void;
+  /** Learns what the piece has cost, in milliseconds. */
+  cost(milliseconds: number): void;
 }
 
 /** The reads that wait, in a lane for each peer: the lanes take turns. */
@@ -99,15 +119,19 @@ export class ReadPacer implements Disposable {
   #isDisposed = false;
   /** The bytes that a socket may have sent lately for its next ones to be passed on at once. */
   readonly free: number;
+  /** The clocks. */
+  readonly clocks: PacerClocks;
 
   /**
    * Paces nothing yet.
    *
    * @param free The number of bytes that a socket may send in 100 ms before it waits
    * for a turn. Default: 0, as a client can open many sockets.
+   * @param clocks The clocks. Default: those of the process.
    */
-  constructor(free = 0) {
+  constructor(free = 0, clocks: PacerClocks = CLOCKS) {
     this.free = free;
+    this.clocks = clocks;
   }
 
   /**
@@ -154,7 +178,7 @@ export class ReadPacer implements Disposable {
    * @param work The work; it is not done once the pacer is disposed of.
    */
   run(peer: string, work: () => void): void {
-    this.#add({ lane: peer, passOn: work, took() {} }, this.#heavy);
+    this.#add({ lane: peer, passOn: work, cost() {} }, this.#heavy);
   }
 
   #add(waiting: Waiting, lanes: Lanes): void {
@@ -171,11 +195,11 @@ export class ReadPacer implements Disposable {
 
   #hasTime(): boolean {
     return this.#start !== undefined &&
-      performance.now() - this.#start < SLICE;
+      this.clocks.now() - this.#start < SLICE;
   }
 
   #begin(): void {
-    this.#start = performance.now();
+    this.#start = this.clocks.now();
     this.#pieces = 0;
   }
 
@@ -199,15 +223,23 @@ export class ReadPacer implements Disposable {
     this.#endWork ??= rest.work();
     // By then all that the last bytes have set going has been done.
     this.#immediate = setImmediate(() => {
-      const start = performance.now();
+      const { clocks } = this;
+      const start = clocks.now();
       // Of light sockets several: what each has sent costs little.
-      while (!this.#light.isEmpty && performance.now() - start < CHEAP) {
+      while (!this.#light.isEmpty && clocks.now() - start < CHEAP) {
         this.#light.take()?.passOn();
       }
       const reading = this.#light.isEmpty ? this.#heavy.take() : undefined;
+      const before = reading && clocks.used();
+      const begun = clocks.now();
       reading?.passOn();
       this.#immediate = setImmediate(() => {
-        reading?.took(performance.now() - start);
+        if (reading && before !== undefined) {
+          // A process that waits for its processor uses none of it, and its other
+          // threads may use another.
+          const passed = clocks.now() - begun;
+          reading.cost(Math.min(passed, clocks.used() - before));
+        }
         this.#isRunning = false;
         this.#goOn();
       });
@@ -329,8 +361,8 @@ class PacedReading {
     for (const chunk of this.#held.splice(0)) this.#push(chunk);
   }
 
-  /** Learns how long the last piece has kept everybody. */
-  took(milliseconds: number): void {
+  /** Learns what the last piece has cost. */
+  cost(milliseconds: number): void {
     if (milliseconds < CHEAP) {
       this.#piece = Math.min(LARGEST_PIECE, this.#piece * 2);
     } else if (milliseconds > DEAR) {
@@ -364,7 +396,7 @@ class PacedReading {
   }
 
   #count(bytes: number): void {
-    const now = performance.now();
+    const now = this.#pacer.clocks.now();
     if (now - this.#recentAt > RECENT) {
       this.#recent = 0;
       this.#recentAt = now;

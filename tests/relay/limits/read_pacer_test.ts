@@ -86,3 +86,50 @@ Deno.test("A4: two ReadPacers rest in the same moment", async () => {
   assertEquals(rest.waiting, 2);
   await within(over.promise, LIMIT, "the turn of the second");
 });
+
+/** Pieces of a chunk as a pacer passes them on, each of which costs what it is told. */
+async function piecesOf(
+  chunk: number,
+  cost: { readonly passed: number; readonly used: number },
+): Promise<number[]> {
+  let now = 0;
+  let used = 0;
+  using pacer = new ReadPacer(0, { now: () => now, used: () => used });
+  const pieces: number[] = [];
+  const over = Promise.withResolvers<void>();
+  const socket = new Duplex({ read() {}, write: (_, __, done) => done() });
+  let left = chunk;
+  pacer.pace(socket, {
+    onPiece(bytes) {
+      pieces.push(bytes);
+      now += cost.passed;
+      used += cost.used;
+      left -= bytes;
+      if (left === 0) over.resolve();
+    },
+  });
+  socket.resume();
+  await new Promise(setImmediate); // it flows
+  socket.push(Buffer.alloc(chunk));
+  await within(over.promise, LIMIT, "all pieces");
+  socket.destroy();
+  return pieces;
+}
+
+const KIB = 1_024;
+
+Deno.test("A4: ReadPacer makes pieces smaller that take much of the processor", async () => {
+  const pieces = await piecesOf(16 * KIB, { passed: 10, used: 10 });
+  assertEquals(pieces[0], 4 * KIB);
+  assertEquals(pieces.slice(1), Array(6).fill(2 * KIB));
+});
+
+Deno.test("A4: ReadPacer makes no piece smaller because others have the processor", async () => {
+  const pieces = await piecesOf(60 * KIB, { passed: 10, used: 0.5 });
+  assertEquals(pieces, [4, 8, 16, 32].map((kib) => kib * KIB));
+});
+
+Deno.test("A4: ReadPacer counts nothing that other threads do beside it", async () => {
+  const pieces = await piecesOf(60 * KIB, { passed: 0.5, used: 10 });
+  assertEquals(pieces, [4, 8, 16, 32].map((kib) => kib * KIB));
+});
