@@ -3,6 +3,16 @@
  * again, among publishers, sources, runs and subscribers who hold each relay to
  * everything that those before it have said.
  *
+ * Each check has failed when the relay was broken on purpose, within five kills:
+ *
+ * - an acknowledged event is lost: `Committer` answers 100 ms before it commits;
+ * - an event is there twice: the store finds no key of a publication;
+ * - a position is wrong: a source goes on from its start, or a response after one event
+ *   more than the topic has;
+ * - an epoch changes: a process reads another one from the file;
+ * - an end is wrong: `endRestarted` says `complete`, or nothing;
+ * - an end is late: `Recovery` waits for 2.5 s.
+ *
  * @module
  */
 import { Random } from "../support/random.ts";
