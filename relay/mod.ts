@@ -3,7 +3,7 @@
  * Any number of subscribers follow a topic.
  *
  * {@linkcode createRelay} makes a relay. SSE upstreams (`sources`), recorded
- * streams (`fixtures`), model providers (`providers`) and publishers fill its
+ * streams (`fixtures`), model providers (`gateway`) and publishers fill its
  * topics. The program can fill them too, through `relay.topics`. Subscribers follow
  * a topic over WebSocket or SSE from any retained position, and learn how it
  * ended. PROTOCOL.md in the repository describes the protocol. The subscriber's

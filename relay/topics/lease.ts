@@ -1,7 +1,7 @@
 import type { Stored } from "./stored.ts";
 
 /**
- * Another filler has the lease on a topic.
+ * Another relay or source fills the topic already: it holds the lease.
  *
  * @example Its code
  * ```ts

@@ -4,7 +4,7 @@ import { measureBundles } from "../../.ci/npm/sizes.ts";
 
 /**
  * The most bytes of an entry point, minified and gzipped, with zod where it has it.
- * In November 2026 they were 17, 4.6, 17, 80, 42 and 4.2 thousand.
+ * In November 2026 they were 18, 4.6, 17, 81, 42, 4.9 and 8.8 thousand.
  */
 const LIMITS: Readonly<Record<string, number>> = {
   ".": 19_000,
@@ -13,6 +13,7 @@ const LIMITS: Readonly<Record<string, number>> = {
   "./model": 88_000,
   "./testing": 46_000,
   "./client": 5_000,
+  "./chat": 9_500,
 };
 
 /** The limit of an entry point that has none of its own yet. */
