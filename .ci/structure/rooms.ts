@@ -20,6 +20,7 @@ const TESTING = "src/testing/";
 const VERSION = "src/version.ts";
 const PROBLEM = "relay/problem.ts";
 const CUT_ANSWER = "relay/cut_answer.ts";
+const WRITE_CHUNK = "relay/write_chunk.ts";
 const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
 const REST = "relay/rest.ts";
@@ -61,6 +62,7 @@ const COMMON = [
   LIMITS,
   PROBLEM,
   CUT_ANSWER,
+  WRITE_CHUNK,
   FORWARDING,
   ISSUE_TEXT,
   SLICES,
@@ -150,6 +152,11 @@ export const ROOMS: readonly Room[] = [
     path: RUNTIME,
     why: "has what differs between Deno, Node and Bun",
     may: [],
+  },
+  {
+    path: WRITE_CHUNK,
+    why: "writes short chunks of an answer at the least cost",
+    may: [RUNTIME],
   },
   {
     path: TOPICS,

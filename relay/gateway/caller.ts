@@ -7,6 +7,7 @@ import type { Problem } from "../problem.ts";
 import type { SendAccount } from "../limits/memory/send_budget.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import { HeaderList } from "../header_list.ts";
+import { writeChunk } from "../write_chunk.ts";
 import { sdkProblem } from "./sdk_problem.ts";
 
 /**
@@ -59,6 +60,8 @@ export class Caller {
   #isDone = false;
   /** Whether the head waits for what follows it. */
   #isHeadDue = false;
+  /** Whether the head has been written. */
+  #isHeadSent = false;
   /** The number of bytes that are left of the length that the head says. */
   #left = Infinity;
 
@@ -139,6 +142,7 @@ export class Caller {
   readonly #sendHead = (): void => {
     if (!this.#isHeadDue || this.#response.destroyed) return;
     this.#isHeadDue = false;
+    this.#isHeadSent = true;
     // Not by `flushHeaders`, which encodes the bytes of headers once more.
     this.#response.write(NOTHING);
   };
@@ -169,8 +173,10 @@ export class Caller {
       response.writableLength < AHEAD;
     if (isFree) {
       // Not by the queue, which takes 16 KiB for a first short piece.
+      if (this.#isHeadSent) writeChunk(response, bytes);
+      else response.write(bytes);
       this.#isHeadDue = false;
-      response.write(bytes);
+      this.#isHeadSent = true;
       this.#account?.set(response.writableLength);
       return;
     }

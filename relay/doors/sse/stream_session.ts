@@ -17,6 +17,7 @@ import type { Watch, Watched } from "../../delivery/watch.ts";
 import { cutAnswer, dropAnswer } from "../../cut_answer.ts";
 import type { SendBudget } from "../../limits/memory/send_budget.ts";
 import type { Expiries, Expiring } from "../../rights/expiries.ts";
+import { writeChunk } from "../../write_chunk.ts";
 import { type Guest, secondsSince } from "../guests.ts";
 import { retryAfter } from "./format.ts";
 
@@ -177,7 +178,7 @@ export abstract class StreamSession
 
   /** Writes events. */
   write(bytes: Uint8Array, done: () => void): void {
-    if (this.response.writable) this.response.write(bytes, done);
+    if (this.response.writable) writeChunk(this.response, bytes, done);
   }
 
   /** The log cannot be read, or its events not be written. */
