@@ -59,8 +59,10 @@ export class EventBody implements Disposable {
   async nextBatch(): Promise<ServerSentEvent[] | undefined> {
     for (;;) {
       if (this.#failure) throw this.#failure.error;
-      const bytes = await this.#read();
+      this.#options.onWait();
+      const bytes = await this.#body.next();
       if (!bytes) return undefined; // an unfinished event is none
+      this.#options.onBytes(bytes);
       // It may have been given up meanwhile.
       if (this.#failure) continue;
       this.#parse(bytes);
@@ -84,14 +86,10 @@ export class EventBody implements Disposable {
    * @returns Whether anything has come; not at the end. Rejects as the body does.
    */
   async skip(): Promise<boolean> {
-    return await this.#read() !== undefined;
-  }
-
-  async #read(): Promise<Uint8Array | undefined> {
     this.#options.onWait();
     const bytes = await this.#body.next();
     if (bytes) this.#options.onBytes(bytes);
-    return bytes;
+    return bytes !== undefined;
   }
 
   /** Stops reading. */

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { HeaderList } from "../header_list.ts";
+import { PARSERS_PUSH } from "../runtime.ts";
 import { MAX_HEADERS } from "./head_limits.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
 
@@ -89,6 +90,7 @@ export function toAnswer(
     isWhole: () => incoming.complete,
     cancel: () => outgoing.destroy(),
     request: outgoing,
+    isParsed: PARSERS_PUSH,
     signal,
   });
   return answerOf(status, statusMessage, headers, body);
@@ -102,6 +104,11 @@ export interface BodyOptions {
   cancel(): void;
   /** The request, if it hears of errors before the answer does. */
   readonly request?: ClientRequest;
+  /**
+   * Whether the parts are taken where the parser of `node:http` gives them to the
+   * stream. Default: `false`, they are those of the stream.
+   */
+  readonly isParsed?: boolean;
   /** Stops the request, and the body of its answer. */
   readonly signal: AbortSignal;
 }
@@ -109,8 +116,11 @@ export interface BodyOptions {
 /** The most bytes of an answer that wait to be read. */
 const MAX_UNREAD = 64 * 1024;
 
-/** A part of at most this many bytes is copied: it may be a small piece of a large buffer. */
+/** A part of at most this many bytes is copied if it is a piece of a large buffer. */
 const SHORT = 4 * 1024;
+
+/** A buffer of more bytes is large: those from which `Buffer` cuts short ones have 8 KiB. */
+const LARGE = 8 * 1024;
 
 /**
  * The body of an answer, which is read as fast as it is asked for.
@@ -130,14 +140,14 @@ export class AnswerBody {
   constructor(incoming: Readable, options: BodyOptions) {
     this.#incoming = incoming;
     this.#options = options;
-    const { isWhole, request } = options;
+    const { isWhole, isParsed, request } = options;
     const fail = (cause: unknown): void => this.#fail(cause);
-    incoming.on("data", (part: Uint8Array) => {
-      this.#parts.push(part);
-      this.#unread += part.length;
-      if (this.#unread >= MAX_UNREAD) incoming.pause();
-      this.#wake();
-    });
+    if (isParsed) this.#takePushed();
+    else {
+      incoming.on("data", (part: Uint8Array) => {
+        if (!this.#add(part)) incoming.pause();
+      });
+    }
     // The connection tells the request first: an answer without a length would seem
     // whole.
     request?.on("error", fail);
@@ -160,10 +170,13 @@ export class AnswerBody {
    * and as its signal does if it was stopped.
    */
   async next(): Promise<Uint8Array | undefined> {
-    const parts = await this.#take();
+    while (this.#isEmpty) await this.#news();
+    const parts = this.#take();
     const [first] = parts;
     if (parts.length > 1) return Buffer.concat(parts);
-    return first && first.length <= SHORT ? Buffer.from(first) : first;
+    return first && first.length <= SHORT && first.buffer.byteLength > LARGE
+      ? Buffer.from(first)
+      : first;
   }
 
   /** Stops the body, unless it is over. */
@@ -178,7 +191,8 @@ export class AnswerBody {
     return new ReadableStream({
       type: "bytes",
       pull: async (controller) => {
-        const parts = await this.#take();
+        while (this.#isEmpty) await this.#news();
+        const parts = this.#take();
         if (parts.length > 0) {
           // A copy: the stream takes over the buffer, which may hold other parts.
           controller.enqueue(new Uint8Array(Buffer.concat(parts)));
@@ -191,19 +205,54 @@ export class AnswerBody {
     });
   }
 
-  /** Returns the parts that have come, once there are any; none at the end. */
-  async #take(): Promise<Uint8Array[]> {
-    while (this.#parts.length === 0 && !this.#end) {
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
+  /** Whether there is nothing to read yet. */
+  get #isEmpty(): boolean {
+    return this.#parts.length === 0 && !this.#end;
+  }
+
+  /** Resolves at the next part, or the end. */
+  #news(): Promise<void> {
+    return new Promise((resolve) => this.#wake = resolve);
+  }
+
+  /** Returns the parts that have come; none at the end. */
+  #take(): Uint8Array[] {
     const parts = this.#parts;
     if (parts.length === 0 && this.#end && "error" in this.#end) {
       throw this.#end.error;
     }
+    const isFull = this.#unread >= MAX_UNREAD;
     this.#parts = [];
     this.#unread = 0;
-    this.#incoming.resume();
+    if (isFull) this.#goOn();
     return parts;
+  }
+
+  /** Takes a part; returns whether there is room for more. */
+  #add(part: Uint8Array): boolean {
+    this.#parts.push(part);
+    this.#unread += part.length;
+    this.#wake();
+    return this.#unread < MAX_UNREAD;
+  }
+
+  /**
+   * Takes the parts before they are in the stream, which costs more than all that is
+   * done with a part of an event stream. The stream has the end alone.
+   */
+  #takePushed(): void {
+    const incoming = this.#incoming;
+    const push = incoming.push.bind(incoming);
+    incoming.push = (part: Uint8Array | null) =>
+      part ? this.#add(part) : push(part);
+    incoming.resume();
+  }
+
+  /** Has more read after there was no room. */
+  #goOn(): void {
+    // So a stream has its connection read.
+    if (this.#options.isParsed) this.#incoming._read(0);
+    else this.#incoming.resume();
   }
 
   #break(): void {

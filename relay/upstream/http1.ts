@@ -2,6 +2,7 @@ import { type ClientRequest, request } from "node:http";
 import type { Clock } from "../../src/fetch/clock.ts";
 import { joinSmallChunks } from "../limits/body_chunks.ts";
 import { HeaderList } from "../header_list.ts";
+import { PARSERS_PUSH } from "../runtime.ts";
 import { answerOf, toAnswer, type UpstreamAnswer } from "./answer.ts";
 import { proxyAuthorization } from "./environment_proxy.ts";
 import { CONNECT_TIMEOUT, ConnectTimeoutError } from "./connect_timeout.ts";
@@ -160,7 +161,7 @@ export function askOverHttp1(
       outgoing.shouldKeepAlive = false;
     }
     try {
-      joinSmallChunks(incoming);
+      if (!PARSERS_PUSH) joinSmallChunks(incoming);
       resolve(toAnswer(incoming, outgoing, method, signal));
     } catch (cause) {
       fail(cause);
