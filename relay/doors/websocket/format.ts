@@ -186,7 +186,11 @@ const besidesEvents = {
 /** PROTOCOL.md, section 2: JSON objects in text frames. */
 export const websocketFormat: Format = {
   events(topic: Topic, { offset, entries }: LogRange): Uint8Array {
-    return eventsFrame(topic, offset, entries.map(entryJson));
+    return eventsFrame(
+      topic,
+      offset,
+      entries.map(({ event }) => eventJson(event)),
+    );
   },
   eventsWithin,
   ...besidesEvents,
