@@ -11,7 +11,9 @@
  *
  * @module
  */
+import { assertEquals } from "@std/assert";
 import * as esbuild from "esbuild";
+import { z } from "zod";
 import { blocksOf } from "../tests/support/docs/markdown.ts";
 import { buildPackages, type NpmPackage } from "./npm/build.ts";
 import {
@@ -265,6 +267,86 @@ async function tryRelay(
   );
 }
 
+/** The fields of a manifest that users, npm and bundlers go by. */
+const manifest = z.strictObject({
+  name: z.string(),
+  description: z.string().min(20),
+  version: z.string(),
+  license: z.literal("MIT"),
+  type: z.literal("module"),
+  sideEffects: z.literal(false),
+  engines: z.strictObject({ node: z.enum([">=20", ">=24.2"]) }),
+  bin: z.record(z.string(), z.string()).optional(),
+  exports: z.record(
+    z.string(),
+    z.union([
+      z.string(),
+      z.strictObject({ types: z.string(), default: z.string() }),
+    ]),
+  ),
+  dependencies: z.record(z.string(), z.string()).optional(),
+  peerDependencies: z.record(z.string(), z.string()).optional(),
+  peerDependenciesMeta: z.record(
+    z.string(),
+    z.strictObject({ optional: z.literal(true) }),
+  ).optional(),
+});
+
+/** Reads the manifest of a package that is installed, and finds each of its files. */
+async function readManifest(
+  folder: string,
+  name: string,
+): Promise<z.infer<typeof manifest>> {
+  const installed = `${folder}/node_modules/${name}`;
+  const read = manifest.parse(
+    JSON.parse(await Deno.readTextFile(`${installed}/package.json`)),
+  );
+  const files = Object.values(read.exports).flatMap((target) =>
+    typeof target === "string" ? [target] : [target.types, target.default]
+  ).filter((path) => !path.includes("*"));
+  for (
+    const path of [
+      ...[...files, ...Object.values(read.bin ?? {})],
+      ...["README.md", "LICENSE"],
+    ]
+  ) {
+    await Deno.stat(`${installed}/${path}`);
+  }
+  return read;
+}
+
+/** Checks what npm shows of the packages, and what it installs along with them. */
+async function checkManifests(
+  folder: string,
+  portable: NpmPackage,
+  relay: NpmPackage,
+): Promise<void> {
+  const first = await readManifest(folder, portable.name);
+  const second = await readManifest(folder, relay.name);
+  const peers = Object.keys(first.peerDependencies ?? {}).sort();
+  assertEquals(peers, [relay.name, "zod"]);
+  assertEquals(Object.keys(first.peerDependenciesMeta ?? {}).sort(), peers);
+  assertEquals(first.dependencies, undefined);
+  assertEquals(second.peerDependencies, undefined);
+  assertEquals(second.dependencies?.[portable.name], first.version);
+  assertEquals(second.version, first.version);
+  assertEquals(
+    [first.engines.node, second.engines.node, Object.keys(second.bin ?? {})],
+    [">=20", ">=24.2", [relay.name]],
+  );
+  const configuration: { exports: Record<string, string>; version: string } =
+    JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  assertEquals(first.version, configuration.version);
+  // Every entry point but the command line, whichever package has its code.
+  const entries = Object.keys(configuration.exports)
+    .filter((entry) => entry !== "./cli");
+  const missing = entries.filter((entry) => !(entry in first.exports));
+  assertEquals(missing, []);
+  for (const { exports } of [first, second]) {
+    assertEquals(exports["./package.json"], "./package.json");
+  }
+}
+
 const versions = new Map<string, string>();
 
 async function version(command: string): Promise<string> {
@@ -312,6 +394,10 @@ async function main(
   await Deno.writeTextFile(
     `${folder}/portable.ts`,
     imports(portable.entries),
+  );
+  await check(
+    "The manifests say what users, npm and bundlers go by",
+    () => checkManifests(folder, portable, relay),
   );
   await check("Types are strict, for Node", () =>
     checkTypes(

@@ -47,8 +47,9 @@ function hasLeft(error: unknown, { req }: ServerResponse): boolean {
 function patternOf(path: string): URLPattern {
   return new URLPattern({
     pathname: path
-      .replace(":topic", ":topic([^/]*[^/*])")
-      .replace(":prefix\\*", ":prefix([^/]*?)(\\*|%2[aA])"),
+      // Node's classes of characters have the flag "v", by which "/" is escaped.
+      .replace(":topic", ":topic([^\\/]*[^\\/*])")
+      .replace(":prefix\\*", ":prefix([^\\/]*?)(\\*|%2[aA])"),
   });
 }
 
