@@ -480,7 +480,10 @@ export class ServedLink implements Disposable {
       if (epoch === undefined) break;
     }
     for (const [epoch, log] of named.logs) {
-      if (!states.some((state) => state.epoch === epoch)) this.#forget(log);
+      if (states.some((state) => state.epoch === epoch)) continue;
+      // A log that was lost was not deleted: the relay has to hear of that before.
+      log.tell(this.#channel);
+      this.#forget(log);
     }
     return states;
   }

@@ -127,7 +127,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const restored: Topic[] = [];
     for await (const { name, epoch, facts } of this.#stored.unended()) {
       if (facts.isAwaited) {
-        if (!store.isShared) void this.#stored.delete(name, epoch);
+        if (!store.isShared) this.#stored.delete(name, epoch);
         continue;
       }
       await this.prepare(name);
@@ -337,7 +337,12 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
 
   #current(name: string): Topic | undefined {
     const { store } = this.#options;
-    const known = this.#topics.get(name);
+    let known = this.#topics.get(name);
+    if (known?.log.isLost) {
+      // It is about to be told: the name may stand for another log by now.
+      this.#goneElsewhere(known, true);
+      known = undefined;
+    }
     if (store.isShared) known?.catchUp();
     // A topic that has ended is not followed: another relay may have deleted or renewed it.
     const isKnown = known && !(store.isShared && known.state.kind === "ended");
@@ -494,6 +499,11 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return true;
   }
 
+  /** Waits until the store has no log more of a topic that was deleted, wherever it keeps its logs. */
+  deleted(name: string): Promise<void> {
+    return this.#stored.deleted(name);
+  }
+
   /**
    * Iterates over topics in the order of their names, as {@linkcode listedTopics} does.
    *
@@ -583,7 +593,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Forgets a former epoch. Who reads it is told that the rest is no longer retained. */
   #deleteFormer(topic: Topic): void {
     this.#former.remove(topic);
-    void this.#stored.delete(topic.name, topic.log.epoch);
+    this.#stored.delete(topic.name, topic.log.epoch);
     topic.log.clear?.();
   }
 
@@ -665,7 +675,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     const former = follows === undefined
       ? undefined
       : this.#former.get(name, follows);
-    void this.#stored.delete(name, epoch);
+    this.#stored.delete(name, epoch);
     if (!former) return;
     this.#former.remove(former);
     this.#topics.set(name, former);

@@ -13,6 +13,8 @@ const PAGE = 1_000;
  */
 export class StoredTopics {
   readonly #store: Store;
+  /** The deletions that are under way, by the name of the topic. */
+  readonly #deletions = new Map<string, Promise<void>>();
   #isDeleting = false;
 
   /** Stands in front of a store. */
@@ -37,7 +39,21 @@ export class StoredTopics {
   }
 
   /** Deletes a log. */
-  async delete(name: string, epoch: string): Promise<void> {
+  delete(name: string, epoch: string): void {
+    const before = this.#deletions.get(name);
+    const deletion = this.#delete(name, epoch).then(() => before);
+    this.#deletions.set(name, deletion);
+    void deletion.then(() => {
+      if (this.#deletions.get(name) === deletion) this.#deletions.delete(name);
+    });
+  }
+
+  /** Waits until the logs of a name are deleted whose deletion has begun, or cannot be now. */
+  async deleted(name: string): Promise<void> {
+    await this.#deletions.get(name);
+  }
+
+  async #delete(name: string, epoch: string): Promise<void> {
     try {
       await this.#store.delete(name, epoch);
     } catch (error) {

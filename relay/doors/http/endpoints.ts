@@ -189,6 +189,8 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: TOPIC,
       method: "DELETE",
       needs: "write",
+      // Readers are told of its end after the last event, wherever that was published.
+      prepares: () => ({ isFresh: true }),
       answer: (call, topic) => writer.remove(call, topic),
     },
     {

@@ -234,8 +234,11 @@ export class TopicWriter {
   }
 
   /** Forgets a topic. */
-  remove(_call: Call, name: string): Response {
-    if (!this.#context.topics.delete(name)) throw unknownTopic(name);
+  async remove(_call: Call, name: string): Promise<Response> {
+    const { topics } = this.#context;
+    if (!topics.delete(name)) throw unknownTopic(name);
+    // Whoever publishes next, wherever that is, publishes to another log.
+    await topics.deleted(name);
     return new Response(null, { status: STATUS_CODE.NoContent });
   }
 
