@@ -293,11 +293,17 @@ export class Subscription implements Watched, WaitingReader {
       if (this.blocked) return undefined;
       if (this.#wantsSnapshot) {
         this.#wantsSnapshot = false;
-        if (log.first === log.next) continue;
+        const { first } = log;
+        if (first === log.next) continue;
         const frame = this.#frames.snapshot(this);
         if (!frame) continue;
         return frame instanceof Promise
-          ? frame.then((frame) => this.#take(frame))
+          ? frame.then((frame) => this.#take(frame), (error) => {
+            if (first === log.first && !this.topic.isLost) throw error;
+            // Retention has passed what it was to be made of: it is made of the rest.
+            this.#wantsSnapshot = true;
+            return NOTHING;
+          })
           : this.#take(frame);
       }
       if (this.#cursor >= log.next) return undefined;

@@ -499,3 +499,43 @@ for (const snapshot of [false, true]) {
     });
   }
 }
+
+/** A log whose retention passes its first events while they are fetched, once. */
+class PassedLog extends StoreLog {
+  #first = 1;
+
+  override get first(): number {
+    return this.#first;
+  }
+
+  override async read(from: number, budget: ReadBudget): Promise<LogRange> {
+    await setImmediate();
+    if (this.#first > 1) return this.memory.read(from, budget);
+    this.#first = 3;
+    throw new Error("The events are gone");
+  }
+}
+
+Deno.test("A snapshot whose first events are gone when they are fetched is made of the rest", async () => {
+  const clock = new FakeClock();
+  const topic = topicOf(new PassedLog(clock), clock);
+  topic.append(some(4, 1));
+  const subscription = new Subscription(
+    topic,
+    "start",
+    mergedWebsocketFormat,
+    new FrameCache(mergedWebsocketFormat),
+    { snapshot: true },
+  );
+  let said = "";
+  for (;;) {
+    const bytes = await subscription.next();
+    if (bytes === undefined) break;
+    assert(bytes instanceof Uint8Array);
+    said += textOf(bytes);
+  }
+  const snapshot =
+    /"type":"snapshot","topic":"t","offset":4,"value":\{"first":3/;
+  assert(snapshot.test(said), said);
+  assert(said.includes(`"type":"live"`));
+});
