@@ -11,7 +11,7 @@ import { CallerStream } from "./caller_stream.ts";
 import { type ProviderExchange, RawProvider } from "./raw_provider.ts";
 import { startRelay, type TestRelay } from "../relay/relay.ts";
 import { readRemoteTopic, remoteEnd } from "../relay/remote_topic.ts";
-import { TEST_WORKERS } from "../relay/workers_relay.ts";
+import { RELAY_SHAPE } from "../relay/shape.ts";
 import { LIMIT, until, within } from "../within.ts";
 
 export { LIMIT } from "../within.ts";
@@ -117,14 +117,14 @@ export async function startGateway(
     },
     topic,
     ended: (name) =>
-      TEST_WORKERS !== undefined ? remoteEnd(url, name) : within(
+      RELAY_SHAPE === "workers" ? remoteEnd(url, name) : within(
         until(() => relay.relay.topics.get(name), LIMIT, `topic ${name}`)
           .then((topic) => topic.ended),
         LIMIT,
         `the end of topic ${name}`,
       ),
     async events(name) {
-      if (TEST_WORKERS !== undefined) {
+      if (RELAY_SHAPE === "workers") {
         return [...(await readRemoteTopic(url, name))?.events ?? []];
       }
       const { log } = topic(name);

@@ -2,11 +2,8 @@ import { assert } from "@std/assert";
 import { createRelay, type Relay } from "../../../relay/relay.ts";
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { TopicRegistry } from "../../../relay/topics/registry.ts";
-import {
-  InProcessOnlyError,
-  startWorkersRelay,
-  TEST_WORKERS,
-} from "./workers_relay.ts";
+import { InProcessOnlyError, RELAY_SHAPE, type RelayShape } from "./shape.ts";
+import { startWorkersRelay } from "./workers_relay.ts";
 
 /** A relay whose topics have the handles of the engine, too. */
 export interface OpenRelay extends Relay {
@@ -35,11 +32,8 @@ export function createOpenRelay(options?: RelayOptions): OpenRelay {
 }
 
 /** Starts a relay with workers in the place of one of this process. */
-async function startTwin(
-  options: RelayOptions,
-  workers: string,
-): Promise<TestRelay> {
-  const command = await startWorkersRelay(options, workers);
+async function startWorkers(options: RelayOptions): Promise<TestRelay> {
+  const command = await startWorkersRelay(options);
   const { url } = command;
   return {
     get relay(): never {
@@ -52,11 +46,43 @@ async function startTwin(
   };
 }
 
-/** Starts a relay for a test. */
-export async function startRelay(
-  options: RelayOptions = {},
-): Promise<TestRelay> {
-  if (TEST_WORKERS !== undefined) return await startTwin(options, TEST_WORKERS);
+/** Starts the third level of a tree: the store, and what bounds it, is the root's. */
+async function startLeaf(options: RelayOptions): Promise<TestRelay> {
+  const { store, clock, retention, limits } = options;
+  await using above = new AsyncDisposableStack();
+  const root = above.use(
+    await startInProcess({
+      ...store !== undefined && { store },
+      ...clock && { clock },
+      ...retention && { retention },
+      ...limits && {
+        limits: {
+          maxTopics: limits.maxTopics,
+          maxTopicsPerToken: limits.maxTopicsPerToken,
+        },
+      },
+      links: true,
+    }),
+  );
+  const middle = above.use(
+    await startInProcess({
+      ...clock && { clock },
+      store: root.url,
+      links: true,
+    }),
+  );
+  const leaf = await startInProcess({ ...options, store: middle.url });
+  const kept = above.move();
+  return {
+    ...leaf,
+    async [Symbol.asyncDispose]() {
+      await leaf[Symbol.asyncDispose]();
+      await kept.disposeAsync();
+    },
+  };
+}
+
+async function startInProcess(options: RelayOptions): Promise<TestRelay> {
   const relay = createOpenRelay({ port: 0, ...options });
   const { url, port } = await relay.listen();
   return {
@@ -73,4 +99,21 @@ export async function startRelay(
       }
     },
   };
+}
+
+const STARTS: Readonly<
+  Record<RelayShape, (options: RelayOptions) => Promise<TestRelay>>
+> = { process: startInProcess, workers: startWorkers, tree: startLeaf };
+
+/**
+ * Starts a relay for a test.
+ *
+ * @param options Its options.
+ * @param shape The shape that it has. Default: that of this run of the tests.
+ */
+export function startRelay(
+  options: RelayOptions = {},
+  shape: RelayShape = RELAY_SHAPE,
+): Promise<TestRelay> {
+  return STARTS[shape](options);
 }

@@ -1,34 +1,17 @@
 /**
  * A relay with workers, for tests that do not look into the relay.
  *
- * `RIVULET_TEST_WORKERS=2 deno task test tests/relay/gateway` has each relay of
- * `startRelay` be one with two workers, in processes of their own. A test that moves the
- * relay's clock, or reads its topics from memory, cannot be run so, and says that.
- *
  * @module
  */
 import type { RelayOptions } from "../../../relay/options/relay_options.ts";
 import { configurationText } from "../../../relay/options/configuration_text.ts";
 import { commandOptions } from "../../../relay/options/schema.ts";
 import { RelayCommand } from "./relay_command.ts";
+import { InProcessOnlyError } from "./shape.ts";
 
-/** The number of workers that relays of tests have; `undefined` for one process, this one. */
-export const TEST_WORKERS: string | undefined =
-  Deno.env.get("RIVULET_TEST_WORKERS") || undefined;
-
-/** A test looks into its relay, and the relay is in other processes. */
-export class InProcessOnlyError extends Error {
-  /** Names what the test needs. */
-  constructor(what: string) {
-    super(`Only for a relay of this process: the test needs ${what}`);
-    this.name = "InProcessOnlyError";
-  }
-}
-
-/** Starts a relay with workers. */
+/** Starts a relay with two workers. */
 export async function startWorkersRelay(
   options: RelayOptions,
-  workers: string,
 ): Promise<RelayCommand> {
   for (const name of ["clock", "memory", "reusePort"] as const) {
     if (options[name] !== undefined) {
@@ -46,7 +29,7 @@ export async function startWorkersRelay(
   );
   try {
     return await RelayCommand.start({
-      args: ["--config", path, "--workers", workers],
+      args: ["--config", path, "--workers", "2"],
     });
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -1,0 +1,170 @@
+/**
+ * Runs tests against a shape of relay, and compares the tests that need the inside of the
+ * process with the list of those that may.
+ *
+ * @module
+ */
+import {
+  InProcessOnlyError,
+  RELAY_SHAPES,
+  type RelayShape,
+  SHAPE_VARIABLE,
+} from "../support/relay/shape.ts";
+
+/** The suites of one relay, which run against every shape. */
+export const SUITES: readonly string[] = [
+  "tests/relay/end_to_end_test.ts",
+  "tests/relay/gateway",
+];
+
+/** A test that needs the inside of the process. */
+export interface InProcessTest {
+  readonly shape: RelayShape;
+  /** The path of its file. */
+  readonly file: string;
+  readonly name: string;
+  /** The part of the process that it needs. */
+  readonly reason: string;
+}
+
+/** The result of a run. */
+export interface ShapeResult {
+  readonly passed: number;
+  /** The names of the tests that failed for another reason than the shape, each with it. */
+  readonly failed: readonly string[];
+  /** The tests that need the inside of the process. */
+  readonly inProcess: readonly InProcessTest[];
+}
+
+/** The checkout. */
+const ROOT = new URL("../../", import.meta.url);
+
+const LIST = new URL("in_process.txt", import.meta.url);
+
+/** The beginning of the message of a test that needs the inside of the process. */
+const NEEDS = new InProcessOnlyError("").message;
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+  amp: "&",
+};
+
+function textOf(xml: string): string {
+  return xml.replace(
+    /&(#x?)?(\w+);/g,
+    (_, numeric: string | undefined, name: string) =>
+      numeric === undefined
+        ? ENTITIES[name] ?? ""
+        : String.fromCodePoint(parseInt(name, numeric === "#x" ? 16 : 10)),
+  );
+}
+
+/** Reads a report in the format of JUnit. */
+export function readReport(xml: string, shape: RelayShape): ShapeResult {
+  let passed = 0;
+  const failed: string[] = [];
+  const inProcess: InProcessTest[] = [];
+  const cases = xml.matchAll(
+    /<testcase name="([^"]*)" classname="([^"]*)"[^>]*?(\/>|>([\s\S]*?)<\/testcase>)/g,
+  );
+  for (const [, name = "", path = "", , inner = ""] of cases) {
+    const [, failure] = /<failure message="([^"]*)"/.exec(inner) ?? [];
+    if (failure === undefined) {
+      if (!inner.includes("<skipped")) passed++;
+      continue;
+    }
+    const message = textOf(failure);
+    const file = textOf(path).replace(/^\.\//, "");
+    const at = message.indexOf(NEEDS);
+    if (at < 0) {
+      failed.push(`${file}: ${textOf(name)}: ${message.split("\n")[0]}`);
+      continue;
+    }
+    const [reason = ""] = message.slice(at + NEEDS.length).split("\n");
+    inProcess.push({ shape, file, name: textOf(name), reason });
+  }
+  return { passed, failed, inProcess };
+}
+
+/** Runs tests, whose output is shown. */
+export async function runShape(
+  shape: RelayShape,
+  paths: readonly string[],
+): Promise<ShapeResult> {
+  const report = await Deno.makeTempFile({ suffix: ".xml" });
+  try {
+    await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["test", "-A", "--no-check", "--sanitize-ops"],
+        ...["--sanitize-resources", `--junit-path=${report}`, ...paths],
+      ],
+      cwd: ROOT,
+      env: { [SHAPE_VARIABLE]: shape },
+    }).spawn().status;
+    return readReport(await Deno.readTextFile(report), shape);
+  } finally {
+    await Deno.remove(report);
+  }
+}
+
+function lineOf({ shape, file, name, reason }: InProcessTest): string {
+  return [shape, reason, file, name].join("\t");
+}
+
+/** Reads the list of tests that need the inside of the process. */
+export async function readList(): Promise<InProcessTest[]> {
+  const text = await Deno.readTextFile(LIST);
+  return text.split("\n").filter((line) => line !== "").map((line) => {
+    const [shape, reason = "", file = "", name = ""] = line.split("\t");
+    const known = RELAY_SHAPES.find((one) => one === shape);
+    if (known === undefined) throw new TypeError(`No shape: '${line}'`);
+    return { shape: known, reason, file, name };
+  });
+}
+
+/** Whether a test is in a run of these paths. */
+function isWithin({ file }: InProcessTest, paths: readonly string[]): boolean {
+  return paths.some((path) => file === path || file.startsWith(`${path}/`));
+}
+
+/**
+ * Compares the tests of a run that need the inside of the process with the list.
+ *
+ * @returns A line for each that is only in one of the two.
+ */
+export function differences(
+  shape: RelayShape,
+  paths: readonly string[],
+  found: readonly InProcessTest[],
+  listed: readonly InProcessTest[],
+): string[] {
+  const before = new Set(
+    listed.filter((test) => test.shape === shape && isWithin(test, paths))
+      .map(lineOf),
+  );
+  const now = new Set(found.map(lineOf));
+  return [
+    ...[...now].filter((line) => !before.has(line)).map((line) =>
+      `not listed: ${line}`
+    ),
+    ...[...before].filter((line) => !now.has(line)).map((line) =>
+      `listed, and passes, or fails otherwise: ${line}`
+    ),
+  ];
+}
+
+/** Writes the list anew with what a run has found. */
+export async function updateList(
+  shape: RelayShape,
+  paths: readonly string[],
+  found: readonly InProcessTest[],
+): Promise<void> {
+  const others = (await readList()).filter((test) =>
+    test.shape !== shape || !isWithin(test, paths)
+  );
+  const lines = [...new Set([...others, ...found].map(lineOf))].sort();
+  await Deno.writeTextFile(LIST, lines.map((line) => `${line}\n`).join(""));
+}
