@@ -11,12 +11,26 @@ import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { Random } from "../support/random.ts";
 import { until } from "../support/within.ts";
 import type { ContentKind } from "./content.ts";
-import { Subscriber } from "./subscriber.ts";
-import { Truth } from "./truth.ts";
-import { emptyTally, type Settings, type Tally, type World } from "./world.ts";
+import type { Subscriber } from "./subscriber.ts";
+import {
+  type Audience,
+  DELETED,
+  KINDS,
+  makeSubscribers,
+  settingsOf,
+  STATUSES,
+} from "./plan.ts";
+import { OwnTruth } from "./truth.ts";
+import {
+  type Door,
+  emptyTally,
+  type Settings,
+  type Tally,
+  type World,
+} from "./world.ts";
 
 /** The length and the size of a run. */
-export interface ChaosOptions {
+export interface ChaosOptions extends Audience {
   readonly seed: number;
   /** The longest duration, in seconds. */
   readonly seconds: number;
@@ -24,10 +38,6 @@ export interface ChaosOptions {
   readonly steps: number;
   /** After how many deliveries it stops. */
   readonly deliveries: number;
-  /** Subscribers of which every event is checked. */
-  readonly exact: number;
-  /** Subscribers of which events are counted. */
-  readonly counting: number;
   /** Called now and then. */
   readonly onProgress?: (result: ChaosResult) => void;
 }
@@ -38,27 +48,6 @@ export interface ChaosResult extends Tally {
   readonly seconds: number;
   readonly logs: number;
 }
-
-const TOPICS: readonly [name: string, kind: ContentKind][] = [
-  ["plain.1", "plain"],
-  ["plain.2", "plain"],
-  ["plain.3", "plain"],
-  ["responses.1", "responses"],
-  ["responses.2", "responses"],
-  ["chat.1", "chat"],
-  ["chat.2", "chat"],
-  ["large", "large"],
-];
-
-const FIXED: readonly string[] = ["fixed.1", "fixed.2", "fixed.3"];
-
-const STATUSES: readonly EndStatus[] = [
-  "complete",
-  "failed",
-  "truncated",
-  "cancelled",
-  "expired",
-];
 
 /** The time limit for the end, in milliseconds of real time. */
 const LIMIT = 60_000;
@@ -84,32 +73,21 @@ const MOST: Record<ContentKind, number> = {
   fixed: 1e9,
 };
 
-function settingsOf(random: Random): Settings {
-  return {
-    maxEvents: random.pick([10, 200, 2_000, 10_000, 10_000]),
-    maxBytes: random.pick([4_096, 2 ** 16, 2 ** 20, 2 ** 24, 2 ** 24]),
-    maxAge: random.pick([Infinity, Infinity, 2_000]),
-    endedTtl: random.pick([300, 3_000, 20_000]),
-    awaitedTtl: random.pick([500, 5_000]),
-    heartbeat: random.pick([2_000, 4_000, 15_000]),
-    // Of the steps' time, which passes faster than sockets are looked at: a reader
-    // that is quick can be without news for tens of steps.
-    slowTimeout: random.pick([Infinity, 4_000, 10_000]),
-    onSlow: random.pick(["gap", "close"]),
-    awaitTopics: random.chance(0.8),
-  };
-}
-
 /** Fills one topic, and ends it, again and again. */
 class Feeder {
   readonly name: string;
   readonly #kind: ContentKind;
   readonly #random: Random;
-  readonly #truth: Truth;
+  readonly #truth: OwnTruth;
   #rate = 1;
   #rateUntil = 0;
 
-  constructor(name: string, kind: ContentKind, random: Random, truth: Truth) {
+  constructor(
+    name: string,
+    kind: ContentKind,
+    random: Random,
+    truth: OwnTruth,
+  ) {
     this.name = name;
     this.#kind = kind;
     this.#random = random;
@@ -146,7 +124,7 @@ class Feeder {
     } else if (what < 0.0035) {
       generation.verdict = {
         status: "cancelled",
-        reason: "The topic was deleted",
+        reason: DELETED,
       };
       relay.topics.delete(this.name);
     } else if (what > 0.99) {
@@ -163,9 +141,13 @@ class Feeder {
   }
 }
 
-class Chaos implements World {
-  readonly truth: Truth;
+class Chaos implements World, Door {
+  readonly truth: OwnTruth;
   readonly tally: Tally = emptyTally();
+  readonly doors: readonly [Door] = [this];
+  readonly isAlone = false;
+  readonly absences = 0;
+  readonly isBehind = false;
   tick = 0;
   port = 0;
   settings: Settings;
@@ -193,28 +175,16 @@ class Chaos implements World {
     const random = new Random(seed);
     this.#random = random.fork();
     this.settings = settingsOf(this.#random);
-    const kinds = new Map<string, ContentKind>([
-      ...TOPICS,
-      ...FIXED.map((name) => [name, "fixed"] as const),
-    ]);
-    this.truth = new Truth(seed, kinds);
+    this.truth = new OwnTruth(
+      seed,
+      KINDS,
+      (name) => this.#relay?.topics.get(name),
+    );
     this.#feeders = Array.from(
-      kinds,
+      KINDS,
       ([name, kind]) => new Feeder(name, kind, random.fork(), this.truth),
     );
-    const exact = Array.from(
-      { length: options.exact },
-      (_, index) => this.#exact(index, random.fork()),
-    );
-    const counting = Array.from(
-      { length: options.counting },
-      (_, index) => this.#counting(index, random.fork()),
-    );
-    this.#subscribers = [...exact, ...counting];
-  }
-
-  topic(name: string): Topic | undefined {
-    return this.#relay?.topics.get(name);
+    this.#subscribers = makeSubscribers(options, random, this);
   }
 
   fail(error: unknown): void {
@@ -251,50 +221,6 @@ class Chaos implements World {
       // a timer each, whether it was read: they are not to outlive the test.
       for (let turn = 0; turn < 3; turn++) await this.#turn();
     }
-  }
-
-  #exact(index: number, random: Random): Subscriber {
-    // Each door has each mode, with and without the rest.
-    const door = (["one", "many", "sse", "one", "many"] as const)[index % 5]!;
-    const isPlain = door === "sse";
-    const names = TOPICS.map(([name]) => name);
-    return new Subscriber(
-      `exact ${index}`,
-      {
-        door,
-        mode: isPlain
-          ? "all"
-          : (["all", "merge", "latest"] as const)[index % 3]!, // of three
-        window: isPlain || index % 4 < 2
-          ? undefined
-          : random.pick([100, 1_000, 20_000, 500_000]),
-        snapshot: !isPlain && index % 7 < 3,
-        topics: door === "many"
-          ? random.shuffle(names).slice(0, random.integer(1, 6))
-          : [names[index % names.length]!], // there are some
-        isCounting: false,
-        restlessness: random.pick([0.002, 0.02, 0.1]),
-      },
-      random,
-      this,
-    );
-  }
-
-  #counting(index: number, random: Random): Subscriber {
-    return new Subscriber(
-      `counting ${index}`,
-      {
-        door: "one",
-        mode: "all",
-        window: index % 8 === 0 ? random.pick([20_000, 1_000_000]) : undefined,
-        snapshot: false,
-        topics: [FIXED[index % FIXED.length]!], // there are some
-        isCounting: true,
-        restlessness: random.pick([0.0005, 0.002, 0.02]),
-      },
-      random,
-      this,
-    );
   }
 
   async #start(): Promise<void> {

@@ -2,10 +2,15 @@
  * Runs the chaos for as long as one likes:
  * `deno run -A tests/chaos/main.ts --seconds 600 --deliveries 100000000 --seed 7`
  *
+ * With `--relay workers` or `--relay tree`, the relays are processes, which are killed;
+ * `--store memory` or `--store sqlite` is where their topics live.
+ *
  * @module
  */
 import { parseArgs } from "node:util";
 import { type ChaosResult, runChaos } from "./chaos.ts";
+import { runFarChaos } from "./far_chaos.ts";
+import { GROUND_STORES, GROUNDS } from "./grounds.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -16,6 +21,8 @@ const { values } = parseArgs({
     seed: { type: "string" },
     exact: { type: "string", default: "40" },
     counting: { type: "string", default: "40" },
+    relay: { type: "string" },
+    store: { type: "string", default: "sqlite" },
   },
 });
 
@@ -31,7 +38,18 @@ const seed = values.seed !== undefined
   ? Number(values.seed)
   : crypto.getRandomValues(new Uint32Array(1))[0]!; // of length 1
 
-const print = (result: ChaosResult): void => {
+function oneOf<const Name extends string>(
+  names: readonly Name[],
+  text: string,
+): Name {
+  const name = names.find((one) => one === text);
+  if (name !== undefined) return name;
+  throw new TypeError(`Expected one of ${names.join(", ")}: got '${text}'`);
+}
+
+const print = (
+  result: Pick<ChaosResult, "deliveries" | "seconds" | "steps">,
+): void => {
   const { deliveries, seconds, steps } = result;
   const { rss, heapUsed } = Deno.memoryUsage();
   console.log(
@@ -44,15 +62,28 @@ const print = (result: ChaosResult): void => {
 
 console.log(`seed ${seed}`);
 try {
-  const result = await runChaos({
-    seed,
-    seconds: numberOf(values.seconds) ?? (isBounded ? Infinity : 20),
-    steps: numberOf(values.steps) ?? Infinity,
-    deliveries: numberOf(values.deliveries) ?? Infinity,
+  const audience = {
     exact: numberOf(values.exact) ?? 0,
     counting: numberOf(values.counting) ?? 0,
-    onProgress: print,
-  });
+  };
+  const seconds = numberOf(values.seconds) ?? (isBounded ? Infinity : 20);
+  const result = values.relay !== undefined
+    ? await runFarChaos({
+      relays: oneOf(GROUNDS, values.relay),
+      store: oneOf(GROUND_STORES, values.store),
+      seed,
+      seconds,
+      ...audience,
+      onProgress: print,
+    })
+    : await runChaos({
+      seed,
+      seconds,
+      steps: numberOf(values.steps) ?? Infinity,
+      deliveries: numberOf(values.deliveries) ?? Infinity,
+      ...audience,
+      onProgress: print,
+    });
   print(result);
   console.log(JSON.stringify(result, undefined, 2));
 } catch (error) {

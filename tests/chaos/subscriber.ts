@@ -11,7 +11,7 @@ import { readReference } from "../support/recordings/reference_events.ts";
 import type { Closing, Line } from "./line.ts";
 import { Reading, type ReadingOptions } from "./reading.ts";
 import { EventStreamLine, WebSocketLine } from "./socket_line.ts";
-import { count, type Settings, type World } from "./world.ts";
+import { count, type Door, type Settings, type World } from "./world.ts";
 
 /** The ways of a subscriber. */
 export interface SubscriberOptions extends ReadingOptions {
@@ -50,7 +50,10 @@ export class Subscriber {
   #backAt = 0;
   #stalledUntil = 0;
   #withholdsUntil = 0;
+  /** The relay that it is connected to, or was last. */
+  #at: Door;
   #incarnation = 0;
+  #absences = 0;
   /** Of the relay that it is connected to. */
   #settings: Settings;
   /** Since the connection was opened: what can make the relay cut it. */
@@ -73,6 +76,7 @@ export class Subscriber {
     this.#random = random;
     this.#world = world;
     this.#settings = world.settings;
+    [this.#at] = world.doors;
     this.#readings = new Map(
       options.topics.map((topic) => [
         topic,
@@ -149,7 +153,9 @@ export class Subscriber {
   }
 
   #open(): void {
-    const { port, incarnation, tally } = this.#world;
+    const { tally, doors } = this.#world;
+    if (doors.length > 1) this.#at = this.#random.pick(doors);
+    const { port } = this.#at;
     const { door, mode, window, snapshot } = this.#options;
     let path = "/ws";
     if (door !== "many") {
@@ -162,7 +168,8 @@ export class Subscriber {
       if (snapshot) query.set("snapshot", "true");
       path = `/topics/${reading.topic}?${query}`;
     }
-    this.#incarnation = incarnation;
+    this.#incarnation = this.#at.incarnation;
+    this.#absences = this.#at.absences;
     this.#settings = this.#world.settings;
     this.#isOpen = false;
     this.#hasStalled = false;
@@ -197,7 +204,7 @@ export class Subscriber {
         count(tally.closings, String(kind));
         if (!this.#mayClose(closing)) {
           this.#world.fail(
-            new Error(`${this.state}: closed (${JSON.stringify(closing)})`),
+            new Error(`closed (${JSON.stringify(closing)}): ${this.state}`),
           );
         }
         this.#afterClose();
@@ -223,10 +230,11 @@ export class Subscriber {
 
   /** That the relay says nothing though it could is also wrong. */
   #checkHeard(): void {
-    const { tick, isGoing } = this.#world;
+    const { tick } = this.#world;
+    const { isGoing, isAlone } = this.#at;
     const isWaiting = !this.#isOpen ||
       [...this.#followed].some((reading) => reading.isWaiting);
-    const mayWait = isGoing || this.#stalledUntil > 0 ||
+    const mayWait = isGoing || isAlone || this.#stalledUntil > 0 ||
       this.#withholdsUntil > 0 && this.#options.window !== undefined;
     if (!isWaiting || mayWait) return this.#hear();
     if (
@@ -354,7 +362,7 @@ export class Subscriber {
         return reading.take(message, bytes);
       }
     }
-    throw new Error(`${this.state}: did not expect ${JSON.stringify(message)}`);
+    throw new Error(`did not expect ${JSON.stringify(message)}: ${this.state}`);
   }
 
   /** An error came; returns whether it may. */
@@ -368,6 +376,9 @@ export class Subscriber {
       case "unknown_topic":
         this.#present.delete(reading);
         return !this.#settings.awaitTopics;
+      case "store_failed":
+        this.#present.delete(reading);
+        return this.#mayBeAlone || this.#mayRestart;
       default:
         return false;
     }
@@ -406,8 +417,13 @@ export class Subscriber {
 
   /** Whether the relay that it is connected to goes, or has gone. */
   get #mayRestart(): boolean {
-    const { isGoing, incarnation } = this.#world;
+    const { isGoing, incarnation } = this.#at;
     return isGoing || this.#incarnation !== incarnation;
+  }
+
+  /** Whether the relay where the topics live was away since this side connected. */
+  get #mayBeAlone(): boolean {
+    return this.#at.isAlone || this.#absences !== this.#at.absences;
   }
 
   #mayClose(closing: Closing): boolean {
@@ -422,20 +438,33 @@ export class Subscriber {
       case "code":
         if (closing.code === 1000) return isAtEnd;
         if (closing.code === 4408) return isSlow || isRestart;
+        if (closing.code === 1011) return this.#mayLackLog(isRestart);
         if (closing.code === 4412) return this.#hasStalled || isRestart;
         return closing.code === 1012 && isRestart && this.#hasGoodbye;
       case "end":
         return isAtEnd || isRestart;
       case "cut":
-        return this.#hasStalled || isSlow || isRestart;
+        return this.#hasStalled || isSlow || this.#mayLackLog(isRestart) ||
+          isRestart;
       case "refused":
         if (closing.status === 204) return this.#wasAtEnd();
         if (closing.status === 404) {
           return !settings.awaitTopics ||
             isRestart && !this.#world.settings.awaitTopics;
         }
-        return isRestart;
+        return isRestart || closing.status === 503 && this.#mayBeAlone;
     }
+  }
+
+  /**
+   * Whether a log may be unreadable that lives in another relay: that one was killed, or the
+   * log was deleted or has expired, and the rest is read by those alone who have got it.
+   */
+  #mayLackLog(isRestart: boolean): boolean {
+    const isGone = [...this.#readings.values()].some(({ mayBeGone }) =>
+      mayBeGone
+    );
+    return this.#world.isBehind && (isRestart || isGone);
   }
 
   /** Whether the position that was asked for is the end of a log, or behind it. */
@@ -443,7 +472,7 @@ export class Subscriber {
     const { after, topic } = this.#only;
     if (typeof after === "string") return false;
     const generation = this.#world.truth.at(after.epoch);
-    return generation?.topic.name === topic &&
+    return generation?.name === topic &&
       generation.verdict !== undefined &&
       after.offset > generation.count;
   }

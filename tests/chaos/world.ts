@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { Topic } from "../../relay/topics/topic.ts";
-import type { Truth } from "./truth.ts";
+import type { Published } from "./truth.ts";
 
 /** The settings of the running relay, as far as they show. */
 export interface Settings {
@@ -80,23 +79,32 @@ export function emptyTally(): Tally {
   };
 }
 
-/** A run, as its subscribers see it. */
-export interface World {
-  /** The number of steps made. */
-  readonly tick: number;
+/** A relay that subscribers can connect to. */
+export interface Door {
   readonly port: number;
-  readonly truth: Truth;
-  readonly tally: Tally;
-  /** Of the relay that runs, or ran last. */
-  readonly settings: Settings;
   /** The number of the relay: one more for each restart. */
   readonly incarnation: number;
   /** Whether the relay is closing, closed, or about to be. */
   readonly isGoing: boolean;
+  /** Whether the relay where the topics live is away, or may be. */
+  readonly isAlone: boolean;
+  /** The number of times that it went away or came back. */
+  readonly absences: number;
+}
+
+/** A run, as its subscribers see it. */
+export interface World {
+  /** The number of steps made. */
+  readonly tick: number;
+  readonly doors: readonly [Door, ...Door[]];
+  readonly truth: Published;
+  readonly tally: Tally;
+  /** Of the relay that runs, or ran last. */
+  readonly settings: Settings;
+  /** Whether a relay may not have heard yet of what was published elsewhere. */
+  readonly isBehind: boolean;
   /** Whether there is to be nothing but reading to the end. */
   readonly isCalm: boolean;
-  /** The topic of this name that there is now. */
-  topic(name: string): Topic | undefined;
   /** Ends the run: something was wrong. */
   fail(error: unknown): void;
 }

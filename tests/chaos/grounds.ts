@@ -1,0 +1,334 @@
+/**
+ * Relays in processes of their own that are killed: workers, and the levels of a tree.
+ *
+ * @module
+ */
+import { configurationText } from "../../relay/options/configuration_text.ts";
+import type { RelayOptions } from "../../relay/options/relay_options.ts";
+import { commandOptions } from "../../relay/options/schema.ts";
+import { freePort } from "../support/http/free_port.ts";
+import { MortalRelay } from "../support/relay/mortal_relay.ts";
+import type { Random } from "../support/random.ts";
+import { until } from "../support/within.ts";
+import { KINDS } from "./plan.ts";
+import type { Door, Settings } from "./world.ts";
+
+/** The shapes of relays that are killed. */
+export const GROUNDS = ["workers", "tree"] as const;
+
+/** A shape of relays that are killed. */
+export type GroundKind = typeof GROUNDS[number];
+
+/** The stores where the topics live. */
+export const GROUND_STORES = ["memory", "sqlite"] as const;
+
+/** A store where the topics live. */
+export type GroundStore = typeof GROUND_STORES[number];
+
+/** The longest time that a relay may take to start, in milliseconds. */
+const START = 60_000;
+
+/** Much is said here. */
+const LIMITS = { maxMessageRate: 1e9, maxMessageBytesRate: 1e9 };
+
+/** A relay at a port that stays the same. */
+export class Place implements Door {
+  readonly name: string;
+  readonly port: number = freePort();
+  incarnation = 0;
+  isGoing = false;
+  absences = 0;
+  /** Its stderr, each time that it has ended. */
+  said = "";
+  readonly #args: (port: number) => readonly string[];
+  #relay: MortalRelay | undefined;
+
+  constructor(name: string, args: (port: number) => readonly string[]) {
+    this.name = name;
+    this.#args = args;
+  }
+
+  get isAlone(): boolean {
+    return this.absences % 2 > 0;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** The numbers of its workers in the system. */
+  get workers(): readonly number[] {
+    return this.#relay?.workers ?? [];
+  }
+
+  /** Starts it; resolves when it listens. */
+  async start(): Promise<void> {
+    const relay = new MortalRelay(this.#args(this.port));
+    this.#relay = relay;
+    await until(
+      () => Promise.race([relay.listening, pause(1_000)]),
+      START,
+      `${this.name} to listen`,
+    );
+  }
+
+  /** Ends it. */
+  async kill(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    const relay = this.#relay;
+    this.#relay = undefined;
+    this.said += await relay?.kill(signal) ?? "";
+  }
+
+  /** Returns the epoch of a topic; `undefined` if there is none. */
+  async epochOf(name: string): Promise<string | undefined> {
+    const { headers } = await fetch(`${this.url}/topics/${name}`, {
+      method: "HEAD",
+    });
+    return headers.get("rivulet-epoch") ?? undefined;
+  }
+
+  /** Waits until it says that it is ready. */
+  async isReady(): Promise<void> {
+    await until(
+      async () => {
+        try {
+          const { ok, body } = await fetch(`${this.url}/readyz`);
+          await body?.cancel();
+          return ok || undefined;
+        } catch {
+          return undefined;
+        }
+      },
+      START,
+      `${this.name} to be ready`,
+    );
+  }
+}
+
+function pause(milliseconds: number): Promise<undefined> {
+  return new Promise((resolve) =>
+    setTimeout(() => resolve(undefined), milliseconds)
+  );
+}
+
+/** Relays that are killed. */
+export abstract class Ground {
+  readonly store: GroundStore;
+  /** The relays, the one where the topics live first. */
+  readonly places: Place[] = [];
+  /** The number of kills, by what was killed. */
+  readonly kills: Record<string, number> = {};
+  /** The number of times that the relay with the topics has lost its memory. */
+  forgotten = 0;
+  protected readonly folder: string;
+  #files = 0;
+
+  constructor(store: GroundStore, folder: string) {
+    this.store = store;
+    this.folder = folder;
+  }
+
+  /** The relays to which subscribers and publishers come. */
+  abstract readonly doors: readonly [Place, ...Place[]];
+
+  /** The number of the processes that may be killed. */
+  abstract readonly targets: number;
+
+  /** Kills one of the processes, has it start again, and waits until all are ready. */
+  abstract kill(target: number, random: Random): Promise<void>;
+
+  /** Starts all. */
+  async start(): Promise<void> {
+    for (const place of this.places) {
+      await place.start();
+      await place.isReady();
+    }
+  }
+
+  /**
+   * Stops all.
+   *
+   * @returns The warnings and errors of the relays, of those that were killed too.
+   */
+  async stop(): Promise<string> {
+    for (const place of this.places.toReversed()) await place.kill("SIGTERM");
+    return this.places.map(({ name, said }) => {
+      const warnings = said.split("\n").filter((line) =>
+        line !== "" && !line.includes('"level":"INFO"')
+      );
+      return [`${name}:`, ...warnings].join("\n");
+    }).join("\n");
+  }
+
+  protected get address(): string {
+    return this.store === "memory" ? "memory" : `sqlite:${this.folder}/s.db`;
+  }
+
+  /** Returns the arguments for these options. */
+  protected configured(options: RelayOptions): string[] {
+    const path = `${this.folder}/${this.#files++}.json`;
+    Deno.writeTextFileSync(
+      path,
+      configurationText(commandOptions.parse({ limits: LIMITS, ...options })),
+    );
+    return ["--config", path];
+  }
+
+  protected count(what: string): void {
+    this.kills[what] = (this.kills[what] ?? 0) + 1;
+  }
+}
+
+function deliveryOf(
+  { heartbeat, slowTimeout, onSlow, awaitTopics }: Settings,
+): NonNullable<RelayOptions["delivery"]> {
+  return { heartbeat, slowTimeout, onSlow, awaitTopics };
+}
+
+function retentionOf(
+  { maxEvents, maxBytes, maxAge, endedTtl, awaitedTtl }: Settings,
+): NonNullable<RelayOptions["retention"]> {
+  return { maxEvents, maxBytes, maxAge, endedTtl, awaitedTtl };
+}
+
+/** The time for which something that was killed stays away at most, in milliseconds. */
+const AWAY = 500;
+
+/** A root, a relay in the middle, and two edges. */
+class Tree extends Ground {
+  readonly doors: readonly [Place, Place];
+
+  constructor(store: GroundStore, folder: string, settings: Settings) {
+    super(store, folder);
+    const delivery = deliveryOf(settings);
+    const place = (name: string, options: RelayOptions): Place => {
+      const args = this.configured(options);
+      const made = new Place(name, (port) => [...args, "--port", `${port}`]);
+      this.places.push(made);
+      return made;
+    };
+    const retention = retentionOf(settings);
+    const root = place("the root", {
+      store: this.address,
+      retention,
+      links: true,
+    });
+    const middle = place("the middle", { store: root.url, links: true });
+    const below = { store: middle.url, delivery };
+    this.doors = [place("an edge", below), place("another edge", below)];
+  }
+
+  get targets(): number {
+    return this.places.length;
+  }
+
+  async kill(target: number, random: Random): Promise<void> {
+    const place = this.places[target]!; // there is one
+    this.count(place.name);
+    const forgets = target === 0 && this.store === "memory";
+    if (forgets) this.forgotten++;
+    const below = target < 2 ? this.places.slice(target + 1) : [];
+    const losing = forgets ? [place, ...below] : [place];
+    const change = (): void => {
+      for (const one of losing) one.incarnation++;
+    };
+    for (const one of losing) one.isGoing = true;
+    for (const one of below) one.absences++;
+    change();
+    await place.kill("SIGKILL");
+    await pause(random.integer(0, AWAY));
+    await place.start();
+    for (const one of [place, ...below]) await one.isReady();
+    if (forgets) await this.#learned(below);
+    change();
+    for (const one of losing) one.isGoing = false;
+    for (const one of below) one.absences++;
+  }
+
+  /** Waits until relays below know which logs there are no more. */
+  async #learned(below: readonly Place[]): Promise<void> {
+    for (const name of KINDS.keys()) {
+      for (const place of below) {
+        await until(
+          async () => {
+            const [above, here] = await Promise.all(
+              [this.places[0]!, place].map((one) => one.epochOf(name)),
+            );
+            return above === here || undefined;
+          },
+          START,
+          `${place.name} to know that '${name}' was lost`,
+        );
+      }
+    }
+  }
+}
+
+/** A process with the topics, and two workers. */
+class Workers extends Ground {
+  readonly doors: readonly [Place];
+
+  constructor(store: GroundStore, folder: string, settings: Settings) {
+    super(store, folder);
+    const args = this.configured({
+      store: this.address,
+      retention: retentionOf(settings),
+      delivery: deliveryOf(settings),
+    });
+    const place = new Place(
+      "the parent",
+      (port) => [...args, "--port", `${port}`, "--workers", "2"],
+    );
+    this.places.push(place);
+    this.doors = [place];
+  }
+
+  /** The parent, and each worker. */
+  get targets(): number {
+    return 3;
+  }
+
+  async kill(target: number, random: Random): Promise<void> {
+    const [place] = this.doors;
+    place.isGoing = true;
+    place.incarnation++;
+    if (target === 0) {
+      this.count(place.name);
+      if (this.store === "memory") this.forgotten++;
+      await place.kill("SIGKILL");
+      await pause(random.integer(0, AWAY));
+      await place.start();
+    } else {
+      const worker = place.workers[target - 1];
+      if (worker !== undefined) {
+        this.count("a worker");
+        Deno.kill(worker, "SIGKILL");
+        await until(
+          () => !place.workers.includes(worker) || undefined,
+          START,
+          "a worker to end",
+        );
+      }
+    }
+    await until(
+      () => place.workers.length === 2 || undefined,
+      START,
+      "two workers",
+    );
+    await place.isReady();
+    place.incarnation++;
+    place.isGoing = false;
+  }
+}
+
+/** Makes relays, which are not started yet. */
+export function makeGround(
+  kind: GroundKind,
+  store: GroundStore,
+  folder: string,
+  settings: Settings,
+): Ground {
+  return kind === "tree"
+    ? new Tree(store, folder, settings)
+    : new Workers(store, folder, settings);
+}

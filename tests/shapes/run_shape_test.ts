@@ -1,0 +1,45 @@
+import { assertEquals } from "@std/assert";
+import { InProcessOnlyError } from "../support/relay/shape.ts";
+import { differences, readList, readReport } from "./run_shape.ts";
+
+const { message } = new InProcessOnlyError("the option clock");
+
+const REPORT = `<testsuites>
+<testcase name="It &lt;works&gt;" classname="./tests/a_test.ts" time="0.1"/>
+<testcase name="It looks inside" classname="./tests/a_test.ts" time="0.1">
+<failure message="Uncaught InProcessOnlyError: ${message}">stack</failure>
+</testcase>
+<testcase name="It fails" classname="./tests/b_test.ts" time="0.1">
+<failure message="Uncaught Error: no&#10;more">stack</failure>
+</testcase>
+<testcase name="It waits" classname="./tests/b_test.ts" time="0"><skipped/></testcase>
+</testsuites>`;
+
+Deno.test("readReport tells tests that need the inside of the process from those that fail", () => {
+  const inside = {
+    shape: "workers",
+    file: "tests/a_test.ts",
+    name: "It looks inside",
+    reason: "the option clock",
+  } as const;
+  assertEquals(readReport(REPORT, "workers"), {
+    passed: 1,
+    failed: ["tests/b_test.ts: It fails: Uncaught Error: no"],
+    inProcess: [inside],
+  });
+  assertEquals(differences("workers", ["tests"], [inside], [inside]), []);
+  const line = "workers\tthe option clock\ttests/a_test.ts\tIt looks inside";
+  assertEquals(differences("workers", ["tests"], [inside], []), [
+    `not listed: ${line}`,
+  ]);
+  assertEquals(differences("workers", ["tests"], [], [inside]), [
+    `listed, and passes, or fails otherwise: ${line}`,
+  ]);
+  assertEquals(differences("tree", ["tests"], [], [inside]), []);
+});
+
+Deno.test("The list of tests that need the inside of the process names files that there are", async () => {
+  for (const { file } of await readList()) {
+    await Deno.stat(new URL(`../../${file}`, import.meta.url));
+  }
+});
