@@ -42,6 +42,7 @@ export class Upstreams implements AsyncDisposable {
   private constructor(random: Random) {
     this.#random = random;
     this.#server = createServer((request, response) => {
+      request.on("error", () => {});
       response.on("error", () => {});
       const answer = this.#answer(request, response).finally(() =>
         this.#answers.delete(answer)

@@ -221,7 +221,13 @@ export class JetStreamStore implements Store {
   }
 
   prepare(name: string, options: PrepareOptions): Promise<void> | undefined {
-    const known = this.#touch(name);
+    let known: KnownName;
+    try {
+      known = this.#touch(name);
+    } catch (error) {
+      // NATS was never there: whoever waits is told, as of all that goes wrong later.
+      return Promise.reject(error);
+    }
     const current = known.isRead ? this.#currentLog(known) : undefined;
     // Whoever prepares it finds it later.
     if (current) current.usedAt = known.usedAt;

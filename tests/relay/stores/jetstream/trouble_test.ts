@@ -9,6 +9,7 @@ import { parseNatsAddress } from "../../../../relay/stores/jetstream/nats_addres
 import { systemClock } from "../../../../src/fetch/clock.ts";
 import { Line } from "../../../cluster/line.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
+import { RawWebSocket } from "../../../support/subscribers/raw_websocket.ts";
 import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
 import { LIMIT, until } from "../../../support/within.ts";
 
@@ -77,6 +78,13 @@ Deno.test({
     assertEquals(refused.status, 503, refused.body);
     assert(refused.retry);
     assertEquals(JSON.parse(refused.body).failure, "away");
+    await using socket = await RawWebSocket.open(relay.url, "/ws");
+    // A refusal, and no end of the connection.
+    for (const id of ["1", "2"]) {
+      await socket.say({ type: "subscribe", topic: `t-${id}` });
+      const { code, retryable } = await socket.message("error");
+      assertEquals([code, retryable], ["store_failed", true]);
+    }
     await using _server = await NatsServer.start({ port });
     await ready(relay, 200);
     assertEquals((await post(relay, "a")).status, 200);
