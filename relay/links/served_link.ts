@@ -31,6 +31,7 @@ import {
   offsetAt,
   type Operation,
   packEntries,
+  packError,
   textAt,
   unpackEvents,
   upstreamSchema,
@@ -556,7 +557,7 @@ export class ServedLink implements Disposable {
       }
     } catch (error) {
       if (abort.signal.aborted) return;
-      this.#channel.refuse(watch, error);
+      this.#channel.send(["nw", watch, packError(error)]);
     } finally {
       this.#watches.delete(watch);
     }

@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 // @ts-types="../../links/ws.d.ts"
 import type { WebSocket } from "ws";
-import { Channel } from "../../links/channel.ts";
+import { Channel, LinkLostError } from "../../links/channel.ts";
 import {
   LINK_CLOSINGS,
   numberAt,
@@ -82,6 +82,16 @@ export class ParentLink implements UpwardLink, Disposable {
   /** The link, while there is one. */
   get channel(): Channel | undefined {
     return this.#channel;
+  }
+
+  /**
+   * The link.
+   *
+   * @throws {StoreError} If there is none.
+   */
+  get required(): Channel {
+    if (this.#channel) return this.#channel;
+    throw this.#failure ?? new LinkLostError();
   }
 
   /** Resolves with the link, once there is one. Rejects when it is given up for good. */
