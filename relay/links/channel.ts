@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { clearImmediate, setImmediate } from "node:timers";
-// @ts-types="./ws.d.ts"
+// @ts-types="../ws.d.ts"
 import type { WebSocket } from "ws";
 import { StoreError } from "../topics/store.ts";
 import {

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../src/fetch/clock.ts";
-// @ts-types="./ws.d.ts"
+// @ts-types="../ws.d.ts"
 import type { WebSocket } from "ws";
 import { type Store, StoreError } from "../topics/store.ts";
 import { Channel } from "./channel.ts";

@@ -1,4 +1,4 @@
-// @ts-types="./ws.d.ts"
+// @ts-types="../ws.d.ts"
 import { WebSocket } from "ws";
 import { LINK_PROTOCOL, MAX_LINK_MESSAGE } from "./wire.ts";
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
-// @ts-types="./ws.d.ts"
+// @ts-types="../ws.d.ts"
 import { WebSocket } from "ws";
 import { HeaderList } from "../header_list.ts";
 import type { UpstreamAnswer } from "./answer.ts";

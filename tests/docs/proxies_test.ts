@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-// @ts-types="../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../relay/ws.d.ts"
 import { WebSocket } from "ws";
 import { Curl } from "../support/http/curl.ts";
 import {

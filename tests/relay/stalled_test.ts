@@ -1,7 +1,7 @@
 // A subscriber that does not read costs the relay little memory, and delays
 // nobody else.
 import { assert, assertEquals } from "@std/assert";
-// @ts-types="../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../relay/ws.d.ts"
 import { WebSocket } from "ws";
 import { upgradeRequest } from "../support/http/upgrade_request.ts";
 import { RelayProcess } from "../support/relay/relay_process.ts";

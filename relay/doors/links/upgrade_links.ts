@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-// @ts-types="../websocket/ws.d.ts"
+// @ts-types="../../ws.d.ts"
 import { type WebSocket, WebSocketServer } from "ws";
 import type { LinkOffer } from "../../links/link_server.ts";
 import { LINK_PROTOCOL, MAX_LINK_MESSAGE } from "../../links/wire.ts";

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
-// @ts-types="./ws.d.ts"
+// @ts-types="../../ws.d.ts"
 import type { WebSocketServer } from "ws";
 import type { Draining } from "../guests.ts";
 import {

@@ -1,4 +1,4 @@
-// @ts-types="./ws.d.ts"
+// @ts-types="../../ws.d.ts"
 import { WebSocket } from "ws";
 import { CLOSE_CODES, CLOSINGS } from "./close_codes.ts";
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { STATUS_CODE } from "@std/http/status";
-// @ts-types="./ws.d.ts"
+// @ts-types="../../ws.d.ts"
 import { WebSocketServer } from "ws";
 import { Problem } from "../../problem.ts";
 import { RelayWebSocket } from "./relay_websocket.ts";

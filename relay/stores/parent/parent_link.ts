@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-// @ts-types="../../links/ws.d.ts"
+// @ts-types="../../ws.d.ts"
 import type { WebSocket } from "ws";
 import { Channel, LinkLostError } from "../../links/channel.ts";
 import {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
 import { assert, assertEquals, assertMatch } from "@std/assert";
-// @ts-types="../../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../../relay/ws.d.ts"
 import { WebSocket as WsWebSocket } from "ws";
 import { z } from "zod";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-// @ts-types="../../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../../relay/ws.d.ts"
 import { WebSocket as WsWebSocket } from "ws";
 
 /** The kind of client. */

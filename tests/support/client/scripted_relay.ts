@@ -6,7 +6,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-// @ts-types="../../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../../relay/ws.d.ts"
 import { type WebSocket as WsWebSocket, WebSocketServer } from "ws";
 import { LIMIT, within } from "../within.ts";
 

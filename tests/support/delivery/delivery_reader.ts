@@ -4,7 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-// @ts-types="../../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../../relay/ws.d.ts"
 import { WebSocket } from "ws";
 import { z } from "zod";
 import type { Topic } from "../../../relay/topics/topic.ts";

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import { Buffer } from "node:buffer";
-// @ts-types="../../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../../relay/ws.d.ts"
 import { WebSocket } from "ws";
 import { z } from "zod";
 import { LIMIT } from "../gateway/gateway_world.ts";

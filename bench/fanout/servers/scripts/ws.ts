@@ -9,7 +9,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import type { Duplex } from "node:stream";
-// @ts-types="../../../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../../../relay/ws.d.ts"
 import { type WebSocket, WebSocketServer } from "ws";
 import { relay } from "./upstream.ts";
 

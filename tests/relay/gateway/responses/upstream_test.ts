@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-// @ts-types="../../../../relay/doors/websocket/ws.d.ts"
+// @ts-types="../../../../relay/ws.d.ts"
 import { type WebSocket, WebSocketServer } from "ws";
 import {
   type GatewayWorld,

@@ -10,6 +10,8 @@ import type { Duplex } from "node:stream";
 export interface ClientOptions {
   perMessageDeflate?: boolean;
   skipUTF8Validation?: boolean;
+  maxPayload?: number;
+  handshakeTimeout?: number;
   headers?: Record<string, string>;
   ca?: string;
   servername?: string;
@@ -18,9 +20,15 @@ export interface ClientOptions {
 export class WebSocket extends EventEmitter {
   static readonly OPEN: 1;
   constructor(
-    url: string | URL | null,
+    url: string | URL,
     protocols?: string | string[] | ClientOptions,
     options?: ClientOptions,
+  );
+  /** Over a connection that was made already. */
+  constructor(
+    url: null,
+    protocols: undefined,
+    options: Readonly<Record<string, unknown>>,
   );
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -36,6 +44,7 @@ export class WebSocket extends EventEmitter {
   ping(data?: string | Uint8Array): void;
   pong(data?: string | Uint8Array): void;
   send(data: string | Uint8Array, done?: () => void): void;
+  send(data: string | Uint8Array, options: { binary: boolean }): void;
   on(
     event: "message",
     listener: (data: Buffer, isBinary: boolean) => void,
