@@ -399,14 +399,14 @@ export class Topic {
    * `undefined` if that is now.
    */
   get ready(): Promise<void> | undefined {
-    const waits = this.#observersBehind();
+    let waits = this.#observersBehind();
     const { caughtUp } = this.log;
-    if (caughtUp) waits.push(caughtUp);
+    if (caughtUp) (waits ??= []).push(caughtUp);
     if (this.#hasTooMuchUnkept) {
       this.#room ??= Promise.withResolvers();
-      waits.push(this.#room.promise);
+      (waits ??= []).push(this.#room.promise);
     }
-    return waits.length > 0 ? Promise.all(waits).then(() => {}) : undefined;
+    return waits && Promise.all(waits).then(() => {});
   }
 
   /** The offset that the next events to be added will have, once all that is under way is kept. */
@@ -710,11 +710,11 @@ export class Topic {
     return { first, count, bytes: count * log.bytes / retained };
   }
 
-  #observersBehind(): Promise<void>[] {
-    const waits: Promise<void>[] = [];
+  #observersBehind(): Promise<void>[] | undefined {
+    let waits: Promise<void>[] | undefined;
     for (const observer of this.#observers) {
       const wait = observer.caughtUp?.(this);
-      if (wait) waits.push(wait);
+      if (wait) (waits ??= []).push(wait);
     }
     return waits;
   }
@@ -724,7 +724,7 @@ export class Topic {
     const { log } = this;
     if (!log.taken || this.#isBehind) return;
     const waits = this.#observersBehind();
-    if (waits.length === 0) return log.taken(this.#told);
+    if (!waits) return log.taken(this.#told);
     this.#isBehind = true;
     void Promise.all(waits).then(() => {
       this.#isBehind = false;
