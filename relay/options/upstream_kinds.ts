@@ -150,6 +150,8 @@ function chatFromText(text: string): object | undefined {
   const equals = route.indexOf("=");
   const url = route.slice(equals + 1);
   if (equals < 1 || !URL.canParse(url)) return undefined;
+  // A mistyped option would be a part of the URL.
+  if (url.includes(",")) return undefined;
   const name = route.slice(0, equals);
   return isShared ? { name, url, shared: true } : { name, url };
 }

@@ -28,12 +28,15 @@ export interface NatsAddress {
 }
 
 /** The form of such an address, in words for messages. */
+// Not `nkey=FILE`: of an address in a message, values of such names are not shown.
 export const NATS_ADDRESS_FORM =
-  "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST...][?prefix=NAME&replicas=1|3|5&max-bytes=N&creds=FILE&nkey=FILE&ca=FILE&cert=FILE&key=FILE], or tls:// in its place";
+  "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST...], or tls:// in its place, with any of these behind a question mark: prefix, replicas (1 to 5), max-bytes, and the files creds, nkey, ca, cert and key";
 
 const SCHEME = /^(nats|tls):\/\/(?:([^@/?]*)@)?([^@/?]+)\/?(?:\?(.*))?$/;
 
-const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?$/;
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?$/;
+
+const MAX_PORT = 65_535;
 
 const file = z.string().min(1).optional();
 
@@ -64,7 +67,7 @@ export function parseNatsAddress(text: string): NatsAddress | undefined {
   const [, scheme, who, hosts = "", search = ""] = SCHEME.exec(text) ?? [];
   if (scheme === undefined) return undefined;
   const servers = hosts.split(",");
-  if (!servers.every((server) => HOST.test(server))) return undefined;
+  if (!servers.every(isServer)) return undefined;
   const parameters = new URLSearchParams(search);
   const { data } = query.safeParse(Object.fromEntries(parameters));
   if (!data) return undefined;
@@ -83,6 +86,11 @@ export function parseNatsAddress(text: string): NatsAddress | undefined {
     replicas,
     maxBytes: data["max-bytes"],
   };
+}
+
+function isServer(text: string): boolean {
+  const [, port = "4222"] = HOST.exec(text) ?? [undefined, "0"];
+  return Number(port) > 0 && Number(port) <= MAX_PORT;
 }
 
 function decode(text: string): string {

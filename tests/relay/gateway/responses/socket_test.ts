@@ -157,7 +157,7 @@ Deno.test("More messages than may wait are refused", async () => {
   await world.provider.next();
 });
 
-Deno.test("An upgrade of a format without a WebSocket is answered with 426", async () => {
+Deno.test("D4: an upgrade of a format without a WebSocket is answered with 426", async () => {
   await using world = await startGateway();
   for (
     const path of [
