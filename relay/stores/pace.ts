@@ -18,9 +18,9 @@ const AHEAD_AT_FIRST = 384;
 
 /**
  * The time for which writers wait for a reader that takes nothing, in milliseconds:
- * once, until it has caught up.
+ * once, until it has caught up. A relay on a busy machine has its turn within it.
  */
-const PATIENCE = 1_000;
+const PATIENCE = 2_000;
 
 /**
  * Returns the number of events by which a log may be ahead of its readers: at most half

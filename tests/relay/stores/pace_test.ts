@@ -69,12 +69,12 @@ Deno.test("A reader that takes nothing is waited for once, until it has caught u
   assert(wait);
   let isOver = false;
   void wait.then(() => isOver = true);
-  await clock.advance(900);
+  await clock.advance(1_900);
   pace.took(slow, 100);
   await clock.advance(100);
   assert(!isOver);
   pace.took(slow, 1_800);
-  await clock.advance(1_000);
+  await clock.advance(2_000);
   assert(isOver);
   assertEquals(pace.caughtUp, undefined);
   // It is read on, but is not there yet.
