@@ -31,8 +31,11 @@ type Door = typeof DOORS[number];
 /** Gives a follower the topics that it reads, one after the other. */
 export type Itinerary = () => Promise<TopicRecord>;
 
-/** The codes with which a relay that is stopped closes, and a connection that is cut. */
-const AWAY = [1006, 1012];
+/**
+ * The codes with which a relay that is stopped closes, and a connection that is cut, or is
+ * given up by a relay that was paused itself.
+ */
+const AWAY = [1006, 1012, 4412];
 
 /** A subscriber that stays for as long as there are topics. */
 export class Follower {
