@@ -383,9 +383,10 @@ class Crash {
       took.set(part, performance.now() - this.#listening);
     };
     await Promise.all([
-      this.#describe(known).then(async (running) => {
-        took.set("descriptions", performance.now() - this.#listening);
-        await this.#end(running);
+      this.#describe(known).then(() =>
+        took.set("descriptions", performance.now() - this.#listening)
+      ),
+      this.#end(known).then(() => {
         const now = performance.now();
         took.set("ends", now - this.#listening);
         const readable = now - this.#spawned;
@@ -423,35 +424,31 @@ class Crash {
     }
   }
 
-  /** Compares all descriptions with what was told; returns the runs that have to end. */
-  async #describe(
-    known: Known,
-  ): Promise<TopicRecord[]> {
+  /** Compares all descriptions with what was told. */
+  async #describe(known: Known): Promise<void> {
     const { records } = this.#world;
     // Whether somebody has told the end since does not matter here.
     const descriptions = await describeAll(this.#world);
     const byName = new Map<string, Description>(
       descriptions?.map((one) => [one.name, one]),
     );
-    const running: TopicRecord[] = [];
     for (const [record, told] of known) {
       const who = "the list";
       const described = byName.get(record.name);
       if (described) record.described(described, told, who);
       else if (told.isThere) record.fail(who, "the topic is gone");
-      const isRun = record.content instanceof RunContent;
-      if (isRun && told.isThere && !record.hasEnded) running.push(record);
     }
     for (const name of byName.keys()) {
       if (!records.has(name)) throw new Error(`Nobody knows topic ${name}`);
     }
-    return running;
   }
 
-  /** Waits until the relay tells the ends of these runs, whoever else reads them. */
-  async #end(running: readonly TopicRecord[]): Promise<void> {
+  /** Waits until the relay tells the ends of all runs, whoever else reads them. */
+  async #end(known: Known): Promise<void> {
     const world = this.#world;
-    for (const record of running) {
+    for (const [record, { isThere }] of known) {
+      if (!(record.content instanceof RunContent) || !isThere) continue;
+      if (record.hasEnded) continue;
       await until(
         async () => {
           world.check();
