@@ -144,7 +144,7 @@ function overSse(
       signal,
       headers: last === undefined ? {} : { "Last-Event-ID": last },
     });
-    for await (const { id, message } of readPrefix(body!)) {
+    for await (const { id, message } of readPrefix(body!, signal)) {
       last = id;
       notes.take(message);
     }

@@ -21,11 +21,12 @@ export interface PrefixMessage {
   readonly message: z.infer<typeof prefixMessage>;
 }
 
-/** Reads the messages of a stream. */
+/** Reads the messages of a stream, until that ends or the reading is aborted. */
 export async function* readPrefix(
   body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
 ): AsyncGenerator<PrefixMessage> {
-  for await (const { event, data, id } of readEvents(body)) {
+  for await (const { event, data, id } of readEvents(body, { signal })) {
     assertEquals(event, "message", "browsers have one listener for all");
     yield { id, message: prefixMessage.parse(JSON.parse(data)) };
   }
@@ -42,7 +43,7 @@ export class PrefixStream implements AsyncDisposable {
     body: ReadableStream<Uint8Array>,
     abort: AbortController,
   ) {
-    this.#messages = readPrefix(body);
+    this.#messages = readPrefix(body, abort.signal);
     this.#abort = abort;
   }
 
