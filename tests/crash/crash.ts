@@ -89,7 +89,7 @@ export interface CrashResult extends Tally {
    * end of everything that it cannot go on with, in milliseconds.
    */
   readonly readable: number;
-  /** The number of restarts after which that took 2 s at most, and of those after which it took longer. */
+  /** The number of starts after which that took 2 s at most, and of those after which it took longer: the first one counts, too. */
   readonly inTime: number;
   readonly late: number;
   /** The number of requests of the relays to sources that went on after an id. */

@@ -100,7 +100,7 @@ try {
     console.log(JSON.stringify(result, undefined, 2));
     const { inTime, late } = result;
     console.log(
-      `After ${inTime} of ${inTime + late} restarts, all ends were told ` +
+      `After ${inTime} of ${inTime + late} starts, all ends were told ` +
         "within 2 s of the start of the process",
     );
     if (late > 0) Deno.exitCode = 1;
