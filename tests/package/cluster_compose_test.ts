@@ -37,6 +37,23 @@ Deno.test("cluster.compose.yml mounts files and volumes that there are", async (
   );
 });
 
+Deno.test("cluster.compose.yml has each NATS server know the others", () => {
+  const servers = [...servicesOf(compose)]
+    .filter(([, text]) => text.includes("<<: *nats"));
+  const names = servers.map(([name]) => name);
+  assertEquals(names.length, 3);
+  for (const [name, text] of servers) {
+    const [, own, routes = ""] =
+      /command: "-n (\S+) .* --routes (\S+)"$/m.exec(text) ?? [];
+    assertEquals(own, name);
+    assertEquals(
+      routes.split(","),
+      names.filter((other) => other !== name)
+        .map((other) => `nats://${other}:6222`),
+    );
+  }
+});
+
 Deno.test({
   name: "cluster.compose.yml runs, and goes on when a relay stops",
   ignore: lacksApart() || lacksNats() ||
