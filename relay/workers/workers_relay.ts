@@ -62,11 +62,13 @@ export class WorkersRelay {
     // Two relays that were given one port do not get as far as one file.
     const reserved = await this.#reserve();
     try {
+      // A store that had to be mended commits before it is open.
+      const made: { figures?: StoreFigures } = {};
       const kept = await openStore(
         options,
-        (report) => figures.commits.committed(report),
+        (report) => made.figures?.commits.committed(report),
       );
-      const figures = new StoreFigures({
+      const figures = made.figures = new StoreFigures({
         store: kept.store,
         counts: kept.counts,
         running: () => supervisor.listening,

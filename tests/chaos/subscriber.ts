@@ -445,6 +445,8 @@ export class Subscriber {
         return isAtEnd || isRestart;
       case "cut":
         return this.#hasStalled || isSlow || this.#mayLackLog(isRestart) ||
+          // The log may be gone before anything of it was told.
+          this.#mayBeAlone && door === "sse" && !this.#only.isSubscribed ||
           isRestart;
       case "refused":
         if (closing.status === 204) return this.#wasAtEnd();
