@@ -9,7 +9,7 @@ import { commandOptions } from "../../relay/options/schema.ts";
 import { freePort } from "../support/http/free_port.ts";
 import { MortalRelay } from "../support/relay/mortal_relay.ts";
 import type { Random } from "../support/random.ts";
-import { until } from "../support/within.ts";
+import { until, within } from "../support/within.ts";
 import { KINDS } from "./plan.ts";
 import type { Door, Settings } from "./world.ts";
 
@@ -65,11 +65,8 @@ export class Place implements Door {
   async start(): Promise<void> {
     const relay = new MortalRelay(this.#args(this.port));
     this.#relay = relay;
-    await until(
-      () => Promise.race([relay.listening, pause(1_000)]),
-      START,
-      `${this.name} to listen`,
-    );
+    const url = await within(relay.listening, START, `${this.name} to listen`);
+    if (url === undefined) throw new Error(`${this.name} does not start`);
   }
 
   /** Ends it. */
