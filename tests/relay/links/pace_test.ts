@@ -101,7 +101,7 @@ class Subscriber {
     });
     this.isThere = true;
     const text = await response.text();
-    const gaps = text.match(/^event: rivulet\.gap\ndata: .*$/gm) ?? [];
+    const gaps = text.match(/^data: .*"type":"gap".*$/gm) ?? [];
     const events = text.match(/^data: \d+$/gm)?.length ?? 0;
     return { events, gaps };
   }
@@ -126,7 +126,8 @@ async function follow(
   }
 }
 
-const RETENTION = ["--max-events", "4000"];
+/** A tenth of the events, and twice as many as one read of the upstream may have. */
+const RETENTION = ["--max-events", "10000"];
 
 for (const levels of [0, 1, 2]) {
   for (const at of levels === 0 ? ["root"] : ["root", "leaf"]) {
