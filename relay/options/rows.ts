@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { parseOriginPattern } from "../doors/http/origins/origin_pattern.ts";
 import { knownProviders } from "../gateway/provider.ts";
 import { parseKeys } from "../rights/keys/parse_keys.ts";
@@ -28,6 +29,11 @@ import {
 } from "./kinds.ts";
 import { option, type OptionTree } from "./option.ts";
 import { chat, fixture, provider, source } from "./upstream_kinds.ts";
+
+const BEARER_FORM = "a token of letters, digits and -._~+/=";
+
+/** Accepts what a header `Authorization: Bearer` can have (RFC 6750, section 2.1). */
+const bearerToken = z.string().regex(/^[\w.~+/-]+=*$/);
 
 /** The options of a relay, but its clock. */
 export const relayRows = {
@@ -77,7 +83,7 @@ export const relayRows = {
       ],
     },
   ),
-  storeToken: option(text("TOKEN", "a token"), {
+  storeToken: option(text("TOKEN", BEARER_FORM, bearerToken), {
     flag: "store-token",
     topic: "retention",
     secret: true,

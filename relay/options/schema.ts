@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
-import { STORE_ADDRESS_FORM } from "../stores/store_address.ts";
+import {
+  parseStoreAddress,
+  STORE_ADDRESS_FORM,
+} from "../stores/store_address.ts";
 import { lackingOfStore } from "../topics/own_store.ts";
 import type { Store } from "../topics/store.ts";
 import type { RelayMemory } from "./relay_options.ts";
@@ -119,7 +122,19 @@ export const relayOptions = schemaOf(relayRows).extend({
       path: ["retention", "maxStore"],
       message: "Expected no bound for a store of your own: it bounds itself",
     });
-  }, where("store", "retention.maxStore"));
+  }, where("store", "retention.maxStore"))
+  .superRefine(({ store, storeToken }, context) => {
+    if (storeToken === undefined) return;
+    if (
+      typeof store === "string" && parseStoreAddress(store).kind === "parent"
+    ) return;
+    context.addIssue({
+      code: "custom",
+      path: ["storeToken"],
+      message:
+        "Expected `store` to be the address of a relay with --links, which the token is for",
+    });
+  }, where("store", "storeToken"));
 
 /** The options of a relay, complete. */
 export type CompleteRelayOptions = z.output<typeof relayOptions>;

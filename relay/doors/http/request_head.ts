@@ -84,6 +84,32 @@ export function refuseAmbiguous(
     : undefined;
 }
 
+/** The scheme and the authority of a target in absolute form, and what comes behind them. */
+const ABSOLUTE = /^https?:\/\/([^/?#]*)([^]*)$/i;
+
+/**
+ * Has a request whose target is a whole URL say its host and path as others do. A
+ * server ignores the Host header of such a request (RFC 9112, section 3.2.2).
+ *
+ * @returns Why it is refused, if the URL has no host, or a user (RFC 9110, section 4.2.4).
+ */
+export function takeAbsoluteTarget(
+  incoming: IncomingMessage,
+): Problem | undefined {
+  const { url = "/" } = incoming;
+  if (url.startsWith("/")) return undefined;
+  const [, authority, rest = ""] = ABSOLUTE.exec(url) ?? [];
+  if (authority === undefined) return undefined;
+  if (authority === "" || authority.includes("@")) {
+    return invalidRequest(
+      "Expected a request target with a host and without a user",
+    );
+  }
+  incoming.headers.host = authority;
+  incoming.url = rest.startsWith("/") ? rest : `/${rest}`;
+  return undefined;
+}
+
 /** Refuses a request with too many headers. */
 export function refuseManyHeaders(
   { rawHeaders }: IncomingMessage,

@@ -24,6 +24,7 @@ import {
   problemOfHead,
   refuseAmbiguous,
   refuseManyHeaders,
+  takeAbsoluteTarget,
 } from "./request_head.ts";
 import {
   type TcpConnection,
@@ -241,7 +242,7 @@ export class HttpServer {
     const { requests, framing } = connection;
     framing.begin(incoming);
     joinSmallChunks(incoming, (bytes) => framing.addBody(bytes));
-    const ambiguous = refuseAmbiguous(incoming);
+    const ambiguous = refuseAmbiguous(incoming) ?? takeAbsoluteTarget(incoming);
     if (ambiguous && !requests.isBusy) return this.#refuse(socket, ambiguous);
     if (!ambiguous && requests.add(incoming, outgoing)) return;
     const problem = ambiguous ?? new Problem(
@@ -290,6 +291,8 @@ export class HttpServer {
       return void socket.destroy();
     }
     connection.isUpgraded = true;
+    const ambiguous = refuseAmbiguous(incoming) ?? takeAbsoluteTarget(incoming);
+    if (ambiguous) return this.#refuse(socket, ambiguous);
     const problem = this.#check(incoming, socket);
     if (problem) return this.#refused.refuse(socket, problem);
     this.#handlers.upgrade(incoming, socket, head);

@@ -89,6 +89,46 @@ Deno.test("Relay answers whatever line a request begins with", async () => {
   assertEquals([...relay.relay.topics].length, 2, "no topic was made");
 });
 
+/** Targets with a host of their own, their Host header, and the answer. */
+const WHOLE: readonly (readonly [target: string, host: string, number])[] = [
+  ["http://evil.example/healthz", "localhost", 421],
+  ["HTTP://EVIL.example/healthz", "localhost", 421],
+  ["https://evil.example:443/healthz", "localhost", 421],
+  ["http://evil.example?x=/", "localhost", 421],
+  ["http://localhost/healthz", "evil.example", 200],
+  ["http://127.0.0.1:1/healthz", "evil.example", 200],
+  ["http://localhost?x=/healthz", "localhost", 200],
+  ["http://localhost@evil.example/healthz", "localhost", 400],
+  ["http://evil.example@localhost/healthz", "localhost", 400],
+  ["http:///healthz", "localhost", 400],
+  ["http://local host/healthz", "localhost", 400],
+  ["http://evil.example\\@localhost/healthz", "localhost", 400],
+];
+
+Deno.test("Relay goes by the host of a target that has one", async () => {
+  await using relay = await startRelay();
+  for (const [target, host, expected] of WHOLE) {
+    await using caller = await RawHttp.open(relay.url);
+    await caller.send(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    const { status, body } = await caller.answer() ?? {};
+    assertEquals(status, expected, `${target}, ${host}: ${body}`);
+  }
+});
+
+Deno.test("Relay takes a page for its own by the host of the target", async () => {
+  await using relay = await startRelay();
+  const answers = [];
+  for (const target of ["http://localhost:1", "http://127.0.0.1:1"]) {
+    await using caller = await RawHttp.open(relay.url);
+    await caller.send(
+      `GET ${target}/healthz HTTP/1.1\r\nHost: localhost:1\r\n` +
+        "Origin: http://127.0.0.1:1\r\n\r\n",
+    );
+    answers.push((await caller.answer())?.status);
+  }
+  assertEquals(answers, [403, 200]);
+});
+
 /** Bytes from clients that take the relay for something else. */
 const OTHERS: Readonly<Record<string, string>> = {
   "HTTP/0.9": "GET /healthz\r\n\r\n",
@@ -162,6 +202,21 @@ const UPGRADES: Readonly<Record<string, readonly [string, ...number[]]>> = {
   "with a key that is none": [
     `GET /ws HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n` +
     `${KEY.replace("dGhl", "")}\r\n`,
+    400,
+  ],
+  "of another host by its target": [
+    `GET http://evil.example/ws HTTP/1.1\r\n${HOST}Connection: Upgrade\r\n` +
+    `Upgrade: websocket\r\n${KEY}\r\n`,
+    421,
+  ],
+  "of its own host by its target": [
+    "GET http://localhost/ws HTTP/1.1\r\nHost: evil.example\r\n" +
+    `Connection: Upgrade\r\nUpgrade: websocket\r\n${KEY}\r\n`,
+    101,
+  ],
+  "of two hosts": [
+    `GET /ws HTTP/1.1\r\n${HOST}Host: evil.example\r\n` +
+    `Connection: Upgrade\r\nUpgrade: websocket\r\n${KEY}\r\n`,
     400,
   ],
   "to two things": [

@@ -205,7 +205,6 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   recordMaxAge: ["1h", 3_600_000],
   links: ["true", true],
   linkName: ["edge 1", "edge 1"],
-  storeToken: ["t.o.k", "t.o.k"],
   workers: ["auto", "auto"],
   logLevel: ["debug", "debug"],
   logFormat: ["json", "json"],
@@ -214,7 +213,9 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
 
 Deno.test("readConfiguration takes every setting from a flag, the environment and the file", async (t) => {
   const keys = settings.map(({ file }) => file)
-    .filter((key) => key !== "jwtKeyFile" && key !== "storeTokenFile");
+    .filter((key) =>
+      key !== "jwtKeyFile" && key !== "storeTokenFile" && key !== "storeToken"
+    );
   assertEquals(Object.keys(VALUES).sort(), keys.toSorted());
   const defaults = await optionsOf([]);
   for (const [key, [text, value]] of Object.entries(VALUES)) {
@@ -242,6 +243,40 @@ Deno.test("readConfiguration takes every setting from a flag, the environment an
         );
       }
     });
+  }
+});
+
+Deno.test("readConfiguration takes the token for a parent, and for nothing else", async () => {
+  const parent = ["--store", "http://parent"];
+  const env = { RIVULET_STORE_TOKEN: "t.o.k-_~+/=" };
+  const ways = [
+    await optionsOf([...parent, "--store-token", "t.o.k-_~+/="]),
+    await optionsOf(parent, { env }),
+    await optionsOf(["--store", "unix:relay.sock"], { env }),
+    await fromFile({ store: "https://parent", storeToken: "t.o.k-_~+/=" }),
+  ];
+  for (const { storeToken } of ways) assertEquals(storeToken, "t.o.k-_~+/=");
+  for (
+    const store of [[], ["--store", "sqlite:a.db"], ["--store", "nats://h"]]
+  ) {
+    const [problem = "", more] = await problemsOf(store, { env });
+    assertStringIncludes(problem, "RIVULET_STORE_TOKEN: expected --store");
+    assert(!problem.includes("t.o.k"));
+    assertEquals(more, undefined);
+  }
+  const file = { files: { "token.txt": "t.o.k" } };
+  const [unused = ""] = await problemsOf(
+    ["--store-token-file", "token.txt"],
+    file,
+  );
+  assertStringIncludes(unused, "expected --store");
+  for (const wrong of ["a b", "a\nb", "a\u007f", "\u00e9", "=", "a=b", "a,b"]) {
+    const [problem = ""] = await problemsOf([
+      ...parent,
+      "--store-token",
+      wrong,
+    ]);
+    assertStringIncludes(problem, "--store-token: expected a token of letters");
   }
 });
 
