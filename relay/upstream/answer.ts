@@ -116,6 +116,12 @@ export interface BodyOptions {
 /** The most bytes of an answer that wait to be read. */
 const MAX_UNREAD = 64 * 1024;
 
+/**
+ * The most bytes that are read at once: with more, the events of one read are as many
+ * as a small topic retains, and its subscribers have no turn before some are gone.
+ */
+const MAX_READ = 32 * 1024;
+
 /** A part of at most this many bytes is copied if it is a piece of a large buffer. */
 const SHORT = 4 * 1024;
 
@@ -133,6 +139,8 @@ export class AnswerBody {
   readonly #options: BodyOptions;
   #parts: Uint8Array[] = [];
   #unread = 0;
+  /** Whether the stream waits for room. */
+  #isFull = false;
   #end: { readonly error?: unknown } | undefined;
   #wake = (): void => {};
 
@@ -163,8 +171,8 @@ export class AnswerBody {
   }
 
   /**
-   * Returns the bytes that have come, once there are any; `undefined` at the end. The
-   * bytes may be kept. To be called again when it has resolved.
+   * Returns the bytes that have come, 32 KiB at most, once there are any; `undefined`
+   * at the end. The bytes may be kept. To be called again when it has resolved.
    *
    * Rejects with an {@linkcode UpstreamConnectionError} if the body has broken off,
    * and as its signal does if it was stopped.
@@ -215,16 +223,44 @@ export class AnswerBody {
     return new Promise((resolve) => this.#wake = resolve);
   }
 
-  /** Returns the parts that have come; none at the end. */
+  /**
+   * Returns the parts that have come, as many as are read at once; none at
+   * the end.
+   */
   #take(): Uint8Array[] {
-    const parts = this.#parts;
+    let parts = this.#parts;
     if (parts.length === 0 && this.#end && "error" in this.#end) {
       throw this.#end.error;
     }
-    const isFull = this.#unread >= MAX_UNREAD;
-    this.#parts = [];
-    this.#unread = 0;
-    if (isFull) this.#goOn();
+    if (this.#unread <= MAX_READ) {
+      this.#parts = [];
+      this.#unread = 0;
+    } else {
+      parts = this.#takeFirst(MAX_READ);
+      this.#unread -= MAX_READ;
+    }
+    if (this.#isFull && this.#unread < MAX_UNREAD) {
+      this.#isFull = false;
+      this.#goOn();
+    }
+    return parts;
+  }
+
+  /** Takes as many bytes as are wanted from the front of more. */
+  #takeFirst(wanted: number): Uint8Array[] {
+    let count = 0;
+    let left = wanted;
+    for (const { length } of this.#parts) {
+      if (length > left) break;
+      left -= length;
+      count++;
+    }
+    const parts = this.#parts.splice(0, count);
+    const [next] = this.#parts;
+    if (next && left > 0) {
+      parts.push(next.subarray(0, left));
+      this.#parts[0] = next.subarray(left);
+    }
     return parts;
   }
 
@@ -233,7 +269,8 @@ export class AnswerBody {
     this.#parts.push(part);
     this.#unread += part.length;
     this.#wake();
-    return this.#unread < MAX_UNREAD;
+    this.#isFull = this.#unread >= MAX_UNREAD;
+    return !this.#isFull;
   }
 
   /**

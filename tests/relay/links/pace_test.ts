@@ -126,8 +126,8 @@ async function follow(
   }
 }
 
-/** A tenth of the events, and twice as many as one read of the upstream may have. */
-const RETENTION = ["--max-events", "10000"];
+/** Fewer than the events of 128 KiB, which an upstream may send before it is read. */
+const RETENTION = ["--max-events", "4000"];
 
 for (const levels of [0, 1, 2]) {
   for (const at of levels === 0 ? ["root"] : ["root", "leaf"]) {

@@ -79,8 +79,26 @@ Deno.test("AnswerBody reads no further while nobody takes what has come", async 
   for (let count = 0; count < 4; count++) incoming.write(piece);
   await passedOn(incoming);
   assert(incoming.isPaused());
-  assertEquals((await body.next())?.length, 4 * piece.length);
+  assertEquals((await body.next())?.length, 2 * piece.length);
   assert(!incoming.isPaused());
+});
+
+Deno.test("AnswerBody gives 32 KiB at most at once, and every byte once", async () => {
+  for (const sizes of [[100_000], [20_000, 20_000, 1, 30_000], [32_768, 5]]) {
+    const incoming = new PassThrough();
+    const { body } = bodyOf(incoming);
+    let count = 0;
+    for (const size of sizes) {
+      incoming.write(Uint8Array.from({ length: size }, () => count++ % 251));
+    }
+    incoming.end();
+    const read: number[] = [];
+    for (let part = await body.next(); part; part = await body.next()) {
+      assert(part.length <= 32 * 1024);
+      read.push(...part);
+    }
+    assertEquals(read, Array.from({ length: count }, (_, at) => at % 251));
+  }
 });
 
 Deno.test("AnswerBody stops a body that is not over, once", async () => {
