@@ -480,6 +480,7 @@ Deno.test("PROTOCOL.md has a WebSocket's transcripts as they are", async () => {
 Deno.test("PROTOCOL.md has requests and answers as they are", async () => {
   await using relay = await startRelay();
   const reader = new Reader(relay);
+  assertEquals(await play("## The simplest client", reader), 4);
   assertEquals(await play("## 3. SSE", reader), 5);
   assertEquals(await play("## 4. HTTP", reader), 8);
 });
