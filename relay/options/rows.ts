@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseOriginPattern } from "../doors/http/origins/origin_pattern.ts";
 import { knownProviders } from "../gateway/provider.ts";
+import { BEARER_TOKEN_FORM, isBearerToken } from "../rights/bearer_token.ts";
 import { parseKeys } from "../rights/keys/parse_keys.ts";
 import {
   PROVIDER_PATTERN_FORM,
@@ -29,11 +30,6 @@ import {
 } from "./kinds.ts";
 import { option, type OptionTree } from "./option.ts";
 import { chat, fixture, provider, source } from "./upstream_kinds.ts";
-
-const BEARER_FORM = "a token of letters, digits and -._~+/=";
-
-/** Accepts what a header `Authorization: Bearer` can have (RFC 6750, section 2.1). */
-const bearerToken = z.string().regex(/^[\w.~+/-]+=*$/);
 
 /** The options of a relay, but its clock. */
 export const relayRows = {
@@ -83,14 +79,23 @@ export const relayRows = {
       ],
     },
   ),
-  storeToken: option(text("TOKEN", BEARER_FORM, bearerToken), {
-    flag: "store-token",
-    topic: "retention",
-    secret: true,
-    help: [
-      "the token that the relay of --store http://... asks for, made by 'rivulet token --link'. Other users can see a command line: use RIVULET_STORE_TOKEN or a file",
-    ],
-  }),
+  storeToken: option(
+    text(
+      "TOKEN",
+      BEARER_TOKEN_FORM,
+      z.string().refine(isBearerToken, {
+        message: `Expected ${BEARER_TOKEN_FORM}`,
+      }),
+    ),
+    {
+      flag: "store-token",
+      topic: "retention",
+      secret: true,
+      help: [
+        "the token that the relay of --store http://... asks for, made by 'rivulet token --link'. Other users can see a command line: use RIVULET_STORE_TOKEN or a file",
+      ],
+    },
+  ),
   linkName: option(text("NAME", "a name"), {
     default: "relay",
     flag: "link-name",

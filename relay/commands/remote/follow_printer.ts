@@ -4,6 +4,7 @@ import { escapeInvisible } from "../../logs/escape_invisible.ts";
 import { ANSWER_FORMATS, AnswerText } from "../answer_text.ts";
 import { ExitError } from "../command.ts";
 import type { System } from "../system.ts";
+import { jsonLine } from "./json_line.ts";
 
 /** Turns a topic into text. */
 export interface FollowPrinter {
@@ -16,16 +17,16 @@ export interface FollowPrinter {
 /** Makes a printer of the data of events, of an answer's text, or of JSON. */
 export function followPrinter(
   form: "data" | "lines" | "text" | "json",
-  { isOutputTerminal }: Pick<System, "isOutputTerminal">,
+  system: Pick<System, "isOutputTerminal">,
 ): FollowPrinter {
   switch (form) {
     case "data":
     case "lines":
-      return new DataPrinter(isOutputTerminal, form === "lines");
+      return new DataPrinter(system.isOutputTerminal, form === "lines");
     case "text":
       return new TextPrinter();
     case "json":
-      return jsonPrinter;
+      return new JsonPrinter(system);
   }
 }
 
@@ -44,10 +45,10 @@ class DataPrinter implements FollowPrinter {
     if (message.type !== "event") return "";
     const { data, topic } = message;
     if (!this.#isTerminal && !this.#namesTopic) return `${data}\n`;
-    const begin = this.#namesTopic ? `${topic}\t` : "";
-    return data.split("\n").map((line) =>
-      `${begin}${this.#isTerminal ? escapeInvisible(line) : line}\n`
-    ).join("");
+    const safe = (text: string): string =>
+      this.#isTerminal ? escapeInvisible(text) : text;
+    const begin = this.#namesTopic ? `${safe(topic)}\t` : "";
+    return data.split("\n").map((line) => `${begin}${safe(line)}\n`).join("");
   }
 
   end(): string {
@@ -94,7 +95,18 @@ class TextPrinter implements FollowPrinter {
   }
 }
 
-const jsonPrinter: FollowPrinter = {
-  print: (message) => `${JSON.stringify(message)}\n`,
-  end: (end) => `${JSON.stringify({ type: "end", ...end })}\n`,
-};
+class JsonPrinter implements FollowPrinter {
+  readonly #system: Pick<System, "isOutputTerminal">;
+
+  constructor(system: Pick<System, "isOutputTerminal">) {
+    this.#system = system;
+  }
+
+  print(message: SubscriptionMessage): string {
+    return jsonLine(message, this.#system);
+  }
+
+  end(end: TopicEnd): string {
+    return jsonLine({ type: "end", ...end }, this.#system);
+  }
+}

@@ -11,10 +11,17 @@ export type InputForm = "lines" | "json" | "sse";
 /** The largest event that is read, in bytes: as large as relays take by default. */
 const MAX_EVENT = 16 * 1024 * 1024;
 
+/** The longest line: JSON may take six characters for one. */
+const MAX_LINE = { lines: MAX_EVENT, json: 6 * MAX_EVENT };
+
 const line = z.object({
-  event: z.string().optional(),
+  event: z.string().regex(/^[^\r\n]*$/, "expected a name without line ends")
+    .optional(),
   data: z.json(),
-  id: z.string().optional(),
+  id: z.string().regex(
+    /^[^\r\n\0]*$/,
+    "expected an id without line ends and NUL",
+  ).optional(),
 });
 
 /**
@@ -24,7 +31,7 @@ const line = z.object({
  * @param form The form of the input.
  * @param name The name of events that have none.
  * @param signal Ends the reading.
- * @throws {ExitError} If a line is no event in JSON.
+ * @throws {ExitError} If a line is no event in JSON, or too long.
  */
 export async function* inputEvents(
   input: ReadableStream<Uint8Array>,
@@ -45,6 +52,7 @@ export async function* inputEvents(
       new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>,
       { signal },
     )
+    .pipeThrough(boundedLines(MAX_LINE[form]))
     .pipeThrough(new TextLineStream());
   let number = 0;
   for await (const text of lines) {
@@ -52,6 +60,31 @@ export async function* inputEvents(
     if (form === "lines") yield { event: name, data: text, id: "" };
     else if (text.trim() !== "") yield eventOf(text, number, name);
   }
+}
+
+/** Refuses a line that would be held in memory for as long as it grows. */
+function boundedLines(max: number): TransformStream<string, string> {
+  let number = 1;
+  let length = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      for (let from = 0;;) {
+        const end = chunk.indexOf("\n", from);
+        length += (end < 0 ? chunk.length : end) - from;
+        if (length > max) {
+          throw new ExitError(
+            1,
+            `Expected lines of at most ${max} characters: line ${number} is longer`,
+          );
+        }
+        if (end < 0) break;
+        number += 1;
+        length = 0;
+        from = end + 1;
+      }
+      controller.enqueue(chunk);
+    },
+  });
 }
 
 function eventOf(

@@ -64,6 +64,9 @@ const FLAGS = {
  */
 const BATCH = { items: 500, size: 256 * 1024 };
 
+/** Keys that a header can have, with nothing around them that a header loses. */
+const KEY = /^(?! )[\x20-\x7E]{1,255}(?<! )$/;
+
 const published = z.object({
   epoch: z.string(),
   first: z.number(),
@@ -89,6 +92,11 @@ async function publish(args: readonly string[], system: System): Promise<void> {
   const { key, event } = values;
   if (/[\r\n]/.test(event)) {
     throw new FlagError("--event: expected a name without line ends");
+  }
+  if (key !== undefined && !KEY.test(key)) {
+    throw new FlagError(
+      `--key: expected 1 to 255 characters of ASCII without line ends, got '${key}'`,
+    );
   }
   const maxElapsed = patienceOf(values);
   const signal = stopping(system);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { parseRetryAfter } from "../../../src/fetch/retry.ts";
+import { BEARER_TOKEN_FORM, isBearerToken } from "../../rights/bearer_token.ts";
 import { FlagError, UnavailableError } from "../command.ts";
 import type { System } from "../system.ts";
 
@@ -78,7 +79,7 @@ export class RelayAccess {
    * @param flags The flags.
    * @param system Has the environment.
    * @param signal Ends every request.
-   * @throws {FlagError} If the address is none.
+   * @throws {FlagError} If the address or the token is none.
    */
   constructor(
     { url, token }: AccessFlags,
@@ -91,6 +92,10 @@ export class RelayAccess {
     const name = variable ? URL_VARIABLE : "--url";
     this.#base = baseOf(name, url ?? (variable || DEFAULT_URL));
     this.token = (token ?? system.environment(TOKEN_VARIABLE)) || undefined;
+    if (this.token !== undefined && !isBearerToken(this.token)) {
+      const place = token === undefined ? TOKEN_VARIABLE : "--token";
+      throw new FlagError(`${place}: expected ${BEARER_TOKEN_FORM}`);
+    }
     this.#signal = signal;
   }
 

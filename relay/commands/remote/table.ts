@@ -1,3 +1,5 @@
+import { escapeInvisible } from "../../logs/escape_invisible.ts";
+
 /** A column of a table. */
 export interface Column {
   /** The heading of the column. */
@@ -7,7 +9,8 @@ export interface Column {
 }
 
 /**
- * Writes a table, its columns as wide as their widest cells.
+ * Writes a table, its columns as wide as their widest cells. Cells are what a relay
+ * has said: characters that a terminal obeys are escaped.
  *
  * @param columns The columns.
  * @param rows The cells, a row each.
@@ -17,7 +20,10 @@ export function table(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
 ): string[] {
-  const all = [columns.map(({ title }) => title), ...rows];
+  const all = [
+    columns.map(({ title }) => title),
+    ...rows.map((row) => row.map(escapeInvisible)),
+  ];
   const widths = columns.map((_, index) =>
     Math.max(...all.map((row) => row[index]?.length ?? 0))
   );

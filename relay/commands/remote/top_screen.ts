@@ -75,7 +75,7 @@ export function topScreen(
     String(topic.next - 1),
     String(topic.subscribers),
     lagOf(topic),
-    escapeInvisible(topic.source ?? ""),
+    topic.source ?? "",
   ]);
   const followers = lines.reduce((sum, row) => sum + row.topic.subscribers, 0);
   const rate = lines.reduce((sum, row) => sum + row.rate, 0);
@@ -87,7 +87,7 @@ export function topScreen(
     ...summary(now.metrics, before.metrics, seconds),
     "",
     ...table(COLUMNS, shown),
-  ].map((line) => line.slice(0, columns));
+  ].map((line) => escapeInvisible(line).slice(0, columns));
 }
 
 /** The number of refusals that are named: those that came most often. */

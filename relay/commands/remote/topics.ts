@@ -1,4 +1,4 @@
-import { escapeInvisible } from "../../logs/escape_invisible.ts";
+import { jsonLine } from "./json_line.ts";
 import { type Command, FlagError, parseFlags } from "../command.ts";
 import type { System } from "../system.ts";
 import { ACCESS_FLAGS, ACCESS_HELP, RelayAccess } from "./relay_access.ts";
@@ -57,7 +57,7 @@ async function topics(args: readonly string[], system: System): Promise<void> {
   const filter = { prefix, search, state, source, sort };
   for await (const page of listTopics(relay, filter)) {
     if (json) {
-      const lines = page.map((topic) => `${JSON.stringify(topic)}\n`);
+      const lines = page.map((topic) => jsonLine(topic, system));
       await system.write(lines.join(""));
     } else rows.push(...page.map(rowOf));
   }
@@ -71,7 +71,7 @@ function rowOf(topic: ListedTopic): string[] {
     String(topic.next - 1),
     String(topic.subscribers),
     lagOf(topic),
-    escapeInvisible(topic.source ?? ""),
+    topic.source ?? "",
   ];
 }
 

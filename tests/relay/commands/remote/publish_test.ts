@@ -306,3 +306,58 @@ Deno.test("publish ends at a signal, though stdin is silent", async () => {
   system.stop("SIGTERM");
   assertEquals(await within(status, LIMIT, "the end"), 143);
 });
+
+Deno.test("publish says which line or flag cannot be sent, before it is sent", async () => {
+  await using server = await startRelay();
+  const long = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new TextEncoder().encode("a\n")),
+    // For as long as it is read: a line without an end.
+    pull: (controller) => controller.enqueue(new Uint8Array(1024 * 1024)),
+  });
+  const endless = await runRemote(server.url, ["publish", "t"], {
+    input: long,
+  });
+  assertEquals(endless.status, 1);
+  assertMatch(
+    endless.errors,
+    /Expected lines of at most 16777216 characters: line 2 is longer/,
+  );
+  assertEquals((await eventsOf(server, "t")).map(({ data }) => data), ["a"]);
+  for (const field of ['"id": "a\\u0000"', '"id": "a\\n"', '"event": "a\\r"']) {
+    const { input, write, end } = pipe();
+    write(`{"data": 1}\n{"data": 2, ${field}}\n`);
+    end();
+    const { status, errors } = await runRemote(
+      server.url,
+      ["publish", "u", "--json"],
+      { input },
+    );
+    assertEquals(status, 1);
+    assertMatch(
+      errors,
+      /in line 2, .*expected an? (id|name) without line ends/,
+    );
+  }
+  for (
+    const [flag, value] of [
+      ["--key", "a\nb"],
+      ["--key", "\u043a"],
+      ["--key", ""],
+      ["--key", " a"],
+      ["--key", "x".repeat(256)],
+      ["--token", "a b"],
+      ["--token", "\u043a"],
+    ] as const
+  ) {
+    const { status, errors } = await runRemote(
+      server.url,
+      ["publish", "v", flag, value],
+    );
+    assertEquals(
+      [status, errors.includes(`${flag}: expected`)],
+      [2, true],
+      value,
+    );
+    assert(flag !== "--token" || !errors.includes(value));
+  }
+});
