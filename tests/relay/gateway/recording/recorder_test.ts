@@ -478,7 +478,7 @@ Deno.test("Recorder writes and logs no secret", async () => {
     begin(recorder, "t");
   }
   const logged = Deno.inspect(world.logged, { depth: 20, showHidden: true });
-  assertStringIncludes(logged, "is not whole");
+  assertStringIncludes(logged, "is incomplete");
   for (const secret of all) assert(!logged.includes(secret), logged);
 });
 
@@ -498,7 +498,7 @@ Deno.test("Recorder lets a run go on that it cannot record, and logs it once", a
     recording.end("complete");
     await world.written();
     assertEquals(world.log().length, 1);
-    assertMatch(world.log()[0]!, /the-topic.* is not whole: /);
+    assertMatch(world.log()[0]!, /the-topic.* is incomplete: /);
     assertEquals(world.logged[0]!.level, "warning");
     assertEquals(world.clock.pending, 0);
   });
@@ -610,7 +610,7 @@ Deno.test("Recorder keeps an unbroken beginning where the disk is too slow", asy
   assertEquals(
     world.log(),
     ["other", "t"].map((topic) =>
-      `The recording of ${topic} is not whole: the disk is slower than the runs`
+      `The recording of ${topic} is incomplete: the disk is slower than the runs`
     ),
   );
   recording.end("complete");

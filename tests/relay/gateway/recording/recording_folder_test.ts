@@ -97,5 +97,5 @@ Deno.test("E11: one recording is no larger than all may be", async () => {
   }
   recording.end("complete");
   await world.written();
-  assertMatch(world.log().join("\n"), /not whole.*--record-max-bytes/);
+  assertMatch(world.log().join("\n"), /incomplete.*--record-max-bytes/);
 });
