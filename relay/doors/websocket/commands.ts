@@ -36,33 +36,42 @@ export function isSubscribedTo(peer: WebSocketPeer, name: string): boolean {
     peer.staying?.has(name) === true;
 }
 
-/** Subscribes a peer to a topic (the message `subscribe`). */
+/**
+ * Subscribes a peer to a topic (the message `subscribe`).
+ *
+ * @returns Whether it is subscribed: otherwise it was told why not.
+ */
 export function subscribe(
   peer: WebSocketPeer,
   request: SubscribeRequest,
-): void {
+): boolean {
   const { topic: name, after, mode, window, snapshot, stay, wait } = request;
   const { access, context, subscriber, staying } = peer;
-  if (!access.may("read", name)) return forbid(peer, "read", name);
+  if (!access.may("read", name)) {
+    forbid(peer, "read", name);
+    return false;
+  }
   if (isSubscribedTo(peer, name)) {
-    return peer.refuse(
+    peer.refuse(
       "already_subscribed",
       "There is a subscription to this topic already: unsubscribe first",
       name,
     );
+    return false;
   }
   const { maxSubscriptions, frames, mergedFrames } = context;
   const count = subscriber.subscriptions.length + (staying?.size ?? 0);
   if (count >= maxSubscriptions) {
-    return peer.refuse(
+    peer.refuse(
       "too_many_subscriptions",
       `Expected at most ${maxSubscriptions} subscriptions on one connection`,
       name,
     );
+    return false;
   }
-  if (refuseAtEdge(peer, name)) return;
+  if (refuseAtEdge(peer, name)) return false;
   const topic = findTopic(peer, name, wait);
-  if (!topic) return;
+  if (!topic) return false;
   const subscription = new Subscription(
     context.topics.at(topic, after),
     after ?? topic.from,
@@ -76,6 +85,7 @@ export function subscribe(
     },
   );
   subscriber.add(subscription);
+  return true;
 }
 
 /** Finds the topic that a peer wants to read; refuses a topic that it cannot have. */

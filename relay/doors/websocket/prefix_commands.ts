@@ -31,11 +31,15 @@ export function subscribeToPrefix(
     );
   }
   const prefix = pattern.slice(0, -1);
-  const follow = ({ name }: Topic, from: SubscribeRequest["after"]): void => {
-    if (!name.startsWith(prefix) || isSubscribedTo(peer, name)) return;
+  /** Returns whether there may be room for more topics. */
+  const follow = (
+    { name }: Topic,
+    from: SubscribeRequest["after"],
+  ): boolean => {
+    if (!name.startsWith(prefix) || isSubscribedTo(peer, name)) return true;
     // A peer does not learn of a topic that it may not read.
-    if (!peer.access.may("read", name)) return;
-    subscribe(peer, { ...options, topic: name, after: from });
+    if (!peer.access.may("read", name)) return true;
+    return subscribe(peer, { ...options, topic: name, after: from });
   };
   prefixes.add(
     pattern,
@@ -45,6 +49,8 @@ export function subscribeToPrefix(
   );
   peer.answer({ type: "following", topic: pattern });
   for (const topic of context.topics) {
-    if (topic.state.kind !== "ended") follow(topic, after);
+    if (topic.state.kind === "ended") continue;
+    // Of those that there is no room for, one is told: there may be 100,000.
+    if (!follow(topic, after)) break;
   }
 }

@@ -534,9 +534,8 @@ export class WebSocketSession
   #do(message: ClientMessage): void {
     switch (message.type) {
       case "subscribe":
-        return isPrefix(message.topic)
-          ? subscribeToPrefix(this, message)
-          : subscribe(this, message);
+        if (isPrefix(message.topic)) return subscribeToPrefix(this, message);
+        return void subscribe(this, message);
       case "unsubscribe":
         return unsubscribe(this, message.topic);
       case "heartbeat":

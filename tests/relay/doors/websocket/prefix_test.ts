@@ -90,3 +90,25 @@ Deno.test("A connection has a bound of prefixes, and refuses what is none", asyn
     ]);
   }
 });
+
+Deno.test("A connection is told of one of the topics that it has no room for", async () => {
+  await using relay = await startRelay({ limits: { maxSubscriptions: 3 } });
+  const { topics } = relay.relay;
+  for (let i = 0; i < 200; i++) topics.create(`p-${i}`);
+  await using socket = await RawWebSocket.open(relay.url, "/ws");
+  const told: unknown[] = [];
+  // Each is answered with as little, however many topics there are.
+  for (let round = 0; round < 20; round++) {
+    await socket.say({ type: "subscribe", topic: "p-*" });
+    await socket.say({ type: "unsubscribe", topic: "p-*" });
+  }
+  await socket.say({ type: "subscribe", topic: "nothing*" });
+  for (;;) {
+    const message = await socket.next();
+    if (message?.["topic"] === "nothing*") break;
+    told.push(message?.["code"] ?? message?.["type"]);
+  }
+  const count = (what: string): number =>
+    told.filter((one) => one === what).length;
+  assertEquals([count("following"), count("too_many_subscriptions")], [20, 20]);
+});
