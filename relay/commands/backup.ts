@@ -6,11 +6,11 @@ const HELP = `Copies the file of a store, also while a relay has it open.
 Usage: rivulet backup FILE COPY
 
   FILE   the file of --store sqlite:FILE
-  COPY   the path of the copy, where there is no file yet
+  COPY   the path of the copy; there must be no file yet
 
 To restore a copy, stop the relay, remove FILE, FILE-wal and FILE-shm, and put
-the copy in the place of FILE. Topics that had not ended get a new epoch then:
-more was shown of them than the copy has.
+the copy in the place of FILE. Topics that had not ended then get a new epoch,
+since subscribers may have seen more of them than the copy has.
 
 Permissions, instead of -A:
   --allow-read=FOLDER,FOLDER     the folders of FILE and COPY

@@ -15,8 +15,8 @@ and those of 'demo-truncated' break off.
 
 Usage: rivulet demo [FLAG ...]
 
-The flags are those of serve: rivulet help serve. --workers stays at 1: the
-model of the demo is a part of the process.
+The flags are those of serve: rivulet help serve. There is one process,
+whatever --workers says.
 
 Permissions, instead of -A:
   --allow-net=127.0.0.1:8787

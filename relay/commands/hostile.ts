@@ -16,10 +16,10 @@ const HELP = `Runs a provider of language models that fails as it is told to.
 
 Usage: rivulet hostile [FLAG ...]
 
-  --port NUMBER        the port to listen on, default 8788; 0 takes any
-  --host ADDRESS       the address to listen on, default 127.0.0.1
-  --pace MS            the time between events, default 20
-  --deltas NUMBER      the words of an answer, default: those of the request
+  --port NUMBER        the port to listen on; 0 takes any; default 8788
+  --host ADDRESS       the address to listen on; default 127.0.0.1
+  --pace MS            the milliseconds between events; default 20
+  --deltas NUMBER      the words of an answer; default: those of the request
   --plan PLAN          what happens to requests without a plan of their own;
                        replaces --pace and --deltas
   --recording PATH     an event stream (.sse) to answer with, by its file's

@@ -25,6 +25,9 @@ const HELP = `Prints a recorded stream at its pace.
 
 Usage: rivulet replay FILE [FLAG ...]
 
+FILE is a recording (--record), or any event stream. Comments such as ': +37ms'
+tell the pace.
+
   --speed NUMBER   2 is twice as fast, 0.5 half as fast, 0 at once; default 1
   --raw            prints only the provider's events, without the comments that
                    keep the pace and say how the stream ended

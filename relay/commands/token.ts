@@ -27,9 +27,13 @@ const HELP = `Prints a token for a relay: its holder may do what it says.
 Usage: rivulet token RIGHT ... [FLAG ...]
        rivulet token --new-key
 
-Rights, of topics by their names, in which * stands for any characters. One is
-required, and each may be given any number of times:
-  --read PATTERN     subscribe to topics, and read them
+Examples:
+  rivulet token --read 'news:*' --ttl 15m
+  rivulet token --write 'builds' --sub ci --key-file key
+
+Rights. One is required, and those with a PATTERN can be repeated. A PATTERN is
+the name of a topic, in which * stands for any characters:
+  --read PATTERN     subscribe to topics and read them
   --write PATTERN    create, fill, end and delete topics, and send requests to
                      providers: --write 'run-*' if the relay names the topics
   --cancel PATTERN   cancel topics
@@ -37,12 +41,13 @@ required, and each may be given any number of times:
   --provider PATTERN
                      make these requests to providers with the relay's key, and
                      no others: 'openai:GET files/*'. Default: make runs, list
-                     models, read and cancel one's own responses
+                     models, read and cancel responses of topics that the
+                     token has rights for
   --admin            everything, and read /metrics
   --link             be a relay whose topics live in this one: do everything,
                      for callers whose tokens it has verified
 
-The key that signs it, which is one of:
+The key that signs the token, one of:
   --key SECRET       the secret of the relay's --jwt-key; other users of the
                      machine can see a command line
   --key-file FILE    a file with a secret, or with a private key (RSA, P-256 or
@@ -50,11 +55,11 @@ The key that signs it, which is one of:
   ${KEY_VARIABLE}    the environment variable, if there is neither flag
 
 Others:
-  --ttl DURATION     how long it is valid: 90s, 15m, 1h (default) or 30d
-  --sub NAME         its holder; limits per token count all tokens of a holder
+  --ttl DURATION     how long the token is valid: 90s, 15m, 30d; default 1h
+  --sub NAME         the holder; limits count all tokens of a holder together
   --aud NAME         the relay's --jwt-audience
   --iss NAME         the relay's --jwt-issuer
-  --new-key          prints a new secret instead
+  --new-key          prints a new secret for --jwt-key instead of a token
 
 Permissions, instead of -A:
   --allow-env=${KEY_VARIABLE}    unless there is --key, --key-file or --new-key

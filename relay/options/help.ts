@@ -12,13 +12,13 @@ const FILE = [
   {
     usage: "--config FILE",
     help: [
-      'reads settings from a JSON file: {"port": 8787}. The output of --print-config has the names of all. Durations and sizes are texts as of flags, or numbers of milliseconds and bytes; lists are lists of such texts or of objects',
+      'reads settings from a JSON file: {"port": 8787}. The names are those that --print-config prints. Durations and sizes are strings as on the command line, or numbers of milliseconds and bytes. A flag that can be repeated is a list',
     ],
   },
   {
     usage: "--print-config",
     help: [
-      'prints the settings in force and their places, without keys; its "config" is such a file',
+      'prints the settings in force and where each was set, without keys. Its "config" is such a file',
     ],
   },
 ];
@@ -28,19 +28,22 @@ const TOPICS: Readonly<
   Record<HelpTopic, { readonly title: string; readonly after?: string }>
 > = {
   sources: {
-    title: "Sources of topics (each flag any number of times)",
-    after: "  (callers with the right fill topics too: POST /topics/NAME)",
+    title: "Sources of topics",
+    after: "  (publishers fill topics too: POST /topics/NAME, rivulet publish)",
   },
   models: { title: "Language models" },
   chats: { title: "Chats of applications" },
   listening: { title: "Listening" },
   rights: {
     title: "Rights",
-    after: "  (rivulet token makes tokens)",
+    after: "  (rivulet token makes tokens: docs/rights.md)",
   },
   subscribers: { title: "Subscribers" },
   retention: { title: "Retention" },
-  limits: { title: "Limits" },
+  limits: {
+    title: "Limits",
+    after: "  (PROTOCOL.md, section 7, says what happens beyond each)",
+  },
   logs: { title: "Logs" },
   file: { title: "Settings from a file" },
 };
@@ -48,12 +51,22 @@ const TOPICS: Readonly<
 const BEGIN = `Runs the relay until it is interrupted.
 
 Usage: rivulet [serve] [FLAG ...]
+
+Examples:
+  rivulet --source news=https://example.com/events
+  rivulet --provider openai --store sqlite:rivulet.db
+  rivulet --host 0.0.0.0 --jwt-key-file key --origin https://app.example.com
 `;
 
-const END =
-  `Each flag but the last also has an environment variable: --log-level is RIVULET_LOG_LEVEL. A flag goes before its variable, and the variable before the file. --no-NAME turns off a flag that takes no value; its variable is true or false. The variable of a flag that can be given several times has spaces between the values, or is a list in JSON. The first place that has a setting decides all of it.
+const END = `A flag whose value is followed by '...' can be repeated.
 
-A DURATION is a number with ms, s, m or h: 500ms, 30s, 10m, 1h. BYTES are a number, or one with KiB, MiB or GiB.
+Each flag but --print-config also has an environment variable: --log-level is RIVULET_LOG_LEVEL. The variable of a flag that can be repeated has spaces between the values, or is a list in JSON. A flag that takes no value has the variable true or false; --no-NAME turns it off.
+
+A flag takes precedence over its variable, and the variable over the file. Lists from several places are not joined.
+
+A DURATION is a number with ms, s, m or h: 500ms, 30s, 10m, 1h. Times that can be turned off take 'never'. BYTES are a number, or one with KiB, MiB or GiB.
+
+Exit status: 0 after a stop, 2 if the configuration is wrong, 3 if the relay cannot start now, so that a later attempt may succeed.
 `;
 
 const PERMISSIONS = `Permissions, instead of -A:
@@ -62,9 +75,10 @@ const PERMISSIONS = `Permissions, instead of -A:
   --allow-env='RIVULET_*,WS_NO_BUFFER_UTIL,...'
       settings, and NAME_API_KEY of each provider
   --allow-read=PATHS
-      for --fixture, --config, --jwt-key-file and --record
-  --allow-write=DIR
-      for --record
+      for --fixture, --config, --jwt-key-file, --store-token-file, and the
+      folders of --record and --store sqlite:PATH
+  --allow-write=FOLDERS
+      for the folders of --record and --store sqlite:PATH
   --allow-run=PATH
       for --workers: the path of deno, which allows everything; and --allow-net
       without a list
@@ -82,7 +96,7 @@ export function isHelpTopic(word: string): word is HelpTopic {
 export function topicHelp(topic: HelpTopic): string {
   const defaults = commandOptions.parse({});
   const { title, after } = TOPICS[topic];
-  const entries = settings.filter((setting) => setting.topic === topic)
+  const entries = inOrder(settings.filter((one) => one.topic === topic))
     .map((setting) =>
       entry(
         usageOf(setting),
@@ -93,6 +107,16 @@ export function topicHelp(topic: HelpTopic): string {
     entries.push(...FILE.map(({ usage, help }) => entry(usage, help)));
   }
   return [`${title}:`, ...entries, ...after ? [after] : [], ""].join("\n");
+}
+
+/** Returns the settings in order, each that reads another one from a file behind that. */
+function inOrder(settings: readonly Setting[]): readonly Setting[] {
+  const isFile = ({ flag }: Setting) => flag.endsWith("-file");
+  const files = settings.filter(isFile);
+  return settings.filter((one) => !isFile(one)).flatMap((one) => [
+    one,
+    ...files.filter(({ flag }) => flag === `${one.flag}-file`),
+  ]);
 }
 
 /** Writes the help on all flags. */
@@ -109,7 +133,7 @@ function usageOf({ flag, kind }: Setting): string {
     case "value":
       return `--${flag} ${kind.hint}`;
     case "values":
-      return `--${flag} ${kind.item.hint}`;
+      return `--${flag} ${kind.item.hint} ...`;
   }
 }
 

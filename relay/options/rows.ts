@@ -52,7 +52,7 @@ export const relayRows = {
     flag: "trusted-proxy",
     topic: "listening",
     help: [
-      "trusts the X-Forwarded-For of proxies at this address or in this range",
+      "takes the address of a client from the X-Forwarded-For of proxies at this address or in this range",
     ],
   }),
   page: option(negatedToggle, {
@@ -60,7 +60,7 @@ export const relayRows = {
     flag: "no-page",
     topic: "listening",
     help: [
-      "does not serve the page to look at the relay with, which GET / answers with otherwise",
+      "does not serve the page at GET /, which shows the relay in a browser",
     ],
   }),
   store: option(
@@ -70,11 +70,11 @@ export const relayRows = {
       flag: "store",
       topic: "retention",
       help: [
-        "where topics live. STORE is one of:",
-        "memory: in this process, until it ends",
-        "sqlite:PATH: in a file, which outlives the process. What was acknowledged is on the disk",
-        "sqlite:PATH?sync=normal: in a file. What was acknowledged outlives the process, but perhaps not a loss of power",
-        "nats://HOST[,HOST...]: in NATS JetStream, which several relays share. docs/cluster.md has its options",
+        "where topics live; STORE is one of:",
+        "memory: in this process, until it ends.",
+        "sqlite:PATH: in a file, which outlives the process. What was acknowledged is on the disk.",
+        "sqlite:PATH?sync=normal: in a file. What was acknowledged outlives the process, but perhaps not a loss of power.",
+        "nats://HOST[,HOST...]: in NATS JetStream, which several relays share. docs/cluster.md has its options.",
         "http(s)://HOST[:PORT]: in another relay, the parent, which has --links (docs/edges.md). unix:PATH is one on this machine",
       ],
     },
@@ -92,7 +92,7 @@ export const relayRows = {
       topic: "retention",
       secret: true,
       help: [
-        "the token that the relay of --store http://... asks for, made by 'rivulet token --link'. Other users can see a command line: use RIVULET_STORE_TOKEN or a file",
+        "the token for the relay of --store http://..., made by 'rivulet token --link'. Other users can see a command line: use RIVULET_STORE_TOKEN or a file",
       ],
     },
   ),
@@ -100,14 +100,14 @@ export const relayRows = {
     default: "relay",
     flag: "link-name",
     topic: "retention",
-    help: ["what this relay is called in the log of the relay of --store"],
+    help: ["the name of this relay in the log of the relay of --store"],
   }),
   links: option(toggle, {
     default: false,
     flag: "links",
     topic: "listening",
     help: [
-      "lets other relays have their topics in this one: they have --store http://THIS-RELAY, and a token with the right to link if this one asks for tokens",
+      "lets other relays keep their topics in this one. They need --store http://THIS-RELAY, and a token with the right to link if this relay requires tokens",
     ],
   }),
   sources: option(list(source), {
@@ -116,9 +116,9 @@ export const relayRows = {
     topic: "sources",
     help: [
       "fills a topic from the SSE stream at URL. Options:",
-      "from=now: subscriptions begin with new events",
-      "once: ends the topic with the first connection",
-      "drop-repeats: drops events whose ids were there before, as a server sends them that starts over",
+      "from=now: subscriptions begin with new events;",
+      "once: the topic ends with the first connection;",
+      "drop-repeats: drops events whose ids came before, for a server that starts over with each connection",
     ],
   }),
   failFast: option(toggle, {
@@ -126,7 +126,7 @@ export const relayRows = {
     flag: "fail-fast",
     topic: "sources",
     help: [
-      "exits with status 3 if a source cannot be reached at the start, and has GET /readyz answer 503 while one is away; otherwise sources are retried",
+      "exits with status 3 if a source cannot be reached at the start, and answers GET /readyz with 503 while a source is away. Without it, the relay retries sources",
     ],
   }),
   sourceTimeout: option(duration({ never: true }), {
@@ -150,8 +150,8 @@ export const relayRows = {
     flag: "chat",
     topic: "chats",
     help: [
-      "stands in front of the route URL of an application, which answers a chat as the AI SDK's useChat expects it: give /chat/NAME to useChat. Each chat is a topic, each turn an epoch of it.",
-      "shared: several users may be in one chat; otherwise a chat is its user's alone.",
+      "stands in front of the chat route of an application at URL: give /chat/NAME to useChat of the AI SDK in place of it. Each chat is a topic, each turn an epoch of it.",
+      "shared: several users can be in one chat. Otherwise, a chat belongs to one user.",
       "If NAME_CHAT_SECRET is in the environment, the application gets it in Rivulet-Secret",
     ],
   }),
@@ -166,6 +166,67 @@ export const relayRows = {
       ],
     },
   ),
+  gateway: {
+    providers: option(list(provider), {
+      default: [],
+      flag: "provider",
+      topic: "models",
+      help: [
+        "forwards /NAME/v1/ to a provider of language models, and /v1/ to the first provider: set an SDK's base URL to it. Each streamed answer fills a topic. The relay knows the URLs of",
+        `${Object.keys(knownProviders).join(", ")}.`,
+        "It sends the key in NAME_API_KEY of the environment; if that is not set, it forwards the caller's key. Options:",
+        "on-disconnect=cancel: a run ends when its caller leaves, unless the caller says otherwise;",
+        "websocket: asks the provider over a WebSocket where the caller came over one;",
+        "idempotent: the provider does nothing twice for one Idempotency-Key, so that a run with a key can be repeated;",
+        "topic=NAME*: the name of topics of runs that name none. The relay completes *; '{session}' is the agent's session",
+      ],
+    }),
+    timeout: option(duration(), {
+      default: 600_000,
+      flag: "provider-timeout",
+      file: "providerTimeout",
+      topic: "models",
+      help: ["treats a provider that sends nothing for this long as gone"],
+    }),
+    idleCancel: option(duration({ never: true, seconds: true }), {
+      default: Infinity,
+      flag: "idle-cancel",
+      topic: "models",
+      help: [
+        "cancels a run whose caller has left and that nobody has followed for this long; a plain number is in seconds",
+      ],
+      without: "never",
+    }),
+    record: option(text("DIR", "a path"), {
+      flag: "record",
+      topic: "models",
+      help: [
+        "writes each run to a file in DIR, which --fixture and rivulet replay can play",
+      ],
+    }),
+    recordMaxBytes: option(bytes, {
+      default: 1_073_741_824,
+      flag: "record-max-bytes",
+      topic: "models",
+      help: [
+        "deletes the oldest recordings when all of them together are larger than this",
+      ],
+    }),
+    recordMaxAge: option(duration({ never: true }), {
+      default: 604_800_000,
+      flag: "record-max-age",
+      topic: "models",
+      help: ["deletes recordings that are older than this"],
+    }),
+    maxUpload: option(bytes, {
+      default: 512 * 1024 * 1024,
+      flag: "max-upload",
+      topic: "models",
+      help: [
+        "the largest request body for a provider that is not JSON (for JSON: --max-body)",
+      ],
+    }),
+  },
   rights: {
     jwtKey: option(
       text(
@@ -191,7 +252,7 @@ export const relayRows = {
     jwtAudience: option(text("NAME", "a name"), {
       flag: "jwt-audience",
       topic: "rights",
-      help: ["the 'aud' that a token must contain"],
+      help: ["the 'aud' that a token must have"],
       without: "any",
     }),
     jwtIssuer: option(text("NAME", "a name"), {
@@ -205,7 +266,7 @@ export const relayRows = {
       flag: "allow-query-token",
       topic: "rights",
       help: [
-        "accepts tokens in URLs too (?access_token=), where proxies, logs and histories see them",
+        "also accepts tokens in URLs (?access_token=), which proxies, logs and browser histories keep",
       ],
     }),
     insecureOpen: option(toggle, {
@@ -213,14 +274,14 @@ export const relayRows = {
       flag: "insecure-open",
       topic: "rights",
       help: [
-        "listens without a key on an address that others can reach: everybody can read and write every topic",
+        "allows a --host that others can reach without a key: everybody can read and write every topic",
       ],
     }),
     publicMetrics: option(toggle, {
       default: false,
       flag: "public-metrics",
       topic: "rights",
-      help: ["answers GET /metrics without a token"],
+      help: ["answers GET /metrics and GET /status without a token"],
     }),
     allowSources: option(
       list(text("PATTERN", "a pattern of URLs", sourcePattern)),
@@ -229,7 +290,7 @@ export const relayRows = {
         flag: "allow-source",
         topic: "sources",
         help: [
-          "lets PUT /topics/NAME make topics from these URLs: 'https://*.example.com/events/*'",
+          "lets PUT /topics/NAME create topics from URLs that match: 'https://*.example.com/events/*'; default: none",
         ],
       },
     ),
@@ -240,7 +301,7 @@ export const relayRows = {
         flag: "allow-provider-path",
         topic: "models",
         help: [
-          "lets tokens without 'rivulet.provider' make more requests to providers than runs and lists of models: PROVIDER:METHOD PATH, such as 'openai:GET files/*'",
+          "lets tokens without 'rivulet.provider' make these requests too, besides runs and lists of models: PROVIDER:METHOD PATH, such as 'openai:GET files/*'",
         ],
       },
     ),
@@ -249,63 +310,8 @@ export const relayRows = {
       flag: "allow-address",
       topic: "sources",
       help: [
-        "lets such URLs lead to an address, or a range such as 10.0.0.0/8, that is not public",
+        "lets such URLs lead to this address or range that is not public, such as 10.0.0.0/8; default: public addresses only",
       ],
-    }),
-  },
-  gateway: {
-    providers: option(list(provider), {
-      default: [],
-      flag: "provider",
-      topic: "models",
-      help: [
-        "forwards /NAME/v1/ to a provider of language models, and /v1/ to the first one: point an SDK's base URL there. Each stream fills a topic. Known names:",
-        `${Object.keys(knownProviders).join(", ")}.`,
-        "The key is NAME_API_KEY of the environment, or else the caller's.",
-        "idempotent: does nothing twice for one Idempotency-Key.",
-        "on-disconnect=cancel: a run ends when its caller leaves, unless the caller says otherwise.",
-        "websocket: is asked over a WebSocket where its caller came over one.",
-        "topic=NAME*: names topics of runs that name none; '{session}' in it is the agent's session",
-      ],
-    }),
-    timeout: option(duration(), {
-      default: 600_000,
-      flag: "provider-timeout",
-      file: "providerTimeout",
-      topic: "models",
-      help: ["the longest silence of a provider"],
-    }),
-    idleCancel: option(duration({ never: true, seconds: true }), {
-      default: Infinity,
-      flag: "idle-cancel",
-      topic: "models",
-      help: [
-        "cancels a run that has had neither its caller nor a subscriber for this long; a plain number is in seconds",
-      ],
-      without: "never",
-    }),
-    record: option(text("DIR", "a path"), {
-      flag: "record",
-      topic: "models",
-      help: ["writes each run to a file in DIR that --fixture plays"],
-    }),
-    recordMaxBytes: option(bytes, {
-      default: 1_073_741_824,
-      flag: "record-max-bytes",
-      topic: "models",
-      help: ["deletes the oldest recordings when all are larger than this"],
-    }),
-    recordMaxAge: option(duration({ never: true }), {
-      default: 604_800_000,
-      flag: "record-max-age",
-      topic: "models",
-      help: ["deletes recordings that are older than this"],
-    }),
-    maxUpload: option(bytes, {
-      default: 512 * 1024 * 1024,
-      flag: "max-upload",
-      topic: "models",
-      help: ["the largest request for a provider that is not JSON"],
     }),
   },
   limits: {
@@ -313,13 +319,13 @@ export const relayRows = {
       default: 16_384,
       flag: "max-connections",
       topic: "limits",
-      help: ["connections"],
+      help: ["connections at a time"],
     }),
     maxConnectionsPerAddress: option(count, {
       default: 1_024,
       flag: "max-connections-per-address",
       topic: "limits",
-      help: ["connections of one address"],
+      help: ["connections of one address (of IPv6: one /64 network) at a time"],
     }),
     maxSubscriptions: option(count, {
       default: 100,
@@ -331,111 +337,117 @@ export const relayRows = {
       default: 64 * 1024,
       flag: "max-message",
       topic: "limits",
-      help: ["size of a message of a WebSocket client"],
+      help: ["the largest message of a WebSocket client"],
     }),
     maxMessageRate: option(rate, {
       default: 1_000,
       flag: "max-message-rate",
       topic: "limits",
-      help: ["messages of a WebSocket client in a second"],
+      help: ["messages of one WebSocket client per second"],
     }),
     maxMessageBytesRate: option(bytes, {
       default: 4 * 1024 * 1024,
       flag: "max-message-bytes-rate",
       topic: "limits",
-      help: ["bytes of such messages in a second"],
+      help: ["bytes of these messages per second"],
     }),
     maxHead: option(bytes, {
       default: 16 * 1024,
       flag: "max-head",
       topic: "limits",
-      help: ["size of the head of a request"],
+      help: ["the largest head of a request: its first line and headers"],
     }),
     headTimeout: option(duration(), {
       default: 8_000,
       flag: "head-timeout",
       topic: "limits",
-      help: ["time for the head of a request"],
+      help: ["the time that the head of a request may take"],
     }),
     maxBody: option(bytes, {
       default: 16 * 1024 * 1024,
       flag: "max-body",
       topic: "limits",
-      help: ["size of a body of JSON or of a published event"],
+      help: [
+        "the largest request body, other than --max-upload and published event streams",
+      ],
     }),
     bodyTimeout: option(duration(), {
       default: 8_000,
       flag: "body-timeout",
       topic: "limits",
-      help: ["silence within the body of a request"],
+      help: ["the time that a request body may bring nothing"],
     }),
     maxBodyRate: option(bytes, {
       default: 64 * 1024 * 1024,
       flag: "max-body-rate",
       topic: "limits",
-      help: ["bytes of bodies that are read of one client in a second"],
+      help: [
+        "bytes of request bodies that are read from one client per second; the rest waits",
+      ],
     }),
     maxBodyChunkRate: option(rate, {
       default: 20_000,
       flag: "max-body-chunk-rate",
       topic: "limits",
-      help: ["chunks of such bodies in a second"],
+      help: ["chunks of these bodies per second; the rest waits"],
     }),
     idleTimeout: option(duration(), {
       default: 5_000,
       flag: "idle-timeout",
       topic: "limits",
-      help: ["time that a connection is kept without a request"],
+      help: ["the time after which a connection without a request is closed"],
     }),
     maxTopics: option(count, {
       default: 10_000,
       flag: "max-topics",
       topic: "limits",
-      help: ["topics"],
+      help: ["topics at a time"],
     }),
     maxTopicsPerToken: option(count, {
       default: 1_000,
       flag: "max-topics-per-token",
       topic: "limits",
-      help: ["topics made with tokens of one subject"],
+      help: ["topics created with the tokens of one holder (sub)"],
     }),
     maxEvent: option(bytes, {
       default: 16 * 1024 * 1024,
       flag: "max-event",
       topic: "limits",
-      help: ["size of an event"],
+      help: ["the largest event"],
     }),
     maxPublishRate: option(rate, {
       default: 10_000,
       flag: "max-publish-rate",
       topic: "limits",
-      help: ["events that one client publishes in a second"],
+      help: ["events that one client publishes per second"],
     }),
     maxMemory: option(bytes, {
       flag: "max-memory",
       topic: "limits",
       help: [
-        "memory of the process; where nine tenths of it are used, new work is refused",
+        "memory of the process; when nine tenths of it are used, the relay refuses new work",
       ],
-      without: "that of the container, or else of the machine",
+      without: "the container's limit, or else the machine's memory",
     }),
     maxQueued: option(bytes, {
       flag: "max-queued",
       topic: "limits",
-      help: ["bytes that clients were sent and have not read, in all"],
+      help: [
+        "bytes that were sent to clients and not read yet, of all clients",
+      ],
       without: "a quarter of --max-memory",
     }),
     maxQueuedPerClient: option(bytes, {
       flag: "max-queued-per-client",
       topic: "limits",
-      help: ["bytes of these that one client has not read"],
+      help: ["bytes of these that one client was sent"],
       without: "half of --max-queued",
     }),
     maxReceived: option(bytes, {
       flag: "max-received",
       topic: "limits",
       help: [
-        "bytes of requests, messages and unfinished events that the relay holds, in all",
+        "bytes of requests, messages and unfinished events that the relay holds, of all clients",
       ],
       without: "a quarter of --max-memory",
     }),
@@ -449,12 +461,14 @@ export const relayRows = {
       default: 1_000,
       flag: "max-upstreams",
       topic: "limits",
-      help: ["upstreams that requests ask for: of providers, and of PUT"],
+      help: [
+        "upstreams that requests asked for, at a time: runs, and sources of PUT",
+      ],
     }),
     maxUpstreamsPerClient: option(count, {
       flag: "max-upstreams-per-client",
       topic: "limits",
-      help: ["such upstreams of one token's holder, or of one address"],
+      help: ["the same of one client: a token's holder (sub), or an address"],
       without: "half of --max-upstreams",
     }),
   },
@@ -463,13 +477,13 @@ export const relayRows = {
       default: 10_000,
       flag: "max-events",
       topic: "retention",
-      help: ["events that a topic keeps"],
+      help: ["the newest events that a topic keeps"],
     }),
     maxBytes: option(bytes, {
       default: 16 * 1024 * 1024,
       flag: "max-bytes",
       topic: "retention",
-      help: ["bytes of events that a topic keeps"],
+      help: ["the bytes of the newest events that a topic keeps"],
     }),
     maxAge: option(duration({ never: true }), {
       default: Infinity,
@@ -482,7 +496,7 @@ export const relayRows = {
       flag: "max-store",
       topic: "retention",
       help: [
-        "bytes of the file of --store. At this bound the topics that ended first are deleted, and events are refused if that is not enough",
+        "the largest file of --store sqlite:PATH. When it is full, the topics that ended first are deleted; if that is not enough, events are refused",
       ],
       without: "no bound",
     }),
@@ -490,14 +504,14 @@ export const relayRows = {
       default: 600_000,
       flag: "ttl",
       topic: "retention",
-      help: ["how long an ended topic can be read"],
+      help: ["how long a topic can be read after its end"],
     }),
     awaitedTtl: option(duration(), {
       default: 60_000,
       flag: "awaited-ttl",
       topic: "retention",
       help: [
-        "how long a topic is kept that was only asked for and has no subscriber",
+        "how long a topic is kept that nothing has filled and nobody follows any more",
       ],
     }),
   },
@@ -507,7 +521,7 @@ export const relayRows = {
       flag: "heartbeat",
       topic: "subscribers",
       help: [
-        "sends a sign of life after this long without anything else, and closes a WebSocket that misses two pings in a row",
+        "sends a sign of life to a client that was sent nothing else for this long, and closes a WebSocket that misses two pings in a row",
       ],
     }),
     slowTimeout: option(duration({ never: true }), {
@@ -515,7 +529,7 @@ export const relayRows = {
       flag: "slow-timeout",
       topic: "subscribers",
       help: [
-        "a subscriber is slow if it has unread events and reads none of them for this long; any other response is cut if none of it is read for this long",
+        "a subscriber is slow if it has unread events and reads none of them for this long. Any other response is cut if the client reads nothing of it for this long",
       ],
     }),
     ackTimeout: option(duration({ never: true }), {
@@ -532,7 +546,7 @@ export const relayRows = {
       flag: "on-slow",
       topic: "subscribers",
       help: [
-        "close: a slow subscriber loses its connection, and can resume; gap: it keeps it, and loses the events that it missed",
+        "what a slow subscriber gets. close: its connection is closed, and it can resume; gap: it keeps the connection, and is told which events it missed",
       ],
     }),
     awaitTopics: option(negatedToggle, {
@@ -540,7 +554,7 @@ export const relayRows = {
       flag: "known-topics-only",
       topic: "subscribers",
       help: [
-        "rejects subscriptions of topics that do not exist; otherwise they wait for the topic",
+        "refuses subscriptions to topics that do not exist. Without it, they wait for the topic",
       ],
     }),
   },
@@ -569,7 +583,7 @@ export const commandRows = {
     flag: "drain",
     topic: "subscribers",
     help: [
-      "how long a relay that is stopped takes to close its subscribers, one by one; 0s closes them at once",
+      "how long a relay that is stopped takes to send its subscribers away, one by one; 0s does so at once",
     ],
   }),
   workers: option(countOrAuto, {
@@ -577,7 +591,7 @@ export const commandRows = {
     flag: "workers",
     topic: "listening",
     help: [
-      "processes that share the port, each on a core of its own, on Linux. Another one keeps --store; auto: as many as there are cores. docs/workers.md",
+      "processes that share the port, on Linux; the process that you start keeps the topics. auto: one for each core. See docs/workers.md",
     ],
   }),
   logLevel: option(choice(logLevels, "LEVEL"), {
@@ -585,7 +599,7 @@ export const commandRows = {
     flag: "log-level",
     topic: "logs",
     help: [
-      "logs lines of this level and worse, on stderr: debug, info, warning or error",
+      "logs to stderr what is of this level or worse: debug, info, warning or error",
     ],
   }),
   logFormat: option(choice(logFormats), {

@@ -8,10 +8,10 @@ const HELP = `Cancels a topic: stops what fills it, and ends it for everybody.
 
 Usage: rivulet cancel TOPIC [FLAG ...]
 
-  --reason WORDS   why, for those who follow it
+  --reason WORDS   why, for the followers of the topic
 
-It is no mistake to cancel a topic again. The status is 1 if the relay refuses:
-there is no such topic, or it has ended otherwise.
+A cancelled topic can be cancelled again. Exit status: 1 if the relay refuses,
+because there is no such topic or it has ended otherwise.
 
 ${ACCESS_HELP}`;
 

@@ -39,9 +39,14 @@ Usage: rivulet follow TOPIC [FLAG ...]
        rivulet follow 'PREFIX*' [FLAG ...]
 
 Prints the data of each event on a line. Reconnects and resumes by itself, so
-that each event is printed once. What happens besides is said on stderr if that
-is a terminal; events that are missing are said there always. Of a prefix, each
-line begins with the topic and a tab, and topics that come later are followed.
+that each event is printed once. Tells on stderr when events are missing, and,
+if stderr is a terminal, what else happens. With a prefix, follows all topics
+whose names begin so, later ones too; each line begins with the topic and a
+tab.
+
+Examples:
+  rivulet follow news
+  rivulet follow run-7 --text --url https://relay.example.com
 
   --text             prints only the text of a model's answer, as it grows: of
                      the Responses, Chat Completions or Messages API, or of UI
@@ -50,11 +55,11 @@ line begins with the topic and a tab, and topics that come later are followed.
                      positions, gaps, the state of the upstream, the end
   --stay             goes on with the next epoch of the topic, such as the next
                      turn of a chat, until it is stopped
-  --after POSITION   where to begin: a position that was printed, start or now;
-                     default: the start, unless the source has another
+  --after POSITION   where to begin: a position that --json printed, start or
+                     now; default: start, or now for a source with from=now
 ${PATIENCE_HELP}
-The status tells how the topic ended: 0 complete, 4 failed, 5 truncated,
-6 cancelled, 7 expired. It is 1 if the relay refuses, and 3 if it is away.
+Exit status: how the topic ended: 0 complete, 4 failed, 5 truncated,
+6 cancelled, 7 expired; 1 if the relay refuses, 3 if it does not answer.
 
 ${ACCESS_HELP}`;
 

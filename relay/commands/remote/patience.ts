@@ -14,8 +14,8 @@ export const PATIENCE_FLAGS = {
 
 /** The flag in the help of a command. */
 export const PATIENCE_HELP =
-  `  --retry-for TIME   how long the relay may be away in between: 30s, 10m, 1h;
-                     default ${DEFAULT_PATIENCE}
+  `  --retry-for TIME   how long to try again when the relay stops answering:
+                     30s, 10m, 1h; default ${DEFAULT_PATIENCE}
 `;
 
 const patience = duration({ zero: true });

@@ -34,8 +34,13 @@ const HELP = `Publishes what comes on stdin to a topic.
 
 Usage: rivulet publish TOPIC [FLAG ...]
 
-Each line is an event, as soon as it has come. Events are acknowledged by the
-relay, and sent again where the acknowledgement was lost; none is there twice.
+Each line becomes the data of an event as soon as it comes. If an
+acknowledgement of the relay is lost, the events are sent again; none is in the
+topic twice.
+
+Examples:
+  make 2>&1 | rivulet publish builds --end
+  rivulet publish news --json < events.jsonl
 
   --json             each line is an event in JSON: {"event"?, "data", "id"?}
   --sse              stdin is an event stream
@@ -44,7 +49,8 @@ relay, and sent again where the acknowledgement was lost; none is there twice.
   --key KEY          sends everything in one request with this Idempotency-Key:
                      the same command with the same input adds what is missing
 ${PATIENCE_HELP}
-The status is 1 if the relay refuses or a line is wrong, and 3 if it is away.
+Exit status: 1 if the relay refuses or a line is wrong, 3 if the relay does not
+answer.
 
 ${ACCESS_HELP}`;
 

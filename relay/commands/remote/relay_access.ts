@@ -21,10 +21,11 @@ export const ACCESS_FLAGS = {
  * The help for these flags, and for the permissions that such a command needs.
  */
 export const ACCESS_HELP = `The relay:
-  --url URL        its address; default: ${URL_VARIABLE}, or
+  --url URL        its address; default: ${URL_VARIABLE} of the environment, or
                    ${DEFAULT_URL}
-  --token TOKEN    what to be let in with; default: ${TOKEN_VARIABLE}, as other
-                   users of the machine can see a command line
+  --token TOKEN    a token, if the relay requires one; default:
+                   ${TOKEN_VARIABLE} of the environment. Other users of the
+                   machine can see a command line
 
 Permissions, instead of -A:
   --allow-net=HOST:PORT                    the relay's

@@ -13,12 +13,12 @@ const HELP = `Shows what goes on in a relay, on one screen that is drawn again.
 
 Usage: rivulet top [FLAG ...]
 
-The busiest topics that have not ended, how many follow them, and how far the
-slowest is behind; with the right admin also version, store, how late events
-come, runs and refusals. Ctrl-C ends it. Where stdout is no terminal, it prints
-the screen once.
+Shows the busiest topics that have not ended, the number of their followers,
+and how many events the slowest follower is behind; with the right admin also
+the version, the store, how late events come, runs and refusals. Ctrl-C ends
+it. If stdout is no terminal, it prints the screen once.
 
-  --every TIME    how often it is drawn: 500ms, 2s (default), 1m
+  --every TIME    the time between updates: 500ms, 2s (default), 1m
   --prefix TEXT   only topics whose names begin so
 
 ${ACCESS_HELP}`;

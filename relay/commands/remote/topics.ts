@@ -11,11 +11,11 @@ const HELP = `Lists the topics that one may read.
 Usage: rivulet topics [FLAG ...]
 
   --prefix TEXT   only topics whose names begin so
-  --search TEXT   only topics whose names have it, in upper or lower case
+  --search TEXT   only topics whose names contain it, in upper or lower case
   --state STATE   only topics that are pending, open or ended
   --source KIND   only topics that are filled so: run, chat, sse, fixture, none
   --sort KEY      name (default), created, lastEvent, followers, lag, bytes,
-                  events; with - in front (--sort=-lag), the greatest first
+                  events; with - in front (--sort=-lag), greatest first
   --json          prints the description of each topic as a line of JSON
 
 ${ACCESS_HELP}`;
