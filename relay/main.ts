@@ -18,18 +18,22 @@
  *
  * The relay listens on 127.0.0.1:8787. On SIGINT or SIGTERM it sends its
  * subscribers away and exits with 0. It exits with 2 if it cannot start with these
- * options, and with 3 if a source that it needs (`--fail-fast`) cannot be reached.
- * The status of `follow` says how the topic ended.
+ * options, and with 3 if a later attempt may succeed: its port or the file of its
+ * store is in use, or a source (`--fail-fast`) cannot be reached. The status of
+ * `follow` says how the topic ended.
  *
  * @example Follow a stream that the relay reads
  * ```sh
- * deno run -A jsr:@rivulet/rivulet/cli --source news=https://example.com/events
+ * deno run -A jsr:@rivulet/rivulet/cli \
+ *   --source news=https://example.com/events
+ * # In another terminal:
  * curl -N http://localhost:8787/topics/news
  * ```
  *
  * @example Watch a demonstration
  * ```sh
  * deno run -A jsr:@rivulet/rivulet/cli demo
+ * # In another terminal:
  * curl -N http://localhost:8787/topics/demo
  * ```
  *

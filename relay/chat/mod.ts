@@ -20,8 +20,11 @@
  *   relay: "http://localhost:8787",
  *   api: "http://localhost:3000/api/chat",
  * });
- * const unwatch = transport.watch("7", { onEnd: ({ status }) => console.log(status) });
- * unwatch();
+ * // Give `transport` to `useChat`, and watch the turns of other tabs:
+ * const unwatch = transport.watch("7", {
+ *   onEnd: ({ status }) => console.log(status),
+ * });
+ * unwatch(); // when the page shows another chat
  * await transport.close();
  * ```
  *

@@ -25,7 +25,7 @@
  * await using relay = createRelay({ port: 0 });
  * const { url } = await relay.listen();
  * const topic = relay.topics.create("news");
- * topic.append(["a", "b"].map((data) => ({ event: "message", data, id: "" })));
+ * topic.append([{ data: "a" }, { data: "b" }]);
  * topic.end("complete");
  *
  * let position: string | undefined;

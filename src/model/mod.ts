@@ -3,8 +3,8 @@
  * Responses or Chat Completions API, or Anthropic's Messages API.
  *
  * {@linkcode ModelClient} sends a {@linkcode Prompt} and yields the same
- * {@linkcode ResponseEvent}s for all three. Every stream ends exactly once, at
- * once, and says how: with `completed`, with `incomplete` and its reason, or with
+ * {@linkcode ResponseEvent}s for all three. Every stream ends exactly once
+ * and says how: with `completed`, with `incomplete` and its reason, or with
  * a {@linkcode ModelError} whose `code` and `retryable` tell what to do. A stream
  * that merely stops is an error (`truncated`), not an answer.
  *
@@ -16,7 +16,7 @@
  *
  * @example Ask a model
  * ```ts
- * import { ModelClient, providers, user } from "@rivulet/rivulet/model";
+ * import { ModelClient, providers } from "@rivulet/rivulet/model";
  * import { HostileProvider } from "@rivulet/rivulet/testing";
  * import { assertEquals } from "@std/assert";
  *
@@ -24,14 +24,13 @@
  * const client = new ModelClient({
  *   model: "gpt-5",
  *   provider: { ...providers.openai, apiKey: "a key" },
- *   fetch: (...request) => provider.fetch(new Request(...request)),
+ *   fetch: provider.fetch,
  * });
  *
  * let text = "";
  * let ending = "";
- * for await (
- *   const event of await client.stream({ input: [user("Why is the sky blue?")] })
- * ) {
+ * const prompt = { input: "Why is the sky blue?" };
+ * for await (const event of await client.stream(prompt)) {
  *   if (event.type === "output_text.delta") text += event.delta;
  *   if (event.type === "completed") ending = event.type;
  * }

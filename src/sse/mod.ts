@@ -3,7 +3,7 @@
  * (https://html.spec.whatwg.org/multipage/server-sent-events.html), without I/O.
  *
  * - {@linkcode readEvents} reads a `ReadableStream` of bytes, such as the body of
- *   a response, with `for await`. It is the fastest way.
+ *   a response, with `for await`. It is the fastest way to read bytes.
  * - {@linkcode SseParserStream} is a `TransformStream` that follows a
  *   `TextDecoderStream` in a pipe.
  * - {@linkcode SseParser} takes text in chunks and calls you back for each event.

@@ -23,9 +23,11 @@
  * ], { clock });
  *
  * const start = clock.now();
- * const events = await clock.run(Array.fromAsync(
- *   streamEvents("https://example.com/events", { fetch: script.fetch, clock }),
- * ));
+ * const stream = streamEvents("https://example.com/events", {
+ *   fetch: script.fetch,
+ *   clock,
+ * });
+ * const events = await clock.run(Array.fromAsync(stream));
  * assertEquals(events.map(({ data }) => data), ["hello"]);
  * assertEquals(script.requests.length, 3);
  * assertEquals(clock.now() - start >= 30_000, true);

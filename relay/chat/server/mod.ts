@@ -2,7 +2,7 @@
  * Chats of the AI SDK that survive a reload and a lost network: the server's half.
  *
  * {@linkcode publishChat} answers a message, and publishes the answer to a topic of a relay as
- * it comes. If the page leaves, the answer goes on; if somebody stops the turn, the `signal` of
+ * it comes. If the page leaves, the answer goes on. If somebody stops the turn, the `signal` of
  * its stream is aborted. {@linkcode chatTopic} names the topic of a chat.
  * {@linkcode createChatToken} makes the token with which a page may read that topic, and stop
  * the turn. The page's half is `@rivulet/rivulet/chat`.
