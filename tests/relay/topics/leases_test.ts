@@ -98,7 +98,7 @@ Deno.test("Leases tells a filler that another relay has taken over", async () =>
   one.leases.renew();
   one.leases.renew();
   assertEquals([lost.lost, one.leases.size], [1, 0]);
-  assert(log.lines.some((line) => line.includes("not renewed")));
+  assert(log.lines.some((line) => line.includes("Cannot renew")));
   assertThrows(() => writer.write([EVENT]), LeaseLostError);
   await new TopicWriter(other.topic, { hold: taken }).write([EVENT]);
   assertEquals(one.topic.log.next, 3);

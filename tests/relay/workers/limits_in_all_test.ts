@@ -29,7 +29,7 @@ class World {
 
   /** Lets as much time pass as counts take to be told. */
   async told(): Promise<void> {
-    await this.clock.advance(5);
+    await this.clock.advance(25);
   }
 }
 

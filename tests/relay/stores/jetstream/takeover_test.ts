@@ -231,7 +231,7 @@ Deno.test({
     await server.reload(rights("$KV.rivulet_leases.>"));
     await first.kill("SIGKILL");
     await until(
-      () => second.said.includes("Topic s is not gone on with") || undefined,
+      () => second.said.includes("Cannot continue topic s") || undefined,
       LIMIT,
       "the relay to say that it cannot go on",
     );
