@@ -96,5 +96,5 @@ Deno.test("ClientRates counts what a client takes at all workers", async () => {
   assertEquals(there?.take("a", 5), 0);
   // A worker does not tell again of what it has heard.
   await world.told();
-  assertEquals(here?.take("a", 1), 90);
+  assertEquals(here?.take("a", 1), 50);
 });
