@@ -111,7 +111,7 @@ export interface DoorsContext extends
   /** Refuses new work while there is little memory. */
   readonly memory: MemoryGuard;
   /** The store that other relays have their topics in; `undefined` if none may. */
-  readonly links: Pick<LinksDoorContext, "store"> | undefined;
+  readonly links: Pick<LinksDoorContext, "store" | "maxEvent"> | undefined;
   /** Counts the bytes that clients have sent and that the relay holds. */
   readonly received: ReceiveBudget;
   /** The counts of other workers, for limits in all. */

@@ -19,6 +19,7 @@ import { parseUsage } from "../../src/model/wires/usage.ts";
 import { resumePath } from "../../src/model/wires/responses/request.ts";
 import { encodeEvent } from "../../src/sse/encode.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
+import { EventLimitError } from "../topics/event_limit.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import {
   EventRefusedError,
@@ -304,7 +305,7 @@ export class RunStream {
     } catch (error) {
       const reason = reasons.ofThrown(error);
       const isGivenUp = error instanceof EventRefusedError ||
-        error instanceof EventTooLargeError;
+        error instanceof EventTooLargeError || error instanceof EventLimitError;
       if (isGivenUp) return await this.#passOn(body, reason);
       how = "broken";
       death = { reason };

@@ -42,6 +42,8 @@ export interface LinkServerOptions {
    * relay that the store belongs to sees to that.
    */
   readonly deletesEnded?: boolean | undefined;
+  /** The most bytes of an event. Default: any number, as the linked relays have the limits of this one. */
+  readonly maxEvent?: number | undefined;
   /** Answers a call of a relay that this process has started. Default: refuses it. */
   readonly onCall?:
     | ((peer: LinkPeer, method: string, body: string) => Promise<string>)
@@ -141,8 +143,8 @@ export class LinkServer implements AsyncDisposable {
     operation: Operation,
     { address, isTrusted }: Omit<LinkOffer, "ws">,
   ): Peer | undefined {
-    const { store, clock, deletesEnded = false, onCall, onPeers } =
-      this.#options;
+    const { store, clock, onCall, onPeers } = this.#options;
+    const { deletesEnded = false, maxEvent = Infinity } = this.#options;
     if (operation[0] !== "hello") {
       throw new LinkProtocolError("Expected 'hello' first");
     }
@@ -164,6 +166,7 @@ export class LinkServer implements AsyncDisposable {
       store,
       leases,
       deletesEnded,
+      maxEvent,
       nextLease: () => ++this.#lastLease,
       lag: () => upwardOf(store)?.lag ?? 0,
       now: () => clock.now(),

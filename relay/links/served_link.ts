@@ -1,6 +1,7 @@
 import { clearImmediate, setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../../src/fetch/message_of.ts";
+import { EventLimitError, isTooLarge } from "../topics/event_limit.ts";
 import { LeaseLostError } from "../topics/lease.ts";
 import {
   type Appended,
@@ -44,6 +45,8 @@ export interface ServedLinkContext {
   readonly leases: HeldLeases;
   /** Whether what has ended long ago is deleted for the relays that ask for that. */
   readonly deletesEnded: boolean;
+  /** The most bytes of an event. */
+  readonly maxEvent: number;
   /** The number of the next lease. */
   nextLease(): number;
   /** The time that it takes from where the topics live to here, in milliseconds. */
@@ -337,6 +340,10 @@ export class ServedLink implements Disposable {
       if (number !== 0 && !lease) throw new LeaseLostError(served.name);
       const expected = offsetAt(operation, 4);
       const events = unpackEvents(operation, 5);
+      const { maxEvent } = this.#context;
+      if (events.some((event) => isTooLarge(event, maxEvent))) {
+        throw new EventLimitError(maxEvent);
+      }
       const publication = operation.length > 6
         ? publicationAt(operation)
         : undefined;

@@ -3,6 +3,7 @@ import { messageOf } from "../../src/fetch/message_of.ts";
 import type { UpstreamState } from "../topics/upstream_state.ts";
 import { z } from "zod";
 import { assertLines } from "../topics/event_lines.ts";
+import { EventLimitError } from "../topics/event_limit.ts";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import { type Hole, type LogEntry, sizeOf } from "../topics/log.ts";
 import { TopicLimitError } from "../topics/topic_errors.ts";
@@ -292,6 +293,7 @@ const errorSchema = z.discriminatedUnion("code", [
     next: z.number().optional(),
   }),
   z.object({ code: z.literal("lease_lost"), topic: z.string() }),
+  z.object({ code: z.literal("event_too_large"), maxEvent: z.number() }),
   z.object({
     code: z.literal("lease_held"),
     topic: z.string(),
@@ -332,6 +334,10 @@ export function packError(error: unknown): z.output<typeof errorSchema> {
     const { code, topic, holder } = error;
     return { code, topic, holder };
   }
+  if (error instanceof EventLimitError) {
+    const { code, maxEvent } = error;
+    return { code, maxEvent };
+  }
   if (error instanceof TopicLimitError) {
     return { code: error.code, message: error.message };
   }
@@ -356,6 +362,8 @@ export function unpackError(operation: Operation, place: number): Error {
       return new LeaseLostError(error.topic);
     case "lease_held":
       return new LeaseHeldError(error.topic, error.holder);
+    case "event_too_large":
+      return new EventLimitError(error.maxEvent);
     case "store_failed":
       return new StoreError(error.failure, error.message);
     default:

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { wait } from "../../src/fetch/retry.ts";
 import { EventTooLargeError } from "../../src/sse/errors.ts";
@@ -14,6 +13,7 @@ import { atOnce, slices, type Steps } from "../slices.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import type { Hold, Leases } from "../topics/leases.ts";
+import { EventLimitError, isTooLarge } from "../topics/event_limit.ts";
 import type { LogAppendOptions } from "../topics/log.ts";
 import { StaleWriterError, StoreError } from "../topics/store.ts";
 import { writeFilling } from "../topics/filling.ts";
@@ -76,9 +76,6 @@ export interface AddOptions extends PublicationKey {
   /** Names who publishes, for limits. */
   readonly client: string;
 }
-
-/** The most bytes of UTF-8 that a UTF-16 code unit takes. */
-const BYTES_PER_UNIT = 3;
 
 /**
  * The filling that the store keeps for a stream that ends its topic: another
@@ -427,6 +424,9 @@ export class Publisher {
       if (cause instanceof EventTooLargeError) {
         throw sizeError(maxEvent, { cause, added });
       }
+      if (cause instanceof EventLimitError) {
+        throw new PublishError(cause.code, cause.message, { cause, added });
+      }
       throw new PublishError("body_incomplete", "The body broke off", {
         cause,
         added,
@@ -558,19 +558,4 @@ function sizeError(
     `Expected events of at most ${maxEvent} bytes each`,
     options,
   );
-}
-
-/** Whether an event is larger than so many bytes of UTF-8: its name, unless that is `message`, its data and its id count. */
-function isTooLarge(
-  { event, data, id }: ServerSentEvent,
-  maxBytes: number,
-): boolean {
-  const name = event === "message" ? "" : event;
-  const units = name.length + data.length + id.length;
-  // Nearly always: to encode each event only to measure it would cost more than all else.
-  if (units * BYTES_PER_UNIT <= maxBytes) return false;
-  return [name, data, id].reduce(
-    (bytes, text) => bytes + Buffer.byteLength(text),
-    0,
-  ) > maxBytes;
 }

@@ -21,6 +21,7 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { EventRoom } from "../limits/memory/event_room.ts";
 import type { EndStatus, TopicEnd } from "../topics/end.ts";
 import type { Hold } from "../topics/leases.ts";
+import { EventLimitError } from "../topics/event_limit.ts";
 import type { Topic } from "../topics/topic.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import { SourceRefusedError } from "./guard/source_refused_error.ts";
@@ -421,7 +422,8 @@ export class SseSource implements Source {
         this.#trace.received(events.length);
         const end = await this.#take(events);
         if (!end) continue;
-        await this.#settle();
+        const refusal = await this.#settle();
+        if (refusal) return this.#end("truncated", refusal.message);
         return this.#end(end.status, end.reason);
       }
       await this.#conclude();
@@ -464,18 +466,25 @@ export class SseSource implements Source {
     return undefined;
   }
 
-  /** Waits until all is kept that came: the end is the last entry. */
-  async #settle(): Promise<void> {
+  /**
+   * Waits until all is kept that came: the end is the last entry.
+   *
+   * @returns The reason why a part is missing, if the log takes no such event.
+   */
+  async #settle(): Promise<EventLimitError | undefined> {
     try {
       await this.#writer.settled();
-    } catch {
+    } catch (error) {
+      if (error instanceof EventLimitError) return error;
       // The source was stopped, or its topic has ended: nothing is said any more.
     }
+    return undefined;
   }
 
   /** Ends the topic: there will be no other connection. */
   async #conclude(failure?: { readonly error: unknown }): Promise<void> {
-    if (!this.#writer.isSettled) await this.#settle();
+    const refusal = this.#writer.isSettled ? undefined : await this.#settle();
+    if (refusal) return this.#end("truncated", refusal.message);
     const { kind, status } = this.#parent;
     // A `raw` stream does not say how its topic ended.
     const end = kind === "raw" ? await this.#askForEnd() : undefined;

@@ -243,7 +243,7 @@ export function createParts(
     memory,
     budget,
     received,
-    links: options.links ? { store } : undefined,
+    links: options.links ? { store, maxEvent: limits.maxEvent } : undefined,
     status: () => colleagues ? colleagues.status() : status.read(),
     elsewhere,
     readiness: (query) =>

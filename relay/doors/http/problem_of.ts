@@ -6,6 +6,7 @@ import {
   InvalidTopicNameError,
   TopicLimitError,
 } from "../../topics/topic_errors.ts";
+import { EventLimitError } from "../../topics/event_limit.ts";
 import { LeaseHeldError } from "../../topics/lease.ts";
 import { StoreError } from "../../topics/store.ts";
 import { TopicBusyError } from "../../topics/topic_busy_error.ts";
@@ -48,6 +49,9 @@ export function problemOf(error: unknown): Problem | undefined {
       ? STATUS_CODE.RequestTimeout
       : STATUS_CODE.ContentTooLarge;
     return new Problem(status, error.code, error.message);
+  }
+  if (error instanceof EventLimitError) {
+    return new Problem(STATUS_CODE.ContentTooLarge, error.code, error.message);
   }
   if (error instanceof StoreError) {
     return new Problem(

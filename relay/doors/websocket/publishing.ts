@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
 import { type Published, PublishError } from "../../sources/publish_error.ts";
 import { TopicBusyError } from "../../topics/topic_busy_error.ts";
+import { EventLimitError } from "../../topics/event_limit.ts";
 import { TopicLimitError } from "../../topics/topic_errors.ts";
 import { type Filling, fillingOf } from "../../topics/fillings.ts";
 import { StoreError } from "../../topics/store.ts";
@@ -39,6 +40,10 @@ export function refusalOf(error: unknown): Refusal {
   if (error instanceof StoreError) {
     const { code, message } = error;
     return { code, message, retryable: true };
+  }
+  if (error instanceof EventLimitError) {
+    const { code, message } = error;
+    return { code, message };
   }
   if (error instanceof PublishError) {
     const { message } = error;

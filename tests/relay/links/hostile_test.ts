@@ -150,3 +150,24 @@ for (const [name, operation] of Object.entries(REFUSED)) {
     assertEquals([events, next], [[], 1]);
   });
 }
+
+Deno.test("A linked relay cannot append an event over --max-event, and its link lives on", async () => {
+  await using relay = await startRelay({
+    links: true,
+    limits: { maxEvent: 4 },
+  });
+  await using socket = await link(relay.url);
+  // Bytes of UTF-8 count, of the name and the id, too.
+  for (const event of [["12345", "", ""], ["é1é", "", ""], ["1", "2", "345"]]) {
+    await say(socket, [["a", 2, LOG, 0, 0, ["1", "", "", ...event]]]);
+    assertEquals(await answerOf(socket, 2), [
+      "no",
+      2,
+      { code: "event_too_large", maxEvent: 4 },
+    ]);
+  }
+  await say(socket, [["a", 3, LOG, 0, 0, ["éé", "", ""]]]);
+  assertEquals((await answerOf(socket, 3)).slice(0, 2), ["k", 3]);
+  const { events } = await pageOf(relay, "t");
+  assertEquals(events, [{ data: "éé" }]);
+});
