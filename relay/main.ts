@@ -26,15 +26,13 @@
  * ```sh
  * deno run -A jsr:@rivulet/rivulet/cli \
  *   --source news=https://example.com/events
- * # In another terminal:
- * curl -N http://localhost:8787/topics/news
+ * curl -N http://localhost:8787/topics/news  # in another terminal
  * ```
  *
  * @example Watch a demonstration
  * ```sh
  * deno run -A jsr:@rivulet/rivulet/cli demo
- * # In another terminal:
- * curl -N http://localhost:8787/topics/demo
+ * curl -N http://localhost:8787/topics/demo  # in another terminal
  * ```
  *
  * @module
