@@ -195,7 +195,10 @@ export class Gateway {
       topicName,
     };
     const { topics } = this.#context;
-    if (topics.areFetched) await topics.prepare(topicName, { makes: true });
+    if (topics.areFetched) {
+      const owner = asked.access.identity;
+      await topics.prepare(topicName, { makes: true, owner });
+    }
     using _slot = this.runs.takeSlot(asked);
     const topic = this.runs.topicOf(asked, read.content, {
       kind: "chat",
@@ -283,7 +286,8 @@ export class Gateway {
     await this.#assertMayUse(asked, read);
     const { topics } = this.#context;
     if (asked.options.topic !== undefined && topics.areFetched) {
-      await topics.prepare(asked.topicName, { makes: true });
+      const owner = asked.access.identity;
+      await topics.prepare(asked.topicName, { makes: true, owner });
     }
     using _slot = this.runs.takeSlot(asked);
     const topic = this.runs.topicOf(asked, content);
@@ -348,7 +352,8 @@ export class Gateway {
     const { topics } = this.#context;
     // No other run has a topic that its caller has not named.
     if (asked.options.topic !== undefined && topics.areFetched) {
-      await topics.prepare(asked.topicName, { makes: true });
+      const owner = asked.access.identity;
+      await topics.prepare(asked.topicName, { makes: true, owner });
     }
     for (;;) {
       const found = key ? this.#joining.find(key) : undefined;

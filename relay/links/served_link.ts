@@ -399,7 +399,8 @@ export class ServedLink implements Disposable {
   async #open(operation: Operation): Promise<void> {
     const request = integerAt(operation, 1);
     try {
-      await this.#getReady(textAt(operation, 2), operation[3] === 1);
+      const owner = operation.length > 4 ? textAt(operation, 4) : undefined;
+      await this.#getReady(textAt(operation, 2), operation[3] === 1, owner);
       // At once: what is told of a log has to come after the number that it has.
       this.#channel.answer(request, this.#record(textAt(operation, 2)));
     } catch (error) {
@@ -407,16 +408,24 @@ export class ServedLink implements Disposable {
     }
   }
 
-  async #getReady(name: string, makes: boolean): Promise<void> {
+  async #getReady(
+    name: string,
+    makes: boolean,
+    owner: string | undefined,
+  ): Promise<void> {
     if (!topicName.safeParse(name).success) {
       throw new StoreError("foreign", "Expected the name of a topic");
     }
     const store = this.#store;
     this.#touch(name);
     if (store.prepare) {
-      await store.prepare(name, { makes, isFresh: true });
+      await store.prepare(name, { makes, owner, isFresh: true });
     } else if (makes && !this.#has(name)) {
-      using made = store.create(name, { isOpen: false, isAwaited: true });
+      using made = store.create(name, {
+        isOpen: false,
+        isAwaited: true,
+        ...(owner && { owner }),
+      });
       await made.settled();
     }
     this.#changed.delete(name);

@@ -191,6 +191,8 @@ export interface PrepareOptions {
    * that do so at once, one makes it. Default: no.
    */
   readonly makes?: boolean | undefined;
+  /** The client whom the topic belongs to if it is made, for limits. Default: nobody. */
+  readonly owner?: string | undefined;
   /**
    * Has the publications at hand of all logs that the name stands for, or stood for
    * ({@linkcode Log.publication}). Default: no.

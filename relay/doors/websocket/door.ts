@@ -165,6 +165,7 @@ export class WebSocketDoor {
     if (!topics.areFetched || !access.may("read", topic)) return;
     await topics.prepare(topic, {
       makes: awaitTopics && wait,
+      owner: access.identity,
       after,
     });
   }

@@ -19,7 +19,10 @@ export function prepare(
     right: "read" | "write" | "cancel",
     name: string,
     options: TopicPrepareOptions,
-  ) => access.may(right, name) ? topics.prepare(name, options) : undefined;
+  ) =>
+    access.may(right, name)
+      ? topics.prepare(name, { ...options, owner: access.identity })
+      : undefined;
   switch (message.type) {
     case "subscribe": {
       const { topic, wait = true, after } = message;

@@ -495,11 +495,11 @@ export class JetStreamStore implements Store {
   }
 
   async #prepare(known: KnownName, options: PrepareOptions): Promise<void> {
-    const { makes, publications, isFresh } = options;
+    const { makes, owner, publications, isFresh } = options;
     do {
       // After what is being made here: another relay may have been first.
       await known.refresh();
-      if (makes && !currentOf(known.record)) await this.#make(known);
+      if (makes && !currentOf(known.record)) await this.#make(known, owner);
     } while (this.#currentLog(known)?.isMade === false);
     const { record } = known;
     const current = currentOf(record);
@@ -516,9 +516,13 @@ export class JetStreamStore implements Store {
   }
 
   /** Makes a topic that was only asked for, unless another relay is first. */
-  async #make(known: KnownName): Promise<void> {
+  async #make(known: KnownName, owner: string | undefined): Promise<void> {
     const { name } = known;
-    const log = this.create(name, { isOpen: false, isAwaited: true });
+    const log = this.create(name, {
+      isOpen: false,
+      isAwaited: true,
+      ...(owner && { owner }),
+    });
     try {
       await log.settled();
     } catch (error) {

@@ -33,6 +33,16 @@ const LOG_BYTES = 1024 * 1024;
 /** The time for which a store that is closed waits for what is under way, in milliseconds. */
 const LAST = 1_000;
 
+/** The reason why a name is asked for. */
+interface NameNeed {
+  /** Whether the topic is made if there is none. */
+  readonly makes: boolean;
+  /** The client whom it then belongs to. */
+  readonly owner?: string | undefined;
+}
+
+const KNOWN_ONLY: NameNeed = { makes: false };
+
 const logger = getLogger(["rivulet", "relay", "store"]);
 
 /** The names of topics that are at hand: asked for at the parent, told of by it, and let go of. */
@@ -123,10 +133,10 @@ export class ParentNames {
   /** Has a name at hand as the parent has it now, with its publications if asked for. */
   async prepare(
     known: ParentName,
-    makes: boolean,
+    need: NameNeed,
     publications: boolean | undefined,
   ): Promise<void> {
-    await this.refresh(known, makes);
+    await this.refresh(known, need);
     if (!publications) return;
     await Promise.all([...known.logs.values()].map(async (log) => {
       if (log.h === undefined || log.isMaking) return;
@@ -140,7 +150,8 @@ export class ParentNames {
   }
 
   /** Has a name at hand as the parent has it now. */
-  refresh(known: ParentName, makes: boolean): Promise<void> {
+  refresh(known: ParentName, need: NameNeed = KNOWN_ONLY): Promise<void> {
+    const { makes } = need;
     let channel: Channel;
     try {
       channel = this.#link.required;
@@ -153,7 +164,7 @@ export class ParentNames {
       refresh && refresh.channel === channel &&
       refresh.message === channel.sent && (refresh.makes || !makes)
     ) return refresh.done;
-    const done = this.#ask(known, makes, channel);
+    const done = this.#ask(known, need, channel);
     const own = { done, makes, channel, message: channel.sent };
     known.refresh = own;
     const over = (): void => {
@@ -163,10 +174,15 @@ export class ParentNames {
     return done;
   }
 
-  #ask(known: ParentName, makes: boolean, channel: Channel): Promise<void> {
+  #ask(
+    known: ParentName,
+    { makes, owner }: NameNeed,
+    channel: Channel,
+  ): Promise<void> {
     const { name } = known;
+    const values = [name, makes ? 1 : 0, ...(makes && owner ? [owner] : [])];
     return new Promise((resolve, reject) => {
-      channel.request("name", [name, makes ? 1 : 0], {
+      channel.request("name", values, {
         resolve: (answer) => {
           // It may have been let go of meanwhile.
           if (this.#names.get(name) === known) {
@@ -183,7 +199,7 @@ export class ParentNames {
   async #linked(name: string): Promise<Channel> {
     const channel = await this.#link.up;
     const known = this.#names.get(name);
-    if (known && !known.isOpen) await this.refresh(known, false);
+    if (known && !known.isOpen) await this.refresh(known);
     return channel;
   }
 
@@ -222,7 +238,7 @@ export class ParentNames {
       for (const log of known.logs.values()) {
         if (log.isMaking) log.resumeMaking();
       }
-      this.refresh(known, false).catch((error) => {
+      this.refresh(known).catch((error) => {
         if (!channel.isOpen) return;
         logger.warn("Cannot reopen topic {topic} at the parent: {reason}", {
           topic: known.name,

@@ -110,7 +110,7 @@ export class ParentStore implements Store {
   prepare(name: string, options: PrepareOptions): Promise<void> | undefined {
     const known = this.#names.touch(name);
     const { current } = known;
-    const { makes = false, publications, isFresh } = options;
+    const { makes = false, owner, publications, isFresh } = options;
     const isKnown = known.isOpen && (current !== undefined || !makes);
     // The parent reports changes of what the name stands for.
     if (isKnown && !publications && !isFresh) return undefined;
@@ -118,14 +118,14 @@ export class ParentStore implements Store {
     if (!this.#link.channel && current && !publications && !isFresh) {
       return undefined;
     }
-    return this.#names.prepare(known, makes, publications);
+    return this.#names.prepare(known, { makes, owner }, publications);
   }
 
   hear(name: string, listener: () => void): () => void {
     const known = this.#names.touch(name);
     known.listeners.add(listener);
     if (!known.isOpen && this.#link.channel) {
-      this.#names.refresh(known, false).catch(() => {});
+      this.#names.refresh(known).catch(() => {});
     }
     return () => void known.listeners.delete(listener);
   }
