@@ -48,6 +48,7 @@ export type {
   Hole,
   Log,
   LogAppendOptions,
+  LogEndOptions,
   LogEntry,
   LogProgress,
   LogRange,

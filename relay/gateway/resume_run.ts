@@ -2,7 +2,7 @@ import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import { Problem } from "../problem.ts";
-import { endRestarted, type ResponseFilling } from "../topics/filling.ts";
+import { type ResponseFilling, restarted } from "../topics/filling.ts";
 import type { Topic } from "../topics/topic.ts";
 import { keptRequest, tailOf } from "./kept_response.ts";
 import type { GatewayProvider } from "./provider.ts";
@@ -62,17 +62,18 @@ export async function resumeRun(
   }
   const provider = providers.find(({ name }) => name === filling.provider);
   if (!provider) {
-    return endRestarted(
-      topic,
+    const reason = restarted(
       `there is no provider '${filling.provider}' any more`,
     );
+    return run.breakOff({ status: "truncated", reason });
   }
   // Nobody has asked for it: each counts by itself.
   const client = `topic ${name}`;
   using _slot = slots.take(client);
   const tail = await tailOf(topic.log, filling);
   if (tail.kind === "unknown") {
-    return endRestarted(topic, "the events of the response have no numbers");
+    const reason = restarted("the events of the response have no numbers");
+    return run.breakOff({ status: "truncated", reason });
   }
   // The next relay goes on with it.
   if (topics.closing.aborted) return run.close();

@@ -353,12 +353,12 @@ export class RunTopic {
     if (!topic || this.#isLost || this.#said || topic.verdict) return;
     const { status, reason } = end;
     if (!writer || writer.isSettled) {
-      return void topic.end(status, reason, true);
+      return void topic.end(status, reason, true, this.#hold);
     }
     this.#said = end;
     // A topic that lacks its last events is not whole.
     void writer.settled().then(
-      () => topic.end(status, reason, true),
+      () => topic.end(status, reason, true, this.#hold),
       () => this.breakOff({ status: "truncated", reason: NOT_KEPT }),
     );
   }
@@ -370,7 +370,7 @@ export class RunTopic {
   breakOff({ status, reason }: TopicEnd): void {
     this.#decide();
     if (this.#isLeft || this.#isLost) return;
-    this.#topic?.end(status, reason, false);
+    this.#topic?.end(status, reason, false, this.#hold);
   }
 
   /** Leaves the topic to the next relay, if that can go on with the run. */
@@ -385,20 +385,22 @@ export class RunTopic {
   refuse(refusal: Refusal): void {
     this.#refusal = refusal;
     this.#decide();
-    this.#release();
     this.#fate.resolve("refused");
-    const topic = this.#topic;
-    if (this.#isLost) return;
-    if (this.#hasOpening) {
-      return void topic?.end("failed", refusal.reason, false);
-    }
-    if (topic?.state.kind !== "pending") return;
+    const topic = this.#isLost ? undefined : this.#topic;
+    const isOver = topic?.state.kind !== "pending" && !this.#hasOpening;
+    if (!topic || isOver) return this.#release();
     const { topics, held, closing } = this.#context;
-    if (!this.#plan.isNamed) return void topics.delete(topic.name);
     const { status, reason, retryAfter } = refusal;
-    const patience = patienceFor(refusal);
-    if (patience === undefined || closing.aborted) {
-      return void topic.end("failed", reason);
+    const patience = this.#hasOpening || closing.aborted
+      ? undefined
+      : patienceFor(refusal);
+    if (patience === undefined && (this.#plan.isNamed || this.#hasOpening)) {
+      topic.end("failed", reason, false, this.#hold);
+      return this.#release();
+    }
+    this.#release();
+    if (patience === undefined || !this.#plan.isNamed) {
+      return void topics.delete(topic.name);
     }
     topic.setUpstream({
       state: "retrying",
@@ -421,7 +423,7 @@ export class RunTopic {
     // A topic that is held for the next run is no longer this one's.
     if (this.#isDecided) return true;
     if (this.#plan.onDisconnect === "cancel") {
-      topic.end("cancelled", "The caller has left");
+      topic.end("cancelled", "The caller has left", false, this.#hold);
     } else void this.#cancelWhenIdle(topic);
     return true;
   }
@@ -522,7 +524,8 @@ export class RunTopic {
         idle = Math.min(idle, await idleElsewhere(topic));
       }
     }
-    topic.end("cancelled", `Nobody has followed for ${idleCancel} ms`);
+    const reason = `Nobody has followed for ${idleCancel} ms`;
+    topic.end("cancelled", reason, false, this.#hold);
   }
 }
 

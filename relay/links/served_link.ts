@@ -2,7 +2,7 @@ import { clearImmediate, setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import { EventLimitError, isTooLarge } from "../topics/event_limit.ts";
-import { LeaseLostError } from "../topics/lease.ts";
+import { type Lease, LeaseLostError } from "../topics/lease.ts";
 import {
   type Appended,
   type AppendedPublication,
@@ -146,7 +146,10 @@ export class ServedLink implements Disposable {
       case "end":
         return this.#answerInTurn(operation, () => {
           const end = valueAt(endSchema, operation, 3);
-          return this.#logAt(operation).log.end(end);
+          const { name, log } = this.#logAt(operation);
+          // Of an older release, the relay does not say which lease it has.
+          const number = operation.length > 4 ? integerAt(operation, 4) : 0;
+          return log.end(end, { lease: this.#leaseOf(name, number) });
         });
       case "facts":
         return this.#answerInTurn(operation, async () => {
@@ -336,8 +339,7 @@ export class ServedLink implements Disposable {
     try {
       const served = this.#logAt(operation);
       const number = integerAt(operation, 3);
-      const lease = number === 0 ? undefined : this.#context.leases.get(number);
-      if (number !== 0 && !lease) throw new LeaseLostError(served.name);
+      const lease = this.#leaseOf(served.name, number);
       const expected = offsetAt(operation, 4);
       const events = unpackEvents(operation, 5);
       const { maxEvent } = this.#context;
@@ -374,6 +376,18 @@ export class ServedLink implements Disposable {
       if (error instanceof LinkProtocolError) throw error;
       this.#channel.refuse(request, error);
     }
+  }
+
+  /**
+   * Returns the lease under a number, which is 0 for none.
+   *
+   * @throws {LeaseLostError} If the relay does not have it any more.
+   */
+  #leaseOf(topic: string, number: number): Lease | undefined {
+    if (number === 0) return undefined;
+    const lease = this.#context.leases.get(number);
+    if (!lease) throw new LeaseLostError(topic);
+    return lease;
   }
 
   #appended(

@@ -5,6 +5,7 @@ import {
   type PacedEvents,
   parsePacedEvents,
 } from "../../src/sse/paced_events.ts";
+import { LeaseLostError } from "../topics/lease.ts";
 import type { Hold } from "../topics/leases.ts";
 import type { Topic } from "../topics/topic.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
@@ -87,7 +88,8 @@ export class FixtureSource implements Source {
       topic.open();
       return steps;
     } catch (error) {
-      topic.end("failed", error instanceof Error ? error.message : undefined);
+      const reason = error instanceof Error ? error.message : undefined;
+      topic.end("failed", reason, false, this.#hold);
       throw error;
     }
   }
@@ -104,15 +106,21 @@ export class FixtureSource implements Source {
       return; // told by `opened`, and by the topic's end
     }
     const writer = new TopicWriter(topic, { hold: this.#hold });
-    do {
-      for (const { delay, events } of steps) {
-        if (delay > 0) await this.#wait(delay);
-        if (this.#isStopped || topic.verdict) return;
-        await writer.write(events);
-      }
-    } while (loop);
-    if (!writer.isSettled) await writer.settled();
-    topic.end("complete");
+    try {
+      do {
+        for (const { delay, events } of steps) {
+          if (delay > 0) await this.#wait(delay);
+          if (this.#isStopped || topic.verdict) return;
+          await writer.write(events);
+        }
+      } while (loop);
+      if (!writer.isSettled) await writer.settled();
+    } catch (error) {
+      // Another relay fills the topic, and ends it.
+      if (error instanceof LeaseLostError) return;
+      throw error;
+    }
+    topic.end("complete", undefined, true, this.#hold);
   }
 
   async #wait(delay: number): Promise<void> {

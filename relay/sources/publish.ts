@@ -11,6 +11,7 @@ import type { PublishCounts } from "../metrics/topic_metrics.ts";
 import { Problem } from "../problem.ts";
 import { atOnce, slices, type Steps } from "../slices.ts";
 import { type Topic, TopicEndedError } from "../topics/topic.ts";
+import type { EndStatus, TopicEnd } from "../topics/end.ts";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
 import type { Hold, Leases } from "../topics/leases.ts";
 import { EventLimitError, isTooLarge } from "../topics/event_limit.ts";
@@ -69,6 +70,12 @@ export interface Publication extends PublicationKey {
   readonly incoming?: IncomingBody | undefined;
   /** Ends a wait: nobody is there to have the answer. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A publication that its topic ends with, and the lease on the topic. */
+interface FilledPublication extends Publication {
+  /** The lease, unless another one fills the topic. */
+  readonly filler?: Hold | undefined;
 }
 
 /** The facts of a publication whose events came in a message. */
@@ -181,31 +188,53 @@ export class Publisher {
   async publish(topic: Topic, publication: Publication): Promise<Published> {
     using _expected = this.#expected.begin(topic, publication.within);
     if (!publication.ends) return await this.#publish(topic, publication);
+    const lost = Promise.withResolvers<never>();
+    lost.promise.catch(() => {}); // it is waited for with the end alone
+    using filler = this.#fills(topic, publication)
+      ? await this.#fill(
+        topic,
+        () => lost.reject(new LeaseLostError(topic.name)),
+      )
+      : undefined;
+    const end = async (
+      status: EndStatus,
+      reason?: string,
+    ): Promise<TopicEnd> => {
+      topic.end(status, reason, undefined, filler);
+      return await Promise.race([topic.ended, lost.promise]);
+    };
     let published: Published;
     try {
-      published = await this.#publish(topic, publication);
+      published = await this.#publish(topic, { ...publication, filler });
     } catch (error) {
       if (this.#isBroken(publication, error)) {
-        topic.end("truncated", messageOf(error));
-        await topic.ended;
+        // The publisher is told of its own error, whoever ends the topic.
+        await end("truncated", messageOf(error)).catch(() => {});
       }
       throw error;
     }
-    topic.end("complete");
-    return { ...published, end: await topic.ended };
+    return { ...published, end: await end("complete") };
+  }
+
+  /** Whether a body fills a topic until its end. */
+  #fills(topic: Topic, { type, body }: Publication): boolean {
+    return type === "text/event-stream" && body !== null && !topic.verdict &&
+      topic.filling === undefined;
   }
 
   /** Whether a body that its topic ends with has come in part only. */
   #isBroken({ type, within }: Publication, error: unknown): boolean {
     return type === "text/event-stream" && !hasNoPart(error) &&
       within === undefined &&
+      // Another relay has the topic, and ends it.
+      !(error instanceof LeaseLostError) &&
       // The next relay ends it, if its store has kept it: this one takes no more ends.
       !this.#options.draining?.signal.aborted;
   }
 
   async #publish(
     topic: Topic,
-    publication: Publication,
+    publication: FilledPublication,
   ): Promise<Published> {
     const keyed = this.#keyed.find(topic, publication);
     if (!keyed || keyed.published) {
@@ -291,7 +320,7 @@ export class Publisher {
 
   async #add(
     topic: Topic,
-    publication: Publication,
+    publication: FilledPublication,
     keyed: KeyedPublication | undefined,
     hold?: Hold,
   ): Promise<Published> {
@@ -341,7 +370,7 @@ export class Publisher {
 
   async #addStream(
     topic: Topic,
-    { body, client, incoming, signal, ends }: Publication,
+    { body, client, incoming, signal, filler }: FilledPublication,
     keyed: KeyedPublication | undefined,
     hold: Hold | undefined,
   ): Promise<Published> {
@@ -352,10 +381,6 @@ export class Publisher {
     if (!body) return comparison?.end() ?? { epoch, first: next, next };
     if (!keyed?.published) this.#assertRate(client, 1);
     const { draining } = this.#options;
-    using filler = ends === true && !topic.verdict &&
-        topic.filling === undefined
-      ? await this.#fill(topic)
-      : undefined;
     const writer = new TopicWriter(topic, { hold: filler });
     const isFilled = filler !== undefined;
     if (isFilled) topic.filling = FILLING;
@@ -437,10 +462,12 @@ export class Publisher {
   }
 
   /** Takes the lease on a topic that ends with a stream: `undefined` if another one fills it. */
-  async #fill(topic: Topic): Promise<Hold | undefined> {
+  async #fill(
+    topic: Topic,
+    onLost: () => void,
+  ): Promise<Hold | undefined> {
     try {
-      // The next append is refused.
-      const hold = this.#options.leases.hold(topic, { onLost: () => {} });
+      const hold = this.#options.leases.hold(topic, { onLost });
       if (hold.ready) await hold.ready;
       return hold;
     } catch (error) {

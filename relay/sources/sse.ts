@@ -538,6 +538,6 @@ export class SseSource implements Source {
   #end(status: EndStatus, reason?: string, isWhole?: boolean): void {
     if (this.#abort.signal.aborted) return;
     this.#countFailure();
-    this.#topic.end(status, reason, isWhole);
+    this.#topic.end(status, reason, isWhole, this.#hold);
   }
 }

@@ -8,6 +8,7 @@ import {
   type Hole,
   type Log,
   type LogAppendOptions,
+  type LogEndOptions,
   type LogEntry,
   type LogProgress,
   type LogRange,
@@ -169,8 +170,9 @@ export class MemoryLog implements Log {
     return { first, count: events.length, bytes };
   }
 
-  end(end: StoredEnd): void {
+  end(end: StoredEnd, { lease }: LogEndOptions = {}): void {
     if (this.#ended) return;
+    if (lease?.isHeld === false) throw new LeaseLostError(this.#name);
     this.#ended = end;
     this.wakes.wake();
     this.onEnded();

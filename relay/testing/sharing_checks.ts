@@ -332,6 +332,49 @@ export function addSharingChecks(checks: Checks): void {
     assertEquals(await readData(other), ["1", "2", "3"]);
   });
 
+  checks.each(
+    "takes no end of a holder whose lease has gone",
+    async (world) => {
+      const { store, clock } = world;
+      const end = { status: "truncated", isWhole: false } as const;
+      using log = store.create("a", NO_FACTS);
+      using other = await findLog(store, "a");
+      const lease = await store.hold(request(log, "first"));
+      await log.append([message("1")], { lease });
+      await clock.advance(1_000);
+      const taken = await store.hold(request(log, "second"));
+      const error = await assertRejects(
+        async () => await log.end({ ...end, at: 1 }, { lease }),
+        LeaseLostError,
+      );
+      assertEquals(error.topic, "a");
+      await other.append([message("2")], { lease: taken, expected: 2 });
+      assertEquals(other.ended, undefined);
+      const complete = { status: "complete", isWhole: true, at: 2 } as const;
+      await other.end(complete, { lease: taken });
+      // An end that was kept stands, whoever comes then.
+      await log.end({ ...end, at: 3 }, { lease });
+      assertEquals([other.ended, await readData(other)], [complete, [
+        "1",
+        "2",
+      ]]);
+      await taken.release();
+    },
+  );
+
+  checks.each(
+    "takes an end without a lease from anybody",
+    async ({ store }) => {
+      using log = store.create("a", NO_FACTS);
+      const lease = await store.hold(request(log, "first"));
+      await log.append([message("1")], { lease });
+      using other = await findLog(store, "a");
+      await other.end({ status: "cancelled", isWhole: false, at: 1 });
+      assertEquals(other.ended?.status, "cancelled");
+      await lease.release();
+    },
+  );
+
   checks.each("has the holder of a topic stop", async ({ store }) => {
     using log = store.create("a", NO_FACTS);
     await log.settled();

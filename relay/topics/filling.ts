@@ -6,7 +6,7 @@ import {
   isSecretShape,
 } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
-import type { Topic } from "./topic.ts";
+import type { Ender, Topic } from "./topic.ts";
 
 const logger = getLogger(["rivulet", "relay", "topic"]);
 
@@ -70,9 +70,10 @@ export function readFilling(text: string): Filling | undefined {
  * @param topic The topic; one that has ended stays as it is.
  * @param why The reason why this relay cannot go on. Default: none that would
  * help.
+ * @param ender The lease with which it is ended. Default: none is needed.
  */
-export function endRestarted(topic: Topic, why?: string): void {
-  topic.end("truncated", restarted(why));
+export function endRestarted(topic: Topic, why?: string, ender?: Ender): void {
+  topic.end("truncated", restarted(why), false, ender);
 }
 
 /** Logs that nobody goes on with a topic for now. */

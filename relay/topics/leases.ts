@@ -161,8 +161,18 @@ export class Hold implements Disposable {
     this.#options.onLost();
   }
 
-  /** Gives the lease up. */
+  /**
+   * Gives the lease up: once the log has kept or refused the end that was said with it,
+   * so that nobody goes on with the topic before.
+   */
   [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    const ending = this.topic.ending(this);
+    if (ending) return void ending.then(() => this.#giveUp());
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
     if (this.#isOver) return;
     this.#end();
     // If the store cannot release the lease now, it expires.

@@ -290,6 +290,21 @@ export interface LogAppendOptions {
 }
 
 /**
+ * The conditions of an end of a {@linkcode Log}.
+ *
+ * @example An end that anybody may say
+ * ```ts
+ * import type { LogEndOptions } from "@rivulet/rivulet/relay";
+ *
+ * const options: LogEndOptions = {};
+ * ```
+ */
+export interface LogEndOptions {
+  /** The lease of the filler that ends the log. Default: it needs none. */
+  readonly lease?: Lease | undefined;
+}
+
+/**
  * The progress of a log, as its followers are told it.
  *
  * @example Whether there is more to come
@@ -379,9 +394,11 @@ export interface Log extends TopicLog, Disposable {
    * Ends the log. An end that was kept stands.
    *
    * @throws {StaleWriterError} If the log goes on elsewhere than the writer expects.
+   * @throws {LeaseLostError} If the lease of the filler that ends it has been taken by
+   * another one.
    * @throws {StoreError} If the store cannot keep it now.
    */
-  end(end: StoredEnd): Stored<void>;
+  end(end: StoredEnd, options?: LogEndOptions): Stored<void>;
   /** Changes what is kept besides the events. */
   update(facts: TopicFacts): Stored<void>;
   /** Resolves once all is kept that the log was told up to now. */

@@ -618,6 +618,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Another relay has deleted a topic, or lost it: whoever fills it here has heard of that. */
   #goneElsewhere(topic: Topic, isLost: boolean): void {
     if (this.#topics.get(topic.name) === topic) this.#forget(topic);
+    topic.forgetEnd();
     if (isLost) topic.lose();
     else topic.end("cancelled", DELETED);
   }
@@ -672,6 +673,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   #delete(topic: Topic): void {
     const { name, follows, log: { epoch } } = topic;
     this.#forget(topic);
+    topic.forgetEnd();
     const former = follows === undefined
       ? undefined
       : this.#former.get(name, follows);

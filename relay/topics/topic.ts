@@ -7,6 +7,7 @@ import {
   type TopicEnd,
 } from "./end.ts";
 import { type RunFacts, storedRun } from "./run_facts.ts";
+import { type Lease, LeaseLostError } from "./lease.ts";
 import { StaleWriterError, StoreError } from "./store.ts";
 import type { FilledBy } from "./topic_source.ts";
 import { assertLines } from "./event_lines.ts";
@@ -89,6 +90,14 @@ export class TopicEndedError extends Error {
     this.topic = topic;
     this.end = end;
   }
+}
+
+/** The filler of a topic, which ends it with its lease. */
+export interface Ender {
+  /** The lease on the topic, if it is there. */
+  readonly lease: Lease | undefined;
+  /** Called when the log has refused the end, since another filler has the lease. */
+  lose(): void;
 }
 
 /** The places of readers of a topic, which is told of them once. */
@@ -201,13 +210,17 @@ export class Topic {
   readonly log: Log;
   readonly #clock: Clock;
   readonly #observers = new Set<TopicObserver>();
-  readonly #ended: PromiseWithResolvers<TopicEnd> = Promise.withResolvers();
+  #ended: PromiseWithResolvers<TopicEnd> = Promise.withResolvers();
   #state: TopicState = { kind: "pending" };
   /** The facts as last set, which the log may not keep yet. */
   #facts: TopicFacts;
   /** The verdict, which stands before the log keeps it. */
   #verdict: StoredEnd | undefined;
   #endFailure: StoreError | undefined;
+  /** The filler whose verdict it is, until the log keeps it. */
+  #ender: Ender | undefined;
+  /** Resolves once the log has kept or refused the verdict. */
+  #ending: PromiseWithResolvers<void> | undefined;
   #hasUnkeptFacts = false;
   /**
    * The numbers of events, and of UTF-16 code units, appended and not kept yet.
@@ -479,12 +492,15 @@ export class Topic {
    * @param reason The reason in words.
    * @param isWhole Whether the events are all that the upstream had to say. Default:
    * if the topic is `complete`.
-   * @returns Whether this call ended it.
+   * @param ender The filler that ends it. If another one has its lease, the topic goes on.
+   * Default: anybody may end it.
+   * @returns Whether this call ended it, as far as is known by then.
    */
   end(
     status: EndStatus,
     reason?: string,
     isWhole = status === "complete",
+    ender?: Ender,
   ): boolean {
     if (!STATUSES.has(status)) {
       throw new TypeError(
@@ -502,13 +518,34 @@ export class Topic {
     };
     // After the end, nothing more is said of the run to others.
     if (this.#run && this.#run !== this.#facts.run) this.#update({});
+    this.#ender = ender;
     whenDone(this.#keepEnd(end), () => {
+      // Another filler has the topic, or another end was first.
+      if (this.#verdict !== end) return;
       if (this.#endFailure && this.log.isShared) {
         // Subscribers are told where it has ended once the store says so.
         this.#ended.resolve(toldEnd(end));
       } else this.#concludeKept(end);
     });
-    return true;
+    return this.#verdict === end;
+  }
+
+  /**
+   * Resolves once the log has kept or refused the end that a filler has said: until then,
+   * the filler needs its lease. `undefined` if it has said none, or that was done.
+   *
+   * @param ender The filler.
+   */
+  ending(ender: Ender): Promise<void> | undefined {
+    if (this.#ender !== ender || !this.#verdict) return undefined;
+    return (this.#ending ??= Promise.withResolvers()).promise;
+  }
+
+  /** Has the log not keep the end again that it could not keep: nothing here has the topic any more. */
+  forgetEnd(): void {
+    this.#ender = undefined;
+    this.#ending?.resolve();
+    this.#ending = undefined;
   }
 
   /** Takes over an end that the log has, and that is about to be told. */
@@ -603,17 +640,41 @@ export class Topic {
   }
 
   #keepEnd(end: StoredEnd): void | Promise<void> {
-    return this.log.end(end)?.then(
-      () => {
-        const wasFailing = this.#endFailure !== undefined;
-        this.#endFailure = undefined;
-        if (wasFailing) this.#concludeKept(end);
-      },
-      (error) => {
-        // One that came second is another relay's business.
-        this.#endFailure = error instanceof StoreError ? error : undefined;
-      },
+    let kept: void | Promise<void>;
+    try {
+      kept = this.log.end(end, { lease: this.#ender?.lease });
+    } catch (error) {
+      return this.#onEndRefused(end, error);
+    }
+    if (!kept) return this.#onEndKept(end);
+    return kept.then(
+      () => this.#onEndKept(end),
+      (error) => this.#onEndRefused(end, error),
     );
+  }
+
+  #onEndKept(end: StoredEnd): void {
+    const wasFailing = this.#endFailure !== undefined;
+    this.#endFailure = undefined;
+    this.forgetEnd();
+    if (wasFailing) this.#concludeKept(end);
+  }
+
+  #onEndRefused(end: StoredEnd, error: unknown): void {
+    const wasFailing = this.#endFailure !== undefined;
+    // One that came second is another relay's business.
+    this.#endFailure = error instanceof StoreError ? error : undefined;
+    if (this.#endFailure) return;
+    const ender = this.#ender;
+    const isAnothers = error instanceof LeaseLostError &&
+      this.#state.kind !== "ended" && this.#verdict === end;
+    if (isAnothers) {
+      // Another filler has the topic, which goes on.
+      this.#verdict = undefined;
+      if (wasFailing) this.#ended = Promise.withResolvers();
+    }
+    this.forgetEnd();
+    if (error instanceof LeaseLostError) ender?.lose();
   }
 
   #setUpstream(upstream: UpstreamState): void {

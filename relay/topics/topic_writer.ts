@@ -144,6 +144,7 @@ export class TopicWriter {
         await this.#writeAgain();
       }
     } catch (error) {
+      if (error instanceof LeaseLostError) this.#hold?.lose();
       this.#failure ??= { error };
     } finally {
       this.#recovery = undefined;

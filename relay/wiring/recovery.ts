@@ -117,7 +117,7 @@ export class Recovery {
     try {
       using hold = this.#parts.topics.leases.hold(topic, { onLost: () => {} });
       if (hold.ready) await hold.ready;
-      endRestarted(topic);
+      endRestarted(topic, undefined, hold);
     } catch (error) {
       if (error instanceof LeaseHeldError) return;
       logger.warn("Cannot end topic {topic}: {reason}", {

@@ -38,7 +38,11 @@ export type Work =
     | { readonly kind: "first" }
     /** The facts once more, as they are by then. */
     | { readonly kind: "again" }
-    | { readonly kind: "end"; readonly end: StoredEnd }
+    | {
+      readonly kind: "end";
+      readonly end: StoredEnd;
+      readonly lease: SharedLease | undefined;
+    }
     | { readonly kind: "fence"; readonly lease: number }
   );
 

@@ -705,7 +705,10 @@ export class SharedLog implements ReadLog {
     if (refused) return refused;
     const expected = work.kind === "append" ? work.expected : undefined;
     if (copy.isGone) return this.#stale(undefined, expected);
-    if (work.kind === "append" && work.lease) {
+    // An end that was kept stands, whoever comes second.
+    const isFillers = work.kind === "append" ||
+      work.kind === "end" && !copy.ended;
+    if (isFillers && work.lease) {
       const { lease } = work;
       if (lease.number < this.#lease) lease.lose();
       if (!lease.isHeld) return new LeaseLostError(this.name);

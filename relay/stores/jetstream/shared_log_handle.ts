@@ -6,6 +6,7 @@ import {
   type Hole,
   type Log,
   type LogAppendOptions,
+  type LogEndOptions,
   type LogProgress,
   type LogRange,
   type ReadBudget,
@@ -96,9 +97,16 @@ export class SharedLogHandle implements Log, Writer {
     await this.#write<"skip">({ kind: "skip", count, reason });
   }
 
-  end(end: StoredEnd): void | Promise<void> {
+  end(
+    end: StoredEnd,
+    { lease }: LogEndOptions = {},
+  ): void | Promise<void> {
     if (this.ended) return;
-    return this.#write<"end">({ kind: "end", end }).then(() => {});
+    return this.#write<"end">({
+      kind: "end",
+      end,
+      lease: lease instanceof SharedLease ? lease : undefined,
+    }).then(() => {});
   }
 
   async update(facts: TopicFacts): Promise<void> {

@@ -6,6 +6,7 @@ import {
   type Hole,
   type Log,
   type LogAppendOptions,
+  type LogEndOptions,
   type LogProgress,
   type LogRange,
   type ReadBudget,
@@ -74,9 +75,16 @@ export class ParentLogHandle extends StandingHandle implements Log, Writer {
     await this.#do<"skip">({ kind: "skip", count, reason });
   }
 
-  end(end: StoredEnd): void | Promise<void> {
+  end(
+    end: StoredEnd,
+    { lease }: LogEndOptions = {},
+  ): void | Promise<void> {
     if (this.ended) return;
-    return this.#do<"end">({ kind: "end", end }).then(() => {});
+    return this.#do<"end">({
+      kind: "end",
+      end,
+      lease: lease instanceof ParentLease ? lease : undefined,
+    }).then(() => {});
   }
 
   async update(facts: TopicFacts): Promise<void> {

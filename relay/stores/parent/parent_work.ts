@@ -40,7 +40,11 @@ export type Work =
       readonly reason: GapReason;
     }
     | { readonly kind: "facts"; facts: TopicFacts }
-    | { readonly kind: "end"; readonly end: StoredEnd }
+    | {
+      readonly kind: "end";
+      readonly end: StoredEnd;
+      readonly lease: ParentLease | undefined;
+    }
   );
 
 /** Work of a kind, as its writer gives it. */

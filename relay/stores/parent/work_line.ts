@@ -236,9 +236,14 @@ export class WorkLine {
   #refusal(work: Work): Error | undefined {
     if (work.writer.refused) return work.writer.refused;
     if (this.#log.isGone) return this.#log.stale();
-    if (work.kind !== "append") return undefined;
+    if (work.kind !== "append" && work.kind !== "end") return undefined;
+    const isOver = this.#log.ended !== undefined;
+    // An end that was kept stands: the parent has nothing to do.
+    if (work.kind === "end" && isOver) return undefined;
     if (work.lease?.isHeld === false) return new LeaseLostError(this.#log.name);
-    return this.#log.ended ? this.#log.stale(work.expected) : undefined;
+    return work.kind === "append" && isOver
+      ? this.#log.stale(work.expected)
+      : undefined;
   }
 
   #send(work: Work, channel: Channel, at = this.#log.next): void {
@@ -285,7 +290,7 @@ export class WorkLine {
       case "facts":
         return ["facts", [h, work.facts]];
       case "end":
-        return ["end", [h, work.end]];
+        return ["end", [h, work.end, work.lease?.number ?? 0]];
     }
   }
 
@@ -314,9 +319,11 @@ export class WorkLine {
     }
     this.#takeOut(work);
     const refused = this.#named(error, work);
-    if (work.kind === "append") {
+    if (work.kind === "append" || work.kind === "end") {
       if (error instanceof LeaseLostError) work.lease?.lose();
-      if (work.expected !== undefined) work.writer.refused ??= refused;
+    }
+    if (work.kind === "append" && work.expected !== undefined) {
+      work.writer.refused ??= refused;
     }
     work.result.reject(refused);
     if (work.kind === "make") this.#log.bury();

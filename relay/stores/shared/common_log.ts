@@ -8,6 +8,7 @@ import type {
   Hole,
   Log,
   LogAppendOptions,
+  LogEndOptions,
   LogProgress,
   LogRange,
   ReadBudget,
@@ -182,9 +183,11 @@ export class CommonLogHandle extends StandingHandle implements Log {
     );
   }
 
-  end(end: StoredEnd): Stored<void> {
+  end(end: StoredEnd, { lease }: LogEndOptions = {}): Stored<void> {
     if (this.#inner.ended) return;
-    const error = this.#refusal();
+    const error = lease?.isHeld === false
+      ? new LeaseLostError(this.#common.name)
+      : this.#refusal();
     if (error) return Promise.reject(error);
     return this.#told(this.#inner.end(end));
   }

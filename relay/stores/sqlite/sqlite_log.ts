@@ -7,6 +7,7 @@ import type {
   Hole,
   Log,
   LogAppendOptions,
+  LogEndOptions,
   LogProgress,
   LogRange,
   ReadBudget,
@@ -80,10 +81,14 @@ export class SqliteLog extends StandingHandle implements Log {
     return skipped;
   }
 
-  end(end: StoredEnd): void | Promise<void> {
+  end(
+    end: StoredEnd,
+    { lease }: LogEndOptions = {},
+  ): void | Promise<void> {
     if (this.#log.ended) return;
-    const error = this.#fence() ??
-      (this.#log.isGone ? this.#closed() : undefined);
+    const error = lease?.isHeld === false
+      ? new LeaseLostError(this.#log.name)
+      : this.#fence() ?? (this.#log.isGone ? this.#closed() : undefined);
     return error ? Promise.reject(error) : this.#log.end(end);
   }
 

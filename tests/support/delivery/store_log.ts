@@ -3,6 +3,7 @@ import type {
   Appended,
   Log,
   LogAppendOptions,
+  LogEndOptions,
   LogProgress,
   LogRange,
   ReadBudget,
@@ -67,8 +68,8 @@ export class StoreLog implements Log {
     return this.memory.read(from, budget);
   }
 
-  end(end: StoredEnd): Stored<void> {
-    this.memory.end(end);
+  end(end: StoredEnd, options?: LogEndOptions): Stored<void> {
+    this.memory.end(end, options);
   }
 
   update(facts: TopicFacts): Stored<void> {

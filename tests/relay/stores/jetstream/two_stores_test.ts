@@ -67,6 +67,12 @@ Deno.test({
       async () => await log.append([message("z")], { lease }),
       LeaseLostError,
     );
+    const end = { status: "truncated", isWhole: false, at: 1 } as const;
+    await assertRejects(
+      async () => await log.end(end, { lease }),
+      LeaseLostError,
+    );
+    assertEquals([log.ended, theirs.ended], [undefined, undefined]);
     const { entries } = await theirs.read(1, { events: 9, bytes: 999 });
     assertEquals(entries.map(({ event: { data } }) => data), ["a", "b", "c"]);
   },

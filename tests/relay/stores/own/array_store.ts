@@ -11,6 +11,7 @@ import {
   type ListQuery,
   type Log,
   type LogAppendOptions,
+  type LogEndOptions,
   type LogEntry,
   type LogProgress,
   type LogRange,
@@ -116,8 +117,9 @@ class ArrayLog implements Log {
     return { first, count: events.length, bytes };
   }
 
-  end(end: StoredEnd): void {
+  end(end: StoredEnd, { lease }: LogEndOptions = {}): void {
     if (this.ended) return;
+    if (lease && !lease.isHeld) throw new LeaseLostError(this.name);
     this.ended = end;
     this.changes.tell();
     this.#store.tell("ended", this.name, this);

@@ -1,0 +1,130 @@
+// A source whose lease another relay took while the store was away reads no further.
+import { assertEquals } from "@std/assert";
+import { EventRoom } from "../../../relay/limits/memory/event_room.ts";
+import { ReceiveBudget } from "../../../relay/limits/memory/receive_budget.ts";
+import { FixtureSource } from "../../../relay/sources/fixture.ts";
+import type { Source } from "../../../relay/sources/source.ts";
+import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
+import { SseSource } from "../../../relay/sources/sse.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
+import { type Hold, Leases } from "../../../relay/topics/leases.ts";
+import { Topic } from "../../../relay/topics/topic.ts";
+import { Upstreams } from "../../../relay/upstream/upstreams.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { AwayLog } from "../../support/delivery/away_log.ts";
+import { DEFAULT_RETENTION } from "../../support/retention.ts";
+import {
+  numbered,
+  ReconnectingUpstream,
+} from "../../support/upstreams/reconnecting_upstream.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
+
+/** A topic whose store is away for as long as it takes another relay to have the lease. */
+class World {
+  readonly clock = new FakeClock();
+  readonly log = new AwayLog(this.clock);
+  readonly topic = new Topic("t", this.log, this.clock);
+  readonly #store = new MemoryStore(DEFAULT_RETENTION, this.clock);
+  #source: Source | undefined;
+
+  start(make: (hold: Hold) => Source): Source {
+    const hold = new Leases(this.#store).hold(this.topic, {
+      onLost: () => this.#source?.stop(),
+    });
+    return this.#source = make(hold);
+  }
+
+  /** Another relay has the lease from now on, and the store is there again. */
+  async takeOver(): Promise<void> {
+    await this.clock.advance(5_000);
+    new Leases(this.#store).hold(this.topic, { onLost: () => {} });
+    this.log.isAway = false;
+    await this.clock.advance(1_000);
+  }
+
+  /** The topic is the other relay's, which ends it. */
+  assertOpen(): void {
+    const { topic, log } = this;
+    assertEquals([topic.verdict, log.ended, log.next], [
+      undefined,
+      undefined,
+      2,
+    ]);
+  }
+}
+
+function readSse(url: string, world: World, reconnect: boolean): Source {
+  const { clock, topic } = world;
+  return world.start((hold) =>
+    new SseSource(topic, url, {
+      clock,
+      hold,
+      reconnect,
+      fetch: createSourceFetch(new Upstreams(clock)),
+      room: new EventRoom(
+        new ReceiveBudget({ maxReceived: 1_000, maxReceivedPerClient: 1_000 }),
+        "a",
+        () => {},
+      ),
+    })
+  );
+}
+
+Deno.test("SseSource does not end a topic whose lease it does not know to be lost", async () => {
+  for (const ending of ["end", "drop"] as const) {
+    const over = Promise.withResolvers<void>();
+    await using upstream = await ReconnectingUpstream.start(
+      async (connection) => {
+        await connection.write(numbered(1, 1));
+        await over.promise;
+        connection[ending]();
+      },
+    );
+    const world = new World();
+    const source = readSse(upstream.url, world, false);
+    await until(() => world.log.next === 2 || undefined, LIMIT, "an event");
+    await world.takeOver();
+    over.resolve();
+    await within(source.finished, LIMIT, "the source to stop");
+    world.assertOpen();
+  }
+});
+
+Deno.test("SseSource does not end a topic whose lease was lost while the store was away", async () => {
+  const more = Promise.withResolvers<void>();
+  await using upstream = await ReconnectingUpstream.start(
+    async (connection) => {
+      await connection.write(numbered(1, 1));
+      await more.promise;
+      await connection.write(numbered(2, 2));
+    },
+  );
+  const world = new World();
+  const { log } = world;
+  const source = readSse(upstream.url, world, true);
+  await until(() => log.next === 2 || undefined, LIMIT, "the first event");
+  log.isAway = true;
+  more.resolve();
+  await until(() => log.refused > 0 || undefined, LIMIT, "the second event");
+  await world.takeOver();
+  await within(source.finished, LIMIT, "the source to stop");
+  world.assertOpen();
+});
+
+Deno.test("FixtureSource does not end a topic whose lease was lost", async () => {
+  const world = new World();
+  const { clock, topic } = world;
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(path, "data: a\n\n: +6000ms\ndata: b\n\n");
+    const source = world.start((hold) =>
+      new FixtureSource(topic, path, { clock, hold })
+    );
+    await until(() => topic.log.next === 2 || undefined, LIMIT, "an event");
+    await world.takeOver();
+    await within(source.finished, LIMIT, "the source to stop");
+    world.assertOpen();
+  } finally {
+    await Deno.remove(path);
+  }
+});
