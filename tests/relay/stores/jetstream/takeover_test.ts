@@ -3,7 +3,6 @@ import { assert, assertEquals } from "@std/assert";
 import { subscribe, SubscriptionError } from "../../../../relay/client/mod.ts";
 import { sourceEvent } from "../../../crash/contents.ts";
 import { Upstreams } from "../../../crash/upstreams.ts";
-import { CuttableLine } from "../../../support/http/cuttable_line.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
 import { Random } from "../../../support/random.ts";
 import { MortalRelay } from "../../../support/relay/mortal_relay.ts";
@@ -33,23 +32,10 @@ class World implements AsyncDisposable {
     return new World(upstreams, server ?? await NatsServer.start(), user);
   }
 
-  /** The address of the NATS server. */
-  get host(): string {
-    return this.#server.host;
-  }
-
-  relay(...args: string[]): Promise<[MortalRelay, string]> {
-    return this.relayOver(this.host, ...args);
-  }
-
-  /** Starts a relay that reaches NATS by an address. */
-  async relayOver(
-    host: string,
-    ...args: string[]
-  ): Promise<[MortalRelay, string]> {
+  async relay(...args: string[]): Promise<[MortalRelay, string]> {
     const { origin } = this.upstreams;
     const relay = new MortalRelay([
-      ...["--port", "0", "--store", `nats://${this.#user}${host}`],
+      ...["--port", "0", "--store", `nats://${this.#user}${this.#server.host}`],
       ...["--allow-source", `${origin}/*`, "--allow-address", "127.0.0.1"],
       ...["--provider", `local=${origin}/v1`, "--log-level", "warning"],
       ...args,
@@ -156,42 +142,6 @@ Deno.test({
     assertEquals(cancelled.status, 200, await cancelled.text());
     await within(reader.over, LIMIT, "the end");
     assertEquals(reader.end, "cancelled: undefined");
-  },
-});
-
-Deno.test({
-  name:
-    "A relay that NATS has lost does not end what another one has gone on with",
-  ignore,
-  async fn() {
-    await using world = await World.start();
-    const { port } = new URL(`nats://${world.host}`);
-    await using line = await CuttableLine.start(Number(port));
-    const [first, url] = await world.relayOver(new URL(line.url).host);
-    const [, other] = await world.relay();
-    await put(url, "s", world.upstreams.source("s", 100_000));
-    await using reader = new Reader(other, "s");
-    await reader.reached(20);
-    const cut = performance.now();
-    line.cut();
-    await goesOn(world, reader, cut);
-    line.mend();
-    // Its appends wait, and are refused once NATS is there again.
-    await until(
-      async () => {
-        const response = await fetch(`${url}/readyz`);
-        await response.body?.cancel();
-        return response.ok || undefined;
-      },
-      LIMIT,
-      () => `NATS to be there for a relay: ${first.said}`,
-    );
-    await reader.reached(reader.data.length + 60);
-    assertEquals(reader.end, undefined);
-    await using again = new Reader(url, "s");
-    await again.reached(reader.data.length);
-    assertOfSource(again.data, "s");
-    assertOfSource(reader.data, "s");
   },
 });
 
