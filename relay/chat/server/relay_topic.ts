@@ -94,7 +94,7 @@ export class ChatPublishError extends Error {
 export interface RelayTopicOptions {
   /** The URL of the topic. */
   readonly url: URL;
-  /** Returns what to be let in with, before each request. */
+  /** Returns the token for the next request; `undefined` if the relay needs none. */
   readonly token: () => Promise<string | undefined>;
   readonly fetch: typeof globalThis.fetch;
   readonly clock: Clock;
