@@ -120,7 +120,7 @@ const MAX_UNREAD = 64 * 1024;
  * The most bytes that are read at once: with more, the events of one read are as many
  * as a small topic retains, and its subscribers have no turn before some are gone.
  */
-const MAX_READ = 32 * 1024;
+const MAX_READ = 64 * 1024;
 
 /** A part of at most this many bytes is copied if it is a piece of a large buffer. */
 const SHORT = 4 * 1024;
@@ -171,7 +171,7 @@ export class AnswerBody {
   }
 
   /**
-   * Returns the bytes that have come, 32 KiB at most, once there are any; `undefined`
+   * Returns the bytes that have come, 64 KiB at most, once there are any; `undefined`
    * at the end. The bytes may be kept. To be called again when it has resolved.
    *
    * Rejects with an {@linkcode UpstreamConnectionError} if the body has broken off,
