@@ -12,7 +12,6 @@ import {
   type LogEntry,
   type LogProgress,
   type LogRange,
-  MAX_PUBLICATIONS,
   type ReadBudget,
   type Retention,
   sizeOf,
@@ -22,7 +21,8 @@ import type { StoredEnd } from "../topics/end.ts";
 import { LeaseLostError } from "../topics/lease.ts";
 import { StaleWriterError } from "../topics/store.ts";
 import { followLog, Wakes } from "./follow_log.ts";
-import { holeAt } from "./hole_at.ts";
+import { holeAt } from "./holes.ts";
+import { rememberPublication } from "./publications.ts";
 
 /** The smallest number of dropped events to be cut off the array at once. */
 const COMPACT_AT = 1_024;
@@ -205,13 +205,7 @@ export class MemoryLog implements Log {
 
   /** Keeps what is known of a publication. */
   remember({ key, value }: AppendedPublication): void {
-    const all = this.#publications ??= new Map();
-    all.delete(key);
-    all.set(key, value);
-    for (const oldest of all.keys()) {
-      if (all.size <= MAX_PUBLICATIONS) break;
-      all.delete(oldest);
-    }
+    rememberPublication(this.#publications ??= new Map(), key, value);
   }
 
   read(from: number, budget: ReadBudget): LogRange {

@@ -6,13 +6,13 @@ import {
   type Hole,
   type LogEntry,
   type LogProgress,
-  MAX_PUBLICATIONS,
   type Retention,
   sizeOf,
   type TopicFacts,
 } from "../../topics/log.ts";
 import { type FollowedLog, followLog, Wakes } from "../follow_log.ts";
-import { holeAt } from "../hole_at.ts";
+import { addHole, holeAt } from "../holes.ts";
+import { rememberPublication } from "../publications.ts";
 import { Window, type Windows } from "../window.ts";
 
 /** The smallest number of sizes that were given up to be cut off the arrays at once. */
@@ -148,13 +148,7 @@ export class LogCopy implements FollowedLog {
     this.wakes.wake();
     // In front of all events, it is as if retention had passed these.
     if (from === this.#first) return void (this.#first = this.#next);
-    const last = this.#holes.at(-1);
-    const continued = last?.to === from - 1 ? this.#holes.pop() : undefined;
-    this.#holes.push({
-      from: continued?.from ?? from,
-      to: this.#next - 1,
-      reason,
-    });
+    addHole(this.#holes, from, count, reason);
   }
 
   /** Changes the facts. */
@@ -193,13 +187,7 @@ export class LogCopy implements FollowedLog {
 
   /** Keeps what is known of a publication. */
   remember(key: string, value: string): void {
-    const all = this.#publications;
-    all.delete(key);
-    all.set(key, value);
-    for (const oldest of all.keys()) {
-      if (all.size <= MAX_PUBLICATIONS) break;
-      all.delete(oldest);
-    }
+    rememberPublication(this.#publications, key, value);
   }
 
   /** The newest event is given up to age alone: it could not reach anybody otherwise. */

@@ -11,14 +11,14 @@ import {
   type Appended,
   type Hole,
   type LogEntry,
-  MAX_PUBLICATIONS,
   sizeOf,
 } from "../../topics/log.ts";
 import { StaleWriterError, type StoreError } from "../../topics/store.ts";
 import type { UpstreamState } from "../../topics/upstream_state.ts";
 import { type FollowedLog, Wakes } from "../follow_log.ts";
 import type { ReadLog } from "../history.ts";
-import { holeAt } from "../hole_at.ts";
+import { holeAt } from "../holes.ts";
+import { rememberPublication } from "../publications.ts";
 import { maxAhead, Pace } from "../pace.ts";
 import type { Segment } from "../segment.ts";
 import { StandingHandle } from "../standing_handle.ts";
@@ -142,12 +142,7 @@ export class ParentLog extends StandingHandle
   remember(publications: readonly (readonly [string, string])[]): void {
     const all = this.#publications ??= new Map();
     for (const [key, value] of publications) {
-      all.delete(key);
-      all.set(key, value);
-    }
-    for (const oldest of all.keys()) {
-      if (all.size <= MAX_PUBLICATIONS) break;
-      all.delete(oldest);
+      rememberPublication(all, key, value);
     }
   }
 

@@ -17,7 +17,7 @@ import { Window, type Windows } from "../window.ts";
 import { formerName } from "../../topics/former_topics.ts";
 import { AppendWork, SingleWork, type WorkOwner } from "./work.ts";
 import { Wakes } from "../follow_log.ts";
-import { holeAt } from "../hole_at.ts";
+import { addHole, holeAt } from "../holes.ts";
 
 /** The parts of a store that a {@linkcode LiveLog} uses. */
 export interface LiveLogStore {
@@ -331,13 +331,7 @@ export class LiveLog implements WorkOwner {
 
   onSkipped(from: number, count: number, reason: GapReason): void {
     this.#next = from + count;
-    const last = this.#holes.at(-1);
-    const continued = last?.to === from - 1 ? this.#holes.pop() : undefined;
-    this.#holes.push({
-      from: continued?.from ?? from,
-      to: from + count - 1,
-      reason,
-    });
+    addHole(this.#holes, from, count, reason);
     this.wakes.wake();
   }
 
