@@ -214,7 +214,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: METRICS,
     why: "counts for Prometheus, with labels from closed sets",
-    may: [DELIVERY, STATUS, FETCH],
+    may: [STORES, DELIVERY, STATUS, FETCH],
   },
   {
     path: UPSTREAM,

@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
 import type { DeliveryCounts } from "../delivery/delivery_counts.ts";
+import type { CommitReport } from "../stores/slow_commits.ts";
+import type { StoreCounts } from "../stores/store_counts.ts";
 import {
   type DeliveryDoor,
   DeliveryMetrics,
@@ -15,11 +17,7 @@ import {
   MemoryMetrics,
 } from "./memory_metrics.ts";
 import { registerProcessMetrics } from "./process_metrics.ts";
-import {
-  type MeasuredCommit,
-  type MeasuredStore,
-  StoreMetrics,
-} from "./store_metrics.ts";
+import { StoreMetrics } from "./store_metrics.ts";
 import {
   type MeasuredEnd,
   type MeasuredTopic,
@@ -53,7 +51,7 @@ export interface MetricsReadings {
   /** The memory of the process. */
   memory(): MeasuredMemory;
   /** The store; `undefined` where it is in memory. */
-  store(): MeasuredStore | undefined;
+  store(): StoreCounts | undefined;
   /** Whether the store keeps nothing now. */
   isStoreFailing(): boolean;
   /**
@@ -263,7 +261,7 @@ export class Metrics implements Disposable {
   };
 
   /** Counts a transaction of the store. */
-  readonly committed = (commit: MeasuredCommit): void => {
+  readonly committed = (commit: CommitReport): void => {
     this.#store.committed(commit);
   };
 

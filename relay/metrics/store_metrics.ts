@@ -1,47 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { CommitReport } from "../stores/slow_commits.ts";
+import type { StoreCounts } from "../stores/store_counts.ts";
 import { copiedCounter, DELAY_BUCKETS } from "./instruments.ts";
-
-/** A store in a file or in NATS, as far as it is measured. */
-export interface MeasuredStore {
-  /** The operations that wait to be kept. */
-  readonly backlog: number;
-  /** The bytes of the file. */
-  readonly fileBytes: number;
-  /** The bytes of the file that are free. */
-  readonly freeBytes: number;
-  /** The transactions or messages that failed, and the attempts to write again that failed. */
-  readonly failures: number;
-  /** The ended topics that were deleted before their time. */
-  readonly evicted: number;
-  /** The figures of a store in NATS. */
-  readonly nats?: MeasuredNats;
-}
-
-/** NATS, as far as it is measured. */
-export interface MeasuredNats {
-  /** Whether it is connected. */
-  readonly isConnected: boolean;
-  /** The requests that it was asked again for. */
-  readonly retries: number;
-  /** The times that messages of a log were missed, and read. */
-  readonly missed: number;
-  /** The logs that are followed. */
-  readonly followed: number;
-  /** The bytes of events in memory. */
-  readonly windowBytes: number;
-  /** The time from this relay to NATS and back, in milliseconds. */
-  readonly lag: number;
-}
-
-/** A transaction that was committed, or a message that was kept. */
-export interface MeasuredCommit {
-  /** The duration, in milliseconds. */
-  readonly duration: number;
-  /** The number of operations. */
-  readonly operations: number;
-  /** The bytes of events. */
-  readonly bytes: number;
-}
 
 /** Figures of a store: all are 0 where topics live in memory. */
 export class StoreMetrics {
@@ -60,7 +20,7 @@ export class StoreMetrics {
    */
   constructor(
     registry: Registry,
-    store: () => MeasuredStore | undefined,
+    store: () => StoreCounts | undefined,
     isFailing: () => boolean,
     lag: () => number,
   ) {
@@ -167,7 +127,7 @@ export class StoreMetrics {
   }
 
   /** Counts a transaction or a message. */
-  committed({ duration, operations, bytes }: MeasuredCommit): void {
+  committed({ duration, operations, bytes }: CommitReport): void {
     this.#commits.observe(duration / 1_000);
     this.#operations.inc(operations);
     this.#bytes.inc(bytes);

@@ -1,10 +1,11 @@
 import { Registry } from "prom-client";
 import type { Figure } from "../metrics/instruments.ts";
 import { registerProcessMetrics } from "../metrics/process_metrics.ts";
-import { type MeasuredStore, StoreMetrics } from "../metrics/store_metrics.ts";
+import { StoreMetrics } from "../metrics/store_metrics.ts";
 import { type MeasuredTopic, TopicMetrics } from "../metrics/topic_metrics.ts";
 import type { MeasuredProcess } from "../metrics/worker_metrics.ts";
 import { WorkerMetrics } from "../metrics/worker_metrics.ts";
+import type { StoreCounts } from "../stores/store_counts.ts";
 import type { RelayStatus } from "../status/relay_status.ts";
 import type { Store, StoredTopic } from "../topics/store.ts";
 
@@ -24,7 +25,7 @@ export interface MeasuredShare {
   /** The store. */
   readonly store: Pick<Store, "list" | "watch" | "failure">;
   /** Returns its figures, if it has any. */
-  counts(): MeasuredStore | undefined;
+  counts(): StoreCounts | undefined;
   /** Returns the number of workers that listen. */
   running(): number;
 }

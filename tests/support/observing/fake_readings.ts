@@ -1,7 +1,7 @@
 import type { Reader } from "../../../relay/metrics/lag_sampler.ts";
 import type { MeasuredMemory } from "../../../relay/metrics/memory_metrics.ts";
 import type { MetricsReadings } from "../../../relay/metrics/metrics.ts";
-import type { MeasuredStore } from "../../../relay/metrics/store_metrics.ts";
+import type { StoreCounts } from "../../../relay/stores/store_counts.ts";
 import type { MeasuredTopic } from "../../../relay/metrics/topic_metrics.ts";
 
 /** A relay that has what a test says, and that metrics can look at. */
@@ -12,7 +12,7 @@ export class FakeReadings implements MetricsReadings {
   readonly upstreamList: MeasuredTopic[] = [];
   tcp = 0;
   active = 0;
-  measuredStore: MeasuredStore | undefined;
+  measuredStore: StoreCounts | undefined;
   isFailing = false;
 
   connections(): { websocket: Set<Reader>; sse: Set<Reader> } {
@@ -37,7 +37,7 @@ export class FakeReadings implements MetricsReadings {
   memory(): MeasuredMemory {
     return { maxMemory: 2 ** 31, isAtEdge: false, queued: 0, received: 0 };
   }
-  store(): MeasuredStore | undefined {
+  store(): StoreCounts | undefined {
     return this.measuredStore;
   }
   isStoreFailing(): boolean {
