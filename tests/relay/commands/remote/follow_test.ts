@@ -292,6 +292,12 @@ Deno.test("follow 'PREFIX*' prints the lines of all topics that begin so, each w
       output,
     );
   await has("run:a\t1\nrun:a\t2\n");
+  // Whoever follows later would not be told of a topic that is over by then.
+  await within(
+    json.system.written(() => json.system.output.includes('"live"')),
+    LIMIT,
+    "what there is of a topic",
+  );
   const later = topics.create("run:b");
   await later.append([{ data: "3" }]);
   later.end("failed", "no luck");
