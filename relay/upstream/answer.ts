@@ -287,6 +287,8 @@ export class AnswerBody {
 
   /** Has more read after there was no room. */
   #goOn(): void {
+    // An answer that is over has no connection any more: `_read` would throw.
+    if (this.#end) return;
     // So a stream has its connection read.
     if (this.#options.isParsed) this.#incoming._read(0);
     else this.#incoming.resume();

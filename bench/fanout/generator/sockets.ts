@@ -15,6 +15,10 @@ const INPUT = 0;
 
 const BUFFER = 256 * 1024;
 
+function refuseClose(): never {
+  throw new Error("The server has closed a connection");
+}
+
 /**
  * Many sockets in one thread, through the C library.
  *
@@ -80,9 +84,15 @@ export class Sockets {
    * @param timeout How long, in milliseconds.
    * @param onRead Called for each socket, with the number of bytes in
    * {@linkcode Sockets.buffer}.
+   * @param onClose Called for each socket that the server has closed. Default:
+   * throws.
    * @returns Whether there is something on the input.
    */
-  poll(timeout: number, onRead: (fd: number, length: number) => void): boolean {
+  poll(
+    timeout: number,
+    onRead: (fd: number, length: number) => void,
+    onClose: (fd: number) => void = refuseClose,
+  ): boolean {
     const { epoll_wait, recv } = this.#libc;
     const events = this.#events;
     const count = epoll_wait(this.#epoll, events, MAX_EVENTS, timeout);
@@ -94,8 +104,8 @@ export class Sockets {
         continue;
       }
       const length = recv(fd, this.buffer, BigInt(BUFFER), MESSAGE.dontWait);
-      if (length <= 0) throw new Error("The server has closed a connection");
-      onRead(fd, length);
+      if (length > 0) onRead(fd, length);
+      else onClose(fd);
     }
     return hasInput;
   }

@@ -114,13 +114,19 @@ function onRead(fd: number, length: number): void {
   }
 }
 
+function onClose(fd: number): void {
+  readers.get(fd)?.cut();
+  readers.delete(fd);
+  sockets.close(fd);
+}
+
 function pollUntil(isOver: () => boolean): void {
   while (!isOver()) {
     if (performance.now() > end) {
       errors.push(`It takes more than ${limit} ms`);
       return;
     }
-    sockets.poll(TIMEOUT, onRead);
+    sockets.poll(TIMEOUT, onRead, onClose);
   }
 }
 

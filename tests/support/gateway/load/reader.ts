@@ -67,6 +67,11 @@ export abstract class Reader {
     this.#rest = all.slice(at);
   }
 
+  /** Takes note that the server has closed the connection. */
+  cut(): void {
+    this.fail("the connection was closed");
+  }
+
   /**
    * Reads a message; returns its length, or 0 where it is not there to its end.
    */
