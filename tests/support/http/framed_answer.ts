@@ -62,24 +62,24 @@ export async function askFramed(
       );
     } catch (error) {
       if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
-      return { ...parse(read), end: "cut" };
+      return { ...parseFramed(read), end: "cut" };
     }
     if (count === null) {
-      const parsed = parse(read);
+      const parsed = parseFramed(read);
       const isFramed = /\r\n(?:transfer-encoding|content-length):/.test(
         parsed.head,
       );
       return { ...parsed, end: isFramed ? parsed.end : "whole" };
     }
     read += new TextDecoder("latin1").decode(buffer.subarray(0, count));
-    if (read.includes("\r\n\r\n") && parse(read).end === "whole") {
-      return parse(read);
+    if (read.includes("\r\n\r\n") && parseFramed(read).end === "whole") {
+      return parseFramed(read);
     }
   }
 }
 
-/** Parses the bytes so far; only a body with a length or chunks can be whole yet. */
-function parse(read: string): FramedAnswer {
+/** Parses the bytes of an answer so far; only a body with a length or chunks can be whole yet. */
+export function parseFramed(read: string): FramedAnswer {
   const at = read.indexOf("\r\n\r\n");
   const head = read.slice(0, at).toLowerCase();
   const rest = read.slice(at + 4);
