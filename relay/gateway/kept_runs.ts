@@ -31,16 +31,16 @@ export type KeptResponse = z.output<typeof keptResponse>;
 export type RunStore = Pick<Store, "get" | "put" | "claim" | "isLasting">;
 
 /**
- * The runs in a store that outlasts the process: their keys, and the ids of
- * their responses.
+ * The runs in a store that outlasts the process, or that other relays share: their
+ * keys, and the ids of their responses.
  */
 export class KeptRuns {
   readonly #store: RunStore | undefined;
   readonly #clock: Clock;
 
-  /** Keeps runs in a store; nothing, if it does not outlast the process. */
+  /** Keeps runs in a store; nothing, if this process alone will ever have it. */
   constructor(store: RunStore, clock: Clock) {
-    this.#store = store.isLasting ? store : undefined;
+    this.#store = store.isLasting || store.claim ? store : undefined;
     this.#clock = clock;
   }
 

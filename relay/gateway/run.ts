@@ -161,6 +161,7 @@ export class Run {
       if (!run.#caller.isGone) plan.onCancelled?.();
       run.#halt({ status: "cancelled", reason: plan.topic.cancelReason });
     });
+    plan.topic.onEnding(() => run.#stream.tellFacts());
     if (!plan.caller) run.#left();
     run.#finished.resolve(run.#run());
     return run;

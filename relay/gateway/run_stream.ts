@@ -114,6 +114,8 @@ export class RunStream {
   #recording: Recording | undefined;
   #delivered = 0;
   #hasResponseId = false;
+  /** The number of events of which the facts were told. */
+  #factsToldAt = 0;
   #isInBackground = false;
   #isUnread = false;
   /** The format of the answers. */
@@ -479,7 +481,8 @@ export class RunStream {
   /** Says what the stream has told of itself, before its topic ends. */
   tellFacts(): void {
     const { topic, reasons } = this.#context;
-    if (this.#delivered === 0) return;
+    if (this.#delivered === this.#factsToldAt) return;
+    this.#factsToldAt = this.#delivered;
     const told = readStreamFacts(this.#format, this.#sample.events);
     const usage = parseUsage(this.#judge.usage) ?? told.usage;
     const responseId = this.responseId ?? told.responseId;

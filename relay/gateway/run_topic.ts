@@ -120,6 +120,7 @@ export class RunTopic {
   #isLeft = false;
   #isGivenUp = false;
   #onCancelled: () => void = () => {};
+  #onEnding: () => void = () => {};
   /** The facts of the run. */
   #facts: RunFacts;
 
@@ -253,6 +254,11 @@ export class RunTopic {
     this.#onCancelled = listener;
   }
 
+  /** Calls a listener before the topic ends, by whomever: it says what is known by then. */
+  onEnding(listener: () => void): void {
+    this.#onEnding = listener;
+  }
+
   /**
    * Makes the topic, pending, before the provider is asked.
    *
@@ -284,6 +290,7 @@ export class RunTopic {
 
   #take(topic: Topic): Topic {
     this.#topic = topic;
+    topic.onEnding = () => this.#onEnding();
     const { leases } = this.#context.topics;
     this.#hold = leases.hold(topic, { onLost: () => this.#lose() });
     this.#writer = new TopicWriter(topic, { hold: this.#hold });

@@ -243,6 +243,8 @@ export class Topic {
    * last change of the topic's facts.
    */
   #run: RunFacts | undefined;
+  /** Called before the topic ends, by whomever: its run says what is known of it. */
+  onEnding: () => void = () => {};
   #followers = 0;
   /** The places of those who follow; most topics have one format of them, or none. */
   #places: ReaderPlaces[] | undefined;
@@ -510,6 +512,7 @@ export class Topic {
       );
     }
     if (this.#verdict) return false;
+    this.onEnding();
     const end = this.#verdict = {
       status,
       ...(reason !== undefined && { reason }),
@@ -565,6 +568,8 @@ export class Topic {
     }
     if (progress.kind === "ended") {
       this.#verdict = progress.end;
+      // The last facts of a run come with the end, and are told by nothing else.
+      this.#facts = this.log.facts;
       this.#conclude(progress.end);
     } else {
       // This relay's own appends were reported already.

@@ -1,132 +1,14 @@
 // Through three levels, readers are told what readers of the root are told.
 import { assert, assertEquals } from "@std/assert";
-import type { EndStatus } from "../../../relay/mod.ts";
+import { append, ENDINGS } from "../../support/links/endings.ts";
+import {
+  LIVE_DOORS,
+  READING_DOORS,
+} from "../../support/links/reading_doors.ts";
 import type { TestRelay } from "../../support/relay/relay.ts";
-import type { Topic } from "../../../relay/topics/topic.ts";
+import { PrefixStream } from "../../support/subscribers/prefix_stream.ts";
 import { Tree } from "../../support/links/tree.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
-
-/** A way to fill a topic, and the end expected. */
-interface Ending {
-  readonly name: string;
-  readonly fill: (topic: Topic) => Promise<void>;
-  readonly end: readonly [
-    status: EndStatus,
-    reason?: string | undefined,
-    whole?: boolean,
-  ];
-}
-
-async function append(topic: Topic, from: number, to: number): Promise<void> {
-  for (let number = from; number <= to; number++) {
-    const event = number % 3 === 0 ? "third" : "message";
-    await topic.append([{ event, data: `${number}`, id: `id-${number}` }]);
-  }
-}
-
-const FILLS: Readonly<Record<string, Ending["fill"]>> = {
-  nothing: async () => {},
-  some: (topic) => append(topic, 1, 5),
-  evicted: (topic) => append(topic, 1, 30),
-  hole: async (topic) => {
-    await append(topic, 1, 3);
-    topic.skip(4, "slow");
-    await append(topic, 8, 9);
-    topic.skip(2, "evicted");
-  },
-};
-
-const ENDS: readonly Ending["end"][] = [
-  ["complete"],
-  ["complete", undefined, false],
-  ["failed", "out of tokens"],
-  ["failed"],
-  ["truncated", "the connection was reset"],
-  ["cancelled", "enough"],
-  ["expired", "too old"],
-];
-
-const ENDINGS: readonly Ending[] = Object.entries(FILLS).flatMap((
-  [name, fill],
-) =>
-  ENDS.map((end, index) => ({ name: `${name}-${index}-${end[0]}`, fill, end }))
-);
-
-/** The doors, each with what it tells of a topic from a position on, up to its end. */
-const DOORS: Readonly<
-  Record<
-    string,
-    (relay: TestRelay, name: string, query: string) => Promise<unknown>
-  >
-> = {
-  page: async ({ request }, name, query) => {
-    const answer = await request(`/topics/${name}${query}`, {
-      headers: { Accept: "application/json" },
-    });
-    return [answer.status, await answer.json()];
-  },
-  head: async ({ request }, name) => {
-    const { status, headers } = await request(`/topics/${name}`, {
-      method: "HEAD",
-    });
-    return [
-      status,
-      [...headers].filter(([name]) => name.startsWith("rivulet")),
-    ];
-  },
-  stream: (relay, name, query) => readStream(relay, `${name}${query}`),
-  raw: (relay, name, query) =>
-    readStream(relay, `${name}${query === "" ? "?" : `${query}&`}raw`),
-  websocket: (relay, name, query) => readSocket(relay, `${name}${query}`),
-};
-
-async function readStream(
-  { request }: TestRelay,
-  path: string,
-): Promise<unknown> {
-  const answer = await request(`/topics/${path}`, {
-    headers: { Accept: "text/event-stream" },
-  });
-  let text = "";
-  try {
-    if (!answer.body) return [answer.status, ""];
-    for await (const chunk of answer.body) {
-      text += new TextDecoder().decode(chunk);
-    }
-    return [answer.status, text];
-  } catch {
-    return [answer.status, text, "cut"];
-  }
-}
-
-async function readSocket(
-  { url }: TestRelay,
-  path: string,
-): Promise<unknown> {
-  const socket = new WebSocket(`${url.replace("http", "ws")}/topics/${path}`);
-  const messages: unknown[] = [];
-  const closed = Promise.withResolvers<readonly [number, string]>();
-  socket.onmessage = ({ data }) => {
-    const message = JSON.parse(data);
-    // The session and the limits are the relay's own.
-    if (message.type !== "welcome") messages.push(message);
-  };
-  socket.onclose = ({ code, reason }) => closed.resolve([code, reason]);
-  return [...joined(messages), await closed.promise];
-}
-
-/** Events may come in other messages: what counts is which they are. */
-function joined(messages: readonly unknown[]): unknown[] {
-  return messages.flatMap((message) => {
-    const { type, offset, events } = message as {
-      readonly type: string;
-      readonly offset: number;
-      readonly events: readonly object[];
-    };
-    if (type !== "events") return [message];
-    return events.map((event, index) => ({ ...event, offset: offset + index }));
-  });
-}
 
 Deno.test("A tree of three levels tells every end at every door as its root does", async () => {
   await using tree = await Tree.start(3, { retention: { maxEvents: 10 } });
@@ -148,8 +30,8 @@ Deno.test("A tree of three levels tells every end at every door as its root does
       `?after=${epoch}:${next + 100}`,
       "?after=AAAAAAAAAAAA:3",
     ];
-    const asked = Object.entries(DOORS).flatMap(([door, read]) =>
-      queries.map(async (query) => {
+    const asked = Object.entries(READING_DOORS).flatMap(([door, read]) =>
+      (["head", "info"].includes(door) ? [""] : queries).map(async (query) => {
         const what = `${name} at ${door} with '${query}'`;
         const told = Promise.all([
           read(leaf, name, query),
@@ -166,24 +48,88 @@ Deno.test("A tree of three levels tells every end at every door as its root does
 Deno.test("A tree tells readers as it happens what readers of the root are told", async () => {
   await using tree = await Tree.start(3, { retention: { maxEvents: 1_000 } });
   const { root, leaf } = tree;
+  const doors = Object.entries(LIVE_DOORS);
   for (const { name, fill, end } of ENDINGS) {
     const topic = root.relay.topics.create(name);
     topic.open();
     const reading = [root, leaf].flatMap((relay) =>
-      ["stream", "raw", "websocket"].map((door) =>
-        DOORS[door]!(relay, name, "")
-      )
+      doors.map(([, read]) => read(relay, name))
     );
     const isFollowed = () =>
       [root, leaf].every(({ relay }) =>
-        relay.topics.get(name)?.followers === 3
+        relay.topics.get(name)?.followers === doors.length
       ) || undefined;
     await until(isFollowed, LIMIT, "the readers");
     await fill(topic);
     topic.end(...end);
     const told = await within(Promise.all(reading), LIMIT, name);
-    assertEquals(told.slice(3), told.slice(0, 3), name);
+    for (const [index, [door]] of doors.entries()) {
+      const below = told[doors.length + index];
+      assertEquals(below, told[index], `${name} at ${door}`);
+    }
   }
+});
+
+Deno.test("A tree tells of former epochs what readers of the root are told", async () => {
+  await using tree = await Tree.start(3, { retention: { maxEvents: 10 } });
+  const { root, leaf } = tree;
+  for (const { name, fill, end } of ENDINGS) {
+    const former = root.relay.topics.create(name);
+    former.open();
+    await fill(former);
+    former.end(...end);
+    const { epoch } = former.log;
+    const topic = root.relay.topics.renew(name);
+    await append(topic, 1, 2);
+    topic.end("complete", "renewed");
+    for (const offset of [1, former.log.next - 1, former.log.next]) {
+      if (offset === 0) continue;
+      const query = `?after=${epoch}:${offset}`;
+      await Promise.all(
+        Object.entries(READING_DOORS).map(async ([door, read]) => {
+          const what = `${name} at ${door} with '${query}'`;
+          const told = Promise.all(
+            [leaf, root].map((relay) => read(relay, name, query)),
+          );
+          const [below, above] = await within(told, LIMIT, what);
+          assertEquals(below, above, what);
+        }),
+      );
+    }
+  }
+});
+
+Deno.test("A reader of a prefix comes back at another level to what it would be told at the root", async () => {
+  await using tree = await Tree.start(3, { retention: { maxEvents: 10 } });
+  const { root, leaf } = tree;
+  const { topics } = root.relay;
+  await append(topics.create("p:open"), 1, 3);
+  await using stream = await PrefixStream.open(root.url, "p:*");
+  await stream.message("live");
+  for (const { name, fill, end } of ENDINGS) {
+    const topic = topics.create(`p:${name}`);
+    topic.open();
+    await fill(topic);
+    topic.end(...end);
+  }
+  await append(topics.get("p:open")!, 4, 5); // made above
+  topics.get("p:open")!.end("complete");
+  const names = new Set(["p:open", ...ENDINGS.map(({ name }) => `p:${name}`)]);
+  const [below, above] = await Promise.all([leaf, root].map(async ({ url }) => {
+    await using again = await PrefixStream.open(url, "p:*", {
+      "Last-Event-ID": stream.id,
+    });
+    const told = new Map<string, unknown[]>();
+    for (let left = names.size; left > 0;) {
+      const message = await again.next();
+      const { topic, type } = message;
+      if (type === "end") left--;
+      told.set(topic, [...told.get(topic) ?? [], message]);
+    }
+    return told;
+  }));
+  assertEquals(new Set(above?.keys()), names);
+  assertEquals(below, above);
 });
 
 Deno.test("A tree tells how the upstream is, lists what there is, and how far it is behind", async () => {
