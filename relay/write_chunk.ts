@@ -14,6 +14,9 @@ const LF = 10;
  * `node:http` writes a chunk in three parts at the end of the turn. Where that is dear,
  * a short chunk is made here, and written at once: 10 µs in place of 13.
  *
+ * Nothing is written behind the end: the next answer of the connection would begin with
+ * it.
+ *
  * @param done Called when the bytes have left, if the response is not closed before.
  * Default: does nothing.
  */
@@ -22,7 +25,8 @@ export function writeChunk(
   bytes: Uint8Array,
   done?: () => void,
 ): void {
-  const { socket } = response;
+  const { socket, writableEnded } = response;
+  if (writableEnded) return;
   // While something waits to be sent, the response has to hear of it.
   const isOwn = WRITES_PARTS_LATE && socket && response.chunkedEncoding &&
     bytes.length > 0 && bytes.length <= SHORT && response.writableLength === 0;

@@ -248,7 +248,10 @@ export class EventStreamLine extends SocketLine {
         if (end !== at) throw new Error("A chunk is longer than it says");
         this.#chunk = 0;
       } else {
-        if (this.#isWhole && end !== at) throw new Error("More than the end");
+        if (this.#isWhole && end !== at) {
+          const more = JSON.stringify(buffer.toString("latin1", at, at + 200));
+          throw new Error(`More came after the end: ${more}`);
+        }
         const size = parseInt(buffer.toString("latin1", at, end), 16);
         if (size === 0) this.#isWhole = true;
         else if (size > 0) this.#chunk = size;

@@ -101,3 +101,21 @@ Deno.test("writeChunk has a response hear of room when its client reads again", 
     assertEquals(bodyOf(caller).split("fa0\r\n").length - 1, written);
   });
 });
+
+Deno.test("writeChunk writes nothing behind the end of a body", async () => {
+  await withResponse(GET, {}, async (response, caller) => {
+    response.on("error", () => {});
+    response.write("whole");
+    await caller.see("whole\r\n");
+    response.end();
+    // The next answer of the connection would begin with it.
+    writeChunk(response, bytesOf(2));
+    writeChunk(response, bytesOf(5_000));
+    await caller.see("0\r\n\r\n");
+    writeChunk(response, bytesOf(2));
+    caller.send("nonsense\r\n\r\n");
+    await caller.see("HTTP/1.1 400 ");
+    const [, rest = ""] = caller.text.split("5\r\nwhole\r\n");
+    assertEquals(rest.slice(0, rest.indexOf("400")), "0\r\n\r\nHTTP/1.1 ");
+  });
+});
