@@ -221,6 +221,11 @@ export class Subscription implements Watched, WaitingReader {
     return this.#saidEvents;
   }
 
+  /** Whether its reader knows how the topic stands: that it is live, or has ended. */
+  get hasBegun(): boolean {
+    return this.#live || this.#ended;
+  }
+
   /** Whether there may be something to say. Where it says no, there is nothing. */
   get hasNews(): boolean {
     const { log, state, upstreamVersion } = this.topic;

@@ -119,13 +119,11 @@ export class PrefixStreamSession extends StreamSession {
       this.#begin(after.positions);
       this.#resume(after);
     } else {
-      const topics = [...this.#known()]
-        .filter(({ state }) => state.kind !== "ended");
+      const { topics, next } = this.#first();
       this.#begin(after === "now" ? placesAtEnd(topics) : []);
-      for (const topic of topics) {
-        // Of those that there is no room for, one is told: there may be 100,000.
-        if (!this.#follow(topic, after ?? topic.from)) break;
-      }
+      for (const topic of topics) this.#follow(topic, after ?? topic.from);
+      // Of those that there is no room for, one is told: there may be 100,000.
+      if (next) this.#follow(next, after ?? next.from);
     }
   }
 
@@ -160,6 +158,26 @@ export class PrefixStreamSession extends StreamSession {
       const topic = this.#firstSince(name, time);
       if (topic && !this.#follow(topic, beginningOf(topic))) break;
     }
+  }
+
+  /**
+   * Returns the topics that a new reader follows, and the next one if there is no room for
+   * all. Topics that have ended are none of them.
+   */
+  #first(): { readonly topics: Topic[]; readonly next?: Topic } {
+    const { prefix } = this.#request;
+    const topics: Topic[] = [];
+    let room = MAX_PREFIX_POSITION;
+    for (const topic of this.#known()) {
+      const { name, state, log: { epoch } } = topic;
+      if (state.kind === "ended") continue;
+      room -= roomOf(name, prefix, epoch);
+      if (topics.length >= this.#topics.maxSubscriptions || room < 0) {
+        return { topics, next: topic };
+      }
+      topics.push(topic);
+    }
+    return { topics };
   }
 
   /** The first epoch of a name that goes on, or has ended after a time. */

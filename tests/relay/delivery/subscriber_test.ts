@@ -19,8 +19,12 @@ import {
   turns,
   World,
 } from "../../support/delivery/delivery_world.ts";
+import { LIMIT, within } from "../../support/within.ts";
 
 const encoder = new TextEncoder();
+
+/** The most pieces of long work in one turn of the event loop. */
+const SLICE_STEPS = 32;
 
 Deno.test("Subscription goes from replay to live to the end in one loop", async () => {
   using world = new World();
@@ -455,4 +459,34 @@ Deno.test("A1: Subscriber whose events cannot be written is told so, and the oth
   assertEquals(world.errors[0], failing);
   assertEquals(before.data(), numbers(1, 2));
   assertEquals(after.data(), numbers(1, 2));
+});
+
+Deno.test("Subscriber leaves others their turn while it says how many topics stand", async () => {
+  using world = new World();
+  const COUNT = 200;
+  const peer = new Peer();
+  const subscriber = world.subscriber(peer);
+  for (let index = 0; index < COUNT; index++) {
+    const topic = world.topic(`t${index}`);
+    topic.append(messages(1, 1));
+    subscriber.add(world.subscription(topic));
+  }
+  const count = (type: string): number =>
+    peer.types().filter((other) => other === type).length;
+  let most = 0;
+  await within(
+    (async () => {
+      while (count("live") < COUNT) {
+        const before = peer.said.length;
+        await setImmediate();
+        most = Math.max(most, peer.said.length - before);
+      }
+    })(),
+    LIMIT,
+    "the last topic to be live",
+  );
+  // Whoever takes all that is written at once would otherwise have it in one turn.
+  assert(most <= 2 * SLICE_STEPS, `${most} messages were said in one turn`);
+  assertEquals(count("subscribed"), COUNT);
+  assertEquals(peer.data().length, COUNT);
 });

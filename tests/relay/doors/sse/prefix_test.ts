@@ -315,6 +315,14 @@ Deno.test("The id of a prefix stays short enough for a header", async () => {
     isRefused = line === `${name} too_many_subscriptions`;
     assert(stream.id.length < 4_096, `${stream.id.length}`);
   }
+  // The first id of a reader that begins at the end has places of as many, and no more.
+  for (let i = 0; i < 20; i++) {
+    await topics.create(`p:more-${`${i}`.padStart(100, "x")}`).append(
+      event("1"),
+    );
+  }
+  await using now = await PrefixStream.open(relay.url, "p:*?after=now");
+  assert(now.id.length < 4_096, `${now.id.length}`);
   await using again = await resume(relay, stream.id);
   topics.get(`p:${"0".padStart(126, "x")}`)!.end("complete");
   await again.message("end");
