@@ -52,6 +52,7 @@ export type {
   LogEntry,
   LogProgress,
   LogRange,
+  LogUpdateOptions,
   ReadBudget,
   Retention,
   TopicFacts,

@@ -147,15 +147,15 @@ export class ServedLink implements Disposable {
         return this.#answerInTurn(operation, () => {
           const end = valueAt(endSchema, operation, 3);
           const { name, log } = this.#logAt(operation);
-          // Of an older release, the relay does not say which lease it has.
-          const number = operation.length > 4 ? integerAt(operation, 4) : 0;
-          return log.end(end, { lease: this.#leaseOf(name, number) });
+          return log.end(end, { lease: this.#lastLease(name, operation) });
         });
       case "facts":
         return this.#answerInTurn(operation, async () => {
           const facts = valueAt(factsSchema, operation, 3);
           const served = this.#logAt(operation);
-          await served.log.update(facts);
+          await served.log.update(facts, {
+            lease: this.#lastLease(served.name, operation),
+          });
           if (served.log.facts === facts) served.factsTold();
         });
       case "up": {
@@ -388,6 +388,12 @@ export class ServedLink implements Disposable {
     const lease = this.#context.leases.get(number);
     if (!lease) throw new LeaseLostError(topic);
     return lease;
+  }
+
+  /** Returns the lease with which an end or facts come: a relay of an older release does not say it. */
+  #lastLease(topic: string, operation: Operation): Lease | undefined {
+    const number = operation.length > 4 ? integerAt(operation, 4) : 0;
+    return this.#leaseOf(topic, number);
   }
 
   #appended(

@@ -12,6 +12,7 @@ import {
   type LogEntry,
   type LogProgress,
   type LogRange,
+  type LogUpdateOptions,
   type ReadBudget,
   type Retention,
   sizeOf,
@@ -178,7 +179,8 @@ export class MemoryLog implements Log {
     this.onEnded();
   }
 
-  update(facts: TopicFacts): void {
+  update(facts: TopicFacts, { lease }: LogUpdateOptions = {}): void {
+    if (lease?.isHeld === false) throw new LeaseLostError(this.#name);
     this.#facts = facts;
     this.wakes.wake();
   }

@@ -363,6 +363,31 @@ export function addSharingChecks(checks: Checks): void {
   );
 
   checks.each(
+    "takes no facts of a holder whose lease has gone",
+    async (world) => {
+      const { store, clock } = world;
+      const facts = (source: string) => ({ ...NO_FACTS, source });
+      using log = store.create("a", NO_FACTS);
+      using other = await findLog(store, "a");
+      const lease = await store.hold(request(log, "first"));
+      await log.update(facts("first"), { lease });
+      await clock.advance(1_000);
+      const taken = await store.hold(request(log, "second"));
+      await other.update(facts("second"), { lease: taken });
+      const error = await assertRejects(
+        async () => await log.update(facts("late"), { lease }),
+        LeaseLostError,
+      );
+      assertEquals(error.topic, "a");
+      assertEquals(other.facts.source, "second");
+      // Those of nobody need no lease.
+      await other.update(facts("anybody"));
+      assertEquals(other.facts.source, "anybody");
+      await taken.release();
+    },
+  );
+
+  checks.each(
     "takes an end without a lease from anybody",
     async ({ store }) => {
       using log = store.create("a", NO_FACTS);

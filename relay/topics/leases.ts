@@ -69,6 +69,7 @@ export class Leases {
     });
     const hold = new Hold(topic, taken, {
       onLost,
+      isWhole: part === undefined,
       onOver: () => this.#over(hold),
     });
     this.#holds.add(hold);
@@ -109,6 +110,8 @@ export class Leases {
 
 /** The caller that is told of a lease. */
 interface HoldOptions extends Pick<Filler, "onLost"> {
+  /** Whether it is the lease of the topic, and not of a part. */
+  readonly isWhole: boolean;
   /** Called when the lease was given up, or lost. */
   readonly onOver: () => void;
 }
@@ -135,7 +138,7 @@ export class Hold implements Disposable {
       this.ready = this.#take(taken);
       // Whoever does not wait for it is told by `onLost`.
       this.ready.catch(() => {});
-    } else this.#lease = taken;
+    } else this.#has(taken);
   }
 
   /** The lease, once it is there. */
@@ -175,18 +178,26 @@ export class Hold implements Disposable {
   #giveUp(): void {
     if (this.#isOver) return;
     this.#end();
+    this.topic.isLeftBy(this);
     // If the store cannot release the lease now, it expires.
     void this.#release();
   }
 
   async #take(taken: Promise<Lease>): Promise<void> {
+    let lease: Lease;
     try {
-      this.#lease = await taken;
+      lease = await taken;
     } catch (error) {
       this.lose();
       throw error;
     }
+    this.#has(lease);
     if (this.#isOver) await this.#release();
+  }
+
+  #has(lease: Lease): void {
+    this.#lease = lease;
+    if (this.#options.isWhole && !this.#isOver) this.topic.isFilledBy(this);
   }
 
   async #renew(renewed: Promise<void>): Promise<void> {

@@ -305,6 +305,21 @@ export interface LogEndOptions {
 }
 
 /**
+ * The conditions of other facts of a {@linkcode Log}.
+ *
+ * @example Facts that anybody may change
+ * ```ts
+ * import type { LogUpdateOptions } from "@rivulet/rivulet/relay";
+ *
+ * const options: LogUpdateOptions = {};
+ * ```
+ */
+export interface LogUpdateOptions {
+  /** The lease of the filler whose facts they are. Default: they need none. */
+  readonly lease?: Lease | undefined;
+}
+
+/**
  * The progress of a log, as its followers are told it.
  *
  * @example Whether there is more to come
@@ -399,8 +414,14 @@ export interface Log extends TopicLog, Disposable {
    * @throws {StoreError} If the store cannot keep it now.
    */
   end(end: StoredEnd, options?: LogEndOptions): Stored<void>;
-  /** Changes what is kept besides the events. */
-  update(facts: TopicFacts): Stored<void>;
+  /**
+   * Changes what is kept besides the events.
+   *
+   * @throws {LeaseLostError} If the lease of the filler whose facts they are has been
+   * taken by another one.
+   * @throws {StoreError} If the store cannot keep them now.
+   */
+  update(facts: TopicFacts, options?: LogUpdateOptions): Stored<void>;
   /** Resolves once all is kept that the log was told up to now. */
   settled(): Stored<void>;
   /** Returns what was kept with the events of a publication. */

@@ -92,11 +92,11 @@ export class TopicEndedError extends Error {
   }
 }
 
-/** The filler of a topic, which ends it with its lease. */
+/** The filler of a topic, which changes its facts and ends it with its lease. */
 export interface Ender {
   /** The lease on the topic, if it is there. */
   readonly lease: Lease | undefined;
-  /** Called when the log has refused the end, since another filler has the lease. */
+  /** Called when the log has refused facts or the end, since another filler has the lease. */
   lose(): void;
 }
 
@@ -219,6 +219,8 @@ export class Topic {
   #endFailure: StoreError | undefined;
   /** The filler whose verdict it is, until the log keeps it. */
   #ender: Ender | undefined;
+  /** The filler here, which the facts are of: one that has lost its lease, too. */
+  #filler: Ender | undefined;
   /** Resolves once the log has kept or refused the verdict. */
   #ending: PromiseWithResolvers<void> | undefined;
   #hasUnkeptFacts = false;
@@ -335,6 +337,16 @@ export class Topic {
 
   set filling(filling: string | undefined) {
     this.#update({ filling });
+  }
+
+  /** Says who fills it here, with a lease: the facts are theirs from now on. */
+  isFilledBy(filler: Ender): void {
+    this.#filler = filler;
+  }
+
+  /** Takes note that a filler has given its lease up. */
+  isLeftBy(filler: Ender): void {
+    if (this.#filler === filler) this.#filler = undefined;
   }
 
   /** The epoch of the log that had the name before, if the topic was renewed. */
@@ -713,10 +725,21 @@ export class Topic {
 
   #keepFacts(): void {
     this.#hasUnkeptFacts = false;
-    this.log.update(this.#facts)?.catch((error) => {
-      // Facts that came second are another relay's business.
-      if (error instanceof StoreError) this.#hasUnkeptFacts = true;
-    });
+    const filler = this.#filler;
+    try {
+      this.log.update(this.#facts, { lease: filler?.lease })
+        ?.catch((error) => this.#onFactsRefused(error, filler));
+    } catch (error) {
+      this.#onFactsRefused(error, filler);
+    }
+  }
+
+  #onFactsRefused(error: unknown, filler: Ender | undefined): void {
+    if (error instanceof StoreError) this.#hasUnkeptFacts = true;
+    if (!(error instanceof LeaseLostError)) return;
+    // Another filler has the topic, and says what is known of it.
+    this.#facts = this.log.facts;
+    filler?.lose();
   }
 
   async #keep(

@@ -33,7 +33,11 @@ export type Work =
       readonly count: number;
       readonly reason: GapReason;
     }
-    | { readonly kind: "facts"; readonly facts: TopicFacts }
+    | {
+      readonly kind: "facts";
+      readonly facts: TopicFacts;
+      readonly lease: SharedLease | undefined;
+    }
     /** The first message of a log, unless another relay has written one. */
     | { readonly kind: "first" }
     /** The facts once more, as they are by then. */

@@ -706,7 +706,7 @@ export class SharedLog implements ReadLog {
     const expected = work.kind === "append" ? work.expected : undefined;
     if (copy.isGone) return this.#stale(undefined, expected);
     // An end that was kept stands, whoever comes second.
-    const isFillers = work.kind === "append" ||
+    const isFillers = work.kind === "append" || work.kind === "facts" ||
       work.kind === "end" && !copy.ended;
     if (isFillers && work.lease) {
       const { lease } = work;

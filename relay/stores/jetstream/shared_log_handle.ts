@@ -9,6 +9,7 @@ import {
   type LogEndOptions,
   type LogProgress,
   type LogRange,
+  type LogUpdateOptions,
   type ReadBudget,
   sizeOf,
   type TopicFacts,
@@ -109,8 +110,15 @@ export class SharedLogHandle implements Log, Writer {
     }).then(() => {});
   }
 
-  async update(facts: TopicFacts): Promise<void> {
-    await this.#write<"facts">({ kind: "facts", facts });
+  async update(
+    facts: TopicFacts,
+    { lease }: LogUpdateOptions = {},
+  ): Promise<void> {
+    await this.#write<"facts">({
+      kind: "facts",
+      facts,
+      lease: lease instanceof SharedLease ? lease : undefined,
+    });
   }
 
   settled(): void | Promise<void> {

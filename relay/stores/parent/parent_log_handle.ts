@@ -9,6 +9,7 @@ import {
   type LogEndOptions,
   type LogProgress,
   type LogRange,
+  type LogUpdateOptions,
   type ReadBudget,
   sizeOf,
   type TopicFacts,
@@ -87,8 +88,15 @@ export class ParentLogHandle extends StandingHandle implements Log, Writer {
     }).then(() => {});
   }
 
-  async update(facts: TopicFacts): Promise<void> {
-    await this.#do<"facts">({ kind: "facts", facts });
+  async update(
+    facts: TopicFacts,
+    { lease }: LogUpdateOptions = {},
+  ): Promise<void> {
+    await this.#do<"facts">({
+      kind: "facts",
+      facts,
+      lease: lease instanceof ParentLease ? lease : undefined,
+    });
   }
 
   settled(): void | Promise<void> {

@@ -39,7 +39,11 @@ export type Work =
       readonly count: number;
       readonly reason: GapReason;
     }
-    | { readonly kind: "facts"; facts: TopicFacts }
+    | {
+      readonly kind: "facts";
+      facts: TopicFacts;
+      lease: ParentLease | undefined;
+    }
     | {
       readonly kind: "end";
       readonly end: StoredEnd;

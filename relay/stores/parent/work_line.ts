@@ -219,7 +219,7 @@ export class WorkLine {
    * @returns The promise of these; `undefined` if they have left, or are not the last.
    */
   #join(
-    { writer, facts }: Extract<Work, { kind: "facts" }>,
+    { writer, facts, lease }: Extract<Work, { kind: "facts" }>,
   ): Promise<Appended> | undefined {
     const told = this.#toldFacts;
     if (!told || told.work !== this.#line.at(-1)) return undefined;
@@ -229,14 +229,17 @@ export class WorkLine {
       return undefined;
     }
     work.facts = facts;
-    request[request.length - 1] = facts;
+    if (work.kind === "facts") {
+      work.lease = lease;
+      request.splice(-2, 2, facts, lease?.number ?? 0);
+    } else request[request.length - 1] = facts;
     return work.result.promise;
   }
 
   #refusal(work: Work): Error | undefined {
     if (work.writer.refused) return work.writer.refused;
     if (this.#log.isGone) return this.#log.stale();
-    if (work.kind !== "append" && work.kind !== "end") return undefined;
+    if (work.kind === "make" || work.kind === "skip") return undefined;
     const isOver = this.#log.ended !== undefined;
     // An end that was kept stands: the parent has nothing to do.
     if (work.kind === "end" && isOver) return undefined;
@@ -288,7 +291,7 @@ export class WorkLine {
       case "skip":
         return ["skip", [h, work.count, work.reason]];
       case "facts":
-        return ["facts", [h, work.facts]];
+        return ["facts", [h, work.facts, work.lease?.number ?? 0]];
       case "end":
         return ["end", [h, work.end, work.lease?.number ?? 0]];
     }
@@ -319,9 +322,7 @@ export class WorkLine {
     }
     this.#takeOut(work);
     const refused = this.#named(error, work);
-    if (work.kind === "append" || work.kind === "end") {
-      if (error instanceof LeaseLostError) work.lease?.lose();
-    }
+    if (error instanceof LeaseLostError && "lease" in work) work.lease?.lose();
     if (work.kind === "append" && work.expected !== undefined) {
       work.writer.refused ??= refused;
     }

@@ -11,6 +11,7 @@ import type {
   LogEndOptions,
   LogProgress,
   LogRange,
+  LogUpdateOptions,
   ReadBudget,
   TopicFacts,
 } from "../../topics/log.ts";
@@ -192,8 +193,10 @@ export class CommonLogHandle extends StandingHandle implements Log {
     return this.#told(this.#inner.end(end));
   }
 
-  update(facts: TopicFacts): Stored<void> {
-    const error = this.#refusal();
+  update(facts: TopicFacts, { lease }: LogUpdateOptions = {}): Stored<void> {
+    const error = lease?.isHeld === false
+      ? new LeaseLostError(this.#common.name)
+      : this.#refusal();
     if (error) return Promise.reject(error);
     const { store } = this.#common;
     return whenStored(this.#told(this.#inner.update(facts)), () => {

@@ -10,6 +10,7 @@ import type {
   LogEndOptions,
   LogProgress,
   LogRange,
+  LogUpdateOptions,
   ReadBudget,
   TopicFacts,
 } from "../../topics/log.ts";
@@ -92,9 +93,13 @@ export class SqliteLog extends StandingHandle implements Log {
     return error ? Promise.reject(error) : this.#log.end(end);
   }
 
-  update(facts: TopicFacts): Promise<void> {
-    const error = this.#refused ??
-      (this.#log.isGone ? this.#closed() : undefined);
+  update(
+    facts: TopicFacts,
+    { lease }: LogUpdateOptions = {},
+  ): Promise<void> {
+    const error = lease?.isHeld === false
+      ? new LeaseLostError(this.#log.name)
+      : this.#refused ?? (this.#log.isGone ? this.#closed() : undefined);
     return error ? Promise.reject(error) : this.#log.update(facts);
   }
 

@@ -21,7 +21,8 @@ function filling<L extends StoreLog>(clock: FakeClock, log: L) {
   const topic = new Topic("t", log, clock);
   const filler = { lost: 0, onLost: () => void filler.lost++ };
   const hold = leases.hold(topic, filler);
-  const takeOver = () => new Leases(store).hold(topic, { onLost: () => {} });
+  const takeOver = (by = topic) =>
+    new Leases(store).hold(by, { onLost: () => {} });
   return { log, leases, topic, filler, hold, takeOver };
 }
 
@@ -43,6 +44,24 @@ Deno.test("Topic goes on whose end came after its filler had lost the lease", as
   assertEquals(topic.end("complete", undefined, true, taken), true);
   assertEquals(log.ended?.status, "complete");
   assertEquals((await topic.ended).status, "complete");
+});
+
+Deno.test("Topic does not change the facts that another filler has said", async () => {
+  const clock = new FakeClock();
+  const { log, topic, filler, takeOver } = filling(clock, new StoreLog(clock));
+  topic.source = "mine";
+  assertEquals(log.facts.source, "mine");
+  await clock.advance(5_000);
+  // As another relay has it.
+  const theirs = new Topic("t", log, clock);
+  using _taken = takeOver(theirs);
+  theirs.source = "theirs";
+  topic.source = "late";
+  assertEquals([log.facts.source, topic.source, filler.lost], [
+    "theirs",
+    "theirs",
+    1,
+  ]);
 });
 
 Deno.test("Topic takes its verdict back that the store refuses for the lease", async () => {

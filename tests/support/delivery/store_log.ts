@@ -6,6 +6,7 @@ import type {
   LogEndOptions,
   LogProgress,
   LogRange,
+  LogUpdateOptions,
   ReadBudget,
   TopicFacts,
 } from "../../../relay/topics/log.ts";
@@ -72,8 +73,8 @@ export class StoreLog implements Log {
     this.memory.end(end, options);
   }
 
-  update(facts: TopicFacts): Stored<void> {
-    this.memory.update(facts);
+  update(facts: TopicFacts, options?: LogUpdateOptions): Stored<void> {
+    this.memory.update(facts, options);
   }
 
   settled(): Stored<void> {}

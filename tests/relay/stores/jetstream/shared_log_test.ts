@@ -11,7 +11,13 @@ import { StreamWorld } from "../../../support/nats/stream_world.ts";
 
 function told(facts: TopicFacts): Work {
   const result = Promise.withResolvers<Appended>();
-  return { kind: "facts", facts, writer: { refused: undefined }, result };
+  return {
+    kind: "facts",
+    facts,
+    lease: undefined,
+    writer: { refused: undefined },
+    result,
+  };
 }
 
 /** Reads the data of all events, joined. */

@@ -67,6 +67,12 @@ Deno.test({
       async () => await log.append([message("z")], { lease }),
       LeaseLostError,
     );
+    await theirs.update({ ...NO_FACTS, source: "theirs" }, { lease: taken });
+    await assertRejects(
+      async () => await log.update({ ...NO_FACTS, source: "mine" }, { lease }),
+      LeaseLostError,
+    );
+    assertEquals([log.facts.source, theirs.facts.source], ["theirs", "theirs"]);
     const end = { status: "truncated", isWhole: false, at: 1 } as const;
     await assertRejects(
       async () => await log.end(end, { lease }),

@@ -15,6 +15,7 @@ import {
   type LogEntry,
   type LogProgress,
   type LogRange,
+  type LogUpdateOptions,
   type ReadBudget,
   type Retention,
   type ServerSentEvent,
@@ -125,7 +126,8 @@ class ArrayLog implements Log {
     this.#store.tell("ended", this.name, this);
   }
 
-  update(facts: TopicFacts): void {
+  update(facts: TopicFacts, { lease }: LogUpdateOptions = {}): void {
+    if (lease && !lease.isHeld) throw new LeaseLostError(this.name);
     this.facts = facts;
     this.changes.tell();
   }
