@@ -32,6 +32,7 @@ export const REFUSAL_REASONS = [
   "invalid_window",
   "key_in_use",
   "keys_unavailable",
+  "lease_lost",
   "message_rate",
   "message_too_large",
   "method_not_allowed",

@@ -94,6 +94,7 @@ const FILLING = writeFilling({ kind: "lost" });
 const NO_PART: ReadonlySet<string> = new Set<PublishError["code"]>([
   "idempotency_mismatch",
   "key_in_use",
+  "lease_lost",
   "publish_rate",
 ]);
 
@@ -213,7 +214,12 @@ export class Publisher {
       }
       throw error;
     }
-    return { ...published, end: await end("complete") };
+    try {
+      return { ...published, end: await end("complete") };
+    } catch (error) {
+      const { key } = publication;
+      throw takenOver(topic, error, { key, added: published });
+    }
   }
 
   /** Whether a body fills a topic until its end. */
@@ -435,10 +441,12 @@ export class Publisher {
       // them.
       await writer.settled().catch(() => {});
       draining?.assertOpen({ added });
+      if (cause instanceof LeaseLostError) {
+        throw takenOver(topic, cause, { key: keyed?.key, added });
+      }
       if (
         cause instanceof TopicEndedError || cause instanceof PublishError ||
-        cause instanceof StoreError || cause instanceof LeaseLostError ||
-        cause instanceof StaleWriterError
+        cause instanceof StoreError || cause instanceof StaleWriterError
       ) {
         throw cause;
       }
@@ -510,6 +518,30 @@ export class Publisher {
       throw sizeError(maxEvent);
     }
   }
+}
+
+/**
+ * Puts it into the words of a publisher that another relay fills the topic now. With a
+ * key, the publisher finds out by repeating the request.
+ */
+function takenOver(
+  topic: Topic,
+  error: unknown,
+  { key, added }: {
+    readonly key: string | undefined;
+    readonly added: Published | undefined;
+  },
+): unknown {
+  if (!(error instanceof LeaseLostError)) return error;
+  if (key !== undefined) return keyInUse(error);
+  const { name, state } = topic;
+  return state.kind === "ended"
+    ? new TopicEndedError(name, state.end)
+    : new PublishError(
+      "lease_lost",
+      `Another relay has taken over topic '${name}', as this one was cut off or stalled, and ends it as truncated: publish what is missing to another topic`,
+      { cause: error, added },
+    );
 }
 
 function hasNoPart(error: unknown): boolean {

@@ -22,6 +22,7 @@ export class PublishError extends Error {
     | "event_too_large"
     | "idempotency_mismatch"
     | "key_in_use"
+    | "lease_lost"
     | "publish_rate";
   /** The place of the events that were added before. */
   readonly added: Published | undefined;

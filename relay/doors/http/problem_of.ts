@@ -74,6 +74,7 @@ export function problemOf(error: unknown): Problem | undefined {
       event_too_large: STATUS_CODE.ContentTooLarge,
       idempotency_mismatch: STATUS_CODE.UnprocessableEntity,
       key_in_use: STATUS_CODE.Conflict,
+      lease_lost: STATUS_CODE.Conflict,
       publish_rate: STATUS_CODE.TooManyRequests,
     }[error.code];
     const added = error.added && { added: error.added };

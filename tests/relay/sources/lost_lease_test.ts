@@ -1,8 +1,11 @@
-// A source whose lease another relay took while the store was away reads no further.
-import { assertEquals } from "@std/assert";
+// A filler whose lease another relay took while the store was away goes no further.
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { EventRoom } from "../../../relay/limits/memory/event_room.ts";
 import { ReceiveBudget } from "../../../relay/limits/memory/receive_budget.ts";
+import { problemOf } from "../../../relay/doors/http/problem_of.ts";
 import { FixtureSource } from "../../../relay/sources/fixture.ts";
+import { Publisher } from "../../../relay/sources/publish.ts";
+import { PublishError } from "../../../relay/sources/publish_error.ts";
 import type { Source } from "../../../relay/sources/source.ts";
 import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
 import { SseSource } from "../../../relay/sources/sse.ts";
@@ -25,10 +28,11 @@ class World {
   readonly log = new AwayLog(this.clock);
   readonly topic = new Topic("t", this.log, this.clock);
   readonly #store = new MemoryStore(DEFAULT_RETENTION, this.clock);
+  readonly leases = new Leases(this.#store);
   #source: Source | undefined;
 
   start(make: (hold: Hold) => Source): Source {
-    const hold = new Leases(this.#store).hold(this.topic, {
+    const hold = this.leases.hold(this.topic, {
       onLost: () => this.#source?.stop(),
     });
     return this.#source = make(hold);
@@ -126,5 +130,40 @@ Deno.test("FixtureSource does not end a topic whose lease was lost", async () =>
     world.assertOpen();
   } finally {
     await Deno.remove(path);
+  }
+});
+
+Deno.test("Publisher is told that another relay has taken over the topic of its stream", async () => {
+  for (const isTold of [false, true]) {
+    const world = new World();
+    const { clock, leases, log, topic } = world;
+    const publisher = new Publisher({
+      ...{ clock, leases, maxBytes: 1e6, idleTimeout: 1e9 },
+      ...{ maxEvent: 1e6, maxRate: 1e6 },
+    });
+    const sent = new TransformStream<string, string>();
+    const writer = sent.writable.getWriter();
+    const published = publisher.publish(topic, {
+      type: "text/event-stream",
+      body: sent.readable.pipeThrough(new TextEncoderStream()),
+      publisher: "ann",
+      client: "ann",
+      ends: true,
+    });
+    published.catch(() => {});
+    await writer.write("data: a\n\n");
+    await until(() => log.next === 2 || undefined, LIMIT, "an event");
+    await world.takeOver();
+    // Its next events are refused, or its end is.
+    if (isTold) leases.renew();
+    else await writer.write("data: b\n\n");
+    writer.close().catch(() => {});
+    const error = await assertRejects(() => published, PublishError);
+    const { epoch } = log;
+    assertEquals(error.added, { epoch, first: 1, next: 2 });
+    const problem = problemOf(error);
+    assertEquals([problem?.status, problem?.code], [409, "lease_lost"]);
+    assert(error.message.includes("to another topic"), error.message);
+    world.assertOpen();
   }
 });
