@@ -310,7 +310,7 @@ class Cluster {
         const left = this.#population.publishers.find(({ heard }) =>
           heard < starts
         );
-        return left && `publisher ${left.id}`;
+        return left?.state;
       }),
       wait("sources", () => {
         const left = this.#population.operated.find((record) =>

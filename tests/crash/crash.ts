@@ -408,7 +408,7 @@ class Crash {
         const left = this.#population.publishers.find(({ heard }) =>
           heard < starts
         );
-        return left && `publisher ${left.id}`;
+        return left?.state;
       }),
       wait(
         "followers",

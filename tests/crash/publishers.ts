@@ -126,6 +126,8 @@ abstract class Publisher {
   readonly topics: PublishedTopics;
   /** The number of the relay that has answered last. */
   heard = 0;
+  /** What it does now, in words for whoever waits for it. */
+  protected doing = "has not begun";
   protected readonly world: World;
   protected readonly random: Random;
   protected readonly repetition: Repetition;
@@ -153,6 +155,11 @@ abstract class Publisher {
 
   protected get who(): string {
     return `publisher ${this.id}`;
+  }
+
+  /** What it does now, and since when it has not been answered. */
+  get state(): string {
+    return `${this.who} ${this.doing}`;
   }
 
   /** Begins to count in a topic. */
@@ -250,11 +257,14 @@ export class HttpPublisher extends Publisher {
       }
       if (attempt > 1) this.world.tally.repeated++;
       const { data } = publication;
+      const what = `posts ${this.keyOf(publication)} to ${record.name}`;
+      this.doing = `${what}, attempt ${attempt}`;
       const answer = await this.world.ask(`/topics/${record.name}`, {
         method: "POST",
         headers: { ...JSON_BODY, "Idempotency-Key": this.keyOf(publication) },
         body: JSON.stringify(data.map((data) => ({ data }))),
       });
+      this.doing += answer ? `: ${answer.status} ${answer.text}` : ": nothing";
       if (!answer) continue;
       if (answer.status === 409 && codeOf(answer) === "topic_ended") {
         this.heard = this.world.starts;
@@ -317,6 +327,8 @@ export class SocketPublisher extends Publisher {
     let wasFull = false;
     let closing = 0;
     let failure: unknown;
+    const about = `has a WebSocket for ${record.name}`;
+    this.doing = `${about} that is not open`;
     const socket: ClientSocket = openSocket(
       "ws",
       `${world.url.replace("http", "ws")}/ws`,
@@ -330,6 +342,7 @@ export class SocketPublisher extends Publisher {
             const message = JSON.parse(text);
             const { type, id = "", code } = reply.parse(message);
             const publication = underWay.get(id);
+            this.doing = `${about}, and heard ${text}`;
             if (type === "published" && publication) {
               underWay.delete(id);
               const at = published.parse(message);
@@ -368,6 +381,7 @@ export class SocketPublisher extends Publisher {
       const send = (publication: Publication): void => {
         const id = this.keyOf(publication);
         underWay.set(id, publication);
+        this.doing = `${about}, and has sent ${id}`;
         const events = publication.data.map((data) => ({ data }));
         const { name: topic } = record;
         socket.send(JSON.stringify({ type: "publish", topic, events, id }));
