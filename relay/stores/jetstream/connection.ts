@@ -44,6 +44,12 @@ const START_PATIENCE = 5_000;
 /** The time between two attempts to connect for the first time, in milliseconds. */
 const START_INTERVAL = 500;
 
+/** The time between two looks at the streams, in milliseconds. */
+const VERIFY_INTERVAL = 15_000;
+
+/** The same while they seem to be gone, in milliseconds. */
+const GONE_INTERVAL = 1_000;
+
 const logger = getLogger(["rivulet", "relay", "store"]);
 
 /** The parts of a connection while NATS can be reached. */
@@ -57,6 +63,12 @@ export interface Connected {
 export interface ConnectionEvents {
   /** Prepares what the store needs, once the first connection is there. */
   prepare(connected: Connected): Promise<void>;
+  /**
+   * Finds out whether what was prepared is there.
+   *
+   * @throws What NATS answers, and a {@linkcode StoreError} of `corrupt`, if it is not.
+   */
+  verify(connected: Connected): Promise<void>;
   /** The first connection is there. */
   onConnect(connected: Connected): void;
   /** The connection was lost, and is there again: something may have been missed. */
@@ -114,6 +126,9 @@ export class Connection implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #heard: HeardErrors = keepErrorsHeard();
   #starting: Promise<void> | undefined;
+  #verifying: Promise<void> | undefined;
+  /** Ends the wait for the next look at the streams. */
+  #verifySoon: () => void = () => {};
   #isLost = false;
   #retries = 0;
 
@@ -196,7 +211,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Asks for something, again and again while no leader or no server is there.
+   * Asks for something, again and again while no leader or no server is there, or no
+   * stream: a server that has just started may not know of a stream that there is.
    *
    * @param what Asks once. It may have been done though there was no answer.
    * @param passes Whether an error is for whoever asks.
@@ -212,6 +228,7 @@ export class Connection implements AsyncDisposable {
     const late = performance.now() + this.#patience;
     for (;;) {
       const { connected } = this;
+      if (this.#deletion) throw this.#deletion;
       try {
         const result = await what(connected);
         this.#failure = undefined;
@@ -221,11 +238,11 @@ export class Connection implements AsyncDisposable {
           this.#failure = undefined;
           throw error;
         }
+        const isOver = this.isClosed || performance.now() > late;
+        const mayPass = isPassing(error) || isNoStream(error) && !isOver;
         if (isPassing(error)) this.#fail(error);
-        else this.#told(error);
-        if (!isPassing(error) || this.isClosed || performance.now() > late) {
-          throw storeErrorOf(error, this.servers);
-        }
+        else if (!mayPass) this.#told(error);
+        if (!mayPass || isOver) throw storeErrorOf(error, this.servers);
       }
       this.#retries++;
       await pause(RETRY_INTERVAL, this.#closing.signal);
@@ -253,6 +270,7 @@ export class Connection implements AsyncDisposable {
     this.#closing.abort();
     await this.#starting;
     await this.#connected?.nats.close();
+    await this.#verifying;
     this.#connected = undefined;
     this.#heard[Symbol.dispose]();
   }
@@ -287,6 +305,7 @@ export class Connection implements AsyncDisposable {
       this.#failure = undefined;
       this.#events.onConnect(connected);
       void this.#watch(nats);
+      this.#verifying = this.#verify(connected);
     } catch (error) {
       await nats?.close();
       throw error;
@@ -320,6 +339,33 @@ export class Connection implements AsyncDisposable {
     logger.error("{reason}", { reason: message });
   }
 
+  /** Looks now and then whether the streams are those that were prepared. */
+  async #verify(connected: Connected): Promise<void> {
+    const { signal } = this.#closing;
+    while (!this.isClosed) {
+      const soon = new AbortController();
+      this.#verifySoon = () => soon.abort();
+      await pause(
+        this.#deletion ? GONE_INTERVAL : VERIFY_INTERVAL,
+        AbortSignal.any([signal, soon.signal]),
+      );
+      if (this.isClosed || this.#isLost) continue;
+      try {
+        if (this.#deletion) await this.#events.verify(connected);
+        else await this.ask((connected) => this.#events.verify(connected));
+        if (!this.#deletion) continue;
+        this.#deletion = undefined;
+        logger.warn("The streams of the relay are in NATS at {servers} again", {
+          servers: this.servers,
+        });
+      } catch (error) {
+        const isOther = error instanceof StoreError &&
+          error.failure === "corrupt";
+        if (isOther) this.#deletion = error;
+      }
+    }
+  }
+
   /** Tells how the connection is, and hears of what NATS does not answer but tells. */
   async #watch(nats: NatsConnection): Promise<void> {
     for await (const status of nats.status()) {
@@ -341,6 +387,7 @@ export class Connection implements AsyncDisposable {
           });
           this.#failure = undefined;
           this.#said.clear();
+          this.#verifySoon();
           this.#events.onReconnect();
           break;
         case "error":

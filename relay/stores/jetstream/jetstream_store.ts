@@ -48,7 +48,7 @@ import { SharedLeases } from "./shared_leases.ts";
 import { SharedLog, type SharedLogStore } from "./shared_log.ts";
 import { SharedLogHandle } from "./shared_log_handle.ts";
 import { SharedValues } from "./shared_values.ts";
-import { prepareStreams } from "./streams.ts";
+import { type MadeStreams, prepareStreams, verifyStreams } from "./streams.ts";
 import { Summaries } from "./summaries.ts";
 
 /** The address and the limits of a store in JetStream. */
@@ -120,6 +120,7 @@ export class JetStreamStore implements Store {
   readonly #windows: Windows;
   #cancelLook: () => void = () => {};
   #isDeleting = false;
+  #streams: MadeStreams = new Map();
   /** The newest place in the stream that was seen: what is made later is behind it. */
   #place = 0;
   #cancels: Disposable | undefined;
@@ -136,8 +137,9 @@ export class JetStreamStore implements Store {
     const connection = this.#connection = new Connection(address, {
       prepare: async (connected) => {
         await checkRights(connected.nats, names);
-        await prepareStreams(connected, names, address);
+        this.#streams = await prepareStreams(connected, names, address);
       },
+      verify: (connected) => verifyStreams(connected, this.#streams),
       onConnect: () => this.#onConnect(),
       onReconnect: () => this.#onReconnect(),
     }, patience);

@@ -231,7 +231,10 @@ export class SharedLog implements ReadLog {
 
   /** Reads what there is, unless that was done. */
   async load(): Promise<void> {
-    if (!this.#isLoaded) await this.catchUp();
+    if (this.#isLoaded) return;
+    await this.#store.connection.ask(() => this.catchUp(), {
+      passes: isCorrupt,
+    });
   }
 
   /** Reads what was missed until now. */
@@ -440,7 +443,9 @@ export class SharedLog implements ReadLog {
       const isGone = this.#place > 0 && await this.#store.isDeleted(this);
       if (isGone) this.bury();
     } else if (last > this.#place) {
-      const from = Math.max(this.#place, this.#recorded.since) + 1;
+      const { since } = this.#recorded;
+      // A relay that knew an older stream of that name may have said where it was.
+      const from = Math.max(this.#place, last > since ? since : 0) + 1;
       await connection.ask((connected) =>
         readSubject(connected, {
           ...{ stream, filter: this.subject, from, last },
@@ -451,7 +456,19 @@ export class SharedLog implements ReadLog {
           },
         }), { passes: isCorrupt });
     }
+    await this.#assertWhole();
     this.#isLoaded = true;
+  }
+
+  /** Throws if a log that has ended has no end: a server that has just become the leader may not know of it yet. */
+  async #assertWhole(): Promise<void> {
+    const { copy } = this;
+    if (!this.#recorded.summary || copy.ended || copy.isGone) return;
+    if (await this.#store.isDeleted(this)) return this.bury();
+    throw new StoreError(
+      "away",
+      `NATS at ${this.#store.connection.servers} lacks the end of topic '${this.name}', which was acknowledged: its leader is behind the others, or has lost it`,
+    );
   }
 
   #apply({ seq, id, header, data }: LogMessage): void {

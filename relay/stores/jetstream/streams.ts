@@ -17,6 +17,9 @@ const VALUES_AGE = 40 * 24 * 3_600 * 1_000_000_000;
 
 type Config = Partial<StreamConfig> & { readonly name: string };
 
+/** The times at which the streams of a relay were made, by their names. */
+export type MadeStreams = ReadonlyMap<string, string>;
+
 /**
  * Makes the streams that are not there.
  *
@@ -26,9 +29,32 @@ export async function prepareStreams(
   connected: Connected,
   names: Names,
   address: NatsAddress,
-): Promise<void> {
+): Promise<MadeStreams> {
+  const made = new Map<string, string>();
   for (const config of configsOf(names, address)) {
-    await prepareStream(connected, config);
+    made.set(config.name, await prepareStream(connected, config));
+  }
+  return made;
+}
+
+/**
+ * Finds out whether the streams are those that a relay has begun with. The places that it
+ * knows mean nothing in others.
+ *
+ * @throws {JetStreamApiError} If one is not there.
+ * @throws {StoreError} `corrupt`, if one was made anew.
+ */
+export async function verifyStreams(
+  { manager }: Connected,
+  made: MadeStreams,
+): Promise<void> {
+  for (const [name, before] of made) {
+    const { created } = await manager.streams.info(name);
+    if (created === before) continue;
+    throw new StoreError(
+      "corrupt",
+      `The stream '${name}' in NATS was deleted and made anew: restart this relay, whose topics are gone`,
+    );
   }
 }
 
@@ -66,22 +92,21 @@ function configsOf(
 async function prepareStream(
   { manager }: Connected,
   config: Config,
-): Promise<void> {
+): Promise<string> {
   let found;
   try {
-    found = (await manager.streams.info(config.name)).config;
+    found = await manager.streams.info(config.name);
   } catch (error) {
     if (!isNoStream(error)) throw error;
     try {
-      await manager.streams.add(config);
-      return;
+      found = await manager.streams.add(config);
     } catch (error) {
       // Another relay was first.
       if (!isNameInUse(error)) throw error;
-      found = (await manager.streams.info(config.name)).config;
+      found = await manager.streams.info(config.name);
     }
   }
-  if (found.description === config.description) return;
+  if (found.config.description === config.description) return found.created;
   throw new StoreError(
     "foreign",
     `The stream '${config.name}' in NATS is not a relay's of this version: give this cluster another ?prefix in --store, or delete the stream`,

@@ -16,7 +16,10 @@ import {
 } from "../../../relay/stores/jetstream/failures.ts";
 import { type Names, namesOf } from "../../../relay/stores/jetstream/names.ts";
 import { parseNatsAddress } from "../../../relay/stores/jetstream/nats_address.ts";
-import type { RecordedLog } from "../../../relay/stores/jetstream/record.ts";
+import type {
+  LogSummary,
+  RecordedLog,
+} from "../../../relay/stores/jetstream/record.ts";
 import { SharedLog } from "../../../relay/stores/jetstream/shared_log.ts";
 import { prepareStreams } from "../../../relay/stores/jetstream/streams.ts";
 import { History } from "../../../relay/stores/history.ts";
@@ -99,7 +102,10 @@ export class StreamWorld implements AsyncDisposable {
     this.#server = server;
     const address = parseNatsAddress(`nats://${server.host}`)!; // it is an address
     this.connection = new PoorConnection(address, {
-      prepare: (connected) => prepareStreams(connected, this.names, address),
+      prepare: async (connected) => {
+        await prepareStreams(connected, this.names, address);
+      },
+      verify: () => Promise.resolve(),
       onConnect: () => {},
       onReconnect: () => {},
     });
@@ -114,13 +120,17 @@ export class StreamWorld implements AsyncDisposable {
 
   /** Takes up the log, as another relay each time. */
   log(
-    { made, isDeaf = false, retention = RETENTION }: {
+    { made, isDeaf = false, retention = RETENTION, summary, since = 0 }: {
       /** Resolves once the log is its name's. Default: it is. */
       readonly made?: Promise<void>;
       /** Whether it hears of no message, and has to look. Default: no. */
       readonly isDeaf?: boolean;
       /** Default: a hundred events. */
       readonly retention?: Retention;
+      /** The summary of its end in the record of its name. Default: none. */
+      readonly summary?: LogSummary;
+      /** The place that its relay knew when it was made. Default: the beginning. */
+      readonly since?: number;
     } = {},
   ): SharedLog {
     const store = {
@@ -135,14 +145,19 @@ export class StreamWorld implements AsyncDisposable {
         errorOf: (error) => storeErrorOf(error, "the server"),
       }),
       onEnded: () => {},
-      isDeleted: () => Promise.resolve(true),
+      isDeleted: () => Promise.resolve(summary === undefined),
       onPlace: () => {},
       onWritten: () => {},
       onFailed: () => {},
       onMissed: () => void this.missed++,
     };
     const subject = this.names.log("t", this.#recorded.epoch);
-    const log = new SharedLog(store, "t", subject, this.#recorded, made);
+    const recorded = {
+      ...this.#recorded,
+      since,
+      ...(summary && { summary }),
+    };
+    const log = new SharedLog(store, "t", subject, recorded, made);
     if (isDeaf) return log;
     const live = `${this.names.liveOf("t")}.*`;
     this.#hearing.use(this.connection.hear(live, (message) => {

@@ -332,3 +332,40 @@ Deno.test({
     assertEquals(await read(log), "ab");
   },
 });
+
+Deno.test({
+  name:
+    "SharedLog waits for the end that a new leader of NATS does not have yet",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const log = world.log();
+    await log.write(appended(one("a")));
+    const end = { status: "complete", isWhole: true, at: 1 } as const;
+    const facts = { isOpen: true };
+    const late = world.log({
+      summary: { first: 1, next: 3, bytes: 2, end, facts },
+    });
+    let text: string | undefined;
+    const reading = read(late).then((all) => text = all);
+    for (let count = 0; count < 20; count++) await log.catchUp();
+    // Its first event is there, and is not all.
+    assertEquals(text, undefined);
+    await log.write(appended(one("b")));
+    const result = Promise.withResolvers<Appended>();
+    const writer = { refused: undefined };
+    await log.write({ kind: "end", end, lease: undefined, writer, result });
+    assertEquals(await within(reading, LIMIT, "the log"), "ab");
+    assertEquals(late.copy.ended, end);
+  },
+});
+
+Deno.test({
+  name: "SharedLog is read that a relay has made which knew an older stream",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    await world.log().write(appended(one("a")));
+    assertEquals(await read(world.log({ since: 1_000 })), "a");
+  },
+});

@@ -63,6 +63,16 @@ async function refusal(store: string): Promise<string> {
   return error.message;
 }
 
+/** A store that does not ask for long. */
+function impatient(host: string): JetStreamStore {
+  return new JetStreamStore({
+    address: parseNatsAddress(`nats://${host}`)!, // it is an address
+    retention: { maxEvents: 100, maxBytes: 1_000_000, maxAge: 1_000_000 },
+    clock: systemClock,
+    patience: 500,
+  });
+}
+
 Deno.test({
   name: "A relay without NATS listens, says so, and goes on once NATS is there",
   ignore,
@@ -144,13 +154,7 @@ Deno.test({
   async fn() {
     await using server = await NatsServer.start();
     await using line = await Line.start(() => [server.port]);
-    const address = parseNatsAddress(`nats://127.0.0.1:${line.port}`)!; // it is an address
-    const store = new JetStreamStore({
-      address,
-      retention: { maxEvents: 100, maxBytes: 1_000_000, maxAge: 1_000_000 },
-      clock: systemClock,
-      patience: 500,
-    });
+    const store = impatient(`127.0.0.1:${line.port}`);
     await using relay = await startRelay({ store });
     line.delay = 100;
     assertEquals((await post(relay, "a", "1")).status, 200);
@@ -182,8 +186,8 @@ Deno.test({
   ignore,
   async fn() {
     await using server = await NatsServer.start();
-    const store = `nats://${server.host}`;
     {
+      const store = impatient(server.host);
       await using relay = await startRelay({ store });
       assertEquals((await post(relay, "a")).status, 200);
       const nats = await connect({ servers: server.host });
@@ -196,6 +200,7 @@ Deno.test({
       assert(detail.includes("was deleted. Restart the relays"), detail);
       await ready(relay, 503);
     }
+    const store = `nats://${server.host}`;
     await using relay = await startRelay({ store });
     assertEquals((await post(relay, "c")).status, 200);
   },
