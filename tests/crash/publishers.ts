@@ -126,7 +126,7 @@ abstract class Publisher {
   readonly topics: PublishedTopics;
   /** The number of the relay that has answered last. */
   heard = 0;
-  /** What it does now, in words for whoever waits for it. */
+  /** The thing it does now, in words for whoever waits for it. */
   protected doing = "has not begun";
   protected readonly world: World;
   protected readonly random: Random;
@@ -157,7 +157,7 @@ abstract class Publisher {
     return `publisher ${this.id}`;
   }
 
-  /** What it does now, and since when it has not been answered. */
+  /** Its name, and the thing it does now. */
   get state(): string {
     return `${this.who} ${this.doing}`;
   }

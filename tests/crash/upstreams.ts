@@ -99,7 +99,11 @@ export class Upstreams implements AsyncDisposable {
       return await this.#goOn(request.url ?? "", response);
     }
     let body = "";
-    for await (const chunk of request) body += chunk;
+    try {
+      for await (const chunk of request) body += chunk;
+    } catch {
+      return; // the relay was killed in the middle of its request
+    }
     const { messages, input } = JSON.parse(body);
     if (input === undefined) {
       return await this.#run(response, messages[0].content);
