@@ -223,9 +223,14 @@ export class RunTopic {
     else topics.delete(topic.name);
   }
 
+  /** The end that was said of it, which the store may not have kept yet. */
+  get verdict(): TopicEnd | undefined {
+    return this.#said ?? this.#topic?.verdict;
+  }
+
   /** Whether its end was said. */
   get isEnded(): boolean {
-    return (this.#said ?? this.#topic?.verdict) !== undefined;
+    return this.verdict !== undefined;
   }
 
   /** Whether somebody has cancelled the run, and not ended its topic in another way. */
@@ -245,7 +250,7 @@ export class RunTopic {
   /** The outcome that the run counts as when it is over. */
   get outcome(): RunOutcome {
     if (this.#refusal) return outcomeOf(this.#refusal);
-    const end = this.#said ?? this.#topic?.verdict;
+    const end = this.verdict;
     return this.hasBegun && end ? end.status : "cancelled";
   }
 

@@ -181,7 +181,7 @@ export class Runs implements AsyncDisposable {
       topic,
       room,
       kept: undefined,
-      record: (topic) => this.#record(asked, content, topic),
+      record: (name) => this.#record(asked, content, name, topic),
       onResponseId: (id) => this.#joining.addResponse(asked, id, topic),
       onBackground: (id) => {
         if (!this.#context.store.isLasting) return;
@@ -241,6 +241,7 @@ export class Runs implements AsyncDisposable {
     { request: { method }, headers, url: { search }, target }: Asked,
     content: Content | undefined,
     topic: string,
+    run: RunTopic,
   ): Recording | undefined {
     const { provider, url: { pathname } } = target;
     return this.#context.recorder?.begin({
@@ -251,6 +252,7 @@ export class Runs implements AsyncDisposable {
       headers,
       body: content?.bytes,
       secrets: provider.key === undefined ? [] : [provider.key],
+      verdict: () => run.verdict,
     });
   }
 

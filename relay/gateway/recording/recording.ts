@@ -1,6 +1,6 @@
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { HeaderList } from "../../header_list.ts";
-import type { EndStatus } from "../../topics/end.ts";
+import type { EndStatus, TopicEnd } from "../../topics/end.ts";
 
 /** A run that is to be recorded. */
 export interface RecordedRun {
@@ -18,6 +18,11 @@ export interface RecordedRun {
   readonly body: Uint8Array | undefined;
   /** The keys in use. */
   readonly secrets: readonly string[];
+  /**
+   * Returns the end that was said of the run, if there is one. The store may not have
+   * kept it yet.
+   */
+  verdict(): TopicEnd | undefined;
 }
 
 /**

@@ -9,7 +9,7 @@ import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { HeaderList } from "../../header_list.ts";
 import { slices } from "../../slices.ts";
 import { RecordingScrubber } from "../../secrets/recording_scrubber.ts";
-import type { EndStatus } from "../../topics/end.ts";
+import type { EndStatus, TopicEnd } from "../../topics/end.ts";
 import { PacedWriter } from "./paced_writer.ts";
 import { recordedBody } from "./recorded_body.ts";
 import type { RecordedRun, Recording } from "./recording.ts";
@@ -38,7 +38,7 @@ interface Moment {
 }
 
 /** A run whose headers are copied, since the caller may change its own. */
-interface CopiedRun extends Omit<RecordedRun, "headers" | "body"> {
+interface CopiedRun extends Omit<RecordedRun, "headers" | "body" | "verdict"> {
   readonly headers: readonly (readonly [string, string])[];
   /** The body, as it is recorded. */
   readonly body: string | undefined;
@@ -79,6 +79,7 @@ export class RecordingFile implements Recording {
   readonly #file = Promise.withResolvers<string | undefined>();
   readonly #context: RecordingContext;
   readonly #topic: string;
+  readonly #verdict: RecordedRun["verdict"];
   readonly #start: number;
   /** The same by the calendar. */
   readonly #started: number;
@@ -98,7 +99,7 @@ export class RecordingFile implements Recording {
   #response:
     | { readonly status: number; readonly headers: HeaderList }
     | undefined;
-  #end: { readonly status: EndStatus; readonly reason?: string } | undefined;
+  #end: TopicEnd | undefined;
   #duration = 0;
   readonly #over = Promise.withResolvers<void>();
   #isOver = false;
@@ -108,6 +109,7 @@ export class RecordingFile implements Recording {
   constructor(run: RecordedRun, context: RecordingContext) {
     this.#context = context;
     this.#topic = run.topic;
+    this.#verdict = () => run.verdict();
     this.#start = context.clock.now();
     this.#started = wallTime(context.clock);
     this.finished = this.#create(run, [...run.headers])
@@ -152,10 +154,11 @@ export class RecordingFile implements Recording {
     this.stop();
   }
 
-  /** Stops recording, and leaves open how the run ended. */
+  /** Stops recording. If nothing was said of the run's end, how it ended is left open. */
   stop(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#end ??= this.#verdict();
     this.#duration = this.#elapsed();
     this.#due.resolve();
     this.#over.resolve();

@@ -49,6 +49,7 @@ export function recordedRun(
     headers: HeaderList.from(new Headers()),
     body: body === undefined ? undefined : new TextEncoder().encode(body),
     secrets: [],
+    verdict: () => undefined,
     ...given,
   };
 }

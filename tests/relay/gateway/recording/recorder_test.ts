@@ -69,6 +69,23 @@ Deno.test("Recorder keeps the pace in comments, and the end", async () => {
   assertEquals(world.log(), []);
 });
 
+Deno.test("Recorder closes a recording with the end that was said, or with none", async () => {
+  for (
+    const said of [
+      { status: "truncated", reason: "The relay was closed" } as const,
+      undefined,
+    ]
+  ) {
+    await using world = await RecordingWorld.create();
+    const recording = world.recorder.begin(
+      recordedRun({ verdict: () => said }),
+    );
+    recording.events(messages("a"));
+    await world.written();
+    assertEquals(world.facts().end, said);
+  }
+});
+
 Deno.test("Recorder loses no time to rounding", async () => {
   await using world = await RecordingWorld.create();
   const batches = Array.from(
