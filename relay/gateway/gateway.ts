@@ -194,12 +194,9 @@ export class Gateway {
       agentSession: undefined,
       topicName,
     };
-    const { topics } = this.#context;
-    if (topics.areFetched) {
-      const owner = asked.access.identity;
-      await topics.prepare(topicName, { makes: true, owner });
-    }
+    // First of all: a turn that is refused leaves no topic.
     using _slot = this.runs.takeSlot(asked);
+    await this.#prepare(asked);
     const topic = this.runs.topicOf(asked, read.content, {
       kind: "chat",
       chat: name,
@@ -284,18 +281,29 @@ export class Gateway {
     this.#rights.assertMayAsk(asked, undefined);
     const read = { body, content };
     await this.#assertMayUse(asked, read);
-    const { topics } = this.#context;
-    if (asked.options.topic !== undefined && topics.areFetched) {
-      const owner = asked.access.identity;
-      await topics.prepare(asked.topicName, { makes: true, owner });
-    }
+    // As in `turn`.
     using _slot = this.runs.takeSlot(asked);
+    await this.#prepare(asked);
     const topic = this.runs.topicOf(asked, content);
     topic.reserve();
     await this.runs.start(asked, read, topic, caller, {
       peer: "provider",
       headers: requestHeaders(asked.headers, asked.target.provider),
       other,
+    });
+  }
+
+  /** Has the topic of a run at hand; returns `undefined` if it is. */
+  #prepare(
+    { options, topicName, access }: Asked,
+  ): Promise<void> | undefined {
+    // No other run has a topic that its caller has not named.
+    if (options.topic === undefined) return undefined;
+    return this.#context.topics.prepare(topicName, {
+      makes: true,
+      owner: access.identity,
+      isFresh: true,
+      renews: options.renews,
     });
   }
 
@@ -349,18 +357,18 @@ export class Gateway {
     const { search } = asked.target.url;
     const digested = await inSteps(asked.client, bytes, digestOf(bytes));
     const fingerprint = digest(JSON.stringify([search, digested]));
-    const { topics } = this.#context;
-    // No other run has a topic that its caller has not named.
-    if (asked.options.topic !== undefined && topics.areFetched) {
-      const owner = asked.access.identity;
-      await topics.prepare(asked.topicName, { makes: true, owner });
-    }
-    for (;;) {
+    for (let isPrepared = false;;) {
       const found = key ? this.#joining.find(key) : undefined;
       // At once, if it is at hand: see below.
       const earlier = found instanceof Promise ? await found : found;
-      if (!earlier) break;
-      if (await this.#joining.join(asked, earlier, fingerprint)) return;
+      if (earlier) {
+        if (await this.#joining.join(asked, earlier, fingerprint)) return;
+        continue;
+      }
+      const preparing = isPrepared ? undefined : this.#prepare(asked);
+      if (!preparing) break;
+      await preparing;
+      isPrepared = true;
     }
     // Nothing is waited for from here until the run can be found: of two callers
     // with one key, only one may start it.

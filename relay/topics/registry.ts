@@ -55,6 +55,11 @@ export interface TopicRegistryOptions {
 export interface TopicPrepareOptions extends PrepareOptions {
   /** The position that a reader goes on after. Default: none. */
   readonly after?: After | undefined;
+  /**
+   * Whether a new epoch is to begin if the topic has ended: then an end that is on its
+   * way here is waited for. Default: no.
+   */
+  readonly renews?: boolean | undefined;
 }
 
 /** The topic that comes after another one under its name. */
@@ -81,6 +86,13 @@ const SWEEP_INTERVAL = 1_000;
  * ended, while nobody follows it, in milliseconds.
  */
 const IDLE = 10_000;
+
+/**
+ * The time for which the end of a topic is waited for that is to be renewed, in
+ * milliseconds: whoever was told of it by another relay, or has read it in the stream of a
+ * provider, may be faster than the store.
+ */
+const END_ON_ITS_WAY = 500;
 
 /** All topics of a relay, by name: for the engine, the doors and the sources too. */
 export class TopicRegistry implements surface.TopicRegistry, Disposable {
@@ -142,19 +154,50 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return this.#options.store.prepare !== undefined;
   }
 
+  /** Whether other relays fill topics, too. */
+  get areShared(): boolean {
+    return this.#options.store.isShared === true;
+  }
+
   /**
    * Has a topic at hand that is asked for: to be waited for before {@linkcode get} and all
    * that looks for a topic or makes one. A topic may only be prepared that is allowed to
    * be there.
    *
-   * @returns `undefined` if it is at hand, as all topics are of a store of this process.
+   * @returns `undefined` if it is at hand, as all topics are of a store of this process
+   * that no other relay shares.
    */
   prepare(
     name: string,
-    { after, ...options }: TopicPrepareOptions = {},
+    { renews = false, ...options }: TopicPrepareOptions = {},
+  ): Promise<void> | undefined {
+    if (!topicName.safeParse(name).success) return undefined;
+    return renews && this.areShared
+      ? this.#prepareToRenew(name, options)
+      : this.#prepare(name, options);
+  }
+
+  /** Waits a moment for the end of a topic that is to be renewed. */
+  async #prepareToRenew(
+    name: string,
+    options: TopicPrepareOptions,
+  ): Promise<void> {
+    await this.#prepare(name, { ...options, isFresh: true });
+    const topic = this.get(name);
+    if (!topic || !this.isActive(topic)) return;
+    const { clock } = this.#options;
+    const late = Promise.withResolvers<void>();
+    const stop = clock.setTimeout(late.resolve, END_ON_ITS_WAY);
+    await Promise.race([topic.ended, late.promise]);
+    stop();
+  }
+
+  #prepare(
+    name: string,
+    { after, ...options }: TopicPrepareOptions,
   ): Promise<void> | undefined {
     const { store } = this.#options;
-    if (!store.prepare || !topicName.safeParse(name).success) return undefined;
+    if (!store.prepare) return undefined;
     const known = this.#topics.get(name);
     // A reader that comes from another relay may have more than this one has heard of:
     // only where the topic lives is it known that there is nothing.

@@ -5,6 +5,7 @@ import type { TopicPrepareOptions } from "../../topics/registry.ts";
 import { PAGE_PATHS, pageResponse } from "../page/page_door.ts";
 import { ChatDoor, type ChatDoorContext } from "./chat/chat_door.ts";
 import type { Call } from "./entrance.ts";
+import { queryFlag } from "./topics/query_flag.ts";
 import { TopicReader, type TopicReaderContext } from "./topics/topic_reader.ts";
 import { TopicWriter, type TopicWriterContext } from "./topics/topic_writer.ts";
 
@@ -175,7 +176,11 @@ export function listEndpoints(context: EndpointContext): readonly Endpoint[] {
       path: TOPIC,
       method: "PUT",
       needs: "write",
-      prepares: () => ({ makes: true }),
+      prepares: ({ url: { searchParams } }) => ({
+        makes: true,
+        isFresh: true,
+        renews: queryFlag(searchParams, "renew"),
+      }),
       answer: (call, topic) => writer.put(call, topic),
     },
     {

@@ -84,7 +84,7 @@ export function createRequestHandler(
         assertMay(call.access, needs, topic);
         if (!isTopicName(topic)) throw new InvalidTopicNameError(topic);
         // Only now: a topic may come to be by this.
-        if (topics.areFetched) {
+        if (topics.areShared) {
           const owner = call.access.identity;
           await topics.prepare(topic, { ...prepares?.(call), owner });
         }

@@ -14,7 +14,7 @@ export function prepare(
   message: ClientMessage,
 ): Promise<void> | undefined {
   const { access, context: { topics, awaitTopics } } = peer;
-  if (!topics.areFetched) return undefined;
+  if (!topics.areShared) return undefined;
   const prepare = (
     right: "read" | "write" | "cancel",
     name: string,
@@ -30,9 +30,10 @@ export function prepare(
       return prepare("read", topic, { makes: awaitTopics && wait, after });
     }
     case "publish": {
-      const { topic, id } = message;
+      const { topic, id, ifEnded } = message;
       const publications = id !== undefined;
-      return prepare("write", topic, { makes: true, publications });
+      const renews = ifEnded === "renew";
+      return prepare("write", topic, { makes: true, publications, renews });
     }
     case "cancel":
       return prepare("cancel", message.topic, { isFresh: true });

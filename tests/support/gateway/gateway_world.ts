@@ -9,7 +9,7 @@ import type { Topic } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { CallerStream } from "./caller_stream.ts";
 import { type ProviderExchange, RawProvider } from "./raw_provider.ts";
-import { startRelay, type TestRelay } from "../relay/relay.ts";
+import { type OpenRelay, startRelay, type TestRelay } from "../relay/relay.ts";
 import { readRemoteTopic, remoteEnd } from "../relay/remote_topic.ts";
 import { RELAY_SHAPE } from "../relay/shape.ts";
 import { LIMIT, until, within } from "../within.ts";
@@ -118,7 +118,7 @@ export async function startGateway(
     topic,
     ended: (name) =>
       RELAY_SHAPE === "workers" ? remoteEnd(url, name) : within(
-        until(() => relay.relay.topics.get(name), LIMIT, `topic ${name}`)
+        until(() => atHand(relay.relay, name), LIMIT, `topic ${name}`)
           .then((topic) => topic.ended),
         LIMIT,
         `the end of topic ${name}`,
@@ -141,4 +141,13 @@ export async function startGateway(
       await provider[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Finds a topic, which may live in another relay. */
+async function atHand(
+  relay: OpenRelay,
+  name: string,
+): Promise<Topic | undefined> {
+  await relay.topics.prepare(name);
+  return relay.topics.get(name);
 }

@@ -1,10 +1,25 @@
 /**
- * A TCP connection to a server that a test can cut and mend.
+ * A TCP connection to a server that a test can cut and mend, and that may be slow.
  *
  * @module
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
+import { Transform } from "node:stream";
+
+/** Passes on what it is given, each part so many milliseconds later. */
+function delayed(milliseconds: number): Transform {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return new Transform({
+    transform(part, _encoding, passOn) {
+      timer = setTimeout(() => passOn(null, part), milliseconds);
+    },
+    destroy(error, isDestroyed) {
+      clearTimeout(timer);
+      isDestroyed(error);
+    },
+  });
+}
 
 /** Passes connections on to a port; while it is cut, it closes them. */
 export class CuttableLine implements AsyncDisposable {
@@ -12,7 +27,7 @@ export class CuttableLine implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   #isCut = false;
 
-  private constructor(port: number) {
+  private constructor(port: number, delay: number) {
     this.#server = createServer((socket) => {
       if (this.#isCut) return void socket.resetAndDestroy();
       const other = connect(port, "127.0.0.1");
@@ -20,19 +35,25 @@ export class CuttableLine implements AsyncDisposable {
         const [one, another] of [[socket, other], [other, socket]] as const
       ) {
         this.#sockets.add(one);
-        one.pipe(another);
+        const way = delay > 0 ? one.pipe(delayed(delay)) : one;
+        way.pipe(another);
         one.on("error", () => {});
         one.on("close", () => {
           this.#sockets.delete(one);
+          if (way !== one) way.destroy();
           another.destroy();
         });
       }
     });
   }
 
-  /** Starts a line to a port of the loopback interface. */
-  static async start(port: number): Promise<CuttableLine> {
-    const line = new CuttableLine(port);
+  /**
+   * Starts a line to a port of the loopback interface.
+   *
+   * @param delay The time that each part takes, in milliseconds. Default: none.
+   */
+  static async start(port: number, delay = 0): Promise<CuttableLine> {
+    const line = new CuttableLine(port, delay);
     await new Promise<void>((resolve) =>
       line.#server.listen(0, "127.0.0.1", resolve)
     );

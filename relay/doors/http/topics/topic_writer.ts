@@ -20,7 +20,10 @@ import {
 import { MAX_WITHIN } from "../../../sources/expected_publishers.ts";
 import type { PublicationKey } from "../../../sources/keyed_publications.ts";
 import type { Sources, SourceSpec } from "../../../sources/sources.ts";
-import type { TopicRegistry } from "../../../topics/registry.ts";
+import type {
+  TopicPrepareOptions,
+  TopicRegistry,
+} from "../../../topics/registry.ts";
 import { type Filling, fillingOf } from "../../../topics/fillings.ts";
 import { ifEnded } from "../../../topics/if_ended.ts";
 import {
@@ -28,10 +31,7 @@ import {
   type EndStatus,
   type TopicEnd,
 } from "../../../topics/end.ts";
-import {
-  type PrepareOptions,
-  StaleWriterError,
-} from "../../../topics/store.ts";
+import { StaleWriterError } from "../../../topics/store.ts";
 import { type Topic, TopicEndedError } from "../../../topics/topic.ts";
 import { TopicBusyError } from "../../../topics/topic_busy_error.ts";
 import type { Draining } from "../../guests.ts";
@@ -141,8 +141,14 @@ export class TopicWriter {
   }
 
   /** Says what a topic is needed for that events are added to. */
-  prepares({ request: { headers } }: Call): PrepareOptions {
-    return { makes: true, publications: headers.has("idempotency-key") };
+  prepares({ request: { headers } }: Call): TopicPrepareOptions {
+    return {
+      makes: true,
+      publications: headers.has("idempotency-key"),
+      // Another relay may have deleted or ended it, and have said so.
+      isFresh: true,
+      renews: readIfEnded(headers) === "renew",
+    };
   }
 
   /** Adds events to a topic, which is made if there is none. */
