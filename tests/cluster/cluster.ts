@@ -5,7 +5,7 @@
  * @module
  */
 import { RunContent } from "../crash/contents.ts";
-import { describe, readPage } from "../crash/pages.ts";
+import { enterDescription, readPage } from "../crash/pages.ts";
 import { gather, type Population } from "../crash/population.ts";
 import type { Told, TopicRecord } from "../crash/topic_record.ts";
 import { Upstreams } from "../crash/upstreams.ts";
@@ -337,8 +337,7 @@ class Cluster {
         async () => {
           world.check();
           if (record.hasEnded) return true;
-          const described = await describe(world, name);
-          if (described) record.described(described, told, "the end");
+          await enterDescription(world, record, "the end");
           return record.hasEnded || undefined;
         },
         LIMIT,

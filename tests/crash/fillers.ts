@@ -6,7 +6,7 @@
 import { readEvents } from "../../src/sse/read_events.ts";
 import type { Random } from "../support/random.ts";
 import { ResponseContent, RunContent, SourceContent } from "./contents.ts";
-import { describe } from "./pages.ts";
+import { enterDescription } from "./pages.ts";
 import { TopicRecord } from "./topic_record.ts";
 import type { Upstreams } from "./upstreams.ts";
 import { codeOf, type World } from "./world.ts";
@@ -38,9 +38,7 @@ abstract class Filler {
   /** Waits for the end of a topic, as the relay describes it. */
   protected async ended(record: TopicRecord, who: string): Promise<void> {
     while (!record.hasEnded) {
-      const { told } = record;
-      const described = await describe(this.world, record.name);
-      if (described) record.described(described, told, who);
+      await enterDescription(this.world, record, who);
       if (!record.hasEnded) await this.world.pause(100);
     }
   }
@@ -195,9 +193,12 @@ export class Caller extends Filler {
         this.world.tally.forgotten++;
         return false;
       }
-      const described = await describe(this.world, record.name);
+      const described = await enterDescription(
+        this.world,
+        record,
+        "its caller",
+      );
       if (!described) continue;
-      record.described(described, told, "its caller");
       if (record.hasEnded) return true;
       // Somebody waits for it: nobody was told that there is a run.
       if (described.state === "pending") return false;

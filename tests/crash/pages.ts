@@ -8,6 +8,9 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { Description, TopicRecord } from "./topic_record.ts";
 import type { World } from "./world.ts";
 
+/** The time for which a leader of NATS may lag behind, in milliseconds. */
+const LAG = 5_000;
+
 const end = z.object({ status: z.string(), reason: z.string().optional() });
 
 const pageOf = z.object({
@@ -90,6 +93,34 @@ export async function describe(
   if (!answer) return undefined;
   const { topics: [first] } = list.parse(JSON.parse(answer.text));
   return first?.name === name ? first : undefined;
+}
+
+/**
+ * Enters the description of a topic in the record, and returns it; `undefined` if the relay
+ * was away, or has none.
+ *
+ * In a cluster, it may be older than what others were told: a server that has become the
+ * leader of NATS a moment ago lacks the newest messages. It is asked for again then, for
+ * some seconds.
+ */
+export async function enterDescription(
+  world: World,
+  record: TopicRecord,
+  who: string,
+): Promise<Description | undefined> {
+  const late = performance.now() + LAG;
+  const { told } = record;
+  for (;;) {
+    const described = await describe(world, record.name);
+    if (!described) return undefined;
+    const isOld = described.next - 1 < told.events ||
+      told.hasEnded && !described.end;
+    if (!isOld || !world.isShared || performance.now() > late) {
+      record.described(described, told, who);
+      return described;
+    }
+    await world.pause(50);
+  }
 }
 
 /** Returns the descriptions of all topics; `undefined` if the relay was away. */
