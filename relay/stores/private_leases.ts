@@ -43,12 +43,6 @@ export class PrivateLeases {
     return lease;
   }
 
-  /** Returns whether somebody holds the lease on a topic. */
-  isHeld(topic: string, epoch: string): boolean {
-    const lease = this.#leases.get(keyOf(topic, epoch));
-    return lease !== undefined && lease.expires > this.#clock.now();
-  }
-
   /** Tells the holder of a lease to stop, as `Store.cancel` has it. */
   cancel(
     name: string,

@@ -257,6 +257,7 @@ export class JetStreamStore implements Store {
         }
         if (found.length > 0) wait = FOUND_INTERVAL;
         yield* found;
+        await this.#removeLeases();
       }
       await abortable(
         atMost(wait, this.#orphaned.next, signal),
@@ -564,6 +565,26 @@ export class JetStreamStore implements Store {
       log,
       () => void (known.usedAt = this.#clock.now()),
     );
+  }
+
+  /** Removes the leases of relays that are gone that nobody takes over. */
+  async #removeLeases(): Promise<void> {
+    try {
+      await this.#leases.removeLeft(async ({ name, epoch }) => {
+        const known = this.#touch(name);
+        await known.refresh();
+        const recorded = known.find(epoch);
+        if (!recorded || recorded.summary) return true;
+        const log = this.#logOf(known, recorded);
+        await log.load();
+        const { ended, facts } = log.copy;
+        return ended !== undefined || facts.filling === undefined;
+      });
+    } catch (error) {
+      logger.debug("Cannot remove a lease that is left: {reason}", {
+        reason: messageOf(error),
+      });
+    }
   }
 
   async #fence(

@@ -119,6 +119,7 @@ export class SharedLease implements Lease {
   async release(): Promise<void> {
     const { isHeld } = this;
     await this.#own.release();
+    this.#leases.forget(this.#key, this.#own);
     if (isHeld) await this.#leases.remove(this.#key, this.#number);
   }
 
@@ -141,6 +142,13 @@ export class SharedLease implements Lease {
   }
 }
 
+/** A lease of which the holder is not there any more. */
+interface Left {
+  readonly key: string;
+  readonly number: number;
+  readonly lease: Held;
+}
+
 /**
  * The leases on topics that several relays fill. A lease is held for as long as its
  * relay is heard of, so that a relay says once, and not for each, that it is there.
@@ -149,11 +157,15 @@ export class SharedLeases {
   readonly #options: SharedLeasesOptions;
   readonly #own: PrivateLeases;
   readonly #bucket: Bucket;
+  /** The leases that are held here, or asked for, by their keys in the bucket. */
+  readonly #held = new Map<string, Lease>();
   /**
    * The leases of this relay that nobody here holds, and the time of the first look: NATS
    * has kept what it did not answer.
    */
   #strays = new Map<string, number>();
+  /** The leases that were found last of holders that are not there any more. */
+  #left: Left[] = [];
 
   constructor(options: SharedLeasesOptions) {
     this.#options = options;
@@ -166,8 +178,9 @@ export class SharedLeases {
     const { topic, epoch, part } = request;
     const { presence } = this.#options;
     const own = this.#own.hold(request);
+    const key = keyOf(topic, epoch, part);
+    this.#held.set(key, own);
     try {
-      const key = keyOf(topic, epoch, part);
       const value = this.#valueOf(request);
       const first = await this.#bucket.put(key, value, 0);
       const number = first ?? await this.#takeOver(key, value, topic);
@@ -175,8 +188,14 @@ export class SharedLeases {
       return new SharedLease(this, { key, number, own, request, presence });
     } catch (error) {
       await own.release();
+      this.forget(key, own);
       throw error;
     }
+  }
+
+  /** Takes note that a lease is not held here any more. */
+  forget(key: string, own: Lease): void {
+    if (this.#held.get(key) === own) this.#held.delete(key);
   }
 
   /**
@@ -236,6 +255,8 @@ export class SharedLeases {
     const found: LogName[] = [];
     const strays = this.#strays;
     this.#strays = new Map();
+    const left: Left[] = [];
+    const prefix = bucketSubject(names.leases, "");
     const stream = bucketStream(names.leases);
     const done = Promise.withResolvers<void>();
     await connection.ask(async (connected) => {
@@ -243,10 +264,13 @@ export class SharedLeases {
         stream,
         filter: bucketSubject(names.leases, ">"),
         from: "last of each",
-        onMessage: ({ data, pending }) => {
+        onMessage: ({ data, subject, seq, pending }) => {
           const lease = parse(new TextDecoder().decode(data));
-          if (lease?.isWhole && this.#isOrphaned(lease, strays)) {
-            found.push({ name: lease.topic, epoch: lease.epoch });
+          const key = subject.slice(prefix.length);
+          if (lease && this.#isOrphaned(key, lease, strays)) {
+            const log = { name: lease.topic, epoch: lease.epoch };
+            if (lease.isWhole) found.push(log);
+            left.push({ key, number: seq, lease });
           }
           if (pending === 0) done.resolve();
         },
@@ -255,19 +279,37 @@ export class SharedLeases {
       if (consumption.waiting === 0) done.resolve();
       await done.promise;
     });
+    this.#left = left;
     return found;
+  }
+
+  /**
+   * Removes the leases that were found last of holders that are not there any more, and
+   * that nobody is going to take over: those on parts, and those on logs that are over.
+   *
+   * @param isOver Returns whether there is nothing to go on with in a log.
+   */
+  async removeLeft(isOver: (log: LogName) => Promise<boolean>): Promise<void> {
+    const { presence } = this.#options;
+    for (const { key, number, lease } of this.#left.splice(0)) {
+      // One relay does it for those that are gone.
+      if (lease.relay !== presence.self && !presence.isFirst) continue;
+      const log = { name: lease.topic, epoch: lease.epoch };
+      if (!lease.isWhole || await isOver(log)) await this.remove(key, number);
+    }
   }
 
   /** Returns whether nobody fills what a lease is for. */
   #isOrphaned(
-    { relay, topic, epoch }: Held,
+    key: string,
+    { relay }: Held,
     strays: ReadonlyMap<string, number>,
   ): boolean {
     const { clock, presence } = this.#options;
     if (relay !== presence.self) return !presence.isThere(relay);
-    if (this.#own.isHeld(topic, epoch)) return false;
+    const own = this.#held.get(key);
+    if (own?.isHeld && own.expires > clock.now()) return false;
     // It may be about to be given up.
-    const key = keyOf(topic, epoch);
     const since = strays.get(key) ?? clock.now();
     this.#strays.set(key, since);
     return clock.now() - since >= STRAY_AFTER;
