@@ -419,6 +419,9 @@ async function optionsOf(
     pingInterval: 1_000,
     maxPingOut: 2,
     ignoreAuthErrorAbort: true,
+    // The client makes two errors with stacks for each request, in case it fails: an append
+    // takes 123 µs of processor time with them, and 95 without.
+    noAsyncTraces: true,
     ...(user !== undefined && { user, pass: password ?? "" }),
     ...(token !== undefined && { token }),
     ...(credentials !== undefined && {
