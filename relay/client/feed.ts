@@ -61,7 +61,13 @@ export type TopicMessage =
   | GapMessage
   | LiveMessage
   | UpstreamMessage
-  | { readonly type: "following" };
+  | { readonly type: "following"; readonly position?: string }
+  | { readonly type: "position"; readonly position: string };
+
+/** The fields of the message `subscribe`, beside the topic. */
+export type SubscribeFields = Readonly<
+  Record<string, string | number | boolean | undefined>
+>;
 
 /**
  * The load of a connection: one topic, or all topics whose names begin alike.
@@ -69,8 +75,11 @@ export type TopicMessage =
 export interface Carried {
   /** The topic, or the prefix with a star behind it. */
   readonly topic: string;
-  /** Begins anew on a connection, and returns what to ask the relay for. */
-  request(): Readonly<Record<string, string | number | boolean | undefined>>;
+  /**
+   * Begins anew on a connection, and returns what to ask the relay for; nothing where its
+   * prefix asks for it.
+   */
+  request(): SubscribeFields | undefined;
   /** Takes in what the relay says, and returns whether the subscription got further. */
   receive(message: TopicMessage, size: number): boolean;
   /** Ends in an error, after what was received. */
@@ -80,13 +89,21 @@ export interface Carried {
   /** Of a prefix: whether a topic is one of these. */
   covers?(name: string): boolean;
   /** Of a prefix: makes the feed of a topic that the relay has subscribed to. */
-  adopt?(name: string): Carried;
+  adopt?(name: string, epoch: string): Carried;
+  /** Of a topic: the position of its end, once that has come. */
+  readonly endPosition?: string | undefined;
+  /** Of a prefix: takes note that the end of one of its topics has come. */
+  onEnd?(name: string, position: string): void;
+  /** Of a prefix: one of its topics was refused. */
+  refuse?(name: string, code: string, reason: string): void;
 }
 
 /** The options of a feed: those of its consumer, and those of its owner. */
 interface FeedOptions extends TopicOptions {
   /** Whether `subscribed` and `end` are messages, also of a feed that does not stay. */
   readonly tellsAll?: boolean;
+  /** The position of an end that its consumer has: what comes again is not given again. */
+  readonly known?: string | undefined;
 }
 
 /**
@@ -188,6 +205,20 @@ export class Feed extends MessageIterator implements Subscription, Carried {
     this.#carrier = carrier;
     this.#options = options;
     this.#window = window;
+    const [epoch, offset] = options.known?.split(":") ?? [];
+    if (epoch) {
+      this.#received = this.#taken = placeOf(epoch, Number(offset));
+      this.#told = epoch;
+    }
+  }
+
+  /** The consumer's place, also in front of the first event. */
+  get place(): string | undefined {
+    return this.#taken?.position;
+  }
+
+  get endPosition(): string | undefined {
+    return this.#over?.end && this.#received?.position;
   }
 
   get position(): string | undefined {
@@ -240,10 +271,11 @@ export class Feed extends MessageIterator implements Subscription, Carried {
   /**
    * Begins anew on a connection: what was not taken will come again.
    *
-   * @returns The fields of the request to the relay.
+   * @returns The fields of the request to the relay. A topic of a prefix that stands in front
+   * of its first event comes with the prefix: no request means that place in this epoch.
    */
-  request(): Readonly<Record<string, string | number | boolean | undefined>> {
-    const { after, mode, snapshot, stay, wait } = this.#options;
+  request(): SubscribeFields | undefined {
+    const { after, mode, snapshot, stay, wait, tellsAll } = this.#options;
     const place = this.#taken;
     this.#cancelAck?.();
     this.#cancelAck = undefined;
@@ -252,6 +284,7 @@ export class Feed extends MessageIterator implements Subscription, Carried {
     this.#isSubscribed = false;
     const wantsSnapshot = this.#isFresh && snapshot;
     this.#received = wantsSnapshot ? undefined : place;
+    if (tellsAll && !place?.offset) return undefined;
     return {
       // A snapshot has to begin where it was asked to.
       after: !place || wantsSnapshot
@@ -357,10 +390,12 @@ export class Feed extends MessageIterator implements Subscription, Carried {
           }
           return true;
         }
-        if (this.#options.tellsAll) {
-          const place = placeOf(epoch, offset);
+        const place = placeOf(epoch, offset);
+        // Else it is known.
+        if (this.#options.tellsAll && offset === next) {
           this.#push({ ...message, topic, ...place }, place);
         }
+        this.#received = place;
         this.#finish(
           status === "failed" || status === "truncated"
             ? this.#error(status, facts)

@@ -154,6 +154,12 @@ export class Link implements Carrier {
     const { topic } = feed;
     if (this.#feeds.get(topic) === feed) {
       this.#feeds.delete(topic);
+      const { endPosition } = feed;
+      if (endPosition) {
+        for (const prefix of this.#prefixesOf(topic)) {
+          prefix.onEnd?.(topic, endPosition);
+        }
+      }
       if (!isOver) this.send({ type: "unsubscribe", topic });
       if (this.#feeds.size === 0 && this.state === "waiting") {
         this.#drop("idle");
@@ -186,7 +192,7 @@ export class Link implements Carrier {
     const url = new URL(this.#url);
     if (this.#kind === "door") {
       for (const feed of this.#feeds.values()) {
-        for (const [name, value] of Object.entries(feed.request())) {
+        for (const [name, value] of Object.entries(feed.request() ?? {})) {
           if (value !== undefined) url.searchParams.set(name, `${value}`);
         }
       }
@@ -236,8 +242,10 @@ export class Link implements Carrier {
       this.#drop("idle");
       return void this.#connect();
     }
+    const request = feed.request();
+    if (!request) return;
     this.#asked.add(topic);
-    this.send({ type: "subscribe", topic, ...feed.request() });
+    this.send({ type: "subscribe", topic, ...request });
   }
 
   #onMessage(data: unknown): void {
@@ -271,7 +279,7 @@ export class Link implements Carrier {
         this.#asked.delete(topic);
       }
       const feed = this.#feeds.get(topic) ??
-        (type === "subscribed" ? this.#adopt(topic) : undefined);
+        (message.type === "subscribed" ? this.#adopt(message) : undefined);
       if (feed?.receive(message, text.length)) this.#failures = 0;
     } catch (cause) {
       this.#lose("protocol", { cause });
@@ -279,22 +287,28 @@ export class Link implements Carrier {
   }
 
   /** Takes on a topic that the relay has subscribed to for a prefix. */
-  #adopt(topic: string): Carried | undefined {
-    for (const prefix of this.#feeds.values()) {
-      if (!prefix.covers?.(topic)) continue;
-      const feed = prefix.adopt?.(topic);
-      if (feed) this.#feeds.set(topic, feed);
-      return feed;
-    }
-    return undefined;
+  #adopt(
+    { topic, epoch }: { readonly topic: string; readonly epoch: string },
+  ): Carried | undefined {
+    const feed = this.#prefixesOf(topic)[0]?.adopt?.(topic, epoch);
+    if (feed) this.#feeds.set(topic, feed);
+    return feed;
+  }
+
+  /** Returns the prefixes that a topic is of. */
+  #prefixesOf(topic: string): Carried[] {
+    return [...this.#feeds.values()].filter((feed) => feed.covers?.(topic));
   }
 
   #onRefused({ topic = "", code, message, retryable }: Refusal): void {
     const facts = { relayCode: code, reason: message };
     const feed = this.#feeds.get(topic);
+    const [prefix] = this.#prefixesOf(topic);
     // Of a topic that ended as it was left, or cancelled.
-    if (!feed || /^(not_subscribed|topic_ended)$/.test(code)) return;
+    if (/^(not_subscribed|topic_ended)$/.test(code)) return;
+    if (!feed && !prefix) return;
     if (retryable) return this.#lose("disconnected", facts);
+    if (!feed) return prefix?.refuse?.(topic, code, message);
     this.#asked.delete(topic);
     this.#feeds.delete(topic);
     feed.fail("refused", facts);

@@ -269,6 +269,33 @@ export interface EndMessage extends TopicEnd {
 }
 
 /**
+ * A topic of a prefix of which nothing more comes: the relay has refused it. It is gone, for
+ * example (`unknown_topic`), or there is no room for it (`too_many_subscriptions`).
+ *
+ * @example A topic that is gone
+ * ```ts
+ * import type { RefusedMessage } from "@rivulet/rivulet/client";
+ *
+ * const message: RefusedMessage = {
+ *   type: "refused",
+ *   topic: "agent:7:1",
+ *   code: "unknown_topic",
+ *   reason: "There is no such topic",
+ * };
+ * ```
+ */
+export interface RefusedMessage {
+  /** The type of the message. */
+  readonly type: "refused";
+  /** The topic. */
+  readonly topic: string;
+  /** The `code` of the relay's `error` message. */
+  readonly code: string;
+  /** The reason, in the words of the relay. */
+  readonly reason: string;
+}
+
+/**
  * The messages that a subscription yields, by `type`. More types may be added.
  *
  * @example Only the events
@@ -289,4 +316,5 @@ export type SubscriptionMessage =
   | SnapshotMessage
   | LiveMessage
   | SubscribedMessage
-  | EndMessage;
+  | EndMessage
+  | RefusedMessage;

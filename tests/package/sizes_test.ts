@@ -4,7 +4,7 @@ import { measureBundles } from "../../.ci/npm/sizes.ts";
 
 /**
  * The most bytes of an entry point, minified and gzipped, with zod where it has it.
- * In November 2026 they were 18, 4.6, 17, 81, 42, 4.9 and 8.8 thousand.
+ * In November 2026 they were 18, 4.6, 17, 81, 42, 5.3 and 9.2 thousand.
  */
 const LIMITS: Readonly<Record<string, number>> = {
   ".": 19_000,
@@ -12,7 +12,7 @@ const LIMITS: Readonly<Record<string, number>> = {
   "./fetch": 18_500,
   "./model": 88_000,
   "./testing": 46_000,
-  "./client": 5_000,
+  "./client": 5_500,
   "./chat": 9_500,
 };
 

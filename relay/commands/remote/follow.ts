@@ -122,6 +122,9 @@ async function follow(args: readonly string[], system: System): Promise<void> {
       if (message.type === "gap") {
         const which = isPrefix ? `${message.topic}: ` : "";
         status.say(`rivulet follow: ${which}${lineOf(message)}`);
+      } else if (message.type === "refused") {
+        const { topic, code, reason } = message;
+        status.say(`rivulet follow: ${topic}: refused (${code}): ${reason}`);
       } else if (line !== undefined) status.show(line);
     }
   } catch (error) {

@@ -2,7 +2,8 @@ import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
 import { readQuery } from "../subscription_request.ts";
 import type { PrefixStreamRequest } from "./prefix_session.ts";
-import { parsePrefixPosition } from "./prefix_position.ts";
+import { MAX_DIGITS, parsePrefixPosition } from "../prefix_position.ts";
+import { MAX_PREFIX_POSITION } from "./prefix_session.ts";
 
 /** The parameters that mean one topic. */
 const OF_ONE_TOPIC = ["raw", "active"] as const;
@@ -19,7 +20,9 @@ function readAfter(
   if (text === null || text === "start" || text === "now") {
     return text ?? undefined;
   }
-  const position = parsePrefixPosition(text, prefix);
+  const position = text.length <= MAX_PREFIX_POSITION + MAX_DIGITS
+    ? parsePrefixPosition(text, prefix)
+    : undefined;
   if (position) return position;
   throw badRequest(
     "invalid_position",

@@ -7,20 +7,33 @@ import type { Access } from "../../rights/access.ts";
 import type { After, Position } from "../../topics/position.ts";
 import type { TopicRegistry } from "../../topics/registry.ts";
 import type { Topic } from "../../topics/topic.ts";
-import { hearOfNew, isNews, NEWS } from "../new_topics.ts";
-import { Staying } from "../staying.ts";
-import { messageEvent, prefixSseFormat } from "./prefix_format.ts";
+import { hearOfNew } from "../new_topics.ts";
 import {
   formatPrefixPosition,
-  MAX_PREFIX_POSITION,
   type PrefixPosition,
   roomOf,
-} from "./prefix_position.ts";
+} from "../prefix_position.ts";
+import {
+  beginningOf,
+  knownTopics,
+  type PrefixReader,
+  resumeTopic,
+  topicsSince,
+} from "../prefix_resumption.ts";
+import { Staying } from "../staying.ts";
+import { placeOf, ToldEnds } from "../told_ends.ts";
+import { messageEvent, prefixSseFormat } from "./prefix_format.ts";
 import {
   type StreamContext,
   type StreamReader,
   StreamSession,
 } from "./stream_session.ts";
+
+/**
+ * The most characters of a position. A browser sends it in a header, of which proxies take
+ * 8 KiB.
+ */
+export const MAX_PREFIX_POSITION = 4_096;
 
 /** A reader that is to be answered with all topics whose names begin alike. */
 export interface PrefixStreamRequest extends StreamReader {
@@ -46,23 +59,6 @@ export interface PrefixStreamContext extends StreamContext {
   refused(code: string): void;
 }
 
-/** The end of a topic that was told. */
-interface ToldEnd {
-  readonly position: Position;
-  /** In milliseconds since the epoch. */
-  readonly at: number;
-}
-
-/** Returns the place behind all that a subscription has been given. */
-function placeOf({ topic: { log }, cursor, ended }: Subscription): Position {
-  return { epoch: log.epoch, offset: ended ? log.next : cursor - 1 };
-}
-
-/** Returns the place in front of all events, so that a reader is told of those that are gone. */
-function beginningOf({ log: { epoch } }: Topic): Position {
-  return { epoch, offset: 0 };
-}
-
 /** Returns the places behind all that topics have now. */
 function placesAtEnd(topics: readonly Topic[]): [string, Position][] {
   return topics.map(({ name, log: { epoch, next } }) => [
@@ -79,8 +75,8 @@ export class PrefixStreamSession extends StreamSession {
   /** The subscriptions that have ended, and wait for the next epoch. */
   readonly #staying = new Staying();
   /** The ends that were told: of those that wait, and of those that are still news. */
-  readonly #ends = new Map<string, ToldEnd>();
-  /** The time since which the reader knows of all topics. */
+  readonly #ends: ToldEnds;
+  /** The time since which the reader knew of all topics when it came. */
   readonly #since: number;
   readonly #stopHearing: () => void;
 
@@ -108,6 +104,7 @@ export class PrefixStreamSession extends StreamSession {
     this.#frames = frames;
     const isResumed = typeof after === "object";
     this.#since = isResumed ? after.time : context.clock.now();
+    this.#ends = new ToldEnds(context.clock);
     this.#stopHearing = hearOfNew(
       context,
       prefix,
@@ -129,9 +126,7 @@ export class PrefixStreamSession extends StreamSession {
 
   onEnd(subscription: Subscription): void {
     const { topic, stays } = subscription;
-    const { name, state } = topic;
-    const at = state.kind === "ended" ? state.at : 0;
-    this.#ends.set(name, { position: placeOf(subscription), at });
+    this.#ends.add(topic, placeOf(subscription));
     // A next epoch that has come meanwhile was not followed: a name is followed once.
     if (stays || this.#topics.topics.after(topic)) this.#stay(subscription);
   }
@@ -150,16 +145,6 @@ export class PrefixStreamSession extends StreamSession {
     });
   }
 
-  /** Goes on where a reader has been. */
-  #resume({ time, positions }: PrefixPosition): void {
-    for (const [name, position] of positions) this.#resumeOne(name, position);
-    for (const { name } of this.#known()) {
-      if (positions.has(name)) continue;
-      const topic = this.#firstSince(name, time);
-      if (topic && !this.#follow(topic, beginningOf(topic))) break;
-    }
-  }
-
   /**
    * Returns the topics that a new reader follows, and the next one if there is no room for
    * all. Topics that have ended are none of them.
@@ -168,7 +153,7 @@ export class PrefixStreamSession extends StreamSession {
     const { prefix } = this.#request;
     const topics: Topic[] = [];
     let room = MAX_PREFIX_POSITION;
-    for (const topic of this.#known()) {
+    for (const topic of knownTopics(this.#reader)) {
       const { name, state, log: { epoch } } = topic;
       if (state.kind === "ended") continue;
       room -= roomOf(name, prefix, epoch);
@@ -180,49 +165,32 @@ export class PrefixStreamSession extends StreamSession {
     return { topics };
   }
 
-  /** The first epoch of a name that goes on, or has ended after a time. */
-  #firstSince(name: string, time: number): Topic | undefined {
-    let first: Topic | undefined;
-    for (const topic of this.#topics.topics.epochs(name)) {
-      if (!isNews(topic, time)) break;
-      first = topic;
-    }
-    return first;
-  }
-
-  #resumeOne(name: string, position: Position): void {
-    const { topics } = this.#topics;
-    if (!this.#request.access.may("read", name)) {
-      return this.#refuse(
-        "forbidden",
-        "Expected a token with the right to read this topic",
-        name,
-      );
-    }
-    const topic = topics.get(name, position.epoch) ?? topics.get(name);
-    if (!topic) {
-      return this.#refuse(
-        "unknown_topic",
-        "There is no such topic any more",
-        name,
-      );
-    }
-    const { log, state } = topic;
-    const isOver = log.epoch === position.epoch && state.kind === "ended" &&
-      position.offset >= log.next;
-    if (!isOver) return void this.#follow(topic, position);
-    this.#ends.set(name, { position, at: state.at });
-    if (this.#request.stay || topics.after(topic)) {
-      this.#stay(this.#subscriptionTo(topic, position));
-    }
-  }
-
-  /** The topics in memory that the reader may read. */
-  *#known(): Generator<Topic, void> {
+  get #reader(): PrefixReader {
     const { prefix, access } = this.#request;
-    for (const topic of this.#topics.topics) {
-      const { name } = topic;
-      if (name.startsWith(prefix) && access.may("read", name)) yield topic;
+    return { prefix, access, topics: this.#topics.topics };
+  }
+
+  /** Goes on where a reader has been. */
+  #resume(after: PrefixPosition): void {
+    const reader = this.#reader;
+    for (const [name, position] of after.positions) {
+      const resumed = resumeTopic(reader, name, position);
+      if (resumed.kind === "refused") {
+        this.#refuse(resumed.code, resumed.reason, name);
+        continue;
+      }
+      const { topic } = resumed;
+      if (resumed.kind === "follow") {
+        this.#follow(topic, position);
+        continue;
+      }
+      this.#ends.add(topic, position);
+      if (this.#request.stay || resumed.isRenewed) {
+        this.#stay(this.#subscriptionTo(topic, position));
+      }
+    }
+    for (const topic of topicsSince(reader, after)) {
+      if (!this.#follow(topic, beginningOf(topic))) break;
     }
   }
 
@@ -230,7 +198,7 @@ export class PrefixStreamSession extends StreamSession {
     const { name } = topic;
     // A reader does not learn of a topic that it may not read.
     if (!this.#request.access.may("read", name)) return;
-    if (this.#ends.get(name)?.position.epoch === topic.log.epoch) return;
+    if (this.#ends.has(topic)) return;
     const isRead = this.#staying.has(name) ||
       this.subscriptions.some(({ topic }) => topic.name === name);
     if (!isRead) this.#follow(topic, beginningOf(topic));
@@ -287,23 +255,22 @@ export class PrefixStreamSession extends StreamSession {
     for (const subscription of this.subscriptions) {
       yield [subscription.topic.name, placeOf(subscription)];
     }
-    const since = this.#time;
-    for (const [name, { position, at }] of this.#ends) {
-      if (at > since || this.#staying.has(name)) yield [name, position];
-      else this.#ends.delete(name);
-    }
+    yield* this.#ends.places(
+      this.#time,
+      (name) => this.#staying.has(name),
+    );
   }
 
-  /** The time since which ends are told of by their position. */
+  /** The time since which the reader knows of all topics, but for those in its position. */
   get #time(): number {
-    return Math.max(this.#since, this.context.clock.now() - NEWS);
+    return this.#ends.timeAfter(this.#since);
   }
 
   #idOf(
     time: number,
-    positions: Iterable<readonly [string, Position]>,
+    places: Iterable<readonly [string, Position]>,
   ): Uint8Array {
-    const position = { time, positions: new Map(positions) };
+    const position = { time, positions: new Map(places) };
     const { prefix } = this.#request;
     return Buffer.from(`id: ${formatPrefixPosition(position, prefix)}\n`);
   }

@@ -13,11 +13,23 @@ const nameOrPrefix = z.string().refine(
   { message: `Expected ${TOPIC_NAME_RULE}` },
 );
 
+/**
+ * The most characters of a position in all topics of a prefix: each of its places is looked
+ * up in one turn.
+ */
+const MAX_SINCE = 16_384;
+
 const subscribeMessage = z.object({
   type: z.literal("subscribe"),
   topic: nameOrPrefix,
   ...subscriptionFields,
+  since: z.string().max(MAX_SINCE).optional(),
 });
+
+/** The fields of the message `subscribe`. */
+export const SUBSCRIBE_FIELDS: readonly string[] = Object.keys(
+  subscribeMessage.shape,
+);
 
 const publishMessage = z.object({
   type: z.literal("publish"),

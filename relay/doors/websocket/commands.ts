@@ -45,8 +45,8 @@ export function subscribe(
   peer: WebSocketPeer,
   request: SubscribeRequest,
 ): boolean {
-  const { topic: name, after, mode, window, snapshot, stay, wait } = request;
-  const { access, context, subscriber, staying } = peer;
+  const { topic: name, wait } = request;
+  const { access, context: { maxSubscriptions }, subscriber, staying } = peer;
   if (!access.may("read", name)) {
     forbid(peer, "read", name);
     return false;
@@ -59,7 +59,6 @@ export function subscribe(
     );
     return false;
   }
-  const { maxSubscriptions, frames, mergedFrames } = context;
   const count = subscriber.subscriptions.length + (staying?.size ?? 0);
   if (count >= maxSubscriptions) {
     peer.refuse(
@@ -72,8 +71,18 @@ export function subscribe(
   if (refuseAtEdge(peer, name)) return false;
   const topic = findTopic(peer, name, wait);
   if (!topic) return false;
-  const subscription = new Subscription(
-    context.topics.at(topic, after),
+  subscriber.add(makeSubscription(peer, topic, request));
+  return true;
+}
+
+/** Makes a peer's subscription to a topic, in the epoch of its position. */
+export function makeSubscription(
+  { context: { topics, frames, mergedFrames } }: WebSocketPeer,
+  topic: Topic,
+  { after, mode, window, snapshot, stay }: SubscribeRequest,
+): Subscription {
+  return new Subscription(
+    topics.at(topic, after),
     after ?? topic.from,
     websocketFormat,
     mode === "merge" ? mergedFrames : frames,
@@ -84,8 +93,6 @@ export function subscribe(
       ...(stay !== undefined && { stays: stay }),
     },
   );
-  subscriber.add(subscription);
-  return true;
 }
 
 /** Finds the topic that a peer wants to read; refuses a topic that it cannot have. */

@@ -1,6 +1,7 @@
 import type { FrameCache } from "../../delivery/frames.ts";
 import type { Pump } from "../../delivery/pump.ts";
 import type { Stays } from "../../delivery/stays.ts";
+import type { Subscription } from "../../delivery/subscription.ts";
 import type { SlowReaders, Subscriber } from "../../delivery/subscriber.ts";
 import type { Watch } from "../../delivery/watch.ts";
 import type { MemoryGuard } from "../../limits/memory/memory_guard.ts";
@@ -96,6 +97,8 @@ export interface WebSocketPeer extends WebSocketCaller {
   ): void;
   /** Lets the peer do what a new token allows, and nothing else. */
   grant(access: Access): void;
+  /** Has a subscription wait for the next epoch of its topic, whose end the peer has. */
+  stay(subscription: Subscription): void;
   /** Closes the socket once the answers so far have gone out. */
   close(closing: Closing): void;
   /** Reads nothing more from the socket until {@linkcode release}; may be nested. */

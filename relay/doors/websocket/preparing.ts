@@ -1,6 +1,7 @@
 import type { TopicPrepareOptions } from "../../topics/registry.ts";
 import type { ClientMessage } from "./client_message.ts";
 import type { WebSocketPeer } from "./peer.ts";
+import { preparePrefix } from "./prefix_commands.ts";
 import { isPrefix } from "./prefixes.ts";
 import { refusalOf } from "./publishing.ts";
 
@@ -14,6 +15,9 @@ export function prepare(
   message: ClientMessage,
 ): Promise<void> | undefined {
   const { access, context: { topics, awaitTopics } } = peer;
+  if (message.type === "subscribe" && isPrefix(message.topic)) {
+    return preparePrefix(peer, message);
+  }
   if (!topics.areShared) return undefined;
   const prepare = (
     right: "read" | "write" | "cancel",
@@ -26,7 +30,6 @@ export function prepare(
   switch (message.type) {
     case "subscribe": {
       const { topic, wait = true, after } = message;
-      if (isPrefix(topic)) return topics.prepareAll(topic.slice(0, -1));
       return prepare("read", topic, { makes: awaitTopics && wait, after });
     }
     case "publish": {

@@ -187,7 +187,7 @@ export class WebSocketSession
   }
 
   get prefixes(): Prefixes {
-    return this.#prefixes ??= new Prefixes();
+    return this.#prefixes ??= new Prefixes(this.context.clock);
   }
 
   get staying(): Staying | undefined {
@@ -298,21 +298,28 @@ export class WebSocketSession
   onEnd(subscription: Subscription): void {
     const { topic, stays } = subscription;
     const { name } = topic;
+    // A socket that only follows the topic of its URL comes back to no prefix.
+    const prefixes = name === this.#ownTopic && !this.#prefixes
+      ? undefined
+      : this.prefixes.onEnd(subscription);
     // A next epoch that has come meanwhile was not followed: a name is followed once.
-    const isRenewed = this.#prefixes?.covers(name) &&
+    const isRenewed = prefixes?.isCovered &&
       this.context.topics.after(topic) !== undefined;
-    if (stays || isRenewed) {
-      this.#staying ??= new Staying();
-      return this.#staying.add(
-        subscription,
-        this.context.stays,
-        (next) => this.subscriber.add(next),
-      );
-    }
+    if (stays || isRenewed) this.stay(subscription);
+    if (prefixes?.isDue) this.#tellPositions();
+    if (stays || isRenewed) return;
     if (name === this.#ownTopic) this.#ownTopicEnded = true;
     const isLeft = this.subscriptions.length > 0 ||
       (this.#staying?.size ?? 0) > 0;
     if (this.#ownTopicEnded && !isLeft) this.close(CLOSINGS.topicEnded);
+  }
+
+  stay(subscription: Subscription): void {
+    this.#staying ??= new Staying();
+    this.#staying.add(subscription, this.context.stays, (next) => {
+      this.#prefixes?.ends.delete(next.topic.name);
+      this.subscriber.add(next);
+    });
   }
 
   /** Something cannot be read from a log, or written. */
@@ -373,11 +380,21 @@ export class WebSocketSession
   /** Asks the peer for a sign of life. */
   onInterval(): void {
     if (this.#missed >= MAX_MISSED) return this.#giveUp();
+    this.#tellPositions();
     this.#missed++;
     // Behind the write that is under way at most: an answer would be next to go. Of a
     // frame in parts, each that the peer takes is a sign of life.
     if (this.isOpen && !this.subscriber.isWithinMessage) {
       this.#socket.write(PING);
+    }
+  }
+
+  /** Tells the peer what it needs to come back to prefixes whose topics have ended. */
+  #tellPositions(): void {
+    const { subscriptions } = this.subscriber;
+    const positions = this.#prefixes?.positions(subscriptions) ?? [];
+    for (const { topic, position } of positions) {
+      this.answer({ type: "position", topic, position });
     }
   }
 

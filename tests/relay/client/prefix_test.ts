@@ -5,6 +5,7 @@ import {
   subscribe,
   type Subscription,
   type SubscriptionMessage,
+  type WebSocketLike,
 } from "../../../relay/client/mod.ts";
 import { CuttableLine } from "../../support/http/cuttable_line.ts";
 import { startRelay } from "../../support/relay/relay.ts";
@@ -20,6 +21,10 @@ function told(message: SubscriptionMessage | undefined): string | undefined {
       return `${message.topic} ${message.status}`;
     case "subscribed":
       return `${message.topic} begins`;
+    case "gap":
+      return `${message.topic} gap ${message.reason}`;
+    case "refused":
+      return `${message.topic} ${message.code}`;
     default:
       return message && undefined;
   }
@@ -163,4 +168,150 @@ Deno.test("A prefix that follows from now on has what came while it was away fro
   await topics.create("run:b").append([event("3")]);
   line.mend();
   assertEquals(await read(subscription, 2), ["run:b begins", "run:b 3"]);
+});
+
+Deno.test("A prefix has topics that begin and end while its connection is cut, each once", async () => {
+  await using relay = await startRelay();
+  await using line = await CuttableLine.start(relay.port);
+  const { topics } = relay.relay;
+  const run = async (name: string, data: string): Promise<void> => {
+    const topic = topics.renew(name);
+    await topic.append([event(data)]);
+    topic.end("complete");
+  };
+  await run("run:before", "0");
+  await using subscription = subscribe(`${line.url}/topics/run:*`, {
+    reconnect: { minTimeout: 10, maxTimeout: 50 },
+  });
+  const living = topics.create("run:living");
+  await living.append([event("1")]);
+  assertEquals(await read(subscription, 2), [
+    "run:living begins",
+    "run:living 1",
+  ]);
+  await run("run:seen", "2");
+  assertEquals(await read(subscription, 3), [
+    "run:seen begins",
+    "run:seen 2",
+    "run:seen complete",
+  ]);
+  for (const round of ["a", "b"]) {
+    line.cut();
+    await run(`run:short-${round}`, "3");
+    await run("run:again", "4");
+    await run("run:again", "5");
+    await living.append([event(`6${round}`)]);
+    line.mend();
+    // Of many topics, each in its order.
+    const seen = await read(subscription, 10);
+    assertEquals(seen.toSorted(), [
+      "run:again 4",
+      "run:again 5",
+      "run:again begins",
+      "run:again begins",
+      "run:again complete",
+      "run:again complete",
+      `run:living 6${round}`,
+      `run:short-${round} 3`,
+      `run:short-${round} begins`,
+      `run:short-${round} complete`,
+    ]);
+    assertEquals(seen.filter((line) => line.startsWith("run:again")), [
+      "run:again begins",
+      "run:again 4",
+      "run:again complete",
+      "run:again begins",
+      "run:again 5",
+      "run:again complete",
+    ]);
+  }
+  living.end("failed", "no luck");
+  assertEquals(await read(subscription, 1), ["run:living failed"]);
+});
+
+Deno.test("A prefix is told of its topics that are gone, and of one that there is no room for", async () => {
+  await using relay = await startRelay({ limits: { maxSubscriptions: 2 } });
+  await using line = await CuttableLine.start(relay.port);
+  const { topics } = relay.relay;
+  for (const name of ["run:a", "run:b"]) {
+    await topics.create(name).append([event("1")]);
+  }
+  await using subscription = subscribe(`${line.url}/topics/run:*`, {
+    reconnect: { minTimeout: 10, maxTimeout: 50 },
+  });
+  assertEquals((await read(subscription, 4)).toSorted(), [
+    "run:a 1",
+    "run:a begins",
+    "run:b 1",
+    "run:b begins",
+  ]);
+  await topics.create("run:c").append([event("1")]);
+  assertEquals(await read(subscription, 1), ["run:c too_many_subscriptions"]);
+  topics.get("run:b")!.end("complete");
+  assertEquals(await read(subscription, 1), ["run:b complete"]);
+  line.cut();
+  // It has all of this one.
+  topics.delete("run:b");
+  topics.delete("run:a");
+  topics.delete("run:c");
+  await topics.create("run:d").append([event("2")]);
+  line.mend();
+  assertEquals((await read(subscription, 3)).toSorted(), [
+    "run:a unknown_topic",
+    "run:d 2",
+    "run:d begins",
+  ]);
+  await topics.create("run:a").append([event("anew")]);
+  assertEquals(await read(subscription, 2), ["run:a begins", "run:a anew"]);
+});
+
+/** A connection whose messages have all come before any of them is taken. */
+class ToldSocket implements WebSocketLike {
+  readonly readyState = 1;
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: (() => void) | null = null;
+
+  constructor() {
+    queueMicrotask(() => this.onopen?.());
+  }
+
+  send(text: string): void {
+    if (JSON.parse(text).topic !== "run:*") return;
+    for (const message of this.told) {
+      this.onmessage?.({ data: JSON.stringify(message) });
+    }
+  }
+
+  close(code = 1000): void {
+    this.onclose?.({ code, reason: "" });
+  }
+
+  get told(): unknown[] {
+    const turn = (epoch: string) => [
+      { type: "subscribed", epoch, after: 0, recovered: true, state: "open" },
+      { type: "events", offset: 1, events: [{ data: "1" }, { data: "2" }] },
+      { type: "end", offset: 3, status: "complete" },
+    ];
+    return [
+      { type: "following", topic: "run:*", position: "1795997699708" },
+      ...[...turn("epoch-one"), ...turn("epoch-two")]
+        .map((message) => ({ ...message, topic: "run:a" })),
+    ];
+  }
+}
+
+Deno.test("A prefix has an epoch behind the one before, however slowly it is read", async () => {
+  await using subscription = subscribe("ws://relay.test", {
+    topic: "run:*",
+    WebSocket: ToldSocket,
+  });
+  const turn = [
+    "run:a begins",
+    "run:a 1",
+    "run:a 2",
+    "run:a complete",
+  ];
+  assertEquals(await read(subscription, 8), [...turn, ...turn]);
 });

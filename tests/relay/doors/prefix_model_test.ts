@@ -3,6 +3,7 @@
 // Compared with plain arrays.
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { subscribe } from "../../../relay/client/mod.ts";
 import { CuttableLine } from "../../support/http/cuttable_line.ts";
 import { propertyParameters } from "../../support/property.ts";
 import {
@@ -56,7 +57,11 @@ const command = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       does: fc.constant("join" as const),
-      door: fc.constantFrom("websocket" as const, "sse" as const),
+      door: fc.constantFrom(
+        "websocket" as const,
+        "sse" as const,
+        "client" as const,
+      ),
       after: fc.constantFrom("start" as const, "now" as const, undefined),
       stay: fc.boolean(),
     }),
@@ -92,8 +97,11 @@ class Notes {
         return;
       case "end":
         return void lines.push(`end ${message["status"]}`);
+      case "event":
+        return void lines.push(`${message["data"]}`);
       case "gap":
       case "error":
+      case "refused":
         lines.push(JSON.stringify(message));
     }
   }
@@ -123,6 +131,31 @@ function overWebSocket(
   return async () => {
     socket.close();
     await closed;
+  };
+}
+
+/** Reads as the subscriber's library does, which comes back by itself. */
+function throughClient(
+  url: string,
+  query: { after: string | undefined; stay: boolean },
+  notes: Notes,
+): () => Promise<void> {
+  const subscription = subscribe(`${url}/topics/p:*`, {
+    ...query,
+    reconnect: { minTimeout: 1, maxTimeout: 10 },
+  });
+  const reading = (async () => {
+    for await (const message of subscription) notes.take({ ...message });
+  })();
+  const watching = until(
+    () => subscription.state === "open" || undefined,
+    LIMIT,
+    "the relay's answer",
+  ).then(() => notes.hasBegun = true);
+  return async () => {
+    await watching;
+    await subscription.close();
+    await reading;
   };
 }
 
@@ -242,9 +275,12 @@ async function run(
       return [name, place] as const;
     });
     const notes = new Notes();
+    const query = { after, stay };
     const close = door === "sse"
-      ? overSse(line.url, { after, stay }, notes)
-      : overWebSocket(relay.url, { after, stay }, notes);
+      ? overSse(line.url, query, notes)
+      : door === "client"
+      ? throughClient(line.url, query, notes)
+      : overWebSocket(relay.url, query, notes);
     readers.push({ notes, from: new Map(from), close });
     await until(() => notes.hasBegun || undefined, LIMIT, "the first message");
   }
@@ -294,7 +330,7 @@ async function run(
 }
 
 for (const kind of STORE_KINDS) {
-  Deno.test(`A reader of a prefix gets each event of its topics once, over WebSocket and SSE (${kind})`, async () => {
+  Deno.test(`A reader of a prefix gets each event of its topics once, over WebSocket and SSE, and through the library (${kind})`, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(command, { minLength: 5, maxLength: 30, size: "max" }),

@@ -29,7 +29,7 @@ Deno.test({
     await using stream = await PrefixStream.open(one.url, "p:*");
     await using socket = await RawWebSocket.open(one.url, "/ws");
     await socket.say({ type: "subscribe", topic: "p:*" });
-    await socket.message("following");
+    const { position } = await socket.message("following");
     const both = async (topic: string) => {
       for (const reader of [stream, socket]) {
         assertEquals((await reader.message("events"))["topic"], topic);
@@ -49,5 +49,16 @@ Deno.test({
       "Last-Event-ID": stream.id,
     });
     assertEquals((await back.message("events"))["topic"], "p:short");
+    await using again = await RawWebSocket.open(other.url, "/ws");
+    const placeIn = (name: string) => {
+      const { log: { epoch } } = one.relay.topics.get(`p:${name}`)!;
+      return `${name}@${epoch}:1`;
+    };
+    await again.say({
+      type: "subscribe",
+      topic: "p:*",
+      since: [position, placeIn("before"), placeIn("later")].join(),
+    });
+    assertEquals((await again.message("events"))["topic"], "p:short");
   },
 });

@@ -26,6 +26,7 @@ import { isTopicName } from "../../../topics/topic_name.ts";
 import type { Draining } from "../../guests.ts";
 import { MAX_PAGE, readQuery } from "../../subscription_request.ts";
 import { pacedBody } from "../../paced_body.ts";
+import { prepareResumption } from "../../prefix_resumption.ts";
 import type { Call } from "../entrance.ts";
 import { describeTopic } from "./describe_topic.ts";
 import { pageResponse } from "./topic_list.ts";
@@ -207,12 +208,7 @@ export class TopicReader {
   ): Promise<void> {
     const { topics } = this.#context;
     if (typeof after !== "object") return await topics.prepareAll(prefix);
-    await Promise.all([
-      topics.prepareAll(prefix, after.time),
-      ...[...after.positions].map(([name, after]) =>
-        access.may("read", name) ? topics.prepare(name, { after }) : undefined
-      ),
-    ]);
+    await prepareResumption({ prefix, access, topics }, after);
   }
 
   /** Describes a topic, in headers. */

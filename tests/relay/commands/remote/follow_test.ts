@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { TopicEnd } from "../../../../relay/topics/end.ts";
+import { CuttableLine } from "../../../support/http/cuttable_line.ts";
 import { startRelay } from "../../../support/relay/relay.ts";
 import {
   runRemote,
@@ -315,6 +316,35 @@ Deno.test("follow 'PREFIX*' prints the lines of all topics that begin so, each w
     system.stop("SIGINT");
     assertEquals(await within(status, LIMIT, "the end"), 130);
   }
+});
+
+Deno.test("follow 'PREFIX*' has the topics that come and end while it is away, and says which are gone", async () => {
+  await using server = await startRelay();
+  await using line = await CuttableLine.start(server.port);
+  const { topics } = server.relay;
+  await topics.create("run:a").append([{ data: "1" }]);
+  const { system, status } = startRemote(line.url, ["follow", "run:*"]);
+  const has = (output: string) =>
+    within(system.written(() => system.output === output), LIMIT, output);
+  await has("run:a\t1\n");
+  line.cut();
+  const short = topics.create("run:b");
+  await short.append([{ data: "2" }]);
+  short.end("complete");
+  topics.delete("run:a");
+  line.mend();
+  await has("run:a\t1\nrun:b\t2\n");
+  await within(
+    system.written(() => system.errors.includes("run:a: refused")),
+    LIMIT,
+    "which topic is gone",
+  );
+  assertMatch(
+    system.errors,
+    /^rivulet follow: run:a: refused \(unknown_topic\): There is no such topic$/m,
+  );
+  system.stop("SIGINT");
+  assertEquals(await within(status, LIMIT, "the end"), 130);
 });
 
 Deno.test("follow says in words what it cannot do", async (t) => {

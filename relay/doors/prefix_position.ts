@@ -1,4 +1,4 @@
-import type { Position } from "../../topics/position.ts";
+import type { Position } from "../topics/position.ts";
 
 /** The place of a reader of many topics, whose names begin alike. */
 export interface PrefixPosition {
@@ -11,14 +11,8 @@ export interface PrefixPosition {
   readonly positions: ReadonlyMap<string, Position>;
 }
 
-/**
- * The most characters of a position. A browser sends it in a header, of which proxies take
- * 8 KiB.
- */
-export const MAX_PREFIX_POSITION = 4_096;
-
-/** The most digits of an offset. */
-const MAX_DIGITS = 16;
+/** The most digits of an offset, or of a time. */
+export const MAX_DIGITS = 16;
 
 const TIME = /^[0-9]{1,16}$/;
 
@@ -42,12 +36,11 @@ export function formatPrefixPosition(
   return text;
 }
 
-/** Reads a position of a prefix; `undefined` where it is none. */
+/** Reads a position of a prefix, in which the last place of a topic counts; `undefined` where it is none. */
 export function parsePrefixPosition(
   text: string,
   prefix: string,
 ): PrefixPosition | undefined {
-  if (text.length > MAX_PREFIX_POSITION + MAX_DIGITS) return undefined;
   const [time = "", ...entries] = text.split(",");
   if (!TIME.test(time)) return undefined;
   const positions = new Map<string, Position>();
