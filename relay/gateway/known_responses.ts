@@ -33,6 +33,8 @@ export class KnownResponses {
   readonly #kept: KeptRuns;
   /** The one that was added longest ago comes first. */
   readonly #byKey = new Map<string, Entry>();
+  /** The responses of which the store is asked whether somebody else has made them. */
+  readonly #adding = new Map<string, Promise<void>>();
 
   /** Makes an index without responses. */
   constructor(topics: TopicRegistry, kept: KeptRuns) {
@@ -69,8 +71,13 @@ export class KnownResponses {
       this.#entry(key),
       (before) => this.#add(key, before, entry),
     );
+    if (!(added instanceof Promise)) return;
     // A store that can say nothing now keeps nothing: this relay alone knows it.
-    if (added instanceof Promise) added.catch(() => this.#remember(key, entry));
+    const known = added.catch(() => void this.#remember(key, entry))
+      .finally(() => {
+        if (this.#adding.get(key) === known) this.#adding.delete(key);
+      });
+    this.#adding.set(key, known);
   }
 
   #add(key: string, before: Entry | undefined, entry: Entry): Stored<void> {
@@ -90,6 +97,9 @@ export class KnownResponses {
   #entry(key: string): Stored<Entry | undefined> {
     const known = this.#byKey.get(key);
     if (known) return known;
+    // Whoever has its id may ask for it before the store has answered.
+    const adding = this.#adding.get(key);
+    if (adding) return adding.then(() => this.#entry(key));
     return whenStored(this.#kept.response(key), (kept) => {
       if (!kept) return undefined;
       const { topicName, owner, retained } = kept;
