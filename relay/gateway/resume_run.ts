@@ -1,3 +1,4 @@
+import { wait } from "../../src/fetch/retry.ts";
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
@@ -22,6 +23,12 @@ export interface ResumeContext {
 }
 
 /**
+ * The time for which a relay without the provider leaves a response to others, which may
+ * have it, in milliseconds: they are told of it twice.
+ */
+const OTHERS_TIME = 30_000;
+
+/**
  * Goes on with a background response that a relay before this one has left, or ends its
  * topic if that cannot be.
  *
@@ -40,6 +47,12 @@ export async function resumeRun(
   topics: RunTopicContext,
   start: (plan: RunPlan) => Promise<void>,
 ): Promise<void> {
+  const provider = providers.find(({ name }) => name === filling.provider);
+  if (!provider && topics.topics.areShared) {
+    const left = await leftByOthers(topic, topics);
+    if (!left) return;
+    topic = left;
+  }
   const { name, source = "" } = topic;
   const run = new RunTopic({
     name,
@@ -60,7 +73,6 @@ export async function resumeRun(
     if (error instanceof Problem) return;
     throw error;
   }
-  const provider = providers.find(({ name }) => name === filling.provider);
   if (!provider) {
     const reason = restarted(
       `there is no provider '${filling.provider}' any more`,
@@ -89,4 +101,19 @@ export async function resumeRun(
     onResponseId: () => {},
     onBackground: () => {},
   });
+}
+
+/** Returns a topic again that no other relay has gone on with in time, if there is one. */
+async function leftByOthers(
+  { name, log: { epoch } }: Topic,
+  { topics, clock, closing }: RunTopicContext,
+): Promise<Topic | undefined> {
+  try {
+    await wait(OTHERS_TIME, clock, closing);
+  } catch {
+    return undefined; // the relay closes
+  }
+  await topics.prepare(name, { isFresh: true });
+  const topic = topics.get(name, epoch);
+  return topic?.verdict ? undefined : topic;
 }
