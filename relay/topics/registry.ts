@@ -172,19 +172,21 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     { renews = false, ...options }: TopicPrepareOptions = {},
   ): Promise<void> | undefined {
     if (!topicName.safeParse(name).success) return undefined;
-    return renews && this.areShared
-      ? this.#prepareToRenew(name, options)
+    const isFresh = options.isFresh || renews;
+    return options.makes && isFresh && this.areShared
+      ? this.#prepareToFill(name, { ...options, isFresh, renews })
       : this.#prepare(name, options);
   }
 
-  /** Waits a moment for the end of a topic that is to be renewed. */
-  async #prepareToRenew(
+  /** Waits a moment for an end of the topic that this relay has said, or that lets it be renewed. */
+  async #prepareToFill(
     name: string,
-    options: TopicPrepareOptions,
+    { renews, ...options }: TopicPrepareOptions,
   ): Promise<void> {
-    await this.#prepare(name, { ...options, isFresh: true });
+    await this.#prepare(name, options);
     const topic = this.get(name);
     if (!topic || !this.isActive(topic)) return;
+    if (!renews && !topic.verdict) return;
     const { clock } = this.#options;
     const late = Promise.withResolvers<void>();
     const stop = clock.setTimeout(late.resolve, END_ON_ITS_WAY);

@@ -4,6 +4,7 @@ import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import { LIMIT, startGateway } from "../../support/gateway/gateway_world.ts";
 import { RawCaller } from "../../support/http/raw_caller.ts";
 import { within } from "../../support/within.ts";
+import { needsOneProcess } from "../../support/relay/shape.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 
@@ -120,6 +121,7 @@ Deno.test("A body that comes when the relay is closed begins no run", async () =
 });
 
 Deno.test("Closing leaves no timer of a run behind", async () => {
+  needsOneProcess("the timers of the relay alone");
   const clock = new FakeClock();
   await using world = await startGateway({
     clock,

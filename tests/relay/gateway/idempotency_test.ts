@@ -187,6 +187,15 @@ Deno.test("A run whose beginning is not retained any more cannot be joined", asy
   const { exchange, answer } = await world.begin(keyed());
   await exchange.stream(start + delta("a") + delta("b"));
   await (await answer).see(delta("b"));
+  const name = (await answer).header("rivulet-topic") ?? "";
+  await until(
+    async () => {
+      const { data = "none" } = (await world.events(name)).at(-1) ?? {};
+      return delta("b").includes(data) || undefined;
+    },
+    LIMIT,
+    "the topic to have all events",
+  );
   const caller = await world.ask(keyed());
   assertEquals(caller.status, 410);
   assertEquals((await caller.problem())["code"], "run_not_retained");

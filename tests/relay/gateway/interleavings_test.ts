@@ -12,6 +12,7 @@ import {
 } from "../../support/gateway/gateway_world.ts";
 import { WIRE_FORMATS } from "../../support/gateway/wire_formats.ts";
 import { Exposition } from "../../support/observing/exposition.ts";
+import { needsOneProcess } from "../../support/relay/shape.ts";
 import { until, within } from "../../support/within.ts";
 
 const { start, delta, ends } = WIRE_FORMATS["Chat"]!;
@@ -250,6 +251,7 @@ async function happen(
 
 for (const moment of NAMES) {
   Deno.test(`A run ends once, whatever two things happen ${moment}`, async (t) => {
+    needsOneProcess("the timers of the relay alone");
     const clock = new FakeClock();
     await using world = await startGateway({
       clock,

@@ -108,6 +108,7 @@ Deno.test("The rest of a response that has no [DONE] is nothing after its last e
   await exchange.stream(WHOLE.slice(0, -1).join(""));
   await exchange.end();
   await (await answer).rest();
+  await world.ended((await answer).header("rivulet-topic") ?? "");
   const caller = await resume(world, "&starting_after=5");
   assertEquals(caller.status, 200);
   assertEquals(caller.header("content-type"), "text/event-stream");

@@ -397,7 +397,7 @@ for (const version of VERSIONS) {
       });
       const { relay, port } = world;
       const topic = relay.topics.create("t");
-      topic.append([{ event: "message", data: "a", id: "" }]);
+      await topic.append([{ event: "message", data: "a", id: "" }]);
       const token = await mintToken({
         read: ["*"],
         exp: Math.floor(clock.now() / 1_000) + 60,

@@ -39,3 +39,8 @@ export class InProcessOnlyError extends Error {
     this.name = "InProcessOnlyError";
   }
 }
+
+/** Has a test say that it needs something which only a relay of one process has. */
+export function needsOneProcess(what: string): void {
+  if (RELAY_SHAPE !== "process") throw new InProcessOnlyError(what);
+}
