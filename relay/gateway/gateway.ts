@@ -4,6 +4,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { wallTime } from "../../src/fetch/clock.ts";
 import { HeaderList } from "../header_list.ts";
 import { assertLength } from "../limits/bounded_body.ts";
+import { assertUtf8 } from "../limits/charset.ts";
 import type { Elsewhere } from "../limits/elsewhere.ts";
 import type { SendBudget } from "../limits/memory/send_budget.ts";
 import { Problem } from "../problem.ts";
@@ -181,6 +182,7 @@ export class Gateway {
       path: "",
       url: new URL(`${route.url}${search}`),
     } as const;
+    assertUtf8(headers.get("content-type"));
     const read = await readBody(call, false, this.#context);
     if (!read.content) throw notOfChat();
     const { bytes } = read.content;

@@ -1,4 +1,5 @@
 import { Redactor } from "../../src/fetch/secrets/redactor.ts";
+import { UpstreamConnectionError } from "../upstream/upstream_connection_error.ts";
 import { partsWithSecrets, type ProviderRequest } from "./provider_request.ts";
 
 /** The longest reason, in UTF-16 code units. */
@@ -50,6 +51,10 @@ export class Reasons {
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { message, cause } = error;
+  // Its message is that of its cause, or says the same in plainer words.
+  const saysAll = error instanceof UpstreamConnectionError;
   // `fetch` itself says only that it has failed.
-  return cause instanceof Error ? `${message}: ${cause.message}` : message;
+  return cause instanceof Error && !saysAll
+    ? `${message}: ${cause.message}`
+    : message;
 }

@@ -77,9 +77,7 @@ export interface RelayOptions {
    */
   storeToken?: string | undefined;
   /**
-   * The name of this relay in the log of `store`'s parent.
-   *
-   * @default {"relay"}
+   * The name of this relay in the log of `store`'s parent. Default: `relay`.
    */
   linkName?: string | undefined;
   /**

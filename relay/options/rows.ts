@@ -97,10 +97,10 @@ export const relayRows = {
     },
   ),
   linkName: option(text("NAME", "a name"), {
-    default: "relay",
     flag: "link-name",
     topic: "retention",
     help: ["the name of this relay in the log of the relay of --store"],
+    without: "relay",
   }),
   links: option(toggle, {
     default: false,

@@ -59,6 +59,12 @@ const store = z.custom<string | Store>().default(address.parse(undefined))
     }
   });
 
+/** The options that only a relay in `store` has a use for, and which. */
+const OF_PARENT = [
+  ["storeToken", "which the token is for"],
+  ["linkName", "which is told the name"],
+] as const;
+
 /** Accepts `RelayOptions`, and fills in the defaults. */
 export const relayOptions = schemaOf(relayRows).extend({
   clock: z.custom<Clock>(
@@ -123,18 +129,20 @@ export const relayOptions = schemaOf(relayRows).extend({
       message: "Expected no bound for a store of your own: it bounds itself",
     });
   }, where("store", "retention.maxStore"))
-  .superRefine(({ store, storeToken }, context) => {
-    if (storeToken === undefined) return;
+  .superRefine(({ store, ...given }, context) => {
     if (
       typeof store === "string" && parseStoreAddress(store).kind === "parent"
     ) return;
-    context.addIssue({
-      code: "custom",
-      path: ["storeToken"],
-      message:
-        "Expected `store` to be the address of a relay with --links, which the token is for",
-    });
-  }, where("store", "storeToken"));
+    for (const [option, use] of OF_PARENT) {
+      if (given[option] === undefined) continue;
+      context.addIssue({
+        code: "custom",
+        path: [option],
+        message:
+          `Expected \`store\` to be the address of a relay with --links, ${use}`,
+      });
+    }
+  }, where("store", "storeToken", "linkName"));
 
 /** The options of a relay, complete. */
 export type CompleteRelayOptions = z.output<typeof relayOptions>;

@@ -14,6 +14,12 @@ const MAX_EVENT = 16 * 1024 * 1024;
 /** The longest line: JSON may take six characters for one. */
 const MAX_LINE = { lines: MAX_EVENT, json: 6 * MAX_EVENT };
 
+/** An event of an input. */
+export interface InputEvent extends ServerSentEvent {
+  /** The number of its line, from 1; `undefined` if an event stream has it. */
+  readonly line?: number;
+}
+
 const line = z.object({
   event: z.string().regex(/^[^\r\n]*$/, "expected a name without line ends")
     .optional(),
@@ -38,7 +44,7 @@ export async function* inputEvents(
   form: InputForm,
   name: string,
   signal: AbortSignal,
-): AsyncGenerator<ServerSentEvent> {
+): AsyncGenerator<InputEvent> {
   if (form === "sse") {
     const events = readEvents(input, { maxEventSize: MAX_EVENT, signal });
     for await (const event of events) {
@@ -57,8 +63,11 @@ export async function* inputEvents(
   let number = 0;
   for await (const text of lines) {
     number += 1;
-    if (form === "lines") yield { event: name, data: text, id: "" };
-    else if (text.trim() !== "") yield eventOf(text, number, name);
+    if (form === "lines") {
+      yield { event: name, data: text, id: "", line: number };
+    } else if (text.trim() !== "") {
+      yield { ...eventOf(text, number, name), line: number };
+    }
   }
 }
 

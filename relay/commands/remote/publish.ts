@@ -1,3 +1,4 @@
+import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { messageOf } from "../../../src/fetch/message_of.ts";
 import { abortable } from "../../../src/fetch/abortable.ts";
@@ -18,7 +19,11 @@ import {
 } from "../command.ts";
 import type { System } from "../system.ts";
 import { gather } from "./gather.ts";
-import { inputEvents, type InputForm } from "./input_events.ts";
+import {
+  type InputEvent,
+  inputEvents,
+  type InputForm,
+} from "./input_events.ts";
 import { oneTopic } from "./one_topic.ts";
 import { PATIENCE_FLAGS, PATIENCE_HELP, patienceOf } from "./patience.ts";
 import {
@@ -198,20 +203,27 @@ class Sender {
   }
 
   /** Sends a batch, again with the same key where nobody knows whether it has come. */
-  async send(events: readonly ServerSentEvent[]): Promise<Acknowledged> {
+  async send(events: readonly InputEvent[]): Promise<Acknowledged> {
     this.#batches += 1;
     const key = `${this.#keys}-${this.#batches}`;
-    const response = await this.#retry(() =>
-      this.#relay.request(this.#path, {
-        method: "POST",
-        headers: {
-          "Content-Type": "application/json",
-          "Idempotency-Key": key,
-        },
-        body: JSON.stringify(events),
-      })
+    const body = JSON.stringify(
+      events.map(({ event, data, id }) => ({ event, data, id })),
     );
-    return published.parse(await response.json());
+    try {
+      const response = await this.#retry(() =>
+        this.#relay.request(this.#path, {
+          method: "POST",
+          headers: {
+            "Content-Type": "application/json",
+            "Idempotency-Key": key,
+          },
+          body,
+        })
+      );
+      return published.parse(await response.json());
+    } catch (error) {
+      throw tooLarge(error, events) ?? error;
+    }
   }
 
   /** Sends everything in one request. */
@@ -307,6 +319,19 @@ class Sender {
       }
     }
   }
+}
+
+/** Returns a refusal of events for their size with the lines that they are in; `undefined` for any other. */
+function tooLarge(
+  error: unknown,
+  events: readonly InputEvent[],
+): ExitError | undefined {
+  const isIt = error instanceof RefusedError &&
+    error.status === STATUS_CODE.ContentTooLarge;
+  const [first, last] = [events[0]?.line, events.at(-1)?.line];
+  if (!isIt || first === undefined) return undefined;
+  const place = first === last ? `Line ${first}` : `Lines ${first} to ${last}`;
+  return new ExitError(1, `${place}: ${error.message}`, { cause: error });
 }
 
 function mayPass(error: unknown): error is RefusedError {

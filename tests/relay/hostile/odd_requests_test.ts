@@ -46,6 +46,13 @@ Deno.test("A publication in another encoding than UTF-8 is refused, and nothing 
     ], "hi");
     assertEquals(told, { status: 415, code: "unsupported_media_type" });
   }
+  for (const line of ["PUT /topics/t", "POST /topics/t/end"]) {
+    const told = await ask(relay, [
+      `${line} HTTP/1.1`,
+      "Content-Type: application/json; charset=UTF-16LE",
+    ], "{}");
+    assertEquals(told, { status: 415, code: "unsupported_media_type" }, line);
+  }
   assertEquals(relay.relay.topics.get("t"), undefined);
   for (const charset of ["utf-8", '"UTF-8"', "utf8", "US-ASCII"]) {
     const told = await ask(relay, [

@@ -204,18 +204,23 @@ const VALUES: Readonly<Record<string, readonly [string, unknown]>> = {
   recordMaxBytes: ["1MiB", 1_048_576],
   recordMaxAge: ["1h", 3_600_000],
   links: ["true", true],
-  linkName: ["edge 1", "edge 1"],
   workers: ["auto", "auto"],
   logLevel: ["debug", "debug"],
   logFormat: ["json", "json"],
   publicMetrics: ["true", true],
 };
 
+/** Tried by themselves: they have a use with another setting only, or come from files. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  "jwtKeyFile",
+  "storeToken",
+  "storeTokenFile",
+  "linkName",
+]);
+
 Deno.test("readConfiguration takes every setting from a flag, the environment and the file", async (t) => {
   const keys = settings.map(({ file }) => file)
-    .filter((key) =>
-      key !== "jwtKeyFile" && key !== "storeTokenFile" && key !== "storeToken"
-    );
+    .filter((key) => !ELSEWHERE.has(key));
   assertEquals(Object.keys(VALUES).sort(), keys.toSorted());
   const defaults = await optionsOf([]);
   for (const [key, [text, value]] of Object.entries(VALUES)) {
@@ -277,6 +282,25 @@ Deno.test("readConfiguration takes the token for a parent, and for nothing else"
       wrong,
     ]);
     assertStringIncludes(problem, "--store-token: expected a token of letters");
+  }
+});
+
+Deno.test("readConfiguration takes a name for the log of a parent, and for nothing else", async () => {
+  const name = ["--link-name", "edge 1"];
+  const parent = ["--store", "http://parent"];
+  for (
+    const { linkName } of [
+      await optionsOf([...parent, ...name]),
+      await optionsOf(parent, { env: { RIVULET_LINK_NAME: "edge 1" } }),
+      await fromFile({ store: "http://parent", linkName: "edge 1" }),
+    ]
+  ) assertEquals(linkName, "edge 1");
+  for (
+    const store of [[], ["--store", "sqlite:a.db"], ["--store", "nats://h"]]
+  ) {
+    assertEquals(await problemsOf([...store, ...name]), [
+      "flag --link-name: expected --store to be the address of a relay with --links, which is told the name",
+    ]);
   }
 });
 
@@ -953,7 +977,7 @@ Deno.test("--print-config tells what is wrong, as a start would", async () => {
 Deno.test("What --print-config prints is a file from which the same holds", async () => {
   const parts = fc.subarray(
     Object.entries(VALUES).filter(([key]) =>
-      key !== "jwtKey" && key !== "storeToken" && key !== "sources"
+      key !== "jwtKey" && key !== "sources"
     ),
   );
   await fc.assert(

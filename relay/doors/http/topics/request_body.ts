@@ -7,6 +7,7 @@ import {
   type BodyLimits,
   readBody,
 } from "../../../limits/bounded_body.ts";
+import { assertUtf8 } from "../../../limits/charset.ts";
 import { decodedBody } from "../../../limits/content_coding.ts";
 
 /**
@@ -23,6 +24,7 @@ const MAX_BYTES = 64 * 1024;
  * @param schema Accepts the body.
  * @param limits The limits for its size and for its pace.
  * @throws {Problem} 400 `invalid_body` If it is not JSON, or not accepted.
+ * @throws {Problem} 415 `unsupported_media_type` If its charset is not UTF-8.
  * @throws {BodyLimitError} If it is longer or slower than it may be.
  */
 export async function readJsonBody<T>(
@@ -32,6 +34,7 @@ export async function readJsonBody<T>(
 ): Promise<T> {
   const maxBytes = Math.min(limits.maxBytes, MAX_BYTES);
   const bounds = { ...limits, maxBytes };
+  assertUtf8(headers.get("content-type"));
   assertLength(headers.get("content-length"), bounds);
   const coding = headers.get("content-encoding");
   const text = await readBody(decodedBody(body, coding, bounds), bounds);

@@ -10,6 +10,7 @@ import {
   decodedBody,
   decodedStream,
 } from "../../../limits/content_coding.ts";
+import { assertUtf8 } from "../../../limits/charset.ts";
 import { IncomingReader } from "../../../limits/incoming_reader.ts";
 import type { SourcePolicy } from "../../../sources/guard/source_policy.ts";
 import {
@@ -311,19 +312,6 @@ function readWithin(query: URLSearchParams): number | undefined {
     STATUS_CODE.BadRequest,
     "invalid_query",
     `Expected 'within' to be 1 to ${MAX_WITHIN} milliseconds`,
-  );
-}
-
-const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)/i;
-
-/** Refuses text in another encoding, which would be read as what it is not. */
-function assertUtf8(contentType: string): void {
-  const [, charset = "utf-8"] = CHARSET.exec(contentType) ?? [];
-  if (/^(?:utf-?8|us-ascii)$/i.test(charset)) return;
-  throw new Problem(
-    STATUS_CODE.UnsupportedMediaType,
-    "unsupported_media_type",
-    `Expected a body in UTF-8: got the charset '${charset}'`,
   );
 }
 

@@ -268,6 +268,30 @@ Deno.test("publish names the line that is no event, after those before it", asyn
   }
 });
 
+Deno.test("publish names the line that is larger than the relay takes", async () => {
+  await using server = await startRelay();
+  // The relay itself would have a timer for what is still on its way.
+  await using strict = meddler(server, (request, forward) => {
+    const length = Number(request.headers.get("content-length"));
+    if (length < 300 * 1024) return forward();
+    const problem = { code: "body_too_large", detail: "less" };
+    return Response.json(problem, { status: 413 });
+  });
+  const url = `http://127.0.0.1:${strict.addr.port}`;
+  const long = "x".repeat(400 * 1024);
+  for (
+    const [flags, input] of [
+      [[], `a\n\n${long}\nb\n`],
+      [["--json"], `{"data":"a"}\n\n{"data":"${long}"}\n{"data":"b"}\n`],
+    ] as const
+  ) {
+    const args = ["publish", "t", ...flags];
+    const { status, errors } = await runRemote(url, args, { input });
+    assertEquals(status, 1);
+    assertMatch(errors, /^rivulet publish: Line 3: .*413 body_too_large/);
+  }
+});
+
 Deno.test("publish --key adds only what is missing when it is run again", async () => {
   await using server = await startRelay();
   const args = ["publish", "t", "--key", "build-7"];

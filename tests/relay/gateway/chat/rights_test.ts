@@ -219,6 +219,18 @@ const WRONG: readonly (readonly [
     "application/json",
   ],
   [
+    "JSON in UTF-16",
+    "/chat/raw",
+    {
+      method: "POST",
+      headers: { "content-type": "application/json; charset=utf-16" },
+      body: "{}",
+    },
+    415,
+    "unsupported_media_type",
+    "Expected a body in UTF-8",
+  ],
+  [
     "no JSON",
     "/chat/raw",
     { method: "POST", headers: JSON_TYPE, body: "{" },
