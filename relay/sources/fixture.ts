@@ -7,7 +7,7 @@ import {
 } from "../../src/sse/paced_events.ts";
 import { LeaseLostError } from "../topics/lease.ts";
 import type { Hold } from "../topics/leases.ts";
-import type { Topic } from "../topics/topic.ts";
+import { type Topic, TopicEndedError } from "../topics/topic.ts";
 import { TopicWriter } from "../topics/topic_writer.ts";
 import type { Source } from "./source.ts";
 
@@ -40,7 +40,7 @@ export class FixtureSource implements Source {
   readonly #clock: Clock;
   readonly #hold: Hold | undefined;
   readonly #stopped: PromiseWithResolvers<void> = Promise.withResolvers();
-  #isStopped = false;
+  readonly #abort = new AbortController();
 
   /** Begins to play a file. */
   constructor(
@@ -57,7 +57,7 @@ export class FixtureSource implements Source {
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#abort.abort();
     this.#stopped.resolve();
   }
 
@@ -105,20 +105,26 @@ export class FixtureSource implements Source {
     } catch {
       return; // told by `opened`, and by the topic's end
     }
-    const writer = new TopicWriter(topic, { hold: this.#hold });
+    const { signal } = this.#abort;
+    const writer = new TopicWriter(topic, {
+      hold: this.#hold,
+      retry: { clock: this.#clock, signal },
+    });
     try {
       do {
         for (const { delay, events } of steps) {
           if (delay > 0) await this.#wait(delay);
-          if (this.#isStopped || topic.verdict) return;
+          if (signal.aborted || topic.verdict) return;
           await writer.write(events);
         }
       } while (loop);
       if (!writer.isSettled) await writer.settled();
     } catch (error) {
-      // Another relay fills the topic, and ends it.
-      if (error instanceof LeaseLostError) return;
-      throw error;
+      // Another relay fills the topic, or has ended it.
+      const isOver = error instanceof LeaseLostError ||
+        error instanceof TopicEndedError || signal.aborted;
+      if (isOver) return;
+      return void topic.end("failed", messageOf(error), false, this.#hold);
     }
     topic.end("complete", undefined, true, this.#hold);
   }

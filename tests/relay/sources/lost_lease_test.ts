@@ -167,3 +167,31 @@ Deno.test("Publisher is told that another relay has taken over the topic of its 
     world.assertOpen();
   }
 });
+
+Deno.test("FixtureSource waits for a store that is away, and leaves a topic that was ended elsewhere", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(path, "data: a\n\n: +1000ms\ndata: b\n\n");
+    for (const isAway of [true, false]) {
+      const world = new World();
+      const { clock, log, topic } = world;
+      const source = world.start((hold) =>
+        new FixtureSource(topic, path, { clock, hold })
+      );
+      await until(() => log.next === 2 || undefined, LIMIT, "an event");
+      if (isAway) log.isAway = true;
+      else log.memory.end({ status: "cancelled", isWhole: false, at: 1 });
+      await clock.advance(1_000);
+      await clock.advance(1_000);
+      log.isAway = false;
+      await clock.advance(1_000);
+      await within(source.finished, LIMIT, "the fixture");
+      assertEquals([log.next, log.ended?.status], [
+        ...(isAway ? [3, "complete"] : [2, "cancelled"]),
+      ]);
+      assertEquals(log.refused > 0, isAway);
+    }
+  } finally {
+    await Deno.remove(path);
+  }
+});
