@@ -151,6 +151,11 @@ export class JetStreamStore implements Store {
     this.#summaries = new Summaries(clock);
     const presence = this.#presence = new Presence(names.beats, clock, {
       onGone: () => this.#orphaned.wake(),
+      onAhead: (relay, duration) =>
+        logger.warn(
+          "The clock of relay {relay} is {seconds} s ahead of this one's: set both by NTP, as --max-age and --ttl go by the clocks of relays",
+          { relay, seconds: Math.round(duration / 1_000) },
+        ),
     });
     this.#leases = new SharedLeases({
       connection,

@@ -11,8 +11,16 @@ const GONE_AFTER = 3_000;
 /** The time without a beat of its own after which a relay was itself away, in milliseconds. */
 const AWAY_AFTER = 1_500;
 
+/**
+ * The difference of clocks that is told, in milliseconds: a beat that is late makes the
+ * clock of its relay look slow, and never fast.
+ */
+const TOLD_AHEAD = 5_000;
+
 /** The events that presence reports to its store. */
 export interface PresenceEvents {
+  /** The clock of a relay is ahead of this one's, by some milliseconds: told once of each. */
+  onAhead?(relay: string, duration: number): void;
   /** A relay is not heard of any more. */
   onGone(relay: string): void;
 }
@@ -30,6 +38,8 @@ export class Presence implements Disposable {
   readonly #clock: Clock;
   readonly #events: PresenceEvents;
   readonly #heardAt = new Map<string, number>();
+  /** The relays of which it was told that their clocks are ahead. */
+  readonly #ahead = new Set<string>();
   #connection: Connection | undefined;
   #hearing: Disposable | undefined;
   #cancelBeat: () => void = () => {};
@@ -112,7 +122,7 @@ export class Presence implements Disposable {
   #beat(): void {
     const now = performance.now();
     this.#unheardAt ??= now;
-    this.#say(`${this.self} ${now}`);
+    this.#say(`${this.self} ${now} ${this.#clock.now()}`);
     this.#look();
     this.#cancelBeat = this.#clock.setTimeout(
       () => this.#beat(),
@@ -129,7 +139,7 @@ export class Presence implements Disposable {
 
   #heard(message: Msg): void {
     const now = this.#clock.now();
-    const [relay = "", word] = message.string().split(" ");
+    const [relay = "", word, theirs] = message.string().split(" ");
     if (relay === this.self) {
       if (now - this.#selfAt > AWAY_AFTER) this.#cameBack(now);
       this.#selfAt = now;
@@ -137,7 +147,17 @@ export class Presence implements Disposable {
       this.#lag = performance.now() - Number(word);
     } else if (word === "gone") {
       if (this.#heardAt.delete(relay)) this.#events.onGone(relay);
-    } else this.#heardAt.set(relay, now);
+    } else {
+      this.#heardAt.set(relay, now);
+      // A relay of an older release does not say it.
+      if (theirs !== undefined) this.#compare(relay, Number(theirs) - now);
+    }
+  }
+
+  #compare(relay: string, ahead: number): void {
+    if (!(ahead >= TOLD_AHEAD) || this.#ahead.has(relay)) return;
+    this.#ahead.add(relay);
+    this.#events.onAhead?.(relay, ahead);
   }
 
   /** Nobody was heard of for a while: what that means for others shows from now on. */
