@@ -139,7 +139,11 @@ export class JetStreamStore implements Store {
         await checkRights(connected.nats, names);
         this.#streams = await prepareStreams(connected, names, address);
       },
-      verify: (connected) => verifyStreams(connected, this.#streams),
+      verify: (connected) =>
+        verifyStreams(connected, this.#streams, {
+          name: names.stream,
+          place: this.#place,
+        }),
       onConnect: () => this.#onConnect(),
       onReconnect: () => this.#onReconnect(),
     }, patience);

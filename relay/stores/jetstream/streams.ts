@@ -18,7 +18,13 @@ const VALUES_AGE = 40 * 24 * 3_600 * 1_000_000_000;
 type Config = Partial<StreamConfig> & { readonly name: string };
 
 /** The times at which the streams of a relay were made, by their names. */
-export type MadeStreams = ReadonlyMap<string, string>;
+export type MadeStreams = Map<string, string>;
+
+/**
+ * The time within which relays that start together make a stream, in milliseconds: NATS
+ * takes the same request from each, and keeps the time of the last one.
+ */
+const MAKING = 10_000;
 
 /**
  * Makes the streams that are not there.
@@ -41,16 +47,25 @@ export async function prepareStreams(
  * Finds out whether the streams are those that a relay has begun with. The places that it
  * knows mean nothing in others.
  *
+ * @param made The times at which they were made, as far as the relay knows.
+ * @param logs The stream of logs, and the newest place in it that the relay has seen.
  * @throws {JetStreamApiError} If one is not there.
  * @throws {StoreError} `corrupt`, if one was made anew.
  */
 export async function verifyStreams(
   { manager }: Connected,
   made: MadeStreams,
+  logs: { readonly name: string; readonly place: number },
 ): Promise<void> {
   for (const [name, before] of made) {
-    const { created } = await manager.streams.info(name);
+    const { created, state } = await manager.streams.info(name);
     if (created === before) continue;
+    const isLater = Date.parse(created) - Date.parse(before) > MAKING;
+    const isShorter = name === logs.name && state.last_seq < logs.place;
+    if (!isLater && !isShorter) {
+      made.set(name, created);
+      continue;
+    }
     throw new StoreError(
       "corrupt",
       `The stream '${name}' in NATS was deleted and made anew: restart this relay, whose topics are gone`,

@@ -2,6 +2,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStore } from "../../../../relay/stores/jetstream/jetstream_store.ts";
 import { parseNatsAddress } from "../../../../relay/stores/jetstream/nats_address.ts";
+import type { Connected } from "../../../../relay/stores/jetstream/connection.ts";
+import { verifyStreams } from "../../../../relay/stores/jetstream/streams.ts";
 import { message, NO_FACTS } from "../../../../relay/testing/contract_world.ts";
 import { StoreError } from "../../../../relay/topics/store.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
@@ -71,5 +73,33 @@ Deno.test({
       assert(error.message.includes("made anew"), error.message);
     }
     assertEquals(made.next, 2);
+  },
+});
+
+Deno.test({
+  name:
+    "verifyStreams lets relays make a stream together, and knows one made anew",
+  async fn() {
+    const at = (seconds: number) => `2026-11-30T01:02:0${seconds}.093431645Z`;
+    let stream = { created: at(1), state: { last_seq: 0 } };
+    const connected = {
+      manager: { streams: { info: () => Promise.resolve(stream) } },
+    } as unknown as Connected; // it asks for no more
+    const made = new Map([["logs", at(1)]]);
+    const logs = { name: "logs", place: 0 };
+    // Another relay has asked for it a moment later.
+    stream = { created: at(2), state: { last_seq: 0 } };
+    await verifyStreams(connected, made, logs);
+    assertEquals(made.get("logs"), at(2));
+    stream = { created: at(3), state: { last_seq: 4 } };
+    await assertRejects(
+      () => verifyStreams(connected, made, { ...logs, place: 5 }),
+      StoreError,
+    );
+    stream = { created: "2026-11-30T01:03:00Z", state: { last_seq: 9 } };
+    await assertRejects(
+      () => verifyStreams(connected, made, { ...logs, place: 5 }),
+      StoreError,
+    );
   },
 });
