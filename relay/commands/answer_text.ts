@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { ResponseEvent } from "../../src/model/response_event.ts";
-import type { ResponseDecoder } from "../../src/model/wires/decoder.ts";
-import { wires } from "../../src/model/wires/wire.ts";
+import { StreamDecoder } from "../../src/model/stream_decoder.ts";
 
 /** The streams of which {@linkcode AnswerText} knows the text, in words for messages. */
 export const ANSWER_FORMATS =
@@ -17,7 +16,6 @@ interface TextReader {
 
 const anyEvent = z.object({
   type: z.string().optional(),
-  object: z.string().optional(),
   delta: z.unknown().optional(),
 });
 
@@ -32,19 +30,10 @@ function parse(data: string): z.infer<typeof anyEvent> | undefined {
   }
 }
 
-function readerOf(data: string): TextReader | undefined {
-  const { type, object } = parse(data) ?? {};
-  if (type?.startsWith("response.")) return new ModelTextReader("responses");
-  if (object?.startsWith("chat.completion")) return new ModelTextReader("chat");
-  if (type && /^(?:message|content_block)_/.test(type)) {
-    return new ModelTextReader("messages");
-  }
-  return type && UI_TYPES.test(type) ? new UiTextReader() : undefined;
-}
-
 /** The text of a model's answer, from the events of its stream. */
 export class AnswerText {
   #reader: TextReader | undefined;
+  readonly #model = new ModelTextReader();
 
   /** Whether the format is known: an event has told it. */
   get isKnown(): boolean {
@@ -57,8 +46,15 @@ export class AnswerText {
    * @returns The text that it adds, without what a terminal would obey.
    */
   push(name: string, data: string): string {
-    this.#reader ??= readerOf(data);
-    return printable(this.#reader?.push(name, data) ?? "");
+    if (this.#reader) return printable(this.#reader.push(name, data));
+    const { type } = parse(data) ?? {};
+    if (type && UI_TYPES.test(type)) {
+      this.#reader = new UiTextReader();
+      return printable(this.#reader.push(name, data));
+    }
+    const text = this.#model.push(name, data);
+    if (this.#model.isKnown) this.#reader = this.#model;
+    return printable(text);
   }
 
   /** Ends the answer. Returns the rest of the text, and why the answer is not whole. */
@@ -74,26 +70,20 @@ function printable(text: string): string {
 }
 
 class ModelTextReader implements TextReader {
-  readonly #decoder: ResponseDecoder;
+  readonly #decoder = new StreamDecoder();
   #part: string | undefined;
 
-  constructor(wire: keyof typeof wires) {
-    this.#decoder = wires[wire].decoder({ deltas: true });
+  get isKnown(): boolean {
+    return this.#decoder.isKnown;
   }
 
   push(name: string, data: string): string {
-    const out: ResponseEvent[] = [];
-    this.#decoder.push(name, data, out);
-    return this.#textOf(out);
+    return this.#textOf(this.#decoder.push(name, data));
   }
 
   end(): { text: string; error?: Error } {
-    const out: ResponseEvent[] = [];
-    const verdict = this.#decoder.end(out);
-    return {
-      text: this.#textOf(out),
-      ...("error" in verdict && { error: verdict.error }),
-    };
+    const { events, ...rest } = this.#decoder.end();
+    return { text: this.#textOf(events), ...rest };
   }
 
   #textOf(events: readonly ResponseEvent[]): string {

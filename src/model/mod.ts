@@ -10,7 +10,8 @@
  *
  * {@linkcode aggregate} turns the events into whole items, and
  * {@linkcode snapshot} returns the response so far. {@linkcode runTools} calls your
- * functions until the model answers. {@linkcode providers} has the URL and the
+ * functions until the model answers. {@linkcode decodeResponse} reads the events that
+ * somebody else has asked for, such as those of a topic of the relay. {@linkcode providers} has the URL and the
  * key's environment variable of known providers. With `fixture`, or
  * `RIVULET_SSE_FIXTURE` in the environment, answers come from a file.
  *
@@ -40,6 +41,11 @@
  * @module
  */
 export * from "./aggregate.ts";
+export {
+  type DecodableMessage,
+  type DecodableMessages,
+  decodeResponse,
+} from "./decode_response.ts";
 export {
   ModelClient,
   type ModelClientOptions,
@@ -149,6 +155,11 @@ export {
   type ToolStartedEvent,
 } from "./run_tools.ts";
 export * from "./snapshot.ts";
+export {
+  type DecodedEnd,
+  StreamDecoder,
+  type StreamDecoderOptions,
+} from "./stream_decoder.ts";
 export {
   type StructuredResponse,
   StructuredStream,

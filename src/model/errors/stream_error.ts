@@ -4,7 +4,7 @@ import { ModelError, type StreamErrorCode } from "./model_error.ts";
 /**
  * A stream broke off before the provider had said how the response ends.
  *
- * `code` says how: `"truncated"`, the body ended; `"idle"`, it was silent for
+ * `code` says how: `"truncated"`, the body ended, or a part of it is missing; `"idle"`, it was silent for
  * too long; `"disconnected"`, the network failed; `"invalid_stream"`, the bytes
  * cannot be read. The events before it may be any part of the response.
  *
