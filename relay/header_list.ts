@@ -1,8 +1,8 @@
 /** The characters of a name (RFC 9110, section 5.6.2). */
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Characters that no value has. */
-const NO_VALUE = /[\0\r\n]|[^\0-\xff]/;
+/** Characters that no value has: controls, but for the tab, and what is no byte (section 5.5). */
+const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 
 const SET_COOKIE = "set-cookie";
 

@@ -9,6 +9,7 @@ export const REFUSAL_REASONS = [
   "cancelled",
   "draining",
   "event_too_large",
+  "expectation_failed",
   "forbidden",
   "head_timeout",
   "head_too_large",

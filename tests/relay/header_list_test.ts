@@ -64,7 +64,8 @@ Deno.test("HeaderList puts a header in place of others, and takes it out; a copy
 
 Deno.test("HeaderList takes nothing that HTTP does not allow", () => {
   const bad = [["", "a"], ["a b", "c"], ["a\n", "b"], ["ä", "b"], ["a", "b\r"]]
-    .concat([["a", "b\nc: d"], ["a", "\0"], ["a", "\u0100"]]);
+    .concat([["a", "b\nc: d"], ["a", "\0"], ["a", "\u0100"]])
+    .concat([["a", "b\x01c"], ["a", "\x7f"], ["a", "\x1b[2J"]]);
   for (const [name = "", value = ""] of bad) {
     assertThrows(() => new HeaderList([[name, value]]), TypeError);
     assertThrows(() => HeaderList.fromRaw([name, value]), TypeError);

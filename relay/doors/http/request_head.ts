@@ -63,12 +63,18 @@ export function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
 
 /**
  * Refuses a request of which it is uncertain where it ends, or whom it is for:
- * a proxy may see that otherwise (RFC 9112, sections 3.2 and 6.3).
+ * a proxy may see that otherwise (RFC 9112, sections 3.2, 6.1 and 6.3).
  */
 export function refuseAmbiguous(
   { headers, rawHeaders, httpVersion }: IncomingMessage,
 ): Problem | undefined {
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") {
+    return invalidRequest("Expected a request of HTTP/1.1 or HTTP/1.0");
+  }
   const coding = headers["transfer-encoding"];
+  if (coding !== undefined && httpVersion === "1.0") {
+    return invalidRequest("Expected HTTP/1.1 where there is Transfer-Encoding");
+  }
   if (coding !== undefined && coding.toLowerCase() !== "chunked") {
     return invalidRequest(
       "Expected a Transfer-Encoding of 'chunked', or none",
@@ -82,6 +88,34 @@ export function refuseAmbiguous(
   return hosts > 1 || (hosts === 0 && httpVersion === "1.1")
     ? invalidRequest("Expected one Host header")
     : undefined;
+}
+
+/** Refuses an upgrade with a body: what follows it would be taken for the new protocol. */
+export function refuseBody(
+  { headers }: IncomingMessage,
+): Problem | undefined {
+  const { "content-length": length = "0", "transfer-encoding": coding } =
+    headers;
+  return coding !== undefined || Number(length) !== 0
+    ? invalidRequest("Expected an upgrade without a body")
+    : undefined;
+}
+
+/** The expectation that `node:http` meets. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
+/** Refuses an expectation that nobody can meet (RFC 9110, section 10.1.1); HTTP/1.0 has none. */
+export function refuseExpectation(
+  { headers: { expect }, httpVersion }: IncomingMessage,
+): Problem | undefined {
+  if (expect === undefined || httpVersion !== "1.1" || CONTINUE.test(expect)) {
+    return undefined;
+  }
+  return new Problem(
+    STATUS_CODE.ExpectationFailed,
+    "expectation_failed",
+    "Expected 'Expect: 100-continue', or no such header",
+  );
 }
 
 /** The scheme and the authority of a target in absolute form, and what comes behind them. */

@@ -23,6 +23,8 @@ import {
   noProxy,
   problemOfHead,
   refuseAmbiguous,
+  refuseBody,
+  refuseExpectation,
   refuseManyHeaders,
   takeAbsoluteTarget,
 } from "./request_head.ts";
@@ -169,6 +171,11 @@ export class HttpServer {
       continueWhenRead(incoming, outgoing);
       this.#onRequest(incoming, outgoing);
     });
+    this.#server.on("checkExpectation", (incoming, outgoing) => {
+      // Nobody knows whether the body of a refused request follows.
+      outgoing.shouldKeepAlive = false;
+      this.#onRequest(incoming, outgoing);
+    });
     this.#server.on("connect", (_incoming, socket) => this.#onConnect(socket));
     this.#server.on("connection", (socket: Socket) => {
       const problem = this.#connections.add(socket);
@@ -291,7 +298,8 @@ export class HttpServer {
       return void socket.destroy();
     }
     connection.isUpgraded = true;
-    const ambiguous = refuseAmbiguous(incoming) ?? takeAbsoluteTarget(incoming);
+    const ambiguous = refuseAmbiguous(incoming) ?? refuseBody(incoming) ??
+      takeAbsoluteTarget(incoming);
     if (ambiguous) return this.#refuse(socket, ambiguous);
     const problem = this.#check(incoming, socket);
     if (problem) return this.#refused.refuse(socket, problem);
@@ -319,7 +327,7 @@ export class HttpServer {
     until: Duplex | ServerResponse,
   ): Problem | undefined {
     const problem = refuseManyHeaders(incoming) ??
-      this.#connections.count(incoming, until);
+      refuseExpectation(incoming) ?? this.#connections.count(incoming, until);
     if (problem) this.#tell(problem, this.#connections.addressOf(incoming));
     return problem;
   }

@@ -35,9 +35,26 @@ export function createUpgrader(
     handleProtocols,
   });
   server.on("wsClientError", (error, socket, request) => {
-    const { BadRequest } = STATUS_CODE;
-    const problem = new Problem(BadRequest, "invalid_upgrade", error.message);
-    refuse(problem, request, socket);
+    refuse(problemOf(error, request), request, socket);
   });
   return server;
+}
+
+/** The versions of the protocol that `ws` speaks. */
+const VERSIONS = ["13", "8"];
+
+/** Says what is wrong with a handshake; to a client of another version, which ones there are (RFC 6455, section 4.4). */
+function problemOf({ message }: Error, { headers }: IncomingMessage): Problem {
+  const { BadRequest, UpgradeRequired } = STATUS_CODE;
+  const version = headers["sec-websocket-version"];
+  if (version === undefined || VERSIONS.includes(version)) {
+    return new Problem(BadRequest, "invalid_upgrade", message);
+  }
+  return new Problem(
+    UpgradeRequired,
+    "upgrade_required",
+    `Expected version 13 of the WebSocket protocol: got '${version}'`,
+    {},
+    { "Sec-WebSocket-Version": "13" },
+  );
 }

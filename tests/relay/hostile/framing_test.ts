@@ -81,6 +81,9 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "two hosts": `${POST}Host: other\r\nContent-Length: 0\r\n\r\n${SMUGGLED}`,
   "no host": `POST /topics/posted HTTP/1.1\r\n\r\n${SMUGGLED}`,
   "a space in front": ` ${GET}\r\n${SMUGGLED}`,
+  "HTTP/1.0 with chunks":
+    `${POST.replace("1.1", "1.0")}Connection: keep-alive\r\n` +
+    `Transfer-Encoding: chunked\r\n\r\n${EMPTY}`,
   "HTTP/1.0 with both":
     `${POST.replace("1.1", "1.0")}Connection: keep-alive\r\n` +
     `Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n${EMPTY}`,
