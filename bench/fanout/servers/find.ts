@@ -1,4 +1,4 @@
-import { bun, deno, ws } from "./javascript.ts";
+import { bare, bun, deno, ws } from "./javascript.ts";
 import { nchan } from "./nchan.ts";
 import type { Options } from "../options.ts";
 import { redis } from "./redis.ts";
@@ -23,6 +23,8 @@ export async function findServer(
       return relay(module, v8Flags);
     case "secured":
       return securedRelay(v8Flags);
+    case "bare":
+      return bare(v8Flags);
     case "ws":
       return ws(folder);
     case "deno":

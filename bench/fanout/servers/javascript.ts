@@ -1,5 +1,6 @@
 import * as esbuild from "esbuild";
 import { startAndHear, versionOf } from "./program.ts";
+import { flagsOf } from "./relay.ts";
 import type { Missing, Server } from "./server.ts";
 
 const BUN = "1.4.5";
@@ -28,6 +29,21 @@ export function deno(): Server {
     "-A",
     script,
   ]);
+}
+
+/**
+ * `ws` on Deno, which the relay stands on: the floor of what a subscriber takes there.
+ *
+ * @param v8Flags Flags of V8 that Deno is started with, as the relay is; "" for none.
+ */
+export function bare(v8Flags: string): Server {
+  const script = new URL("ws.ts", SCRIPTS).pathname;
+  const flags = flagsOf(v8Flags);
+  return server(
+    "bare",
+    `ws (Deno ${Deno.version.deno}${flags.map((flag) => `, ${flag}`)})`,
+    [Deno.execPath(), "run", "-A", ...flags, script],
+  );
 }
 
 /** `ws` on Node, in the version that the relay has. */

@@ -5,6 +5,7 @@ import type { BenchProcess } from "../process.ts";
 export const SERVER_NAMES = [
   "relay",
   "secured",
+  "bare",
   "ws",
   "deno",
   "bun",

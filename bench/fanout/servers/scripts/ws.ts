@@ -1,5 +1,5 @@
 /**
- * `ws` on Node: one message for each event and subscriber.
+ * `ws` on Node or Deno: one message for each event and subscriber.
  *
  * `ws.ts UPSTREAM`: says `port N` when it listens.
  *
