@@ -65,6 +65,12 @@ export const WRITES_PARTS_LATE: boolean = IS_DENO;
 export const PARSERS_PUSH: boolean = BUN === undefined;
 
 /**
+ * Whether `node:http` adds each request of a server to a `Map`, and takes it out at its
+ * end, which makes all of a request outlive the collections of young objects: Deno 2.9.6.
+ */
+export const RELINKS_REQUESTS: boolean = IS_DENO;
+
+/**
  * Whether each read of a socket makes a buffer of its own, which costs more than to copy
  * what has come, unless `onread` gives one buffer to all reads: Deno 2.9.6 takes six small
  * pieces of memory besides. Node 24.21 and Bun 1.4.5 were not measured.

@@ -25,6 +25,7 @@ const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
 const REST = "relay/rest.ts";
 const SLICES = "relay/slices.ts";
+const MEMBERS = "relay/members.ts";
 const JSON_TEXT = "relay/json_text.ts";
 const HEADER_LIST = "relay/header_list.ts";
 const CHAT_TOPIC = "relay/chat_topic.ts";
@@ -129,6 +130,11 @@ export const ROOMS: readonly Room[] = [
     may: [REST],
   },
   {
+    path: MEMBERS,
+    why: "has those that come and go with each request",
+    may: [],
+  },
+  {
     path: JSON_TEXT,
     why: "looks through JSON text in steps",
     may: [],
@@ -177,7 +183,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: DELIVERY,
     why: "is the engine: it knows topics, and neither rights, limits nor doors",
-    may: [TOPICS, SLICES, MODEL, ...CORE],
+    may: [TOPICS, SLICES, MEMBERS, MODEL, ...CORE],
   },
   {
     path: RIGHTS,
@@ -187,7 +193,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: LIMITS,
     why: "bounds what a client may cost",
-    may: [RUNTIME, REST, PROBLEM, FETCH],
+    may: [RUNTIME, REST, MEMBERS, PROBLEM, FETCH],
   },
   {
     path: "relay/chat/server/",
@@ -246,6 +252,7 @@ export const ROOMS: readonly Room[] = [
       UPSTREAM,
       TOPICS,
       CHAT_TOPIC,
+      MEMBERS,
       ...COMMON,
       METRICS,
       TRACES,

@@ -1,4 +1,5 @@
 import type { Clock } from "../../src/fetch/clock.ts";
+import { Members } from "../members.ts";
 
 /**
  * The number of looks in an interval: a call comes late by up to this part of
@@ -6,8 +7,10 @@ import type { Clock } from "../../src/fetch/clock.ts";
  */
 const LOOKS = 4;
 
-/** Somebody who is looked at again and again. */
+/** Somebody who is looked at again and again, by one watch. */
 export interface Watched {
+  /** The looks so far: set by the watch, for as long as it looks. */
+  looks?: Looks | undefined;
   /** Whether there was a sign since this was last asked. */
   takeSign(): boolean;
   /** There was no sign for an interval; called again after each further one. */
@@ -16,12 +19,14 @@ export interface Watched {
   onInterval?(): void;
 }
 
-/**
- * The numbers of looks at somebody: since the last sign, and since the last
- * interval.
- */
-interface Looks {
+/** The looks of a watch at somebody. */
+export interface Looks {
+  readonly watched: Watched;
+  /** The place among all. */
+  place: number;
+  /** The number of looks since the last sign. */
   quiet: number;
+  /** The number of looks since the last interval. */
   all: number;
 }
 
@@ -30,7 +35,7 @@ export class Watch implements Disposable {
   /** The time that a sign may take, in milliseconds. */
   readonly interval: number;
   readonly #clock: Clock;
-  readonly #looks = new Map<Watched, Looks>();
+  readonly #looks = new Members<Looks>();
   #cancel: (() => void) | undefined;
 
   /** Makes a watch over nobody yet. */
@@ -41,14 +46,19 @@ export class Watch implements Disposable {
 
   /** Looks after somebody from now on, or goes on with it. */
   add(watched: Watched): void {
-    if (this.#looks.has(watched)) return;
-    this.#looks.set(watched, { quiet: 0, all: 0 });
+    if (watched.looks) return;
+    const looks = { watched, place: 0, quiet: 0, all: 0 };
+    looks.place = this.#looks.add(looks);
+    watched.looks = looks;
     if (!this.#cancel) this.#schedule();
   }
 
   /** Looks after somebody no more. */
   delete(watched: Watched): void {
-    this.#looks.delete(watched);
+    const { looks } = watched;
+    if (!looks) return;
+    watched.looks = undefined;
+    this.#looks.delete(looks.place);
     if (this.#looks.size === 0) this[Symbol.dispose]();
   }
 
@@ -61,11 +71,12 @@ export class Watch implements Disposable {
   #schedule(): void {
     this.#cancel = this.#clock.setTimeout(() => {
       this.#schedule();
-      for (const [watched, looks] of this.#looks) this.#look(watched, looks);
+      for (const looks of this.#looks) this.#look(looks);
     }, this.interval / LOOKS);
   }
 
-  #look(watched: Watched, looks: Looks): void {
+  #look(looks: Looks): void {
+    const { watched } = looks;
     looks.quiet = watched.takeSign() ? 0 : looks.quiet + 1;
     if (looks.quiet >= LOOKS) {
       looks.quiet = 0;

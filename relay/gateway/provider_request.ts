@@ -68,19 +68,34 @@ export interface SendOptions {
 }
 
 /** Returns the parts of a request that may hold secrets; of an upload, nothing is kept. */
-export function partsWithSecrets(
-  { asked, headers, content }: ProviderRequest,
-): RequestWithSecrets {
-  return {
-    url: asked.url.href,
-    // Looked for when there is something to take them out of.
-    get headers() {
-      return [...headers, ...asked.headers];
-    },
-    get found() {
-      return content?.secrets() ?? [];
-    },
-  };
+export function partsWithSecrets(request: ProviderRequest): RequestWithSecrets {
+  return new PartsWithSecrets(request);
+}
+
+/**
+ * The parts, which are looked for when there is something to take secrets out of. A
+ * class: an object with getters of its own outlives collections of young objects, with
+ * all that the getters refer to.
+ */
+class PartsWithSecrets implements RequestWithSecrets {
+  readonly #request: ProviderRequest;
+
+  constructor(request: ProviderRequest) {
+    this.#request = request;
+  }
+
+  get url(): string {
+    return this.#request.asked.url.href;
+  }
+
+  get headers(): RequestWithSecrets["headers"] {
+    const { headers, asked } = this.#request;
+    return [...headers, ...asked.headers];
+  }
+
+  get found(): readonly string[] {
+    return this.#request.content?.secrets() ?? [];
+  }
 }
 
 /**

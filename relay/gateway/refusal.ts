@@ -39,13 +39,31 @@ export function refusalOf(
   describe: () => string,
   now: number,
 ): Refusal {
-  return {
-    status,
-    get reason() {
-      return describe();
-    },
-    retryAfter: parseRetryAfter(headers, now),
-  };
+  return new AnswerRefusal(status, describe, parseRetryAfter(headers, now));
+}
+
+/**
+ * A refusal whose reason is worked out when it is read. A class: an object with a getter
+ * of its own outlives collections of young objects, with all that the getter refers to.
+ */
+class AnswerRefusal implements Refusal {
+  readonly status: number;
+  readonly retryAfter: number | undefined;
+  readonly #describe: () => string;
+
+  constructor(
+    status: number,
+    describe: () => string,
+    retryAfter: number | undefined,
+  ) {
+    this.status = status;
+    this.retryAfter = retryAfter;
+    this.#describe = describe;
+  }
+
+  get reason(): string {
+    return this.#describe();
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { messageOf } from "../../src/fetch/message_of.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { EventRoom } from "../limits/memory/event_room.ts";
+import { Members } from "../members.ts";
 import type { RunOutcome } from "../metrics/upstream_metrics.ts";
 import { draining } from "../problem.ts";
 import {
@@ -52,7 +53,7 @@ export class Runs implements AsyncDisposable {
   readonly #context: RunsContext;
   readonly #cancelled: CancelledSessions;
   readonly #joining: Joining;
-  readonly #runs = new Set<Run>();
+  readonly #runs = new Members<Run>();
   /** The runs that go on from a relay before this one, also before their provider is asked. */
   readonly #resumed = new Set<Promise<void>>();
   readonly #held: HeldTopics;
@@ -228,11 +229,11 @@ export class Runs implements AsyncDisposable {
   async #run(plan: RunPlan): Promise<void> {
     const run = Run.start(plan, this.#context);
     const { topic } = plan;
-    this.#runs.add(run);
+    const place = this.#runs.add(run);
     try {
       await run.finished;
     } finally {
-      this.#runs.delete(run);
+      this.#runs.delete(place);
       this.#context.runEnded(topic.outcome);
     }
   }

@@ -58,14 +58,16 @@ export function createRequestHandler(
   context: RequestHandlerContext,
 ): HttpServerHandlers["request"] {
   const { entrance, gateway, slowResponses, topics } = context;
-  const responses = new WeakMap<Request, ServerResponse>();
+  // Until a request is routed. No `WeakMap`: values that refer to their keys outlive
+  // collections of young objects.
+  const responses = new Map<Request, ServerResponse>();
 
   async function answer(
     { needs, topicOf, prepares, answer }: Endpoint,
     request: Request,
     match: URLPatternResult,
   ): Promise<Response> {
-    const response = responses.get(request)!; // put there for every request
+    const response = responses.get(request)!; // put there before it is routed
     const call = needs === "nothing"
       ? entrance.open(request, response)
       : await entrance.admit(request, response);
@@ -118,8 +120,20 @@ export function createRequestHandler(
   }
 
   const handle = route(routes, unrouted);
-  return async (request, response) => {
+
+  function answerRouted(
+    request: Request,
+    response: ServerResponse,
+  ): Response | Promise<Response> {
     responses.set(request, response);
+    try {
+      return handle(request);
+    } finally {
+      responses.delete(request);
+    }
+  }
+
+  return async (request, response) => {
     slowResponses.add(response);
     let isOfGateway = false;
     try {
@@ -127,7 +141,7 @@ export function createRequestHandler(
       if (greeting) return greeting;
       const url = new URL(request.url);
       isOfGateway = gateway.handles(url.pathname);
-      if (!isOfGateway) return await handle(request);
+      if (!isOfGateway) return await answerRouted(request, response);
       const call = await entrance.admit(request, response, "gateway", url);
       using _body = call.incoming;
       return await gateway.handle(call);

@@ -12,6 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
 import { Listener, listenOptions } from "./listener.ts";
 import { ReadPacer } from "../../limits/read_pacer.ts";
+import { keepEntries } from "./request_entries.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
 import { joinSmallChunks } from "../../limits/body_chunks.ts";
 import {
@@ -204,6 +205,7 @@ export class HttpServer {
       this.#server.once("error", reject);
       this.#server.listen(listenOptions({ host, port, reusePort }), () => {
         this.#server.off("error", reject);
+        keepEntries(this.#server);
         // It listens on TCP: the address is no pipe's name.
         const { address, port } = this.#server.address() as AddressInfo;
         this.#listener = new Listener(this.#server, {

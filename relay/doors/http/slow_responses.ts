@@ -3,6 +3,11 @@ import { getLogger } from "@logtape/logtape";
 import { dropAnswer } from "../../cut_answer.ts";
 import type { Watch, Watched } from "../../delivery/watch.ts";
 
+const WATCHED = Symbol("watched");
+
+/** A response that is watched, or was. The symbol takes the place of a table. */
+type MarkedResponse = ServerResponse & { [WATCHED]?: WatchedResponse };
+
 const logger = getLogger(["rivulet", "relay", "http"]);
 
 /** A response, and how much of it its client has taken. */
@@ -42,7 +47,6 @@ class WatchedResponse implements Watched {
  */
 export class SlowResponses {
   readonly #watch: Watch | undefined;
-  readonly #watched = new WeakMap<ServerResponse, WatchedResponse>();
   readonly #addressOf: (response: ServerResponse) => string;
   readonly #onCut: () => void;
 
@@ -64,20 +68,20 @@ export class SlowResponses {
   }
 
   /** Looks after a response until it is closed. */
-  add(response: ServerResponse): void {
+  add(response: MarkedResponse): void {
     if (!this.#watch) return;
     const watched = new WatchedResponse(
       response,
       (response) => this.#drop(response),
     );
-    this.#watched.set(response, watched);
+    response[WATCHED] = watched;
     this.#watch.add(watched);
     response.on("close", () => this.delete(response));
   }
 
   /** Leaves a response to its subscriber. */
-  delete(response: ServerResponse): void {
-    const watched = this.#watched.get(response);
+  delete(response: MarkedResponse): void {
+    const watched = response[WATCHED];
     if (watched) this.#watch?.delete(watched);
   }
 

@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { STATUS_CODE } from "@std/http/status";
+import { Members } from "../../members.ts";
 import { outOfMemory, Problem } from "../../problem.ts";
 
 /** The bytes of requests, messages and events of upstreams that may be held. */
@@ -13,7 +14,7 @@ export interface ReceiveBudgetOptions {
 /** The holdings of one client. */
 interface Client {
   bytes: number;
-  readonly accounts: Set<ReceiveAccount>;
+  readonly accounts: Members<ReceiveAccount>;
 }
 
 /** The time after which a client may have room again, in seconds: a guess. */
@@ -81,13 +82,16 @@ export class ReceiveBudget {
   #count(client: string, account: ReceiveAccount, more: number): void {
     let own = this.#clients.get(client);
     if (!own) {
-      own = { bytes: 0, accounts: new Set() };
+      own = { bytes: 0, accounts: new Members() };
       this.#clients.set(client, own);
     }
     own.bytes += more;
     this.#bytes += more;
-    if (account.bytes > 0) own.accounts.add(account);
-    else own.accounts.delete(account);
+    if (account.bytes > 0) account.place ??= own.accounts.add(account);
+    else if (account.place !== undefined) {
+      own.accounts.delete(account.place);
+      account.place = undefined;
+    }
     if (own.accounts.size === 0) this.#clients.delete(client);
     if (more > 0) this.#enforce(own, account);
   }
@@ -142,6 +146,8 @@ export class ReceiveAccount implements Disposable {
   #problem: Problem | undefined;
   /** The owner of the account, for the log. */
   readonly what: string;
+  /** The place among those of its client that hold anything. */
+  place: number | undefined;
   /** Called when the body is refused, with the bytes that had come of it. */
   onRefused: ((problem: Problem, bytes: number) => void) | undefined;
 

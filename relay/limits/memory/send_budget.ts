@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../../src/fetch/clock.ts";
+import { Members } from "../../members.ts";
 
 /** The bytes that may wait for clients to take them. */
 export interface SendBudgetOptions {
@@ -72,7 +73,7 @@ class Holdings {
 
 /** The holdings of one client, and its connections. */
 class Client extends Holdings implements AccountHolder {
-  readonly accounts = new Set<SendAccount>();
+  readonly accounts = new Members<SendAccount>();
   readonly places: readonly Holdings[];
   readonly clock: Clock;
   readonly onMore: () => void;
@@ -111,7 +112,7 @@ export class SendBudget {
   readonly #options: SendBudgetOptions;
   readonly #all = new Holdings();
   readonly #clients = new Map<string, Client>();
-  readonly #accounts = new Set<SendAccount>();
+  readonly #accounts = new Members<SendAccount>();
 
   /** Makes a budget of which nothing is used. */
   constructor(options: SendBudgetOptions) {
@@ -132,8 +133,8 @@ export class SendBudget {
       this.#clients.set(name, client);
     }
     const account = new SendAccount(peer, client);
-    this.#accounts.add(account);
-    client.accounts.add(account);
+    account.place = this.#accounts.add(account);
+    account.placeOfClient = client.accounts.add(account);
     return account;
   }
 
@@ -153,8 +154,8 @@ export class SendBudget {
       this.#options.clock,
       (client) => this.#enforce(client),
       (client, account) => {
-        this.#accounts.delete(account);
-        client.accounts.delete(account);
+        this.#accounts.delete(account.place);
+        client.accounts.delete(account.placeOfClient);
         if (client.accounts.size > 0) return;
         if (this.#clients.get(name) === client) this.#clients.delete(name);
       },
@@ -169,7 +170,7 @@ export class SendBudget {
 
   #keep(
     holdings: Holdings,
-    accounts: ReadonlySet<SendAccount>,
+    accounts: Iterable<SendAccount>,
     max: number,
     reason: DropReason,
   ): void {
@@ -185,7 +186,7 @@ export class SendBudget {
   }
 
   #heaviest(
-    accounts: ReadonlySet<SendAccount>,
+    accounts: Iterable<SendAccount>,
     isQuiet: boolean,
   ): SendAccount | undefined {
     const before = this.#options.clock.now() - QUIET;
@@ -237,6 +238,10 @@ export class SendAccount {
   readonly peer: SendPeer;
   /** The time when the connection has last taken something, or had nothing to take. */
   since: number;
+  /** The place among all accounts. */
+  place = 0;
+  /** The place among those of its client. */
+  placeOfClient = 0;
   readonly #holder: AccountHolder;
   /**
    * The buffers that others may hold too, with their sizes, and how often they are
