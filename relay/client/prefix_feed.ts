@@ -15,7 +15,7 @@ import type { TopicOptions } from "./options.ts";
 import type { Subscription, SubscriptionState } from "./subscription.ts";
 
 /** The most characters of a position that a relay takes (PROTOCOL.md, section 2). */
-const MAX_SINCE = 16_384;
+const MAX_SINCE = 8_192;
 
 /** A message of a topic, and what is done when it is taken. */
 interface Given {

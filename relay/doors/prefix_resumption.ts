@@ -48,14 +48,15 @@ export function resumeTopic(
       reason: "Expected a token with the right to read this topic",
     };
   }
-  const topic = topics.get(name, position.epoch) ?? topics.get(name);
-  if (!topic) {
+  const current = topics.get(name);
+  if (!current) {
     return {
       kind: "refused",
       code: "unknown_topic",
       reason: "There is no such topic any more",
     };
   }
+  const topic = topics.at(current, position);
   const { log, state } = topic;
   const isOver = log.epoch === position.epoch && state.kind === "ended" &&
     position.offset >= log.next;

@@ -17,7 +17,7 @@ const nameOrPrefix = z.string().refine(
  * The most characters of a position in all topics of a prefix: each of its places is looked
  * up in one turn.
  */
-const MAX_SINCE = 16_384;
+const MAX_SINCE = 8_192;
 
 const subscribeMessage = z.object({
   type: z.literal("subscribe"),

@@ -266,7 +266,7 @@ Deno.test("A prefix is told of its topics that are gone, and of one that there i
 });
 
 /** A connection whose messages have all come before any of them is taken. */
-class ToldSocket implements WebSocketLike {
+abstract class ToldSocket implements WebSocketLike {
   readonly readyState = 1;
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: string }) => void) | null = null;
@@ -278,8 +278,9 @@ class ToldSocket implements WebSocketLike {
   }
 
   send(text: string): void {
-    if (JSON.parse(text).topic !== "run:*") return;
-    for (const message of this.told) {
+    const message = JSON.parse(text);
+    const told = message.type === "subscribe" ? this.answer(message) : [];
+    for (const message of told) {
       this.onmessage?.({ data: JSON.stringify(message) });
     }
   }
@@ -288,30 +289,90 @@ class ToldSocket implements WebSocketLike {
     this.onclose?.({ code, reason: "" });
   }
 
-  get told(): unknown[] {
-    const turn = (epoch: string) => [
-      { type: "subscribed", epoch, after: 0, recovered: true, state: "open" },
-      { type: "events", offset: 1, events: [{ data: "1" }, { data: "2" }] },
-      { type: "end", offset: 3, status: "complete" },
-    ];
-    return [
-      { type: "following", topic: "run:*", position: "1795997699708" },
-      ...[...turn("epoch-one"), ...turn("epoch-two")]
-        .map((message) => ({ ...message, topic: "run:a" })),
-    ];
-  }
+  /** Returns the answer to a subscription. */
+  protected abstract answer(
+    message: Readonly<Record<string, unknown>>,
+  ): readonly unknown[];
+}
+
+/** Returns the messages of a topic from its start. */
+function turn(topic: string, epoch: string): Record<string, unknown>[] {
+  return [
+    { type: "subscribed", epoch, after: 0, recovered: true, state: "open" },
+    { type: "events", offset: 1, events: [{ data: "1" }, { data: "2" }] },
+    { type: "end", offset: 3, status: "complete" },
+  ].map((message) => ({ ...message, topic }));
 }
 
 Deno.test("A prefix has an epoch behind the one before, however slowly it is read", async () => {
+  class Renewing extends ToldSocket {
+    protected answer(): readonly unknown[] {
+      return [
+        { type: "following", topic: "run:*", position: "1795997699708" },
+        ...turn("run:a", "epoch-one"),
+        ...turn("run:a", "epoch-two"),
+      ];
+    }
+  }
   await using subscription = subscribe("ws://relay.test", {
     topic: "run:*",
-    WebSocket: ToldSocket,
+    WebSocket: Renewing,
   });
-  const turn = [
-    "run:a begins",
-    "run:a 1",
-    "run:a 2",
-    "run:a complete",
-  ];
-  assertEquals(await read(subscription, 8), [...turn, ...turn]);
+  const lines = ["run:a begins", "run:a 1", "run:a 2", "run:a complete"];
+  assertEquals(await read(subscription, 8), [...lines, ...lines]);
+});
+
+Deno.test("A prefix goes on with a relay of before, which tells no position, and with one that does", async () => {
+  const positions = [undefined, "17", undefined, "18"];
+  const asked: unknown[][] = [];
+  const sockets: ToldSocket[] = [];
+  class Upgraded extends ToldSocket {
+    readonly #asked: unknown[] = [];
+
+    constructor() {
+      super();
+      sockets.push(this);
+      asked.push(this.#asked);
+    }
+
+    protected answer(
+      { topic, after, since, wait }: Readonly<Record<string, unknown>>,
+    ): readonly unknown[] {
+      this.#asked.push({ topic, after, since, wait });
+      if (topic !== "run:*") {
+        const [begin] = turn("run:a", "epoch-one");
+        return [{ ...begin, after: 2 }];
+      }
+      const number = sockets.length;
+      const position = positions[number - 1];
+      return [
+        { type: "following", topic, position },
+        ...(number === 1 ? turn("run:a", "epoch-one").slice(0, 2) : []),
+        ...turn(`run:${number}`, "epoch-one"),
+      ];
+    }
+  }
+  await using subscription = subscribe("ws://relay.test", {
+    topic: "run:*",
+    WebSocket: Upgraded,
+    reconnect: { minTimeout: 1, maxTimeout: 1 },
+  });
+  for (const number of [1, 2, 3, 4]) {
+    const seen = await read(subscription, number === 1 ? 7 : 4);
+    assertEquals(
+      seen.filter((line) => line.startsWith(`run:${number}`)).length,
+      4,
+    );
+    sockets.at(-1)!.close(1012); // there is one
+  }
+  assertEquals(await read(subscription, 1), ["run:5 begins"]);
+  const rest = { topic: "run:a", after: "epoch-one:2", wait: false };
+  const all = { topic: "run:*", after: "start", wait: undefined };
+  assertEquals(asked, [
+    [{ ...all, after: undefined, since: undefined }],
+    [{ ...rest, since: undefined }, { ...all, since: undefined }],
+    [{ ...rest, since: undefined }, { ...all, since: "17,2@epoch-one:3" }],
+    [{ ...rest, since: undefined }, { ...all, since: undefined }],
+    [{ ...rest, since: undefined }, { ...all, since: "18,4@epoch-one:3" }],
+  ]);
 });
