@@ -107,6 +107,7 @@ class Lanes {
 export class ReadPacer implements Disposable {
   readonly #light = new Lanes();
   readonly #heavy = new Lanes();
+  readonly #readings = new WeakMap<Duplex, PacedReading>();
   #immediate: ReturnType<typeof setImmediate> | undefined;
   #pieces = 0;
   /** The start of the turn whose time is counted; `undefined` while none is. */
@@ -142,7 +143,13 @@ export class ReadPacer implements Disposable {
    */
   pace(socket: Duplex, { onPiece, peer }: PaceOptions = {}): void {
     readInJavaScript(socket);
-    new PacedReading(socket, this, { onPiece, peer });
+    const reading = new PacedReading(socket, this, { onPiece, peer });
+    this.#readings.set(socket, reading);
+  }
+
+  /** Whether bytes of a socket wait for their turn. */
+  isHolding(socket: Duplex): boolean {
+    return this.#readings.get(socket)?.isHolding ?? false;
   }
 
   /** Stops counting: what waits is no longer passed on. */
@@ -337,6 +344,11 @@ class PacedReading {
   /** Whether the socket has had little to read lately. */
   get isLight(): boolean {
     return this.#recent < LIGHT;
+  }
+
+  /** Whether bytes have come that were not passed on. */
+  get isHolding(): boolean {
+    return this.#held.length > 0;
   }
 
   /** Passes on the next piece. */

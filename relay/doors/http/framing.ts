@@ -22,12 +22,14 @@ export class Framing {
    * Counts bytes that have come.
    *
    * @param isBusy Whether a request of the connection is being answered.
+   * @returns Whether they are not the rest of a body that is thrown away.
    */
-  add(bytes: number, isBusy: boolean): void {
+  add(bytes: number, isBusy: boolean): boolean {
     // The rest of a body whose request is answered is thrown away, uncounted, for a
     // while that has a bound.
     const isDiscarded = !isBusy && this.#request?.complete === false;
     if (!isDiscarded) this.bytes += bytes;
+    return !isDiscarded;
   }
 
   /** Begins to count anew: the head of a request has come. */

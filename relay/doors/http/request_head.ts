@@ -47,6 +47,15 @@ export function headTooLarge({ maxHead }: HeadLimits): Problem {
   );
 }
 
+/** A refusal of a head that takes longer than it may. */
+export function headTimedOut({ headTimeout }: HeadLimits): Problem {
+  return new Problem(
+    STATUS_CODE.RequestTimeout,
+    "head_timeout",
+    `Expected the head of a request within ${headTimeout} ms`,
+  );
+}
+
 /** A refusal of a body that has too much around it. */
 export function framingTooLarge(maxBytes: number): Problem {
   return new Problem(
@@ -167,11 +176,7 @@ export function problemOfHead(
 ): Problem | undefined {
   switch (code) {
     case "ERR_HTTP_REQUEST_TIMEOUT":
-      return new Problem(
-        STATUS_CODE.RequestTimeout,
-        "head_timeout",
-        `Expected the head of a request within ${limits.headTimeout} ms`,
-      );
+      return headTimedOut(limits);
     case "HPE_HEADER_OVERFLOW":
       return headTooLarge(limits);
     default:

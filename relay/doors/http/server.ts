@@ -10,14 +10,17 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import { STATUS_CODE } from "@std/http/status";
 import { getLogger } from "@logtape/logtape";
 import { internalProblem, Problem } from "../../problem.ts";
+import { AwaitedHeads } from "./awaited_heads.ts";
 import { Listener, listenOptions } from "./listener.ts";
 import { ReadPacer } from "../../limits/read_pacer.ts";
 import { keepEntries } from "./request_entries.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
 import { joinSmallChunks } from "../../limits/body_chunks.ts";
+import { HAS_NET_SERVERS } from "../../runtime.ts";
 import {
   framingTooLarge,
   type HeadLimits,
+  headTimedOut,
   headTooLarge,
   invalidRequest,
   isWebSocketUpgrade,
@@ -122,6 +125,7 @@ export class HttpServer {
   readonly #connections: TcpConnections;
   readonly #refused: RefusedSockets;
   readonly #pacer = new ReadPacer();
+  readonly #heads: AwaitedHeads;
   #listener: Listener | undefined;
 
   /** The most bytes around bodies: a head that is not whole yet is among them, and has a limit of its own. */
@@ -134,6 +138,11 @@ export class HttpServer {
     this.#handlers = handlers;
     this.#options = options;
     this.#refused = options.refused;
+    this.#heads = new AwaitedHeads({
+      headTimeout: options.headTimeout,
+      isHeld: (socket) => this.#pacer.isHolding(socket),
+      onTimeout: (socket) => this.#onFault(socket, headTimedOut(options)),
+    });
     const listener = getRequestListener(
       (incoming, { outgoing }) =>
         // `outgoing` is of HTTP/1: the server below speaks nothing else.
@@ -154,7 +163,8 @@ export class HttpServer {
     // Not written where it is used: the types do not know of all of these yet.
     const serverOptions = {
       maxHeaderSize: options.maxHead,
-      headersTimeout: options.headTimeout,
+      // Heads are timed here, where it is known which ones the relay has yet to read.
+      headersTimeout: HAS_NET_SERVERS ? 0 : options.headTimeout,
       // A body may be an event stream without end; others are timed where they are read.
       requestTimeout: 0,
       keepAliveTimeout: options.idleTimeout,
@@ -184,7 +194,9 @@ export class HttpServer {
         peer: this.#connections.networkOf(socket),
         onPiece: (bytes) => this.#onBytes(socket, bytes),
       });
-      if (problem) this.#refuse(socket, problem);
+      if (problem) return this.#refuse(socket, problem);
+      this.#heads.begin(socket);
+      socket.on("close", () => this.#heads.end(socket));
     });
     this.#server.on("upgrade", (incoming, socket, head) => {
       this.#onUpgrade(incoming, socket, head);
@@ -206,6 +218,7 @@ export class HttpServer {
       this.#server.listen(listenOptions({ host, port, reusePort }), () => {
         this.#server.off("error", reject);
         keepEntries(this.#server);
+        if (HAS_NET_SERVERS) this.#heads.start();
         // It listens on TCP: the address is no pipe's name.
         const { address, port } = this.#server.address() as AddressInfo;
         this.#listener = new Listener(this.#server, {
@@ -232,6 +245,7 @@ export class HttpServer {
     // Those that clients keep in hand do not count as idle.
     this.#connections.cutUnused();
     await closed;
+    this.#heads[Symbol.dispose]();
     this.#pacer[Symbol.dispose]();
   }
 
@@ -242,6 +256,7 @@ export class HttpServer {
 
   #onRequest(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const { socket } = incoming;
+    this.#heads.end(socket);
     const connection = this.#connections.get(socket);
     // It was refused, and is asked for nothing any more.
     if (!connection || socket.destroyed || this.#refused.has(socket)) {
@@ -280,7 +295,9 @@ export class HttpServer {
         : headTooLarge(this.#options);
       this.#onUnreadable(socket, connection, problem);
     }
-    framing.add(bytes, requests.isBusy);
+    if (framing.add(bytes, requests.isBusy) && !requests.isBusy) {
+      this.#heads.begin(socket);
+    }
   }
 
   #onUpgrade(
@@ -288,6 +305,7 @@ export class HttpServer {
     socket: Duplex,
     head: Uint8Array,
   ): void {
+    this.#heads.end(socket);
     const connection = this.#connections.get(socket);
     if (!connection || this.#refused.has(socket)) return;
     connection.isUsed = true;
@@ -340,9 +358,16 @@ export class HttpServer {
   ): void {
     if (this.#refused.has(socket)) return;
     const problem = problemOfHead(code, this.#options);
-    const connection = this.#connections.get(socket);
     // The peer has gone, or its network has.
-    if (!problem || !connection) return void socket.destroy();
+    if (!problem) return void socket.destroy();
+    this.#onFault(socket, problem);
+  }
+
+  /** Refuses what came on a connection in place of a request. */
+  #onFault(socket: Duplex, problem: Problem): void {
+    this.#heads.end(socket);
+    const connection = this.#connections.get(socket);
+    if (!connection || this.#refused.has(socket)) return void socket.destroy();
     // Such as what a length that is too short leaves: the request before it is whole,
     // and its sender may learn from the answer what was wrong.
     if (connection.requests.endWithCurrent()) {
@@ -378,6 +403,7 @@ export class HttpServer {
   }
 
   #refuse(socket: Duplex, problem: Problem): void {
+    this.#heads.end(socket);
     this.#tell(problem, this.#connections.peerOf(socket));
     this.#refused.refuse(socket, problem);
   }

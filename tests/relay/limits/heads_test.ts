@@ -235,6 +235,22 @@ async function startServer(): Promise<
   };
 }
 
+Deno.test("HttpServer refuses no head that has come while it had no time to read it", async () => {
+  await using server = await startServer();
+  using caller = await RawCaller.open(server.port);
+  caller.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n");
+  await until(
+    () => server.server.connections > 0 || undefined,
+    LIMIT,
+    "the connection to be accepted",
+  );
+  caller.send("\r\n");
+  // As a process without a processor: its timers are due before its sockets are read.
+  const end = performance.now() + 1_500;
+  while (performance.now() < end);
+  await caller.see("200 OK");
+});
+
 Deno.test("HttpServer tells once of each refusal, and of nothing else", async () => {
   await using server = await startServer();
   const { port, refusals } = server;
