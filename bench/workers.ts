@@ -11,21 +11,22 @@ import { runAndKill } from "./fanout/process.ts";
 import { machine } from "./fanout/report/machine.ts";
 import { markdownTable } from "./fanout/report/markdown_table.ts";
 import { brief, count, percent } from "./fanout/report/numbers.ts";
-import { measure, type Measurement } from "./workers/measure.ts";
+import { canMeasure, measure, type Measurement } from "./workers/measure.ts";
 import {
   type Kind,
   type Options,
   parseOptions,
+  type Shape,
   USAGE,
 } from "./workers/options.ts";
 
 const COLUMNS = [
   "of",
-  "workers",
+  "processes",
   "a second",
   "times",
-  "µs each, of workers",
-  "CPU of a worker",
+  "µs each",
+  "CPU of each process",
   "store: CPU",
   "store: µs an event",
   "generator: CPU",
@@ -33,10 +34,10 @@ const COLUMNS = [
   "errors",
 ];
 
-/** The measurements of one kind, with one number of workers. */
+/** The measurements of one kind, with one shape. */
 interface Row {
   readonly kind: Kind;
-  readonly workers: number;
+  readonly shape: Shape;
   readonly measurements: Measurement[];
 }
 
@@ -47,7 +48,7 @@ function cells(row: Row, rows: readonly Row[]): string[] {
   const store = of("storeShare");
   return [
     row.kind,
-    `${row.workers}`,
+    row.shape,
     count(of("rate")),
     brief(of("rate") / of("rate", first)),
     brief(of("cpuEach")),
@@ -62,27 +63,31 @@ function cells(row: Row, rows: readonly Row[]): string[] {
 }
 
 async function run(options: Options): Promise<void> {
-  const { kinds, workers, share, rounds, seconds, warmUp } = options;
+  const { kinds, shapes, share, rounds, seconds, warmUp } = options;
   const rows: Row[] = kinds.flatMap((kind) =>
-    workers.map((count) => ({ kind, workers: count, measurements: [] }))
+    shapes.filter((shape) => canMeasure(kind, shape))
+      .map((shape) => ({ kind, shape, measurements: [] }))
   );
   for (let round = 1; round <= rounds; round++) {
-    for (const { kind, workers, measurements } of rows) {
-      console.error(`${kind}, ${workers} workers, round ${round} of ${rounds}`);
-      measurements.push(await measure(kind, workers, options));
+    for (const { kind, shape, measurements } of rows) {
+      console.error(`${kind}, ${shape}, round ${round} of ${rounds}`);
+      measurements.push(await measure(kind, shape, options));
     }
   }
   const day = new Date().toISOString().slice(0, 10);
   console.log([
     "# Workers",
-    `${machine(day)}. Each worker is bound to a core, and has ${
-      percent(share)
-    } of it. ${seconds} s each, after ${warmUp} s of warming up; medians of ${rounds}.`,
+    `${
+      machine(day)
+    }. ${options.count} relays, edges or workers, each of them bound to a core${
+      share < 1 ? `, with ${percent(share)} of it` : ""
+    }. ${seconds} s each, after ${warmUp} s of warming up; medians of ${rounds}.`,
     markdownTable([COLUMNS, ...rows.map((row) => cells(row, rows))]),
     `"a second": events delivered, runs of 22 events ended, or events delivered of those
-that were published. A worker that uses its whole part of a core is what limits the
-rate, unless the generator and the store need what is left of the cores. "missed" are
-events that subscribers were told to have missed.`,
+that were published. "µs each" is the processor time of all processes with connections
+for each of these, and tells what several processes cost where the cores are not enough
+for them, the generator and the store. "relays" share nothing but the port: their figure
+is the floor. "missed" are events that subscribers were told to have missed.`,
   ].join("\n\n"));
 }
 

@@ -1,6 +1,5 @@
-import { BenchProcess, childrenOf, usageOf } from "../fanout/process.ts";
+import { BenchProcess, usageOf } from "../fanout/process.ts";
 import type { Counts as FanoutCounts } from "../fanout/generator/main.ts";
-import { startRelay } from "../fanout/servers/relay.ts";
 import { TOPIC } from "../fanout/event.ts";
 import { sleep } from "../sleep.ts";
 import type {
@@ -9,15 +8,16 @@ import type {
 } from "../topics/generator/plan.ts";
 import { Confinement, pin } from "./confinement.ts";
 import type { Counts, Plan } from "./generator/main.ts";
-import type { Kind, Options } from "./options.ts";
+import type { Kind, Options, Shape } from "./options.ts";
+import { type OptionsOf, startShape } from "./shapes.ts";
 
 /** One measurement. Shares are of one core's time. */
 export interface Measurement {
   /** The rate a second: events delivered, runs ended, or events published and delivered. */
   readonly rate: number;
-  /** The processor time of all workers for each of these, in µs. */
+  /** The processor time of all processes with connections for each of these, in µs. */
   readonly cpuEach: number;
-  /** The share of each worker, on average. */
+  /** The share of each of these processes, on average. */
   readonly workerShare: number;
   /** The share of the process with the store; NaN where there is none. */
   readonly storeShare: number;
@@ -46,8 +46,8 @@ const PUBLISH_RATE = 10;
 /** A generator and what it does to a relay. */
 interface Work extends AsyncDisposable {
   readonly processes: readonly BenchProcess[];
-  /** Options of the relay. */
-  readonly args: readonly string[];
+  /** Options of the relay, or of each relay. */
+  readonly optionsOf: OptionsOf;
   /**
    * Does it once.
    *
@@ -73,14 +73,23 @@ function program(path: string, args: readonly unknown[] = []): BenchProcess {
   ]);
 }
 
-async function deliveries(options: Options): Promise<Work> {
-  const { subscribers, warmUp, seconds } = options;
-  const feed = program("../fanout/feed/main.ts", ["sse", 0, SIZE, 0, CHUNK, 0]);
-  const [source] = await feed.hear(/^[0-9]+$/);
-  const processes = [feed];
+async function deliveries(options: Options, shape: Shape): Promise<Work> {
+  const { subscribers, warmUp, seconds, count } = options;
+  const feeds: BenchProcess[] = [];
+  const ports: string[] = [];
+  for (let left = shape === "relays" ? count : 1; left > 0; left--) {
+    const feed = program("../fanout/feed/main.ts", [
+      ...["sse", 0, SIZE, 0, CHUNK, 0],
+    ]);
+    feeds.push(feed);
+    ports.push((await feed.hear(/^[0-9]+$/))[0]);
+  }
+  const processes = [...feeds];
   return {
     processes,
-    args: ["--source", `${TOPIC}=http://127.0.0.1:${source}/`],
+    optionsOf: (index) => ({
+      sources: [{ name: TOPIC, url: `http://127.0.0.1:${ports[index]}/` }],
+    }),
     async run(port, measuring) {
       const generator = program("../fanout/generator/main.ts", [
         "relay",
@@ -90,7 +99,7 @@ async function deliveries(options: Options): Promise<Work> {
       processes.push(generator);
       await generator.say(`connect ${subscribers}`);
       await generator.hear(/^connected$/);
-      await feed.say("go");
+      await Promise.all(feeds.map((feed) => feed.say("go")));
       await sleep(warmUp * 1_000);
       await generator.say("begin");
       measuring();
@@ -118,10 +127,12 @@ async function runs(options: Options): Promise<Work> {
   const [provider] = await generator.hear(/^[0-9]+$/);
   return {
     processes: [generator],
-    args: [
-      ...["--provider", `bench=http://127.0.0.1:${provider}/v1`],
-      ...["--ttl", "1s", "--max-topics", "1000000"],
-    ],
+    optionsOf: () => ({
+      gateway: {
+        providers: [{ name: "bench", url: `http://127.0.0.1:${provider}/v1` }],
+      },
+      retention: { endedTtl: 1_000 },
+    }),
     async run(port, measuring) {
       const plan: Plan = {
         port,
@@ -148,7 +159,7 @@ async function publish(options: Options): Promise<Work> {
   await generator.hear(/^[0-9]+$/);
   return {
     processes: [generator],
-    args: [],
+    optionsOf: () => ({}),
     async run(port, measuring) {
       const plan: TopicsPlan = {
         port,
@@ -175,48 +186,40 @@ async function publish(options: Options): Promise<Work> {
   };
 }
 
-const WORKS: Readonly<Record<Kind, (options: Options) => Promise<Work>>> = {
+const WORKS: Readonly<
+  Record<Kind, (options: Options, shape: Shape) => Promise<Work>>
+> = {
   deliveries,
   runs,
   publish,
 };
 
+/** Whether a kind can be measured: of relays that share nothing, a follower may be at another. */
+export function canMeasure(kind: Kind, shape: Shape): boolean {
+  return kind !== "publish" || shape !== "relays";
+}
+
 /** Measures once. */
 export async function measure(
   kind: Kind,
-  workers: number,
+  shape: Shape,
   options: Options,
 ): Promise<Measurement> {
+  const { count, share } = options;
   using confinement = new Confinement();
-  await using work = await WORKS[kind](options);
-  await using relay = await startRelay(
-    "relay/main.ts",
-    "--max-semi-space-size=8",
-    { core: undefined },
-    [
-      ...["--workers", `${workers}`, "--log-level", "warning"],
-      ...work.args,
-    ],
-  );
-  const { pid } = relay.process;
-  const pids = workers === 1 ? [pid] : childrenOf(pid);
-  for (const [index, worker] of pids.entries()) {
-    pin(worker, index % navigator.hardwareConcurrency);
-    if (options.share < 1) confinement.confine(worker, options.share);
+  await using work = await WORKS[kind](options, shape);
+  await using relay = await startShape(shape, count, work.optionsOf);
+  const { pids } = relay;
+  for (const [index, pid] of pids.entries()) {
+    pin(pid, index % navigator.hardwareConcurrency);
+    if (share < 1) confinement.confine(pid, share);
   }
-  const read = () => {
-    const ofWorkers = pids.reduce((sum, each) => sum + usageOf(each).cpu, 0);
-    const all = usageOf(pid).cpu;
-    return {
-      time: performance.now() / 1_000,
-      workers: ofWorkers,
-      store: workers === 1 ? NaN : all - ofWorkers,
-      generator: work.processes.reduce(
-        (sum, each) => sum + each.usage().cpu,
-        0,
-      ),
-    };
-  };
+  const read = () => ({
+    time: performance.now() / 1_000,
+    workers: pids.reduce((sum, each) => sum + usageOf(each).cpu, 0),
+    store: relay.storeCpu(),
+    generator: work.processes.reduce((sum, each) => sum + each.usage().cpu, 0),
+  });
   const readings: ReturnType<typeof read>[] = [];
   const { done, filled, missed = 0, errors } = await work.run(
     relay.port,
@@ -230,7 +233,7 @@ export async function measure(
   return {
     rate: done / elapsed,
     cpuEach: used("workers") / done * 1e6,
-    workerShare: used("workers") / elapsed / workers,
+    workerShare: used("workers") / elapsed / pids.length,
     storeShare: used("store") / elapsed,
     storeEach: used("store") / filled * 1e6,
     generatorShare: used("generator") / elapsed,

@@ -7,11 +7,18 @@ const KINDS = ["deliveries", "runs", "publish"] as const;
 /** A kind of measurement: see {@linkcode USAGE}. */
 export type Kind = typeof KINDS[number];
 
+/** The shapes that are compared. */
+const SHAPES = ["process", "relays", "edges", "workers"] as const;
+
+/** Processes that serve one port: see {@linkcode USAGE}. */
+export type Shape = typeof SHAPES[number];
+
 /** The options of the bench. */
 export interface Options {
   readonly kinds: readonly Kind[];
-  /** The numbers of workers. */
-  readonly workers: readonly number[];
+  readonly shapes: readonly Shape[];
+  /** The number of relays, edges or workers. */
+  readonly count: number;
   /** The part of a core that each worker has. */
   readonly share: number;
   readonly subscribers: number;
@@ -26,17 +33,23 @@ export interface Options {
 export const USAGE =
   `Usage: deno task bench:workers [FLAG ...]     a list is 1,2
 
-One relay with one process, and with workers. Each worker is bound to a core and
-has a part of its time (--share), which the kernel enforces, so that the rest of
-two cores is enough for the generator and for the process with the store: their
-processor time is printed. Needs Linux, and root for the parts.
+One relay, and several processes that share its port. Each is bound to a core. The
+generator and the process with the topics need cores, too: with --share, the kernel
+gives each process a part of a core's time, so that enough is left for them. Needs
+Linux, and root for the parts.
 
   --kinds LIST         of ${KINDS.join(",")}; default all
                          deliveries   one topic at full speed, to all subscribers
                          runs         short runs of a provider, one after the other
                          publish      1,000 publishers with a follower each
-  --workers LIST       default 1,2
-  --share NUMBER       of a core for each worker, in percent; default 35
+  --shapes LIST        of ${SHAPES.join(",")}; default all
+                         process      one relay
+                         relays       relays that share nothing but the port: the
+                                      floor of what several processes cost
+                         edges        edges of one parent
+                         workers      one relay with workers
+  --count NUMBER       of relays, edges or workers; default 2
+  --share NUMBER       of a core for each process, in percent; default 100
   --subscribers NUMBER default 400
   --callers NUMBER     runs under way; default 32
   --topics NUMBER      publishers; default 1000, at 10 events/s each
@@ -47,10 +60,10 @@ processor time is printed. Needs Linux, and root for the parts.
   --help               this text
 `;
 
-function kindOf(name: string): Kind {
-  const found = KINDS.find((kind) => kind === name);
+function oneOf<T extends string>(names: readonly T[], name: string): T {
+  const found = names.find((one) => one === name);
   if (found) return found;
-  throw new RangeError(`Expected of ${KINDS.join()}: got '${name}'`);
+  throw new RangeError(`Expected of ${names.join()}: got '${name}'`);
 }
 
 /**
@@ -64,8 +77,9 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     args: [...args],
     options: {
       kinds: { type: "string", default: KINDS.join() },
-      workers: { type: "string", default: "1,2" },
-      share: { type: "string", default: "35" },
+      shapes: { type: "string", default: SHAPES.join() },
+      count: { type: "string", default: "2" },
+      share: { type: "string", default: "100" },
       subscribers: { type: "string" },
       callers: { type: "string" },
       topics: { type: "string" },
@@ -81,8 +95,9 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   const of = (text: string | undefined, small: string, usual: string): number =>
     number(text ?? (quick ? small : usual), 1);
   return {
-    kinds: list(values.kinds).map(kindOf),
-    workers: list(values.workers).map((text) => number(text, 1)),
+    kinds: list(values.kinds).map((name) => oneOf(KINDS, name)),
+    shapes: list(values.shapes).map((name) => oneOf(SHAPES, name)),
+    count: number(values.count, 1),
     share: number(values.share, 1) / 100,
     subscribers: of(values.subscribers, "20", "400"),
     callers: of(values.callers, "4", "32"),

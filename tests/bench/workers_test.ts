@@ -5,7 +5,8 @@ import { figure } from "../support/figure.ts";
 const ROOT = new URL("../../", import.meta.url);
 
 Deno.test({
-  name: "bench:workers prints what one process and two workers do",
+  name:
+    "bench:workers prints what one process, and two of each other shape, do",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     const { stdout, code } = await new Deno.Command(Deno.execPath(), {
@@ -18,18 +19,21 @@ Deno.test({
     const rows = new TextDecoder().decode(stdout).split("\n")
       .filter((line) => line.startsWith("| ")).slice(2)
       .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
-    assertEquals(rows.map(([kind, workers]) => `${kind} ${workers}`), [
-      "deliveries 1",
-      "deliveries 2",
-      "runs 1",
-      "runs 2",
-    ]);
+    assertEquals(
+      rows.map(([kind, shape]) => `${kind} ${shape}`),
+      ["deliveries", "runs"].flatMap((kind) =>
+        ["process", "relays", "edges", "workers"].map((shape) =>
+          `${kind} ${shape}`
+        )
+      ),
+    );
     for (const row of rows) {
-      const [, workers, rate, times, cpu, , , store] = row;
+      const [, shape = "", rate, times, cpu, , , store] = row;
       for (const value of [rate, times, cpu]) {
         assert(figure(value) > 0, row.join());
       }
-      assertEquals(store !== "", workers === "2", row.join());
+      const hasStore = ["edges", "workers"].includes(shape);
+      assertEquals(store !== "", hasStore, row.join());
       assertEquals(row.at(-1), "0", row.join());
     }
   },
