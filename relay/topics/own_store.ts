@@ -3,6 +3,7 @@ import type { Store } from "./store.ts";
 /** The members of stores that several relays share. */
 type SharedMember =
   | "isShared"
+  | "paceReaders"
   | "prepare"
   | "orphans"
   | "letGo"

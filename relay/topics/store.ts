@@ -265,6 +265,12 @@ export interface Store extends AsyncDisposable {
    */
   readonly isShared?: boolean | undefined;
   /**
+   * Has writers of this process wait for the relays that are linked to it, by
+   * `Log.caughtUp` and `Log.taken`. Not there in a store whose logs do so anyway, or not
+   * at all.
+   */
+  paceReaders?(): void;
+  /**
    * Has a topic at hand, as it is in the store now, so that {@linkcode Store.find} knows
    * of it for at least half a minute, and of the former logs of its name. Not there in a
    * store that has all topics at hand.

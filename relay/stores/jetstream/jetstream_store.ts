@@ -183,6 +183,7 @@ export class JetStreamStore implements Store {
       retention: this.#retention,
       clock,
       windows,
+      isPaced: false,
       history: new History({
         name: names.stream,
         load: (log, from, bytes) => log.fetch(from, bytes),
@@ -229,6 +230,10 @@ export class JetStreamStore implements Store {
   async open(): Promise<void> {
     await this.#connection.open();
     this.#scheduleLook();
+  }
+
+  paceReaders(): void {
+    this.#logStore.isPaced = true;
   }
 
   prepare(name: string, options: PrepareOptions): Promise<void> | undefined {

@@ -15,6 +15,7 @@ import {
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
 import { Wakes } from "../follow_log.ts";
 import type { History, ReadLog } from "../history.ts";
+import { Pace, type PacedLog } from "../pace.ts";
 import type { Segment } from "../segment.ts";
 import type { Window, Windows } from "../window.ts";
 import { atMost, type Connection } from "./connection.ts";
@@ -36,6 +37,8 @@ export interface SharedLogStore {
   /** The events in memory of all logs: the newest of each, and older ones that are read. */
   readonly windows: Windows;
   readonly history: History<SharedLog>;
+  /** Whether writers wait for relays that are linked to this one. */
+  isPaced: boolean;
   /** Told of an end that the log has. */
   onEnded(log: SharedLog): void;
   /** Whether the log was deleted: a new leader may not know yet of messages that are there. */
@@ -85,6 +88,8 @@ export class SharedLog implements ReadLog {
   readonly copy: LogCopy;
   /** Whether this relay has made it. */
   readonly isMadeHere: boolean;
+  /** The places of those who read it by this relay, if its writers wait for them. */
+  readonly pace: Pace | undefined;
   /** The number of handles. */
   handles = 0;
   /** The time when it was last needed, in milliseconds since the epoch. */
@@ -114,6 +119,8 @@ export class SharedLog implements ReadLog {
     readonly segments: Promise<readonly Segment[]>;
   }>();
   readonly #line: Work[] = [];
+  /** The number of events that are to be written, if writers wait for readers. */
+  #underWay = 0;
   #turn: Promise<void> | undefined;
   #reading: Promise<void> | undefined;
   #nextReading: Promise<void> | undefined;
@@ -153,6 +160,7 @@ export class SharedLog implements ReadLog {
     this.subject = subject;
     this.#recorded = recorded;
     this.copy = new LogCopy(store, recorded);
+    if (store.isPaced) this.pace = new Pace(this.#paced(), store.clock);
     this.usedAt = store.clock.now();
     this.#writer = new LogWriter(store, subject);
     this.#isLoaded = this.isMadeHere = made !== undefined;
@@ -294,8 +302,31 @@ export class SharedLog implements ReadLog {
     this.catchUp().catch(() => {});
   }
 
+  /** The bounds of the log, with what is to be written: readers are behind that, too. */
+  #paced(): PacedLog {
+    const { copy } = this;
+    const next = (): number => copy.next + this.#underWay;
+    return {
+      get first() {
+        return copy.first;
+      },
+      get next() {
+        return next();
+      },
+      get bytes() {
+        return copy.bytes;
+      },
+    };
+  }
+
   /** Has something written, after all that is under way. */
   write(work: Work): Promise<Appended> {
+    if (work.kind === "append" && this.pace) {
+      const { events: { length } } = work;
+      const over = (): void => void (this.#underWay -= length);
+      this.#underWay += length;
+      work.result.promise.then(over, over);
+    }
     this.#line.push(work);
     this.#turn ??= this.#run();
     return work.result.promise;
@@ -318,7 +349,9 @@ export class SharedLog implements ReadLog {
 
   /** The topic was deleted, or never came to be. */
   bury(): void {
-    if (!this.copy.isGone) this.copy.bury();
+    if (this.copy.isGone) return;
+    this.copy.bury();
+    this.pace?.close();
   }
 
   /** Reads events: at once, if they are in memory. */

@@ -15,6 +15,7 @@ import {
   type TopicFacts,
 } from "../../topics/log.ts";
 import type { StaleWriterError } from "../../topics/store.ts";
+import type { Pacer } from "../pace.ts";
 import type { Work, Writer } from "./log_work.ts";
 import type { SharedLog } from "./shared_log.ts";
 import { SharedLease } from "./shared_leases.ts";
@@ -31,12 +32,20 @@ export class SharedLogHandle implements Log, Writer {
   readonly #log: SharedLog;
   readonly #onReleased: () => void;
   #isReleased = false;
+  #pacer: Pacer | undefined;
+  readonly taken?: (offset: number) => void;
 
   /** Makes a handle. */
   constructor(log: SharedLog, onReleased: () => void) {
     this.#log = log;
     this.#onReleased = onReleased;
     log.handles++;
+    const { pace } = log;
+    if (!pace) return;
+    this.taken = (offset) => {
+      if (this.#pacer) pace.took(this.#pacer, offset);
+      else if (!this.#isReleased) this.#pacer = pace.join(offset);
+    };
   }
 
   get epoch(): string {
@@ -133,6 +142,10 @@ export class SharedLogHandle implements Log, Writer {
     return this.#log.copy.publications();
   }
 
+  get caughtUp(): Promise<void> | undefined {
+    return this.#log.pace?.caughtUp;
+  }
+
   get holes(): readonly Hole[] {
     return this.#log.copy.holes;
   }
@@ -156,6 +169,7 @@ export class SharedLogHandle implements Log, Writer {
   [Symbol.dispose](): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
+    if (this.#pacer) this.#log.pace?.leave(this.#pacer);
     this.#log.handles--;
     this.#log.onRead();
     this.#onReleased();

@@ -59,10 +59,12 @@ const logger = getLogger(["rivulet", "relay", "store"]);
 
 /**
  * Returns a store that relays can share, by links to this process: one that is shared
- * already as it is, and a private one with what it lacks.
+ * already as it is, whose writers wait for them, and a private one with what it lacks.
  */
 export function shareStore(store: Store, options: ShareOptions): Store {
-  return store.isShared ? store : new SharedStore(store, options);
+  if (!store.isShared) return new SharedStore(store, options);
+  store.paceReaders?.();
+  return store;
 }
 
 /** A claim that the store may not have yet. */

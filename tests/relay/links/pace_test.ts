@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { lacksNats, NatsServer } from "../../support/nats/nats_server.ts";
 import { MortalRelay } from "../../support/relay/mortal_relay.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
 
@@ -152,12 +153,54 @@ for (const levels of [0, 1, 2]) {
   }
 }
 
+/** For a store that is not done at once: what it is about to keep comes on top. */
+const MORE_RETENTION = ["--max-events", "8000"];
+
+/** As many subscribers that the kernel gives some of them to each of two workers. */
+function urlsOf(url: string): string[] {
+  return Array.from({ length: 6 }, () => url);
+}
+
 Deno.test("A source of a worker outruns no subscriber of another one", {
   ignore: Deno.build.os !== "linux",
 }, async () => {
   await using relays = new Relays(await FastUpstream.start());
   const source = ["--source", `fast=${relays.upstream.url}`];
   const url = await relays.start("--workers", "2", ...RETENTION, ...source);
-  // The kernel gives each of them to one of the two.
-  await follow(relays, Array.from({ length: 6 }, () => url));
+  await follow(relays, urlsOf(url));
 });
+
+Deno.test(
+  "A source outruns no subscriber of another worker whose topics are in NATS",
+  {
+    ignore: Deno.build.os !== "linux" || lacksNats(),
+  },
+  async () => {
+    await using nats = await NatsServer.start();
+    await using relays = new Relays(await FastUpstream.start());
+    const source = ["--source", `fast=${relays.upstream.url}`];
+    const store = ["--store", `nats://${nats.host}`];
+    const url = await relays.start(
+      ...["--workers", "2", ...MORE_RETENTION, ...store, ...source],
+    );
+    await follow(relays, urlsOf(url));
+  },
+);
+
+Deno.test(
+  "A source of a relay with its topics in NATS outruns no subscriber of an edge",
+  {
+    ignore: lacksNats(),
+  },
+  async () => {
+    await using nats = await NatsServer.start();
+    await using relays = new Relays(await FastUpstream.start());
+    const source = ["--source", `fast=${relays.upstream.url}`];
+    const store = ["--store", `nats://${nats.host}`];
+    const parent = await relays.start(
+      ...["--links", ...MORE_RETENTION, ...store, ...source],
+    );
+    const edge = await relays.start("--store", parent);
+    await follow(relays, [parent, edge, parent, edge]);
+  },
+);

@@ -5,6 +5,7 @@ import { SubscriptionError } from "../../../relay/client/error.ts";
 import type { RelayStatus } from "../../../relay/status/relay_status.ts";
 import { subscribe } from "../../../relay/client/subscribe.ts";
 import { Exposition } from "../../support/observing/exposition.ts";
+import { lacksNats, NatsServer } from "../../support/nats/nats_server.ts";
 import { MortalRelay } from "../../support/relay/mortal_relay.ts";
 import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
 import { remoteEnd } from "../../support/relay/remote_topic.ts";
@@ -98,6 +99,85 @@ function valueOf(
   )?.value;
 }
 
+/** Kills workers under load: nothing that was acknowledged is lost, and ends are true. */
+async function killWorkers(world: World): Promise<void> {
+  const topics = ["t-0", "t-1", "t-2", "t-3"];
+  const counts = new Map<string, number>();
+  const followers = topics.flatMap((topic) =>
+    Array.from({ length: 6 }, async (_, follower) => {
+      const seen: string[] = [];
+      const url = `${world.url.replace("http", "ws")}/topics/${topic}`;
+      try {
+        for await (const message of subscribe(url, { after: "start" })) {
+          assert(message.type !== "gap", "Nothing is missed");
+          if (message.type !== "event") continue;
+          seen.push(message.data);
+          counts.set(`${topic} ${follower}`, seen.length);
+        }
+        return { topic, seen, end: undefined };
+      } catch (error) {
+        if (!(error instanceof SubscriptionError)) throw error;
+        const { status, reason } = error;
+        return { topic, seen, end: { status, reason } };
+      }
+    })
+  );
+  const followed = Promise.all(followers);
+  followed.catch(() => {}); // looked at below
+  const rounds = 60;
+  const publishers = topics.map(async (topic) => {
+    for (let number = 0; number < rounds; number++) {
+      await world.publish(topic, `${topic}.${number}`);
+    }
+  });
+  const published = Promise.all(publishers);
+  published.catch(() => {}); // looked at below
+  for (const part of [0.2, 0.5, 0.8]) {
+    await until(
+      () =>
+        topics.some((topic) =>
+          (counts.get(`${topic} 0`) ?? 0) >= part * rounds
+        ) ||
+        undefined,
+      LIMIT,
+      `a part of ${part}`,
+    );
+    const [victim] = world.relay.workers;
+    Deno.kill(victim!, "SIGKILL"); // there are two
+    await world.whole();
+  }
+  await within(published, LIMIT, "all publications");
+  for (const topic of topics) {
+    const response = await world.ask(`/topics/${topic}/end`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ status: "failed", reason: `of ${topic}` }),
+    });
+    assertEquals(response.status, 200, await response.text());
+  }
+  for (
+    const { topic, seen, end } of await within(
+      Promise.all(followers),
+      LIMIT,
+      "all ends",
+    )
+  ) {
+    const all = Array.from(
+      { length: rounds },
+      (_, index) => `${topic}.${index}`,
+    );
+    assertEquals(seen, all);
+    assertEquals(end, { status: "failed", reason: `of ${topic}` });
+  }
+  const figures = await world.figures();
+  assertEquals(valueOf(figures, "rivulet_worker_restarts_total"), 3);
+  const ended = { state: "ended" };
+  assertEquals(valueOf(figures, "rivulet_topics", ended), topics.length);
+  const said = await world.relay.kill("SIGTERM");
+  assertStringIncludes(said, "SIGKILL");
+  assertStringIncludes(said, '"worker":2');
+}
+
 Deno.test(
   "Workers lose no acknowledged event when they are killed under load, and end truly",
   {
@@ -105,81 +185,21 @@ Deno.test(
   },
   async () => {
     await using world = await World.start("--drain", "1s");
-    const topics = ["t-0", "t-1", "t-2", "t-3"];
-    const counts = new Map<string, number>();
-    const followers = topics.flatMap((topic) =>
-      Array.from({ length: 6 }, async (_, follower) => {
-        const seen: string[] = [];
-        const url = `${world.url.replace("http", "ws")}/topics/${topic}`;
-        try {
-          for await (const message of subscribe(url, { after: "start" })) {
-            assert(message.type !== "gap", "Nothing is missed");
-            if (message.type !== "event") continue;
-            seen.push(message.data);
-            counts.set(`${topic} ${follower}`, seen.length);
-          }
-          return { topic, seen, end: undefined };
-        } catch (error) {
-          if (!(error instanceof SubscriptionError)) throw error;
-          const { status, reason } = error;
-          return { topic, seen, end: { status, reason } };
-        }
-      })
+    await killWorkers(world);
+  },
+);
+
+Deno.test(
+  "Workers whose topics are in NATS lose no acknowledged event when they are killed, and end truly",
+  {
+    ignore: IGNORE || lacksNats(),
+  },
+  async () => {
+    await using nats = await NatsServer.start();
+    await using world = await World.start(
+      ...["--drain", "1s", "--store", `nats://${nats.host}`],
     );
-    const followed = Promise.all(followers);
-    followed.catch(() => {}); // looked at below
-    const rounds = 60;
-    const publishers = topics.map(async (topic) => {
-      for (let number = 0; number < rounds; number++) {
-        await world.publish(topic, `${topic}.${number}`);
-      }
-    });
-    const published = Promise.all(publishers);
-    published.catch(() => {}); // looked at below
-    for (const part of [0.2, 0.5, 0.8]) {
-      await until(
-        () =>
-          topics.some((topic) =>
-            (counts.get(`${topic} 0`) ?? 0) >= part * rounds
-          ) ||
-          undefined,
-        LIMIT,
-        `a part of ${part}`,
-      );
-      const [victim] = world.relay.workers;
-      Deno.kill(victim!, "SIGKILL"); // there are two
-      await world.whole();
-    }
-    await within(published, LIMIT, "all publications");
-    for (const topic of topics) {
-      const response = await world.ask(`/topics/${topic}/end`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ status: "failed", reason: `of ${topic}` }),
-      });
-      assertEquals(response.status, 200, await response.text());
-    }
-    for (
-      const { topic, seen, end } of await within(
-        Promise.all(followers),
-        LIMIT,
-        "all ends",
-      )
-    ) {
-      const all = Array.from(
-        { length: rounds },
-        (_, index) => `${topic}.${index}`,
-      );
-      assertEquals(seen, all);
-      assertEquals(end, { status: "failed", reason: `of ${topic}` });
-    }
-    const figures = await world.figures();
-    assertEquals(valueOf(figures, "rivulet_worker_restarts_total"), 3);
-    const ended = { state: "ended" };
-    assertEquals(valueOf(figures, "rivulet_topics", ended), topics.length);
-    const said = await world.relay.kill("SIGTERM");
-    assertStringIncludes(said, "SIGKILL");
-    assertStringIncludes(said, '"worker":2');
+    await killWorkers(world);
   },
 );
 

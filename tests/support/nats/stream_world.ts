@@ -139,6 +139,7 @@ export class StreamWorld implements AsyncDisposable {
       retention,
       clock: new FakeClock(1_000_000),
       windows: this.windows,
+      isPaced: false,
       history: new History<SharedLog>({
         name: this.names.stream,
         load: (log, from, bytes) => log.fetch(from, bytes),
