@@ -3,14 +3,20 @@
  * parent's processor time for each event, and the absence of the subscribers of
  * an edge that dies. Linux only, as processor time is read from `/proc`.
  *
- * `deno run -A bench/edges.ts [--seconds 6] [--topics 1000] [--subscribers 20000]`
+ * `deno run -A bench/edges.ts [--parts latency,parent,storm] [--seconds 6]
+ * [--topics 1000] [--subscribers 20000] [--edges 2] [--spread 5]`
+ *
+ * A process may have 20,000 files open on many systems, so that two edges have the
+ * subscribers, and two processes play them.
  *
  * @module
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { LinkedTopics } from "./edges/linked_topics.ts";
-import { Crowd, LAST } from "./edges/crowd.ts";
+import { list } from "./command_line.ts";
+import { LAST } from "./edges/crowd.ts";
+import { CrowdProcess } from "./edges/crowd_process.ts";
 import { Feed, Latencies } from "./edges/feed.ts";
 import { RelayProcess } from "./edges/relay_process.ts";
 import { sleep } from "./sleep.ts";
@@ -20,6 +26,9 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "6" },
     topics: { type: "string", default: "1000" },
     subscribers: { type: "string", default: "20000" },
+    edges: { type: "string", default: "2" },
+    spread: { type: "string", default: "5" },
+    parts: { type: "string", default: "latency,parent,storm" },
   },
 });
 const seconds = Number(values.seconds);
@@ -31,7 +40,7 @@ const WARM_UP = 2_000;
 const READERS = 10;
 
 /** The time over which subscribers come back whose edge has died, in milliseconds. */
-const SPREAD = 5_000;
+const SPREAD = Number(values.spread) * 1_000;
 
 /** Limits that a crowd from one address needs. */
 const CROWD = [
@@ -89,57 +98,96 @@ async function parentCpu(rate: number, others: number): Promise<void> {
   );
 }
 
-/** Kills an edge, and has its subscribers come back at another one. */
+/** Adds up the counts of all parts of a crowd. */
+async function countOf(
+  crowds: readonly CrowdProcess[],
+): Promise<{ connected: number; done: number }> {
+  const counts = await Promise.all(crowds.map((crowd) => crowd.count()));
+  return {
+    connected: counts.reduce((sum, [connected]) => sum + connected, 0),
+    done: counts.reduce((sum, [, done]) => sum + done, 0),
+  };
+}
+
+/** Looks at a crowd until it is as it should be, or time is up; returns the last counts. */
+async function watch(
+  crowds: readonly CrowdProcess[],
+  limit: number,
+  isReady: (count: { connected: number; done: number }) => boolean,
+): Promise<{ connected: number; done: number }> {
+  const start = performance.now();
+  for (;;) {
+    const count = await countOf(crowds);
+    if (isReady(count) || performance.now() > start + limit) return count;
+    await sleep(20);
+  }
+}
+
+/** Kills edges, and has their subscribers come back at others. */
 async function storm(): Promise<void> {
-  const count = Number(values.subscribers);
+  const edges = Number(values.edges);
+  const each = Math.ceil(Number(values.subscribers) / edges);
   await using root = await RelayProcess.start(["--links"]);
-  const doomed = await RelayProcess.start(["--store", root.url, ...CROWD]);
-  await using other = await RelayProcess.start([
-    ...["--store", root.url, ...CROWD],
-  ]);
-  const crowd = new Crowd();
+  await using started = new AsyncDisposableStack();
+  const start = async (): Promise<RelayProcess> =>
+    started.use(
+      await RelayProcess.start(["--store", root.url, ...CROWD]),
+    );
+  const doomed: RelayProcess[] = [];
+  const others: RelayProcess[] = [];
+  const crowds: CrowdProcess[] = [];
+  for (let count = 0; count < edges; count++) {
+    doomed.push(await start());
+    others.push(await start());
+    crowds.push(started.use(new CrowdProcess()));
+  }
   await using feed = await Feed.open(root.url);
   using above = new Latencies(root.url, 1);
-  using below = new Latencies(other.url, 1);
+  using below = new Latencies(others[0]!.url, 1); // one at least
   await Promise.all([above.ready, below.ready]);
-  await crowd.join(doomed.url, count);
-  const connecting = performance.now();
-  while (crowd.connected < count && performance.now() < connecting + 30_000) {
-    await sleep(50);
-  }
-  const joined = crowd.connected;
+  await Promise.all(
+    crowds.map((crowd, at) => crowd.join(doomed[at]!.url, each)), // as many
+  );
+  const { connected: joined } = await watch(
+    crowds,
+    60_000,
+    ({ connected }) => connected >= each * edges,
+  );
   void feed.run(2);
   await sleep(2_000);
-  crowd.moveTo([other.url], SPREAD);
+  const urls = others.map(({ url }) => url);
+  await Promise.all(crowds.map((crowd) => crowd.moveTo(urls, SPREAD)));
   above.begin();
   below.begin();
-  const [cpu, edgeCpu] = [root.cpu(), other.cpu()];
+  const cpuOf = (relays: readonly RelayProcess[]): number =>
+    relays.reduce((sum, relay) => sum + relay.cpu(), 0);
+  const [cpu, edgeCpu] = [root.cpu(), cpuOf(others)];
   const killed = performance.now();
-  await doomed.kill();
-  while (crowd.connected < joined && performance.now() < killed + 40_000) {
-    await sleep(20);
-  }
+  await Promise.all(doomed.map((edge) => edge.kill()));
+  // Those of a dead edge that have not noticed yet still count as connected.
+  await watch(crowds, 5_000, ({ connected }) => connected < joined / 2);
+  const { connected } = await watch(
+    crowds,
+    60_000,
+    ({ connected }) => connected >= joined,
+  );
   const back = performance.now() - killed;
   await feed.say(LAST);
-  const said = performance.now();
-  while (crowd.done < joined && performance.now() < said + 20_000) {
-    await sleep(20);
-  }
+  const { done } = await watch(crowds, 30_000, ({ done }) => done >= joined);
   feed.stop();
   console.log(
-    `${joined} subscribers of an edge that dies: ${crowd.connected} back after ${
+    `${joined} subscribers of ${edges} edges that die: ${connected} back after ${
       (back / 1_000).toFixed(1)
     } s (spread over ${
       SPREAD / 1_000
-    } s), ${crowd.done} have the last event; parent: latency at most ${
+    } s), ${done} have the last event; parent: latency at most ${
       ms(above.summary().max)
     } ms, ${
       (root.cpu() - cpu).toFixed(2)
-    } s of processor time; the other edge: at most ${
+    } s of processor time; the other edges: at most ${
       ms(below.summary().max)
-    } ms, ${((other.cpu() - edgeCpu) / joined * 1e6).toFixed(0)} µs for each`,
+    } ms, ${((cpuOf(others) - edgeCpu) / joined * 1e6).toFixed(0)} µs for each`,
   );
-  crowd.leave();
 }
 
 function ms(duration: number): string {
@@ -152,6 +200,11 @@ function ownCpu(): number {
   return (user + system) / 1e6;
 }
 
-for (const rate of [100, 1_000]) await addedLatency(rate);
-for (const others of [0, 1]) await parentCpu(50, others);
-await storm();
+const parts = list(values.parts);
+if (parts.includes("latency")) {
+  for (const rate of [100, 1_000]) await addedLatency(rate);
+}
+if (parts.includes("parent")) {
+  for (const others of [0, 1]) await parentCpu(50, others);
+}
+if (parts.includes("storm")) await storm();

@@ -5,9 +5,21 @@ import { upgradeRequest } from "../../tests/support/http/upgrade_request.ts";
 /** The data of a bench's last event. */
 export const LAST = "the last event";
 
+/** A pong without a payload, masked with zeros: a sign of life. */
+const PONG = Uint8Array.of(0x8a, 0x80, 0, 0, 0, 0);
+
+/** The time between two signs of life, in milliseconds: two heartbeats may pass without. */
+const ALIVE_INTERVAL = 10_000;
+
+/** The longest wait of a member that was not let in, in milliseconds. */
+const RETRY = 1_000;
+
 /** Many subscribers of one topic, each of which knows its position and nothing else. */
 export class Crowd {
   readonly #members: Member[] = [];
+  readonly #life = setInterval(() => {
+    for (const member of this.#members) member.live();
+  }, ALIVE_INTERVAL);
 
   /** The number that is connected. */
   get connected(): number {
@@ -24,8 +36,10 @@ export class Crowd {
     for (let index = 0; index < count; index++) {
       const member = new Member();
       this.#members.push(member);
+      member.onCut = () => member.connectLater(url, RETRY);
       member.connect(url);
-      if (index % 200 === 199) await new Promise((go) => setTimeout(go, 20));
+      // More at a time do not fit into the backlog of a relay that is busy.
+      if (index % 100 === 99) await new Promise((go) => setTimeout(go, 50));
     }
   }
 
@@ -34,13 +48,15 @@ export class Crowd {
     for (const [index, member] of this.#members.entries()) {
       member.onCut = () => {
         const url = urls[index % urls.length]!; // there is one at least
-        setTimeout(() => member.connect(url), Math.random() * spread);
+        member.onCut = () => member.connectLater(url, RETRY);
+        member.connectLater(url, spread);
       };
     }
   }
 
   /** Cuts all off. */
   leave(): void {
+    clearInterval(this.#life);
     for (const member of this.#members) {
       member.onCut = () => {};
       member.leave();
@@ -66,6 +82,16 @@ class Member {
       this.isSubscribed = false;
       this.onCut();
     });
+  }
+
+  /** Connects after a random part of some time, as every client that comes back does. */
+  connectLater(url: string, spread: number): void {
+    setTimeout(() => this.connect(url), Math.random() * spread);
+  }
+
+  /** Gives a sign of life. */
+  live(): void {
+    if (this.isSubscribed) this.#socket?.write(PONG);
   }
 
   leave(): void {

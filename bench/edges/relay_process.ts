@@ -24,8 +24,9 @@ export class RelayProcess {
   static async start(args: readonly string[]): Promise<RelayProcess> {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "-A", "--no-check", "relay/main.ts", "--port", "0"],
-        ...["--log-level", "error", ...args],
+        // As `deno task relay` is started.
+        ...["run", "-A", "--no-check", "--v8-flags=--max-semi-space-size=8"],
+        ...["relay/main.ts", "--port", "0", "--log-level", "error", ...args],
       ],
       cwd: new URL("../../", import.meta.url),
       env: { NO_COLOR: "1" },
