@@ -133,6 +133,8 @@ export function showRelay(
       ["Version", `${status.version}, ${status.runtime}`],
       ["Up for", duration(status.uptime)],
       ["Open to", status.access],
+      // One process has none.
+      ["Workers", (status.workers ?? 1) > 1 ? `${status.workers}` : undefined],
       [
         "Store",
         `${store?.kind}${store?.failure ? `, fails: ${store.failure}` : ""}`,
