@@ -142,8 +142,10 @@ async function storm(): Promise<void> {
     crowds.push(started.use(new CrowdProcess()));
   }
   await using feed = await Feed.open(root.url);
-  using above = new Latencies(root.url, 1);
-  using below = new Latencies(others[0]!.url, 1); // one at least
+  // To read each event 20,000 times would be what is measured.
+  await using pulse = await Feed.open(root.url, "pulse");
+  using above = new Latencies(root.url, 1, "pulse");
+  using below = new Latencies(others[0]!.url, 1, "pulse"); // one at least
   await Promise.all([above.ready, below.ready]);
   await Promise.all(
     crowds.map((crowd, at) => crowd.join(doomed[at]!.url, each)), // as many
@@ -153,7 +155,8 @@ async function storm(): Promise<void> {
     60_000,
     ({ connected }) => connected >= each * edges,
   );
-  void feed.run(2);
+  await feed.say("the first event");
+  void pulse.run(10);
   await sleep(2_000);
   const urls = others.map(({ url }) => url);
   await Promise.all(crowds.map((crowd) => crowd.moveTo(urls, SPREAD)));
@@ -174,7 +177,7 @@ async function storm(): Promise<void> {
   const back = performance.now() - killed;
   await feed.say(LAST);
   const { done } = await watch(crowds, 30_000, ({ done }) => done >= joined);
-  feed.stop();
+  pulse.stop();
   console.log(
     `${joined} subscribers of ${edges} edges that die: ${connected} back after ${
       (back / 1_000).toFixed(1)

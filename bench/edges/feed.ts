@@ -8,18 +8,20 @@ function now(): number {
 /** Publishes to one topic over a WebSocket, at a rate. */
 export class Feed implements AsyncDisposable {
   readonly #socket: WebSocket;
+  readonly #topic: string;
   readonly #closed: Promise<unknown>;
   #isStopped = false;
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, topic: string) {
     this.#socket = socket;
+    this.#topic = topic;
     this.#closed = new Promise((resolve) => socket.onclose = resolve);
   }
 
   /** Connects. */
-  static async open(url: string): Promise<Feed> {
+  static async open(url: string, topic = "t"): Promise<Feed> {
     const socket = new WebSocket(`${url.replace("http", "ws")}/ws`);
-    const feed = new Feed(socket);
+    const feed = new Feed(socket, topic);
     await new Promise((resolve) => socket.onopen = resolve);
     return feed;
   }
@@ -54,7 +56,11 @@ export class Feed implements AsyncDisposable {
   #publish(data: string): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     this.#socket.send(
-      JSON.stringify({ type: "publish", topic: "t", events: [{ data }] }),
+      JSON.stringify({
+        type: "publish",
+        topic: this.#topic,
+        events: [{ data }],
+      }),
     );
   }
 }
@@ -75,9 +81,11 @@ export class Latencies implements Disposable {
   #taken: number[] | undefined;
 
   /** Connects subscribers of the topic that a {@linkcode Feed} fills. */
-  constructor(url: string, count: number) {
+  constructor(url: string, count: number, topic = "t") {
     this.ready = Promise.all(Array.from({ length: count }, () => {
-      const socket = new WebSocket(`${url.replace("http", "ws")}/topics/t`);
+      const socket = new WebSocket(
+        `${url.replace("http", "ws")}/topics/${topic}`,
+      );
       this.#sockets.push(socket);
       socket.onmessage = ({ data }) => this.#read(data);
       return new Promise((resolve) => socket.onopen = resolve);
