@@ -61,7 +61,19 @@ export class CommonLog {
     this.store = store;
     this.name = name;
     this.inner = inner;
-    this.pace = new Pace(inner, store.clock);
+    // Readers are behind what is about to be kept, too.
+    const tail = (): number => this.tail;
+    this.pace = new Pace({
+      get first() {
+        return inner.first;
+      },
+      get next() {
+        return tail();
+      },
+      get bytes() {
+        return inner.bytes;
+      },
+    }, store.clock);
   }
 
   get next(): number {
