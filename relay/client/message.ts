@@ -213,7 +213,8 @@ export interface LiveMessage {
 }
 
 /**
- * An epoch of the topic begins, as far as this subscription goes: only with `stay`.
+ * An epoch of the topic begins, as far as this subscription goes: only with `stay`, or of a
+ * topic of a prefix.
  *
  * @example A turn of a chat
  * ```ts
@@ -239,7 +240,7 @@ export interface SubscribedMessage {
 }
 
 /**
- * An epoch of the topic has ended, and the next one is waited for: only with `stay`.
+ * An epoch of the topic has ended: only with `stay`, or of a topic of a prefix.
  *
  * @example The end of a turn
  * ```ts

@@ -10,6 +10,8 @@ const TOPIC_PATH = /\/topics\/([^/]+)$/;
 /**
  * Follows a topic of a relay, or all topics whose names begin alike: `agent:7:*`. These may
  * come later; each message says its topic, and each topic has a `subscribed` and an `end`.
+ * Topics that begin and end while the connection is lost come, too. `refused` names a topic
+ * of which nothing more comes.
  * Without this library, an `EventSource` of `/topics/agent:7:*` follows them, too.
  *
  * Nothing is sent before the first call to `next`. If the connection breaks
