@@ -102,9 +102,15 @@ export class Joining {
   /** Returns what has become of a run that this relay has not begun. */
   async #fateOf(key: string, topic: Topic): Promise<RunFate> {
     if (!this.#kept.areShared) return "streaming";
+    const { name, log: { epoch } } = topic;
     const fate = await fateOf(topic);
-    if (fate === "refused") await this.#kept.forgetRun(key);
-    return fate;
+    // The topic of a refused run that nobody has named is deleted, which other relays
+    // see as a cancel; that of a cancelled run is still there.
+    const isRefused = fate === "refused" ||
+      fate === "cancelled" && !this.#topics.get(name, epoch);
+    if (!isRefused) return fate;
+    await this.#kept.forgetRun(key);
+    return "refused";
   }
 
   /**
