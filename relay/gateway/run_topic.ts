@@ -107,6 +107,7 @@ export class RunTopic {
   #writer: TopicWriter | undefined;
   /** The lease on the topic. */
   #hold: Hold | undefined;
+  #held: Promise<void> | undefined;
   /** Whether another relay fills the topic: nothing of the run gets there any more. */
   #isLost = false;
   /** The end that waits until the store has kept what comes before it. */
@@ -198,11 +199,7 @@ export class RunTopic {
    * @throws {Problem} If another relay fills it.
    */
   get held(): Promise<void> | undefined {
-    return this.#hold?.ready?.catch((error) => {
-      throw error instanceof LeaseHeldError
-        ? filledProblem(this.#plan.name)
-        : error;
-    });
+    return this.#held;
   }
 
   /** Whether a run of another relay has taken its place. */
@@ -272,7 +269,7 @@ export class RunTopic {
    * @throws {TopicLimitError} If there are too many topics.
    */
   reserve(): Topic {
-    return this.#take(this.#create());
+    return this.#take(this.#create(), true);
   }
 
   /** Takes over a topic that a relay before this one was filling, and has not ended. */
@@ -282,7 +279,7 @@ export class RunTopic {
     this.#fate.resolve("streaming");
     const { run } = topic;
     topic.run = this.#facts = run ?? this.#facts;
-    this.#take(topic);
+    this.#take(topic, false);
   }
 
   /** Keeps what the next relay needs to go on with the run, unless it ends with its caller. */
@@ -293,11 +290,17 @@ export class RunTopic {
     topic.filling = writeFilling(filling);
   }
 
-  #take(topic: Topic): Topic {
+  #take(topic: Topic, isNew: boolean): Topic {
     this.#topic = topic;
     topic.onEnding = () => this.#onEnding();
     const { leases } = this.#context.topics;
-    this.#hold = leases.hold(topic, { onLost: () => this.#lose() });
+    const hold = leases.hold(topic, { onLost: () => this.#lose() });
+    this.#hold = hold;
+    if (hold.ready) {
+      this.#held = this.#beHeld(topic, hold, isNew);
+      // Whoever waits for it is told.
+      this.#held.catch(() => {});
+    } else if (isNew) this.#fill(topic);
     this.#writer = new TopicWriter(topic, { hold: this.#hold });
     void topic.ended.then(() => {
       this.#release();
@@ -468,16 +471,39 @@ export class RunTopic {
 
   #create(): Topic {
     const { held } = this.#context;
-    const { source, filledBy } = this.#plan;
     const topic = this.#find();
     held.take(topic);
     const model = this.#plan.model();
     if (model && !isSecretShape(model)) this.tell({ model });
+    return topic;
+  }
+
+  /** Says that the run fills the topic. */
+  #fill(topic: Topic): void {
+    const { source, filledBy } = this.#plan;
     topic.run = this.#facts;
     topic.fillBy({ source, filledBy, filling: LOST });
     // The state that the refused run before has left no longer holds.
     if (topic.upstream) topic.setUpstream({ state: "connecting" });
-    return topic;
+  }
+
+  /**
+   * Waits for the lease. Only with it does the relay know all of the log: it may have
+   * taken the lease from the run of a relay that is gone, which is not this run's to end.
+   */
+  async #beHeld(topic: Topic, hold: Hold, isNew: boolean): Promise<void> {
+    const { name } = this.#plan;
+    try {
+      await hold.ready;
+    } catch (error) {
+      throw error instanceof LeaseHeldError ? filledProblem(name) : error;
+    }
+    if (!isNew) return;
+    const { next, facts } = topic.log;
+    if (next === 1 && !facts.isOpen) return this.#fill(topic);
+    this.#lose();
+    hold.abandon();
+    throw filledProblem(name);
   }
 
   /** Returns the topic that has the name, if the run may fill it, or a new one. */

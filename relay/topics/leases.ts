@@ -175,12 +175,17 @@ export class Hold implements Disposable {
     this.#giveUp();
   }
 
-  #giveUp(): void {
+  /** Gives up a lease on what a relay that is gone has left: the store tells of that again. */
+  abandon(): void {
+    this.#giveUp(true);
+  }
+
+  #giveUp(isLeft = false): void {
     if (this.#isOver) return;
     this.#end();
     this.topic.isLeftBy(this);
     // If the store cannot release the lease now, it expires.
-    void this.#release();
+    void this.#release(isLeft);
   }
 
   async #take(taken: Promise<Lease>): Promise<void> {
@@ -225,9 +230,11 @@ export class Hold implements Disposable {
     this.#options.onOver();
   }
 
-  async #release(): Promise<void> {
+  async #release(isLeft = false): Promise<void> {
+    const lease = this.#lease;
     try {
-      await this.#lease?.release();
+      if (isLeft && lease?.abandon) await lease.abandon();
+      else await lease?.release();
     } catch (error) {
       logger.warn("Cannot release the lease on topic {topic}: {reason}", {
         topic: this.topic.name,

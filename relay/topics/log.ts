@@ -317,6 +317,11 @@ export interface LogEndOptions {
 export interface LogUpdateOptions {
   /** The lease of the filler whose facts they are. Default: they need none. */
   readonly lease?: Lease | undefined;
+  /**
+   * The facts that are other than before: a store in which another relay may have changed
+   * others meanwhile changes these alone. Default: all of them.
+   */
+  readonly changes?: Partial<TopicFacts> | undefined;
 }
 
 /**

@@ -224,6 +224,8 @@ export class Topic {
   /** Resolves once the log has kept or refused the verdict. */
   #ending: PromiseWithResolvers<void> | undefined;
   #hasUnkeptFacts = false;
+  /** The facts that were changed since the log was told of them. */
+  #changes: Partial<TopicFacts> = {};
   /**
    * The numbers of events, and of UTF-16 code units, appended and not kept yet.
    */
@@ -715,27 +717,36 @@ export class Topic {
   }
 
   #update(facts: Partial<TopicFacts>): void {
-    this.#facts = {
-      ...this.#facts,
-      ...(this.#run && { run: this.#run }),
-      ...facts,
-    };
+    const changes = { ...(this.#run && { run: this.#run }), ...facts };
+    this.#facts = { ...this.#facts, ...changes };
+    this.#changes = { ...this.#changes, ...changes };
     this.#keepFacts();
   }
 
   #keepFacts(): void {
     this.#hasUnkeptFacts = false;
     const filler = this.#filler;
+    const changes = this.#changes;
+    this.#changes = {};
+    const refused = (error: unknown): void =>
+      this.#onFactsRefused(error, changes, filler);
     try {
-      this.log.update(this.#facts, { lease: filler?.lease })
-        ?.catch((error) => this.#onFactsRefused(error, filler));
+      this.log.update(this.#facts, { lease: filler?.lease, changes })
+        ?.catch(refused);
     } catch (error) {
-      this.#onFactsRefused(error, filler);
+      refused(error);
     }
   }
 
-  #onFactsRefused(error: unknown, filler: Ender | undefined): void {
-    if (error instanceof StoreError) this.#hasUnkeptFacts = true;
+  #onFactsRefused(
+    error: unknown,
+    changes: Partial<TopicFacts>,
+    filler: Ender | undefined,
+  ): void {
+    if (error instanceof StoreError) {
+      this.#hasUnkeptFacts = true;
+      this.#changes = { ...changes, ...this.#changes };
+    }
     if (!(error instanceof LeaseLostError)) return;
     // Another filler has the topic, and says what is known of it.
     this.#facts = this.log.facts;

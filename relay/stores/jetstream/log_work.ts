@@ -36,6 +36,8 @@ export type Work =
     | {
       readonly kind: "facts";
       readonly facts: TopicFacts;
+      /** Those that are other than before. Default: all of them. */
+      readonly changes?: Partial<TopicFacts> | undefined;
       readonly lease: SharedLease | undefined;
     }
     /** The first message of a log, unless another relay has written one. */

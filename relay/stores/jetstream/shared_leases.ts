@@ -123,6 +123,12 @@ export class SharedLease implements Lease {
     if (isHeld) await this.#leases.remove(this.#key, this.#number);
   }
 
+  /** NATS keeps it, as of a holder that is gone: it is found as one that nobody has. */
+  async abandon(): Promise<void> {
+    await this.#own.release();
+    this.#leases.forget(this.#key, this.#own);
+  }
+
   /** Takes note that another one has it. */
   lose(): void {
     this.#isLost = true;

@@ -718,7 +718,10 @@ export class SharedLog implements ReadLog {
           hole = { count: work.count, reason: work.reason };
           break;
         case "facts":
-          ({ facts } = work);
+          // Another relay may have changed others, of which the writer has not heard.
+          facts = work.changes
+            ? { ...(facts ?? copy.facts), ...work.changes }
+            : work.facts;
           break;
         case "first":
           break;

@@ -121,11 +121,12 @@ export class SharedLogHandle implements Log, Writer {
 
   async update(
     facts: TopicFacts,
-    { lease }: LogUpdateOptions = {},
+    { lease, changes }: LogUpdateOptions = {},
   ): Promise<void> {
     await this.#write<"facts">({
       kind: "facts",
       facts,
+      changes,
       lease: lease instanceof SharedLease ? lease : undefined,
     });
   }

@@ -1,5 +1,5 @@
 // One object makes a run's topic, lets go of it, and ends it once.
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { HeldTopics } from "../../../relay/gateway/held_topics.ts";
 import type { Refusal } from "../../../relay/gateway/refusal.ts";
 import {
@@ -27,8 +27,18 @@ const BUSY: Refusal = { status: 503, reason: "Busy", retryAfter: undefined };
 /** A store that may have given a lease to another relay. */
 class LosingStore extends MemoryStore {
   isLost = false;
+  /** Resolves when the store has asked others for a lease. Default: it need not. */
+  asked: Promise<void> | undefined;
+  abandoned = 0;
 
   override hold(request: LeaseRequest): Lease {
+    const lease = this.#take(request);
+    return this.asked
+      ? this.asked.then(() => lease) as unknown as Lease // as `Store.hold` may
+      : lease;
+  }
+
+  #take(request: LeaseRequest): Lease {
     const lease = super.hold(request);
     const isLost = () => this.isLost;
     return {
@@ -41,6 +51,10 @@ class LosingStore extends MemoryStore {
         lease.renew();
       },
       release: () => lease.release(),
+      abandon: () => {
+        this.abandoned++;
+        return lease.release();
+      },
     };
   }
 }
@@ -326,4 +340,39 @@ Deno.test("RunTopic fills its topic alone, from the reservation to the end", asy
   second.close();
   await world.clock.advance(0);
   assertEquals(size(), 0);
+});
+
+Deno.test("RunTopic leaves a topic to others that the run of a relay that is gone has filled", async () => {
+  for (const isFilled of [true, false]) {
+    using world = new World();
+    const { topic } = world.plan();
+    const asked = Promise.withResolvers<void>();
+    world.store.asked = asked.promise;
+    const reserved = topic.reserve();
+    assertEquals(reserved.source, undefined);
+    // The store knew of it, and this relay learns of it with the lease.
+    if (isFilled) await reserved.log.append([EVENT]);
+    asked.resolve();
+    if (!isFilled) {
+      await topic.held;
+      assertEquals(reserved.source, "raw chat/completions");
+      topic.refuse(BUSY);
+      topic.close();
+      reserved.end("cancelled");
+      await world.clock.advance(0);
+      continue;
+    }
+    const error = await assertRejects(
+      async () => await topic.held,
+      Problem,
+    );
+    assertEquals(error.code, "topic_exists");
+    topic.refuse({ ...BUSY, status: 409 });
+    topic.close();
+    await world.clock.advance(0);
+    assertEquals(
+      [reserved.verdict, reserved.source, world.store.abandoned],
+      [undefined, undefined, 1],
+    );
+  }
 });

@@ -9,11 +9,12 @@ import { lacksNats } from "../../../support/nats/nats_server.ts";
 import { LIMIT, until, within } from "../../../support/within.ts";
 import { StreamWorld } from "../../../support/nats/stream_world.ts";
 
-function told(facts: TopicFacts): Work {
+function told(facts: TopicFacts, changes?: Partial<TopicFacts>): Work {
   const result = Promise.withResolvers<Appended>();
   return {
     kind: "facts",
     facts,
+    changes,
     lease: undefined,
     writer: { refused: undefined },
     result,
@@ -367,5 +368,23 @@ Deno.test({
     await using world = await StreamWorld.start();
     await world.log().write(appended(one("a")));
     assertEquals(await read(world.log({ since: 1_000 })), "a");
+  },
+});
+
+Deno.test({
+  name: "SharedLog keeps the facts that another relay has changed meanwhile",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const log = world.log();
+    await log.write(told({ isOpen: true, source: "a run", filling: "lost" }));
+    // It has not heard of that.
+    const deaf = world.log({ isDeaf: true });
+    const stale = { isOpen: false, owner: "ann" };
+    await deaf.write(told(stale, { owner: "ann", isAwaited: undefined }));
+    await deaf.write(told(stale, { source: "a file" }));
+    await log.catchUp();
+    const facts = { isOpen: true, filling: "lost", owner: "ann" };
+    assertEquals(log.copy.facts, { ...facts, source: "a file" });
   },
 });
