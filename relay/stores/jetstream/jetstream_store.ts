@@ -121,6 +121,7 @@ export class JetStreamStore implements Store {
   #cancelLook: () => void = () => {};
   #isDeleting = false;
   #streams: MadeStreams = new Map();
+  #removing: Promise<void> | undefined;
   /** The newest place in the stream that was seen: what is made later is behind it. */
   #place = 0;
   #cancels: Disposable | undefined;
@@ -271,7 +272,10 @@ export class JetStreamStore implements Store {
         }
         if (found.length > 0) wait = FOUND_INTERVAL;
         yield* found;
-        await this.#removeLeases();
+        // In trouble, it takes a while: others that are found meanwhile do not wait.
+        this.#removing ??= this.#removeLeases().finally(() => {
+          this.#removing = undefined;
+        });
       }
       await abortable(
         atMost(wait, this.#orphaned.next, signal),
@@ -420,6 +424,7 @@ export class JetStreamStore implements Store {
     this.#cancels?.[Symbol.dispose]();
     for (const known of this.#known.values()) known.stopHearing();
     await this.#connection[Symbol.asyncDispose]();
+    await this.#removing;
   }
 
   #onConnect(): void {

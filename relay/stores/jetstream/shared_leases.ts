@@ -51,6 +51,9 @@ const LOOK_INTERVAL = 250;
 /** The time after which a lease of this relay counts as nobody's that is not held here, in milliseconds. */
 const STRAY_AFTER = 5_000;
 
+/** The leases that are removed at a time. */
+const AT_A_TIME = 32;
+
 /** The parts of a store that leases use. */
 export interface SharedLeasesOptions {
   readonly connection: Connection;
@@ -141,8 +144,13 @@ export class SharedLease implements Lease {
       // Somebody has had it and given it up, or NATS has lost it: nobody would miss it.
       const again = await this.#leases.takeAgain(this.#request);
       if (again !== undefined) this.#number = again;
-      else this.lose();
-    } else if (now !== this.#number) this.lose();
+      // A leader that was elected a moment ago did not know of it.
+      else if (await this.#leases.numberOf(this.#key) !== this.#number) {
+        this.lose();
+      }
+    } else if (now > this.#number) this.lose();
+    // Numbers only grow: it is asked again, of a leader that knows of this one.
+    else if (now < this.#number) return;
     if (this.#isLost) throw new LeaseLostError(this.#request.topic);
     this.#seen = seen;
   }
@@ -297,11 +305,16 @@ export class SharedLeases {
    */
   async removeLeft(isOver: (log: LogName) => Promise<boolean>): Promise<void> {
     const { presence } = this.#options;
-    for (const { key, number, lease } of this.#left.splice(0)) {
+    const left = this.#left.splice(0).filter(({ lease: { relay } }) =>
       // One relay does it for those that are gone.
-      if (lease.relay !== presence.self && !presence.isFirst) continue;
-      const log = { name: lease.topic, epoch: lease.epoch };
-      if (!lease.isWhole || await isOver(log)) await this.remove(key, number);
+      relay === presence.self || presence.isFirst
+    );
+    for (let at = 0; at < left.length; at += AT_A_TIME) {
+      const some = left.slice(at, at + AT_A_TIME);
+      await Promise.all(some.map(async ({ key, number, lease }) => {
+        const log = { name: lease.topic, epoch: lease.epoch };
+        if (!lease.isWhole || await isOver(log)) await this.remove(key, number);
+      }));
     }
   }
 

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Presence } from "../../../../relay/stores/jetstream/presence.ts";
-import { SharedLeases } from "../../../../relay/stores/jetstream/shared_leases.ts";
+import {
+  SharedLease,
+  SharedLeases,
+} from "../../../../relay/stores/jetstream/shared_leases.ts";
+import type { Lease } from "../../../../relay/topics/lease.ts";
 import { StoreError } from "../../../../relay/topics/store.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { lacksNats } from "../../../support/nats/nats_server.ts";
@@ -51,4 +55,33 @@ Deno.test({
     assert(again !== undefined && again > number);
     await lease.release();
   },
+});
+
+Deno.test("SharedLease is not lost where a new leader of NATS does not know of it yet", async () => {
+  const own: Lease = {
+    isHeld: true,
+    expires: Infinity,
+    renew: () => {},
+    release: () => {},
+  };
+  for (const after of [7, 8, 6]) {
+    const numbers = after === 6 ? [6] : [undefined, after];
+    const presence = { interruptions: 0 };
+    const lease = new SharedLease(
+      {
+        numberOf: () => Promise.resolve(numbers.shift()),
+        takeAgain: () => Promise.resolve(undefined),
+      } as unknown as SharedLeases, // it asks for no more
+      {
+        ...{ key: "t.abcdefghijkl", number: 7, own, request: REQUEST },
+        presence: presence as Presence, // nor of this
+      },
+    );
+    presence.interruptions++;
+    const renewed = await Promise.allSettled([lease.renew()]);
+    assertEquals([renewed[0].status, lease.isHeld], [
+      after === 8 ? "rejected" : "fulfilled",
+      after !== 8,
+    ]);
+  }
 });
