@@ -105,8 +105,15 @@ function subscription(fields: (name: string) => Message): Read {
       ...after !== null && { after },
     });
     await closed;
-    return joined(messages);
+    return joined(messages.map(withoutTime));
   };
+}
+
+/** A position of a prefix begins with the time, in milliseconds. */
+function withoutTime(message: Message): Message {
+  const { position } = message;
+  if (typeof position !== "string") return message;
+  return { ...message, position: position.replace(/^\d+/, "") };
 }
 
 /** A stream of all topics whose names begin so, until one has ended. */
