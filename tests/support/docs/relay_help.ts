@@ -18,7 +18,7 @@ export const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...["--new-key", "--read", "--write", "--ttl"], // of the command for tokens
   ...["--servers", "--rates", "--relay", "--seconds"], // of benches and tests
   ...["--loads", "--rounds", "--beside", "--kills"],
-  ...["--parts", "--share", "--spread"],
+  ...["--parts", "--share"],
 ]);
 
 let help: Promise<string> | undefined;
