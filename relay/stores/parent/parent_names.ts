@@ -197,10 +197,17 @@ export class ParentNames {
 
   /** Resolves with the link, once a name is at hand there. */
   async #linked(name: string): Promise<Channel> {
-    const channel = await this.#link.up;
-    const known = this.#names.get(name);
-    if (known && !known.isOpen) await this.refresh(known);
-    return channel;
+    for (;;) {
+      const channel = await this.#link.up;
+      const known = this.#names.get(name);
+      if (!known || known.isOpen) return channel;
+      try {
+        await this.refresh(known);
+      } catch (error) {
+        // The next link is waited for in the same way.
+        if (this.#link.channel === channel) throw error;
+      }
+    }
   }
 
   /** Lets go of a name. */

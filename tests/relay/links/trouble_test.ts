@@ -61,6 +61,38 @@ for (const root of ["memory", "SQLite"] as const) {
   });
 }
 
+Deno.test("A reader waits for a link that is lost again while its topic comes back", async () => {
+  await using world = await LinkedStores.open(ROOTS.memory, UNBOUNDED);
+  const { root, store } = world;
+  using log = store.create("t", { isOpen: true });
+  await log.append([{ event: "message", data: "1", id: "" }]);
+  await using other = await world.sibling();
+  await other.prepare("t", {});
+  // It has no events in memory yet.
+  using read = other.find("t");
+  assert(read);
+  let cuts = 0;
+  const hear = root.hear?.bind(root);
+  root.hear = (name, listener) => {
+    // The link goes before the answer does.
+    if (cuts++ < 4) world.cut();
+    return hear?.(name, listener) ?? (() => {});
+  };
+  world.cut();
+  await until(
+    () => other.failure !== undefined || undefined,
+    LIMIT,
+    "the loss of the link",
+  );
+  const { entries } = await within(
+    Promise.resolve(read.read(1, { events: 10, bytes: 1e6 })),
+    LIMIT,
+    "the events",
+  );
+  assertEquals(entries.map(({ event }) => event.data), ["1"]);
+  assert(cuts > 1);
+});
+
 Deno.test("Topics come back to a parent a hundred at a time, those with work to do first", async () => {
   await using world = await LinkedStores.open(ROOTS.memory, UNBOUNDED);
   const { root, store } = world;
