@@ -136,8 +136,8 @@ Deno.test("A refused upgrade is told why, and an upgrade to anything else is ign
       [
         { ...upgrade, "Sec-WebSocket-Version": "1" },
         "/ws",
-        400,
-        "invalid_upgrade",
+        426,
+        "upgrade_required",
       ],
       [upgrade, "/topics/.a", 400, "invalid_topic"],
       [upgrade, "/topics/%FF", 400, "invalid_topic"],
