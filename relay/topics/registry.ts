@@ -185,7 +185,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   ): Promise<void> {
     await this.#prepare(name, options);
     const topic = this.get(name);
-    if (!topic || !this.isActive(topic)) return;
+    if (!topic || !this.isActive(topic) && !this.#isTaken(topic)) return;
     if (!renews && !topic.verdict) return;
     const { clock } = this.#options;
     const late = Promise.withResolvers<void>();
@@ -456,6 +456,14 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     return state.kind === "open" ||
       state.kind === "pending" && !this.isAwaited(topic) &&
         (source !== undefined || this.#fillings.has(topic));
+  }
+
+  /**
+   * Whether another relay is about to fill a topic: it has made the topic, and says by
+   * what only once it has the lease.
+   */
+  #isTaken(topic: Topic): boolean {
+    return topic.state.kind === "pending" && !this.isAwaited(topic);
   }
 
   /** Whether a topic is there only because somebody has asked for it. */
