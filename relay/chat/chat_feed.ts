@@ -31,6 +31,8 @@ export interface TurnListener {
 /** A turn that was asked for from here, and has not begun. */
 interface Expected {
   readonly id: string | undefined;
+  /** Whether no turn before has answered the message. */
+  readonly isNew: boolean;
   resolve(turn: Turn): void;
   reject(error: unknown): void;
   /** Whether it is to be stopped as soon as it begins. */
@@ -127,15 +129,26 @@ export class ChatFeed {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Waits for the turn that answers a message from here. */
-  expect(id: string | undefined): {
+  /** Resolves once the relay has said what there is: a turn that comes after is new. */
+  get known(): Promise<void> {
+    return this.#known;
+  }
+
+  /**
+   * Waits for the turn that answers a message from here.
+   *
+   * @param id The id of the message.
+   * @param isNew Whether no turn before has answered the message. Then one that the relay
+   * says has ended is its answer too: a short one may be faster than this connection.
+   */
+  expect(id: string | undefined, isNew: boolean): {
     readonly turn: Promise<Turn>;
     /** Waits no more. */
     readonly forget: () => void;
   } {
     let forget = (): void => {};
     const turn = new Promise<Turn>((resolve, reject) => {
-      const expected = { id, resolve, reject, isUnwanted: false };
+      const expected = { id, isNew, resolve, reject, isUnwanted: false };
       this.#expected.add(expected);
       forget = () => void this.#expected.delete(expected);
     });
@@ -217,7 +230,7 @@ export class ChatFeed {
       // `[DONE]` ends the turn for readers that do not see the end of a topic.
       if (data === DONE) return;
       turn.add(parseChunk(data));
-      if (isFirst && !turn.isOld) this.#begun(turn);
+      if (isFirst) this.#begun(turn);
     } catch (cause) {
       turn.end({ error: lostPart(cause) });
     }
@@ -227,11 +240,15 @@ export class ChatFeed {
     const id = idOf(turn.message);
     for (const expected of this.#expected) {
       if (expected.id === undefined || expected.id !== id) continue;
+      const { isOld } = turn;
+      if (isOld && !expected.isNew) continue;
+      turn.claim();
       this.#expected.delete(expected);
       expected.resolve(turn);
-      if (expected.isUnwanted) this.#subscription.cancel();
+      if (expected.isUnwanted && !isOld) this.#subscription.cancel();
       return;
     }
+    if (turn.isOld) return;
     for (const listener of this.#listeners) tell(listener, turn);
   }
 

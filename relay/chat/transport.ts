@@ -92,15 +92,18 @@ export class RivuletChatTransport<Message extends ChatMessage = ChatMessage> {
   async sendMessages(
     sending: ChatSending<Message>,
   ): Promise<ReadableStream<ChatChunk>> {
-    const { chatId, messages, abortSignal } = sending;
+    const { chatId, messages, messageId, trigger, abortSignal } = sending;
     const feed = this.#feed(chatId);
     const use = feed.use();
     const over = new AbortController();
     const signal = abortSignal
       ? AbortSignal.any([abortSignal, over.signal])
       : over.signal;
-    const expected = feed.expect(messages.at(-1)?.id);
+    const isNew = trigger === "submit-message" && messageId === undefined;
+    const expected = feed.expect(messages.at(-1)?.id, isNew);
     try {
+      // An earlier answer to the message must not be taken for the one that is asked for.
+      if (!isNew) await abortable(feed.known, signal);
       const answered = this.#post(sending).then(async () => {
         await wait(BEGIN_TIMEOUT, this.#clock, signal);
         throw new ChatError(

@@ -20,10 +20,9 @@ const FAILED = "An error occurred.";
 export class Turn {
   /** The log of the topic that the turn is. */
   readonly epoch: string;
-  /** Whether it had ended before anybody here asked for it. */
-  readonly isOld: boolean;
   readonly #chunks: ChatChunk[] = [];
   readonly #waiting = new Set<() => void>();
+  #isOld: boolean;
   #over: Over | undefined;
   /**
    * The number of readers that know of the turn and have not begun to read it.
@@ -34,7 +33,17 @@ export class Turn {
 
   constructor(epoch: string, isOld: boolean) {
     this.epoch = epoch;
-    this.isOld = isOld;
+    this.#isOld = isOld;
+  }
+
+  /** Whether it had ended before anybody here asked for it. */
+  get isOld(): boolean {
+    return this.#isOld;
+  }
+
+  /** Says that it answers a message from here: it was over before this page looked. */
+  claim(): void {
+    this.#isOld = false;
   }
 
   /** The message that it answers, once it has begun, if it says so. */

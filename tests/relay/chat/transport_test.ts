@@ -343,6 +343,38 @@ Deno.test("A tab that was away for two turns is told of both, and reads both", a
   ]);
 });
 
+Deno.test("A turn that is over before its tab has connected is its answer, and an earlier one is not", async () => {
+  await using world = await World.start();
+  await using line = await CuttableLine.start(world.relay.port);
+  const tab = world.tab("ada", line.url);
+  const notes = new Notes();
+  const unwatch = world.tab().watch("7", notes);
+  line.cut();
+  const first = send(tab, [asked("u1")]).then(readAll);
+  const answer = await world.begun(1);
+  answer.say("one");
+  answer.finish();
+  await notes.tells(2);
+  unwatch();
+  line.mend();
+  assertEquals(textOf(await first), "one");
+  const again = within(
+    tab.sendMessages({
+      trigger: "regenerate-message",
+      chatId: "7",
+      messageId: "a1",
+      messages: [asked("u1")],
+      abortSignal: undefined,
+    }),
+    LIMIT,
+    "the stream",
+  ).then(readAll);
+  const second = await world.begun(2);
+  second.say("two");
+  second.finish();
+  assertEquals(textOf(await again), "two");
+});
+
 Deno.test("stop stops a turn for everybody, and both tabs are told", async () => {
   await using world = await World.start();
   const [own, other] = [world.tab(), world.tab()];
