@@ -358,8 +358,9 @@ Deno.test("A turn that is over before its tab has connected is its answer, and a
   unwatch();
   line.mend();
   assertEquals(textOf(await first), "one");
+  // A page that was loaded after it.
   const again = within(
-    tab.sendMessages({
+    world.tab().sendMessages({
       trigger: "regenerate-message",
       chatId: "7",
       messageId: "a1",
