@@ -9,6 +9,7 @@ import {
   type ClientSocket,
   openSocket,
 } from "../client/client_socket.ts";
+import { LIMIT, within } from "../within.ts";
 import type {
   Absence,
   SubscribedMessage,
@@ -42,7 +43,8 @@ export class WebSocketSubscriber {
   readonly #options: WebSocketSubscriberOptions;
   readonly #byTopic: ReadonlyMap<string, TopicReader>;
   readonly #result = Promise.withResolvers<void>();
-  readonly #closed: Promise<void>[] = [];
+  /** Every socket that ever was. */
+  readonly #sockets: ClientSocket[] = [];
   readonly #present = new Set<TopicReader>();
   #socket: ClientSocket | undefined;
   #isOpen = false;
@@ -91,8 +93,13 @@ export class WebSocketSubscriber {
   /** Cuts what is open, and resolves when all that ever was has closed. */
   async dispose(): Promise<void> {
     for (const { topic } of this.readers) topic.abandon();
-    this.#socket?.destroy();
-    await Promise.all(this.#closed);
+    // Also one that has closed, and waits for the relay to close it, too.
+    for (const socket of this.#sockets) socket.destroy();
+    await within(
+      Promise.all(this.#sockets.map(({ closed }) => closed)),
+      LIMIT,
+      () => `the sockets of ${this.state} to be closed`,
+    );
   }
 
   #open(): void {
@@ -132,7 +139,7 @@ export class WebSocketSubscriber {
         }),
     });
     this.#socket = socket;
-    this.#closed.push(socket.closed);
+    this.#sockets.push(socket);
   }
 
   #guard(action: () => void): void {
@@ -258,6 +265,6 @@ export class WebSocketSubscriber {
         },
       },
     );
-    this.#closed.push(socket.closed);
+    this.#sockets.push(socket);
   }
 }
