@@ -14,6 +14,7 @@
 import * as esbuild from "esbuild";
 import { posix } from "node:path";
 import { z } from "zod";
+import { esbuildService } from "../portable/esbuild_service.ts";
 import { localModules } from "../portable/modules.ts";
 import { fromUrl } from "../portable/paths.ts";
 import { Graph, TYPE_IMPORT } from "./graph.ts";
@@ -83,138 +84,135 @@ export async function buildPackages(
   output: string,
   repository?: string,
 ): Promise<[portable: NpmPackage, relay: NpmPackage]> {
-  try {
-    const config = configuration.parse(
-      JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))),
-    );
-    const entries = Object.entries(config.exports).map(([name, file]) => ({
-      name,
-      module: posix.normalize(file).replace(/\.ts$/, ".js"),
-    }));
-    const packed = await pack(
-      output,
-      config,
-      entries.map(({ module }) => module),
-    );
-    const { graph } = packed;
-    const { portable = [], relay = [] } = Object.groupBy(
-      entries,
-      ({ module }) =>
-        [...graph.packagesOf(graph.modulesOf([module]))]
-            .every((name) => Object.hasOwn(PEERS, name))
-          ? "portable"
-          : "relay",
-    );
-    const shared = graph.modulesOf(portable.map(({ module }) => module));
-    const own = graph.modulesOf(relay.map(({ module }) => module))
-      .difference(shared);
-    const common = {
-      version: config.version,
-      license: config.license,
-      ...repository === undefined
-        ? {}
-        : { repository: { type: "git", url: `git+${repository}.git` } },
-      type: "module",
-    };
+  await using _service = esbuildService();
+  const config = configuration.parse(
+    JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))),
+  );
+  const entries = Object.entries(config.exports).map(([name, file]) => ({
+    name,
+    module: posix.normalize(file).replace(/\.ts$/, ".js"),
+  }));
+  const packed = await pack(
+    output,
+    config,
+    entries.map(({ module }) => module),
+  );
+  const { graph } = packed;
+  const { portable = [], relay = [] } = Object.groupBy(
+    entries,
+    ({ module }) =>
+      [...graph.packagesOf(graph.modulesOf([module]))]
+          .every((name) => Object.hasOwn(PEERS, name))
+        ? "portable"
+        : "relay",
+  );
+  const shared = graph.modulesOf(portable.map(({ module }) => module));
+  const own = graph.modulesOf(relay.map(({ module }) => module))
+    .difference(shared);
+  const common = {
+    version: config.version,
+    license: config.license,
+    ...repository === undefined
+      ? {}
+      : { repository: { type: "git", url: `git+${repository}.git` } },
+    type: "module",
+  };
 
-    const first = `${output}/portable`;
-    await writeModules(
-      packed,
-      shared,
-      first,
-      (path) => shared.has(path) ? undefined : PEERS[path]?.path ?? path,
-    );
-    const passedOn = relay.filter(({ name }) => name !== COMMAND);
-    for (const { name } of passedOn) {
-      const path = `${first}/${RELAY}/${fileOf(name)}`;
-      const text = `export * from "${posix.join(RELAY, name)}";\n`;
-      await write(`${path}.js`, text);
-      await write(`${path}.d.ts`, text);
-    }
-    await writeManifest(first, {
-      ...common,
-      name: config.name,
-      description:
-        "Server-sent events, language models and the subscribers of a relay",
-      sideEffects: false,
-      engines: { node: ">=20" },
-      exports: {
-        ...Object.fromEntries([
-          ...portable.map(({ name, module }) => [name, exported(module)]),
-          ...passedOn.map(({ name }) => [
-            name,
-            exported(`${RELAY}/${fileOf(name)}.js`),
-          ]),
-        ]),
-        [`./${INTERNAL}/*`]: "./*",
-        "./package.json": "./package.json",
-      },
-      peerDependencies: {
-        ...Object.fromEntries(
-          Object.entries(PEERS).map(([name, { range }]) => [name, range]),
-        ),
-        [RELAY]: config.version,
-      },
-      peerDependenciesMeta: Object.fromEntries(
-        [...Object.keys(PEERS), RELAY].map((name) => [
+  const first = `${output}/portable`;
+  await writeModules(
+    packed,
+    shared,
+    first,
+    (path) => shared.has(path) ? undefined : PEERS[path]?.path ?? path,
+  );
+  const passedOn = relay.filter(({ name }) => name !== COMMAND);
+  for (const { name } of passedOn) {
+    const path = `${first}/${RELAY}/${fileOf(name)}`;
+    const text = `export * from "${posix.join(RELAY, name)}";\n`;
+    await write(`${path}.js`, text);
+    await write(`${path}.d.ts`, text);
+  }
+  await writeManifest(first, {
+    ...common,
+    name: config.name,
+    description:
+      "Server-sent events, language models and the subscribers of a relay",
+    sideEffects: false,
+    engines: { node: ">=20" },
+    exports: {
+      ...Object.fromEntries([
+        ...portable.map(({ name, module }) => [name, exported(module)]),
+        ...passedOn.map(({ name }) => [
           name,
-          { optional: true },
-        ]),
-      ),
-    });
-
-    const second = `${output}/relay`;
-    await writeModules(
-      packed,
-      own,
-      second,
-      (path) =>
-        shared.has(path)
-          ? `${config.name}/${INTERNAL}/${path}`
-          : own.has(path)
-          ? undefined
-          : path,
-    );
-    await Deno.copyFile(
-      new URL("rivulet.js", import.meta.url),
-      `${second}/${RELAY}.js`,
-    );
-    const dependencies = [...graph.packagesOf(own)]
-      .filter((name) => !name.startsWith("node:"))
-      .map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name);
-    await writeManifest(second, {
-      ...common,
-      name: RELAY,
-      description: "A relay for server-sent events, and its command line",
-      sideEffects: false,
-      engines: { node: ">=24.2" },
-      bin: { [RELAY]: `${RELAY}.js` },
-      exports: {
-        ...Object.fromEntries(
-          passedOn.map(({ name, module }) => [
-            name,
-            exported(module),
-          ]),
-        ),
-        "./package.json": "./package.json",
-      },
-      dependencies: Object.fromEntries([
-        // The same modules for both, so that `instanceof` holds.
-        [config.name, config.version],
-        ...[...new Set(dependencies)].sort().map((name) => [
-          name,
-          `^${packed.versions[name] ?? fail(`deno.json has no '${name}'`)}`,
+          exported(`${RELAY}/${fileOf(name)}.js`),
         ]),
       ]),
-    });
+      [`./${INTERNAL}/*`]: "./*",
+      "./package.json": "./package.json",
+    },
+    peerDependencies: {
+      ...Object.fromEntries(
+        Object.entries(PEERS).map(([name, { range }]) => [name, range]),
+      ),
+      [RELAY]: config.version,
+    },
+    peerDependenciesMeta: Object.fromEntries(
+      [...Object.keys(PEERS), RELAY].map((name) => [
+        name,
+        { optional: true },
+      ]),
+    ),
+  });
 
-    return [
-      await finish(config.name, first, portable.map(({ name }) => name)),
-      await finish(RELAY, second, relay.map(({ name }) => name)),
-    ];
-  } finally {
-    await esbuild.stop();
-  }
+  const second = `${output}/relay`;
+  await writeModules(
+    packed,
+    own,
+    second,
+    (path) =>
+      shared.has(path)
+        ? `${config.name}/${INTERNAL}/${path}`
+        : own.has(path)
+        ? undefined
+        : path,
+  );
+  await Deno.copyFile(
+    new URL("rivulet.js", import.meta.url),
+    `${second}/${RELAY}.js`,
+  );
+  const dependencies = [...graph.packagesOf(own)]
+    .filter((name) => !name.startsWith("node:"))
+    .map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name);
+  await writeManifest(second, {
+    ...common,
+    name: RELAY,
+    description: "A relay for server-sent events, and its command line",
+    sideEffects: false,
+    engines: { node: ">=24.2" },
+    bin: { [RELAY]: `${RELAY}.js` },
+    exports: {
+      ...Object.fromEntries(
+        passedOn.map(({ name, module }) => [
+          name,
+          exported(module),
+        ]),
+      ),
+      "./package.json": "./package.json",
+    },
+    dependencies: Object.fromEntries([
+      // The same modules for both, so that `instanceof` holds.
+      [config.name, config.version],
+      ...[...new Set(dependencies)].sort().map((name) => [
+        name,
+        `^${packed.versions[name] ?? fail(`deno.json has no '${name}'`)}`,
+      ]),
+    ]),
+  });
+
+  return [
+    await finish(config.name, first, portable.map(({ name }) => name)),
+    await finish(RELAY, second, relay.map(({ name }) => name)),
+  ];
 }
 
 function fail(message: string): never {

@@ -4,6 +4,7 @@
  * @module
  */
 import * as esbuild from "esbuild";
+import { esbuildService } from "../portable/esbuild_service.ts";
 import { localModules } from "../portable/modules.ts";
 import { fromUrl } from "../portable/paths.ts";
 import { installPackages } from "../portable/runtimes.ts";
@@ -22,6 +23,7 @@ export interface BundleSize {
 
 /** Measures each entry point that a browser can load, whole: a page may use all of it. */
 export async function measureBundles(): Promise<BundleSize[]> {
+  await using _service = esbuildService();
   const { exports, imports }: {
     exports: Record<string, string>;
     imports: Record<string, string>;
@@ -42,7 +44,6 @@ export async function measureBundles(): Promise<BundleSize[]> {
     }
     return sizes;
   } finally {
-    await esbuild.stop();
     await Deno.remove(folder, { recursive: true });
   }
 }

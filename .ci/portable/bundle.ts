@@ -4,6 +4,7 @@
  * @module
  */
 import * as esbuild from "esbuild";
+import { esbuildService } from "./esbuild_service.ts";
 import { localModules } from "./modules.ts";
 import { fromUrl, toUrl } from "./paths.ts";
 
@@ -94,28 +95,25 @@ export async function bundle(
     },
   };
 
-  try {
-    await esbuild.build({
-      entryPoints: [
-        { in: "relay/main.ts", out: "relay/main" },
-        ...files.map((file) => ({
-          in: `run:${file}`,
-          out: file.replace(/\.ts$/, ""),
-        })),
-      ],
-      outdir: folder,
-      outExtension: { ".js": ".mjs" },
-      absWorkingDir: fromUrl(ROOT),
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      // The least that the core promises to run on.
-      target: "node20",
-      sourcemap: "linked",
-      logLevel: "warning",
-      plugins: [plugin],
-    });
-  } finally {
-    await esbuild.stop();
-  }
+  await using _service = esbuildService();
+  await esbuild.build({
+    entryPoints: [
+      { in: "relay/main.ts", out: "relay/main" },
+      ...files.map((file) => ({
+        in: `run:${file}`,
+        out: file.replace(/\.ts$/, ""),
+      })),
+    ],
+    outdir: folder,
+    outExtension: { ".js": ".mjs" },
+    absWorkingDir: fromUrl(ROOT),
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    // The least that the core promises to run on.
+    target: "node20",
+    sourcemap: "linked",
+    logLevel: "warning",
+    plugins: [plugin],
+  });
 }
