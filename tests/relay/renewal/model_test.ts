@@ -264,6 +264,9 @@ async function run(
           break;
         }
         case "cut":
+          // Without an event, a reader has no position to come back to: it would go
+          // on with the newest epoch.
+          if (readers.some(({ lines }) => lines.length === 1)) break;
           line.cut();
           line.mend();
           break;
