@@ -13,7 +13,7 @@ import { internalProblem, Problem } from "../../problem.ts";
 import { AwaitedHeads } from "./awaited_heads.ts";
 import { Listener, listenOptions } from "./listener.ts";
 import { ReadPacer } from "../../limits/read_pacer.ts";
-import { keepEntries } from "./request_entries.ts";
+import { keepNoEntries } from "./request_entries.ts";
 import type { RefusedSockets } from "./refused_sockets.ts";
 import { joinSmallChunks } from "../../limits/body_chunks.ts";
 import { HAS_NET_SERVERS } from "../../runtime.ts";
@@ -217,7 +217,7 @@ export class HttpServer {
       this.#server.once("error", reject);
       this.#server.listen(listenOptions({ host, port, reusePort }), () => {
         this.#server.off("error", reject);
-        keepEntries(this.#server);
+        keepNoEntries(this.#server);
         if (HAS_NET_SERVERS) this.#heads.start();
         // It listens on TCP: the address is no pipe's name.
         const { address, port } = this.#server.address() as AddressInfo;
