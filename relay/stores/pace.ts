@@ -8,6 +8,27 @@ export interface PacedLog {
 }
 
 /**
+ * Returns the bounds of a log together with what is about to be kept, as readers are
+ * behind that, too.
+ *
+ * @param log The log.
+ * @param next Returns the offset after all of it.
+ */
+export function withWaiting(log: PacedLog, next: () => number): PacedLog {
+  return {
+    get first() {
+      return log.first;
+    },
+    get next() {
+      return next();
+    },
+    get bytes() {
+      return log.bytes;
+    },
+  };
+}
+
+/**
  * The most that a log may be ahead of a relay that reads it over a link: less than the
  * relay holds in memory, and enough for 20,000 events/s over 100 ms.
  */

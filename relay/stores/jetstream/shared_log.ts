@@ -15,7 +15,7 @@ import {
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
 import { Wakes } from "../follow_log.ts";
 import type { History, ReadLog } from "../history.ts";
-import { Pace, type PacedLog } from "../pace.ts";
+import { Pace, withWaiting } from "../pace.ts";
 import type { Segment } from "../segment.ts";
 import type { Window, Windows } from "../window.ts";
 import { atMost, type Connection } from "./connection.ts";
@@ -159,8 +159,11 @@ export class SharedLog implements ReadLog {
     this.name = name;
     this.subject = subject;
     this.#recorded = recorded;
-    this.copy = new LogCopy(store, recorded);
-    if (store.isPaced) this.pace = new Pace(this.#paced(), store.clock);
+    const copy = this.copy = new LogCopy(store, recorded);
+    if (store.isPaced) {
+      const next = (): number => copy.next + this.#underWay;
+      this.pace = new Pace(withWaiting(copy, next), store.clock);
+    }
     this.usedAt = store.clock.now();
     this.#writer = new LogWriter(store, subject);
     this.#isLoaded = this.isMadeHere = made !== undefined;
@@ -300,23 +303,6 @@ export class SharedLog implements ReadLog {
     }
     if (!this.#reading) this.#store.onMissed();
     this.catchUp().catch(() => {});
-  }
-
-  /** The bounds of the log, with what is to be written: readers are behind that, too. */
-  #paced(): PacedLog {
-    const { copy } = this;
-    const next = (): number => copy.next + this.#underWay;
-    return {
-      get first() {
-        return copy.first;
-      },
-      get next() {
-        return next();
-      },
-      get bytes() {
-        return copy.bytes;
-      },
-    };
   }
 
   /** Has something written, after all that is under way. */

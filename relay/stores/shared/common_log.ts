@@ -19,7 +19,7 @@ import { StaleWriterError } from "../../topics/store.ts";
 import { type Stored, whenStored } from "../../topics/stored.ts";
 import type { UpstreamState } from "../../topics/upstream_state.ts";
 import { followLog, Wakes } from "../follow_log.ts";
-import { Pace, type Pacer } from "../pace.ts";
+import { Pace, type Pacer, withWaiting } from "../pace.ts";
 import { StandingHandle } from "../standing_handle.ts";
 
 /** The events that a {@linkcode CommonLog} reports to its store. */
@@ -61,19 +61,7 @@ export class CommonLog {
     this.store = store;
     this.name = name;
     this.inner = inner;
-    // Readers are behind what is about to be kept, too.
-    const tail = (): number => this.tail;
-    this.pace = new Pace({
-      get first() {
-        return inner.first;
-      },
-      get next() {
-        return tail();
-      },
-      get bytes() {
-        return inner.bytes;
-      },
-    }, store.clock);
+    this.pace = new Pace(withWaiting(inner, () => this.tail), store.clock);
   }
 
   get next(): number {
