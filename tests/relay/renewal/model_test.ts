@@ -264,8 +264,8 @@ async function run(
           break;
         }
         case "cut":
-          // Without an event, a reader has no position to come back to: it would go
-          // on with the newest epoch.
+          // A reader without an event has no position to come back to. It goes on with
+          // the newest epoch, and is told of a gap.
           if (readers.some(({ lines }) => lines.length === 1)) break;
           line.cut();
           line.mend();
