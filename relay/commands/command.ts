@@ -68,10 +68,31 @@ export function parseFlags<const T extends ParseArgsConfig>(
   config: T,
 ): ReturnType<typeof parseArgs<T & { args: string[] }>> {
   try {
-    return parseArgs({ ...config, args: [...args] });
+    return parseArgs({ ...config, args: joinValues(args, config) });
   } catch (cause) {
     // The first sentence says what is wrong, the others how to quote arguments.
     const [message] = messageOf(cause).split(". ");
     throw new FlagError(`${message}: --help lists the flags`, { cause });
   }
+}
+
+/**
+ * Joins a flag with a value that begins with one dash, as a position does whose
+ * epoch begins so: `parseArgs` would take it for a flag.
+ */
+function joinValues(
+  args: readonly string[],
+  { options = {} }: ParseArgsConfig,
+): string[] {
+  const joined: string[] = [];
+  let lacksValue = false;
+  for (const [index, arg] of args.entries()) {
+    if (arg === "--") return [...joined, ...args.slice(index)];
+    if (lacksValue && /^-[^-]/.test(arg)) {
+      joined.push(`${joined.pop()}=${arg}`);
+    } else joined.push(arg);
+    lacksValue = arg.startsWith("--") &&
+      options[arg.slice(2)]?.type === "string";
+  }
+  return joined;
 }

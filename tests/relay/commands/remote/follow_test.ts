@@ -67,6 +67,21 @@ Deno.test("follow --json prints each message as a line, with positions that --af
   assertEquals([rest.status, rest.output], [0, "2\n"]);
 });
 
+Deno.test("follow --after takes a position whose epoch begins with a dash", async () => {
+  await using server = await startRelay();
+  const topic = server.relay.topics.create("t");
+  topic.append([{ data: "1" }]);
+  topic.end("complete");
+  assertEquals(
+    await runRemote(server.url, ["follow", "t", "--after", "-_Jc0mQ2vLrT:1"]),
+    {
+      status: 0,
+      output: "1\n",
+      errors: "rivulet follow: the topic was begun anew (epoch)\n",
+    },
+  );
+});
+
 Deno.test("follow prints events as they come, and says on a terminal what goes on", async () => {
   await using server = await startRelay();
   const topic = server.relay.topics.create("t");
