@@ -376,6 +376,43 @@ Deno.test("A turn that is over before its tab has connected is its answer, and a
   assertEquals(textOf(await again), "two");
 });
 
+Deno.test("An answer is asked for anew once the chat's last answer is known", async () => {
+  await using world = await World.start();
+  const first = send(world.tab(), [asked("u1")]).then(readAll);
+  (await world.begun(1)).finish();
+  await first;
+  const order: string[] = [];
+  const { fetch } = world.app;
+  const page = new RivuletChatTransport({
+    relay: world.url,
+    user: "ada",
+    token: () => createChatToken({ key: KEY, user: "ada" }),
+    fetch: (input, init) => {
+      order.push("asked");
+      return fetch(input, init);
+    },
+    WebSocket: class extends WebSocket {
+      constructor(...args: ConstructorParameters<typeof WebSocket>) {
+        super(...args);
+        this.addEventListener("message", () => order.push("heard"), {
+          once: true,
+        });
+      }
+    },
+  });
+  const again = page.sendMessages({
+    trigger: "regenerate-message",
+    chatId: "7",
+    messageId: "a1",
+    messages: [asked("u1")],
+    abortSignal: undefined,
+  }).then(readAll);
+  (await world.begun(2)).finish();
+  await again;
+  assertEquals(order, ["heard", "asked"]);
+  await page.close();
+});
+
 Deno.test("stop stops a turn for everybody, and both tabs are told", async () => {
   await using world = await World.start();
   const [own, other] = [world.tab(), world.tab()];
