@@ -77,22 +77,26 @@ export function parseFlags<const T extends ParseArgsConfig>(
 }
 
 /**
- * Joins a flag with a value that begins with one dash, as a position does whose
- * epoch begins so: `parseArgs` would take it for a flag.
+ * Joins a flag with a value that begins with a dash, or two, as a position does whose
+ * epoch begins so: `parseArgs` would take it for a flag. The names of flags are none.
  */
 function joinValues(
   args: readonly string[],
   { options = {} }: ParseArgsConfig,
 ): string[] {
+  const optionOf = (arg: string) =>
+    arg.startsWith("--") && Object.hasOwn(options, arg.slice(2))
+      ? options[arg.slice(2)]
+      : undefined;
   const joined: string[] = [];
   let lacksValue = false;
   for (const [index, arg] of args.entries()) {
     if (arg === "--") return [...joined, ...args.slice(index)];
-    if (lacksValue && /^-[^-]/.test(arg)) {
-      joined.push(`${joined.pop()}=${arg}`);
-    } else joined.push(arg);
-    lacksValue = arg.startsWith("--") &&
-      options[arg.slice(2)]?.type === "string";
+    const isValue: boolean = lacksValue && /^-./.test(arg) &&
+      !optionOf(arg.replace(/=.*/s, ""));
+    if (isValue) joined.push(`${joined.pop()}=${arg}`);
+    else joined.push(arg);
+    lacksValue = !isValue && optionOf(arg)?.type === "string";
   }
   return joined;
 }

@@ -67,19 +67,27 @@ Deno.test("follow --json prints each message as a line, with positions that --af
   assertEquals([rest.status, rest.output], [0, "2\n"]);
 });
 
-Deno.test("follow --after takes a position whose epoch begins with a dash", async () => {
+Deno.test("follow --after takes a position whose epoch begins with dashes, and no flag", async () => {
   await using server = await startRelay();
   const topic = server.relay.topics.create("t");
   topic.append([{ data: "1" }]);
   topic.end("complete");
-  assertEquals(
-    await runRemote(server.url, ["follow", "t", "--after", "-_Jc0mQ2vLrT:1"]),
-    {
-      status: 0,
-      output: "1\n",
-      errors: "rivulet follow: the topic was begun anew (epoch)\n",
-    },
-  );
+  for (const epoch of ["-_Jc0mQ2vLrT", "--Jc0mQ2vLrT", "--json-Q2vLrT"]) {
+    assertEquals(
+      await runRemote(server.url, ["follow", "t", "--after", `${epoch}:1`]),
+      {
+        status: 0,
+        output: "1\n",
+        errors: "rivulet follow: the topic was begun anew (epoch)\n",
+      },
+    );
+  }
+  for (const flag of ["--json", "--url=http://127.0.0.1/"]) {
+    const args = ["follow", "t", "--after", flag];
+    const { status, errors } = await runRemote(server.url, args);
+    assertEquals(status, 2);
+    assertMatch(errors, /Option '--after' argument is ambiguous: --help/);
+  }
 });
 
 Deno.test("follow prints events as they come, and says on a terminal what goes on", async () => {
