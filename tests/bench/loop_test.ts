@@ -75,10 +75,7 @@ Deno.test({
   ignore,
   fn: () => {
     using loop = new Loop();
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
-    const connect = () => loop.connect(port, { read() {}, closed() {} });
-    assertThrows(connect, Error, `Cannot connect to port ${port}`);
+    const connect = () => loop.connect(1, { read() {}, closed() {} });
+    assertThrows(connect, Error, "Cannot connect to port 1");
   },
 });

@@ -57,15 +57,12 @@ Deno.test("main answers what it cannot start with by one clear line and status 2
 });
 
 Deno.test("E1: main answers a source that it needs and that is away by one clear line and status 3", async (t) => {
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const nobody = closed.addr.port;
-  closed.close();
   await using upstream = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     () => new Response("no feed here", { status: 503 }),
   );
   const table: [string, number, RegExp][] = [
-    ["nobody at the source", nobody, new RegExp(`:${nobody}`)],
+    ["nobody at the source", 1, /127\.0\.0\.1:1\b/],
     ["a source that refuses", upstream.addr.port, /503.*: "no feed here"\./],
   ];
   for (const [name, port, message] of table) {

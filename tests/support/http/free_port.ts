@@ -11,12 +11,17 @@
  */
 const PORTS = { from: 16_000, count: 16_000 };
 
-/** Returns a port that is free now. */
+/** The ports that were returned: their servers may not listen yet. */
+const given = new Set<number>();
+
+/** Returns a port that is free now, and another each time. */
 export function freePort(): number {
   for (;;) {
     const port = PORTS.from + Math.floor(Math.random() * PORTS.count);
+    if (given.has(port)) continue;
     try {
       using _listener = Deno.listen({ hostname: "127.0.0.1", port });
+      given.add(port);
       return port;
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { freePort } from "./free_port.ts";
 import { untilListening } from "./until_listening.ts";
 
 /** The name that the configurations are for. */
@@ -24,13 +25,6 @@ export const PROXIES: readonly ProxyKind[] = [
 ];
 
 const docs = new URL("../../../docs/", import.meta.url);
-
-/** Returns two ports that are free: one after the other could be the same. */
-function freePorts(): { readonly port: number; readonly plainPort: number } {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return { port: listener.addr.port, plainPort: other.addr.port };
-}
 
 /** Replaces what has to be there, once. */
 function replace(text: string, from: string, to: string): string {
@@ -161,7 +155,7 @@ export class Proxy implements AsyncDisposable {
       ...["-keyout", `${folder}/key`, "-out", `${folder}/crt`],
     );
     // Only now: another program could take them meanwhile.
-    const { port, plainPort } = freePorts();
+    const [port, plainPort] = [freePort(), freePort()];
     const { text, command: [command, ...args] } = SETUPS[name](
       await Deno.readTextFile(new URL(file, docs)),
       { folder, port, plainPort, upstream },

@@ -220,9 +220,7 @@ Deno.test("publish gives up when its patience is over, and at what stays refused
     server,
     () => Response.json({ code: "draining", detail: "later" }, { status: 503 }),
   );
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const nobody = `http://127.0.0.1:${closed.addr.port}`;
-  closed.close();
+  const nobody = "http://127.0.0.1:1";
   const busyUrl = `http://127.0.0.1:${busy.addr.port}`;
   const table: [string, string, string[], number, RegExp][] = [
     ["it has ended", server.url, ["over"], 1, /409 topic_ended/],

@@ -4,6 +4,7 @@
  * @module
  */
 import { TextLineStream } from "@std/streams/text-line-stream";
+import { freePort } from "../../http/free_port.ts";
 import { LIMIT, until, within } from "../../within.ts";
 
 const FOLDER = new URL("./", import.meta.url).pathname;
@@ -68,9 +69,7 @@ export class ForeignServer implements AsyncDisposable {
 
   /** Starts nginx, which answers as the lines of a `server` say. */
   static async nginx(folder: string, lines: string): Promise<ForeignServer> {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
+    const port = freePort();
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map((name) => `${name}_temp_path ${folder}/${name};`).join("\n");
     await Deno.writeTextFile(
