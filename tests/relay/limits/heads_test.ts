@@ -203,6 +203,9 @@ Deno.test("Relay says nothing in the middle of an answer", async () => {
   assertEquals(text.match(/HTTP\/1.1/g)?.length, 1, text);
 });
 
+/** The time that a head may take at a server alone, in milliseconds. */
+const HEAD_TIMEOUT = 200;
+
 /** A server alone, and what it says that it has refused. */
 async function startServer(): Promise<
   AsyncDisposable & { port: number; refusals: string[]; server: HttpServer }
@@ -214,7 +217,7 @@ async function startServer(): Promise<
     refused: ({ code }, address) => void refusals.push(`${code} ${address}`),
   }, {
     maxHead: 4_096,
-    headTimeout: 200,
+    headTimeout: HEAD_TIMEOUT,
     idleTimeout: 60_000,
     maxConnections: 3,
     maxConnectionsPerAddress: 1,
@@ -236,19 +239,25 @@ async function startServer(): Promise<
 }
 
 Deno.test("HttpServer refuses no head that has come while it had no time to read it", async () => {
-  await using server = await startServer();
-  using caller = await RawCaller.open(server.port);
-  caller.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n");
-  await until(
-    () => server.server.connections > 0 || undefined,
-    LIMIT,
-    "the connection to be accepted",
-  );
-  caller.send("\r\n");
-  // As a process without a processor: its timers are due before its sockets are read.
-  const end = performance.now() + 1_500;
-  while (performance.now() < end);
-  await caller.see("200 OK");
+  for (let isInTime = false; !isInTime;) {
+    await using server = await startServer();
+    const began = performance.now();
+    using caller = await RawCaller.open(server.port);
+    caller.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n");
+    await until(
+      () => server.server.connections > 0 || undefined,
+      LIMIT,
+      "the connection to be accepted",
+    );
+    caller.send("\r\n");
+    // A busy machine may have let this process wait for longer than a head may take.
+    isInTime = performance.now() - began < HEAD_TIMEOUT;
+    if (!isInTime) continue;
+    // As a process without a processor: its timers are due before its sockets are read.
+    const end = performance.now() + 1_500;
+    while (performance.now() < end);
+    await caller.see("200 OK");
+  }
 });
 
 Deno.test("HttpServer tells once of each refusal, and of nothing else", async () => {
