@@ -24,6 +24,8 @@ export class ParentLease implements Lease {
   readonly request: LeaseRequest;
   /** The number under which the parent has it now. */
   number: number;
+  /** Whether nobody had renewed it at the last look. */
+  wasLate = false;
   readonly #own: Lease;
   readonly #leases: ParentLeases;
   #isLost = false;
@@ -148,12 +150,16 @@ export class ParentLeases {
     else await channel?.ask("free", [lease.number]);
   }
 
-  /** Looks for leases that nobody renews any more. */
+  /**
+   * Looks for leases that nobody renews any more: those that are late at two looks in a
+   * row. After this process has stood still, all are late, and renewed before the next look.
+   */
   look(): void {
     const now = this.#options.clock.now();
     for (const lease of this.#held) {
-      const { isHeld, expires, request: { ttl }, number } = lease;
-      if (isHeld && expires + ttl > now) continue;
+      const { isHeld, expires, request: { ttl }, number, wasLate } = lease;
+      lease.wasLate = expires + ttl <= now;
+      if (isHeld && !(wasLate && lease.wasLate)) continue;
       this.#held.delete(lease);
       // Another one here may have it: to the parent, that is a lease of another number.
       this.#options.link()?.send(["lapse", number]);

@@ -55,11 +55,16 @@ export class TrackedLeases {
       lease.expires > this.#clock.now();
   }
 
-  /** Looks for holders that are gone. */
+  /**
+   * Looks for holders that are gone: those that are late at two looks in a row. After
+   * this process has stood still, all are late, and renewed before the next look.
+   */
   look(): void {
     const now = this.#clock.now();
     for (const [key, lease] of this.#whole) {
-      if (lease.expires > now) continue;
+      const wasLate = lease.isLate;
+      lease.isLate = lease.expires <= now;
+      if (!wasLate || !lease.isLate) continue;
       this.#whole.delete(key);
       const { topic, epoch } = lease.request;
       this.#onOrphan({ name: topic, epoch });
@@ -80,6 +85,8 @@ interface TrackedLeaseEvents {
 
 class TrackedLease implements Lease {
   readonly request: LeaseRequest;
+  /** Whether it was over at the last look. */
+  isLate = false;
   readonly #lease: Lease;
   readonly #events: TrackedLeaseEvents;
 

@@ -1,4 +1,3 @@
-import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import type { Clock } from "../../../src/fetch/clock.ts";
 import {
   type ServedLinks,
@@ -13,6 +12,7 @@ import type { StoreContractWorld } from "../../../relay/testing/contract_world.t
 import type { Retention } from "../../../relay/topics/log.ts";
 import type { Store } from "../../../relay/topics/store.ts";
 import { TemporaryFolder } from "../relay/sqlite_world.ts";
+import { StallingClock } from "../stalling_clock.ts";
 
 /** The secret that the relays of a test show each other. */
 const SECRET = "0123456789abcdef0123456789abcdef";
@@ -38,7 +38,7 @@ export const ROOTS: Readonly<Record<"memory" | "SQLite", MakeRoot>> = {
 
 /** A store at the end of a chain of links: the root, and some levels below. */
 export class LinkedStores implements StoreContractWorld {
-  readonly clock: FakeClock = new FakeClock(1_000_000);
+  readonly clock: StallingClock = new StallingClock(1_000_000);
   readonly folder = new TemporaryFolder();
   readonly #makeRoot: MakeRoot;
   readonly #retention: Retention;
