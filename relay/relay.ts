@@ -181,7 +181,8 @@ class RelayServer implements WorkerRelay {
     this.#options = options;
     this.#parts = parts;
     this.#own = new OwnTopics({ options, parts, colleagues, closing });
-    this.#recovery = new Recovery(parts, this.#own, closing);
+    const { clock } = options;
+    this.#recovery = new Recovery(parts, this.#own, clock, closing);
   }
 
   get topics(): TopicRegistry {

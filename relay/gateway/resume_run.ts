@@ -1,9 +1,9 @@
-import { wait } from "../../src/fetch/retry.ts";
 import { EventRoom } from "../limits/memory/event_room.ts";
 import type { ReceiveBudget } from "../limits/memory/receive_budget.ts";
 import type { UpstreamSlots } from "../limits/upstream_slots.ts";
 import { Problem } from "../problem.ts";
 import { type ResponseFilling, restarted } from "../topics/filling.ts";
+import { leftByOthers } from "../topics/left_by_others.ts";
 import type { Topic } from "../topics/topic.ts";
 import { keptRequest, tailOf } from "./kept_response.ts";
 import type { GatewayProvider } from "./provider.ts";
@@ -21,12 +21,6 @@ export interface ResumeContext {
   /** Counts an event that there was no room for, by the code of the limit. */
   eventRefused(code: string): void;
 }
-
-/**
- * The time for which a relay without the provider leaves a response to others, which may
- * have it, in milliseconds: they are told of it twice.
- */
-const OTHERS_TIME = 30_000;
 
 /**
  * Goes on with a background response that a relay before this one has left, or ends its
@@ -101,19 +95,4 @@ export async function resumeRun(
     onResponseId: () => {},
     onBackground: () => {},
   });
-}
-
-/** Returns a topic again that no other relay has gone on with in time, if there is one. */
-async function leftByOthers(
-  { name, log: { epoch } }: Topic,
-  { topics, clock, closing }: RunTopicContext,
-): Promise<Topic | undefined> {
-  try {
-    await wait(OTHERS_TIME, clock, closing);
-  } catch {
-    return undefined; // the relay closes
-  }
-  await topics.prepare(name, { isFresh: true });
-  const topic = topics.get(name, epoch);
-  return topic?.verdict ? undefined : topic;
 }

@@ -21,6 +21,7 @@ import {
   writeFilling,
 } from "../topics/filling.ts";
 import { FixtureSource } from "./fixture.ts";
+import type { SourcePolicy } from "./guard/source_policy.ts";
 import type { RepeatsPolicy } from "./repeats.ts";
 import type { Source, SourceCounts } from "./source.ts";
 import type { SourceFetch } from "./source_fetch.ts";
@@ -78,6 +79,8 @@ export interface SourcesOptions {
   readonly fetch: SourceFetch;
   /** Reaches the upstreams that requests have named. */
   readonly guardedFetch: SourceFetch;
+  /** The URLs that requests may name. */
+  readonly policy: SourcePolicy;
   /** Each source has the lease on its topic, from its start to its end. */
   readonly leases: Leases;
   /** Each of these upstreams takes one, from its start to its end. */
@@ -226,6 +229,11 @@ export class Sources implements AsyncDisposable {
     // the topic's end.
     source.opened.catch(() => {});
     return source;
+  }
+
+  /** Whether this relay may ask a source that the store has kept, as far as its URL says. */
+  mayResume({ url }: SourceFilling): boolean {
+    return this.#options.policy.allows(new URL(url));
   }
 
   /**

@@ -119,6 +119,7 @@ function createSources(
       addresses: new AddressPolicy(rights.allowAddresses),
       upstreams,
     }),
+    policy: sourcePolicy,
     leases,
     slots,
     received,

@@ -1,7 +1,14 @@
 import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../../src/fetch/clock.ts";
 import { messageOf } from "../../src/fetch/message_of.ts";
-import { endRestarted, readFilling, tellNotGoneOn } from "../topics/filling.ts";
+import {
+  endRestarted,
+  readFilling,
+  type SourceFilling,
+  tellNotGoneOn,
+} from "../topics/filling.ts";
 import { LeaseHeldError } from "../topics/lease.ts";
+import { leftByOthers } from "../topics/left_by_others.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { OwnTopics } from "./own_topics.ts";
 import type { RelayParts } from "./parts.ts";
@@ -21,6 +28,7 @@ type RecoveryParts = Pick<
 export class Recovery {
   readonly #parts: RecoveryParts;
   readonly #own: OwnTopics;
+  readonly #clock: Clock;
   readonly #closing: AbortSignal;
 
   /**
@@ -28,11 +36,18 @@ export class Recovery {
    *
    * @param parts The parts of the relay.
    * @param own The topics of the operator, which start by themselves.
+   * @param clock The clock to use.
    * @param closing Aborted when the relay closes.
    */
-  constructor(parts: RecoveryParts, own: OwnTopics, closing: AbortSignal) {
+  constructor(
+    parts: RecoveryParts,
+    own: OwnTopics,
+    clock: Clock,
+    closing: AbortSignal,
+  ) {
     this.#parts = parts;
     this.#own = own;
+    this.#clock = clock;
     this.#closing = closing;
   }
 
@@ -92,12 +107,12 @@ export class Recovery {
    */
   async #goOn(topic: Topic): Promise<void> {
     if (topic.filling === undefined) return;
-    const { store, sources, gateway, publisher } = this.#parts;
+    const { store, gateway, publisher } = this.#parts;
     const filling = readFilling(topic.filling);
     switch (filling?.kind) {
       case "source":
         try {
-          return await sources.resume(topic, filling);
+          return await this.#resume(topic, filling);
         } catch (error) {
           return tellNotGoneOn(topic.name, error);
         }
@@ -110,6 +125,19 @@ export class Recovery {
       default:
         return await this.#endLost(topic);
     }
+  }
+
+  /** Goes on with a source. A relay that may not ask it leaves it to others, which may. */
+  async #resume(topic: Topic, filling: SourceFilling): Promise<void> {
+    const { topics, sources } = this.#parts;
+    const left = topics.areShared && !sources.mayResume(filling)
+      ? await leftByOthers(topic, {
+        topics,
+        clock: this.#clock,
+        closing: this.#closing,
+      })
+      : topic;
+    if (left) await sources.resume(left, filling);
   }
 
   /** Ends a topic that nobody can go on with, unless another relay is filling it. */

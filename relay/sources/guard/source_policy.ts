@@ -15,13 +15,18 @@ export class SourcePolicy {
     this.#patterns = patterns.map((text) => new SourcePattern(text));
   }
 
+  /** Whether a URL is allowed. */
+  allows(url: URL): boolean {
+    return this.#patterns.some((pattern) => pattern.matches(url));
+  }
+
   /**
    * Refuses a URL that is not allowed.
    *
    * @throws {SourceRefusedError} `source_not_allowed`.
    */
   check(url: URL): void {
-    if (this.#patterns.some((pattern) => pattern.matches(url))) return;
+    if (this.allows(url)) return;
     throw new SourceRefusedError({
       code: "source_not_allowed",
       host: url.host,

@@ -43,7 +43,9 @@ function makeSources(
 ): Sources {
   const left = [...answers];
   const upstreams = new Upstreams(clock);
+  const policy = new SourcePolicy(["http://*:*"]);
   return new Sources({
+    policy,
     idleTimeout: 600_000,
     clock,
     maxEvent,
@@ -59,7 +61,7 @@ function makeSources(
     },
     fetch: createSourceFetch(upstreams),
     guardedFetch: createGuardedFetch({
-      sources: new SourcePolicy(["http://*:*"]),
+      sources: policy,
       addresses: new AddressPolicy(["127.0.0.1"]),
       upstreams,
       lookUp: () =>

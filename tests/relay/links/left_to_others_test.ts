@@ -1,5 +1,5 @@
-// A background response that a relay of a tree has left is gone on with by one that has its provider.
-import { assertEquals } from "@std/assert";
+// What a relay of a tree has left is gone on with by one that can.
+import { assertEquals, assertMatch } from "@std/assert";
 import { writeFilling } from "../../../relay/topics/filling.ts";
 import type { TopicEnd } from "../../../relay/topics/end.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
@@ -7,9 +7,10 @@ import { RawProvider } from "../../support/gateway/raw_provider.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { readRemoteTopic } from "../../support/relay/remote_topic.ts";
 import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
+import { Upstream } from "../../support/upstreams/upstream.ts";
 import { LIMIT, until } from "../../support/within.ts";
 
-const FILLING = writeFilling({
+const RESPONSE = writeFilling({
   kind: "response",
   provider: "raw",
   path: "responses",
@@ -31,11 +32,11 @@ const EVENTS = ["response.created", "response.completed"].map((
 }));
 
 /** Leaves a topic in a file as a relay does that is killed before its first event. */
-async function leave(store: string): Promise<void> {
+async function leave(store: string, filling: string): Promise<void> {
   await using relay = await startRelay({ store }, "process");
   const topic = relay.relay.topics.create("t");
   topic.open();
-  topic.filling = FILLING;
+  topic.filling = filling;
   await topic.log.settled();
 }
 
@@ -59,7 +60,7 @@ Deno.test("A root without the provider of a background response leaves it to an 
   await using folder = new TemporaryFolder();
   await using provider = await RawProvider.start();
   const store = `sqlite:${folder.path}/relay.db`;
-  await leave(store);
+  await leave(store, RESPONSE);
   const clock = new FakeClock();
   await using root = await startRelay({ store, clock, links: true }, "process");
   await using edge = await startRelay({
@@ -79,11 +80,50 @@ Deno.test("A root without the provider of a background response leaves it to an 
 Deno.test("A background response whose provider no relay of a tree has is truncated", async () => {
   await using folder = new TemporaryFolder();
   const store = `sqlite:${folder.path}/relay.db`;
-  await leave(store);
+  await leave(store, RESPONSE);
   const clock = new FakeClock();
   await using root = await startRelay({ store, clock, links: true }, "process");
   assertEquals(await endOf(root.url, clock, Infinity), {
     status: "truncated",
     reason: "The relay was restarted: there is no provider 'raw' any more",
   });
+});
+
+function sourceAt(url: string): string {
+  return writeFilling({
+    kind: "source",
+    url,
+    reconnect: false,
+    repeats: "keep",
+  });
+}
+
+Deno.test("A root that may not ask a source leaves it to an edge that may", async () => {
+  await using folder = new TemporaryFolder();
+  await using upstream = await Upstream.start();
+  const store = `sqlite:${folder.path}/relay.db`;
+  await leave(store, sourceAt(upstream.add("s", { body: "data: 1\n\n" })));
+  const clock = new FakeClock();
+  await using root = await startRelay({ store, clock, links: true }, "process");
+  await using edge = await startRelay({
+    store: root.url,
+    rights: {
+      allowSources: [upstream.origin],
+      allowAddresses: ["127.0.0.0/8"],
+    },
+  }, "process");
+  assertEquals(await endOf(edge.url, clock, 12_000), { status: "complete" });
+  const topic = await readRemoteTopic(root.url, "t");
+  assertEquals(topic?.events.map(({ data }) => data), ["1"]);
+});
+
+Deno.test("A source that no relay of a tree may ask fails", async () => {
+  await using folder = new TemporaryFolder();
+  const store = `sqlite:${folder.path}/relay.db`;
+  await leave(store, sourceAt("http://127.0.0.1:1/s"));
+  const clock = new FakeClock();
+  await using root = await startRelay({ store, clock, links: true }, "process");
+  const end = await endOf(root.url, clock, Infinity);
+  assertEquals(end?.status, "failed");
+  assertMatch(end?.reason ?? "", /\(--allow-source\)$/);
 });
