@@ -4,6 +4,7 @@
 import { assertEquals } from "@std/assert";
 import type { RelayOptions } from "../../relay/options/relay_options.ts";
 import { startRelay } from "../support/relay/relay.ts";
+import { RELAY_SHAPE } from "../support/relay/shape.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import {
   type Absence,
@@ -473,12 +474,13 @@ async function startTree(
   levels: number,
 ): Promise<{ relays: AsyncDisposableStack; url: string }> {
   const relays = new AsyncDisposableStack();
-  let { url } = relays.use(
-    await startRelay({ ...options, links: levels > 0 }),
-  );
-  for (let level = 0; level < levels; level++) {
+  // Those above are of this process: only the one that is asked has another shape.
+  const start = (options: RelayOptions, level: number) =>
+    startRelay(options, level < levels ? "process" : RELAY_SHAPE);
+  let { url } = relays.use(await start({ ...options, links: levels > 0 }, 0));
+  for (let level = 1; level <= levels; level++) {
     const ofLevel = { ...options, sources: [], store: url, links: true };
-    ({ url } = relays.use(await startRelay(ofLevel)));
+    ({ url } = relays.use(await start(ofLevel, level)));
   }
   return { relays, url };
 }
@@ -505,6 +507,8 @@ for (const { name, levels } of TREES) {
         retention: {
           maxBytes: 64 * 1024 * 1024,
         },
+        // Everybody comes at once, perhaps on a machine that is busy.
+        limits: { headTimeout: LIMIT },
       }, levels);
       await using _relays = relays;
       const feeds = makeAll(url);

@@ -7,6 +7,7 @@ import { readEvents } from "../../../src/sse/read_events.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { Absence, TopicReader } from "./followed_topic.ts";
 import { readReference } from "../recordings/reference_events.ts";
+import { LIMIT, within } from "../within.ts";
 
 /** The ways of a subscriber. */
 export interface SseSubscriberOptions {
@@ -110,7 +111,11 @@ export class SseSubscriber {
   async dispose(): Promise<void> {
     this.reader.topic.abandon();
     this.#abort.abort(new Error("The test is over"));
-    await this.#isRunning;
+    await within(
+      this.#isRunning,
+      LIMIT,
+      () => `the request of ${this.state} to end`,
+    );
   }
 
   #request(
