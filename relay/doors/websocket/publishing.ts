@@ -4,7 +4,7 @@ import { type Published, PublishError } from "../../sources/publish_error.ts";
 import { TopicBusyError } from "../../topics/topic_busy_error.ts";
 import { EventLimitError } from "../../topics/event_limit.ts";
 import { TopicLimitError } from "../../topics/topic_errors.ts";
-import { type Filling, fillingOf } from "../../topics/fillings.ts";
+import { fillingOf } from "../../topics/fillings.ts";
 import { StoreError } from "../../topics/store.ts";
 import { TopicEndedError } from "../../topics/topic.ts";
 import type { PublishRequest } from "./client_message.ts";
@@ -63,9 +63,8 @@ export function refusalOf(error: unknown): Refusal {
  * body: the topic is made if there is none.
  */
 export function publish(peer: WebSocketPeer, request: PublishRequest): void {
-  const { topic: name, events, id, ifEnded } = request;
-  const { access, network, context: { topics, publisher } } = peer;
-  if (!access.may("write", name)) return forbid(peer, "write", name);
+  const { topic: name, id } = request;
+  if (!peer.access.may("write", name)) return forbid(peer, "write", name);
   if (refuseAtEdge(peer, name, id)) return;
   const published = (result: Published): void => {
     peer.answer({ type: "published", topic: name, ...result, id });
@@ -74,28 +73,53 @@ export function publish(peer: WebSocketPeer, request: PublishRequest): void {
     const { code, message, retryable = false } = refusalOf(error);
     peer.refuse(code, message, name, { id, retryable });
   };
-  const key = { key: id, publisher: access.identity };
-  let filling: Filling;
+  let result: Published | Promise<Published>;
   try {
-    const known = publisher.topicOf(topics.epochs(name), key);
-    filling = known
-      ? fillingOf(known)
-      : topics.fill(name, access.identity, ifEnded === "renew");
+    result = add(peer, request);
   } catch (error) {
     return refused(error);
   }
+  if (!(result instanceof Promise)) return published(result);
+  // Publishers cannot outrun subscribers: the peer is not read meanwhile.
+  peer.hold();
+  void result.catch((error) => addToNext(peer, request, error))
+    .then(published, refused).then(() => peer.release());
+}
+
+/** Adds the events of a peer. */
+function add(
+  { access, network, context: { topics, publisher } }: WebSocketPeer,
+  { topic: name, events, id, ifEnded }: PublishRequest,
+): Published | Promise<Published> {
+  const key = { key: id, publisher: access.identity };
+  const known = publisher.topicOf(topics.epochs(name), key);
+  const filling = known
+    ? fillingOf(known)
+    : topics.fill(name, access.identity, ifEnded === "renew");
   let result: Published | Promise<Published>;
   try {
     const client = access.identity || network;
     result = publisher.add(filling.topic, events, { ...key, client });
   } catch (error) {
     filling.refuse();
-    return refused(error);
+    throw error;
   }
   // An append that waits for slow readers was made.
   filling.keep();
-  if (!(result instanceof Promise)) return published(result);
-  // Publishers cannot outrun subscribers: the peer is not read meanwhile.
-  peer.hold();
-  void result.then(published, refused).then(() => peer.release());
+  return result;
+}
+
+/**
+ * Adds the events that a topic has refused, of which it has none then, where another
+ * relay has deleted it, and this one had not heard of that.
+ */
+async function addToNext(
+  peer: WebSocketPeer,
+  request: PublishRequest,
+  error: unknown,
+): Promise<Published> {
+  const { access: { identity: owner }, context: { topics } } = peer;
+  if (!(error instanceof TopicEndedError) || !topics.areShared) throw error;
+  await topics.prepare(request.topic, { makes: true, isFresh: true, owner });
+  return await add(peer, request);
 }

@@ -1,5 +1,9 @@
 // A topic that is deleted at one relay of a tree is filled no more by another.
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import {
+  type ClientSocket,
+  openSocket,
+} from "../../support/client/client_socket.ts";
 import { CuttableLine } from "../../support/http/cuttable_line.ts";
 import { freePort } from "../../support/http/free_port.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
@@ -46,6 +50,56 @@ for (const kind of ["memory", "sqlite"] as const) {
     }
   });
 }
+
+/** A publisher over a WebSocket. */
+class SocketPublisher implements AsyncDisposable {
+  readonly #socket: ClientSocket;
+  readonly #open = Promise.withResolvers<void>();
+  #answer = Promise.withResolvers<string>();
+
+  constructor(url: string) {
+    this.#socket = openSocket("ws", `${url.replace("http", "ws")}/ws`, {
+      onOpen: () => this.#open.resolve(),
+      onText: (text) => {
+        if (!text.includes('"welcome"')) this.#answer.resolve(text);
+      },
+      onClose: () => {},
+    });
+  }
+
+  async publish(data: string): Promise<{ epoch: string; first: number }> {
+    await within(this.#open.promise, LIMIT, "the socket");
+    this.#answer = Promise.withResolvers();
+    this.#socket.send(
+      JSON.stringify({ type: "publish", topic: "t", events: [{ data }] }),
+    );
+    const text = await within(this.#answer.promise, LIMIT, "an answer");
+    const told = JSON.parse(text);
+    assertEquals(told.type, "published", text);
+    return told;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket.close();
+    await this.#socket.closed;
+  }
+}
+
+Deno.test("A message that publishes at an edge after a topic was deleted at another begins a new epoch", async () => {
+  await using root = await startRelay({ links: true }, "process");
+  // News of others come later here than to publishers.
+  await using line = await CuttableLine.start(root.port, 30);
+  await using edge = await startRelay({ store: line.url }, "process");
+  await using publisher = new SocketPublisher(edge.url);
+  for (let round = 0; round < 8; round++) {
+    const { epoch } = await publisher.publish("1");
+    const deleted = await root.request("/topics/t", { method: "DELETE" });
+    assertEquals(deleted.status, 204);
+    const after = await publisher.publish("2");
+    assertNotEquals(after.epoch, epoch, `round ${round}`);
+    assertEquals(after.first, 1);
+  }
+});
 
 Deno.test("A reader of the edge where a topic is deleted is told of all that was there before", async () => {
   await using root = await startRelay({ links: true }, "process");
