@@ -1,4 +1,4 @@
-// What a relay of a tree has left is gone on with by one that can.
+// A topic of a tree whose relay has left it is gone on with by a relay that can.
 import { assertEquals, assertMatch } from "@std/assert";
 import { writeFilling } from "../../../relay/topics/filling.ts";
 import type { TopicEnd } from "../../../relay/topics/end.ts";

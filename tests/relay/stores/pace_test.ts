@@ -2,12 +2,17 @@ import { assert, assertEquals } from "@std/assert";
 import { maxAhead, Pace } from "../../../relay/stores/pace.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 
-/** A log of events of 10 bytes, with the last 1,000 retained. */
+/** A log of events of 10 bytes, of which the last ones are retained. */
 class Log {
+  readonly #retained: number;
   next = 1;
 
+  constructor(retained = 1_000) {
+    this.#retained = retained;
+  }
+
   get first(): number {
-    return Math.max(1, this.next - 1_000);
+    return Math.max(1, this.next - this.#retained);
   }
 
   get bytes(): number {
@@ -86,4 +91,21 @@ Deno.test("A reader that takes nothing is waited for once, until it has caught u
   pace.close();
   assertEquals(pace.caughtUp, undefined);
   assertEquals(clock.pending, 0);
+});
+
+Deno.test("No reader loses anything of appends of up to half of what is retained, however many come at once", () => {
+  for (const retained of [768, 1_000, 4_000, 10_000]) {
+    for (const count of [1, 7, 100, 383, retained / 2]) {
+      const [log, clock] = [new Log(retained), new FakeClock(0)];
+      const pace = new Pace(log, clock);
+      const reader = pace.join(1);
+      while (log.next < 5 * retained) {
+        // The reader takes nothing before writers wait for it.
+        if (pace.caughtUp) pace.took(reader, log.next);
+        else log.next += count;
+        assert(log.first <= reader.place, `${count} of ${retained}`);
+      }
+      pace.close();
+    }
+  }
 });
