@@ -10,6 +10,8 @@ import {
 import { LIMIT, startGateway } from "../support/gateway/gateway_world.ts";
 import { CallerStream } from "../support/gateway/caller_stream.ts";
 import { WIRE_FORMATS } from "../support/gateway/wire_formats.ts";
+import { passTime } from "../support/pass_time.ts";
+import { freePort } from "../support/http/free_port.ts";
 import { startRelay } from "../support/relay/relay.ts";
 import { RelayCommand } from "../support/relay/relay_command.ts";
 import { RawWebSocket } from "../support/subscribers/raw_websocket.ts";
@@ -235,21 +237,35 @@ Deno.test("A relay that drains waits for its runs no longer than it may (C7)", a
   await within(drained, LIMIT, "the end of the drain");
 });
 
-/** Has a relay drained while an `EventSource` comes, and another take its place. */
+/**
+ * Has a relay drained while an `EventSource` comes, and another take its place.
+ *
+ * @param open Prepares one; what it returns opens it, and tells what it is told.
+ */
 async function comesBack(
-  follow: (url: string) => Promise<string>,
+  open: (url: string) => Promise<() => Promise<string>>,
 ): Promise<void> {
-  let port: number;
+  const port = freePort();
   let seen: Promise<string>;
   {
-    await using relay = await startRelay();
-    port = relay.port;
+    const clock = new FakeClock();
+    await using relay = await startRelay({ clock, port });
+    const follow = await open(relay.url);
     await using stalled = await RawWebSocket.open(relay.url, "/topics/t");
     await stalled.message("subscribed");
     stalled.client.pause();
     const drained = relay.relay.drain(1_500);
-    seen = follow(relay.url);
-    await drained;
+    seen = follow();
+    await until(
+      async () => {
+        const response = await relay.request("/metrics");
+        return /^rivulet_refusals_total\{reason="draining"\} [1-9]/m
+          .test(await response.text()) || undefined;
+      },
+      LIMIT,
+      "the EventSource to be turned away",
+    );
+    await passTime(clock, drained);
   }
   await using relay = await startRelay({ port });
   relay.relay.topics.create("t").append([
@@ -259,18 +275,20 @@ async function comesBack(
 }
 
 Deno.test("An EventSource that meets a drain comes back (E5)", async () => {
-  await comesBack((url) => {
-    const source = new EventSource(`${url}/topics/t`);
-    return new Promise((resolve) => {
-      source.onmessage = ({ data }) => {
-        source.close();
-        resolve(data);
-      };
-      source.onerror = () => {
-        if (source.readyState === EventSource.CLOSED) resolve("given up");
-      };
-    });
-  });
+  await comesBack((url) =>
+    Promise.resolve(() => {
+      const source = new EventSource(`${url}/topics/t`);
+      return new Promise((resolve) => {
+        source.onmessage = ({ data }) => {
+          source.close();
+          resolve(data);
+        };
+        source.onerror = () => {
+          if (source.readyState === EventSource.CLOSED) resolve("given up");
+        };
+      });
+    })
+  );
 });
 
 Deno.test({
@@ -282,15 +300,16 @@ Deno.test({
     await comesBack(async (url) => {
       // A page of the relay's own origin.
       await page.goto(`${url}/healthz`);
-      return await page.evaluate(() =>
-        new Promise<string>((resolve) => {
-          const source = new EventSource("/topics/t");
-          source.onmessage = ({ data }) => resolve(data);
-          source.onerror = () => {
-            if (source.readyState === EventSource.CLOSED) resolve("given up");
-          };
-        })
-      );
+      return () =>
+        page.evaluate(() =>
+          new Promise<string>((resolve) => {
+            const source = new EventSource("/topics/t");
+            source.onmessage = ({ data }) => resolve(data);
+            source.onerror = () => {
+              if (source.readyState === EventSource.CLOSED) resolve("given up");
+            };
+          })
+        );
     });
   },
 });

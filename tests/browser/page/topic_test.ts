@@ -7,6 +7,7 @@ import {
   isChromiumMissing,
   startChromium,
 } from "../../support/client/chromium.ts";
+import { freePort } from "../../support/http/free_port.ts";
 import { PageTab } from "../../support/page/page_tab.ts";
 import { MortalRelay } from "../../support/relay/mortal_relay.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
@@ -282,8 +283,8 @@ async function foldsAnswers(browser: Browser): Promise<void> {
 }
 
 async function comesBack(browser: Browser): Promise<void> {
-  let relay = await startRelay({ rights: { jwtKey: JWT_KEY } });
-  const { port } = relay;
+  const port = freePort();
+  let relay = await startRelay({ port, rights: { jwtKey: JWT_KEY } });
   try {
     await relay.relay.topics.create("news").append([event("before")]);
     await using tab = await PageTab.open(browser, relay.url, {

@@ -12,6 +12,7 @@ import {
   startHostileServer,
 } from "../../../relay/commands/hostile_server.ts";
 import { CuttableLine } from "../http/cuttable_line.ts";
+import { freePort } from "../http/free_port.ts";
 import { startRelay, type TestRelay } from "../relay/relay.ts";
 import { TemporaryFolder } from "../relay/sqlite_world.ts";
 import { ChatTab } from "./chat_tab.ts";
@@ -225,7 +226,7 @@ async function startChatRelay(
       rights: { jwtKey: CHAT_KEY, ...options.rights },
       store: `sqlite:${folder.path}/chats.db`,
     });
-  let current = await start(0);
+  let current = await start(freePort());
   return {
     url: current.url,
     get current() {

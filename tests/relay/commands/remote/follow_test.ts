@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { TopicEnd } from "../../../../relay/topics/end.ts";
 import { CuttableLine } from "../../../support/http/cuttable_line.ts";
+import { freePort } from "../../../support/http/free_port.ts";
 import { startRelay } from "../../../support/relay/relay.ts";
 import {
   runRemote,
@@ -130,9 +131,10 @@ Deno.test("follow is quiet in a pipe, but for events that are missing", async ()
 Deno.test("follow resumes in the next relay on the same store, each event once", async () => {
   const folder = await Deno.makeTempDir();
   const store = `sqlite:${folder}/topics.db`;
+  const port = freePort();
   try {
-    const { system, status, port, epoch } = await (async () => {
-      await using server = await startRelay({ store });
+    const { system, status, epoch } = await (async () => {
+      await using server = await startRelay({ store, port });
       const topic = server.relay.topics.create("t");
       await topic.append([{ data: "1" }, { data: "2" }]);
       const following = startRemote(server.url, ["follow", "t"]);
@@ -141,7 +143,7 @@ Deno.test("follow resumes in the next relay on the same store, each event once",
         LIMIT,
         "the first events",
       );
-      return { ...following, port: server.port, epoch: topic.log.epoch };
+      return { ...following, epoch: topic.log.epoch };
     })();
     await using server = await startRelay({ store, port });
     const topic = server.relay.topics.get("t");

@@ -7,6 +7,7 @@ import { verifyStreams } from "../../../../relay/stores/jetstream/streams.ts";
 import { message, NO_FACTS } from "../../../../relay/testing/contract_world.ts";
 import { StoreError } from "../../../../relay/topics/store.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
+import { freePort } from "../../../support/http/free_port.ts";
 import { openStore } from "../../../support/nats/open_store.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
 import { StreamWorld } from "../../../support/nats/stream_world.ts";
@@ -37,8 +38,9 @@ Deno.test({
     const folder = await Deno.makeTempDir({ prefix: "rivulet-nats-" });
     await using stack = new AsyncDisposableStack();
     stack.defer(() => Deno.remove(folder, { recursive: true }));
-    const server = stack.use(await NatsServer.start({ folder }));
-    const { host, port } = server;
+    const port = freePort();
+    const server = stack.use(await NatsServer.start({ folder, port }));
+    const { host } = server;
     await using store = new JetStreamStore({
       address: parseNatsAddress(`nats://${host}`)!, // it is an address
       retention: { maxEvents: 100, maxBytes: 1_000_000, maxAge: 1_000_000 },

@@ -8,6 +8,7 @@ import { JetStreamStore } from "../../../../relay/stores/jetstream/jetstream_sto
 import { parseNatsAddress } from "../../../../relay/stores/jetstream/nats_address.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
 import { Line } from "../../../cluster/line.ts";
+import { freePort } from "../../../support/http/free_port.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
 import { RawWebSocket } from "../../../support/subscribers/raw_websocket.ts";
 import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
@@ -77,11 +78,7 @@ Deno.test({
   name: "A relay without NATS listens, says so, and goes on once NATS is there",
   ignore,
   async fn() {
-    let port: number;
-    {
-      await using server = await NatsServer.start();
-      port = server.port;
-    }
+    const port = freePort();
     await using relay = await startRelay({ store: `nats://127.0.0.1:${port}` });
     assertEquals(await readiness(relay), 503);
     const refused = await post(relay, "a");
