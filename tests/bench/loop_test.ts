@@ -1,6 +1,7 @@
 // The sockets of the generators, over real connections to themselves.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Loop } from "../../bench/net/loop.ts";
+import { LIMIT } from "../support/within.ts";
 
 const ignore = Deno.build.os !== "linux";
 
@@ -11,11 +12,11 @@ const ignore = Deno.build.os !== "linux";
 const PART = 64 * 1024;
 const PARTS = 256;
 
-/** Turns until something is so; fails where nothing comes for ten seconds. */
+/** Turns until something is so; fails where it does not come to be. */
 function turnUntil(loop: Loop, isDone: () => boolean): void {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + LIMIT;
   while (!isDone()) {
-    assert(performance.now() < end, "nothing more came");
+    assert(performance.now() < end, "It has not come to be");
     loop.turn(100);
   }
 }

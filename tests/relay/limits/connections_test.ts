@@ -69,7 +69,11 @@ Deno.test("Relay lets a refusal out to who is just writing, and answers nothing 
   const warnings: string[] = [];
   const warn = ({ message }: Error): void => void warnings.push(message);
   process.on("warning", warn);
-  await using relay = await startRelay({ limits: { maxConnections: 1 } });
+  // The clock stands still: it is not cut, however long it writes.
+  await using relay = await startRelay({
+    clock: new FakeClock(),
+    limits: { maxConnections: 1 },
+  });
   using _first = await RawCaller.open(relay.port);
   using refused = await RawCaller.open(relay.port);
   refused.head("PUT", "/topics/t");

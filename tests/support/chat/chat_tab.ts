@@ -6,9 +6,6 @@
 import type { Page } from "playwright-core";
 import { LIMIT } from "../within.ts";
 
-/** The time limit for something to be shown, in milliseconds. */
-const SHOWN_LIMIT = 30_000;
-
 /** The visible parts of a message, by their kinds. */
 export interface ShownMessage {
   readonly role: string;
@@ -42,7 +39,6 @@ export class ChatTab {
   async ready(): Promise<void> {
     await this.page.waitForSelector("[data-status]", {
       state: "attached",
-      timeout: LIMIT,
     });
   }
 
@@ -83,7 +79,7 @@ export class ChatTab {
   async until(
     what: string,
     isThere: (shown: Shown) => boolean,
-    limit = SHOWN_LIMIT,
+    limit = LIMIT,
   ): Promise<Shown> {
     const start = performance.now();
     for (;;) {

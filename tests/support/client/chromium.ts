@@ -5,6 +5,7 @@
  */
 import { type Browser, chromium } from "playwright-core";
 import { isMissing } from "../tools.ts";
+import { LIMIT } from "../within.ts";
 
 const COMMAND = "chromium";
 
@@ -36,12 +37,21 @@ export async function startChromium(
   hosts: readonly string[] = [],
 ): Promise<Browser & AsyncDisposable> {
   const rules = hosts.map((host) => `MAP ${host} 127.0.0.1`).join(",");
-  return await chromium.launch({
+  const browser = await chromium.launch({
     executablePath: locate(COMMAND),
+    timeout: LIMIT,
     args: [
       // Containers that run as root have no sandbox; the pages are ours.
       "--no-sandbox",
       ...rules === "" ? [] : [`--host-resolver-rules=${rules}`],
     ],
   });
+  // A browser has no default of its own for the time that its pages may take.
+  const newContext = browser.newContext.bind(browser);
+  browser.newContext = async (options) => {
+    const context = await newContext(options);
+    context.setDefaultTimeout(LIMIT);
+    return context;
+  };
+  return browser;
 }

@@ -137,7 +137,7 @@ export abstract class ContractClient implements AsyncDisposable {
         if (!ignored) return report;
       }
     };
-    return await within(arrival(), 5_000, what);
+    return await within(arrival(), LIMIT, what);
   }
 }
 

@@ -13,9 +13,6 @@ import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 const REFUSED =
   /^(?:Failed to load resource|WebSocket connection to '[^']+' failed|The resource .+ was preloaded)/;
 
-/** The time limit for something to be shown, in milliseconds. */
-const LIMIT = 20_000;
-
 /** A tab of a browser of its own memory. */
 export class PageTab implements AsyncDisposable {
   readonly page: Page;
@@ -26,7 +23,6 @@ export class PageTab implements AsyncDisposable {
   private constructor(page: Page, url: string) {
     this.page = page;
     this.#url = url;
-    page.setDefaultTimeout(LIMIT);
     page.on("pageerror", (error) => this.troubles.push(String(error)));
     page.on("console", (message) => {
       const text = message.text();

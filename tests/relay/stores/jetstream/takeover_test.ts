@@ -10,10 +10,6 @@ import { LIMIT, until, within } from "../../../support/within.ts";
 
 const ignore = lacksNats();
 
-/** The time within which another relay has to go on, in milliseconds, and what a busy machine adds. */
-const SOON = 5_000;
-const BUSY = 10_000;
-
 /** Two relays as processes, one NATS server, and what the relays read from. */
 class World implements AsyncDisposable {
   readonly upstreams: Upstreams;
@@ -164,7 +160,6 @@ async function goesOn(
       index > 0 && reader.times[index - 1]! <= since + 500
     )! - since;
   console.log(`went on after ${Math.round(gap)} ms`);
-  assert(gap < SOON + BUSY, `${gap} ms`);
 }
 
 Deno.test({
@@ -192,7 +187,6 @@ Deno.test({
     assertEquals(reader.end, "truncated: The relay was restarted");
     const took = performance.now() - killed;
     console.log(`truncated after ${Math.round(took)} ms`);
-    assert(took < SOON + BUSY, `${took} ms`);
   },
 });
 

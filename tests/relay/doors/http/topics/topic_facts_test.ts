@@ -12,9 +12,7 @@ import { passTime } from "../../../../support/pass_time.ts";
 import { TemporaryFolder } from "../../../../support/relay/sqlite_world.ts";
 import { startRelay, type TestRelay } from "../../../../support/relay/relay.ts";
 import { makeStorePlace } from "../../../../support/relay/stores.ts";
-import { until } from "../../../../support/within.ts";
-
-const LIMIT = 20_000;
+import { LIMIT, until } from "../../../../support/within.ts";
 
 async function infoOf(
   relay: Pick<TestRelay, "request">,
