@@ -71,7 +71,7 @@ export function parseFlags<const T extends ParseArgsConfig>(
     return parseArgs({ ...config, args: joinValues(args, config) });
   } catch (cause) {
     // The first sentence says what is wrong, the others how to quote arguments.
-    const [message] = messageOf(cause).split(". ");
+    const [message] = messageOf(cause).split(/\.\s/);
     throw new FlagError(`${message}: --help lists the flags`, { cause });
   }
 }
