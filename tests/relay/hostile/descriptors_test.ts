@@ -1,7 +1,9 @@
 // A6: more connections than the process has descriptors for.
+import { existsSync } from "node:fs";
 import { assert, assertEquals } from "@std/assert";
 import { divideDescriptors } from "../../../relay/limits/descriptors.ts";
 import { RelayCommand } from "../../support/relay/relay_command.ts";
+import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
 import { LIMIT, until } from "../../support/within.ts";
 
 const CLIENTS = 300;
@@ -47,24 +49,34 @@ Deno.test("A6: Relay takes no more connections than it has descriptors for", asy
 });
 
 Deno.test("A6: Relay listens again when it accepts nothing any more", async () => {
+  await using folder = new TemporaryFolder();
+  const sign = `${folder.path}/taken`;
   let log: Promise<string>;
   {
     await using relay = await RelayCommand.start({
       descriptors: DESCRIPTORS,
-      // The files that the process opens leave too few descriptors for a while.
+      // The files that the process opens leave too few descriptors, until there is none
+      // and for a while.
       preload: `Deno.addSignalListener("SIGUSR1", () => {
+        Deno.writeTextFileSync(${JSON.stringify(sign)}, "");
         const files = Array.from({ length: 120 }, () => Deno.openSync("/dev/null"));
-        setTimeout(() => files.forEach((file) => file.close()), 2_000);
+        const look = setInterval(() => {
+          try {
+            Deno.openSync("/dev/null").close();
+          } catch {
+            clearInterval(look);
+            setTimeout(() => files.forEach((file) => file.close()), 2_000);
+          }
+        }, 10);
       });`,
     });
     log = relay.stderr;
     const port = Number(new URL(relay.url).port);
     relay.signal("SIGUSR1");
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await until(() => existsSync(sign) || undefined, LIMIT, "the signal");
     const connections = await connectAll(port);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    for (const connection of connections) connection.close();
     assert(await until(() => isHealthy(relay.url), LIMIT, "an answer"));
+    for (const connection of connections) connection.close();
   }
   const text = await log;
   assert(text.includes("it listens again"), text);
