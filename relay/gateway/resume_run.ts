@@ -87,6 +87,7 @@ export async function resumeRun(
   using room = new EventRoom(received, client, eventRefused);
   await start({
     request: keptRequest(filling, provider),
+    client,
     caller: undefined,
     topic: run,
     room,

@@ -177,6 +177,7 @@ export class Runs implements AsyncDisposable {
     };
     await this.#run({
       request: providerRequest,
+      client,
       caller,
       onCancelled: () => this.#cancelled.add(asked),
       topic,

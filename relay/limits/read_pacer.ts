@@ -57,10 +57,17 @@ export interface PaceOptions {
 interface Waiting {
   /** The lane in which it waits. */
   readonly lane: unknown;
+  /** Whether the last piece has taken so long that the next one's processor time counts. */
+  readonly isDear: boolean;
   /** Does one piece of its work. */
   passOn(): void;
-  /** Learns what the piece has cost, in milliseconds. */
-  cost(milliseconds: number): void;
+  /**
+   * Learns what the piece has cost, in milliseconds.
+   *
+   * @param passed The time that has passed.
+   * @param used The processor time of the process, if it was looked at.
+   */
+  cost(passed: number, used: number | undefined): void;
 }
 
 /** The reads that wait, in a lane for each peer: the lanes take turns. */
@@ -185,7 +192,10 @@ export class ReadPacer implements Disposable {
    * @param work The work; it is not done once the pacer is disposed of.
    */
   run(peer: string, work: () => void): void {
-    this.#add({ lane: peer, passOn: work, cost() {} }, this.#heavy);
+    this.#add(
+      { lane: peer, isDear: false, passOn: work, cost() {} },
+      this.#heavy,
+    );
   }
 
   #add(waiting: Waiting, lanes: Lanes): void {
@@ -237,15 +247,18 @@ export class ReadPacer implements Disposable {
         this.#light.take()?.passOn();
       }
       const reading = this.#light.isEmpty ? this.#heavy.take() : undefined;
-      const before = reading && clocks.used();
+      const before = reading?.isDear ? clocks.used() : undefined;
       const begun = clocks.now();
       reading?.passOn();
       this.#immediate = setImmediate(() => {
-        if (reading && before !== undefined) {
+        if (reading) {
           // A process that waits for its processor uses none of it, and its other
           // threads may use another.
           const passed = clocks.now() - begun;
-          reading.cost(Math.min(passed, clocks.used() - before));
+          reading.cost(
+            passed,
+            before === undefined ? undefined : clocks.used() - before,
+          );
         }
         this.#isRunning = false;
         this.#goOn();
@@ -303,6 +316,11 @@ class PacedReading {
   #hasEnded = false;
   #isWaiting = false;
   #piece = FIRST_PIECE;
+  /**
+   * Whether the last piece has taken long. Only then is the processor time of the next
+   * one looked at: with 500 sockets, that took a tenth of the processor.
+   */
+  isDear = false;
   #recent = 0;
   #recentAt = 0;
 
@@ -374,10 +392,12 @@ class PacedReading {
   }
 
   /** Learns what the last piece has cost. */
-  cost(milliseconds: number): void {
-    if (milliseconds < CHEAP) {
+  cost(passed: number, used: number | undefined): void {
+    const cost = Math.min(passed, used ?? Infinity);
+    this.isDear = passed > DEAR;
+    if (cost < CHEAP) {
       this.#piece = Math.min(LARGEST_PIECE, this.#piece * 2);
-    } else if (milliseconds > DEAR) {
+    } else if (used !== undefined && cost > DEAR) {
       this.#piece = Math.max(LEAST_PIECE, this.#piece / 2);
     }
   }
