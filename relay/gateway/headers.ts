@@ -13,9 +13,34 @@ import type { ProviderRequest } from "./provider_request.ts";
 const NOT_FORWARDED =
   /^(accept-encoding|access-control-.*|cookie|origin|referer|rivulet-.*|sec-.*)$/;
 
-/** Response headers about a provider's own host, and about another relay's topics. */
-const NOT_RETURNED =
-  /^(access-control-.*|alt-svc|rivulet-.*|set-cookie|strict-transport-security)$/;
+/**
+ * Response headers about a provider's own host, and about another relay's topics. A
+ * browser would take them for the relay's: they clear what its page keeps, widen the
+ * scope of a service worker, report its errors to others, or load another document.
+ * `Link` is returned: it tells the next page of a list.
+ */
+const NOT_RETURNED = new RegExp(
+  `^(?:${
+    [
+      "access-control-.*|rivulet-.*",
+      "alt-svc|clear-site-data|refresh|service-worker-allowed",
+      "set-cookie2?|set-login|(?:sec|secure)-session-.*|use-as-dictionary",
+      "expect-ct|public-key-pins(?:-report-only)?|strict-transport-security",
+      "nel|report-to|reporting-endpoints",
+      "accept-ch|critical-ch|observe-browsing-topics|origin-agent-cluster|origin-trial",
+      "content-security-policy(?:-report-only)?|x-content-type-options",
+    ].join("|")
+  })$`,
+);
+
+/**
+ * Headers of every answer of a provider's. Its origin is that of the relay's page, which
+ * keeps a token: a document of the provider's has no part in it, and runs no script.
+ */
+const OF_STRANGERS: Readonly<Record<string, string>> = {
+  "content-security-policy": "sandbox",
+  "x-content-type-options": "nosniff",
+};
 
 function named(header: string | null): ReadonlySet<string> {
   return new Set(
@@ -91,6 +116,9 @@ export function framingFault(
  */
 export function responseHeaders(headers: HeaderList): HeaderList {
   const returned = passed(headers, NOT_RETURNED);
+  for (const [name, value] of Object.entries(OF_STRANGERS)) {
+    returned.set(name, value);
+  }
   if (headers.has("transfer-encoding")) return returned;
   // It still holds: since `accept-encoding` was sent, `fetch` does not decompress.
   // Lengths that differ are no answer for `fetch`.

@@ -445,7 +445,66 @@ Deno.test("The caller is told what is meant for it", async () => {
     "link": '<https://a/b>; rel="next"',
     "vary": "Accept, Origin",
     "date": "Thu, 01 Jan 1970 00:00:00 GMT",
+    "content-security-policy": "sandbox",
+    "x-content-type-options": "nosniff",
   });
+});
+
+/** Headers by which a provider would speak for the origin of the relay. */
+const OF_ORIGIN = [
+  "Accept-CH: Sec-CH-UA-Model",
+  "Access-Control-Allow-Origin: *",
+  'Alt-Svc: h3="evil.example:443"',
+  'Clear-Site-Data: "*"',
+  "Content-Security-Policy: default-src *",
+  "Content-Security-Policy-Report-Only: default-src 'none'; report-uri https://evil.example",
+  "Critical-CH: Sec-CH-UA-Model",
+  "Expect-CT: max-age=1",
+  'NEL: {"report_to":"a","max_age":9999}',
+  "Origin-Agent-Cluster: ?1",
+  "Origin-Trial: token",
+  'Public-Key-Pins: pin-sha256="a"; max-age=9999',
+  "Refresh: 0; url=https://evil.example",
+  'Report-To: {"max_age":1,"endpoints":[{"url":"https://evil.example"}]}',
+  'Reporting-Endpoints: default="https://evil.example"',
+  'Secure-Session-Registration: (ES256);path="/a"',
+  "Service-Worker-Allowed: /",
+  "Set-Cookie: a=b; Path=/",
+  "Set-Cookie2: a=b",
+  "Set-Login: logged-in",
+  "Strict-Transport-Security: max-age=9999; includeSubDomains",
+  'Use-As-Dictionary: match="/*"',
+  "X-Content-Type-Options: off",
+];
+
+Deno.test("An answer says nothing about the origin of the relay, and is no part of it", async () => {
+  const seen = new Set(
+    OF_ORIGIN.map((header) => header.toLowerCase().split(":")[0]!),
+  );
+  assertEquals(seen.size, OF_ORIGIN.length);
+  await using world = await startGateway();
+  for (const type of ["text/html", "text/event-stream", "application/json"]) {
+    using caller = await RawCaller.open(world.port);
+    caller.head("GET", "/v1/models");
+    const exchange = await world.provider.next();
+    const head = [`HTTP/1.1 200 OK`, `Content-Type: ${type}`, ...OF_ORIGIN];
+    await exchange.raw(
+      [...head, "Connection: close", "", "data: [DONE]\n\n"].join("\r\n"),
+    );
+    exchange.close();
+    const answer = (await caller.see("[DONE]")).split("\r\n\r\n")[0]!;
+    for (const header of OF_ORIGIN) {
+      assert(!answer.toLowerCase().includes(header.toLowerCase()), answer);
+    }
+    const names = answer.split("\r\n").slice(1)
+      .map((line) => line.split(":")[0]!).filter((name) => seen.has(name));
+    assertEquals(names.sort(), [
+      "content-security-policy",
+      "x-content-type-options",
+    ]);
+    assert(answer.includes("\r\ncontent-security-policy: sandbox\r\n"), answer);
+    assert(answer.includes("\r\nx-content-type-options: nosniff\r\n"), answer);
+  }
 });
 
 Deno.test("The head of a stream says what the provider and what the relay have to say, once each", async () => {
@@ -483,6 +542,8 @@ Deno.test("The head of a stream says what the provider and what the relay have t
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
     "x-request-id": "req_1",
+    "content-security-policy": "sandbox",
+    "x-content-type-options": "nosniff",
     "rivulet-topic": "t",
     "rivulet-epoch": world.topic("t").log.epoch,
     "link": '</a>; rel="help", </topics/t>; rel="events"',
