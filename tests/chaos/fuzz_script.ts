@@ -601,11 +601,13 @@ class ScriptMaker {
           ...[1013, 1014, 3_000, 3_999, 4_000, 4_408, 4_500, 4_999],
         ]);
         this.#did(`close ${code}`);
-        const reason = random.pick(["", "bye", Uint8Array.of(0xFF, 0xFE)]);
+        const wrong = Uint8Array.of(0xFF, 0xFE);
+        const reason = random.pick(["", "bye", wrong]);
         this.#send(
           OPCODE.close,
           Buffer.concat([closePayload(code), Buffer.from(reason)]),
         );
+        if (reason === wrong) return 4500;
         // The protocol's codes come back; a peer's complaint about frames is one.
         if (CLOSE_CODES.has(code)) return code;
         return code === 1002 || code === 1007 ? 4500 : 1000;

@@ -205,6 +205,20 @@ Deno.test("Relay answers a close with no code but the protocol's", async () => {
   assert([1005, ...CLOSE_CODES].includes(answer), `answered with ${answer}`);
 });
 
+Deno.test("Relay answers a close whose reason is no UTF-8 as any frame that is none", async () => {
+  await using relay = createRelay({ port: 0 });
+  const { url } = await relay.listen();
+  const reasons = [[0xff], [0x61, 0xc3], [0xed, 0xa0, 0x80], [0xc0, 0xae]];
+  for (const code of [1000, 1001, 3000, 4408]) {
+    for (const reason of reasons) {
+      await using socket = await RawWebSocket.open(url, "/ws");
+      const payload = Uint8Array.of(...closePayload(code), ...reason);
+      await socket.send(OPCODE.close, payload);
+      assertEquals(await socket.closeCode(), 4500, `${code} ${reason}`);
+    }
+  }
+});
+
 /** Makes a flood of bytes one of fewer messages, as each takes the relay its time. */
 const PADDING = `"padding":"${"x".repeat(400)}"`;
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
 
@@ -6,6 +6,9 @@ import { Problem } from "../../problem.ts";
 const MAX_HEADERS = 200;
 
 const HOST = "host";
+
+/** The methods that are of use at some path of the relay. */
+const METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 
 /** Limits on the head of a request. */
 export interface HeadLimits {
@@ -22,14 +25,31 @@ export function invalidRequest(detail: string): Problem {
 
 /** A refusal of the method CONNECT. */
 export function noProxy(): Problem {
-  const allowed = ["GET", "HEAD", "POST", "PUT", "DELETE"];
   return new Problem(
     STATUS_CODE.MethodNotAllowed,
     "method_not_allowed",
     "Expected a request of the relay itself, which is no proxy: got CONNECT",
-    { allowed },
-    { Allow: allowed.join(", ") },
+    { allowed: METHODS },
+    { Allow: METHODS.join(", ") },
   );
+}
+
+/**
+ * Answers a question about the server itself, `OPTIONS *` (RFC 9110, section 9.3.7),
+ * which is for no path and so for no provider.
+ *
+ * @returns Whether the request is one.
+ */
+export function answerServerOptions(
+  { method, url }: IncomingMessage,
+  outgoing: ServerResponse,
+): boolean {
+  if (method !== "OPTIONS" || url !== "*") return false;
+  outgoing.writeHead(STATUS_CODE.NoContent, {
+    Allow: [...METHODS, "OPTIONS"].join(", "),
+  });
+  outgoing.end();
+  return true;
 }
 
 function headRefused(detail: string): Problem {

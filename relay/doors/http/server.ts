@@ -18,6 +18,7 @@ import type { RefusedSockets } from "./refused_sockets.ts";
 import { joinSmallChunks } from "../../limits/body_chunks.ts";
 import { HAS_NET_SERVERS } from "../../runtime.ts";
 import {
+  answerServerOptions,
   framingTooLarge,
   type HeadLimits,
   headTimedOut,
@@ -155,7 +156,9 @@ export class HttpServer {
     this.#connections = new TcpConnections(
       options,
       (incoming, outgoing) => {
-        if (this.#admits(incoming, outgoing)) void listener(incoming, outgoing);
+        if (!this.#admits(incoming, outgoing)) return;
+        if (answerServerOptions(incoming, outgoing)) return;
+        void listener(incoming, outgoing);
       },
       (socket, begin) =>
         this.#pacer.run(this.#connections.networkOf(socket), begin),

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 // @ts-types="../../ws.d.ts"
 import { WebSocket } from "ws";
 import { CLOSE_CODES, CLOSINGS } from "./close_codes.ts";
@@ -28,6 +29,11 @@ export class RelayWebSocket extends WebSocket {
   override close(code?: number, reason?: string | Uint8Array): void {
     if (this.readyState === this.OPEN) this.beforeClose();
     if (code === undefined) return super.close();
+    // A peer's own, which `ws` has not looked at (RFC 6455, section 5.5.1).
+    if (reason instanceof Uint8Array && !isUtf8(reason)) {
+      const { code, text } = CLOSINGS.invalidFrame;
+      return super.close(code, text);
+    }
     if (CLOSE_CODES.has(code)) return super.close(code, reason && `${reason}`);
     const closing = FRAME_ERRORS.has(code)
       ? CLOSINGS.invalidFrame
