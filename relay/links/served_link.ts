@@ -562,8 +562,14 @@ export class ServedLink implements Disposable {
     if (from >= log.next || log.holeAt?.(from)) {
       return [...standing, from, 0, []];
     }
-    const range = await log.read(from, { events: 4_096, bytes });
-    return [...standing, range.offset, ...packEntries(range.entries)];
+    try {
+      const range = await log.read(from, { events: 4_096, bytes });
+      return [...standing, range.offset, ...packEntries(range.entries)];
+    } catch (error) {
+      // Where the topic lives, retention has passed them: the relay is told what is left.
+      if (log.first > from) return await this.#read(operation);
+      throw error;
+    }
   }
 
   async #onCancel(
