@@ -82,6 +82,12 @@ export class FakeSystem implements System {
 
   onStop(listener: (signal: string) => void): void {
     this.#listeners.push(listener);
+    this.#change();
+  }
+
+  /** Whether the command listens for signals. */
+  get listens(): boolean {
+    return this.#listeners.length > 0;
   }
 
   /** Sends a signal. */
@@ -89,7 +95,7 @@ export class FakeSystem implements System {
     for (const listener of this.#listeners) listener(signal);
   }
 
-  /** Resolves when something was written that makes this true. */
+  /** Resolves when something was written, or is listened for, that makes this true. */
   async written(isThere: () => boolean): Promise<void> {
     while (!isThere()) await this.#changed.promise;
   }

@@ -322,9 +322,7 @@ Deno.test("publish ends at a signal, though stdin is silent", async () => {
   const { system, status } = startRemote(server.url, ["publish", "t"], {
     input,
   });
-  // It listens for signals before it reads.
-  await Promise.resolve();
-  await new Promise((resolve) => setTimeout(resolve));
+  await within(system.written(() => system.listens), LIMIT, "its listening");
   system.stop("SIGTERM");
   assertEquals(await within(status, LIMIT, "the end"), 143);
 });
