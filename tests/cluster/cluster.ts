@@ -10,6 +10,7 @@ import { gather, type Population } from "../crash/population.ts";
 import type { Told, TopicRecord } from "../crash/topic_record.ts";
 import { Upstreams } from "../crash/upstreams.ts";
 import type { Tally } from "../crash/world.ts";
+import { freePort } from "../support/http/free_port.ts";
 import { MortalRelay } from "../support/relay/mortal_relay.ts";
 import { Random } from "../support/random.ts";
 import { LIMIT, until, within } from "../support/within.ts";
@@ -84,7 +85,7 @@ interface Member {
   /** The stderr of its predecessors. */
   said: string;
   readonly lines: readonly Line[];
-  port: number;
+  readonly port: number;
 }
 
 class Cluster {
@@ -131,12 +132,9 @@ class Cluster {
       for (const port of this.#nats.ports) {
         lines.push(stack.use(await Line.start(() => [port])));
       }
-      this.#members.push({
-        process: this.#spawn(lines),
-        said: "",
-        lines,
-        port: 0,
-      });
+      const port = freePort();
+      const process = this.#spawn(lines, port);
+      this.#members.push({ process, said: "", lines, port });
     }
     for (const member of this.#members) await this.#listens(member);
     // Each connection reaches one of the relays.
@@ -214,7 +212,7 @@ class Cluster {
     }
   }
 
-  #spawn(lines: readonly Line[], port = 0): MortalRelay {
+  #spawn(lines: readonly Line[], port: number): MortalRelay {
     const { origin } = this.#upstreams;
     const servers = lines.map((line) => `127.0.0.1:${line.port}`).join();
     return new MortalRelay([
@@ -239,7 +237,6 @@ class Cluster {
     if (url === undefined) {
       throw new Error(`A relay ended: ${await process.ended()}`);
     }
-    member.port = Number(new URL(url).port);
   }
 
   async #happen(fault: Fault): Promise<void> {

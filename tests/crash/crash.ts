@@ -15,6 +15,7 @@
  *
  * @module
  */
+import { freePort } from "../support/http/free_port.ts";
 import { Random } from "../support/random.ts";
 import { LIMIT, until, within } from "../support/within.ts";
 import { ResponseContent, RunContent } from "./contents.ts";
@@ -122,7 +123,8 @@ class Crash {
     followers: 0,
   };
   #relay: MortalRelay;
-  #port = 0;
+  /** The port of each start, so that all find the relay again. */
+  readonly #port = freePort();
   #spawned = 0;
   #listening = 0;
   #start = 0;
@@ -242,7 +244,6 @@ class Crash {
     }
     this.#listening = performance.now();
     this.#start = Math.max(this.#start, this.#listening - this.#spawned);
-    this.#port = Number(new URL(url).port);
     this.#world.arrived(url);
   }
 

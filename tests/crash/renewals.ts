@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { openSocket } from "../support/client/client_socket.ts";
+import { freePort } from "../support/http/free_port.ts";
 import { Random } from "../support/random.ts";
 import { MortalRelay } from "../support/relay/mortal_relay.ts";
 import { LIMIT, until, within } from "../support/within.ts";
@@ -299,7 +300,7 @@ export async function runRenewals(
   const random = new Random(seed);
   const world = new World();
   const folder = Deno.makeTempDirSync({ prefix: "rivulet-renewals-" });
-  let port = 0;
+  const port = freePort();
   const start = async (): Promise<MortalRelay> => {
     const query = sync === "full" ? "" : `?sync=${sync}`;
     const relay = new MortalRelay([
@@ -309,7 +310,6 @@ export async function runRenewals(
     ]);
     const url = await within(relay.listening, LIMIT, "a relay to listen");
     if (url === undefined) throw new Error(await relay.ended());
-    port = Number(new URL(url).port);
     world.arrived(url);
     return relay;
   };

@@ -316,7 +316,8 @@ async function comesBack(browser: Browser): Promise<void> {
 
 async function isKilled(browser: Browser): Promise<void> {
   await using folder = new TemporaryFolder();
-  const start = async (port: number): Promise<[MortalRelay, string]> => {
+  const port = freePort();
+  const start = async (): Promise<[MortalRelay, string]> => {
     const relay = new MortalRelay([
       ...["--port", String(port), "--store", `sqlite:${folder.path}/topics.db`],
     ]);
@@ -333,7 +334,7 @@ async function isKilled(browser: Browser): Promise<void> {
     await body?.cancel();
     assertEquals(ok, true);
   };
-  let [relay, url] = await start(0);
+  let [relay, url] = await start();
   try {
     await publish(url, "before");
     await using tab = await PageTab.open(browser, url, {
@@ -342,7 +343,7 @@ async function isKilled(browser: Browser): Promise<void> {
     await tab.sees("before", "table.events");
     await relay.kill("SIGKILL");
     await tab.sees("cannot be reached", "#link");
-    [relay, url] = await start(Number(new URL(url).port));
+    [relay, url] = await start();
     await publish(url, "after");
     // It goes on behind what it shows.
     await tab.sees("after", "table.events");
