@@ -211,11 +211,14 @@ Deno.test("Workers are one relay to who scrapes, probes and stops it", {
   );
   const codes = new Set<number>();
   const began = performance.now();
-  for (let number = 0; number < 60; number++) {
+  let sent = 0;
+  // A busy machine may send more slowly than the rate for a while.
+  const isSlow = () => !codes.has(429) && performance.now() - began < LIMIT;
+  for (; sent < 60 || isSlow(); sent++) {
     const response = await world.ask("/topics/t", {
       method: "POST",
       headers: { "Content-Type": "text/plain" },
-      body: `${number}`,
+      body: `${sent}`,
     });
     await response.body?.cancel();
     codes.add(response.status);
@@ -223,7 +226,7 @@ Deno.test("Workers are one relay to who scrapes, probes and stops it", {
   const seconds = (performance.now() - began) / 1_000;
   // The rate of a client is that at both workers: twice as many would pass if each had
   // its own.
-  const allowed = Math.min(60, 1.5 * 5 * (1 + seconds));
+  const allowed = Math.min(sent, 1.5 * 5 * (1 + seconds));
   assertEquals(codes, new Set([200, 429]));
   const figures = await world.figures();
   const http = { door: "http" };
