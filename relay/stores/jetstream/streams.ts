@@ -26,6 +26,9 @@ export type MadeStreams = Map<string, string>;
  */
 const MAKING = 10_000;
 
+/** The time that NATS says of a stream that it is about to make. */
+const UNMADE = "0001-01-01T00:00:00Z";
+
 /**
  * Makes the streams that are not there.
  *
@@ -59,8 +62,9 @@ export async function verifyStreams(
 ): Promise<void> {
   for (const [name, before] of made) {
     const { created, state } = await manager.streams.info(name);
-    if (created === before) continue;
-    const isLater = Date.parse(created) - Date.parse(before) > MAKING;
+    if (created === before || created === UNMADE) continue;
+    const isLater = before !== UNMADE &&
+      Date.parse(created) - Date.parse(before) > MAKING;
     const isShorter = name === logs.name && state.last_seq < logs.place;
     if (!isLater && !isShorter) {
       made.set(name, created);

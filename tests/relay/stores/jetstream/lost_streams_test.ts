@@ -93,6 +93,15 @@ Deno.test({
     stream = { created: at(2), state: { last_seq: 0 } };
     await verifyStreams(connected, made, logs);
     assertEquals(made.get("logs"), at(2));
+    // NATS is about to make it, and does not say yet when that was.
+    const unmade = "0001-01-01T00:00:00Z";
+    stream = { created: unmade, state: { last_seq: 0 } };
+    await verifyStreams(connected, made, logs);
+    assertEquals(made.get("logs"), at(2));
+    const early = new Map([["logs", unmade]]);
+    stream = { created: at(2), state: { last_seq: 0 } };
+    await verifyStreams(connected, early, logs);
+    assertEquals(early.get("logs"), at(2));
     stream = { created: at(3), state: { last_seq: 4 } };
     await assertRejects(
       () => verifyStreams(connected, made, { ...logs, place: 5 }),
