@@ -166,13 +166,16 @@ export class Hold implements Disposable {
 
   /**
    * Gives the lease up: once the log has kept or refused the end that was said with it,
-   * so that nobody goes on with the topic before.
+   * so that nobody goes on with the topic before. A topic that has not come to its end is
+   * left for another relay to go on with.
    */
   [Symbol.dispose](): void {
     if (this.#isOver) return;
-    const ending = this.topic.ending(this);
+    const { topic } = this;
+    const ending = topic.ending(this);
     if (ending) return void ending.then(() => this.#giveUp());
-    this.#giveUp();
+    const isUnfinished = !topic.verdict && topic.filling !== undefined;
+    this.#giveUp(this.#options.isWhole && isUnfinished);
   }
 
   /** Gives up a lease on what a relay that is gone has left: the store tells of that again. */

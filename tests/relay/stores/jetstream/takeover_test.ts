@@ -6,6 +6,7 @@ import { Upstreams } from "../../../crash/upstreams.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
 import { Random } from "../../../support/random.ts";
 import { MortalRelay } from "../../../support/relay/mortal_relay.ts";
+import { RawWebSocket } from "../../../support/subscribers/raw_websocket.ts";
 import { LIMIT, until, within } from "../../../support/within.ts";
 
 const ignore = lacksNats();
@@ -231,6 +232,25 @@ Deno.test({
     );
     await server.reload(rights("none"));
     await reader.reached(reader.data.length + 20);
+    assertOfSource(reader.data, "s");
+  },
+});
+
+Deno.test({
+  name: "Another relay goes on with a source of one that is told to stop",
+  ignore,
+  async fn() {
+    await using world = await World.start();
+    const [first, url] = await world.relay("--drain", "0s");
+    const [, other] = await world.relay();
+    await put(url, "s", world.upstreams.source("s", 100_000));
+    await using reader = new Reader(other, "s");
+    await reader.reached(20);
+    // A client that does not close its connection holds the relay up.
+    await using _mute = await RawWebSocket.open(url, "/ws");
+    const stopped = performance.now();
+    await first.kill("SIGTERM");
+    await goesOn(world, reader, stopped);
     assertOfSource(reader.data, "s");
   },
 });
