@@ -135,6 +135,8 @@ export interface PublisherOptions extends BodyLimits {
   readonly assertRoom?: () => void;
   /** A body with a key has the lease on its key, for as long as it is read. */
   readonly leases: Leases;
+  /** Whether other relays fill the topics, too. Default: no. */
+  readonly areShared?: boolean;
   /** Counts what is added, by how it came. Default: nobody looks at that. */
   readonly counts?: Readonly<Record<"http" | "websocket", PublishCounts>>;
 }
@@ -153,10 +155,10 @@ export class Publisher {
       thing: "published",
       elsewhere: options.elsewhere ?? NOWHERE,
     });
-    this.#expected = new ExpectedPublishers(
-      options.clock,
-      options.draining?.signal,
-    );
+    this.#expected = new ExpectedPublishers({
+      ...options,
+      stopped: options.draining?.signal,
+    });
   }
 
   /**

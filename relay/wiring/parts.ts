@@ -219,6 +219,7 @@ export function createParts(
     maxRate: limits.maxPublishRate,
     elsewhere,
     leases: topics.leases,
+    areShared: topics.areShared,
     draining,
     assertRoom: () => memory.assertRoom(),
     counts: {

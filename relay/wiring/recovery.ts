@@ -107,7 +107,7 @@ export class Recovery {
    */
   async #goOn(topic: Topic): Promise<void> {
     if (topic.filling === undefined) return;
-    const { store, gateway, publisher } = this.#parts;
+    const { gateway, publisher } = this.#parts;
     const filling = readFilling(topic.filling);
     switch (filling?.kind) {
       case "source":
@@ -119,8 +119,6 @@ export class Recovery {
       case "response":
         return gateway.runs.resume(topic, filling);
       case "publisher":
-        // Another relay of a shared store may have the publisher.
-        if (store.isShared) return;
         return publisher.expect(topic, filling.within);
       default:
         return await this.#endLost(topic);

@@ -254,3 +254,28 @@ Deno.test({
     assertOfSource(reader.data, "s");
   },
 });
+
+Deno.test({
+  name: "A topic whose publisher is lost with its relay ends for all others",
+  ignore,
+  async fn() {
+    await using world = await World.start();
+    const [first, url] = await world.relay();
+    const [, other] = await world.relay();
+    const published = await fetch(`${url}/topics/p?within=1000`, {
+      method: "POST",
+      headers: { "Content-Type": "text/event-stream" },
+      body: "data: a\n\n",
+    });
+    await published.body?.cancel();
+    assertEquals(published.status, 200);
+    await using reader = new Reader(other, "p");
+    await reader.reached(1);
+    await first.kill("SIGKILL");
+    await within(reader.over, LIMIT, "the end");
+    assertEquals(
+      reader.end,
+      "truncated: Its publisher has not gone on within 1000 ms",
+    );
+  },
+});

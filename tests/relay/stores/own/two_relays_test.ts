@@ -3,7 +3,9 @@ import { assert, assertEquals } from "@std/assert";
 import { subscribe, SubscriptionError } from "../../../../relay/client/mod.ts";
 import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
+import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { startGateway } from "../../../support/gateway/gateway_world.ts";
+import { RawHttp } from "../../../support/http/raw_http.ts";
 import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
 import { RawWebSocket } from "../../../support/subscribers/raw_websocket.ts";
 import { DEFAULT_RETENTION } from "../../../support/retention.ts";
@@ -433,5 +435,54 @@ each(
       ...keys,
       "complete: undefined",
     ]);
+  },
+);
+
+each(
+  "A publisher that goes on at another relay in time is waited for",
+  async (way) => {
+    const clock = new FakeClock();
+    await using pair = await Pair.start(way, { clock });
+    const { one, other } = pair;
+    const publish = (relay: TestRelay, query: string) =>
+      statusOf(post(relay, `/topics/t${query}`, { data: "a" }));
+    assertEquals(await publish(one, "?within=1000"), 200);
+    await shown(other, "t", 2);
+    const topic = one.relay.topics.get("t")!; // it was made there
+    let told = topic.log.next;
+    topic.observe({ changed: () => void (told = topic.log.next) });
+    const isTold = (next: number) =>
+      until(() => told === next || undefined, LIMIT, `event ${next - 1}`);
+    await clock.advance(900);
+    // It says nothing of a time: that of before holds.
+    assertEquals(await publish(other, ""), 200);
+    await isTold(3);
+    await clock.advance(900);
+    assertEquals(topic.verdict, undefined);
+    // A stream that says nothing for longer goes on, too.
+    await using http = await RawHttp.open(other.url);
+    await http.send(
+      "POST /topics/t HTTP/1.1\r\nHost: 127.0.0.1\r\n" +
+        "Content-Type: text/event-stream\r\n" +
+        "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: b\n\n\r\n",
+    );
+    await isTold(4);
+    for (let time = 0; time < 3_000; time += 500) {
+      const { facts } = topic.log;
+      await clock.advance(500);
+      await until(
+        () => topic.log.facts !== facts || undefined,
+        LIMIT,
+        `a sign of the other relay after ${time} ms`,
+      );
+    }
+    assertEquals(topic.verdict, undefined);
+    await http.send("0\r\n\r\n");
+    assertEquals((await http.answer())?.status, 200);
+    await clock.advance(1_001);
+    assertEquals(await within(topic.ended, LIMIT, "the end"), {
+      status: "truncated",
+      reason: "Its publisher has not gone on within 1000 ms",
+    });
   },
 );
