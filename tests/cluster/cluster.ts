@@ -13,8 +13,9 @@ import type { Tally } from "../crash/world.ts";
 import { freePort } from "../support/http/free_port.ts";
 import { MortalRelay } from "../support/relay/mortal_relay.ts";
 import { Random } from "../support/random.ts";
-import { LIMIT, until, within } from "../support/within.ts";
+import { LIMIT, within } from "../support/within.ts";
 import { ClusterWorld } from "./cluster_world.ts";
+import { delaysOf, GivenTime } from "./given_time.ts";
 import { Line } from "./line.ts";
 import { NatsCluster } from "./nats_cluster.ts";
 import { Probe } from "./probe.ts";
@@ -66,6 +67,8 @@ export interface ClusterResult extends Tally {
   readonly sourcesResumed: number;
   readonly responsesResumed: number;
   readonly seconds: number;
+  /** The seconds of these that the machine has given to the processes. */
+  readonly given: number;
 }
 
 /**
@@ -91,7 +94,8 @@ interface Member {
 class Cluster {
   readonly #options: ClusterOptions;
   readonly #random: Random;
-  readonly #world = new ClusterWorld();
+  readonly #world: ClusterWorld;
+  readonly #time: GivenTime;
   readonly #nats: NatsCluster;
   readonly #upstreams: Upstreams;
   readonly #members: Member[] = [];
@@ -108,6 +112,8 @@ class Cluster {
     this.#random = new Random(options.seed);
     this.#nats = nats;
     this.#upstreams = upstreams;
+    this.#time = new GivenTime(() => delaysOf(this.#pids));
+    this.#world = new ClusterWorld(this.#time);
     this.#world.mayFill = true;
     this.#world.isFull = true;
     this.#population = gather(
@@ -121,6 +127,7 @@ class Cluster {
   async run(): Promise<ClusterResult> {
     const world = this.#world;
     await using stack = new AsyncDisposableStack();
+    stack.use(this.#time);
     const actors: Promise<void>[] = [];
     stack.defer(async () => {
       world.finish();
@@ -145,7 +152,7 @@ class Cluster {
     );
     const url = `http://127.0.0.1:${front.port}`;
     world.arrived(url);
-    await using probe = new Probe(url);
+    await using probe = new Probe(url, this.#time);
     actors.push(...this.#population.actors.map((actor) => this.#act(actor)));
     try {
       await this.#goesOn();
@@ -178,8 +185,15 @@ class Cluster {
     }
   }
 
+  /** The processes that have to go on: this one has the network between them, too. */
+  get #pids(): readonly number[] {
+    const relays = this.#members.map(({ process }) => process.pid);
+    return [Deno.pid, ...relays, ...this.#nats.pids];
+  }
+
   get #result(): ClusterResult {
     return {
+      given: Math.round(this.#time.given / 1_000),
       ...this.#world.tally,
       rows: this.#rows,
       topics: this.#world.records.size,
@@ -292,7 +306,7 @@ class Cluster {
       isDone: () => string | undefined,
     ): Promise<void> => {
       let missing: string | undefined;
-      await until(
+      await this.#time.until(
         () => {
           world.check();
           missing = isDone();
@@ -330,7 +344,7 @@ class Cluster {
     for (const record of [...world.records.values()]) {
       const { content, name, told } = record;
       if (!(content instanceof RunContent) || !told.isThere) continue;
-      await until(
+      await this.#time.until(
         async () => {
           world.check();
           if (record.hasEnded) return true;
@@ -347,7 +361,7 @@ class Cluster {
   async #audit(): Promise<void> {
     const { records, url } = this.#world;
     this.#world.finish();
-    const world = new ClusterWorld(records);
+    const world = new ClusterWorld(this.#time, records);
     world.arrived(url);
     try {
       for (const record of records.values()) await this.#read(world, record);

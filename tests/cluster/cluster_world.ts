@@ -1,8 +1,19 @@
 import { World } from "../crash/world.ts";
 import type { Break } from "../crash/contents.ts";
+import type { TopicRecord } from "../crash/topic_record.ts";
+import { LIMIT } from "../support/within.ts";
+import type { GivenTime } from "./given_time.ts";
 
 /** A world of several relays, of which one or the other is in trouble most of the time. */
 export class ClusterWorld extends World {
+  readonly #time: GivenTime;
+
+  /** Makes a world in which answers are waited for in the time that the machine gives. */
+  constructor(time: GivenTime, records?: Map<string, TopicRecord>) {
+    super(records);
+    this.#time = time;
+  }
+
   override get isShared(): boolean {
     return true;
   }
@@ -14,5 +25,12 @@ export class ClusterWorld extends World {
 
   override brokenSince(): Break | undefined {
     return "full";
+  }
+
+  protected override answered<T>(
+    answer: Promise<T>,
+    what: () => string,
+  ): Promise<T> {
+    return this.#time.within(answer, LIMIT, what);
   }
 }

@@ -48,6 +48,11 @@ export class NatsCluster implements AsyncDisposable {
     return this.#ports;
   }
 
+  /** The numbers of the processes that there are. */
+  get pids(): readonly number[] {
+    return this.#servers.flatMap((server) => server?.pid ?? []);
+  }
+
   /** Starts a server that is not there. */
   async start(index: number): Promise<void> {
     const folder = `${this.#folder}/${index}`;

@@ -4,7 +4,8 @@
  * @module
  */
 import { subscribe, SubscriptionError } from "../../relay/client/mod.ts";
-import { LIMIT, until } from "../support/within.ts";
+import { LIMIT } from "../support/within.ts";
+import type { GivenTime } from "./given_time.ts";
 
 /** The time between two publications, in milliseconds. */
 const INTERVAL = 100;
@@ -15,6 +16,7 @@ const PATIENCE = 20_000;
 /** Counts from 1 in a topic of its own, ten times a second, and reads that. */
 export class Probe implements AsyncDisposable {
   readonly #url: string;
+  readonly #time: GivenTime;
   readonly #over = new AbortController();
   readonly #work: Promise<unknown>;
   #next = 1;
@@ -26,7 +28,8 @@ export class Probe implements AsyncDisposable {
   #delivery = 0;
   #failure: unknown;
 
-  constructor(url: string) {
+  constructor(url: string, time: GivenTime) {
+    this.#time = time;
     this.#url = `${url}/topics/probe`;
     this.#work = Promise.all([this.#publish(), this.#read()]);
   }
@@ -48,7 +51,7 @@ export class Probe implements AsyncDisposable {
   /** Waits until what is published now has come. */
   async goesOn(): Promise<void> {
     const { length } = { length: this.#next + 2 };
-    await until(
+    await this.#time.until(
       () => {
         if (this.#failure) throw this.#failure;
         return this.#seen >= length || undefined;
@@ -61,7 +64,7 @@ export class Probe implements AsyncDisposable {
   /** Publishes no more, and checks that all has come. */
   async end(): Promise<void> {
     this.#isEnding = true;
-    await until(
+    await this.#time.until(
       () => {
         if (this.#failure) throw this.#failure;
         return this.#seen === this.#next - 1 || undefined;

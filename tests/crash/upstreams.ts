@@ -49,6 +49,8 @@ export class Upstreams implements AsyncDisposable {
       );
       this.#answers.add(answer);
     });
+    // A relay that was held up still takes a connection for open that was closed as idle.
+    this.#server.keepAliveTimeout = 600_000;
   }
 
   /** Starts a server. */

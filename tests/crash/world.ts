@@ -215,16 +215,20 @@ export class World {
     await this.back();
     const { ends } = this;
     try {
-      return await within(
+      return await this.answered(
         this.#whole(path, init, ends),
-        LIMIT,
-        `an answer to ${init.method ?? "GET"} ${path}`,
+        () => `an answer to ${init.method ?? "GET"} ${path}`,
       );
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       this.excuse(ends, `${path} has failed`, error);
       return undefined;
     }
+  }
+
+  /** Waits for an answer, but not for ever. */
+  protected answered<T>(answer: Promise<T>, what: () => string): Promise<T> {
+    return within(answer, LIMIT, what);
   }
 
   async #whole(

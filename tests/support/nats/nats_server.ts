@@ -76,6 +76,11 @@ export class NatsServer implements AsyncDisposable {
     });
   }
 
+  /** Its number in the system. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   /** Its address. */
   get host(): string {
     return `127.0.0.1:${this.port}`;

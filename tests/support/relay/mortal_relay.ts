@@ -65,6 +65,11 @@ export class MortalRelay {
     return await within(this.ended(), LIMIT, `a relay to end by ${signal}`);
   }
 
+  /** Its number in the system. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   /** The text on stderr until now. */
   get said(): string {
     return this.#said;
