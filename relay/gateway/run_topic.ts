@@ -315,7 +315,7 @@ export class RunTopic {
    * the topic if it was not reserved, and throws then as {@linkcode reserve} does.
    */
   open(): Topic {
-    const topic = this.#topic ?? this.reserve();
+    const topic = this.#topic ?? this.#reserveLate();
     this.#isStreaming = true;
     this.#fate.resolve("streaming");
     topic.open();
@@ -467,6 +467,13 @@ export class RunTopic {
     this.#isDecided = true;
     this.#idle?.abort();
     return true;
+  }
+
+  /** Makes the topic of a stream that was not foreseen, which does not wait for the lease. */
+  #reserveLate(): Topic {
+    const topic = this.#take(this.#create(), false);
+    this.#fill(topic);
+    return topic;
   }
 
   #create(): Topic {

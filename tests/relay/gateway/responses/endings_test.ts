@@ -1,6 +1,6 @@
 // Responses over a WebSocket: whatever becomes of a response, `openai`'s own client is told
 // so in one message, and its topic ends as that of a POST would.
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import type { TopicEnd } from "../../../../relay/topics/end.ts";
 import { startGateway } from "../../../support/gateway/gateway_world.ts";
 import { ResponsesClient } from "../../../support/gateway/responses_client.ts";
@@ -215,5 +215,6 @@ Deno.test("The topics of a connection are told in the answer to its upgrade", as
   const names = [...world.relay.topics].map(({ name }) => name);
   assertEquals(names.length, 1);
   assertMatch(names[0]!, /^run-[0-9a-f-]{36}-[0-9a-z]{9}-[0-9a-f]{8}$/);
-  assert((await world.events(names[0]!)).length === 2);
+  await world.ended(names[0]!);
+  assertEquals((await world.events(names[0]!)).length, 2);
 });
