@@ -3,8 +3,9 @@
  *
  * `deno task bench:topics --help` says what can be asked for. The relay has one
  * core. The provider, the callers, the publishers and the followers are one
- * process on another core, whose own processor time is shown. Relays and plain
- * proxies are measured in turn, round after round. Needs Linux.
+ * process on another core, whose own processor time is shown. Relays, plain proxies
+ * and the floor (a server of the bare runtime that reads and writes the same bytes) are
+ * measured in turn, round after round. Needs Linux.
  *
  * @module
  */

@@ -36,6 +36,8 @@ export type Candidate =
   & Pick<Proxy, "name" | "title">
   & (
     | { readonly kind: "relay" | "proxy"; readonly start: Proxy["start"] }
+    /** Has topics and followers as a relay has, and does nothing else. */
+    | { readonly kind: "floor"; readonly start: Proxy["start"] }
     /** Nothing stands between: what the generator itself adds. */
     | { readonly kind: "direct" }
   );
@@ -66,7 +68,7 @@ export async function findCandidates(
       continue;
     }
     if (name === "bare") {
-      found.push({ ...bare(flagsOf(v8Flags)), kind: "proxy" });
+      found.push({ ...bare(flagsOf(v8Flags)), kind: "floor" });
       continue;
     }
     const find = name === "nginx" ? nginx : haproxy;

@@ -5,9 +5,10 @@ import { type Load, loadText } from "./load.ts";
 import { measure, type Measurement } from "./measure.ts";
 import type { Options } from "./options.ts";
 
-/** A proxy has no followers and takes no publications. */
+/** A plain proxy has no followers and takes no publications. */
 function takes(candidate: Candidate | Missing, load: Load): boolean {
-  return "kind" in candidate && candidate.kind === "relay" ||
+  const kind = "kind" in candidate ? candidate.kind : undefined;
+  return kind === "relay" || kind === "floor" ||
     load.kind === "runs" && load.followers === 0;
 }
 

@@ -5,7 +5,6 @@ import type { Load } from "./load.ts";
 
 /**
  * One measurement. Shares are of one core's time; latencies in milliseconds.
- * Shares are of one core's time; latencies in milliseconds.
  */
 export interface Measurement {
   /** Events a second that the provider, or the publishers, sent. */

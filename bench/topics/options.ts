@@ -36,10 +36,12 @@ Needs Linux.
                       publish:400x1     400 publishers with a follower each
   --relay PATH      a relay's main module, default relay/main.ts; give it several
                     times to compare several, which are measured in turn
-  --beside LIST     of ${OTHERS.join(",")}, for runs without followers;
-                    default nginx,haproxy,bare; "" for none. bare: a proxy of
-                    node:http alone, the floor; direct: the callers call
-                    the provider, which shows what the generator itself adds
+  --beside LIST     of ${OTHERS.join(",")}; default nginx,haproxy,bare;
+                    "" for none. bare: the floor, node:http alone, which writes
+                    what it reads to the caller and each follower, and neither
+                    parses nor keeps it. The others take runs without followers;
+                    direct: the callers call the provider, which shows what the
+                    generator itself adds
   --bound NUMBER    p99 up to which a load is usable, default 100 ms
   --warm-up NUMBER  seconds before each measurement, default 3
   --seconds NUMBER  of each measurement, default 4

@@ -74,7 +74,8 @@ function notes(bound: number): string {
 publisher sends an event. "Late" are events that did not come within 10 s of the
 last one; "usable" are rounds in which all came, and p99 was ${bound} ms at most.
 "µs an event" is the processor time of the relay for each event that was sent,
-"a delivery" for each that a caller or a follower got.
+"a delivery" for each that a caller or a follower got. "bare" is the floor: the runtime
+reads the same bytes and writes them to the same sockets, and parses and keeps nothing.
 § The relay waited for its core more than a tenth of the time, because the machine
 had other work: measure again when it is calm.
 ‡ The generator's core was full: that may be what is measured.`;

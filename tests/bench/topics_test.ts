@@ -11,7 +11,7 @@ Deno.test({
   fn: async () => {
     const { stdout, code } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "bench/topics.ts", "--quick"]
-        .concat("--beside", "direct", "--bound", "60000"),
+        .concat("--beside", "bare,direct", "--bound", "60000"),
       cwd: ROOT,
       stderr: "inherit",
     }).output();
@@ -22,9 +22,12 @@ Deno.test({
     const relay = "relay/main.ts";
     assertEquals(rows.map(([load, by]) => `${load} ${by}`), [
       `10x1@50 ${relay}`,
+      "10x1@50 bare",
       `10x0@50 ${relay}`,
+      "10x0@50 bare",
       "10x0@50 direct",
       `publish:10x1@50 ${relay}`,
+      "publish:10x1@50 bare",
     ]);
     for (const row of rows) {
       const [load = "", , events, caller, , follower, , ...rest] = row;
