@@ -12,6 +12,8 @@ export interface Options {
   /** In events a second, of each run. */
   readonly rate: number;
   readonly seconds: number;
+  /** Of short requests, before each measurement, in seconds. */
+  readonly warmUp: number;
   readonly rounds: number;
   /** The number of short requests at a time; none: they are left out. */
   readonly short: readonly number[];
@@ -32,6 +34,8 @@ export const USAGE =
   --followers LIST  WebSocket subscribers of each run, default 0,3
   --rate NUMBER     events a second of each run, default 50
   --seconds NUMBER  of each measurement, default 3
+  --warm-up NUMBER  seconds of short requests before each measurement, default 10:
+                    the first 20 to 30 have the compiler of V8 in them
   --rounds NUMBER   default 3: what is shown are the medians
   --relay PATH      another relay's main module, default relay/main.ts; give it
                     several times to compare several
@@ -58,6 +62,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       followers: { type: "string", default: "0,3" },
       rate: { type: "string", default: "50" },
       seconds: { type: "string", default: "3" },
+      "warm-up": { type: "string", default: "10" },
       rounds: { type: "string", default: "3" },
       short: { type: "string", default: "16" },
       relay: { type: "string", multiple: true, default: ["relay/main.ts"] },
@@ -73,6 +78,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     followers: numbers(values.followers, 0),
     rate: number(values.rate, 1),
     seconds: number(values.seconds, 1),
+    warmUp: number(values["warm-up"], 1),
     rounds: number(values.rounds, 1),
     relays: values.relay,
     beside: list(values.beside).map(otherOf),

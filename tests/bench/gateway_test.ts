@@ -8,7 +8,7 @@ Deno.test({
   fn: async () => {
     const { stdout, code } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "bench/gateway.ts", "--runs", ""]
-        .concat("--short", "2", "--beside", "direct")
+        .concat("--short", "2", "--beside", "direct", "--warm-up", "1")
         .concat("--seconds", "1", "--rounds", "1"),
       cwd: new URL("../../", import.meta.url),
       stderr: "inherit",

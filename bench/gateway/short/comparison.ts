@@ -16,6 +16,8 @@ export interface ShortOptions {
   /** The number of requests at a time. */
   readonly short: readonly number[];
   readonly rounds: number;
+  /** In seconds, before each measurement. */
+  readonly warmUp: number;
   /** In seconds. */
   readonly seconds: number;
 }
@@ -25,9 +27,6 @@ interface ShortLoad {
   readonly kind: string;
   readonly callers: number;
 }
-
-/** Time for the compiler to find what is hot, in seconds. */
-const WARM_UP = 2;
 
 /** More of the time than this, and the machine was not calm. */
 const DISTURBED = 0.1;
@@ -51,7 +50,8 @@ const COLUMNS = [
 
 const NOTES =
   `The relay or the proxy has one core; the provider and the callers are one process
-on another. "µs a request" is the processor time of the relay or the proxy.
+on another. "µs a request" is the processor time of the relay or the proxy, with that
+of V8's compiler, which takes half a minute to be done with the relay.
 § It waited for its core more than a tenth of the time, because the machine had
 other work: read the processor time, or measure again when it is calm.
 ‡ The generator's core was full: there are no more requests than it makes.`;
@@ -81,7 +81,7 @@ function cells(row: Row<ShortLoad, ShortMeasurement>): string[] {
 /** Measures short requests by all candidates in turn; returns a Markdown table. */
 export async function compareShort(
   candidates: readonly (Candidate | Missing)[],
-  { short, rounds, seconds }: ShortOptions,
+  { short, rounds, warmUp, seconds }: ShortOptions,
   onProgress: (what: string) => void,
 ): Promise<string> {
   const pairings = Object.keys(SHORT_REQUESTS).flatMap((kind) =>
@@ -92,8 +92,7 @@ export async function compareShort(
   const rows = await measureInTurn(
     pairings,
     rounds,
-    (candidate, load) =>
-      measureShort(candidate, { ...load, warmUp: WARM_UP, seconds }),
+    (candidate, load) => measureShort(candidate, { ...load, warmUp, seconds }),
     ({ kind, callers }) => `short requests: ${kind}, ${callers} at a time`,
     onProgress,
   );
