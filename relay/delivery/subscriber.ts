@@ -1,6 +1,7 @@
 import { slices } from "../slices.ts";
 import type { Message } from "./long_message.ts";
 import type { Pump } from "./pump.ts";
+import { Speakers } from "./speakers.ts";
 import type { Subscription, Waker } from "./subscription.ts";
 import type { Watch, Watched } from "./watch.ts";
 
@@ -59,6 +60,9 @@ export interface SubscriberEvents {
 /** A subscriber of this many topics is told at once how they stand: of each in three messages. */
 const FEW = 8;
 
+/** The list of nothing, which all share, and to which nothing is added. */
+const NONE: never[] = [];
+
 /** The number of lanes that were named. */
 let lanes = 0;
 
@@ -75,12 +79,11 @@ export class Subscriber implements Waker, Watched, Disposable {
   readonly #events: SubscriberEvents;
   readonly #slow: SlowReaders | undefined;
   /** Answers to what the peer asked: they go before events. */
-  readonly #answers: Uint8Array[] = [];
+  #answers: Uint8Array[] = NONE;
   // A list, as most have one subscription: each map costs an idle connection 200
   // bytes of 8 KiB.
-  readonly #subscriptions: Subscription[] = [];
-  /** Subscriptions that may have something to say, each once, in the order of their writes. */
-  readonly #speakers = new Set<Subscription>();
+  #subscriptions: Subscription[] = NONE;
+  readonly #speakers = new Speakers();
   #begun = 0;
   #finished = 0;
   #told = 0;
@@ -210,13 +213,13 @@ export class Subscriber implements Waker, Watched, Disposable {
   /** Sends an answer, before any further events. */
   answer(bytes: Uint8Array): void {
     if (this.#closed) return;
-    this.#answers.push(bytes);
+    this.#answers = added(this.#answers, bytes);
     this.#work();
   }
 
   /** Begins to deliver a subscription. */
   add(subscription: Subscription): void {
-    this.#subscriptions.push(subscription);
+    this.#subscriptions = added(this.#subscriptions, subscription);
     subscription.join(this);
     this.#pump.join(subscription);
     this.wake(subscription);
@@ -280,9 +283,9 @@ export class Subscriber implements Waker, Watched, Disposable {
   close(): void {
     this.#closed = true;
     this.flush();
-    for (const answer of this.#answers.splice(0)) {
-      this.#sink.write(answer, () => {});
-    }
+    const answers = this.#answers;
+    this.#answers = NONE;
+    for (const answer of answers) this.#sink.write(answer, () => {});
     for (const subscription of [...this.#subscriptions]) {
       this.#remove(subscription);
     }
@@ -332,10 +335,12 @@ export class Subscriber implements Waker, Watched, Disposable {
       const answer = this.#answers.shift();
       if (answer) {
         this.#write(answer);
-        if (this.#answers.length === 0) this.#events.onDrain?.();
+        if (this.#answers.length > 0) continue;
+        this.#answers = NONE;
+        this.#events.onDrain?.();
         continue;
       }
-      const [subscription] = this.#speakers;
+      const subscription = this.#speakers.first;
       if (!subscription) return;
       // A message about events is no turn: what retention takes meanwhile could
       // make it the only one that ever comes.
@@ -438,6 +443,16 @@ export class Subscriber implements Waker, Watched, Disposable {
   #fail(error: unknown): void {
     if (!this.#closed) this.#events.onError(error);
   }
+}
+
+/**
+ * Adds to a list, which is {@linkcode NONE} while it is empty: what is pushed to an empty
+ * list gets room for 17.
+ */
+function added<T>(list: T[], item: T): T[] {
+  if (list.length === 0) return [item];
+  list.push(item);
+  return list;
 }
 
 /** Takes something out of a list; whether it was in it. */

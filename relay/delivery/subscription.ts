@@ -147,7 +147,7 @@ export class Subscription implements Watched, WaitingReader {
     const start = announce(topic, after);
     this.#start = start;
     this.#latest = latest;
-    this.#window = new Window(window);
+    this.#window = window === Infinity ? Window.UNLIMITED : new Window(window);
     this.#cursor = start.cursor;
     this.#foreign = start.foreign;
     this.#wantsSnapshot = snapshot;

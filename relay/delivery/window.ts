@@ -10,6 +10,8 @@ interface Write {
 
 /** The bytes on their way to a reader, and the limit for them. */
 export class Window {
+  /** The window of all readers without a limit: it counts nothing. */
+  static readonly UNLIMITED: Window = new Window(Infinity);
   readonly #size: number;
   /** The oldest first. */
   #writes: Write[] = [];

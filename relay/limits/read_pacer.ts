@@ -49,8 +49,11 @@ const CLOCKS: PacerClocks = {
 export interface PaceOptions {
   /** The name of the peer: all its sockets wait in one lane. Default: the socket has a lane of its own. */
   readonly peer?: string | undefined;
-  /** Called with the number of bytes that are about to be passed on. Default: not called. */
-  readonly onPiece?: ((bytes: number) => void) | undefined;
+  /**
+   * Called with the number of bytes that are about to be passed on, and with the socket:
+   * one function for all sockets. Default: not called.
+   */
+  readonly onPiece?: ((bytes: number, socket: Duplex) => void) | undefined;
 }
 
 /** A read that waits for its turn. */
@@ -341,17 +344,22 @@ class PacedReading {
       if (this.#held.length === 0) this.#read(size);
     };
     // Bytes from before a reset count: they may hold the end of an answer.
-    const { destroy } = socket;
+    const { destroy, resume } = socket;
     socket.destroy = (error) => {
       if (error && !socket.destroyed) this.#passOnAll();
       return destroy.call(socket, error);
     };
-    socket.on("resume", () => this.#wait());
-    socket.on("close", () => this.#held.length = 0);
+    // No listeners: one more event, and one more listener to `close`, take 0.6 KB of an
+    // idle connection.
+    socket.resume = () => {
+      resume.call(socket);
+      this.#wait();
+      return socket;
+    };
   }
 
   #push(chunk: Buffer | null): boolean {
-    if (chunk) this.#onPiece?.(chunk.length);
+    if (chunk) this.#onPiece?.(chunk.length, this.#socket);
     return this.#pushOfSocket.call(this.#socket, chunk);
   }
 
@@ -372,8 +380,9 @@ class PacedReading {
   /** Passes on the next piece. */
   passOn(): void {
     this.#isWaiting = false;
+    if (this.#socket.destroyed) this.#held.length = 0;
     const [chunk] = this.#held;
-    if (!chunk || this.#socket.destroyed || this.#socket.isPaused()) return;
+    if (!chunk || this.#socket.isPaused()) return;
     if (chunk.length > this.#piece) {
       this.#held[0] = chunk.subarray(this.#piece);
       this.#push(chunk.subarray(0, this.#piece));

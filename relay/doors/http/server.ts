@@ -162,6 +162,7 @@ export class HttpServer {
       },
       (socket, begin) =>
         this.#pacer.run(this.#connections.networkOf(socket), begin),
+      (socket) => this.#heads.end(socket),
     );
     // Not written where it is used: the types do not know of all of these yet.
     const serverOptions = {
@@ -195,11 +196,10 @@ export class HttpServer {
       const problem = this.#connections.add(socket);
       this.#pacer.pace(socket, {
         peer: this.#connections.networkOf(socket),
-        onPiece: (bytes) => this.#onBytes(socket, bytes),
+        onPiece: this.#onBytes,
       });
       if (problem) return this.#refuse(socket, problem);
       this.#heads.begin(socket);
-      socket.on("close", () => this.#heads.end(socket));
     });
     this.#server.on("upgrade", (incoming, socket, head) => {
       this.#onUpgrade(incoming, socket, head);
@@ -285,7 +285,7 @@ export class HttpServer {
   }
 
   /** Counts bytes that are about to be parsed; refuses a connection that brings too much beside its bodies. */
-  #onBytes(socket: Socket, bytes: number): void {
+  readonly #onBytes = (bytes: number, socket: Duplex): void => {
     const connection = this.#connections.get(socket);
     if (!connection || connection.isUpgraded || this.#refused.has(socket)) {
       return;
@@ -301,7 +301,7 @@ export class HttpServer {
     if (framing.add(bytes, requests.isBusy) && !requests.isBusy) {
       this.#heads.begin(socket);
     }
-  }
+  };
 
   #onUpgrade(
     incoming: IncomingMessage,
@@ -311,8 +311,8 @@ export class HttpServer {
     this.#heads.end(socket);
     const connection = this.#connections.get(socket);
     if (!connection || this.#refused.has(socket)) return;
-    connection.isUsed = true;
     if (connection.requests.isBusy) {
+      connection.isUsed = true;
       const detail = "Expected an upgrade after the answer to what was asked";
       this.#tell(
         invalidRequest(detail),
@@ -320,7 +320,7 @@ export class HttpServer {
       );
       return void socket.destroy();
     }
-    connection.isUpgraded = true;
+    this.#connections.upgrade(socket);
     const ambiguous = refuseAmbiguous(incoming) ?? refuseBody(incoming) ??
       takeAbsoluteTarget(incoming);
     if (ambiguous) return this.#refuse(socket, ambiguous);

@@ -22,8 +22,16 @@ export interface TcpConnection {
   /** Whether there was a request. */
   isUsed: boolean;
   /** Whether the connection is no longer one of HTTP. */
-  isUpgraded: boolean;
+  readonly isUpgraded: boolean;
 }
+
+/** All connections that are no longer of HTTP: what the others have is of no use to them. */
+const UPGRADED: TcpConnection = {
+  requests: new RequestQueue(() => {}, () => {}),
+  framing: new Framing(),
+  isUsed: true,
+  isUpgraded: true,
+};
 
 /** The limits on connections, and what identifies their clients. */
 export interface TcpConnectionsOptions extends ConnectionLimitsOptions {
@@ -37,6 +45,7 @@ export class TcpConnections {
   readonly #limits: ConnectionLimits;
   readonly #answer: AnswerRequest;
   readonly #goOn: (socket: Socket, begin: () => void) => void;
+  readonly #onClose: (socket: Socket) => void;
   readonly #open = new Map<Duplex, TcpConnection>();
 
   /**
@@ -45,13 +54,16 @@ export class TcpConnections {
    * @param options The limits.
    * @param answer Answers a request when its turn comes.
    * @param goOn Calls back when it is the turn of a connection's next request.
+   * @param onClose Called when a connection that was taken has closed.
    */
   constructor(
     options: TcpConnectionsOptions,
     answer: AnswerRequest,
     goOn: (socket: Socket, begin: () => void) => void,
+    onClose: (socket: Socket) => void,
   ) {
     this.#goOn = goOn;
+    this.#onClose = onClose;
     this.#addresses = options.addresses;
     this.#limits = new ConnectionLimits(options);
     this.#answer = answer;
@@ -88,6 +100,7 @@ export class TcpConnections {
     socket.on("close", () => {
       this.#open.delete(socket);
       this.#limits.delete(network);
+      this.#onClose(socket);
     });
     return undefined;
   }
@@ -95,6 +108,11 @@ export class TcpConnections {
   /** Returns a connection that was taken, and not closed. */
   get(socket: Duplex): TcpConnection | undefined {
     return this.#open.get(socket);
+  }
+
+  /** A connection that was taken is no longer one of HTTP. */
+  upgrade(socket: Duplex): void {
+    this.#open.set(socket, UPGRADED);
   }
 
   /**

@@ -88,6 +88,9 @@ export class WebSocketDoor {
   readonly #context: WebSocketDoorContext;
   readonly #shared: SessionContext;
   readonly #server: WebSocketServer;
+  readonly #onClose = (session: WebSocketSession): void => {
+    this.sessions.delete(session);
+  };
 
   /** Makes a door that nobody has come through yet. */
   constructor(context: WebSocketDoorContext) {
@@ -186,9 +189,14 @@ export class WebSocketDoor {
     target: Target,
     caller: WebSocketCaller,
   ): void {
-    const session = new WebSocketSession(ws, socket, this.#shared, caller);
+    const session = new WebSocketSession(
+      ws,
+      socket,
+      this.#shared,
+      caller,
+      this.#onClose,
+    );
     this.sessions.add(session);
-    ws.on("close", () => this.sessions.delete(session));
     if (target.kind === "one") session.follow(target.request);
   }
 }

@@ -104,12 +104,15 @@ export class WebSocketSession
    * @param socket The connection under it: frames are written to it whole.
    * @param context The parts that all sessions share.
    * @param caller The caller at the other end.
+   * @param onClose Called when the connection is closed: one function for all sessions.
+   * Default: does nothing.
    */
   constructor(
     ws: RelayWebSocket,
     socket: Duplex,
     context: SessionContext,
     { access, address, network }: WebSocketCaller,
+    onClose: (session: WebSocketSession) => void = () => {},
   ) {
     this.#ws = ws;
     this.#socket = socket;
@@ -159,6 +162,7 @@ export class WebSocketSession
       this.#staying?.[Symbol.dispose]();
       this.#prefixes?.[Symbol.dispose]();
       this.#receiving?.[Symbol.dispose]();
+      onClose(this);
       logger.info(
         "WebSocket {connection} of {address} closed after {seconds} s: {code}",
         {
