@@ -35,7 +35,7 @@ export const USAGE =
   --rate NUMBER     events a second of each run, default 50
   --seconds NUMBER  of each measurement, default 3
   --warm-up NUMBER  seconds of short requests before each measurement, default 10:
-                    the first 20 to 30 have the compiler of V8 in them
+                    in the first 20 s V8 compiles much of the relay
   --rounds NUMBER   default 3: what is shown are the medians
   --relay PATH      another relay's main module, default relay/main.ts; give it
                     several times to compare several

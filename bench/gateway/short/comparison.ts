@@ -51,7 +51,7 @@ const COLUMNS = [
 const NOTES =
   `The relay or the proxy has one core; the provider and the callers are one process
 on another. "µs a request" is the processor time of the relay or the proxy, with that
-of V8's compiler, which takes half a minute to be done with the relay.
+of V8's compiler, which has much to do in the first 20 s.
 § It waited for its core more than a tenth of the time, because the machine had
 other work: read the processor time, or measure again when it is calm.
 ‡ The generator's core was full: there are no more requests than it makes.`;
