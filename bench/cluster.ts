@@ -8,8 +8,8 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { bareThroughput } from "./cluster/floor.ts";
-import { fanOut, latency, throughput } from "./cluster/loads.ts";
+import { bareLatency, bareThroughput } from "./cluster/floor.ts";
+import { fanOut, type Latency, latency, throughput } from "./cluster/loads.ts";
 import { type Relays, Setup } from "./cluster/relays.ts";
 import { number, numbers, readOptions } from "./command_line.ts";
 import { median } from "./fanout/median.ts";
@@ -17,7 +17,14 @@ import { runAndKill } from "./fanout/process.ts";
 
 const USAGE =
   `deno task bench:cluster [--rates 100,1000,10000] [--topics 1,1000]
-  [--batches 1,100] [--subscribers 1000] [--fan-out-rate 20] [--seconds 3] [--rounds 3]`;
+  [--batches 1,10,100] [--subscribers 1000] [--fan-out-rate 20] [--seconds 3] [--rounds 3]`;
+
+/** The goals, each for one of the rows. */
+const GOALS = {
+  latency: { rate: 1_000, p50: 2, p99: 8 },
+  cpu: 1.1,
+  throughput: { topics: 1_000, batch: 10, rate: 150_000 },
+};
 
 interface Options {
   readonly rates: readonly number[];
@@ -35,7 +42,7 @@ function parse(args: readonly string[]): Options | undefined {
     options: {
       rates: { type: "string", default: "100,1000,10000" },
       topics: { type: "string", default: "1,1000" },
-      batches: { type: "string", default: "1,100" },
+      batches: { type: "string", default: "1,10,100" },
       subscribers: { type: "string", default: "1000" },
       "fan-out-rate": { type: "string", default: "20" },
       seconds: { type: "string", default: "3" },
@@ -83,10 +90,20 @@ async function run(options: Options): Promise<void> {
   console.log("| events/s | relays | p50 | p99 |\n| --- | --- | --- | --- |");
   for (const rate of rates) {
     const measure = (relays: Relays) => latency(relays, rate, seconds);
-    for (const [name, all] of await inTurn([alone, three], rounds, measure)) {
+    const measured = await inTurn([alone, three], rounds, measure);
+    const bare: Latency[] = [];
+    for (let round = 0; round < rounds; round++) {
+      bare.push(await bareLatency(setup.servers, rate, seconds));
+    }
+    const rows = [...measured, ["bare clients, R3", bare] as const];
+    for (const [name, all] of rows) {
       const p50 = median(all.map(({ p50 }) => p50)).toFixed(2);
       const p99 = median(all.map(({ p99 }) => p99)).toFixed(2);
       console.log(`| ${rate} | ${name} | ${p50} | ${p99} |`);
+    }
+    const { p50, p99 } = GOALS.latency;
+    if (rate === GOALS.latency.rate) {
+      console.log(`| ${rate} | to reach: less than | ${p50} | ${p99} |`);
     }
   }
   console.log("\nDeliveries of each relay, of one topic to its subscribers:\n");
@@ -94,12 +111,23 @@ async function run(options: Options): Promise<void> {
   console.log("| --- | --- | --- | --- |");
   const load = { subscribers, rate: fanOutRate, seconds };
   const measureFanOut = (relays: Relays) => fanOut(relays, load);
+  const figures: (readonly [number, number])[] = [];
   const delivered = await inTurn([alone, three], rounds, measureFanOut);
   for (const [name, all] of delivered) {
-    const count = Math.round(median(all.map(({ delivered }) => delivered)));
+    const count = median(all.map(({ delivered }) => delivered));
     const cpu = median(all.map(({ cpuPerMillion }) => cpuPerMillion));
-    console.log(`| ${subscribers} | ${name} | ${count} | ${cpu.toFixed(2)} |`);
+    figures.push([count, cpu]);
+    console.log(
+      `| ${subscribers} | ${name} | ${Math.round(count)} | ${cpu.toFixed(2)} |`,
+    );
   }
+  const [[count, cpu] = [NaN, NaN], [countOfThree, cpuOfThree] = [NaN, NaN]] =
+    figures;
+  console.log(
+    `| ${subscribers} | R3 beside one relay | ${
+      (countOfThree / count).toFixed(2)
+    } | ${(cpuOfThree / cpu).toFixed(2)}; to reach: at most ${GOALS.cpu} |`,
+  );
   const one = await setup.cluster(1);
   console.log(
     "\nAcknowledged at full speed; CPU of the relays alone, without NATS:\n",
@@ -126,6 +154,10 @@ async function run(options: Options): Promise<void> {
         print(name, results.map(({ rate }) => rate), cpu);
       }
       print("bare client, R3", bare, "");
+      const goal = GOALS.throughput;
+      if (count === goal.topics && batch === goal.batch) {
+        print("to reach: at least, R3", [goal.rate], "");
+      }
     }
   }
 }

@@ -75,7 +75,12 @@ export async function latency(
   await subscriber.has(early);
   const sent = await publishAt(publisher, topic, rate, seconds);
   await subscriber.has(early + sent);
-  const sorted = subscriber.latencies.slice(early).sort((a, b) => a - b);
+  return latencyOf(subscriber.latencies.slice(early));
+}
+
+/** Sums up how long events took. */
+export function latencyOf(times: readonly number[]): Latency {
+  const sorted = times.toSorted((a, b) => a - b);
   return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) };
 }
 
