@@ -40,6 +40,8 @@ export class KnownName {
   #revision = 0;
   /** The changes that are not written yet, in order. */
   readonly #pending: Change[] = [];
+  /** The read that has yet to begin, unless a change follows it. */
+  #nextRead: Promise<void> | undefined;
   /** The last read or change: each follows the one before. */
   #turn: Promise<unknown> = Promise.resolve();
   #changes = 0;
@@ -75,9 +77,14 @@ export class KnownName {
     return logs.find((log) => log.epoch === wanted);
   }
 
-  /** Reads the record as the leader has it, after all changes that are under way. */
+  /**
+   * Reads the record as the leader has it, after all changes that are under way. All who
+   * ask while another read is under way share the next one: if NATS is away, nobody waits
+   * until the others have waited one after the other.
+   */
   refresh(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#nextRead ??= this.#inTurn(async () => {
+      this.#nextRead = undefined;
       const entry = await this.#store.bucket.get(encodeName(this.name));
       this.#took(
         entry ? readRecord(entry.value, this.name) : NOTHING,
@@ -106,6 +113,7 @@ export class KnownName {
    */
   change(change: Change): Promise<void> {
     this.#pending.push(change);
+    this.#nextRead = undefined;
     this.#isRead = true;
     this.#show();
     return this.#inTurn(async () => {
