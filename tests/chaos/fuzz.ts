@@ -8,6 +8,7 @@
  */
 import { Buffer } from "node:buffer";
 import { parseArgs } from "node:util";
+import { messageOf } from "../../src/fetch/message_of.ts";
 import { CLOSE_CODES } from "../../relay/doors/websocket/close_codes.ts";
 import { Random } from "../support/random.ts";
 import { OPCODE, RawWebSocket } from "../support/subscribers/raw_websocket.ts";
@@ -50,11 +51,16 @@ const LIMIT = 60_000;
 class Bystander implements AsyncDisposable {
   readonly #relay: RelayProcess;
   readonly #socket: RawWebSocket;
+  /** The messages with events that have come. */
+  readonly #messages: string[] = [];
+  #over: string | undefined;
+  #changed = Promise.withResolvers<void>();
   #next = 1;
 
   private constructor(relay: RelayProcess, socket: RawWebSocket) {
     this.#relay = relay;
     this.#socket = socket;
+    void this.#listen();
   }
 
   static async open(relay: RelayProcess): Promise<Bystander> {
@@ -76,25 +82,51 @@ class Bystander implements AsyncDisposable {
     });
     await response.body?.cancel();
     const expected = { type: "events", topic: "steady", offset: this.#next };
-    const got = await this.#nextEvents();
+    const got = await within(this.#nextMessage(), LIMIT, "the next event");
     if (got !== JSON.stringify({ ...expected, events: [{ data }] })) {
       throw new Error(`The client beside it got ${got}`);
     }
     this.#next++;
   }
 
-  async #nextEvents(): Promise<string> {
+  async #nextMessage(): Promise<string> {
     for (;;) {
-      const frame = await this.#socket.frame();
-      const { opcode, payload = new Uint8Array() } = frame ?? {};
-      if (opcode === OPCODE.ping) await this.#socket.send(OPCODE.pong, payload);
-      const text = Buffer.from(payload).toString();
-      const isSignOfLife = /^{"type":"(live|heartbeat)"/.test(text);
-      if (opcode === OPCODE.text && !isSignOfLife) return text;
-      if (opcode === undefined || opcode === OPCODE.close) {
-        throw new Error("The client beside it was closed");
+      const message = this.#messages.shift();
+      if (message !== undefined) return message;
+      if (this.#over !== undefined) {
+        throw new Error(`The client beside it was closed: ${this.#over}`);
       }
+      await this.#changed.promise;
     }
+  }
+
+  /** Reads all the time: a client that answers no ping for 30 s is closed. */
+  async #listen(): Promise<void> {
+    try {
+      while (this.#over === undefined) {
+        const frame = await this.#socket.frame();
+        const { opcode, payload = new Uint8Array() } = frame ?? {};
+        const text = Buffer.from(payload).toString();
+        if (opcode === OPCODE.ping) {
+          await this.#socket.send(OPCODE.pong, payload);
+        } else if (opcode === OPCODE.close) {
+          const [high = 0, low = 0] = payload;
+          this.#over = `${high << 8 | low} ${text.slice(2)}`;
+        } else if (opcode === undefined) this.#over = "without a close frame";
+        else if (!/^{"type":"(live|heartbeat)"/.test(text)) {
+          this.#messages.push(text);
+        } else continue;
+        this.#change();
+      }
+    } catch (error) {
+      this.#over = messageOf(error);
+      this.#change();
+    }
+  }
+
+  #change(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
