@@ -1,4 +1,10 @@
-import { connect, type ListenOptions, Server, type Socket } from "node:net";
+import {
+  createConnection,
+  type ListenOptions,
+  type NetConnectOpts,
+  Server,
+  type Socket,
+} from "node:net";
 import { clearImmediate, setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import { HAS_NET_SERVERS } from "../../runtime.ts";
@@ -8,6 +14,16 @@ const INTERVAL = 2_000;
 
 /** The time in which a connection of the relay's own has to be accepted, in milliseconds. */
 const PATIENCE = 1_000;
+
+/**
+ * The parts in which that time passes, each of them a timer. A process that stood still
+ * meanwhile has one part behind it, however late the timer was: it was not the
+ * listener that did nothing.
+ */
+const PARTS = 10;
+
+/** The parts that a connection has to be made in at all: by a runtime whose threads wait, too. */
+const PARTS_TO_CONNECT = 10 * PARTS;
 
 /**
  * The turns of the event loop in which it has to be accepted as well: a runtime that
@@ -58,6 +74,8 @@ export interface ListenerOptions {
    * milliseconds. Default: 1 s.
    */
   readonly patience?: number;
+  /** Connects to the listener. Default: over TCP, as a client does. */
+  readonly connect?: (options: NetConnectOpts) => Socket;
 }
 
 const logger = getLogger(["rivulet", "relay", "http"]);
@@ -192,11 +210,15 @@ export class Listener implements Disposable {
 
   /** Connects; returns whether that, or any other connection, is accepted. */
   #accepts(): Promise<boolean> {
-    const { host, port } = this.#options;
+    const { host, port, connect = createConnection } = this.#options;
     const server = this.#server;
     const { signal } = this.#closing;
     return new Promise((resolve) => {
       const socket = connect({ host: ownAddress(host), port });
+      let left = PARTS_TO_CONNECT;
+      const hurry = (): void => {
+        left = Math.min(left, PARTS);
+      };
       const settle = (accepts: boolean): void => {
         clearTimeout(timer);
         clearImmediate(turn);
@@ -211,10 +233,18 @@ export class Listener implements Disposable {
         if (turns === 0) return settle(false);
         turn = setImmediate(() => wait(turns - 1));
       };
-      const timer = setTimeout(() => wait(TURNS), this.#patience);
+      const pass = () =>
+        setTimeout(() => {
+          left--;
+          if (left > 0) timer = pass();
+          else wait(TURNS);
+        }, this.#patience / PARTS);
+      let timer = pass();
       signal.addEventListener("abort", accept);
       server.on("connection", accept);
+      socket.on("connect", hurry);
       socket.on("error", ({ message }) => {
+        hurry();
         logger.debug("Cannot connect to the relay itself: {message}", {
           message,
         });

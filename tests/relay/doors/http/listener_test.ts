@@ -4,11 +4,14 @@ import {
   connect,
   createServer,
   type Server,
-  type Socket,
+  Socket,
 } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { assertEquals } from "@std/assert";
-import { Listener } from "../../../../relay/doors/http/listener.ts";
+import {
+  Listener,
+  type ListenerOptions,
+} from "../../../../relay/doors/http/listener.ts";
 
 /** The turns in one of which the runtime looks at its sockets. */
 const LOOK = 61;
@@ -28,7 +31,7 @@ class WatchedServer implements AsyncDisposable {
   again = 0;
   readonly #sockets = new Set<Socket>();
 
-  constructor(server: Server) {
+  constructor(server: Server, options: Partial<ListenerOptions>) {
     this.server = server;
     server.on("listening", () => this.again++);
     server.on("connection", (socket: Socket) => {
@@ -43,15 +46,18 @@ class WatchedServer implements AsyncDisposable {
       maxSockets: 100,
       interval: WAIT,
       patience: WAIT,
+      ...options,
     });
   }
 
-  static async start(): Promise<WatchedServer> {
+  static async start(
+    options: Partial<ListenerOptions> = {},
+  ): Promise<WatchedServer> {
     const server = createServer();
     await new Promise<void>((resolve) =>
       server.listen(0, "127.0.0.1", resolve)
     );
-    return new WatchedServer(server);
+    return new WatchedServer(server, options);
   }
 
   get port(): number {
@@ -91,5 +97,49 @@ Deno.test("A6: a listener that is too busy to look at its sockets does not liste
     if (turn % LOOK === 0) calls.push(call(watched.port));
   }
   assertEquals(await Promise.all(calls), calls.map(() => "hello"));
+  assertEquals(watched.again, 0);
+});
+
+Deno.test("A6: a listener whose own connection is made late does not listen again", async () => {
+  const looks: Promise<void>[] = [];
+  const looked = Promise.withResolvers<void>();
+  await using watched = await WatchedServer.start({
+    // A machine without a free processor connects after the listener's patience.
+    connect(options) {
+      const socket = new Socket();
+      looks.push((async () => {
+        const start = performance.now();
+        while (performance.now() - start < 2 * WAIT) await setImmediate();
+        // More turns than the listener waits for after its patience.
+        for (let turn = 0; turn < 5 * LOOK; turn++) await setImmediate();
+        if (!socket.destroyed) socket.connect(options);
+        if (looks.length === 2) looked.resolve();
+      })());
+      return socket;
+    },
+  });
+  await looked.promise;
+  await Promise.all(looks);
+  assertEquals(watched.again, 0);
+});
+
+Deno.test("A6: a listener does not count the time for which its process stands still", async () => {
+  const accepted = Promise.withResolvers<void>();
+  await using watched = await WatchedServer.start({
+    connect(options) {
+      const socket = new Socket();
+      socket.emit("connect"); // the kernel has it, and the runtime will see it later
+      void (async () => {
+        for (let part = 0; part < 5; part++) {
+          block(WAIT);
+          await new Promise<void>((resolve) => setTimeout(resolve, 0));
+        }
+        if (!socket.destroyed) socket.connect(options);
+      })();
+      return socket;
+    },
+  });
+  watched.server.once("connection", accepted.resolve);
+  await accepted.promise;
   assertEquals(watched.again, 0);
 });
