@@ -16,7 +16,7 @@ import {
   subscribed,
   WELCOME,
 } from "../support/client/scripted_relay.ts";
-import { until } from "../support/within.ts";
+import { LIMIT, until } from "../support/within.ts";
 
 const ignore = isChromiumMissing();
 
@@ -98,7 +98,7 @@ Deno.test({
       connections[0]?.cut();
       await until(
         () => scripted.attempts >= 4 || undefined,
-        10_000,
+        LIMIT,
         "attempts",
       );
       scripted.refuseWith = undefined;

@@ -4,6 +4,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 // @ts-types="../../relay/ws.d.ts"
 import { WebSocket } from "ws";
+import { FakeClock } from "../../src/testing/fake_clock.ts";
 import { Curl } from "../support/http/curl.ts";
 import {
   PROXIES,
@@ -113,10 +114,8 @@ for (const kind of PROXIES) {
     name: `docs/${kind.file} passes on a WebSocket, which lives`,
     ignore,
     async fn() {
-      await using relay = await startRelay({
-        origins,
-        delivery: { heartbeat: 50 },
-      });
+      const clock = new FakeClock();
+      await using relay = await startRelay({ clock, origins });
       const topic = relay.relay.topics.create("t");
       topic.open();
       await using proxy = await Proxy.start(kind, relay.port);
@@ -141,12 +140,26 @@ for (const kind of PROXIES) {
         if (type === "live") {
           topic.append([{ event: "message", data: "a", id: "" }]);
         }
-        // Signs of life of both sides have been here and there meanwhile.
-        if (types.filter((type) => type === "heartbeat").length === 3) {
-          topic.end("complete");
-        }
         if (type === "end") seen.resolve();
       });
+      const has = (type: string, count: number) =>
+        until(
+          () =>
+            types.filter((one) => one === type).length >= count || undefined,
+          LIMIT,
+          type,
+        );
+      await Promise.race([has("events", 1), seen.promise]);
+      // Signs of life go here and there: of a client without any, the relay would have
+      // given up by then.
+      for (const count of [2, 4, 6]) {
+        await clock.advance(20_000);
+        await has("heartbeat", count - 1);
+        // The answer comes behind the pong, which the relay has read by then.
+        socket.send(JSON.stringify({ type: "heartbeat" }));
+        await has("heartbeat", count);
+      }
+      topic.end("complete");
       await within(seen.promise, LIMIT, "the end of the topic");
       assertEquals(types.filter((type) => type !== "heartbeat"), [
         ...["welcome", "subscribed", "live", "events", "end"],

@@ -92,7 +92,7 @@ async function untilFollowed(
       relays.every(({ relay }) =>
         relay.topics.get(name)?.followers === followers
       ) || undefined,
-    20_000,
+    LIMIT,
     () =>
       `the readers of ${name}: ${
         relays.map(({ relay }) => relay.topics.get(name)?.followers)

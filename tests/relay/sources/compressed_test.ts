@@ -122,7 +122,7 @@ for (const [encoding, make] of Object.entries(FLUSHED)) {
         for (const part of coded.splice(0)) await writer.write(part);
         await until(
           () => topic.log.next === count + 1 || undefined,
-          10_000,
+          LIMIT,
           "the event",
         );
       }

@@ -213,7 +213,7 @@ Deno.test("E12: a stream of topics that is not read costs little, and is cut", a
       return await metric('rivulet_connections_cut_total{reason="slow"}') > 0 ||
         undefined;
     },
-    30_000,
+    LIMIT,
     "the stream to be cut",
   );
   assert(most < 2_000_000, `${most} bytes are queued`);
