@@ -182,7 +182,8 @@ export class Subscriber {
     this.#hear();
     const events = {
       onOpen: (headers: Headers) => {
-        this.#isOpen = true;
+        // A request before `welcome` would be made again then.
+        this.#isOpen = door !== "many";
         // It may be the next relay that has answered.
         if (this.#mayRestart) this.#settings = this.#world.settings;
         this.#epoch = headers.get("rivulet-epoch") ?? "";
@@ -334,6 +335,7 @@ export class Subscriber {
     switch (type) {
       case "welcome":
         if (door === "one") return;
+        this.#isOpen = true;
         for (const reading of this.#readings.values()) {
           if (this.#world.isCalm || this.#random.chance(0.7)) {
             this.#subscribe(reading);
