@@ -9,7 +9,7 @@
  * relay speaks for itself.
  */
 const PASSING =
-  /^(connection|date|keep-alive|link|rivulet-.*|transfer-encoding|vary|x-accel-buffering)$/;
+  /^(connection|content-security-policy|date|keep-alive|link|rivulet-.*|transfer-encoding|vary|x-accel-buffering|x-content-type-options)$/;
 
 /** The fields in a client's output that belong to one process or one moment. */
 const UNSTABLE_FIELDS: ReadonlySet<string> = new Set([
