@@ -11,14 +11,17 @@ import { LIMIT, until, within } from "../../support/within.ts";
 
 const KIB = 1_024;
 
-/** The size of each input: sixteen times what a call may handle. */
-const SIZE = 4 * KIB * KIB;
+/** The size of each input: 32 times what a call may handle. */
+const SIZE = 8 * KIB * KIB;
 
 /** The most that a call of a slow function may handle. */
 const MOST_OF_CALL = 256 * KIB;
 
-/** The most that the calls of a slow function may handle in a turn: 32 steps of 64 KiB, and what was read. */
-const MOST_OF_TURN = 3 * KIB * KIB;
+/**
+ * The most that the calls of a slow function may handle in a turn: 32 steps of 64 KiB when
+ * the input has come, as many when the work has its turn, and what was read.
+ */
+const MOST_OF_TURN = 5 * KIB * KIB;
 
 /** The number of times that a fast function may go over an input in a turn. */
 const MOST_COPIES = 4;

@@ -11,6 +11,7 @@ import { createAuthority } from "../../../../relay/rights/create_authority.ts";
 import type { Keys } from "../../../../relay/rights/keys/key_source.ts";
 import { RemoteKeys } from "../../../../relay/rights/keys/remote_keys.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
+import { freePort } from "../../../support/http/free_port.ts";
 import { EndingServer } from "../../../support/model/ending_server.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { passTime } from "../../../support/pass_time.ts";
@@ -398,11 +399,12 @@ Deno.test("RemoteKeys gives up an answer that takes too long", async (t) => {
 
 Deno.test("RemoteKeys says what server is not there, without its query", async () => {
   await using capture = await LogCapture.start();
-  const url = "http://u:s3cret@127.0.0.1:1/jwks?secret=s3cret";
+  const place = `127.0.0.1:${freePort()}/jwks`;
+  const url = `http://u:s3cret@${place}?secret=s3cret`;
   const { signal } = new AbortController();
   const keys = new RemoteKeys({ url, clock: new FakeClock(), signal });
   await assertUnavailable(Promise.resolve(keys.current()), 5);
-  assert(capture.text.includes("http://127.0.0.1:1/jwks"), capture.text);
+  assert(capture.text.includes(`http://${place}`), capture.text);
   assert(/refused/i.test(capture.text), capture.text);
   assert(!capture.text.includes("s3cret"), capture.text);
 });
