@@ -153,7 +153,10 @@ for (const levels of [0, 1, 2]) {
   }
 }
 
-/** For a store that is not done at once: what it is about to keep comes on top. */
+/**
+ * For a store that is not done at once, and for workers, whose processes wait for each other's
+ * turn: what is about to be kept comes on top.
+ */
 const MORE_RETENTION = ["--max-events", "8000"];
 
 /** As many subscribers that the kernel gives some of them to each of two workers. */
@@ -166,7 +169,9 @@ Deno.test("A source of a worker outruns no subscriber of another one", {
 }, async () => {
   await using relays = new Relays(await FastUpstream.start());
   const source = ["--source", `fast=${relays.upstream.url}`];
-  const url = await relays.start("--workers", "2", ...RETENTION, ...source);
+  const url = await relays.start(
+    ...["--workers", "2", ...MORE_RETENTION, ...source],
+  );
   await follow(relays, urlsOf(url));
 });
 
