@@ -77,8 +77,9 @@ export function parseFlags<const T extends ParseArgsConfig>(
 }
 
 /**
- * Joins a flag with a value that begins with a dash, or two, as a position does whose
- * epoch begins so: `parseArgs` would take it for a flag. The names of flags are none.
+ * Joins a flag with its value if the value begins with one or two dashes, as the epoch of
+ * a position may: `parseArgs` would take the value for a flag. The name of a flag is
+ * never taken for a value.
  */
 function joinValues(
   args: readonly string[],

@@ -60,7 +60,7 @@ export interface SubscriberEvents {
 /** A subscriber of this many topics is told at once how they stand: of each in three messages. */
 const FEW = 8;
 
-/** The list of nothing, which all share, and to which nothing is added. */
+/** An empty list that all subscribers share. Nothing is ever added to it. */
 const NONE: never[] = [];
 
 /** The number of lanes that were named. */
@@ -446,8 +446,8 @@ export class Subscriber implements Waker, Watched, Disposable {
 }
 
 /**
- * Adds to a list, which is {@linkcode NONE} while it is empty: what is pushed to an empty
- * list gets room for 17.
+ * Returns a list with an item more. An empty list may be {@linkcode NONE}, so it is
+ * replaced: V8 gives an empty list room for 17 items at the first push.
  */
 function added<T>(list: T[], item: T): T[] {
   if (list.length === 0) return [item];

@@ -34,8 +34,9 @@ const NOT_RETURNED = new RegExp(
 );
 
 /**
- * Headers of every answer of a provider's. Its origin is that of the relay's page, which
- * keeps a token: a document of the provider's has no part in it, and runs no script.
+ * Headers that the relay adds to every answer of a provider. The answer comes from the
+ * origin of the relay's page, which keeps a token. With these headers, a document in the
+ * answer is no part of that origin and runs no script.
  */
 const OF_STRANGERS: Readonly<Record<string, string>> = {
   "content-security-policy": "sandbox",

@@ -206,8 +206,8 @@ export class Run {
     try {
       const { held } = this.#topic;
       if (held) await held;
-      // To ask takes a millisecond. A peer that began a thousand runs at once kept
-      // everybody else waiting for 150 to 250 of them.
+      // To ask a provider takes the relay about a millisecond. The clients take turns, so
+      // that a client that begins a thousand runs does not delay the runs of others.
       await slices.run(`runs of ${this.#client}`, {
         next: () => this.#begin(),
       });

@@ -12,8 +12,8 @@ export interface LeavingRelay {
 }
 
 /**
- * The time for which a relay that cannot go on with a topic leaves it to others, which
- * may, in milliseconds: they are told of it twice.
+ * The time for which a relay that cannot go on with a topic leaves it to other relays, in
+ * milliseconds: the store tells them of the topic twice in that time.
  */
 const OTHERS_TIME = 30_000;
 

@@ -110,8 +110,8 @@ function add(
 }
 
 /**
- * Adds the events that a topic has refused, of which it has none then, where another
- * relay has deleted it, and this one had not heard of that.
+ * Adds events to a new topic of the name if the topic has refused all of them because
+ * another relay had deleted it, and this relay had not heard of the deletion.
  */
 async function addToNext(
   peer: WebSocketPeer,
