@@ -568,7 +568,8 @@ export interface RelayRetention {
   maxAge?: number | undefined;
   /**
    * The most bytes of the file of `store`. At this bound, the topics that ended first
-   * are deleted, and events are refused if that is not enough. Only a file has a bound.
+   * are deleted, and events are refused if that is not enough. A store that is neither a
+   * file nor memory is refused beside it.
    * Default: no bound.
    */
   maxStore?: number | undefined;

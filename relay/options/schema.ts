@@ -59,6 +59,16 @@ const store = z.custom<string | Store>().default(address.parse(undefined))
     }
   });
 
+/**
+ * Whether `--max-store` can stand beside a store. With topics in memory it has no effect
+ * and the relay warns of that: so a command line can be tried without its `--store`.
+ */
+function takesBound(store: string | Store): boolean {
+  if (typeof store !== "string") return false;
+  const { kind } = parseStoreAddress(store);
+  return kind === "sqlite" || kind === "memory";
+}
+
 /** The options that only a relay in `store` has a use for, and which. */
 const OF_PARENT = [
   ["storeToken", "which the token is for"],
@@ -122,11 +132,12 @@ export const relayOptions = schemaOf(relayRows).extend({
     });
   }, where("chats"))
   .superRefine(({ store, retention: { maxStore } }, context) => {
-    if (maxStore === undefined || typeof store === "string") return;
+    if (maxStore === undefined || takesBound(store)) return;
     context.addIssue({
       code: "custom",
       path: ["retention", "maxStore"],
-      message: "Expected no bound for a store of your own: it bounds itself",
+      message:
+        "Expected `store` to be a file, sqlite:PATH: a store elsewhere has its bounds there",
     });
   }, where("store", "retention.maxStore"))
   .superRefine(({ store, ...given }, context) => {

@@ -85,7 +85,7 @@ Deno.test("createRelay says what a store lacks, and that it has to bound itself"
   assertThrows(
     () => createRelay({ port: 0, store, retention: { maxStore: 1 } }),
     RelayOptionsError,
-    "bounds itself",
+    "sqlite:PATH",
   );
   assertThrows(
     () => createRelay({ port: 0, store: "sqlite:" }),
