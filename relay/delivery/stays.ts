@@ -6,8 +6,8 @@ import { SLICE } from "./pump.ts";
 
 interface Stay {
   readonly ended: Topic;
-  /** The topic that has come while this was waiting, which no other one can be before. */
-  next: Topic | undefined;
+  /** Whether a topic has come while this was waiting: what was made before it is known. */
+  isAwake: boolean;
   readonly goOn: (start: NextStart) => void;
 }
 
@@ -26,7 +26,7 @@ function startOf({ topic, isNext }: Successor, { log }: Topic): NextStart {
  * {@linkcode Pump}.
  */
 export class Stays implements Disposable {
-  readonly #topics: Pick<TopicRegistry, "after" | "get" | "expect">;
+  readonly #topics: Pick<TopicRegistry, "after" | "expect">;
   readonly #unobserve: () => void;
   /** By the name of the topic. */
   readonly #waiting = new Map<string, Set<Stay>>();
@@ -38,13 +38,13 @@ export class Stays implements Disposable {
 
   /** Makes it without readers. */
   constructor(
-    topics: Pick<TopicRegistry, "after" | "get" | "expect" | "onNew">,
+    topics: Pick<TopicRegistry, "after" | "expect" | "onNew">,
   ) {
     this.#topics = topics;
     this.#unobserve = topics.onNew((topic) => {
       const { name } = topic;
       for (const stay of this.#waiting.get(name) ?? []) {
-        stay.next = topic;
+        stay.isAwake = true;
         this.#due.add(stay);
       }
       this.#forget(name);
@@ -67,7 +67,7 @@ export class Stays implements Disposable {
    * @returns Waits no more.
    */
   wait(ended: Topic, goOn: (start: NextStart) => void): () => void {
-    const stay: Stay = { ended, goOn, next: undefined };
+    const stay: Stay = { ended, goOn, isAwake: false };
     this.#due.add(stay);
     this.#schedule();
     return () => {
@@ -102,14 +102,16 @@ export class Stays implements Disposable {
     this.#schedule();
   };
 
-  #find({ ended, next }: Stay): Successor | undefined {
-    const isThere = next &&
-      this.#topics.get(next.name, next.log.epoch) === next;
-    return isThere ? { topic: next, isNext: true } : this.#topics.after(ended);
+  #find({ ended, isAwake }: Stay): Successor | undefined {
+    const found = this.#topics.after(ended);
+    if (!found || found.isNext) return found;
+    // The name was made anew. Of several epochs that another relay has made, this one may
+    // have been told of the last alone, and the oldest that is left may follow another one.
+    return { ...found, isNext: isAwake && found.topic.follows === undefined };
   }
 
   #await(stay: Stay): void {
-    stay.next = undefined;
+    stay.isAwake = false;
     const { name } = stay.ended;
     let stays = this.#waiting.get(name);
     if (!stays) {
