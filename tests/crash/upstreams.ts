@@ -30,6 +30,8 @@ export class Upstreams implements AsyncDisposable {
   resumed = 0;
   /** The number of requests for the rest of a response. */
   responsesResumed = 0;
+  /** Resolves once runs may come to their ends: each has all but its last words before. */
+  runsMayEnd: Promise<void> = Promise.resolve();
   /** The responses in the background, by their ids. */
   readonly #responses = new Map<
     string,
@@ -194,6 +196,10 @@ export class Upstreams implements AsyncDisposable {
       response.write(text);
       await this.#pause(1);
     }
+    const left = new Promise<void>((resolve) =>
+      response.once("close", resolve)
+    );
+    if (!response.destroyed) await Promise.race([this.runsMayEnd, left]);
     response.end(last);
   }
 
