@@ -210,6 +210,7 @@ class Cluster {
         const all = said + await process.kill("SIGKILL");
         const { logs } = this.#options;
         if (logs !== undefined) {
+          await Deno.mkdir(logs, { recursive: true });
           await Deno.writeTextFile(`${logs}/relay-${index}.log`, all);
         }
         return `relay ${index} said:\n${all.slice(-SHOWN)}`;
