@@ -17,6 +17,8 @@ export interface ParentLeasesOptions {
   channel(): Channel;
   /** Returns the link, if there is one. */
   readonly link: () => Channel | undefined;
+  /** Called when it was found out whether the parent still holds a lease. */
+  onSettled(lease: ParentLease): void;
 }
 
 /** A lease that the parent holds for this relay, for as long as they are linked. */
@@ -24,6 +26,8 @@ export class ParentLease implements Lease {
   readonly request: LeaseRequest;
   /** The number under which the parent has it now. */
   number: number;
+  /** Whether the parent has not said yet, over the link that there is, that it holds it. */
+  isPending = false;
   /** Whether nobody had renewed it at the last look. */
   wasLate = false;
   readonly #own: Lease;
@@ -80,6 +84,8 @@ export class ParentLeases {
   readonly #options: ParentLeasesOptions;
   readonly #own: PrivateLeases;
   readonly #held = new Set<ParentLease>();
+  /** Those that the parent is being asked for again. */
+  readonly #asked = new Set<ParentLease>();
 
   constructor(options: ParentLeasesOptions) {
     this.#options = options;
@@ -125,44 +131,76 @@ export class ParentLeases {
     return "unheld";
   }
 
+  /** There is no link any more. */
+  onDown(): void {
+    for (const lease of this.#held) lease.isPending = true;
+    this.#asked.clear();
+  }
+
   /** There is a link again: the parent is told which leases there still are. */
   async resume(channel: Channel): Promise<void> {
     channel.send(["keeps", [...this.#held].map(({ number }) => number)]);
-    await Promise.all([...this.#held].map(async (lease) => {
-      try {
-        lease.number = await ask(channel, lease.request);
-        // It was given up meanwhile.
-        if (!this.#held.has(lease)) channel.send(["lapse", lease.number]);
-      } catch (error) {
-        // One that nobody can say anything about now is asked for with the next link.
-        if (error instanceof StoreError && channel.isOpen === false) return;
-        this.#held.delete(lease);
-        lease.lose();
-      }
-    }));
+    await this.#askAgain(channel);
+  }
+
+  async #askAgain(channel: Channel): Promise<void> {
+    const pending = [...this.#held].filter((lease) =>
+      lease.isPending && !this.#asked.has(lease)
+    );
+    await Promise.all(pending.map((lease) => this.#resume(lease, channel)));
+  }
+
+  async #resume(lease: ParentLease, channel: Channel): Promise<void> {
+    this.#asked.add(lease);
+    try {
+      lease.number = await ask(channel, lease.request);
+      // It was given up meanwhile.
+      if (!this.#held.has(lease)) channel.send(["lapse", lease.number]);
+    } catch (error) {
+      // It is asked for with the next link.
+      if (!channel.isOpen) return;
+      // So it is at the next look, as the parent's own parent is away.
+      if (error instanceof StoreError && error.failure === "away") return;
+      this.#held.delete(lease);
+      lease.lose();
+    } finally {
+      if (channel.isOpen) this.#asked.delete(lease);
+    }
+    this.#settled(lease);
+  }
+
+  #settled(lease: ParentLease): void {
+    if (!lease.isPending) return;
+    lease.isPending = false;
+    this.#options.onSettled(lease);
   }
 
   /** Takes note of a lease that was given up. */
   async over(lease: ParentLease, how: "free" | "lapse"): Promise<void> {
     if (!this.#held.delete(lease)) return;
+    this.#settled(lease);
     const channel = this.#options.link();
     if (how === "lapse") channel?.send(["lapse", lease.number]);
     else await channel?.ask("free", [lease.number]);
   }
 
   /**
-   * Looks for leases that nobody renews any more: those that are late at two looks in a
+   * Asks again for those that the parent could not say anything about, and looks for
+   * leases that nobody renews any more: those that are late at two looks in a
    * row. After this process has stood still, all are late, and renewed before the next look.
    */
   look(): void {
+    const channel = this.#options.link();
+    if (channel) void this.#askAgain(channel);
     const now = this.#options.clock.now();
     for (const lease of this.#held) {
       const { isHeld, expires, request: { ttl }, number, wasLate } = lease;
       lease.wasLate = expires + ttl <= now;
       if (isHeld && !(wasLate && lease.wasLate)) continue;
       this.#held.delete(lease);
+      this.#settled(lease);
       // Another one here may have it: to the parent, that is a lease of another number.
-      this.#options.link()?.send(["lapse", number]);
+      channel?.send(["lapse", number]);
     }
   }
 }

@@ -70,6 +70,8 @@ export class ParentLog extends StandingHandle
   readonly #state: KnownState;
   readonly #line: WorkLine;
   readonly #listeners = new Set<() => void>();
+  /** The number that was given to it here, if it was made here. */
+  #own: number | undefined;
   /** The offset before which the parent knows that all events were taken here. */
   #toldTaken = 1;
   #publications: Map<string, string> | undefined;
@@ -174,7 +176,7 @@ export class ParentLog extends StandingHandle
 
   /** Makes it, at the parent. */
   make(): void {
-    this.h = this.#store.nextOwn();
+    this.h = this.#own = this.#store.nextOwn();
     this.#store.numbers.set(this.h, this);
     this.#line.make(this.facts);
   }
@@ -224,7 +226,7 @@ export class ParentLog extends StandingHandle
 
   /** There is no link any more. */
   onDown(): void {
-    if (!this.isMaking) this.h = undefined;
+    this.h = undefined;
     this.#line.onDown();
     if (this.ended || this.isGone) return;
     this.#state.isAway = true;
@@ -244,8 +246,15 @@ export class ParentLog extends StandingHandle
 
   /** A log that is made here goes on to be made over a new link. */
   resumeMaking(): void {
+    if (this.#own === undefined) return;
+    this.h = this.#own;
+    this.#store.numbers.set(this.h, this);
     this.#state.isAway = false;
-    if (this.h !== undefined) this.#store.numbers.set(this.h, this);
+    this.#line.pump();
+  }
+
+  /** Goes on with what waited for a lease. */
+  onLease(): void {
     this.#line.pump();
   }
 

@@ -55,8 +55,8 @@ export class ParentNames {
   readonly #history: History<ParentLog>;
   readonly #logStore: ParentLogStore;
   #lastOwn = 0;
-  /** Ends the return to a parent that is gone again. */
-  #returning = new AbortController();
+  /** Ends the return to the parent that is under way. */
+  #returning: AbortController | undefined;
 
   /**
    * Begins with no name.
@@ -239,38 +239,67 @@ export class ParentNames {
 
   /** Has names at hand again, some at a time. */
   async comeBack(channel: Channel): Promise<void> {
-    const { signal } = this.#returning = new AbortController();
+    await this.#comeBack(channel, this.#names.values(), (known, error) => {
+      if (!channel.isOpen) return;
+      logger.warn(
+        "Cannot reopen topic {topic} at the parent, trying again: {reason}",
+        { topic: known.name, reason: messageOf(error) },
+      );
+    });
+  }
+
+  async #comeBack(
+    channel: Channel,
+    names: Iterable<ParentName>,
+    onRefused: (known: ParentName, error: unknown) => void,
+  ): Promise<void> {
+    if (!channel.isOpen) return;
+    const returning = this.#returning = new AbortController();
+    const { signal } = returning;
     const comeBack = (known: ParentName): void => {
-      if (this.#names.get(known.name) !== known || known.isOpen) return;
+      if (this.#names.get(known.name) !== known) return;
       for (const log of known.logs.values()) {
         if (log.isMaking) log.resumeMaking();
       }
-      this.refresh(known).catch((error) => {
-        if (!channel.isOpen) return;
-        logger.warn("Cannot reopen topic {topic} at the parent: {reason}", {
-          topic: known.name,
-          reason: messageOf(error),
-        });
-      });
+      if (known.isOpen) return;
+      this.refresh(known).catch((error) => onRefused(known, error));
     };
-    if (!channel.isOpen) return;
-    const names = this.#names.values();
     try {
       await spreadReturn(names, comeBack, this.#clock, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
+    } finally {
+      if (this.#returning === returning) this.#returning = undefined;
     }
+  }
+
+  /** Asks again for names that the parent could not say anything about. */
+  #askAgain(): void {
+    const { channel } = this.#link;
+    if (!channel || this.#returning) return;
+    const refused = [...this.#names.values()].filter((known) =>
+      !known.isOpen && !known.refresh && known.isUsed
+    );
+    if (refused.length === 0) return;
+    // Each is asked for at each look: the first refusal was told.
+    void this.#comeBack(channel, refused, () => {});
+  }
+
+  /** Goes on with what waited for a lease on a topic. */
+  onLease(name: string): void {
+    for (const log of this.#names.get(name)?.logs.values() ?? []) log.onLease();
   }
 
   /** There is no link any more. */
   onDown(): void {
-    this.#returning.abort();
+    this.#returning?.abort();
     this.#numbers.clear();
     for (const known of this.#names.values()) known.onDown();
   }
 
-  /** Refuses what waits in vain, and lets go of what nobody uses. */
+  /** Refuses what waits in vain, asks again, and lets go of what nobody uses. */
   look(): void {
+    this.#askAgain();
     const now = this.#clock.now();
     const refusal = this.#logStore.refusal();
     for (const [name, known] of this.#names) {

@@ -78,6 +78,7 @@ export class ParentStore implements Store {
       clock,
       channel: () => link.required,
       link: () => link.channel,
+      onSettled: ({ request: { topic } }) => this.#names.onLease(topic),
     });
     this.#names = new ParentNames(link, clock, address.text);
     this.#news = new ParentNews(link);
@@ -287,6 +288,7 @@ export class ParentStore implements Store {
   }
 
   #onDown(): void {
+    this.#leases.onDown();
     this.#names.onDown();
     this.#news.onDown();
   }

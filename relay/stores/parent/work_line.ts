@@ -197,6 +197,8 @@ export class WorkLine {
         work.result.reject(error);
         continue;
       }
+      // Its number is of a link that is gone.
+      if ("lease" in work && work.lease?.isPending) return;
       if (isBarrier(work)) {
         if (this.#sent > 0) return;
         this.#barrier = work;

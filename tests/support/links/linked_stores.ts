@@ -85,6 +85,11 @@ export class LinkedStores implements StoreContractWorld {
     return this.#stores[0]!; // there is one until the end
   }
 
+  /** The store one level below the root. */
+  get middle(): ParentStore {
+    return this.#stores[1] as ParentStore; // it is linked to the root
+  }
+
   /** Makes one more store that is linked to the one before the last. */
   async sibling(): Promise<ParentStore> {
     return await this.#link(this.#levels - 1);
@@ -93,6 +98,18 @@ export class LinkedStores implements StoreContractWorld {
   /** Closes the links of a level, as one that is lost. */
   cut(level = 0): void {
     for (const peer of this.#links[level]?.peers ?? []) peer.close();
+  }
+
+  /** Ends the root, as a process that is stopped, until {@linkcode startRoot}. */
+  async stopRoot(): Promise<void> {
+    await this.#links[0]?.[Symbol.asyncDispose]();
+    await this.root[Symbol.asyncDispose]();
+  }
+
+  /** Begins the root again, with what has outlived the process. */
+  async startRoot(): Promise<void> {
+    this.#stores[0] = await this.#openRoot();
+    this.#links[0] = await this.#serve(0);
   }
 
   /** Closes all. */
@@ -114,24 +131,29 @@ export class LinkedStores implements StoreContractWorld {
   }
 
   async #open(): Promise<void> {
+    this.#stores.push(await this.#openRoot());
+    for (let level = 0; level < this.#levels; level++) {
+      this.#links.push(await this.#serve(level));
+      this.#stores.push(await this.#link(level));
+    }
+  }
+
+  async #openRoot(): Promise<Store> {
     const { clock } = this;
     const own = this.#makeRoot(this.#retention, clock, this.folder.path);
     const root = shareStore(own, { clock });
     await root.open();
-    this.#stores.push(root);
-    for (let level = 0; level < this.#levels; level++) {
-      const store = this.store;
-      this.#links.push(
-        await serveLinks({
-          store,
-          clock,
-          path: this.#path(level),
-          secret: SECRET,
-          deletesEnded: true,
-        }),
-      );
-      this.#stores.push(await this.#link(level));
-    }
+    return root;
+  }
+
+  #serve(level: number): Promise<ServedLinks> {
+    return serveLinks({
+      store: this.#stores[level]!, // it is opened first
+      clock: this.clock,
+      path: this.#path(level),
+      secret: SECRET,
+      deletesEnded: true,
+    });
   }
 
   async #link(level: number): Promise<ParentStore> {
