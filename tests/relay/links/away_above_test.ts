@@ -5,7 +5,7 @@ import { UNBOUNDED } from "../../../relay/testing/contract_world.ts";
 import type { Log } from "../../../relay/topics/log.ts";
 import type { Store } from "../../../relay/topics/store.ts";
 import { LinkedStores, ROOTS } from "../../support/links/linked_stores.ts";
-import { LIMIT, until, within } from "../../support/within.ts";
+import { LIMIT, until } from "../../support/within.ts";
 
 function eventOf(data: string) {
   return { event: "message", data, id: "" };
