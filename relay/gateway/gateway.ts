@@ -27,6 +27,7 @@ import {
   type ReadBody,
   readBody,
 } from "./read_body.ts";
+import { referencesInQuery } from "./references.ts";
 import {
   type Asked,
   type AskedCall,
@@ -331,12 +332,16 @@ export class Gateway {
     { body, content }: ReadBody,
   ): Promise<void> {
     const { request, access, target } = asked;
+    if (request.method !== "POST") return;
     const isEmpty = body === null ||
       body instanceof Uint8Array && body.length === 0;
-    if (request.method !== "POST" || isEmpty) return;
-    const paths = content?.references;
-    if (!paths) return this.#rights.assertMayGoUnread(asked);
-    for (const path of paths) {
+    const inBody = isEmpty ? [] : content?.references;
+    if (!inBody) return this.#rights.assertMayGoUnread(asked);
+    const inQuery = referencesInQuery(
+      target.url.search,
+      isRunPath(target.path),
+    );
+    for (const path of [...inBody, ...inQuery]) {
       const id = responseIdIn(path);
       const known = id === undefined
         ? undefined

@@ -98,6 +98,28 @@ export function* referencesIn(
   return names < (yield* countNames(bytes)) ? undefined : paths;
 }
 
+/**
+ * Finds the same in the query of a request, which some servers read as fields of the
+ * body: `?file_ids[]=file_1`.
+ *
+ * @param search The query, as it is written.
+ * @param isRun Whether the request makes a run.
+ */
+export function referencesInQuery(
+  search: string,
+  isRun: boolean,
+): readonly string[] {
+  const paths: string[] = [];
+  for (const [written, id] of new URLSearchParams(search)) {
+    const [name = "", within] = written.toLowerCase().split("[");
+    const collection = COLLECTIONS.get(name);
+    if (collection === undefined || id === "") continue;
+    if (name === "prompt" && within !== "id]") continue; // a text, as below
+    if (isRun || EVERYWHERE.has(name)) paths.push(`${collection}/${id}`);
+  }
+  return paths;
+}
+
 /** An object or an array that is to be looked through. */
 interface Looked {
   readonly value: object;
@@ -137,7 +159,8 @@ function* namesIn(
       continue;
     }
     if (!isFields(value)) continue;
-    const isToolUse = typeof value.type === "string" &&
+    // The body itself is none, whatever it says.
+    const isToolUse = depth > 1 && typeof value.type === "string" &&
       TOOL_USE.test(value.type);
     for (const [name, field] of Object.entries(value)) {
       const key = name.toLowerCase();
@@ -145,10 +168,7 @@ function* namesIn(
       if (collection !== undefined) {
         count++;
         if (!isOwn && (isRun || EVERYWHERE.has(key))) {
-          const ids = key.endsWith("s") && Array.isArray(field)
-            ? field
-            : [field];
-          for (const id of ids) {
+          for (const id of Array.isArray(field) ? field : [field]) {
             const named = nameOf(key, id);
             if (named !== undefined) paths.push(`${collection}/${named}`);
           }

@@ -410,6 +410,10 @@ const USED: readonly (readonly [path: string, body: unknown])[] = [
   ["prompts/p", { prompt: { id: "p", variables: {} } }],
   ["conversations/v", { conversation: "v" }],
   ["responses/r", { previous_response_id: "r" }],
+  ["responses/r", { previous_response_id: ["r"] }],
+  ["files/f", { input: [{ file_id: ["f"] }] }],
+  // A body is not itself a word of a model to a tool.
+  ["files/f", { type: "tool_use", input: [{ file_id: "f" }] }],
 ];
 
 const RUN_PATHS = [
@@ -440,6 +444,38 @@ Deno.test("A run uses nothing at a provider that its caller may not get there (B
       assertEquals(await ask({ provider: [run, get] }), 200, what);
     }
   }
+});
+
+/** Queries that a server may read as fields of the body, as some frameworks do. */
+const QUERIES: readonly (readonly [path: string, query: string])[] = [
+  ["responses/r", "previous_response_id=r"],
+  ["responses/r", "Previous%5fResponse_ID=%72"],
+  ["responses/r", "x=1&previous_response_id[]=r"],
+  ["conversations/v", "conversation[id]=v"],
+  ["files/f", "file_ids%5B0%5D=f"],
+  ["prompts/p", "prompt[id]=p"],
+];
+
+Deno.test("A run names in its query no more than in its body (B1, B2)", async () => {
+  await using world = await start();
+  for (const [used, query] of QUERIES) {
+    for (const body of [{ input: "x" }, undefined]) {
+      const ask = (claims: TokenClaims) =>
+        statusOf(
+          world,
+          `POST responses?${query}`,
+          { ...PUBLISHER, ...claims },
+          body,
+        );
+      assertEquals(await ask({}), 403, query);
+      const provider = ["raw:POST *", `raw:GET ${used}`];
+      assertEquals(await ask({ provider }), 200, query);
+    }
+  }
+  assertEquals(
+    await statusOf(world, "POST responses?prompt=p&file_id=", PUBLISHER, {}),
+    200,
+  );
 });
 
 Deno.test("A run may say what it likes to tools and in texts (B1)", async () => {
