@@ -17,12 +17,14 @@ const MISLEADING = new RegExp(
     [
       "x-http-(?:destinationurl|host|method|path|url)(?:-override)?|x-method-override",
       "x-original-.*|x-override-.*|x-(?:proxy|rewrite)-ur[il]",
-      "base-url|request-uri|uri|x-host|x-accel-.*|x-sendfile(?:-type)?",
+      "base-url|request-uri|uri|(?:x-)?host-override|x-host|x-accel-.*|x-sendfile(?:-type)?",
       "x-(?:appengine|arr|envoy|middleware|nf|vercel)-.*|x-(?:url-)?scheme|front-end-https",
       "forwarded|(?:x-)?forwarded-for|x-forwarded(?:-.*)?",
       "max-forwards|via",
       "(?:.*-)?(?:client|user)-?ip|.*-(?:connecting|connection)-ip(?:v6)?|x-real-ip|x-originating-ip",
-      "(?:x-)?remote-(?:addr|ip|user)|x-proxyuser-ip|x-azure-socketip",
+      "(?:x-)?remote-(?:addr|email|groups|ip|name|user)|x-proxyuser-ip|x-azure-socketip",
+      "x-auth-request-.*|x-webauth-.*|x-ms-client-principal(?:-.*)?|tailscale-user-.*",
+      "x-goog-authenticated-user-.*|(?:x-)?(?:ssl|tls)-client-.*|(?:x-)?client-cert(?:-.*)?",
       "cf-(?:ipcountry|pseudo-ipv4|ray|visitor|worker)",
       "metadata|metadata-flavor|x-aws-ec2-metadata-.*|x-google-metadata-.*",
     ].join("|")
@@ -44,9 +46,12 @@ const MAX_DECODINGS = 5;
 
 const ESCAPE = /%(?:u00)?([0-9a-f]{2})/gi;
 
-/** Returns the name of a header as gateways of CGI and WSGI read it: `X_Real_IP` is `x-real-ip`. */
-function plainName(name: string): string {
-  return name.toLowerCase().replaceAll("_", "-");
+/**
+ * Returns the name of a header as gateways of CGI and WSGI read it: `X_Real_IP` is
+ * `x-real-ip` to all of them, and `X.Real.IP` to some.
+ */
+export function plainName(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, "-");
 }
 
 /** Whether a header belongs to one connection, and is not passed on. */

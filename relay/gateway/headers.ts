@@ -1,6 +1,10 @@
 import { isCredentialName } from "../../src/fetch/secrets/definition.ts";
 import { queryFields } from "../../src/fetch/secrets/urls.ts";
-import { isConnectionHeader, isMisleadingHeader } from "../forwarding.ts";
+import {
+  isConnectionHeader,
+  isMisleadingHeader,
+  plainName,
+} from "../forwarding.ts";
 import { HeaderList } from "../header_list.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
 import type { GatewayProvider } from "./provider.ts";
@@ -53,7 +57,7 @@ function passed(headers: HeaderList, kept: RegExp): HeaderList {
   const connection = named(headers.get("connection"));
   const passed = new HeaderList();
   for (const [name, value] of headers) {
-    if (isConnectionHeader(name) || kept.test(name)) continue;
+    if (isConnectionHeader(name) || kept.test(plainName(name))) continue;
     if (!connection.has(name)) passed.append(name, value);
   }
   return passed;

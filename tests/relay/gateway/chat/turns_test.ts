@@ -45,6 +45,7 @@ Deno.test("A turn reaches the application byte for byte, with what the relay say
       origin: world.url,
       "rivulet-subject": "eve",
       "rivulet_subject": "eve",
+      "rivulet.subject": "eve",
       "rivulet-chat": "another",
       "rivulet-secret": "guessed",
       "rivulet-topic": "another",
