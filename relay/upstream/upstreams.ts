@@ -3,6 +3,7 @@ import type { UpstreamAnswer } from "./answer.ts";
 import { environmentProxy, rememberVariables } from "./environment_proxy.ts";
 import { askOverHttp1 } from "./http1.ts";
 import { Http2Connections } from "./http2.ts";
+import { Http2Origins } from "./http2_origins.ts";
 import { isIdempotent } from "./idempotent.ts";
 import { UpstreamAgents } from "./upstream_agents.ts";
 import { UpstreamConnectionError } from "./upstream_connection_error.ts";
@@ -13,7 +14,7 @@ export class Upstreams implements Disposable {
   readonly #agents: UpstreamAgents;
   readonly #http2: Http2Connections;
   readonly #clock: Clock;
-  readonly #http2Only = new Set<string>();
+  readonly #http2Only = new Http2Origins();
   readonly #readVariable = rememberVariables();
 
   /** Has no connections yet. */
