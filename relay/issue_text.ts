@@ -72,6 +72,10 @@ function expectation(issue: Issue): string {
       return `expected ${
         issue.values.map((value) => JSON.stringify(value)).join(", ")
       }`.replace(/, ([^,]*)$/, " or $1");
+    case "invalid_key": {
+      const [first] = issue.issues;
+      return first ? expectation(first) : asItIs(message);
+    }
     case "unrecognized_keys":
       return `expected no '${issue.keys.join("', '")}'`;
     default:

@@ -100,7 +100,7 @@ export const REQUESTS: readonly WrongRequest[] = [
   { target: "/topics/none", method: "DELETE" }, { target: "/topics/none/end", method: "POST" },
   post("/topics/t", "x", { "Content-Type": "text/html" }), post("/topics/t", "x"), post("/topics/t", "[]"), post("/topics/t", '{"data":1}'), post("/topics/t", '{"text":"a"}'), post("/topics/t", '{"data":"a","event":"a\\nb"}'), post("/topics/ended", '{"data":"a"}'),
   post("/topics/ended/end", '{"status":"done"}'), post("/topics/ended/end", '{"status":"failed"}'), post("/topics/ended/cancel", '{"reason":1}'),
-  put("x"), put("[]"), put('{"source":"http://h/"}'), put('{"source":{"url":"h"}}'), put('{"source":{"url":"http://h/"}}'), put(`{"source":{"url":"http://h/","headers":{"Host":"${SECRET}"}}}`),
+  put("x"), put("[]"), put('{"source":"http://h/"}'), put('{"source":{"url":"h"}}'), put('{"source":{"url":"http://h/"}}'), put(`{"source":{"url":"http://h/","headers":{"Host":"${SECRET}"}}}`), put(`{"source":{"url":"http://h/","headers":{"a b":"${SECRET}"}}}`),
   { target: "/topics/t", headers: { Origin: "https://app.example.com" } }, { target: "/ws" },
 ];
 
