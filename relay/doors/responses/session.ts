@@ -28,6 +28,7 @@ import { tokenRefusal } from "../../rights/tokens/token_refusal.ts";
 import { slices } from "../../slices.ts";
 import { type Guest, secondsSince } from "../guests.ts";
 import type { ResponsesCaller } from "../http/entrance.ts";
+import { problemOf } from "../http/problem_of.ts";
 import { type Closing, CLOSINGS } from "../websocket/close_codes.ts";
 import {
   MAX_MISSED,
@@ -441,13 +442,14 @@ export class ResponsesSession
 
   /** Tells the client what is wrong with a message. */
   #tell(error: unknown, lane?: string): void {
-    if (!(error instanceof Problem)) {
+    const told = problemOf(error);
+    if (!told) {
       logger.error("Cannot answer a message of {connection}: {error}", {
         connection: this.#id,
         error,
       });
     }
-    const problem = error instanceof Problem ? error : internalProblem();
+    const problem = told ?? internalProblem();
     this.refused(problem);
     this.send(errorMessage(problem, lane));
   }

@@ -157,6 +157,19 @@ Deno.test("More messages than may wait are refused", async () => {
   await world.provider.next();
 });
 
+Deno.test("A response whose topic cannot be made is refused as it is over HTTP", async () => {
+  await using world = await startGateway({ limits: { maxTopics: 1 } });
+  world.relay.topics.create("a");
+  await using client = ResponsesClient.open(world.url);
+  client.create({ input: "x" });
+  const { status, error } = await client.next("error") as {
+    status: number;
+    error: { code: string };
+  };
+  assertEquals([status, error.code], [503, "too_many_topics"]);
+  assertEquals(world.provider.count, 0);
+});
+
 Deno.test("D4: an upgrade of a format without a WebSocket is answered with 426", async () => {
   await using world = await startGateway();
   for (
