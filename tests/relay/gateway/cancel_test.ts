@@ -140,7 +140,7 @@ Deno.test("A run that is cancelled after its last word is whole to its caller", 
     LIMIT,
     "the last word to be taken in",
   );
-  world.topic("t").end("cancelled", "enough");
+  await world.cancel("t", "enough");
   await within(exchange.closed, LIMIT, "the provider's connection to close");
   assertEquals(await (await answer).rest(), { text: said, end: "whole" });
 });

@@ -57,7 +57,7 @@ for (const [coding, encode] of Object.entries(CODINGS)) {
     assertEquals(exchange.header("content-encoding"), coding);
     assertEquals(exchange.header("content-length"), String(body.length));
     assertEquals([...await exchange.body()], [...body]);
-    assertEquals(world.topic("t").state.kind, "pending");
+    assertEquals((await world.describe("t"))?.state, "pending");
     await exchange.stream(WHOLE);
     await exchange.end();
     assertEquals((await new CallerStream(await asked).rest()).text, WHOLE);
@@ -128,7 +128,7 @@ for (const [coding, encode] of Object.entries(CODINGS)) {
       assertEquals((await response.json()).code, code);
     }
     assertEquals(world.provider.count, 0);
-    assertEquals([...world.relay.topics], []);
+    assertEquals(await world.names(), []);
   });
 }
 

@@ -170,10 +170,10 @@ Deno.test("Nobody takes up a run that was cancelled before it was answered", asy
       world.ask(keyed({ headers })),
     ];
     await (await world.request("/healthz")).body?.cancel();
-    const [topic] = [...world.relay.topics].filter(({ state }) =>
-      state.kind === "pending"
-    );
-    topic?.end("cancelled", "enough");
+    for (const name of await world.names()) {
+      const isPending = (await world.describe(name))?.state === "pending";
+      if (isPending) await world.cancel(name, "enough");
+    }
     for (const caller of [await answer, ...await Promise.all(others)]) {
       assertEquals(caller.status, 410);
       assertEquals((await caller.problem())["code"], "cancelled");
@@ -211,7 +211,7 @@ Deno.test("A run whose topic is gone is not joined any more", async () => {
   await exchange.end();
   await (await answer).rest();
   const name = (await answer).header("rivulet-topic") ?? "";
-  world.relay.topics.delete(name);
+  await world.remove(name);
   const second = await world.begin(keyed());
   await second.exchange.stream(WHOLE);
   await second.exchange.end();
@@ -244,15 +244,11 @@ Deno.test("Who has left before the run it waits for began follows nothing", asyn
   await exchange.stream(start);
   const caller = await answer;
   await caller.see(start);
-  const topic = world.topic(caller.header("rivulet-topic") ?? "");
-  assertEquals(topic.followers, 0);
+  const topic = caller.header("rivulet-topic") ?? "";
+  assertEquals((await world.describe(topic))?.subscribers, 0);
   await exchange.end(WHOLE);
   await caller.rest();
-  await until(
-    () => topic.state.kind === "ended" || undefined,
-    LIMIT,
-    "the end",
-  );
+  assertEquals((await world.ended(topic)).status, "complete");
 });
 
 Deno.test("Who has left before the run it waits for was refused begins none", async () => {
@@ -267,6 +263,6 @@ Deno.test("Who has left before the run it waits for was refused begins none", as
   await hasLeft(world);
   await exchange.json(500, {});
   await (await answer).rest();
-  assertEquals([...world.relay.topics], []);
+  assertEquals(await world.names(), []);
   assertEquals(world.provider.count, 1);
 });

@@ -56,7 +56,7 @@ for (
     await exchange.end(before + delta("b") + delta("c") + LAST);
     assertEquals(await world.ended("t"), { status: "complete" });
     assertEquals((await follower.message("end"))["status"], "complete");
-    const { epoch } = world.topic("t").log;
+    const { epoch } = await world.describe("t") ?? {};
     const events = await world.events("t");
     assertEquals(events.length, 5);
     for (let seen = 0; seen < events.length; seen++) {

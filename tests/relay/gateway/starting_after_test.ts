@@ -121,13 +121,13 @@ Deno.test("The rest of a response is followed while it is going on", async () =>
   const { exchange, answer } = await world.begin({ path: "responses" });
   await exchange.stream(CREATED + DELTAS[0] + DELTAS[1]);
   await (await answer).see(DELTAS[1]!);
-  const topic = world.topic((await answer).header("rivulet-topic") ?? "");
+  const topic = (await answer).header("rivulet-topic") ?? "";
   const callers: CallerStream[] = [];
   for (const number of [-1, 0, 1, 2]) {
     callers.push(await resume(world, `&starting_after=${number}`));
   }
   await until(
-    () => topic.followers === 4 || undefined,
+    async () => (await world.describe(topic))?.subscribers === 4 || undefined,
     LIMIT,
     "the followers",
   );
@@ -178,7 +178,7 @@ Deno.test("What the topic cannot answer is forwarded", async () => {
     await exchange.json(200, {});
     assertEquals(await (await asked).json(), {});
   }
-  world.relay.topics.delete("t");
+  await world.remove("t");
   await assertForwarded(world, resume(world));
 });
 

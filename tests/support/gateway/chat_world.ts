@@ -103,10 +103,10 @@ export async function startChats(
       }),
       ...(signal && { signal }),
     }, "the relay's answer");
-  return {
-    ...world,
+  // A copy would ask for the relay, which may be in another process.
+  return Object.assign(world, {
     say,
-    async beginTurn(asked) {
+    async beginTurn(asked?: AskedTurn): Promise<Begun> {
       const answer = say(asked);
       answer.catch(() => {}); // waited for where it is of interest
       const exchange = await Promise.race([
@@ -118,13 +118,13 @@ export async function startChats(
       await exchange.body();
       return { exchange, answer };
     },
-    resume: (id = "7", headers = {}) =>
+    resume: (id = "7", headers: Readonly<Record<string, string>> = {}) =>
       ask(`/${encodeURIComponent(id)}/stream`, { headers }, "an answer"),
-    stop: (id = "7", headers = {}) =>
+    stop: (id = "7", headers: Readonly<Record<string, string>> = {}) =>
       ask(
         `/${encodeURIComponent(id)}/stop`,
         { method: "POST", headers },
         "the stop",
       ),
-  };
+  });
 }

@@ -10,7 +10,13 @@ import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { CallerStream } from "./caller_stream.ts";
 import { type ProviderExchange, RawProvider } from "./raw_provider.ts";
 import { type OpenRelay, startRelay, type TestRelay } from "../relay/relay.ts";
-import { readRemoteTopic, remoteEnd } from "../relay/remote_topic.ts";
+import {
+  describeRemoteTopic,
+  readRemoteTopic,
+  type RemoteDescription,
+  remoteEnd,
+  remoteNames,
+} from "../relay/remote_topic.ts";
 import { RELAY_SHAPE } from "../relay/shape.ts";
 import { LIMIT, until, within } from "../within.ts";
 
@@ -36,8 +42,18 @@ export interface GatewayWorld extends AsyncDisposable, TestRelay {
   ask(asked?: Asked): Promise<CallerStream>;
   /** Asks for a stream, and waits until the provider was asked; the answer is waited for later. */
   begin(asked?: Asked): Promise<Begun>;
-  /** The topic of this name. */
+  /** The topic of this name, in the process of the test. */
   topic(name: string): Topic;
+  /** Describes a topic: `undefined` if there is none. */
+  describe(name: string): Promise<RemoteDescription | undefined>;
+  /** The names of all topics. */
+  names(): Promise<string[]>;
+  /** Creates a topic that nothing fills. */
+  create(name: string): Promise<void>;
+  /** Cancels what fills a topic, as a client does. */
+  cancel(name: string, reason: string): Promise<void>;
+  /** Deletes a topic, as a client does. */
+  remove(name: string): Promise<void>;
   /** Waits for a topic's end. */
   ended(name: string): Promise<TopicEnd>;
   /** The events of a topic so far. */
@@ -98,6 +114,11 @@ export async function startGateway(
       ),
     );
   const { url, port } = relay;
+  const tell = async (path: string, init: RequestInit): Promise<void> => {
+    const response = await relay.request(`/topics/${path}`, init);
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${path}: ${response.status}: ${text}`);
+  };
   return {
     // It may not be there: not before a test asks for it.
     get relay() {
@@ -116,6 +137,15 @@ export async function startGateway(
       return { exchange, answer };
     },
     topic,
+    describe: (name) => describeRemoteTopic(url, name),
+    names: () => remoteNames(url),
+    create: (name) => tell(name, { method: "PUT" }),
+    cancel: (name, reason) =>
+      tell(`${name}/cancel`, {
+        method: "POST",
+        body: JSON.stringify({ reason }),
+      }),
+    remove: (name) => tell(name, { method: "DELETE" }),
     ended: (name) =>
       RELAY_SHAPE === "workers" ? remoteEnd(url, name) : within(
         until(() => atHand(relay.relay, name), LIMIT, `topic ${name}`)

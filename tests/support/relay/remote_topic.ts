@@ -56,6 +56,46 @@ export async function readRemoteTopic(
   }
 }
 
+const descriptionOf = z.object({
+  name: z.string(),
+  state: z.enum(["pending", "open", "ended"]),
+  epoch: z.string(),
+  next: z.int(),
+  subscribers: z.int(),
+  source: z.string().nullable(),
+});
+
+/** The description of a topic, as far as tests need it. */
+export type RemoteDescription = z.infer<typeof descriptionOf>;
+
+/**
+ * Describes a topic.
+ *
+ * @returns `undefined` if there is none.
+ */
+export async function describeRemoteTopic(
+  url: string,
+  name: string,
+): Promise<RemoteDescription | undefined> {
+  const response = await fetch(
+    `${url}/topics/${encodeURIComponent(name)}/info`,
+  );
+  const text = await response.text();
+  if (response.status === 404) return undefined;
+  if (!response.ok) throw new Error(`${response.status}: ${text}`);
+  return descriptionOf.parse(JSON.parse(text));
+}
+
+const listOf = z.object({ topics: z.array(z.object({ name: z.string() })) });
+
+/** Lists the names of up to 1,000 topics, in their order. */
+export async function remoteNames(url: string): Promise<string[]> {
+  const response = await fetch(`${url}/topics?limit=1000`);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${response.status}: ${text}`);
+  return listOf.parse(JSON.parse(text)).topics.map(({ name }) => name);
+}
+
 /** Waits for the end of a topic. */
 export async function remoteEnd(url: string, name: string): Promise<TopicEnd> {
   return await until(

@@ -49,7 +49,7 @@ for (
     await exchange.stream(start, headers);
     const caller = await answer;
     await caller.see(start);
-    world.topic("t").end("cancelled", "enough");
+    await world.cancel("t", "enough");
     const { text, end } = await caller.rest();
     // A cut behind it would be taken for a bad network.
     assertEquals(end, "whole");
@@ -87,7 +87,7 @@ for (
     });
     await first.exchange.stream(start);
     await (await first.answer).see(start);
-    world.topic("t").end("cancelled", "enough");
+    await world.cancel("t", "enough");
     await (await first.answer).rest();
 
     const refused = await world.ask(asked);

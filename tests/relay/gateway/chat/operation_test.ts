@@ -19,7 +19,7 @@ Deno.test("A turn takes one of the upstreams that its client may have", async ()
     (await refused.problem())["code"],
     "too_many_upstreams_of_client",
   );
-  assertEquals(world.relay.topics.get("raw:2"), undefined);
+  assertEquals(await world.describe("raw:2"), undefined);
   await exchange.stream(BEGIN + REST, UI_HEADER);
   await (await answer).rest();
 });

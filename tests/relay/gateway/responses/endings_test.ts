@@ -138,7 +138,7 @@ Deno.test("A refusal that may pass tells when to ask again, and its topic waits"
   const told = await client.next("error");
   assertEquals(told["status"], 429);
   assertEquals(told["headers"], { "retry-after": "7", "x-request-id": "r" });
-  assertEquals(world.topic("t").state.kind, "pending");
+  assertEquals((await world.describe("t"))?.state, "pending");
 });
 
 Deno.test("A response over a WebSocket that is cancelled ends with a last word", async () => {
@@ -148,7 +148,7 @@ Deno.test("A response over a WebSocket that is cancelled ends with a last word",
   const exchange = await world.provider.next();
   await exchange.stream(start);
   await client.next("response.created");
-  world.topic("t").end("cancelled", "enough");
+  await world.cancel("t", "enough");
   const { response } = await client.next("response.failed") as {
     response: { error: unknown };
   };
@@ -168,7 +168,7 @@ Deno.test("A response that is cancelled before its stream is a 410, and its sess
   });
   client.create();
   const exchange = await world.provider.next();
-  world.topic("t").end("cancelled", "enough");
+  await world.cancel("t", "enough");
   await exchange.closed;
   const first = await client.next("error");
   assertEquals(first["status"], 410);
@@ -212,7 +212,7 @@ Deno.test("The topics of a connection are told in the answer to its upgrade", as
   await exchange.stream(start + ends[0]![1]);
   await exchange.end();
   await client.next("response.completed");
-  const names = [...world.relay.topics].map(({ name }) => name);
+  const names = await world.names();
   assertEquals(names.length, 1);
   assertMatch(names[0]!, /^run-[0-9a-f-]{36}-[0-9a-z]{9}-[0-9a-f]{8}$/);
   await world.ended(names[0]!);

@@ -321,9 +321,8 @@ Deno.test("A run that came over a WebSocket is followed like any other", async (
   await exchange.stream(start);
   await client.next("response.created");
   const name = await until(
-    () =>
-      [...world.relay.topics].find(({ name }) => name.startsWith("agent-7-"))
-        ?.name,
+    async () =>
+      (await world.names()).find((name) => name.startsWith("agent-7-")),
     LIMIT,
     "the topic",
   );
@@ -379,7 +378,11 @@ Deno.test("A client that does not read is cut, and its run goes on for others", 
   await exchange.body();
   await exchange.stream(start);
   const name = await until(
-    () => [...world.relay.topics].find(({ log }) => log.next > 1)?.name,
+    async () => {
+      const [name = ""] = await world.names();
+      const isBegun = ((await world.describe(name))?.next ?? 1) > 1;
+      return isBegun ? name : undefined;
+    },
     LIMIT,
     "the topic",
   );

@@ -241,7 +241,7 @@ Deno.test("A cancel hangs up on a provider's WebSocket, and the next response ha
   const closed = new Promise((resolve) => ws.on("close", resolve));
   say(ws, "response.created", { response: { id: "resp_1" } });
   await client.next("response.created");
-  gateway.topic("t").end("cancelled", "enough");
+  await gateway.cancel("t", "enough");
   await client.next("response.failed");
   await closed;
   client.create();
@@ -276,7 +276,7 @@ Deno.test("A provider that refuses the upgrade for another reason is not asked b
   assertEquals(told["status"], 401);
   assertEquals(told["error"], { message: "No", code: "c" });
   assertEquals(provider.posts, 0);
-  assert(gateway.topic("t").state.kind !== "open");
+  assert((await gateway.describe("t"))?.state !== "open");
 });
 
 Deno.test("A client that leaves closes its connections to providers", async () => {
