@@ -16,6 +16,10 @@ import {
 } from "../../support/gateway/model_clients.ts";
 import { readReferenceBytes } from "../../support/recordings/reference_events.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import {
+  describeRemoteTopic,
+  remoteEnd,
+} from "../../support/relay/remote_topic.ts";
 import { TopicFollower } from "../../support/subscribers/topic_follower.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
 
@@ -83,9 +87,11 @@ class World implements AsyncDisposable {
 
   /** Waits until so many follow a topic. */
   async followed(topic: string, count: number): Promise<void> {
-    const { topics } = this.relay.relay;
+    const { url } = this.relay;
     await until(
-      () => topics.get(topic)?.followers === count || undefined,
+      async () =>
+        (await describeRemoteTopic(url, topic))?.subscribers === count ||
+        undefined,
       LIMIT,
       `${count} followers of ${topic}`,
     );
@@ -308,7 +314,7 @@ const STOPS: Readonly<
       socket.onopen = resolve;
     });
     socket.send(JSON.stringify({ type: "cancel", topic, reason: "enough" }));
-    await world.relay.relay.topics.get(topic)?.ended;
+    await remoteEnd(url, topic);
     socket.close();
     await closed;
   },

@@ -5,7 +5,10 @@
 import { assert, assertEquals } from "@std/assert";
 import type { HostileRequest } from "../../../src/testing/mod.ts";
 import { comparable } from "../../support/gateway/comparable.ts";
-import { startHostileServer } from "../../../relay/commands/hostile_server.ts";
+import {
+  type HostileServer,
+  startHostileServer,
+} from "../../../relay/commands/hostile_server.ts";
 import {
   MODEL_CALLS,
   type ModelCall,
@@ -161,36 +164,70 @@ function asked({ method, path, query, headers, body }: HostileRequest) {
   };
 }
 
+/** Asks a provider, whose first requests get these plans, directly or through a relay. */
 async function ask(
   call: ModelCall,
   plans: readonly string[],
-  via: "direct" | "relay",
+  { provider, url }: HostileServer,
+  through = url,
+): Promise<Seen> {
+  provider.enqueue(...plans);
+  const outcome = comparable(await call.run({ url: through }), through);
+  return { outcome, requests: provider.requests.map(asked) };
+}
+
+/** Asks a provider of its own. */
+async function askDirectly(
+  call: ModelCall,
+  plans: readonly string[],
 ): Promise<Seen> {
   await using server = await startHostileServer();
-  const { provider } = server;
-  provider.enqueue(...plans);
-  await using relay = via === "relay"
-    ? await startRelay({
-      gateway: { providers: [{ name: "hostile", url: `${server.url}/v1` }] },
-    })
-    : undefined;
-  const { url } = relay ?? server;
-  const outcome = comparable(await call.run({ url }), url);
-  return { outcome, requests: provider.requests.map(asked) };
+  return await ask(call, plans, server);
+}
+
+/** Makes calls through one relay, which has a provider for each. */
+async function askRelay(
+  calls: readonly ModelCall[],
+  plans: readonly string[],
+): Promise<Seen[]> {
+  await using stack = new AsyncDisposableStack();
+  const servers = await Promise.all(
+    calls.map(async () => stack.use(await startHostileServer())),
+  );
+  const relay = stack.use(
+    await startRelay({
+      gateway: {
+        providers: servers.map(({ url }, index) => ({
+          name: `provider-${index}`,
+          url: `${url}/v1`,
+        })),
+      },
+    }),
+  );
+  return await Promise.all(
+    servers.map((server, index) =>
+      ask(calls[index]!, plans, server, `${relay.url}/provider-${index}`) // one for each
+    ),
+  );
 }
 
 async function check(
   { plans, mended, shown }: Row,
-  call: ModelCall,
+  calls: readonly ModelCall[],
 ): Promise<void> {
-  const like = call.streams && shown ? shown.plans : mended ? [] : plans;
   const [direct, relayed] = await Promise.all([
-    ask(call, like, "direct"),
-    ask(call, plans, "relay"),
+    Promise.all(calls.map((call) => {
+      const like = call.streams && shown ? shown.plans : mended ? [] : plans;
+      return askDirectly(call, like);
+    })),
+    askRelay(calls, plans),
   ]);
-  assertEquals(relayed.outcome, direct.outcome, call.name);
-  assertEquals(relayed.requests, direct.requests, call.name);
-  if (plans.length === 0) assertEquals(direct.requests.length, call.requests);
+  for (const [index, call] of calls.entries()) {
+    const [one, other] = [relayed[index], direct[index]];
+    assertEquals(one?.outcome, other?.outcome, call.name);
+    assertEquals(one?.requests, other?.requests, call.name);
+    if (plans.length === 0) assertEquals(other?.requests.length, call.requests);
+  }
 }
 
 for (const row of ROWS) {
@@ -199,14 +236,14 @@ for (const row of ROWS) {
     const calls = MODEL_CALLS.filter(({ streams }) =>
       !only || streams === (only === "streams")
     );
-    await Promise.all(calls.map((call) => check(row, call)));
+    await check(row, calls);
     const other = shown ?? (mended && { why: mended.why, plans: [] });
     if (!other) return;
     // Else it would not have to be said why it is not the same.
     const direct = await Promise.all(
       calls.filter(({ streams }) => streams).map(async (call) => [
-        await ask(call, plans, "direct"),
-        await ask(call, other.plans, "direct"),
+        await askDirectly(call, plans),
+        await askDirectly(call, other.plans),
       ]),
     );
     assert(

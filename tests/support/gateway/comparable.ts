@@ -50,13 +50,14 @@ function errorFields(error: Error): Record<string, unknown> {
  * all. Where something came from is written as `ORIGIN`.
  *
  * @param value What was given.
- * @param origin Where it came from: `http://127.0.0.1:PORT`.
+ * @param origin Where it came from: `http://127.0.0.1:PORT`, with a path or without.
  */
 export function comparable(value: unknown, origin: string): unknown {
   const seen = new Set<object>();
-  const { host } = new URL(origin);
+  const { host, origin: root } = new URL(origin);
   const text = (value: string): string =>
-    value.replaceAll(origin, "ORIGIN").replaceAll(host, "HOST")
+    value.replaceAll(origin, "ORIGIN").replaceAll(root, "ORIGIN")
+      .replaceAll(host, "HOST")
       .replace(LOCAL_PORT, "from HERE").replace(MADE_UP_ID, "$1-ID");
   const walk = (value: unknown): unknown => {
     if (typeof value === "string") return text(value);
