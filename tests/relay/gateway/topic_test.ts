@@ -96,6 +96,7 @@ Deno.test("A topic that is being filled, or was, is no other run's", async () =>
   assertEquals(await refusal(), [409, "topic_exists", undefined]);
   await exchange.end(WHOLE);
   await (await answer).rest();
+  await world.ended("t");
   const end = { status: "complete" };
   assertEquals(await refusal(), [409, "topic_ended", end]);
   await world.remove("t");
@@ -104,6 +105,7 @@ Deno.test("A topic that is being filled, or was, is no other run's", async () =>
   await failed.exchange.stream(start + ends[2]![1]);
   await failed.exchange.end();
   await (await failed.answer).rest();
+  await world.ended("t");
   assertEquals(await refusal(), [409, "topic_ended", {
     status: "failed",
     reason: "overloaded_error: Busy",
