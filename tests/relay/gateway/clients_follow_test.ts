@@ -17,8 +17,8 @@ import {
 import { readReferenceBytes } from "../../support/recordings/reference_events.ts";
 import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
 import {
-  describeRemoteTopic,
   remoteEnd,
+  remoteFollowers,
 } from "../../support/relay/remote_topic.ts";
 import { TopicFollower } from "../../support/subscribers/topic_follower.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
@@ -89,9 +89,7 @@ class World implements AsyncDisposable {
   async followed(topic: string, count: number): Promise<void> {
     const { url } = this.relay;
     await until(
-      async () =>
-        (await describeRemoteTopic(url, topic))?.subscribers === count ||
-        undefined,
+      async () => await remoteFollowers(url, topic) === count || undefined,
       LIMIT,
       `${count} followers of ${topic}`,
     );

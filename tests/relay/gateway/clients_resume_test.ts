@@ -9,7 +9,7 @@ import { FakeClock } from "../../../src/testing/mod.ts";
 import { startHostileServer } from "../../../relay/commands/hostile_server.ts";
 import { readReferenceBytes } from "../../support/recordings/reference_events.ts";
 import { startRelay } from "../../support/relay/relay.ts";
-import { describeRemoteTopic } from "../../support/relay/remote_topic.ts";
+import { remoteFollowers } from "../../support/relay/remote_topic.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
 
 const HELD_AFTER = 6;
@@ -243,9 +243,7 @@ for (const path of Object.keys(REQUESTS)) {
       );
     const early = hear();
     await until(
-      async () =>
-        (await describeRemoteTopic(relay.url, "run"))?.subscribers === 2 ||
-        undefined,
+      async () => await remoteFollowers(relay.url, "run") === 2 || undefined,
       LIMIT,
       "the listeners",
     );

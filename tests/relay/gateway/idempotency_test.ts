@@ -245,7 +245,7 @@ Deno.test("Who has left before the run it waits for began follows nothing", asyn
   const caller = await answer;
   await caller.see(start);
   const topic = caller.header("rivulet-topic") ?? "";
-  assertEquals((await world.describe(topic))?.subscribers, 0);
+  await world.followed(topic, 0);
   await exchange.end(WHOLE);
   await caller.rest();
   assertEquals((await world.ended(topic)).status, "complete");

@@ -7,11 +7,9 @@ import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { CallerStream } from "../../support/gateway/caller_stream.ts";
 import {
   type GatewayWorld,
-  LIMIT,
   startGateway,
 } from "../../support/gateway/gateway_world.ts";
 import { propertyParameters } from "../../support/property.ts";
-import { until } from "../../support/within.ts";
 import { readEvents } from "../../../src/sse/read_events.ts";
 
 function event(type: string, number: number): string {
@@ -126,11 +124,7 @@ Deno.test("The rest of a response is followed while it is going on", async () =>
   for (const number of [-1, 0, 1, 2]) {
     callers.push(await resume(world, `&starting_after=${number}`));
   }
-  await until(
-    async () => (await world.describe(topic))?.subscribers === 4 || undefined,
-    LIMIT,
-    "the followers",
-  );
+  await world.followed(topic, 4);
   await exchange.end(WHOLE.slice(3).join(""));
   const wire = await dataOf(WHOLE.join(""));
   for (const [index, caller] of callers.entries()) {

@@ -17,7 +17,13 @@ import {
   type FramedAnswer,
   type FramedRequest,
 } from "../../support/http/framed_answer.ts";
-import { startRelay } from "../../support/relay/relay.ts";
+import { startRelay, type TestRelay } from "../../support/relay/relay.ts";
+import {
+  describeRemoteTopic,
+  type RemoteDescription,
+  remoteEnd,
+  remoteFollowers,
+} from "../../support/relay/remote_topic.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
 import { until } from "../../support/within.ts";
 
@@ -42,15 +48,10 @@ interface Ending {
   begin?(exchange: ProviderExchange): Promise<void>;
   /** The headers of the provider's answer. */
   readonly headers?: Readonly<Record<string, string>>;
-  over(
-    exchange: ProviderExchange,
-    world: GatewayWorld,
-    clock: FakeClock,
-    topic: Topic,
-  ): unknown;
+  /** The time that passes in the end, in milliseconds. Default: none that is counted. */
+  readonly silence?: number;
+  over(exchange: ProviderExchange, world: GatewayWorld, name: string): unknown;
 }
-
-type Topic = ReturnType<GatewayWorld["topic"]>;
 
 /** The end of the connection is the end of such a body. */
 const HTTP_1_0 = "HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
@@ -115,22 +116,18 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
     over: (exchange) => exchange.close(),
   },
   "is reset": { ...CUT, over: (exchange) => exchange.reset() },
-  "falls silent": {
-    ...CUT,
-    over: (_exchange, _world, clock) => clock.advance(60_000),
-  },
+  "falls silent": { ...CUT, silence: 60_000, over: () => {} },
   "is cancelled": {
     end: "cut",
     status: "cancelled",
     isTold: true,
-    over: (_exchange, _world, _clock, topic) => topic.end("cancelled"),
+    over: (_exchange, world, name) => world.cancel(name),
   },
   "is deleted": {
     end: "cut",
     status: "cancelled",
     isTold: true,
-    over: (_exchange, world, _clock, { name }) =>
-      world.relay.topics.delete(name),
+    over: (_exchange, world, name) => world.remove(name),
   },
 };
 
@@ -167,15 +164,28 @@ async function startNginx(
   return { port: own, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
+/** Waits until a topic has two events, and describes it. */
+function takenIn(url: string, name: string): Promise<RemoteDescription> {
+  return until(
+    async () => {
+      const described = await describeRemoteTopic(url, name);
+      return described?.next === 3 ? described : undefined;
+    },
+    LIMIT,
+    `the events of ${name} to be taken in`,
+  );
+}
+
 /** Returns the data of each event in a body. */
 function dataOf(body: string): string[] {
   return body.match(/^data: .*$/gm) ?? [];
 }
 
 for (
-  const [how, { end, status, isTold, begin, headers, over }] of Object.entries(
-    ENDINGS,
-  )
+  const [
+    how,
+    { end, status, isTold, begin, headers, silence, over },
+  ] of Object.entries(ENDINGS)
 ) {
   for (const { name, version } of WAYS) {
     const isNginx = name === "nginx";
@@ -188,9 +198,9 @@ for (
       name: test,
       ignore,
       fn: async () => {
-        const clock = new FakeClock();
+        const clock = silence === undefined ? undefined : new FakeClock();
         await using world = await startGateway({
-          clock,
+          ...clock && { clock },
           gateway: { timeout: 60_000 },
         });
         await using nginx = isNginx ? await startNginx(world.port) : undefined;
@@ -216,14 +226,9 @@ for (
         const exchange = await world.provider.next();
         await exchange.body();
         await (begin ? begin(exchange) : exchange.stream(SAID, headers));
-        const topic = world.topic("t");
-        await until(
-          () => topic.log.next === 3 || undefined,
-          LIMIT,
-          "the events to be taken in",
-        );
+        const { epoch } = await takenIn(world.url, "t");
         const position = (offset: number): Record<string, string> => ({
-          "last-event-id": `${topic.log.epoch}:${offset}`,
+          "last-event-id": `${epoch}:${offset}`,
         });
         const readers = {
           first,
@@ -231,12 +236,9 @@ for (
           raw: get(),
           resumed: get({ headers: position(1) }),
         };
-        await until(
-          () => topic.followers === 3 || undefined,
-          LIMIT,
-          "the followers",
-        );
-        await over(exchange, world, clock, topic);
+        await world.followed("t", 3);
+        await over(exchange, world, "t");
+        await clock?.advance(silence ?? 0);
         const seen: Record<string, unknown> = {};
         for (const [reader, answer] of Object.entries(readers)) {
           const { status, body, end } = await answer;
@@ -251,9 +253,9 @@ for (
           resumed: is,
         });
         if (isTold) assertStringIncludes((await first).body, LAST_WORD);
-        assertEquals((await topic.ended).status, status);
         if (how === "is deleted") return;
-        const { next } = topic.log;
+        assertEquals((await world.ended("t")).status, status);
+        const { next = 0 } = await world.describe("t") ?? {};
         assertEquals(
           [(await post()).end, (await get()).end],
           [end, end],
@@ -285,14 +287,15 @@ function endOf(url: string): Promise<{ type: string; status?: string }> {
 }
 
 for (
-  const [how, { end, status, isTold, begin, headers, over }] of Object.entries(
-    ENDINGS,
-  )
+  const [
+    how,
+    { end, status, isTold, begin, headers, silence, over },
+  ] of Object.entries(ENDINGS)
 ) {
   Deno.test(`Subscribers, and callers and readers of a gateway behind the gateway, see what becomes of a stream that ${how} (C4, C5)`, async () => {
-    const clock = new FakeClock();
+    const clock = silence === undefined ? undefined : new FakeClock();
     await using world = await startGateway({
-      clock,
+      ...clock && { clock },
       gateway: { timeout: 60_000 },
       // A client of this process answers no ping while the clock is moved on.
       delivery: { heartbeat: 120_000 },
@@ -315,23 +318,9 @@ for (
     const exchange = await world.provider.next();
     await exchange.body();
     await (begin ? begin(exchange) : exchange.stream(SAID, headers));
-    const [topic] = await until(
-      () => {
-        const topics = [...world.relay.topics];
-        return topics[0]?.log.next === 3 ? topics : undefined;
-      },
-      LIMIT,
-      "the events to be taken in",
-    );
-    const name = topic!.name; // it has events
-    const outer = await until(
-      () => {
-        const topic = behind.relay.topics.get("outer");
-        return topic?.log.next === 3 ? topic : undefined;
-      },
-      LIMIT,
-      "the events to be taken in behind",
-    );
+    await takenIn(behind.url, "outer");
+    const [name = ""] = await world.names();
+    await takenIn(world.url, name);
     const stream = (port: number, target: string): Promise<FramedAnswer> =>
       askFramed({
         port,
@@ -344,24 +333,27 @@ for (
     const raw = stream(behind.port, "/topics/outer?raw");
     const source = { name: "t", reconnect: { minTimeout: 2, maxTimeout: 5 } };
     const parent = `${url}/topics/${name}`;
+    // These only read.
     await using child = await startRelay({
       sources: [{ ...source, url: parent }],
-    });
+    }, "process");
     await using rawChild = await startRelay({
       sources: [{ ...source, url: `${parent}?raw` }],
-    });
+    }, "process");
     const ofChild = stream(child.port, "/topics/t?raw");
     const ofRawChild = stream(rawChild.port, "/topics/t?raw");
-    const followers = ({ relay }: { relay: GatewayWorld["relay"] }): number =>
+    const followers = ({ relay }: TestRelay): number =>
       relay.topics.get("t")?.followers ?? 0;
+    await world.followed(name, 4);
     await until(
-      () =>
-        topic!.followers === 4 && outer.followers === 1 &&
+      async () =>
+        await remoteFollowers(behind.url, "outer") === 1 &&
           followers(child) === 1 && followers(rawChild) === 1 || undefined,
       LIMIT,
-      "the followers",
+      "the followers behind",
     );
-    await over(exchange, world, clock, world.topic(name));
+    await over(exchange, world, name);
+    await clock?.advance(silence ?? 0);
     const { type, status: told } = await socket;
     assertEquals([type, told], ["end", status]);
     const [, notice = "{}"] = /^data: (.*"status".*)$/m.exec(
@@ -383,7 +375,10 @@ for (
     // If the provider said how it ended, that comes through; otherwise only a
     // cut is known.
     const known = end === "whole" ? status : "truncated";
-    assertEquals((await outer.ended).status, isTold ? "failed" : known);
+    assertEquals(
+      (await remoteEnd(behind.url, "outer")).status,
+      isTold ? "failed" : known,
+    );
   });
 }
 

@@ -15,6 +15,7 @@ import {
   readRemoteTopic,
   type RemoteDescription,
   remoteEnd,
+  remoteFollowers,
   remoteNames,
 } from "../relay/remote_topic.ts";
 import { RELAY_SHAPE } from "../relay/shape.ts";
@@ -46,12 +47,14 @@ export interface GatewayWorld extends AsyncDisposable, TestRelay {
   topic(name: string): Topic;
   /** Describes a topic: `undefined` if there is none. */
   describe(name: string): Promise<RemoteDescription | undefined>;
+  /** Waits until so many follow a topic, which is the only one that is followed. */
+  followed(name: string, count: number): Promise<void>;
   /** The names of all topics. */
   names(): Promise<string[]>;
   /** Creates a topic that nothing fills. */
   create(name: string): Promise<void>;
   /** Cancels what fills a topic, as a client does. */
-  cancel(name: string, reason: string): Promise<void>;
+  cancel(name: string, reason?: string): Promise<void>;
   /** Deletes a topic, as a client does. */
   remove(name: string): Promise<void>;
   /** Waits for a topic's end. */
@@ -138,6 +141,17 @@ export async function startGateway(
     },
     topic,
     describe: (name) => describeRemoteTopic(url, name),
+    async followed(name, count) {
+      let counted = 0;
+      await until(
+        async () => {
+          counted = await remoteFollowers(url, name);
+          return counted === count || undefined;
+        },
+        LIMIT,
+        () => `${count} followers of ${name}, not ${counted}`,
+      );
+    },
     names: () => remoteNames(url),
     create: (name) => tell(name, { method: "PUT" }),
     cancel: (name, reason) =>

@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { TopicEnd } from "../../../relay/topics/end.ts";
 import { LIMIT, until } from "../within.ts";
+import { RELAY_SHAPE } from "./shape.ts";
 
 const pageOf = z.object({
   epoch: z.string(),
@@ -84,6 +85,25 @@ export async function describeRemoteTopic(
   if (response.status === 404) return undefined;
   if (!response.ok) throw new Error(`${response.status}: ${text}`);
   return descriptionOf.parse(JSON.parse(text));
+}
+
+/** The gauge of the subscriptions that begin at any door. */
+const SUBSCRIPTIONS = /^rivulet_subscriptions\{.*\} (\d+)$/gm;
+
+/**
+ * Counts who follows a topic. Each worker knows of its own alone: of these, all
+ * subscriptions are counted, so that a test may have no other topic followed.
+ */
+export async function remoteFollowers(
+  url: string,
+  name: string,
+): Promise<number> {
+  if (RELAY_SHAPE !== "workers") {
+    return (await describeRemoteTopic(url, name))?.subscribers ?? 0;
+  }
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return [...text.matchAll(SUBSCRIPTIONS)]
+    .reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 const listOf = z.object({ topics: z.array(z.object({ name: z.string() })) });
