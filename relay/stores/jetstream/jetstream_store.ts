@@ -318,6 +318,11 @@ export class JetStreamStore implements Store {
       return withLog(record, recorded);
     });
     const log = this.#logOf(known, recorded, made);
+    // NATS may have kept what it has not answered: then it is there as if another relay had
+    // made it, and has to be taken up anew.
+    made.catch(() => {
+      if (known.logs.get(log.epoch) === log) known.logs.delete(log.epoch);
+    });
     log.begin();
     return this.#handle(known, log);
   }

@@ -1,13 +1,15 @@
 // A publication of which its relay does not know whether NATS has kept it, and that is
 // repeated at another relay, or at one that was restarted: its events are there once.
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStore } from "../../../../relay/stores/jetstream/jetstream_store.ts";
 import { parseNatsAddress } from "../../../../relay/stores/jetstream/nats_address.ts";
+import { message, NO_FACTS } from "../../../../relay/testing/contract_world.ts";
+import { StoreError } from "../../../../relay/topics/store.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
 import { Line } from "../../../cluster/line.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
 import { startRelay, type TestRelay } from "../../../support/relay/relay.ts";
-import { LIMIT, until } from "../../../support/within.ts";
+import { LIMIT, until, within } from "../../../support/within.ts";
 
 /** The bodies of a publication. */
 const BODIES = {
@@ -52,6 +54,50 @@ function repeat(
   );
 }
 
+/** Makes a store that gives NATS up soon. */
+function impatient(port: number): JetStreamStore {
+  return new JetStreamStore({
+    address: parseNatsAddress(`nats://127.0.0.1:${port}`)!, // it is an address
+    retention: { maxEvents: 99, maxBytes: 1_000_000, maxAge: 1_000_000 },
+    clock: systemClock,
+    patience: 500,
+  });
+}
+
+/** The time that a message takes each way, so that no answer is waited for long enough, in milliseconds. */
+const TOO_LONG = 1_200;
+
+Deno.test({
+  name: "A topic whose making was not answered can be used by its relay",
+  ignore: lacksNats(),
+  async fn() {
+    await using server = await NatsServer.start();
+    await using line = await Line.start(() => [server.port]);
+    await using store = impatient(line.port);
+    await store.open();
+    line.delay = TOO_LONG;
+    using made = store.create("t", NO_FACTS);
+    await assertRejects(async () => await made.settled(), StoreError);
+    line.delay = 0;
+    // Messages that were sent before are late still.
+    const prepare = async (): Promise<true | undefined> => {
+      try {
+        await store.prepare("t", { isFresh: true });
+        return true;
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        return undefined;
+      }
+    };
+    await within(until(prepare, LIMIT, "NATS"), LIMIT, "the topic");
+    using log = store.find("t");
+    assert(log);
+    assertEquals(log.epoch, made.epoch);
+    await log.append([message("a")]);
+    assertEquals(log.next, 2);
+  },
+});
+
 for (const body of Object.entries(BODIES)) {
   for (const where of ["another relay", "another relay, later", "a restart"]) {
     Deno.test({
@@ -62,12 +108,7 @@ for (const body of Object.entries(BODIES)) {
       async fn() {
         await using server = await NatsServer.start();
         await using line = await Line.start(() => [server.port]);
-        const store = new JetStreamStore({
-          address: parseNatsAddress(`nats://127.0.0.1:${line.port}`)!, // it is an address
-          retention: { maxEvents: 99, maxBytes: 1_000_000, maxAge: 1_000_000 },
-          clock: systemClock,
-          patience: 500,
-        });
+        const store = impatient(line.port);
         await using stack = new AsyncDisposableStack();
         const relay = stack.use(await startRelay({ store }));
         const start = () => startRelay({ store: `nats://${server.host}` });
@@ -76,7 +117,7 @@ for (const body of Object.entries(BODIES)) {
         assertEquals(await eventsOf(other), "a");
         const first = repeat(relay, "2", body);
         // Its message has been written, and takes longer than an answer is waited for.
-        line.delay = 1_200;
+        line.delay = TOO_LONG;
         const place = where === "another relay"
           ? await repeat(other, "2", body)
           : undefined;
