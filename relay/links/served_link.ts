@@ -156,7 +156,7 @@ export class ServedLink implements Disposable {
           await served.log.update(facts, {
             lease: this.#lastLease(served.name, operation),
           });
-          if (served.log.facts === facts) served.factsTold();
+          served.factsTold(facts);
         });
       case "up": {
         const served = this.#logs.get(integerAt(operation, 1));

@@ -150,9 +150,10 @@ export class ServedLog {
     this.#upstream = this.log.upstream;
   }
 
-  /** The link itself has changed the facts. */
-  factsTold(): void {
-    this.#facts = this.log.facts;
+  /** The link itself has changed the facts; it is told if they are others. */
+  factsTold(facts: Log["facts"]): void {
+    this.#facts = facts;
+    if (this.log.facts !== facts) this.#onDirty(this);
   }
 
   /** Gives up what is too old, as nobody else may do so. */

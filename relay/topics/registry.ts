@@ -529,7 +529,11 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Takes {@linkcode create} back for a topic that nothing but its name was made of. */
   #discard(topic: Topic): void {
     if (topic.state.kind !== "pending") return;
-    if (topic.followers > 0) this.#await(topic);
+    const { letGo } = this.#options.store;
+    if (topic.followers > 0 || letGo) this.#await(topic);
+    if (topic.followers > 0) return;
+    // Another relay may be filling it, which this one has not heard of.
+    if (letGo) this.#letGo(topic);
     else this.#delete(topic);
   }
 
@@ -716,21 +720,27 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       if (state.kind !== "pending" || followers > 0 || !isWanted(topic)) {
         continue;
       }
-      this.#delete(topic);
+      if (this.#options.store.letGo) this.#letGo(topic);
+      else this.#delete(topic);
       return true;
     }
     return false;
   }
 
-  /** Forgets a topic, as the store does: the name goes back to the one that it followed. */
+  /** Forgets a topic, as the store does. */
   #delete(topic: Topic): void {
-    const { name, follows, log: { epoch } } = topic;
+    this.#takeAway(topic);
+    this.#stored.delete(topic.name, topic.log.epoch);
+  }
+
+  /** Takes a topic out of memory: the name goes back to the one that it followed. */
+  #takeAway(topic: Topic): void {
+    const { name, follows } = topic;
     this.#forget(topic);
     topic.forgetEnd();
     const former = follows === undefined
       ? undefined
       : this.#former.get(name, follows);
-    this.#stored.delete(name, epoch);
     if (!former) return;
     this.#former.remove(former);
     this.#topics.set(name, former);
@@ -796,7 +806,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Forgets a topic that was only asked for; the store does so if no other relay needs it. */
   #letGo(topic: Topic): void {
     const { name, log } = topic;
-    this.#forget(topic);
+    this.#takeAway(topic);
     log[Symbol.dispose]();
     void this.#stored.letGo(name, log.epoch);
   }

@@ -369,7 +369,8 @@ export interface Store extends AsyncDisposable {
   delete(name: string, epoch: string): Stored<void>;
   /**
    * Forgets a topic that was only asked for, as {@linkcode Store.delete} does, unless
-   * another relay has it in use too. Not there in a private store.
+   * another relay has it in use too, or something has come of it. Not there in a private
+   * store.
    */
   letGo?(name: string, epoch: string): Promise<void>;
   /** Forgets logs that ended before a time, some at a time. Others may be read meanwhile. */

@@ -379,6 +379,9 @@ export class JetStreamStore implements Store {
     for await (const answer of answers) {
       if (answer.string() === "used") return;
     }
+    await this.prepare(name, { isFresh: true });
+    using found = this.find(name, epoch);
+    if (!found?.facts.isAwaited || found.next > 1 || found.ended) return;
     await this.delete(name, epoch);
   }
 

@@ -190,10 +190,19 @@ export class ParentStore implements Store {
   }
 
   async letGo(name: string, epoch: string): Promise<void> {
-    const known = this.#names.get(name);
-    if (known?.isUsed) return;
-    this.#names.forget(name);
-    await this.#link.required.ask("letgo", [name, epoch]);
+    // The parent is told before that it is only asked for.
+    await this.#names.get(name)?.logs.get(epoch)?.settled();
+    for (;;) {
+      const channel = await this.#link.up;
+      if (this.#names.get(name)?.isUsed) return;
+      this.#names.forget(name);
+      try {
+        await channel.ask("letgo", [name, epoch]);
+        return;
+      } catch (error) {
+        if (!(error instanceof LinkLostError)) throw error;
+      }
+    }
   }
 
   async deleteEnded(before: number): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Clock } from "../../../src/fetch/clock.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import type { StoredEnd } from "../../topics/end.ts";
-import { LeaseLostError } from "../../topics/lease.ts";
+import { type Lease, LeaseLostError } from "../../topics/lease.ts";
 import type {
   Appended,
   GapReason,
@@ -15,7 +15,7 @@ import type {
   ReadBudget,
   TopicFacts,
 } from "../../topics/log.ts";
-import { StaleWriterError } from "../../topics/store.ts";
+import { type LogName, StaleWriterError } from "../../topics/store.ts";
 import { type Stored, whenStored } from "../../topics/stored.ts";
 import type { UpstreamState } from "../../topics/upstream_state.ts";
 import { followLog, Wakes } from "../follow_log.ts";
@@ -25,6 +25,8 @@ import { StandingHandle } from "../standing_handle.ts";
 /** The events that a {@linkcode CommonLog} reports to its store. */
 export interface CommonLogStore {
   readonly clock: Clock;
+  /** Whether somebody fills a log. */
+  isHeld(log: LogName): boolean;
   /** Called with the facts of a log that has others now. */
   onUpdated(log: CommonLog): void;
   /** Called when nobody has a handle any more. */
@@ -199,6 +201,8 @@ export class CommonLogHandle extends StandingHandle implements Log {
       : this.#refusal();
     if (error) return Promise.reject(error);
     const { store } = this.#common;
+    // Another relay has gone on with it, which this writer had not heard of.
+    if (facts.isAwaited && this.#isTakenBy(lease)) return;
     return whenStored(this.#told(this.#inner.update(facts)), () => {
       store.onUpdated(this.#common);
     });
@@ -256,6 +260,13 @@ export class CommonLogHandle extends StandingHandle implements Log {
 
   #told(done: Stored<void>): Stored<void> {
     return whenStored(done, () => this.#common.changed());
+  }
+
+  /** Whether something has come of it, or another one than who has a lease is about to fill it. */
+  #isTakenBy(lease: Lease | undefined): boolean {
+    const { tail, ended, name, inner: { epoch }, store } = this.#common;
+    return tail > 1 || ended !== undefined ||
+      !lease && store.isHeld({ name, epoch });
   }
 
   /** Returns why this writer may not write: another one was first. */

@@ -105,6 +105,7 @@ class SharedStore implements Store {
     });
     this.#logStore = {
       clock,
+      isHeld: (log) => this.#leases.isHeld(log),
       onUpdated: ({ name, facts }) => this.#census.add(name, facts.owner),
       onReleased: (log) => this.#onReleased(log),
     };
@@ -199,7 +200,7 @@ class SharedStore implements Store {
     const log = this.#logs.get(formerName(name, epoch));
     if (log && log.handles > 0) return;
     using found = this.#store.find(name, epoch);
-    if (!found?.facts.isAwaited) return;
+    if (!found?.facts.isAwaited || found.next > 1 || found.ended) return;
     await this.delete(name, epoch);
   }
 

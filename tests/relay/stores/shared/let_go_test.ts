@@ -1,0 +1,115 @@
+// A relay lets go of a topic that was only asked for, and never of what has come of one.
+import { assert, assertEquals } from "@std/assert";
+import {
+  message,
+  UNBOUNDED,
+} from "../../../../relay/testing/contract_world.ts";
+import type { Store } from "../../../../relay/topics/store.ts";
+import { FakeClock } from "../../../../src/testing/fake_clock.ts";
+import { LinkedStores, ROOTS } from "../../../support/links/linked_stores.ts";
+import { openStore } from "../../../support/nats/open_store.ts";
+import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
+import { LIMIT, until } from "../../../support/within.ts";
+
+const AWAITED = { isOpen: false, isAwaited: true } as const;
+
+/** A relay, and one that shares its topics. */
+interface Pair extends AsyncDisposable {
+  readonly store: Store;
+  readonly other: Store;
+}
+
+async function linked(levels: number): Promise<Pair> {
+  const world = await LinkedStores.open(ROOTS.memory, UNBOUNDED, levels);
+  return {
+    store: world.store,
+    other: world.root,
+    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
+  };
+}
+
+async function nats(): Promise<Pair> {
+  const stack = new AsyncDisposableStack();
+  const server = stack.use(await NatsServer.start());
+  const clock = new FakeClock(1_000_000);
+  const store = stack.use(await openStore(server.host, clock));
+  const other = stack.use(await openStore(server.host, clock));
+  return {
+    store,
+    other,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+const PAIRS: readonly (readonly [string, boolean, () => Promise<Pair>])[] = [
+  ["an edge", false, () => linked(1)],
+  ["an edge of an edge", false, () => linked(2)],
+  ["a relay with NATS", lacksNats(), nats],
+];
+
+for (const [what, ignore, open] of PAIRS) {
+  Deno.test({
+    name: `A topic that was only asked for goes when ${what} lets go of it`,
+    ignore,
+    async fn() {
+      await using pair = await open();
+      const { store, other } = pair;
+      const log = store.create("t", AWAITED);
+      const { epoch } = log;
+      await log.settled();
+      log[Symbol.dispose]();
+      await store.letGo?.("t", epoch);
+      await other.prepare?.("t", { isFresh: true });
+      using left = other.find("t");
+      assertEquals(left, undefined);
+    },
+  });
+
+  Deno.test({
+    name:
+      `A topic that another relay has filled stays when ${what} takes it for one that was only asked for`,
+    ignore,
+    async fn() {
+      await using pair = await open();
+      const { store, other } = pair;
+      const log = store.create("t", AWAITED);
+      const { epoch } = log;
+      await log.settled();
+      await other.prepare?.("t", { isFresh: true });
+      {
+        using theirs = other.find("t");
+        await theirs?.update({ isOpen: false }, {
+          changes: { isAwaited: undefined },
+        });
+        await theirs?.append([message("a")]);
+      }
+      // It has not heard of that.
+      await log.update(AWAITED, { changes: AWAITED });
+      log[Symbol.dispose]();
+      await store.letGo?.("t", epoch);
+      await other.prepare?.("t", { isFresh: true });
+      using kept = other.find("t");
+      assert(kept);
+      assertEquals([kept.next, kept.epoch], [2, epoch]);
+    },
+  });
+}
+
+Deno.test("An edge whose facts of a topic came too late is told those that stand", async () => {
+  await using world = await LinkedStores.open(ROOTS.memory, UNBOUNDED, 1);
+  const { store, root } = world;
+  using log = store.create("t", AWAITED);
+  await log.settled();
+  using theirs = root.find("t");
+  assert(theirs);
+  await theirs.update({ isOpen: true, source: "theirs" });
+  await theirs.append([message("a")]);
+  await log.update(AWAITED);
+  await until(
+    () => log.facts.source === "theirs" || undefined,
+    LIMIT,
+    "the facts",
+  );
+  assertEquals(theirs.facts, { isOpen: true, source: "theirs" });
+  assertEquals(log.facts, theirs.facts);
+});
