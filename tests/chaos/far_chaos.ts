@@ -124,6 +124,7 @@ class FarChaos implements World {
       parts.push(part.catch((error) => this.fail(error)));
     };
     const { seconds, kills = 0, onProgress } = this.#options;
+    let isRight = false;
     try {
       await this.#ground.start();
       const begun = performance.now();
@@ -142,12 +143,14 @@ class FarChaos implements World {
       stop.abort();
       await this.#together(Promise.all(parts), "publishers and kills to stop");
       await this.#calmDown();
+      isRight = true;
       return this.result;
     } finally {
       stop.abort();
+      if (!isRight) console.error(await this.#ground.describe());
       await Promise.all(this.#subscribers.map((one) => one.dispose()));
       const said = await this.#ground.stop();
-      if (this.#failure) console.error(said);
+      if (!isRight) console.error(said);
       await Promise.all(parts);
       this.#client.close();
     }

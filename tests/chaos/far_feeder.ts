@@ -240,11 +240,11 @@ export class FarFeeder {
   }
 
   /**
-   * Whether it may be asked again: the store is away, or another relay has not heard yet that
-   * this request was cut, or that the log before is gone.
+   * Whether it may be asked again: the store is away, this process had no time to ask, or
+   * another relay has not heard yet that this request was cut, or that the log before is gone.
    */
   #isExcuse({ status, text }: Answer): boolean {
-    if (status === 503) return true;
+    if (status === 503 || status === 408) return true;
     if (status !== 409) return false;
     const { code, end } = problem.parse(JSON.parse(text));
     return code === "key_in_use" ||
@@ -258,6 +258,6 @@ export class FarFeeder {
   ): boolean {
     if (place.isGoing || place.incarnation !== incarnation) return true;
     return answer !== undefined &&
-      (answer.status === 409 || place.isAlone);
+      (answer.status !== 503 || place.isAlone);
   }
 }

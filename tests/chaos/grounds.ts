@@ -142,6 +142,20 @@ export abstract class Ground {
     }
   }
 
+  /** Returns what each relay has of the topics. */
+  async describe(): Promise<string> {
+    const all = await Promise.all(this.places.map(async ({ name, url }) => {
+      try {
+        const answer = await fetch(`${url}/topics?limit=1000`);
+        const { topics } = await answer.json();
+        return `${name}: ${topics.map(JSON.stringify).join("\n  ")}`;
+      } catch (error) {
+        return `${name}: ${error}`;
+      }
+    }));
+    return all.join("\n");
+  }
+
   /**
    * Stops all.
    *

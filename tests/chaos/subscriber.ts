@@ -428,6 +428,11 @@ export class Subscriber {
     return this.#at.isAlone || this.#absences !== this.#at.absences;
   }
 
+  /** Whether this side may have stood still: beside processes, it may get no time for long. */
+  get #mayStall(): boolean {
+    return this.#hasStalled || this.#world.isBehind;
+  }
+
   #mayClose(closing: Closing): boolean {
     const settings = this.#settings;
     const isRestart = this.#mayRestart;
@@ -435,18 +440,18 @@ export class Subscriber {
     const isAtEnd = door !== "many" && this.#only.hasEnded;
     const isSlow = settings.onSlow === "close" &&
       settings.slowTimeout < Infinity &&
-      (this.#hasStalled || this.#hasWithheld);
+      (this.#mayStall || this.#hasWithheld);
     switch (closing.kind) {
       case "code":
         if (closing.code === 1000) return isAtEnd;
         if (closing.code === 4408) return isSlow || isRestart;
         if (closing.code === 1011) return this.#mayLackLog(isRestart);
-        if (closing.code === 4412) return this.#hasStalled || isRestart;
+        if (closing.code === 4412) return this.#mayStall || isRestart;
         return closing.code === 1012 && isRestart && this.#hasGoodbye;
       case "end":
         return isAtEnd || isRestart;
       case "cut":
-        return this.#hasStalled || isSlow || this.#mayLackLog(isRestart) ||
+        return this.#mayStall || isSlow || this.#mayLackLog(isRestart) ||
           // The log may be gone before anything of it was told.
           this.#mayBeAlone && door === "sse" && !this.#only.isSubscribed ||
           isRestart;
