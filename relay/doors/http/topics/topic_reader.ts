@@ -141,10 +141,15 @@ export class TopicReader {
   prepares({ request, url }: Call): TopicPrepareOptions {
     const { awaitTopics, draining } = this.#context;
     const type = accepts(request, "text/event-stream", "application/json");
-    if (type !== "text/event-stream" || !awaitTopics) return { isFresh: true };
+    const { searchParams } = url;
+    if (type === "application/json") {
+      const { after } = readQuery("page", searchParams);
+      return { isFresh: true, after };
+    }
+    if (!type || !awaitTopics) return { isFresh: true };
     const { wait = true, active = false, after } = readQuery(
       "stream",
-      url.searchParams,
+      searchParams,
       request.headers,
     );
     return {
