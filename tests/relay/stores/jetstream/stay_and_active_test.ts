@@ -274,6 +274,29 @@ for (const kind of PAIRS) {
   });
 }
 
+for (const kind of PAIRS) {
+  Deno.test({
+    name: `A subscription at ${kind} outlives a publication that is refused`,
+    ignore,
+    async fn() {
+      await using pair = await startPair(kind);
+      const { filler, asked } = pair;
+      await using socket = await RawWebSocket.open(asked.url, "/topics/t?stay");
+      assertEquals(await take(socket, "subscribed"), ["pending true"]);
+      // At first there is no topic, and then one that has ended.
+      for (const data of ["a", "b"]) {
+        const headers = { ...JSON_TYPE, "rivulet-if-ended": "renew" };
+        const wrong = await send(filler, "POST", "/topics/t", "[", headers);
+        assertEquals(wrong, 400);
+        await turn(filler, data);
+        const lines = await take(socket, "end");
+        assertEquals(lines.slice(-2), [data, "end complete 2"]);
+        assertEquals(lines.join().includes("cancelled"), false, lines.join());
+      }
+    },
+  });
+}
+
 Deno.test({
   name:
     "A subscription that stays misses no turn that came while its relay was cut off from NATS",

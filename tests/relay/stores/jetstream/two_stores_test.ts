@@ -218,3 +218,46 @@ Deno.test({
     await store.prepare("t", { isFresh: true, position: elsewhere });
   },
 });
+
+Deno.test({
+  name:
+    "JetStreamStore keeps a topic that is filled while it is about to be let go",
+  ignore,
+  async fn() {
+    await using server = await NatsServer.start();
+    await using store = await openStore(server.host);
+    await using other = await openStore(server.host);
+    for (const name of ["here", "elsewhere"]) {
+      await store.prepare(name, { makes: true });
+      using made = store.find(name);
+      assert(made);
+      const { epoch } = made;
+      made[Symbol.dispose]();
+      const filler = name === "here" ? store : other;
+      await other.prepare(name, { isFresh: true });
+      const fill = async (): Promise<void> => {
+        using log = filler.find(name);
+        assertEquals(log?.epoch, epoch);
+        await log?.append([message("a")]);
+      };
+      // At another relay, the filler has come and gone before that is asked.
+      if (name === "elsewhere") await fill();
+      const letGo = store.letGo(name, epoch);
+      if (name === "here") await fill();
+      await letGo;
+      for (const each of [store, other]) {
+        await each.prepare(name, { isFresh: true });
+        using log = each.find(name);
+        assertEquals([log?.epoch, log?.next], [epoch, 2], name);
+      }
+    }
+    // Nobody has filled this one.
+    await store.prepare("unused", { makes: true });
+    using unused = store.find("unused");
+    assert(unused);
+    unused[Symbol.dispose]();
+    await store.letGo("unused", unused.epoch);
+    await other.prepare("unused", { isFresh: true });
+    assertEquals(other.find("unused"), undefined);
+  },
+});
