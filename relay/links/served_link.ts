@@ -96,9 +96,13 @@ export class ServedLink implements Disposable {
     return this.#names.size;
   }
 
-  /** Gives up what is too old of the logs that the link has at hand. */
+  /**
+   * Gives up what is too old of the logs that the link has at hand, and tells of the names
+   * that could not be looked up.
+   */
   trim(): void {
     for (const log of this.#logs.values()) log.trim();
+    if (this.#changed.size > 0) this.#schedule();
   }
 
   /** There is room again. */
@@ -650,7 +654,9 @@ export class ServedLink implements Disposable {
       if (!this.#names.has(name)) return;
       this.#channel.send(["n", name, this.#record(name)], 256);
     } catch (error) {
-      logger.warn("Cannot look up topic {topic}: {reason}", {
+      if (!this.#names.has(name)) return;
+      this.#changed.add(name);
+      logger.warn("Cannot look up topic {topic}, trying again: {reason}", {
         topic: name,
         reason: messageOf(error),
       });

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { ParentStore } from "../../../relay/stores/parent/parent_store.ts";
 import { UNBOUNDED } from "../../../relay/testing/contract_world.ts";
 import type { Log } from "../../../relay/topics/log.ts";
-import type { Store } from "../../../relay/topics/store.ts";
+import { type Store, StoreError } from "../../../relay/topics/store.ts";
 import { LinkedStores, ROOTS } from "../../support/links/linked_stores.ts";
 import { LIMIT, until } from "../../support/within.ts";
 
@@ -113,4 +113,27 @@ Deno.test("A topic that is made while the root is away is made when it is back",
   await append(world.root, "1");
   await untilLater(world, () => log.next === 2, "the event");
   assertEquals(await readAll(log), ["1"]);
+});
+
+Deno.test("An edge is told that a topic is gone, though it could not be looked up at first", async () => {
+  await using world = await LinkedStores.open(ROOTS.memory, UNBOUNDED);
+  const { root, store } = world;
+  using log = store.create("t", { isOpen: true });
+  await log.settled();
+  let asked = 0;
+  root.prepare = () =>
+    asked++ < 2
+      ? Promise.reject(new StoreError("away", "The store is away"))
+      : undefined;
+  await root.delete("t", log.epoch);
+  const progress: string[] = [];
+  const followed = (async () => {
+    const { signal } = new AbortController();
+    for await (const { kind } of log.follow(log.next, signal)) {
+      progress.push(kind);
+    }
+  })();
+  await untilLater(world, () => progress.at(-1) === "deleted", "the deletion");
+  await followed;
+  assertEquals(asked, 3);
 });
