@@ -320,7 +320,11 @@ export class Subscription implements Watched, WaitingReader {
       const frame = this.#frames.get(from, room, isEmpty, this);
       return frame instanceof Promise
         ? frame.then(
-          (frame) => this.#takeEvents(from, frame) ?? NOTHING,
+          (frame) => {
+            // An ack has come meanwhile, and there may be room: it is looked for anew.
+            if (!frame && this.#window.room > room) return NOTHING;
+            return this.#takeEvents(from, frame) ?? NOTHING;
+          },
           (error) => {
             // Retention has passed it, or the log was lost: that is said next.
             if (from < log.first || this.topic.isLost) return NOTHING;

@@ -500,6 +500,32 @@ for (const snapshot of [false, true]) {
   }
 }
 
+Deno.test("An ack that comes while events are fetched that have no room yet is not lost", async () => {
+  const clock = new FakeClock();
+  const log = new FetchedLog(clock);
+  const topic = topicOf(log, clock);
+  topic.append(some(2, 100));
+  const subscription = new Subscription(
+    topic,
+    "start",
+    websocketFormat,
+    new FrameCache(websocketFormat),
+    { window: eventsLength("t", 1, some(1, 100)) + 10 },
+  );
+  await subscription.next(); // subscribed
+  const first = await subscription.next();
+  assert(first instanceof Uint8Array);
+  assertEquals(subscription.cursor, 2);
+  const second = subscription.next();
+  assert(second instanceof Promise);
+  assert(subscription.ack(1));
+  assertEquals((await second as Uint8Array).byteLength, 0);
+  assertEquals(subscription.blocked, false, "nothing is in flight");
+  assert(
+    textOf(await subscription.next() as Uint8Array).includes(`"offset":2`),
+  );
+});
+
 /** A log whose retention passes its first events while they are fetched, once. */
 class PassedLog extends StoreLog {
   #first = 1;
