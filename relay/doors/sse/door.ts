@@ -25,6 +25,14 @@ function isAtEnd({ topic, after, raw, stay }: StreamRequest): boolean {
   return afterEnd || raw && recovered && cursor === topic.log.next;
 }
 
+/**
+ * Whether a reader has left while its token was verified or its topic prepared: nothing
+ * would tell its session of that any more.
+ */
+function hasLeft({ response }: StreamReader): boolean {
+  return response.destroyed;
+}
+
 /** The door of readers of event streams, of all topics. */
 export class EventStreamDoor {
   /** The sessions that are open. */
@@ -44,6 +52,7 @@ export class EventStreamDoor {
 
   /** Answers a request; leaves it unanswered if its reader has everything already. */
   open(request: StreamRequest): "streaming" | "at end" {
+    if (hasLeft(request)) return "streaming";
     if (isAtEnd(request)) return "at end";
     const session = new EventStreamSession(
       request,
@@ -56,6 +65,7 @@ export class EventStreamDoor {
 
   /** Answers a request with all topics whose names begin alike. */
   openPrefix(request: PrefixStreamRequest): void {
+    if (hasLeft(request)) return;
     const session = new PrefixStreamSession(
       request,
       this.#prefixFrames,

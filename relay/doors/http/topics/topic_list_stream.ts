@@ -301,6 +301,8 @@ export class TopicListStreams implements Disposable {
 
   /** Answers a request with a list, and its changes. */
   open(request: TopicListRequest): void {
+    // Its reader has left meanwhile, of which nothing would tell any more.
+    if (request.response.destroyed) return;
     const view = this.#viewOf(request);
     view.join();
     const session = new TopicListSession(request, this.#context, view);
