@@ -85,6 +85,41 @@ function assertRetained(topic: Topic, after: After): void {
   );
 }
 
+/** The retained events after a position. */
+interface RetainedEvents {
+  /** The offset of the first of them. */
+  readonly from: number;
+  /** The end of the log by then. */
+  readonly next: number;
+  readonly entries: readonly LogEntry[];
+  /** Whether no event is missing between the position and these. */
+  readonly isWhole: boolean;
+}
+
+/** Reads the retained events after a position: those that are left, if retention is faster. */
+async function readRetained(
+  topic: Topic,
+  after: After,
+  budget: ReadBudget,
+): Promise<RetainedEvents> {
+  const { log } = topic;
+  for (;;) {
+    const { first, next } = log;
+    const { cursor, recovered } = findStart(topic, after);
+    const hole = log.holeAt?.(cursor);
+    const from = hole ? hole.to + 1 : Math.max(cursor, first);
+    const isWhole = recovered && !hole;
+    if (from >= next) return { from, next, entries: [], isWhole };
+    try {
+      const { entries } = await log.read(from, budget);
+      return { from, next, entries, isWhole };
+    } catch (error) {
+      // The relay where the topic lives has evicted them, and this one knows it now.
+      if (log.first <= from) throw error;
+    }
+  }
+}
+
 /** Answers requests about topics and their events (PROTOCOL.md, sections 3 and 4). */
 export class TopicReader {
   readonly #context: TopicReaderContext;
@@ -344,14 +379,12 @@ export class TopicReader {
       call.url.searchParams,
     );
     const topic = this.#context.topics.at(this.#known(name), after);
-    const { log, state } = topic;
-    const { epoch, first, next } = log;
-    const { cursor, recovered } = findStart(topic, after);
-    const hole = log.holeAt?.(cursor);
-    const from = hole ? hole.to + 1 : Math.max(cursor, first);
-    const entries = from < next
-      ? (await log.read(from, { ...PAGE, events: limit })).entries
-      : [];
+    const { from, next, entries, isWhole } = await readRetained(
+      topic,
+      after,
+      { ...PAGE, events: limit },
+    );
+    const { log: { epoch }, state } = topic;
     const to = from + entries.length;
     const end = state.kind === "ended" && to === next
       ? { offset: next, ...state.end }
@@ -360,7 +393,7 @@ export class TopicReader {
       epoch,
       offset: from,
       next: to,
-      recovered: recovered && !hole,
+      recovered: isWhole,
       state: state.kind,
       end,
     });
