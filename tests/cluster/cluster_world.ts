@@ -18,6 +18,10 @@ export class ClusterWorld extends World {
     return true;
   }
 
+  override get now(): number {
+    return this.#time.given;
+  }
+
   /** Whatever fails may do so: it is what was said before that counts. */
   override excuse(): void {
     this.over.throwIfAborted();

@@ -8,7 +8,7 @@ import type { ServerSentEvent } from "../../src/sse/event.ts";
 import type { Description, TopicRecord } from "./topic_record.ts";
 import type { World } from "./world.ts";
 
-/** The time for which a leader of NATS may lag behind, in milliseconds. */
+/** The time for which a leader of NATS may lag behind, in milliseconds of the world. */
 const LAG = 5_000;
 
 const end = z.object({ status: z.string(), reason: z.string().optional() });
@@ -108,14 +108,14 @@ export async function enterDescription(
   record: TopicRecord,
   who: string,
 ): Promise<Description | undefined> {
-  const late = performance.now() + LAG;
+  const late = world.now + LAG;
   const { told } = record;
   for (;;) {
     const described = await describe(world, record.name);
     if (!described) return undefined;
     const isOld = described.next - 1 < told.events ||
       told.hasEnded && !described.end;
-    if (!isOld || !world.isShared || performance.now() > late) {
+    if (!isOld || !world.isShared || world.now > late) {
       record.described(described, told, who);
       return described;
     }

@@ -96,6 +96,11 @@ export class World {
     return this.isFull || this.hasWorkers && this.ends > 0;
   }
 
+  /** The time by which limits are counted, in milliseconds. */
+  get now(): number {
+    return performance.now();
+  }
+
   /** Aborted when all is over, or has failed. */
   get over(): AbortSignal {
     return this.#over.signal;
