@@ -49,6 +49,7 @@ export async function readPage(
 ): Promise<Page | undefined> {
   const position = after === 0 ? "start" : `${record.epoch}:${after}`;
   const { known } = record;
+  const begun = performance.now();
   const answer = await world.ask(`/topics/${record.name}?after=${position}`, {
     headers: { Accept: "application/json" },
   });
@@ -63,7 +64,11 @@ export async function readPage(
   const { epoch, offset, next, recovered, events } = page;
   if (
     !recovered || offset !== after + 1 || next !== offset + events.length
-  ) record.fail(who, `after ${position}: ${answer.text.slice(0, 300)}`);
+  ) {
+    const took = Math.round(performance.now() - begun);
+    const said = answer.text.slice(0, 300);
+    record.fail(who, `after ${position}, in ${took} ms: ${said}`);
+  }
   for (const [index, event] of events.entries()) {
     record.saw(epoch, offset + index, event, who);
   }

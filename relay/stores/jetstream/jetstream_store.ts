@@ -72,8 +72,11 @@ const IDLE = 60_000;
 /** The most bytes of events of all logs that are in memory. */
 const WINDOW_BYTES = 64 * 1024 * 1024;
 
-/** The time for which a log is read again that lacks what a reader has, and between two reads, in milliseconds. */
-const BEHIND = 2_000;
+/**
+ * The time for which a log is read again that lacks what a reader has, after it was read
+ * once, and between two reads, in milliseconds.
+ */
+const BEHIND = 5_000;
 const BEHIND_INTERVAL = 50;
 
 /** The time between two looks at the names at hand, in milliseconds. */
@@ -513,13 +516,25 @@ export class JetStreamStore implements Store {
     log: SharedLog,
     { position }: PrepareOptions,
   ): Promise<void> {
+    await log.catchUp();
+    // NATS may have been away until then, and have another leader.
     const late = performance.now() + BEHIND;
-    for (;;) {
-      await log.catchUp();
+    for (;; await log.catchUp()) {
       // A leader that was elected a moment ago may not know yet of all.
       const isBehind = position?.epoch === log.epoch &&
         position.offset >= log.next && !log.copy.ended && !log.isGone;
-      if (!isBehind || performance.now() > late) return;
+      if (!isBehind) return;
+      if (performance.now() > late) {
+        logger.warn(
+          "NATS has {events} events of topic {topic}, of which a reader has {known}",
+          {
+            events: log.next - 1,
+            topic: log.name,
+            known: position.offset,
+          },
+        );
+        return;
+      }
       await pause(BEHIND_INTERVAL);
     }
   }
@@ -534,12 +549,14 @@ export class JetStreamStore implements Store {
     const { record } = known;
     const current = currentOf(record);
     const needed = record.logs.filter((recorded) =>
-      publications || recorded === current && !recorded.summary
+      publications || recorded === current
     );
     await Promise.all(needed.map(async (recorded) => {
       const log = this.#logOf(known, recorded);
-      // Another request may have loaded it a while ago.
-      await (isFresh ? this.#fresh(log, options) : log.load());
+      if (!publications && log.summary) return;
+      // Another request may have loaded it a while ago, and it may have ended since.
+      const isFresher = isFresh || recorded.summary && !log.copy.ended;
+      await (isFresher ? this.#fresh(log, options) : log.load());
       const { ended } = log.copy;
       if (ended && !recorded.summary) await this.#summaries.keep(known, log);
     }));
