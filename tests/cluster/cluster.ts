@@ -179,7 +179,7 @@ class Cluster {
       throw new Error(
         `Seed ${this.#options.seed}, after ${
           JSON.stringify(this.#rows)
-        }: ${text}\n${await this.#logs()}`,
+        }: ${text}\n${await this.#nats.describe()}\n${await this.#logs()}`,
         { cause: error },
       );
     }

@@ -97,6 +97,34 @@ export class NatsCluster implements AsyncDisposable {
     }
   }
 
+  /** Says which server leads each stream, and how far the others are. */
+  async describe(): Promise<string> {
+    const nats = await connect({
+      servers: this.#ports.map((port) => `127.0.0.1:${port}`),
+      ignoreClusterUpdates: true,
+    });
+    try {
+      const manager = await jetstreamManager(nats);
+      const names: string[] = [];
+      for await (const name of manager.streams.names()) names.push(name);
+      const lines = await Promise.all(names.map(async (name) => {
+        try {
+          const { cluster, state } = await manager.streams.info(name);
+          return `${name}: ${state.messages} messages, ${
+            JSON.stringify(cluster)
+          }`;
+        } catch (error) {
+          return `${name}: ${error}`;
+        }
+      }));
+      return lines.join("\n");
+    } catch (error) {
+      return `NATS: ${error}`;
+    } finally {
+      await nats.close();
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#servers.map((server) => server?.kill()));
     await Deno.remove(this.#folder, { recursive: true });

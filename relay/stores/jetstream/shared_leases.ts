@@ -267,9 +267,8 @@ export class SharedLeases {
   async orphans(): Promise<readonly LogName[]> {
     const { connection, names } = this.#options;
     const found: LogName[] = [];
-    const strays = this.#strays;
-    this.#strays = new Map();
     const left: Left[] = [];
+    const doubtful: string[] = [];
     const prefix = bucketSubject(names.leases, "");
     const stream = bucketStream(names.leases);
     const done = Promise.withResolvers<void>();
@@ -278,14 +277,10 @@ export class SharedLeases {
         stream,
         filter: bucketSubject(names.leases, ">"),
         from: "last of each",
-        onMessage: ({ data, subject, seq, pending }) => {
+        onMessage: ({ data, subject, pending }) => {
           const lease = parse(new TextDecoder().decode(data));
           const key = subject.slice(prefix.length);
-          if (lease && this.#isOrphaned(key, lease, strays)) {
-            const log = { name: lease.topic, epoch: lease.epoch };
-            if (lease.isWhole) found.push(log);
-            left.push({ key, number: seq, lease });
-          }
+          if (!lease || !this.#isFilled(key, lease)) doubtful.push(key);
           if (pending === 0) done.resolve();
         },
         onBroken: done.reject,
@@ -293,6 +288,20 @@ export class SharedLeases {
       if (consumption.waiting === 0) done.resolve();
       await done.promise;
     });
+    const strays = this.#strays;
+    this.#strays = new Map();
+    // The last message of a key may be void: another one counts.
+    for (let at = 0; at < doubtful.length; at += AT_A_TIME) {
+      const some = doubtful.slice(at, at + AT_A_TIME);
+      await Promise.all(some.map(async (key) => {
+        const entry = await this.#bucket.get(key);
+        const lease = entry && parse(entry.value);
+        if (!lease || !this.#isOrphaned(key, lease, strays)) return;
+        const log = { name: lease.topic, epoch: lease.epoch };
+        if (lease.isWhole) found.push(log);
+        left.push({ key, number: entry.revision, lease });
+      }));
+    }
     this.#left = left;
     return found;
   }
@@ -318,16 +327,23 @@ export class SharedLeases {
     }
   }
 
+  /** Returns whether somebody fills what a lease is for. */
+  #isFilled(key: string, { relay }: Held): boolean {
+    const { clock, presence } = this.#options;
+    if (relay !== presence.self) return presence.isThere(relay);
+    const own = this.#held.get(key);
+    return own !== undefined && own.isHeld && own.expires > clock.now();
+  }
+
   /** Returns whether nobody fills what a lease is for. */
   #isOrphaned(
     key: string,
-    { relay }: Held,
+    lease: Held,
     strays: ReadonlyMap<string, number>,
   ): boolean {
     const { clock, presence } = this.#options;
-    if (relay !== presence.self) return !presence.isThere(relay);
-    const own = this.#held.get(key);
-    if (own?.isHeld && own.expires > clock.now()) return false;
+    if (this.#isFilled(key, lease)) return false;
+    if (lease.relay !== presence.self) return true;
     // It may be about to be given up.
     const since = strays.get(key) ?? clock.now();
     this.#strays.set(key, since);

@@ -1,4 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { headers } from "@nats-io/transport-node";
+import {
+  AFTER,
+  bucketSubject,
+} from "../../../../relay/stores/jetstream/bucket.ts";
 import { Presence } from "../../../../relay/stores/jetstream/presence.ts";
 import {
   SharedLease,
@@ -53,6 +58,39 @@ Deno.test({
     await leases.remove(`t.${REQUEST.epoch}`, number);
     const again = await leases.takeAgain(REQUEST);
     assert(again !== undefined && again > number);
+    await lease.release();
+  },
+});
+
+Deno.test({
+  name:
+    "SharedLeases goes by the lease that counts, not by a void one behind it",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const { connection, names } = world;
+    const clock = new FakeClock(1_000_000);
+    const leases = new SharedLeases({
+      ...{ connection, names, clock },
+      presence: new Presence(names.beats, clock, { onGone: () => {} }),
+      fence: () => Promise.resolve(),
+    });
+    const lease = await leases.hold(REQUEST);
+    const { topic, epoch, holder } = REQUEST;
+    // A cluster may take a message that does not follow the last one.
+    await connection.ask(({ js }) => {
+      const all = headers();
+      all.set(AFTER, "0");
+      return js.publish(
+        bucketSubject(names.leases, `t.${epoch}`),
+        JSON.stringify({
+          ...{ v: 1, relay: "gone", holder, topic, epoch },
+          isWhole: true,
+        }),
+        { headers: all },
+      );
+    });
+    assertEquals(await leases.orphans(), []);
     await lease.release();
   },
 });
