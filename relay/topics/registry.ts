@@ -529,12 +529,8 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Takes {@linkcode create} back for a topic that nothing but its name was made of. */
   #discard(topic: Topic): void {
     if (topic.state.kind !== "pending") return;
-    const { letGo } = this.#options.store;
-    if (topic.followers > 0 || letGo) this.#await(topic);
-    if (topic.followers > 0) return;
-    // Another relay may be filling it, which this one has not heard of.
-    if (letGo) this.#letGo(topic);
-    else this.#delete(topic);
+    if (topic.followers > 0) this.#await(topic);
+    else this.#forgetAwaited(topic);
   }
 
   /**
@@ -720,8 +716,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       if (state.kind !== "pending" || followers > 0 || !isWanted(topic)) {
         continue;
       }
-      if (this.#options.store.letGo) this.#letGo(topic);
-      else this.#delete(topic);
+      this.#forgetAwaited(topic);
       return true;
     }
     return false;
@@ -786,8 +781,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         state.kind === "pending" && this.isAwaited(topic) &&
         idle >= awaitedTtl
       ) {
-        if (store.letGo) this.#letGo(topic);
-        else this.#delete(topic);
+        this.#forgetAwaited(topic);
       } else if (store.prepare && idle >= IDLE && this.#isUnused(topic)) {
         // Whoever asks for it gets it from the store again.
         this.#forget(topic);
@@ -803,8 +797,14 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
       !this.leases.fills(topic);
   }
 
-  /** Forgets a topic that was only asked for; the store does so if no other relay needs it. */
-  #letGo(topic: Topic): void {
+  /**
+   * Forgets a topic that nothing has come of. A shared store keeps it if another relay needs
+   * it, or has filled it without this relay having heard of that.
+   */
+  #forgetAwaited(topic: Topic): void {
+    if (!this.#options.store.letGo) return this.#delete(topic);
+    // The store keeps every other topic.
+    if (!this.isAwaited(topic)) this.#await(topic);
     const { name, log } = topic;
     this.#takeAway(topic);
     log[Symbol.dispose]();

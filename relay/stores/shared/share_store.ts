@@ -15,6 +15,7 @@ import {
   type TopicNews,
   type WatchQuery,
 } from "../../topics/store.ts";
+import { isOnlyAwaited } from "../only_awaited.ts";
 import { type Stored, whenStored } from "../../topics/stored.ts";
 import { Wakes } from "../follow_log.ts";
 import { Census, type TopicLimits } from "./census.ts";
@@ -200,7 +201,7 @@ class SharedStore implements Store {
     const log = this.#logs.get(formerName(name, epoch));
     if (log && log.handles > 0) return;
     using found = this.#store.find(name, epoch);
-    if (!found?.facts.isAwaited || found.next > 1 || found.ended) return;
+    if (!found || !isOnlyAwaited(found)) return;
     await this.delete(name, epoch);
   }
 
