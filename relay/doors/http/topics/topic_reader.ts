@@ -29,6 +29,7 @@ import { pacedBody } from "../../paced_body.ts";
 import { prepareResumption } from "../../prefix_resumption.ts";
 import type { Call } from "../entrance.ts";
 import { describeTopic } from "./describe_topic.ts";
+import { readRetained } from "./retained_events.ts";
 import { pageResponse } from "./topic_list.ts";
 import type { TopicListStreams } from "./topic_list_stream.ts";
 import {
@@ -83,41 +84,6 @@ function assertRetained(topic: Topic, after: After): void {
     }`,
     { epoch, first },
   );
-}
-
-/** The retained events after a position. */
-interface RetainedEvents {
-  /** The offset of the first of them. */
-  readonly from: number;
-  /** The end of the log by then. */
-  readonly next: number;
-  readonly entries: readonly LogEntry[];
-  /** Whether no event is missing between the position and these. */
-  readonly isWhole: boolean;
-}
-
-/** Reads the retained events after a position: those that are left, if retention is faster. */
-async function readRetained(
-  topic: Topic,
-  after: After,
-  budget: ReadBudget,
-): Promise<RetainedEvents> {
-  const { log } = topic;
-  for (;;) {
-    const { first, next } = log;
-    const { cursor, recovered } = findStart(topic, after);
-    const hole = log.holeAt?.(cursor);
-    const from = hole ? hole.to + 1 : Math.max(cursor, first);
-    const isWhole = recovered && !hole;
-    if (from >= next) return { from, next, entries: [], isWhole };
-    try {
-      const { entries } = await log.read(from, budget);
-      return { from, next, entries, isWhole };
-    } catch (error) {
-      // The relay where the topic lives has evicted them, and this one knows it now.
-      if (log.first <= from) throw error;
-    }
-  }
 }
 
 /** Answers requests about topics and their events (PROTOCOL.md, sections 3 and 4). */
