@@ -4,7 +4,11 @@ import type { ParentStore } from "../../../relay/stores/parent/parent_store.ts";
 import { UNBOUNDED } from "../../../relay/testing/contract_world.ts";
 import type { Log } from "../../../relay/topics/log.ts";
 import { type Store, StoreError } from "../../../relay/topics/store.ts";
-import { LinkedStores, ROOTS } from "../../support/links/linked_stores.ts";
+import {
+  holdAsFiller,
+  LinkedStores,
+  ROOTS,
+} from "../../support/links/linked_stores.ts";
 import { LIMIT, until } from "../../support/within.ts";
 
 function eventOf(data: string) {
@@ -75,13 +79,7 @@ Deno.test("A lease that a parent could say nothing of, as its own was away, is k
   const { store } = world;
   using log = store.create("t", { isOpen: true });
   await log.append([eventOf("1")]);
-  const lease = await store.hold({
-    topic: "t",
-    epoch: log.epoch,
-    holder: "filler",
-    ttl: 5_000,
-    onCancel: async () => {},
-  });
+  const lease = await holdAsFiller(store, "t", log);
   await log.append([eventOf("2")], { lease });
   await comeBackTooEarly(world);
   let appended: unknown;

@@ -9,7 +9,11 @@ import { LeaseHeldError } from "../../../relay/topics/lease.ts";
 import { StoreError } from "../../../relay/topics/store.ts";
 import { systemClock } from "../../../src/fetch/clock.ts";
 import { freePort } from "../../support/http/free_port.ts";
-import { LinkedStores, ROOTS } from "../../support/links/linked_stores.ts";
+import {
+  holdAsFiller,
+  LinkedStores,
+  ROOTS,
+} from "../../support/links/linked_stores.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
 import { JWT_KEY, mintToken } from "../../support/rights/token.ts";
@@ -21,13 +25,7 @@ for (const root of ["memory", "SQLite"] as const) {
     const { store } = world;
     using log = store.create("t", { isOpen: true });
     await log.settled();
-    const lease = await store.hold({
-      topic: "t",
-      epoch: log.epoch,
-      holder: "filler",
-      ttl: 5_000,
-      onCancel: async () => {},
-    });
+    const lease = await holdAsFiller(store, "t", log);
     const appends: Stored<unknown>[] = [];
     const expected: string[] = [];
     for (let round = 0; round < 8; round++) {

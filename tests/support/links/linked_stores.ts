@@ -9,7 +9,8 @@ import { ParentStore } from "../../../relay/stores/parent/parent_store.ts";
 import { shareStore } from "../../../relay/stores/shared/share_store.ts";
 import { SqliteStore } from "../../../relay/stores/sqlite/sqlite_store.ts";
 import type { StoreContractWorld } from "../../../relay/testing/contract_world.ts";
-import type { Retention } from "../../../relay/topics/log.ts";
+import type { Lease } from "../../../relay/topics/lease.ts";
+import type { Log, Retention } from "../../../relay/topics/log.ts";
 import type { Store } from "../../../relay/topics/store.ts";
 import { TemporaryFolder } from "../relay/sqlite_world.ts";
 import { StallingClock } from "../stalling_clock.ts";
@@ -35,6 +36,18 @@ export const ROOTS: Readonly<Record<"memory" | "SQLite", MakeRoot>> = {
       clock,
     }),
 };
+
+/** Takes the lease of one who fills a topic, for 5 s. */
+export async function holdAsFiller(
+  store: Store,
+  topic: string,
+  { epoch }: Log,
+): Promise<Lease> {
+  return await store.hold({
+    ...{ topic, epoch, holder: "filler", ttl: 5_000 },
+    onCancel: () => Promise.resolve(),
+  });
+}
 
 /** A store at the end of a chain of links: the root, and some levels below. */
 export class LinkedStores implements StoreContractWorld {

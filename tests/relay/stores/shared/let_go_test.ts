@@ -4,6 +4,7 @@ import {
   message,
   UNBOUNDED,
 } from "../../../../relay/testing/contract_world.ts";
+import type { Log } from "../../../../relay/topics/log.ts";
 import type { Store } from "../../../../relay/topics/store.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { LinkedStores, ROOTS } from "../../../support/links/linked_stores.ts";
@@ -17,6 +18,12 @@ const AWAITED = { isOpen: false, isAwaited: true } as const;
 interface Pair extends AsyncDisposable {
   readonly store: Store;
   readonly other: Store;
+}
+
+async function makeAwaited(store: Store): Promise<Log> {
+  const log = store.create("t", AWAITED);
+  await log.settled();
+  return log;
 }
 
 async function linked(levels: number): Promise<Pair> {
@@ -54,9 +61,8 @@ for (const [what, ignore, open] of PAIRS) {
     async fn() {
       await using pair = await open();
       const { store, other } = pair;
-      const log = store.create("t", AWAITED);
+      const log = await makeAwaited(store);
       const { epoch } = log;
-      await log.settled();
       log[Symbol.dispose]();
       await store.letGo?.("t", epoch);
       await other.prepare?.("t", { isFresh: true });
@@ -72,9 +78,8 @@ for (const [what, ignore, open] of PAIRS) {
     async fn() {
       await using pair = await open();
       const { store, other } = pair;
-      const log = store.create("t", AWAITED);
+      const log = await makeAwaited(store);
       const { epoch } = log;
-      await log.settled();
       await other.prepare?.("t", { isFresh: true });
       {
         using theirs = other.find("t");
@@ -98,8 +103,7 @@ for (const [what, ignore, open] of PAIRS) {
 Deno.test("An edge whose facts of a topic came too late is told those that stand", async () => {
   await using world = await LinkedStores.open(ROOTS.memory, UNBOUNDED, 1);
   const { store, root } = world;
-  using log = store.create("t", AWAITED);
-  await log.settled();
+  using log = await makeAwaited(store);
   using theirs = root.find("t");
   assert(theirs);
   await theirs.update({ isOpen: true, source: "theirs" });
