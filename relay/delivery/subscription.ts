@@ -321,7 +321,7 @@ export class Subscription implements Watched, WaitingReader {
       return frame instanceof Promise
         ? frame.then(
           (frame) => {
-            // An ack has come meanwhile, and there may be room: it is looked for anew.
+            // An ack that came during the read has made room: the next turn reads again.
             if (!frame && this.#window.room > room) return NOTHING;
             return this.#takeEvents(from, frame) ?? NOTHING;
           },

@@ -18,6 +18,7 @@ import {
   type TopicNews,
   type WatchQuery,
 } from "../../topics/store.ts";
+import { isOnlyAwaited } from "../only_awaited.ts";
 import { Wakes } from "../follow_log.ts";
 import { History } from "../history.ts";
 import { type CommitReport, SlowCommits } from "../slow_commits.ts";
@@ -384,7 +385,7 @@ export class JetStreamStore implements Store {
     }
     await this.prepare(name, { isFresh: true });
     using found = this.find(name, epoch);
-    if (!found?.facts.isAwaited || found.next > 1 || found.ended) return;
+    if (!found || !isOnlyAwaited(found)) return;
     await this.delete(name, epoch);
   }
 
@@ -526,7 +527,7 @@ export class JetStreamStore implements Store {
       if (!isBehind) return;
       if (performance.now() > late) {
         logger.warn(
-          "NATS has {events} events of topic {topic}, of which a reader has {known}",
+          "NATS has only {events} events of topic {topic}, and a reader has {known}: its leader is behind, or NATS has lost events",
           {
             events: log.next - 1,
             topic: log.name,

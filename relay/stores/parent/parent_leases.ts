@@ -17,7 +17,7 @@ export interface ParentLeasesOptions {
   channel(): Channel;
   /** Returns the link, if there is one. */
   readonly link: () => Channel | undefined;
-  /** Called when it was found out whether the parent still holds a lease. */
+  /** Called once a lease is confirmed over a new link, or over. */
   onSettled(lease: ParentLease): void;
 }
 
@@ -26,7 +26,7 @@ export class ParentLease implements Lease {
   readonly request: LeaseRequest;
   /** The number under which the parent has it now. */
   number: number;
-  /** Whether the parent has not said yet, over the link that there is, that it holds it. */
+  /** Whether the parent has yet to confirm the lease over the current link. */
   isPending = false;
   /** Whether nobody had renewed it at the last look. */
   wasLate = false;
@@ -84,7 +84,7 @@ export class ParentLeases {
   readonly #options: ParentLeasesOptions;
   readonly #own: PrivateLeases;
   readonly #held = new Set<ParentLease>();
-  /** Those that the parent is being asked for again. */
+  /** The leases that the parent is being asked to confirm. */
   readonly #asked = new Set<ParentLease>();
 
   constructor(options: ParentLeasesOptions) {
@@ -157,9 +157,9 @@ export class ParentLeases {
       // It was given up meanwhile.
       if (!this.#held.has(lease)) channel.send(["lapse", lease.number]);
     } catch (error) {
-      // It is asked for with the next link.
+      // The next link asks again.
       if (!channel.isOpen) return;
-      // So it is at the next look, as the parent's own parent is away.
+      // The parent's own parent is away: the next look asks again.
       if (error instanceof StoreError && error.failure === "away") return;
       this.#held.delete(lease);
       lease.lose();
@@ -185,9 +185,8 @@ export class ParentLeases {
   }
 
   /**
-   * Asks again for those that the parent could not say anything about, and looks for
-   * leases that nobody renews any more: those that are late at two looks in a
-   * row. After this process has stood still, all are late, and renewed before the next look.
+   * Asks the parent again to confirm leases, and gives up leases that no holder renews any
+   * more: those that are late at two looks in a row. After this process has stood still, all are late, and renewed before the next look.
    */
   look(): void {
     const channel = this.#options.link();

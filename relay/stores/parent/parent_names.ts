@@ -273,7 +273,7 @@ export class ParentNames {
     }
   }
 
-  /** Asks again for names that the parent could not say anything about. */
+  /** Asks the parent again for the names that it refused, as its own parent was away. */
   #askAgain(): void {
     const { channel } = this.#link;
     if (!channel || this.#returning) return;
@@ -281,7 +281,7 @@ export class ParentNames {
       !known.isOpen && !known.refresh && known.isUsed
     );
     if (refused.length === 0) return;
-    // Each is asked for at each look: the first refusal was told.
+    // The first refusal was logged: one line for each look would fill the log.
     void this.#comeBack(channel, refused, () => {});
   }
 

@@ -190,7 +190,7 @@ export class ParentStore implements Store {
   }
 
   async letGo(name: string, epoch: string): Promise<void> {
-    // The parent is told before that it is only asked for.
+    // The parent must know first that the topic was only asked for.
     await this.#names.get(name)?.logs.get(epoch)?.settled();
     for (;;) {
       const channel = await this.#link.up;

@@ -197,7 +197,7 @@ export class WorkLine {
         work.result.reject(error);
         continue;
       }
-      // Its number is of a link that is gone.
+      // The parent has yet to confirm the lease over this link.
       if ("lease" in work && work.lease?.isPending) return;
       if (isBarrier(work)) {
         if (this.#sent > 0) return;

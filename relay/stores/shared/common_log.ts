@@ -201,7 +201,7 @@ export class CommonLogHandle extends StandingHandle implements Log {
       : this.#refusal();
     if (error) return Promise.reject(error);
     const { store } = this.#common;
-    // Another relay has gone on with it, which this writer had not heard of.
+    // The writer does not know yet that another relay fills the topic.
     if (facts.isAwaited && this.#isTakenBy(lease)) return;
     return whenStored(this.#told(this.#inner.update(facts)), () => {
       store.onUpdated(this.#common);
@@ -262,7 +262,7 @@ export class CommonLogHandle extends StandingHandle implements Log {
     return whenStored(done, () => this.#common.changed());
   }
 
-  /** Whether something has come of it, or another one than who has a lease is about to fill it. */
+  /** Whether the topic has events or an end, or a holder of another lease fills it. */
   #isTakenBy(lease: Lease | undefined): boolean {
     const { tail, ended, name, inner: { epoch }, store } = this.#common;
     return tail > 1 || ended !== undefined ||
