@@ -156,7 +156,13 @@ Deno.test("All who read a run whose provider speaks HTTP/2 see whether it is who
             body: '{"stream":true}',
           });
         const first = post();
-        const exchange = await provider.next();
+        const exchange = await Promise.race([
+          provider.next(),
+          // It would be waited for in vain.
+          first.then((answer): never => {
+            throw new Error(`Nobody was asked: ${JSON.stringify(answer)}`);
+          }),
+        ]);
         const { socket, stream } = exchange;
         socket.write(frame(
           HEADERS,
