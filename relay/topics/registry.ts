@@ -469,7 +469,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   /** Whether a topic is there only because somebody has asked for it. */
   isAwaited(topic: Topic): boolean {
     return this.#options.store.isShared
-      ? topic.log.facts.isAwaited === true
+      ? topic.isAwaited
       : this.#awaited.has(topic);
   }
 

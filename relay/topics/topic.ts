@@ -226,6 +226,8 @@ export class Topic {
   #hasUnkeptFacts = false;
   /** The facts that were changed since the log was told of them. */
   #changes: Partial<TopicFacts> = {};
+  /** The changes of which the log was told, and which it does not keep yet, in order. */
+  readonly #keeping: Partial<TopicFacts>[] = [];
   /**
    * The numbers of events, and of UTF-16 code units, appended and not kept yet.
    */
@@ -324,7 +326,14 @@ export class Topic {
     this.#update({ owner });
   }
 
-  /** Whether the topic is there only because somebody has asked for it. */
+  /**
+   * Whether the topic is there only because somebody has asked for it, as this relay has
+   * said, or the log if this relay has said nothing since.
+   */
+  get isAwaited(): boolean {
+    return this.#withOwnChanges(this.log.facts).isAwaited === true;
+  }
+
   set isAwaited(isAwaited: boolean) {
     this.#update({ isAwaited: isAwaited || undefined });
   }
@@ -587,7 +596,8 @@ export class Topic {
       this.#conclude(progress.end);
     } else {
       // This relay's own appends were reported already.
-      const { next, facts } = progress;
+      const { next } = progress;
+      const facts = this.#withOwnChanges(this.log.facts);
       const first = this.#told;
       if (next <= first && facts === this.#facts) return;
       this.#told = next;
@@ -731,11 +741,31 @@ export class Topic {
     const refused = (error: unknown): void =>
       this.#onFactsRefused(error, changes, filler);
     try {
-      this.log.update(this.#facts, { lease: filler?.lease, changes })
-        ?.catch(refused);
+      const kept = this.log.update(this.#facts, {
+        lease: filler?.lease,
+        changes,
+      });
+      if (!kept) return;
+      const keeping = this.#keeping;
+      keeping.push(changes);
+      const settled = (): void =>
+        void keeping.splice(keeping.indexOf(changes), 1);
+      kept.then(settled, (error) => {
+        settled();
+        refused(error);
+      });
     } catch (error) {
       refused(error);
     }
+  }
+
+  /**
+   * Returns facts of the log with the changes that it does not keep yet: the next change
+   * is one of all facts.
+   */
+  #withOwnChanges(facts: TopicFacts): TopicFacts {
+    if (this.#keeping.length === 0 && !this.#hasUnkeptFacts) return facts;
+    return Object.assign({ ...facts }, ...this.#keeping, this.#changes);
   }
 
   #onFactsRefused(

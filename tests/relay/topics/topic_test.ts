@@ -3,6 +3,7 @@ import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import type { Appended } from "../../../relay/topics/log.ts";
 import { Topic, TopicEndedError } from "../../../relay/topics/topic.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { HeldLog } from "../../support/delivery/store_log.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 
 const event = { event: "message", data: "x", id: "" };
@@ -70,4 +71,35 @@ Deno.test("Topic tells its observers of events once its log holds them", async (
   assertEquals(await first, 1);
   assertEquals(told.map((appended) => appended?.count), [1]);
   assertEquals(topic.state.kind, "open");
+});
+
+Deno.test("Topic keeps its changes that the log has yet to keep, whatever others change", async () => {
+  const clock = new FakeClock();
+  const log = new HeldLog(clock);
+  const topic = new Topic("t", log, clock);
+  topic.fillBy({ source: "mine", filledBy: undefined, filling: "lost" });
+  // As a store in another relay tells it: without what is under way.
+  const facts = { isOpen: false, owner: "alice" };
+  log.memory.update(facts);
+  topic.takeOver({ kind: "open", next: 1, facts });
+  assertEquals([topic.source, topic.filling], ["mine", "lost"]);
+  topic.open();
+  log.keep();
+  const kept = {
+    isOpen: true,
+    owner: "alice",
+    source: "mine",
+    filledBy: undefined,
+    filling: "lost",
+  };
+  assertEquals(log.facts, kept);
+  await new Promise((resolve) => setTimeout(resolve));
+  // From then on, others may change that, too.
+  log.memory.update({ ...kept, source: "theirs" });
+  topic.takeOver({ kind: "open", next: 1, facts: log.facts });
+  assertEquals(topic.source, "theirs");
+  topic.isAwaited = true;
+  assertEquals([topic.isAwaited, log.facts.isAwaited], [true, undefined]);
+  log.keep();
+  assertEquals(log.facts.isAwaited, true);
 });
