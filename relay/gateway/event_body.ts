@@ -1,9 +1,14 @@
+import { isError, Leftovers } from "../../src/model/leftovers.ts";
+import type { SseDiagnostic } from "../../src/sse/diagnostic.ts";
 import type { ServerSentEvent } from "../../src/sse/event.ts";
 import { SseParser } from "../../src/sse/parser.ts";
 import type { AnswerBody } from "../upstream/answer.ts";
 
 /** A byte order mark, one of which may begin a stream. */
 const BOM = "\ufeff";
+
+/** The most that is kept of lines that are no fields, in UTF-16 code units. */
+const MOST_LEFT = 64 * 1024;
 
 /** Options of an {@linkcode EventBody}. */
 export interface EventBodyOptions {
@@ -13,15 +18,26 @@ export interface EventBodyOptions {
   onWait(): void;
   /** Called with the bytes that have come, before their events are returned. The bytes may be kept. */
   onBytes(bytes: Uint8Array): void;
-  /** Called after that with how much is held of an event that is not whole, in UTF-16 code units. */
-  onPending(size: number): void;
+  /**
+   * Called after that with how much is held of an event that is not whole, and of
+   * lines that are no fields, in UTF-16 code units.
+   */
+  onPending(size: number, left: number): void;
 }
 
 /** The bytes of a body, as far as they have come. */
 export type Bytes = Pick<AnswerBody, "next" | "cancel">;
 
+/** Events in their order. */
+interface Batch {
+  readonly events: ServerSentEvent[];
+  /** Whether it is an error that came in no event. */
+  readonly isStray: boolean;
+}
+
 /**
- * Reads the events of a body that comes in small pieces, and their bytes.
+ * Reads the events of a body that comes in small pieces, and their bytes. It finds
+ * the errors, too, that the standard tells a parser to pass over.
  *
  * It parses the bytes itself, since `readEvents` would take two streams.
  */
@@ -34,6 +50,11 @@ export class EventBody implements Disposable {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #hasBegun = false;
   #events: ServerSentEvent[] = [];
+  readonly #leftovers = new Leftovers(MOST_LEFT);
+  /** The batches before those events, if there is an error among them. */
+  #batches: Batch[] = [];
+  #isStray = false;
+  #isOver = false;
   /** The error of the events after those that were returned. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -49,34 +70,53 @@ export class EventBody implements Disposable {
     this.#parser = new SseParser({
       maxEventSize: options.maxEventSize,
       onEvent: (event) => this.#events.push(event),
+      onDiagnostic: (diagnostic) => {
+        // Of an event that is given up, nothing is kept. One that is not whole at the
+        // end of the body is none, unless it is an error.
+        if (this.#failure || sizeOf(diagnostic) > MOST_LEFT) return;
+        this.#stray(this.#leftovers.take(diagnostic));
+      },
     });
+  }
+
+  /** Whether the last batch is an error that came in no event. */
+  get isStray(): boolean {
+    return this.#isStray;
   }
 
   /**
    * Returns the next events, at least one, or `undefined` at the end. Rejects as the
-   * body does, and with the parser's errors.
+   * body does, and with the parser's errors. An error that came in no event is a batch
+   * of its own, in its place.
    */
   async nextBatch(): Promise<ServerSentEvent[] | undefined> {
     for (;;) {
+      const batch = this.#batches.shift();
+      this.#isStray = batch?.isStray === true;
+      if (batch) return batch.events;
+      if (this.#events.length > 0) {
+        const events = this.#events;
+        this.#events = [];
+        return events;
+      }
       if (this.#failure) throw this.#failure.error;
+      if (this.#isOver) return undefined;
       this.#options.onWait();
-      const bytes = await this.#body.next();
-      if (!bytes) return undefined; // an unfinished event is none
+      const bytes = await this.#next();
+      if (!bytes) continue;
       this.#options.onBytes(bytes);
       // It may have been given up meanwhile.
       if (this.#failure) continue;
       this.#parse(bytes);
-      this.#options.onPending(this.#parser.pendingSize);
-      if (this.#events.length === 0) continue;
-      const events = this.#events;
-      this.#events = [];
-      return events;
+      const { pendingSize } = this.#parser;
+      this.#options.onPending(pendingSize, this.#leftovers.size);
     }
   }
 
   /** Gives up the events that have not come: `nextBatch` rejects with an error. */
   giveUp(error: unknown): void {
     this.#failure ??= { error };
+    this.#leftovers.rest();
     this.#parser.end();
   }
 
@@ -97,6 +137,31 @@ export class EventBody implements Disposable {
     this.#body.cancel();
   }
 
+  /** Returns the next bytes; `undefined` if there are none, for whatever reason. */
+  async #next(): Promise<Uint8Array | undefined> {
+    try {
+      const bytes = await this.#body.next();
+      if (bytes) return bytes;
+      this.#isOver = true;
+      if (!this.#failure) this.#parser.end();
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    this.#leftovers.rest().forEach((event) => this.#stray(event));
+    return undefined;
+  }
+
+  /** Keeps an event that is an error: no other is made of what is no event. */
+  #stray(event: ServerSentEvent | undefined): void {
+    if (!event || !isError(event)) return;
+    const before = this.#events;
+    this.#events = [];
+    if (before.length > 0) {
+      this.#batches.push({ events: before, isStray: false });
+    }
+    this.#batches.push({ events: [event], isStray: true });
+  }
+
   #parse(bytes: Uint8Array): void {
     try {
       const text = this.#decoder.decode(bytes, { stream: true });
@@ -107,4 +172,9 @@ export class EventBody implements Disposable {
       this.giveUp(error);
     }
   }
+}
+
+/** The text of something that a parser passes over, in UTF-16 code units. */
+function sizeOf(diagnostic: SseDiagnostic): number {
+  return diagnostic.type === "unfinished" ? diagnostic.data.length : 0;
 }

@@ -50,6 +50,7 @@ export class Judge {
   #verdict: Verdict | undefined;
   /** The ending that `#verdict` was made of. */
   #judged: Ending | undefined;
+  #hasStrayed = false;
 
   /** Begins with a stream that has said nothing yet. */
   constructor(reader: EndingReader, redact: Redact) {
@@ -76,7 +77,7 @@ export class Judge {
    * or `[DONE]`.
    */
   get isOver(): boolean {
-    return this.#reader.isOver;
+    return this.#hasStrayed || this.#reader.isOver;
   }
 
   /** The id of a response that can be asked for by it; `undefined` elsewhere, and before it was told. */
@@ -102,6 +103,19 @@ export class Judge {
   /** Takes the next event in, whatever it is; never throws. */
   take(event: ServerSentEvent): void {
     this.#reader.take(event);
+  }
+
+  /**
+   * Takes an error in that came in no event.
+   *
+   * @param event The event that was made of it.
+   * @returns Whether the stream has failed by it: then it is over.
+   */
+  takeStray(event: ServerSentEvent): boolean {
+    if (this.isOver || this.verdict?.status === "failed") return false;
+    this.#reader.take(event);
+    this.#hasStrayed = this.#reader.ending?.kind === "failed";
+    return this.#hasStrayed;
   }
 
   /**

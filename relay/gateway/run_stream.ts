@@ -273,9 +273,9 @@ export class RunStream {
         if (!this.said) watchdog.start();
       },
       onBytes: (bytes) => caller.write(this.#gate.push(bytes)),
-      onPending: (size) => {
+      onPending: (size, left) => {
         this.#pending = size;
-        room.hold(size + this.#gate.held);
+        room.hold(size + left + this.#gate.held);
       },
     });
     room.onRefused = (error) => {
@@ -291,6 +291,11 @@ export class RunStream {
       for (let isFirst = true;; isFirst = false) {
         const events = await body.nextBatch();
         if (!events) break;
+        // It is then the last event of the topic, so that the events that the caller
+        // has keep their numbers.
+        if (body.isStray && !events.some((one) => this.#judge.takeStray(one))) {
+          continue;
+        }
         // Each wait for nothing would cost 1 µs or more.
         const read = this.#abridge(events);
         const told = read instanceof Promise ? await read : read;

@@ -2,7 +2,7 @@
 import { EventTooLargeError } from "../sse/errors.ts";
 import type { EventReader } from "../sse/event_reader.ts";
 import type { ServerSentEvent } from "../sse/event.ts";
-import { readEvents, type ReadEventsOptions } from "../sse/read_events.ts";
+import { readEvents, type RecoveringOptions } from "../sse/read_events.ts";
 import { abortable } from "./abortable.ts";
 import type { Clock } from "./clock.ts";
 import { assertDecoded, contentEncoding } from "./content_encoding.ts";
@@ -55,12 +55,13 @@ export interface StreamResponse {
 export interface ConnectionOptions extends
   RequestOptions,
   Pick<
-    ReadEventsOptions,
+    RecoveringOptions,
     | "maxEventSize"
     | "onTooLarge"
     | "onComment"
     | "onDiagnostic"
     | "onPending"
+    | "recover"
   > {
   /**
    * The statuses that an event stream may have. Default: 200, as the standard
@@ -124,7 +125,7 @@ export class Connection {
   readonly #contentType: ConnectionOptions["contentType"];
   readonly #clock: Clock;
   readonly #redactor: Redactor;
-  readonly #readOptions: ReadEventsOptions;
+  readonly #readOptions: RecoveringOptions;
   readonly #signal: AbortSignal;
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
 
@@ -195,6 +196,7 @@ export class Connection {
       onRetry: this.#remembering(options.onRetryTime),
       onDiagnostic: this.#remembering(options.onDiagnostic),
       onPending: this.#remembering(options.onPending),
+      recover: options.recover,
       onChunk: (bytes) => {
         if (bytes === 0) return;
         options.onBytes(bytes);

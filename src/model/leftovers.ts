@@ -2,44 +2,105 @@
 import type { ServerSentEvent } from "../sse/event.ts";
 import type { SseDiagnostic } from "../sse/diagnostic.ts";
 import type { Upstream } from "./upstream.ts";
+import {
+  bareError,
+  errorIn,
+  hasContent,
+  isFields,
+  parseData,
+} from "./wires/event_data.ts";
 
 /** The most that is kept of lines that are no fields, in UTF-16 code units. */
 const MOST = 1024 * 1024;
 
+/** The beginning of JSON that is an object or an array. */
+const JSON_START = /^\s*[[{]/;
+
 /**
- * Reads, at the end of a stream, text that the standard tells a parser to pass over
- * and that has a meaning all the same:
+ * Reads text of a stream that the standard tells a parser to pass over and that has
+ * a meaning all the same:
  *
- * - the last event, if its blank line is missing and its data is whole;
- * - a line `error: ...`, as llama.cpp has it;
- * - JSON without `data:`, be it all of the body or one object in each line.
+ * - a line `error: ...`, as llama.cpp has it, and an error that is one line of JSON
+ *   without `data:`: in their place, since `[DONE]` may follow;
+ * - any other JSON without `data:`, be it all of the body or one object in each
+ *   line: at the end;
+ * - the last event, if its blank line is missing and its data is whole.
  */
 export class Leftovers {
+  readonly #most: number;
   #lines: string[] = [];
   #length = 0;
-  #errors: ServerSentEvent[] = [];
   #last: ServerSentEvent | undefined;
 
-  /** Takes in what a parser passes over. */
-  readonly take = (diagnostic: SseDiagnostic): void => {
+  /**
+   * Makes leftovers of a stream that has not begun.
+   *
+   * @param most The most that is kept of lines that are no fields, in UTF-16 code
+   * units. Default: 1 MiB.
+   */
+  constructor(most = MOST) {
+    this.#most = most;
+  }
+
+  /** The length of what is kept for the end, in UTF-16 code units. */
+  get size(): number {
+    return this.#length + (this.#last?.data.length ?? 0);
+  }
+
+  /**
+   * Takes in what a parser passes over.
+   *
+   * @returns The error that it is, in its place among the events; `undefined` if
+   * it is none, or only the end of the stream tells.
+   */
+  readonly take = (diagnostic: SseDiagnostic): ServerSentEvent | undefined => {
     if (diagnostic.type === "unfinished") {
       const { event, data } = diagnostic;
       // An error whose JSON was cut off cannot be read, so it is not an event.
       const isWords = event === "error" && !/^\s*(?:[[{]|$)/.test(data);
       if (isWords || isWhole(data)) this.#last = { event, data, id: "" };
-      return;
+      return undefined;
     }
-    if (diagnostic.type !== "unknown-field") return;
+    if (diagnostic.type !== "unknown-field") return undefined;
     const { field, value } = diagnostic;
-    this.#length += field.length + value.length;
-    if (this.#length > MOST) return;
-    if (/^error$/i.test(field) && value !== "") {
-      this.#errors.push({ event: "error", data: value, id: "" });
-    } else this.#lines.push(value === "" ? field : `${field}: ${value}`);
+    if (/^error$/i.test(field)) {
+      const data = value.slice(0, this.#most);
+      // A field that says `null` or `false` with each event is no error.
+      return hasContent(errorIn(data))
+        ? { event: "error", data, id: "" }
+        : undefined;
+    }
+    // Before the beginning of JSON, lines mean nothing.
+    if (this.#length === 0 && !JSON_START.test(field)) return undefined;
+    const length = field.length + value.length;
+    if (this.#length + length > this.#most) return undefined;
+    const line = value === "" ? field : `${field}: ${value}`;
+    // A list of objects over several lines ends each but the last with a comma.
+    if (this.#length === 0 || /^[[{]/.test(field)) {
+      const event = { event: "message", data: line, id: "" };
+      if (isError(event)) return event;
+    }
+    this.#length += length;
+    this.#lines.push(line);
+    return undefined;
   };
 
   /**
-   * Adds them to the end of a stream.
+   * Returns what only the end of the stream tells, and forgets it.
+   *
+   * @returns The events that the lines are, and the last event.
+   */
+  rest(): ServerSentEvent[] {
+    const events = jsonIn(this.#lines);
+    if (this.#last !== undefined) events.push(this.#last);
+    this.#lines = [];
+    this.#length = 0;
+    this.#last = undefined;
+    return events;
+  }
+
+  /**
+   * Adds what only the end tells to the end of a stream.
    *
    * @param upstream The stream whose leftovers these are.
    * @returns Its events, and then those.
@@ -54,30 +115,37 @@ export class Leftovers {
           // The events that the provider sent before count more than the
           // silence or break that followed. The next call throws the same
           // error.
-          const rest = this.#empty();
-          if (rest !== undefined) return rest;
+          const rest = this.rest();
+          if (rest.length > 0) return rest;
           throw error;
         }
-        return batch ?? this.#empty();
+        if (batch !== undefined) return batch;
+        const rest = this.rest();
+        return rest.length > 0 ? rest : undefined;
       },
       cancel: (reason) => upstream.cancel(reason),
     };
   }
+}
 
-  #empty(): ServerSentEvent[] | undefined {
-    const events = [...jsonIn(this.#lines), ...this.#errors];
-    if (this.#last !== undefined) events.push(this.#last);
-    this.#lines = [];
-    this.#errors = [];
-    this.#last = undefined;
-    return events.length > 0 ? events : undefined;
-  }
+/**
+ * Whether something left over is an error in every format that has errors.
+ *
+ * @param event The event that was made of it.
+ * @returns Whether it is.
+ */
+export function isError({ event, data }: ServerSentEvent): boolean {
+  if (event === "error") return true;
+  const value = parseData(data);
+  if (bareError(value) !== undefined) return true;
+  return isFields(value) &&
+    (hasContent(value.error) || value.type === "error" ||
+      value.object === "error");
 }
 
 /** The events that lines are which are no fields: of all of them, or of each. */
 function jsonIn(lines: readonly string[]): ServerSentEvent[] {
-  const found = lines.some((line) => /^\s*[[{]/.test(line));
-  if (!found) return [];
+  if (lines.length === 0) return [];
   const all = lines.join("\n");
   return (isJson(all) ? [all] : lines.filter(isJson))
     .map((data) => ({ event: "message", data, id: "" }));
@@ -89,7 +157,7 @@ function isWhole(data: string): boolean {
 
 /** Whether text is an object or an array of JSON. */
 function isJson(text: string): boolean {
-  if (!/^\s*[[{]/.test(text)) return false;
+  if (!JSON_START.test(text)) return false;
   try {
     JSON.parse(text);
     return true;

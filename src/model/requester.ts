@@ -237,7 +237,7 @@ export class Requester {
         headers,
         body,
         redactor,
-        onDiagnostic: leftovers.take,
+        recover: leftovers.take,
       });
       this.#attempts++;
       try {
@@ -269,7 +269,7 @@ export class Requester {
     { url, method }: Target,
     request: Pick<
       ConnectionOptions,
-      "headers" | "body" | "redactor" | "onDiagnostic"
+      "headers" | "body" | "redactor" | "recover"
     >,
   ): Connection {
     const options = this.#options;

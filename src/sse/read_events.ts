@@ -2,6 +2,7 @@
 import { described } from "./described.ts";
 
 import { CallQueue } from "./call_queue.ts";
+import type { SseDiagnostic } from "./diagnostic.ts";
 import type { ServerSentEvent } from "./event.ts";
 import type { EventReader } from "./event_reader.ts";
 import { SseParser, type SseParserOptions } from "./parser.ts";
@@ -81,6 +82,17 @@ export function readEvents(
   return new BodyEventReader(() => body.getReader(), options);
 }
 
+/** Options of a reader that finds events where the standard has none. */
+export interface RecoveringOptions extends ReadEventsOptions {
+  /**
+   * Called for what the standard tells a parser to pass over. The event that it
+   * returns takes its place among the events.
+   */
+  recover?:
+    | ((diagnostic: SseDiagnostic) => ServerSentEvent | undefined)
+    | undefined;
+}
+
 /** Reads chunks: the reader of a stream, or what reads bytes without one. */
 export interface ChunkReader {
   /** Returns the next chunk, or the end. */
@@ -103,7 +115,7 @@ export interface ChunkReader {
  */
 export function readEventsFrom(
   reader: ChunkReader,
-  options: ReadEventsOptions = {},
+  options: RecoveringOptions = {},
 ): EventReader {
   return new BodyEventReader(() => reader, options);
 }
@@ -176,11 +188,20 @@ class BodyEventReader implements EventReader {
 
   constructor(
     open: () => ChunkReader,
-    { onChunk, onPending, signal, ...options }: ReadEventsOptions,
+    { onChunk, onPending, signal, recover, ...options }: RecoveringOptions,
   ) {
     this.#parser = new SseParser({
       ...options,
       onEvent: (event) => this.#queue.push(event),
+      ...(recover && {
+        onDiagnostic: (diagnostic) => {
+          options.onDiagnostic?.(diagnostic);
+          const event = recover(diagnostic);
+          if (!event) return;
+          // It has no id of its own.
+          this.#queue.push({ ...event, id: this.#parser.lastEventId });
+        },
+      }),
     });
     this.#lastEventId = this.#parser.lastEventId;
     this.#onChunk = onChunk;

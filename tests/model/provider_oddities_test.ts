@@ -585,6 +585,26 @@ Deno.test("ModelClient tells the words of an error in any shape (G5)", async () 
   }
 });
 
+Deno.test("ModelClient takes an error that no event has where it stands (G5)", async () => {
+  const start = sse(chunk({ content: "Hel" }));
+  const lines = ["error: Oh\n\n", '{"error":"Oh"}\n', "ERROR:Oh\r\n"];
+  for (const line of lines) {
+    for (const after of [DONE, sse(chunk({}, "stop")) + DONE]) {
+      const { error } = await ask("chat", [start + line + after]);
+      assertInstanceOf(error, ResponseFailedError, line);
+      assertEquals(error.providerMessage, "Oh");
+    }
+    const whole = start + sse(chunk({}, "stop")) + DONE;
+    assertEquals((await ask("chat", [whole + line])).last, "completed");
+  }
+  const quiet = sse(chunk({ content: "Hi" })).replace(
+    "data",
+    "error: null\ndata",
+  );
+  const { last } = await ask("chat", [quiet, sse(chunk({}, "stop"))]);
+  assertEquals(last, "completed");
+});
+
 Deno.test("ModelClient tells the words of an error before a provider's silence (G5)", async () => {
   for (const end of ["drop", "stall"] as const) {
     const { error, requests } = await ask("chat", [

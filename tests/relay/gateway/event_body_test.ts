@@ -169,6 +169,46 @@ Deno.test("EventBody rejects as the body does, after its events", async () => {
   assertEquals(error, reason);
 });
 
+Deno.test("EventBody returns an error that came in no event in its place, however the body is cut", async () => {
+  const text = 'data: a\n\nerror: b\ndata: c\n\n{"error":"d"}\nerror: e';
+  const bytes = encoder.encode(text);
+  for (const size of [1, 7, bytes.length]) {
+    const pieces = [];
+    for (let at = 0; at < bytes.length; at += size) {
+      pieces.push(bytes.subarray(at, at + size));
+    }
+    const { events, error } = await readAll(bodyOf(pieces));
+    assertEquals(
+      events.map(({ event, data }) => [event, data]),
+      [
+        ["message", "a"],
+        ["error", "b"],
+        ["message", "c"],
+        ["message", '{"error": "d"}'],
+        ["error", "e"],
+      ],
+    );
+    assertEquals(error, undefined);
+  }
+});
+
+Deno.test("EventBody counts the lines that it keeps for the end, and keeps few", async () => {
+  const line = `{"a":"${"x".repeat(1_000)}"\n`;
+  const left: number[] = [];
+  using reader = new EventBody(
+    bodyOf(Array.from({ length: 100 }, () => encoder.encode(line))),
+    {
+      maxEventSize: 10_000,
+      onWait: () => {},
+      onBytes: () => {},
+      onPending: (_, size) => left.push(size),
+    },
+  );
+  assertEquals(await reader.nextBatch(), undefined);
+  assert(left[0]! >= 1_000 && left[1]! >= 2_000, String(left.slice(0, 2)));
+  assert(left.at(-1)! > 60_000 && left.at(-1)! <= 64 * 1024, `${left.at(-1)}`);
+});
+
 Deno.test("EventBody cancels a body that is not read to its end", async () => {
   let isCancelled = false;
   const body = bodyOf(

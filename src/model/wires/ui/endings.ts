@@ -1,7 +1,14 @@
 // This module is browser compatible.
 import type { ServerSentEvent } from "../../../sse/event.ts";
 import type { Ending, EndingReader, SaidEnding } from "../ending.ts";
-import { isDone, isFields, parseData, textOf } from "../event_data.ts";
+import {
+  errorIn,
+  hasContent,
+  isDone,
+  isFields,
+  parseData,
+  textOf,
+} from "../event_data.ts";
 import { endingOfStop, STOP_REASONS } from "../stop_reason.ts";
 import { telling } from "../telling.ts";
 
@@ -51,13 +58,18 @@ export class UiEndingReader implements EndingReader {
     return this.#isOver;
   }
 
-  take({ data }: ServerSentEvent): void {
-    if (isDone(data)) {
+  take({ event: name, data }: ServerSentEvent): void {
+    // The protocol has no names: this is the server's own error, as in other formats.
+    if (name === "error") this.#fail(errorIn(data));
+    else if (isDone(data)) {
       this.#isOver = true;
       this.#ending ??= { kind: "completed" };
     } else if (TELLING.test(data)) {
       const chunk = parseData(data);
-      if (isFields(chunk)) this.#take(textOf(chunk.type), chunk);
+      if (!isFields(chunk)) return;
+      if (chunk.type === undefined && hasContent(chunk.error)) {
+        this.#fail(chunk.error);
+      } else this.#take(textOf(chunk.type), chunk);
     }
   }
 
@@ -80,12 +92,14 @@ export class UiEndingReader implements EndingReader {
         this.#ending ??= { kind: "cancelled" };
         return;
       case "error":
-        if (this.#ending?.kind === "failed") return;
-        this.#ending = {
-          kind: "failed",
-          details: { message: textOf(errorText) },
-        };
+        this.#fail({ message: textOf(errorText) });
     }
+  }
+
+  /** Takes an error in: the first counts. */
+  #fail(details: unknown): void {
+    if (this.#ending?.kind === "failed") return;
+    this.#ending = { kind: "failed", details };
   }
 }
 
