@@ -6,8 +6,10 @@ import { COLON, QUOTE } from "./json_bytes.ts";
  * The fields of a run's body that name something at the provider, by their names in
  * lower case, and the beginning of its path there: `responses/resp_1`.
  */
-const COLLECTIONS: ReadonlyMap<string, string> = new Map([
+export const COLLECTIONS: ReadonlyMap<string, string> = new Map([
   ["previous_response_id", "responses"],
+  ["comparison_response_id", "responses"],
+  ["previous_message_id", "messages"],
   ["conversation", "conversations"],
   ["prompt", "prompts"],
   ["container", "containers"],
@@ -16,6 +18,9 @@ const COLLECTIONS: ReadonlyMap<string, string> = new Map([
   ["file_ids", "files"],
   ["vector_store_id", "vector_stores"],
   ["vector_store_ids", "vector_stores"],
+  ["skill_id", "skills"],
+  ["tunnel_id", "tunnels"],
+  ["voice", "audio/voices"],
 ]);
 
 /** The beginnings of the paths of what a request may use at a provider. */
@@ -24,15 +29,29 @@ export const REFERENCED: ReadonlySet<string> = new Set(COLLECTIONS.values());
 /** The fields that name something in every request; the others only in a run. */
 const EVERYWHERE: ReadonlySet<string> = new Set([
   "previous_response_id",
+  "previous_message_id",
   "conversation",
+]);
+
+/** The fields that name something only with an object that has an `id`: a text is itself. */
+const WITH_ID: ReadonlySet<string> = new Set(["prompt", "voice"]);
+
+/** The skills that Anthropic has for everybody: those of an account begin with `skill_`. */
+const PUBLIC_SKILLS: ReadonlySet<string> = new Set([
+  "docx",
+  "pdf",
+  "pptx",
+  "xlsx",
 ]);
 
 /**
  * The fields whose contents are the caller's own: parameters of its tools, and notes.
- * A provider looks for nothing in them.
+ * A provider looks for nothing in them. With `diagnostics`, Anthropic compares a request
+ * with that of a message, and tells only whether the beginnings are the same.
  */
 const OPAQUE: ReadonlySet<string> = new Set([
   "arguments",
+  "diagnostics",
   "input_schema",
   "metadata",
   "parameters",
@@ -47,17 +66,17 @@ const MAX_DEPTH = 500;
 
 /**
  * One of the names, in the spellings of lenient parsers, which take names without quotes;
- * another spelling has an escape. The last two are words of many texts: what follows
+ * another spelling has an escape. The last three are words of many texts: what follows
  * them may be beyond the end of a piece.
  */
 const NAMES =
-  /previous_response_id|conversation|file_id|vector_store_id|container_id|(?:container|prompt)["']?\s*[:\/]|\\[ux]/i;
+  /(?:previous|comparison)_response_id|previous_message_id|conversation|(?:file|vector_store|container|skill|tunnel)_id|(?:container|prompt|voice)["']?\s*[:\/]|\\[ux]/i;
 
 /** One of the words, whose colon may come with the next piece. */
-const CUT_NAMES = /(?:container|prompt)["']?\s*$/i;
+const CUT_NAMES = /(?:container|prompt|voice)["']?\s*$/i;
 
 /** The UTF-16 code units of the longest of these names. */
-export const MAX_NAME = "previous_response_id".length;
+export const MAX_NAME = "comparison_response_id".length;
 
 /** The work of a step: the values that are looked at. */
 const STEP = 256;
@@ -111,10 +130,15 @@ export function referencesInQuery(
 ): readonly string[] {
   const paths: string[] = [];
   for (const [written, id] of new URLSearchParams(search)) {
-    const [name = "", within] = written.toLowerCase().split("[");
+    // A name may lie in another field: `thread[previous_message_id]=msg_1`.
+    const names = written.toLowerCase().split(/[[\]]+/);
+    const at = names.findLastIndex((name) => COLLECTIONS.has(name));
+    const { [at]: name = "", [at + 1]: within } = names;
     const collection = COLLECTIONS.get(name);
     if (collection === undefined || id === "") continue;
-    if (name === "prompt" && within !== "id]") continue; // a text, as below
+    if (names.slice(0, at).some((one) => OPAQUE.has(one))) continue;
+    if (WITH_ID.has(name) && within !== "id") continue; // a text, as below
+    if (PUBLIC_SKILLS.has(id) && name === "skill_id") continue;
     if (isRun || EVERYWHERE.has(name)) paths.push(`${collection}/${id}`);
   }
   return paths;
@@ -186,8 +210,9 @@ function* namesIn(
 function nameOf(key: string, value: unknown): string | undefined {
   const id = isFields(value) ? value.id : value;
   // The prompt of a completion is a text, and that of a response an object.
-  if (key === "prompt" && !isFields(value)) return undefined;
-  return typeof id === "string" ? id : undefined;
+  if (WITH_ID.has(key) && !isFields(value)) return undefined;
+  if (typeof id !== "string") return undefined;
+  return key === "skill_id" && PUBLIC_SKILLS.has(id) ? undefined : id;
 }
 
 /** The longest name that may stand for one of these, in UTF-16 code units: all of it are escapes. */

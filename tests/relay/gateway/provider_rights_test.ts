@@ -412,6 +412,26 @@ const USED: readonly (readonly [path: string, body: unknown])[] = [
   ["responses/r", { previous_response_id: "r" }],
   ["responses/r", { previous_response_id: ["r"] }],
   ["files/f", { input: [{ file_id: ["f"] }] }],
+  ["responses/r", { prompt_cache_options: { comparison_response_id: "r" } }],
+  ["messages/m", { thread: { type: "continue", previous_message_id: "m" } }],
+  ["skills/s", {
+    container: { skills: [{ type: "custom", skill_id: "s" }] },
+  }],
+  ["skills/s", {
+    tools: [{
+      type: "shell",
+      environment: {
+        type: "container_auto",
+        skills: [{ type: "skill_reference", skill_id: "s" }],
+      },
+    }],
+  }],
+  // Of a type that is there twice, a provider may take the other.
+  ["skills/s", {
+    container: { skills: [{ type: "anthropic", skill_id: "s" }] },
+  }],
+  ["tunnels/t", { tools: [{ type: "mcp", tunnel_id: "t" }] }],
+  ["audio/voices/v", { audio: { format: "mp3", voice: { id: "v" } } }],
   // A body is not itself a word of a model to a tool.
   ["files/f", { type: "tool_use", input: [{ file_id: "f" }] }],
 ];
@@ -454,6 +474,9 @@ const QUERIES: readonly (readonly [path: string, query: string])[] = [
   ["conversations/v", "conversation[id]=v"],
   ["files/f", "file_ids%5B0%5D=f"],
   ["prompts/p", "prompt[id]=p"],
+  ["messages/m", "thread[previous_message_id]=m"],
+  ["skills/s", "container[skills][0][skill_id]=s"],
+  ["audio/voices/v", "audio[voice][id]=v"],
 ];
 
 Deno.test("A run names in its query no more than in its body (B1, B2)", async () => {
@@ -490,6 +513,9 @@ Deno.test("A run may say what it likes to tools and in texts (B1)", async () => 
     { metadata: { container: "mine", prompt: { id: "p" } } },
     { container: null, file_ids: [], prompt: { variables: {} } },
     { tools: [{ type: "code_interpreter", container: { type: "auto" } }] },
+    { audio: { format: "mp3", voice: "alloy" } },
+    { container: { skills: [{ type: "anthropic", skill_id: "pptx" }] } },
+    { diagnostics: { previous_message_id: "msg_1" } },
   ];
   for (const body of BODIES) {
     for (const path of RUN_PATHS) {
