@@ -104,6 +104,12 @@ export class Listener implements Disposable {
   readonly #patience: number;
   readonly #interval: ReturnType<typeof setInterval> | undefined;
   readonly #onConnection = (socket: Socket): void => this.#count(socket);
+  /** One for all sockets. */
+  readonly #onClose = (): void => {
+    this.#sockets--;
+    if (this.#sockets === 0) this.#empty.resolve();
+    this.#resume();
+  };
   readonly #closing = new AbortController();
   readonly #empty = Promise.withResolvers<void>();
   #sockets = 0;
@@ -147,11 +153,7 @@ export class Listener implements Disposable {
   #count(socket: Socket): void {
     this.#accepted++;
     this.#sockets++;
-    socket.on("close", () => {
-      this.#sockets--;
-      if (this.#sockets === 0) this.#empty.resolve();
-      this.#resume();
-    });
+    socket.on("close", this.#onClose);
     this.#pause();
   }
 

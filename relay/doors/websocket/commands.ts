@@ -1,4 +1,4 @@
-import { Subscription } from "../../delivery/subscription.ts";
+import { type Delivery, Subscription } from "../../delivery/subscription.ts";
 import { TopicLimitError } from "../../topics/topic_errors.ts";
 import type { Topic } from "../../topics/topic.ts";
 import type { SubscribeRequest } from "../subscription_request.ts";
@@ -75,6 +75,9 @@ export function subscribe(
   return true;
 }
 
+/** The delivery that most peers ask for: one object for all of them. */
+const PLAIN: Delivery = {};
+
 /** Makes a peer's subscription to a topic, in the epoch of its position. */
 export function makeSubscription(
   { context: { topics, frames, mergedFrames } }: WebSocketPeer,
@@ -86,12 +89,14 @@ export function makeSubscription(
     after ?? topic.from,
     websocketFormat,
     mode === "merge" ? mergedFrames : frames,
-    {
-      latest: mode === "latest",
-      ...(window !== undefined && { window }),
-      ...(snapshot !== undefined && { snapshot }),
-      ...(stay !== undefined && { stays: stay }),
-    },
+    mode === "latest" || window !== undefined || snapshot || stay
+      ? {
+        latest: mode === "latest",
+        ...(window !== undefined && { window }),
+        ...(snapshot !== undefined && { snapshot }),
+        ...(stay !== undefined && { stays: stay }),
+      }
+      : PLAIN,
   );
 }
 

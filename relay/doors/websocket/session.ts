@@ -36,7 +36,7 @@ import { subscribeToPrefix } from "./prefix_commands.ts";
 import { isPrefix, Prefixes } from "./prefixes.ts";
 import { publish } from "./publishing.ts";
 import { Staying } from "../staying.ts";
-import type { RelayWebSocket } from "./relay_websocket.ts";
+import type { RelayWebSocket, WebSocketOwner } from "./relay_websocket.ts";
 
 /** The most answers that may wait before the peer is no longer read. */
 const MAX_BACKLOG = 64;
@@ -52,6 +52,24 @@ const PING = Uint8Array.of(0x89, 0);
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 const logger = getLogger(["rivulet", "relay", "websocket"]);
+
+/** The property of a socket whose bytes are counted: its session. */
+const SESSION = Symbol("session");
+
+/** A socket whose bytes are counted. */
+type FollowedSocket = Duplex & { readonly [SESSION]: WebSocketSession };
+
+/** One for all sockets, called when `ws` has read the same bytes. */
+function onData(this: FollowedSocket, { length }: Uint8Array): void {
+  this[SESSION].onData(length);
+}
+
+function followData(socket: Duplex, session: WebSocketSession): void {
+  Object.assign(socket, { [SESSION]: session });
+  socket.on("data", onData);
+}
+
+function ignore(): void {}
 
 /**
  * One WebSocket peer (PROTOCOL.md, section 2): its socket, and whether it lives.
@@ -69,7 +87,8 @@ export class WebSocketSession
     SubscriberEvents,
     Watched,
     Expiring,
-    SendPeer {
+    SendPeer,
+    WebSocketOwner {
   readonly context: SessionContext;
   readonly subscriber: Subscriber;
   readonly address: string;
@@ -77,6 +96,7 @@ export class WebSocketSession
   readonly #id = crypto.randomUUID();
   readonly #ws: RelayWebSocket;
   readonly #socket: Duplex;
+  readonly #onClosed: (session: WebSocketSession) => void;
   /** The time at which it was opened, in milliseconds since the epoch. */
   readonly #start: number;
   #staying: Staying | undefined;
@@ -112,9 +132,10 @@ export class WebSocketSession
     socket: Duplex,
     context: SessionContext,
     { access, address, network }: WebSocketCaller,
-    onClose: (session: WebSocketSession) => void = () => {},
+    onClose: (session: WebSocketSession) => void = ignore,
   ) {
     this.#ws = ws;
+    this.#onClosed = onClose;
     this.#socket = socket;
     this.context = context;
     this.address = address;
@@ -129,50 +150,8 @@ export class WebSocketSession
       context.slow,
       context.budget.open(this),
     );
-    ws.beforeClose = () => {
-      this.subscriber.flush();
-      this.#rates = undefined;
-    };
-    // Called when `ws` has read the same bytes.
-    socket.on("data", ({ length }: Uint8Array) => this.#onData(length));
-    ws.on("message", (data, isBinary) => {
-      this.#missed = 0;
-      this.#onMessage(data, isBinary);
-    });
-    ws.on("pong", ({ byteLength }) => {
-      this.#missed = 0;
-      this.#takesMore(byteLength);
-    });
-    ws.on("ping", (data) => {
-      if (!this.#takesMore(data.byteLength)) return;
-      // A pong must not come within a frame of which a part was written.
-      if (this.subscriber.isWithinMessage) return;
-      if (socket.writableLength < PONG_BACKLOG) ws.pong(data);
-    });
-    // Each is followed by `close`, which is where a session is given up.
-    ws.on("error", (error) => {
-      logger.debug("{connection}: {error}", { connection: this.#id, error });
-      const refusal = socketRefusal(error);
-      if (refusal) context.refused(refusal);
-    });
-    ws.on("close", (code) => {
-      context.heartbeat.delete(this);
-      context.expiries.delete(this.#access.expires, this);
-      this.subscriber[Symbol.dispose]();
-      this.#staying?.[Symbol.dispose]();
-      this.#prefixes?.[Symbol.dispose]();
-      this.#receiving?.[Symbol.dispose]();
-      onClose(this);
-      logger.info(
-        "WebSocket {connection} of {address} closed after {seconds} s: {code}",
-        {
-          connection: this.#id,
-          address,
-          seconds: secondsSince(this.#start, context.clock),
-          code,
-        },
-      );
-    });
+    ws.owner = this;
+    followData(socket, this);
     context.heartbeat.add(this);
     context.frames.counts.opened++;
     this.answer({
@@ -431,6 +410,55 @@ export class WebSocketSession
     if (this.#holds === 0 && this.#ws.isPaused) this.#ws.resume();
   }
 
+  onMessage(data: unknown, isBinary: boolean): void {
+    this.#missed = 0;
+    this.#onMessage(data, isBinary);
+  }
+
+  onPong({ byteLength }: Uint8Array): void {
+    this.#missed = 0;
+    this.#takesMore(byteLength);
+  }
+
+  onPing(data: Uint8Array): void {
+    if (!this.#takesMore(data.byteLength)) return;
+    // A pong must not come within a frame of which a part was written.
+    if (this.subscriber.isWithinMessage) return;
+    if (this.#socket.writableLength < PONG_BACKLOG) this.#ws.pong(data);
+  }
+
+  /** It is followed by {@linkcode onClose}, where the session is given up. */
+  onFailure(error: Error): void {
+    logger.debug("{connection}: {error}", { connection: this.#id, error });
+    const refusal = socketRefusal(error);
+    if (refusal) this.context.refused(refusal);
+  }
+
+  beforeClose(): void {
+    this.subscriber.flush();
+    this.#rates = undefined;
+  }
+
+  onClose(code: number): void {
+    const { heartbeat, expiries, clock } = this.context;
+    heartbeat.delete(this);
+    expiries.delete(this.#access.expires, this);
+    this.subscriber[Symbol.dispose]();
+    this.#staying?.[Symbol.dispose]();
+    this.#prefixes?.[Symbol.dispose]();
+    this.#receiving?.[Symbol.dispose]();
+    this.#onClosed(this);
+    logger.info(
+      "WebSocket {connection} of {address} closed after {seconds} s: {code}",
+      {
+        connection: this.#id,
+        address: this.address,
+        seconds: secondsSince(this.#start, clock),
+        code,
+      },
+    );
+  }
+
   /** Takes a message; what goes wrong with it costs nobody but this peer. */
   #onMessage(data: unknown, isBinary: boolean): void {
     try {
@@ -449,7 +477,7 @@ export class WebSocketSession
   }
 
   /** Counts what was read, as far as it is no whole message. */
-  #onData(bytes: number): void {
+  onData(bytes: number): void {
     if (!this.isOpen) return this.#onLate(bytes);
     const { unfinished } = this.#ws;
     if (unfinished === 0) {

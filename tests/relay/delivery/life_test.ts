@@ -6,7 +6,10 @@ import { assert, assertEquals } from "@std/assert";
 import { FrameCache } from "../../../relay/delivery/frames.ts";
 import { Pump } from "../../../relay/delivery/pump.ts";
 import { Stays } from "../../../relay/delivery/stays.ts";
-import type { RelayWebSocket } from "../../../relay/doors/websocket/relay_websocket.ts";
+import type {
+  RelayWebSocket,
+  WebSocketOwner,
+} from "../../../relay/doors/websocket/relay_websocket.ts";
 import { Watch } from "../../../relay/delivery/watch.ts";
 import { WebSocketSession } from "../../../relay/doors/websocket/session.ts";
 import {
@@ -186,7 +189,9 @@ class Wire extends EventEmitter {
   }
 }
 
-class Peer extends EventEmitter {
+class Peer {
+  /** Set by the session. */
+  owner: WebSocketOwner | undefined;
   readonly OPEN = 1;
   readonly CLOSED = 3;
   readyState = 1;
@@ -202,7 +207,7 @@ class Peer extends EventEmitter {
     this.terminated++;
     if (this.readyState === this.CLOSED) return;
     this.readyState = this.CLOSED;
-    this.emit("close", 1006);
+    this.owner?.onClose(1006);
   }
 }
 
@@ -279,7 +284,7 @@ Deno.test("WebSocketSession pings past what waits, and beats though it pings", a
   assertEquals(wire.kinds(), ["welcome", "subscribed", "events", "live"]);
   for (let interval = 0; interval < 5; interval++) {
     await clock.advance(HEARTBEAT);
-    peer.emit("pong", new Uint8Array());
+    peer.owner?.onPong(new Uint8Array());
     await turns();
     const kinds = wire.kinds().sort();
     // A message written just before counts for the first interval.
