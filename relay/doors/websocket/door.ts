@@ -10,6 +10,7 @@ import {
   readQuery,
   type SubscribeRequest,
 } from "../subscription_request.ts";
+import { compactListeners } from "./compact_listeners.ts";
 import { mergedWebsocketFormat, websocketFormat } from "./format.ts";
 import type { SessionContext, WebSocketCaller } from "./peer.ts";
 import type { RelayWebSocket } from "./relay_websocket.ts";
@@ -198,5 +199,9 @@ export class WebSocketDoor {
     );
     this.sessions.add(session);
     if (target.kind === "one") session.follow(target.request);
+    // `ws` listens by now.
+    socket.off("error", ignore);
+    compactListeners(socket);
+    compactListeners(ws);
   }
 }
