@@ -2,6 +2,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { Problem } from "../problem.ts";
 import { type After, parseAfter } from "../topics/position.ts";
+import { queryValue } from "./query_value.ts";
 
 /** The ways in which a topic is read. */
 export const READING_DOORS = ["websocket", "stream", "page"] as const;
@@ -202,9 +203,9 @@ export function parametersOf(door: ReadingDoor): string[] {
  * Reads the parameters of a subscription from a request.
  *
  * @param door The door that the request is at.
- * @param query The query of its URL; of a parameter that is there twice the first counts.
+ * @param query The query of its URL.
  * @param headers Its headers, for a door that reads one of them.
- * @throws {Problem} 400 If a parameter is wrong, or this door refuses it.
+ * @throws {Problem} 400 If a parameter is wrong or repeated, or this door refuses it.
  */
 export function readQuery<Door extends ReadingDoor>(
   door: Door,
@@ -213,15 +214,15 @@ export function readQuery<Door extends ReadingDoor>(
 ): SubscriptionParameters<Door> {
   const values: Record<string, unknown> = {};
   for (const [name, row] of ROWS) {
-    const text = query.get(name);
-    if (isTaken(row, door)) {
+    const isRefused = row.refusedBy?.includes(door);
+    if (!isTaken(row, door) && !isRefused) continue;
+    const text = queryValue(query, name);
+    if (!isRefused) {
       if (text !== null) values[name] = readText(name, row, text);
       const said = row.header?.readBy.includes(door) &&
         headers?.get(row.header.name);
       if (said) values[name] = row.header?.read(said);
-    } else if (
-      text !== null && row.refusedBy?.includes(door) && text !== row.harmless
-    ) {
+    } else if (text !== null && text !== row.harmless) {
       refuse(
         "unsupported",
         `Expected no ${name} of an event stream: use a WebSocket for it`,

@@ -232,6 +232,11 @@ export class Joining {
     const { path, url: { searchParams } } = target;
     if (request.method !== "GET" || !RESPONSE_PATH.test(path)) return undefined;
     if (searchParams.get("stream") !== "true") return undefined;
+    // Which of two values counts is for the provider to say.
+    const isTwice = ["stream", "starting_after"].some((name) =>
+      searchParams.getAll(name).length > 1
+    );
+    if (isTwice) return undefined;
     const startingAfter = searchParams.get("starting_after") ?? "-1";
     if (!/^(?:-1|[0-9]{1,15})$/.test(startingAfter)) return undefined;
     const { log } = topic;

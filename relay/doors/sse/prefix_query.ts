@@ -1,5 +1,6 @@
 import { STATUS_CODE } from "@std/http/status";
 import { Problem } from "../../problem.ts";
+import { queryValue } from "../query_value.ts";
 import { readQuery } from "../subscription_request.ts";
 import type { PrefixStreamRequest } from "./prefix_session.ts";
 import { MAX_DIGITS, parsePrefixPosition } from "../prefix_position.ts";
@@ -33,13 +34,14 @@ function readAfter(
 /**
  * Reads the parameters of a stream of all topics whose names begin alike.
  *
- * @throws {Problem} 400 If a parameter is wrong, or means one topic.
+ * @throws {Problem} 400 If a parameter is wrong or repeated, or means one topic.
  */
 export function readPrefixQuery(
   prefix: string,
   query: URLSearchParams,
   headers: Headers,
 ): Pick<PrefixStreamRequest, "after" | "stay"> {
+  const place = queryValue(query, "after");
   const others = new URLSearchParams(query);
   others.delete("after");
   const parameters = readQuery("stream", others);
@@ -52,6 +54,6 @@ export function readPrefixQuery(
   }
   // A reconnecting EventSource repeats its URL: the header has what it has read since.
   const id = headers.get("last-event-id");
-  const after = readAfter(id || query.get("after"), prefix);
+  const after = readAfter(id || place, prefix);
   return { after, stay: parameters.stay ?? false };
 }

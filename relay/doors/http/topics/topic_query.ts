@@ -2,6 +2,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { Problem } from "../../../problem.ts";
 import { END_STATUSES } from "../../../topics/end.ts";
+import { queryValue } from "../../query_value.ts";
 import { asFlag } from "../../subscription_request.ts";
 
 /** The most topics of a page, and of a stream. */
@@ -93,13 +94,15 @@ const EXPECTED: Readonly<Record<keyof typeof listQuery.shape, string>> = {
   counts: "true or false",
 };
 
+/** The names of the parameters of a list. */
+export const LIST_PARAMETERS: readonly string[] = Object.keys(EXPECTED);
+
 function refuse(detail: string): Problem {
   return new Problem(STATUS_CODE.BadRequest, "invalid_query", detail);
 }
 
 /**
- * Reads the parameters of a list of topics; of one that is there twice the first
- * counts.
+ * Reads the parameters of a list of topics.
  *
  * @param query The query.
  * @param isStream Whether the list is a stream: a page has no rates.
@@ -109,8 +112,8 @@ export function readListQuery(
   query: URLSearchParams,
   isStream: boolean,
 ): TopicListQuery {
-  const given = Object.keys(EXPECTED).flatMap((name) => {
-    const value = query.get(name);
+  const given = LIST_PARAMETERS.flatMap((name) => {
+    const value = queryValue(query, name);
     return value === null ? [] : [[name, value] as const];
   });
   const { data, error } = listQuery.safeParse(Object.fromEntries(given));

@@ -40,6 +40,7 @@ import type { Call } from "../entrance.ts";
 import { checkSource, putBody } from "./check_source.ts";
 import { describeTopic } from "./describe_topic.ts";
 import { queryFlag } from "./query_flag.ts";
+import { queryValue } from "../../query_value.ts";
 import { readJsonBody } from "./request_body.ts";
 
 /** The context of the topic writer. */
@@ -304,7 +305,7 @@ function answerEnd(
 }
 
 function readWithin(query: URLSearchParams): number | undefined {
-  const text = query.get("within");
+  const text = queryValue(query, "within");
   if (text === null) return undefined;
   const within = /^[1-9]\d*$/.test(text) ? Number(text) : NaN;
   if (within <= MAX_WITHIN) return within;
