@@ -1,6 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { InProcessOnlyError } from "../support/relay/shape.ts";
-import { differences, readList, readReport } from "./run_shape.ts";
+import { differences, readList, readReport, withRest } from "./run_shape.ts";
 
 const { message } = new InProcessOnlyError("the option clock");
 
@@ -36,6 +36,19 @@ Deno.test("readReport tells tests that need the inside of the process from those
     `listed, and passes, or fails otherwise: ${line}`,
   ]);
   assertEquals(differences("tree", ["tests"], [], [inside]), []);
+});
+
+Deno.test("withRest finds a run that has told of no test, or of none that failed", () => {
+  const [test] = readReport(REPORT, "workers").inProcess;
+  assert(test);
+  const result = { passed: 0, failed: [], inProcess: [] };
+  const listed = { ...result, inProcess: [test] };
+  assertEquals(withRest(listed, false), listed);
+  const passed = { ...result, passed: 1 };
+  assertEquals(withRest(passed, true), passed);
+  for (const [one, isWell] of [[result, true], [passed, false]] as const) {
+    assertEquals(withRest(one, isWell).failed.length, 1);
+  }
 });
 
 Deno.test("The list of tests that need the inside of the process names files that there are", async () => {
