@@ -130,6 +130,18 @@ export class Channel {
   }
 
   /**
+   * Asks for something that the peer does by itself once there is no link: resolves when
+   * it has answered, or the link is lost.
+   */
+  async askWhileOpen(name: string, values: readonly unknown[]): Promise<void> {
+    try {
+      await this.ask(name, values);
+    } catch (error) {
+      if (!(error instanceof LinkLostError)) throw error;
+    }
+  }
+
+  /**
    * Asks for something whose answer has to be dealt with before what comes behind it: a
    * promise would tell of it too late.
    *

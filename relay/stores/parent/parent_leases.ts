@@ -180,8 +180,9 @@ export class ParentLeases {
     if (!this.#held.delete(lease)) return;
     this.#settled(lease);
     const channel = this.#options.link();
-    if (how === "lapse") channel?.send(["lapse", lease.number]);
-    else await channel?.ask("free", [lease.number]);
+    if (how === "lapse") return channel?.send(["lapse", lease.number]);
+    // Without the link, the parent has it expire by itself.
+    await channel?.askWhileOpen("free", [lease.number]);
   }
 
   /**

@@ -207,7 +207,7 @@ export class ParentStore implements Store {
 
   async deleteEnded(before: number): Promise<void> {
     // Away, it does so by itself.
-    await this.#link.channel?.ask("ended", [before]);
+    await this.#link.channel?.askWhileOpen("ended", [before]);
   }
 
   async get(bucket: string, key: string): Promise<string | undefined> {
