@@ -128,6 +128,7 @@ export function referencesInQuery(
   search: string,
   isRun: boolean,
 ): readonly string[] {
+  if (search === "") return [];
   const paths: string[] = [];
   for (const [written, id] of new URLSearchParams(search)) {
     // A name may lie in another field: `thread[previous_message_id]=msg_1`.

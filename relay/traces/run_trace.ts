@@ -9,7 +9,14 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { HeaderList } from "../header_list.ts";
-import { endSpan, serverAttributes, type TracedEnd } from "./span.ts";
+import {
+  endSpan,
+  isTracing,
+  NO_SPAN,
+  serverAttributes,
+  type TracedEnd,
+  TRACER,
+} from "./span.ts";
 
 /** A request to a provider that is traced. */
 export interface TracedRequest {
@@ -48,7 +55,7 @@ const PROVIDERS: Readonly<Record<string, string>> = {
   xai: "x_ai",
 };
 
-const tracer = trace.getTracer("rivulet");
+const tracer = trace.getTracer(TRACER);
 
 const CARRIER = {
   keys: (headers: HeaderList): string[] =>
@@ -67,14 +74,15 @@ function own(names: Readonly<Record<string, string>>, name: string) {
  * a secret, nor the content of the request or its answer.
  */
 export class RunTrace {
-  readonly #span: Span;
-  readonly #context: Context;
+  readonly #span: Span = NO_SPAN;
+  readonly #context: Context = ROOT_CONTEXT;
   #end: TracedEnd | undefined;
 
   /** Begins the span. */
   constructor(
     { peer, provider, url, path, method, headers, content }: TracedRequest,
   ) {
+    if (!isTracing()) return;
     const parent = propagation.extract(ROOT_CONTEXT, headers, CARRIER);
     const operation = method === "POST" ? own(OPERATIONS, path) : undefined;
     const isTurn = peer === "application";

@@ -1,4 +1,5 @@
 import { ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { TRACER } from "./span.ts";
 
 /** A transaction of a store that took long. */
 export interface SlowCommit {
@@ -10,7 +11,7 @@ export interface SlowCommit {
   readonly bytes: number;
 }
 
-const tracer = trace.getTracer("rivulet");
+const tracer = trace.getTracer(TRACER);
 
 /**
  * Makes the span of a transaction that took long: one for each transaction would cost

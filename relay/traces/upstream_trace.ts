@@ -5,7 +5,7 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { endSpan, serverAttributes } from "./span.ts";
+import { endSpan, serverAttributes, TRACER } from "./span.ts";
 
 /** The end of a connection. */
 export interface ConnectionEnd {
@@ -15,7 +15,7 @@ export interface ConnectionEnd {
   readonly error?: string | undefined;
 }
 
-const tracer = trace.getTracer("rivulet");
+const tracer = trace.getTracer(TRACER);
 
 /**
  * The span of an upstream, and one under it for each of its connections, which
