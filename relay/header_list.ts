@@ -1,3 +1,5 @@
+import { rememberNames } from "./known_names.ts";
+
 /** The characters of a name (RFC 9110, section 5.6.2). */
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
@@ -5,6 +7,11 @@ const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 
 const SET_COOKIE = "set-cookie";
+
+/** Returns a name in lower case; "" for one that HTTP does not allow. */
+const keyOf = rememberNames((name) =>
+  NAME.test(name) ? name.toLowerCase() : ""
+);
 
 /**
  * The headers of a message, in the order in which they came. Names are in lower case;
@@ -79,16 +86,28 @@ export class HeaderList implements Iterable<readonly [string, string]> {
    * @throws {TypeError} If HTTP does not allow it.
    */
   append(name: string, value: string): void {
-    if (!NAME.test(name) || NO_VALUE.test(value)) {
+    const key = keyOf(name);
+    if (key === "" || NO_VALUE.test(value)) {
       throw new TypeError("HTTP does not allow one of the headers");
     }
-    const key = name.toLowerCase();
     if (key === SET_COOKIE) {
       this.#cookies = [...this.#cookies, value];
       return;
     }
     const before = this.#values.get(key);
     this.#values.set(key, before === undefined ? value : `${before}, ${value}`);
+  }
+
+  /** Returns a list of the headers whose names are kept. */
+  filter(keeps: (name: string) => boolean): HeaderList {
+    const kept = new HeaderList();
+    for (const [name, value] of this.#values) {
+      if (keeps(name)) kept.#values.set(name, value);
+    }
+    if (this.#cookies.length > 0 && keeps(SET_COOKIE)) {
+      kept.#cookies = this.#cookies;
+    }
+    return kept;
   }
 
   /** Takes out a header. The name is in lower case. */

@@ -27,6 +27,7 @@ const REST = "relay/rest.ts";
 const SLICES = "relay/slices.ts";
 const MEMBERS = "relay/members.ts";
 const JSON_TEXT = "relay/json_text.ts";
+const KNOWN_NAMES = "relay/known_names.ts";
 const HEADER_LIST = "relay/header_list.ts";
 const CHAT_TOPIC = "relay/chat_topic.ts";
 const RUNTIME = "relay/runtime.ts";
@@ -140,9 +141,14 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: KNOWN_NAMES,
+    why: "remembers what is known of the names of headers",
+    may: [],
+  },
+  {
     path: HEADER_LIST,
     why: "holds the headers of a message",
-    may: [],
+    may: [KNOWN_NAMES],
   },
   {
     path: CHAT_TOPIC,
@@ -253,6 +259,7 @@ export const ROOMS: readonly Room[] = [
       TOPICS,
       CHAT_TOPIC,
       MEMBERS,
+      KNOWN_NAMES,
       ...COMMON,
       METRICS,
       TRACES,

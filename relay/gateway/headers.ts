@@ -5,7 +5,8 @@ import {
   isMisleadingHeader,
   plainName,
 } from "../forwarding.ts";
-import { HeaderList } from "../header_list.ts";
+import type { HeaderList } from "../header_list.ts";
+import { rememberNames } from "../known_names.ts";
 import type { UpstreamAnswer } from "../upstream/answer.ts";
 import type { GatewayProvider } from "./provider.ts";
 import type { ProviderRequest } from "./provider_request.ts";
@@ -47,20 +48,31 @@ const OF_STRANGERS: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
 };
 
-function named(header: string | null): ReadonlySet<string> {
-  return new Set(
-    (header ?? "").split(",").map((name) => name.trim().toLowerCase()),
-  );
+function named(header: string): ReadonlySet<string> {
+  return new Set(header.split(",").map((name) => name.trim().toLowerCase()));
 }
 
-function passed(headers: HeaderList, kept: RegExp): HeaderList {
-  const connection = named(headers.get("connection"));
-  const passed = new HeaderList();
-  for (const [name, value] of headers) {
-    if (isConnectionHeader(name) || kept.test(plainName(name))) continue;
-    if (!connection.has(name)) passed.append(name, value);
-  }
-  return passed;
+/** Whether a header of a request is none that a provider gets. */
+const isNotForwarded = rememberNames((name) =>
+  isConnectionHeader(name) || NOT_FORWARDED.test(plainName(name)) ||
+  isMisleadingHeader(name)
+);
+
+/** Whether a header of an answer is none that a caller gets. */
+const isNotReturned = rememberNames((name) =>
+  isConnectionHeader(name) || NOT_RETURNED.test(plainName(name))
+);
+
+const isCredential = rememberNames(isCredentialName);
+
+/** Returns the headers that are passed on: without those that `Connection` names, too. */
+function passed(
+  headers: HeaderList,
+  isLeftOut: (name: string) => boolean,
+): HeaderList {
+  const header = headers.get("connection");
+  const connection = header === null ? undefined : named(header);
+  return headers.filter((name) => !isLeftOut(name) && !connection?.has(name));
 }
 
 /**
@@ -71,15 +83,12 @@ export function requestHeaders(
   headers: HeaderList,
   { key, keyHeader }: Pick<GatewayProvider, "key" | "keyHeader">,
 ): HeaderList {
-  const forwarded = passed(headers, NOT_FORWARDED);
-  for (const [name] of forwarded) {
-    if (isMisleadingHeader(name)) forwarded.delete(name);
-  }
+  const allowed = passed(headers, isNotForwarded);
+  const forwarded = key === undefined
+    ? allowed
+    : allowed.filter((name) => !isCredential(name));
   forwarded.set("accept-encoding", "identity");
   if (key !== undefined) {
-    for (const [name] of forwarded) {
-      if (isCredentialName(name)) forwarded.delete(name);
-    }
     forwarded.set(
       keyHeader,
       keyHeader === "authorization" ? `Bearer ${key}` : key,
@@ -120,7 +129,7 @@ export function framingFault(
  * body ends by it: a chunked one ends elsewhere.
  */
 export function responseHeaders(headers: HeaderList): HeaderList {
-  const returned = passed(headers, NOT_RETURNED);
+  const returned = passed(headers, isNotReturned);
   for (const [name, value] of Object.entries(OF_STRANGERS)) {
     returned.set(name, value);
   }

@@ -62,6 +62,22 @@ Deno.test("HeaderList puts a header in place of others, and takes it out; a copy
   ]);
 });
 
+Deno.test("HeaderList keeps the headers whose names pass a test, cookies too", () => {
+  const headers = HeaderList.fromRaw(
+    ["Set-Cookie", "a=1", "X-One", "1", "set-cookie", "b=2", "X-Two", "2"],
+  );
+  assertEquals([...headers.filter((name) => name !== "x-one")], [
+    ["x-two", "2"],
+    ["set-cookie", "a=1"],
+    ["set-cookie", "b=2"],
+  ]);
+  assertEquals(
+    [...headers.filter((name) => name !== "set-cookie")],
+    [["x-one", "1"], ["x-two", "2"]],
+  );
+  assertEquals([...headers].length, 4);
+});
+
 Deno.test("HeaderList takes nothing that HTTP does not allow", () => {
   const bad = [["", "a"], ["a b", "c"], ["a\n", "b"], ["ä", "b"], ["a", "b\r"]]
     .concat([["a", "b\nc: d"], ["a", "\0"], ["a", "\u0100"]])
