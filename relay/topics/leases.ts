@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../../src/fetch/message_of.ts";
 import type { TopicEnd } from "./end.ts";
-import { type Lease, LeaseLostError } from "./lease.ts";
+import { type Lease, LeaseHeldError, LeaseLostError } from "./lease.ts";
 import type { Stored } from "./stored.ts";
-import type { Store } from "./store.ts";
+import { type Store, StoreError } from "./store.ts";
 import type { Topic } from "./topic.ts";
 
 /**
@@ -75,6 +75,32 @@ export class Leases {
     this.#holds.add(hold);
     this.#filled.set(topic, (this.#filled.get(topic) ?? 0) + 1);
     return hold;
+  }
+
+  /**
+   * Whether nobody fills a log: takes the lease on it, and gives it back. That is all that
+   * is asked of the store, which need not have the log at hand.
+   *
+   * @throws What the store says of its trouble.
+   */
+  async isFree(topic: string, epoch: string): Promise<boolean> {
+    try {
+      const lease = await this.#store.hold({
+        topic,
+        epoch,
+        holder: this.holder,
+        ttl: TTL,
+        onCancel: () => {
+          const reason = `Nobody fills topic '${topic}': try again`;
+          return Promise.reject(new StoreError("away", reason));
+        },
+      });
+      await lease.release();
+      return true;
+    } catch (error) {
+      if (error instanceof LeaseHeldError) return false;
+      throw error;
+    }
   }
 
   /**

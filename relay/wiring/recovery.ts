@@ -94,7 +94,7 @@ export class Recovery {
       logger.info("The relay that filled topic {topic} is gone", {
         topic: name,
       });
-      if (!await this.#own.resume(name)) await this.#goOn(topic);
+      if (!await this.#own.resume(topic)) await this.#goOn(topic);
     } catch (error) {
       tellNotGoneOn(name, error);
     }

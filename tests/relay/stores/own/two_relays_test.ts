@@ -1,5 +1,7 @@
 // Two relays of one process that share a store are one relay to whoever uses them.
 import { assert, assertEquals } from "@std/assert";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { subscribe, SubscriptionError } from "../../../../relay/client/mod.ts";
 import type { RelayOptions } from "../../../../relay/options/relay_options.ts";
 import { systemClock } from "../../../../src/fetch/clock.ts";
@@ -66,6 +68,18 @@ class Shared implements AsyncDisposable {
     return this.#way === "fetched"
       ? new FetchedStore(this.#store)
       : this.#store;
+  }
+
+  /** NATS has lost all leases. Another store of these has nobody to tell of them. */
+  async loseLeases(): Promise<void> {
+    if (!this.#server) return;
+    const nats = await connect({ servers: this.#server.host });
+    try {
+      const manager = await jetstreamManager(nats);
+      await manager.streams.purge("KV_rivulet_leases");
+    } finally {
+      await nats.close();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -291,6 +305,33 @@ each("A relay that joins another leaves alone what that fills", async (way) => {
   ]);
   assertEquals(one.relay.topics.get("news")?.state.kind, "open");
 });
+
+each(
+  "The spare of a source looks for itself whether anybody reads it",
+  async (way) => {
+    await using upstream = await ReconnectingUpstream.start(
+      (connection) => connection.write(numbered(1, 1)),
+      (connection) => connection.write(numbered(2, 2)),
+    );
+    const clock = new FakeClock();
+    await using shared = await Shared.start(way);
+    const sources = [{ name: "news", url: upstream.url }];
+    const one = await startRelay({ store: shared.store, sources });
+    await using other = await startRelay({
+      store: shared.store,
+      sources,
+      clock,
+    });
+    await shown(other, "news", 2);
+    await clock.advance(15_000);
+    // No store tells of a lease that it does not have.
+    await shared.loseLeases();
+    await one[Symbol.asyncDispose]();
+    await clock.advance(15_000);
+    await shown(other, "news", 3);
+    assertEquals(upstream.given, [undefined, "1"], "one relay reads at a time");
+  },
+);
 
 each(
   "A run of one relay is cancelled at another, and no other run fills its topic",
