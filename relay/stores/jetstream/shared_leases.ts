@@ -51,6 +51,9 @@ const LOOK_INTERVAL = 250;
 /** The time after which a lease of this relay counts as nobody's that is not held here, in milliseconds. */
 const STRAY_AFTER = 5_000;
 
+/** The time after which NATS has lost a lease of which it knows an older holder alone, in milliseconds. */
+const LOST_AFTER = 5_000;
+
 /** The leases that are removed at a time. */
 const AT_A_TIME = 32;
 
@@ -76,18 +79,22 @@ export class SharedLease implements Lease {
   readonly #leases: SharedLeases;
   readonly #key: string;
   readonly #presence: Presence;
+  readonly #clock: Clock;
   #isLost = false;
   /** The number of interruptions at the time when it was seen to be held. */
   #seen: number;
+  /** The time since when NATS knows of an older holder alone. */
+  #behindSince: number | undefined;
 
   constructor(
     leases: SharedLeases,
-    { key, number, own, request, presence }: {
+    { key, number, own, request, presence, clock }: {
       readonly key: string;
       readonly number: number;
       readonly own: Lease;
       readonly request: LeaseRequest;
       readonly presence: Presence;
+      readonly clock: Clock;
     },
   ) {
     this.#leases = leases;
@@ -96,6 +103,7 @@ export class SharedLease implements Lease {
     this.#own = own;
     this.#request = request;
     this.#presence = presence;
+    this.#clock = clock;
     this.#seen = presence.interruptions;
   }
 
@@ -149,10 +157,26 @@ export class SharedLease implements Lease {
         this.lose();
       }
     } else if (now > this.#number) this.lose();
-    // Numbers only grow: it is asked again, of a leader that knows of this one.
-    else if (now < this.#number) return;
+    else if (now < this.#number && !await this.#catchUp(now)) return;
+    this.#behindSince = undefined;
     if (this.#isLost) throw new LeaseLostError(this.#request.topic);
     this.#seen = seen;
+  }
+
+  /**
+   * Has NATS know of this holder again, and not of the one before: numbers only grow. At
+   * first it is asked again, of a leader that may know by then.
+   *
+   * @returns Whether it does.
+   */
+  async #catchUp(older: number): Promise<boolean> {
+    this.#behindSince ??= this.#clock.now();
+    if (this.#clock.now() - this.#behindSince < LOST_AFTER) return false;
+    const again = await this.#leases.takeAgain(this.#request, older);
+    // If others have written meanwhile, the next look shows what.
+    if (again === undefined) return false;
+    this.#number = again;
+    return true;
   }
 }
 
@@ -190,7 +214,7 @@ export class SharedLeases {
   /** Takes a lease, as `Store.hold` has it. */
   async hold(request: LeaseRequest): Promise<SharedLease> {
     const { topic, epoch, part } = request;
-    const { presence } = this.#options;
+    const { presence, clock } = this.#options;
     const own = this.#own.hold(request);
     const key = keyOf(topic, epoch, part);
     this.#held.set(key, own);
@@ -199,7 +223,8 @@ export class SharedLeases {
       const first = await this.#bucket.put(key, value, 0);
       const number = first ?? await this.#takeOver(key, value, topic);
       await this.#fence(request, number, first !== undefined);
-      return new SharedLease(this, { key, number, own, request, presence });
+      const made = { key, number, own, request, presence, clock };
+      return new SharedLease(this, made);
     } catch (error) {
       await own.release();
       this.forget(key, own);
@@ -215,13 +240,18 @@ export class SharedLeases {
   /**
    * Takes a lease again that nobody has any more, for who has had it.
    *
+   * @param before The number of an older lease that NATS knows of. Default: it knows of
+   * none.
    * @returns Its new number; `undefined` if another one was first.
    */
-  async takeAgain(request: LeaseRequest): Promise<number | undefined> {
+  async takeAgain(
+    request: LeaseRequest,
+    before = 0,
+  ): Promise<number | undefined> {
     const { topic, epoch, part } = request;
     const value = this.#valueOf(request);
     const key = keyOf(topic, epoch, part);
-    const number = await this.#bucket.put(key, value, 0);
+    const number = await this.#bucket.put(key, value, before);
     if (number !== undefined) await this.#fence(request, number, false);
     return number;
   }

@@ -9,7 +9,11 @@ import {
   SharedLease,
   SharedLeases,
 } from "../../../../relay/stores/jetstream/shared_leases.ts";
-import type { Lease } from "../../../../relay/topics/lease.ts";
+import {
+  type Lease,
+  LeaseLostError,
+  type LeaseRequest,
+} from "../../../../relay/topics/lease.ts";
 import { StoreError } from "../../../../relay/topics/store.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { lacksNats } from "../../../support/nats/nats_server.ts";
@@ -95,13 +99,53 @@ Deno.test({
   },
 });
 
+const OWN: Lease = {
+  isHeld: true,
+  expires: Infinity,
+  renew: () => {},
+  release: () => {},
+};
+
+Deno.test("SharedLease is taken again where NATS knows of an older one for a while", async () => {
+  const clock = new FakeClock();
+  const presence = { interruptions: 0 };
+  const taken: number[] = [];
+  let now = 6;
+  const lease = new SharedLease(
+    {
+      numberOf: () => Promise.resolve(now),
+      takeAgain: (_request: LeaseRequest, before: number) => {
+        taken.push(before);
+        return Promise.resolve(now = 9);
+      },
+    } as unknown as SharedLeases, // it asks for no more
+    {
+      ...{
+        key: "t.abcdefghijkl",
+        number: 7,
+        own: OWN,
+        request: REQUEST,
+        clock,
+      },
+      presence: presence as Presence, // nor of this
+    },
+  );
+  presence.interruptions++;
+  await lease.renew();
+  await clock.advance(4_999);
+  await lease.renew();
+  assertEquals([taken, lease.number], [[], 7]);
+  await clock.advance(1);
+  await lease.renew();
+  assertEquals([taken, lease.number, lease.isHeld], [[6], 9, true]);
+  now = 10;
+  await lease.renew();
+  assertEquals(lease.isHeld, true, "nothing was interrupted since");
+  presence.interruptions++;
+  await assertRejects(async () => await lease.renew(), LeaseLostError);
+});
+
 Deno.test("SharedLease is not lost where a new leader of NATS does not know of it yet", async () => {
-  const own: Lease = {
-    isHeld: true,
-    expires: Infinity,
-    renew: () => {},
-    release: () => {},
-  };
   for (const after of [7, 8, 6]) {
     const numbers = after === 6 ? [6] : [undefined, after];
     const presence = { interruptions: 0 };
@@ -111,8 +155,9 @@ Deno.test("SharedLease is not lost where a new leader of NATS does not know of i
         takeAgain: () => Promise.resolve(undefined),
       } as unknown as SharedLeases, // it asks for no more
       {
-        ...{ key: "t.abcdefghijkl", number: 7, own, request: REQUEST },
+        ...{ key: "t.abcdefghijkl", number: 7, own: OWN, request: REQUEST },
         presence: presence as Presence, // nor of this
+        clock: new FakeClock(),
       },
     );
     presence.interruptions++;
