@@ -5,6 +5,7 @@ import { messageOf } from "../../src/fetch/message_of.ts";
 import { type Filling, fillingOf, Fillings } from "./fillings.ts";
 import { FormerTopics } from "./former_topics.ts";
 import { Leases } from "./leases.ts";
+import { isOnlyAwaited } from "./only_awaited.ts";
 import { Others } from "./others.ts";
 import {
   type ListedTopic,
@@ -74,6 +75,13 @@ const logger = getLogger(["rivulet", "relay", "topic"]);
 
 /** The reason of a topic that was deleted before its end. */
 const DELETED = "The topic was deleted";
+
+/** The reason of a topic whose log is lost, for what fills it. */
+const LOST = "The relay that the topic lived in has lost its memory";
+
+/** The reason of a topic that nobody filled, for the log. */
+const FORGOTTEN =
+  "Nobody has filled the topic, and another relay has forgotten it";
 
 /** The number of topics that are looked at in one turn of the event loop. */
 const PAGE = 1_000;
@@ -670,9 +678,13 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
 
   /** Another relay has deleted a topic, or lost it: whoever fills it here has heard of that. */
   #goneElsewhere(topic: Topic, isLost: boolean): void {
+    // Others have forgotten it, and did not hear that somebody waits for it here: whoever
+    // does is to wait for the next one, and not to be told of an end.
+    const isForgotten = !isLost && isOnlyAwaited(topic.log);
     if (this.#topics.get(topic.name) === topic) this.#forget(topic);
     topic.forgetEnd();
-    if (isLost) topic.lose();
+    if (isLost) topic.lose(LOST);
+    else if (isForgotten) topic.lose(FORGOTTEN);
     else topic.end("cancelled", DELETED);
   }
 

@@ -193,9 +193,6 @@ function completeEvents(
   return given.every(isEvent) ? given : given.map(completeEvent);
 }
 
-/** The reason of a topic whose log is lost, for what fills it. */
-const LOST = "The relay that the topic lived in has lost its memory";
-
 /**
  * The limits for appended events that the log does not keep yet. Writers wait
  * beyond it.
@@ -610,16 +607,20 @@ export class Topic {
     this.#notify();
   }
 
-  /** Whether the relay that had its log has lost it: who reads it has to look for another one. */
+  /** Whether its log is there no more: who reads it has to look for another one. */
   get isLost(): boolean {
     return this.#isLost;
   }
 
-  /** The relay that had its log has lost it: nobody can go on with it. */
-  lose(): void {
+  /**
+   * Its log is there no more: nobody can go on with it.
+   *
+   * @param reason The reason, for what fills it.
+   */
+  lose(reason: string): void {
     this.#isLost = true;
     this.#notify();
-    this.end("cancelled", LOST);
+    this.end("cancelled", reason);
   }
 
   /** Whether the store keeps all that was said. */

@@ -179,7 +179,11 @@ export class Follower {
     world.over.removeEventListener("abort", leave);
     if (failure !== undefined) throw failure;
     if (reading.hasEnded || this.#isRefused) return;
-    if (!AWAY.includes(code)) record.fail(this.who, `closed with ${code}`);
+    // Others may have forgotten what nobody had filled while its relay was cut off.
+    const isForgotten = code === 1011 && reading.seen === 0 && world.isShared;
+    if (!AWAY.includes(code) && !isForgotten) {
+      record.fail(this.who, `closed with ${code}`);
+    }
     world.excuse(ends, `${this.state} was closed with ${code}`);
   }
 

@@ -6,6 +6,7 @@ import { messageOf } from "../../../src/fetch/message_of.ts";
 import type { CancelAnswer, Lease, LeaseRequest } from "../../topics/lease.ts";
 import { describeLog } from "../../topics/describe_log.ts";
 import type { Appended, Log, Retention, TopicFacts } from "../../topics/log.ts";
+import { isOnlyAwaited } from "../../topics/only_awaited.ts";
 import { createEpoch } from "../../topics/position.ts";
 import {
   type ListQuery,
@@ -18,7 +19,6 @@ import {
   type TopicNews,
   type WatchQuery,
 } from "../../topics/store.ts";
-import { isOnlyAwaited } from "../only_awaited.ts";
 import { Wakes } from "../follow_log.ts";
 import { History } from "../history.ts";
 import { type CommitReport, SlowCommits } from "../slow_commits.ts";

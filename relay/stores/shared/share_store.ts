@@ -5,6 +5,7 @@ import { messageOf } from "../../../src/fetch/message_of.ts";
 import { formerName } from "../../topics/former_topics.ts";
 import type { CancelAnswer, Lease, LeaseRequest } from "../../topics/lease.ts";
 import type { Log, TopicFacts } from "../../topics/log.ts";
+import { isOnlyAwaited } from "../../topics/only_awaited.ts";
 import {
   type ListQuery,
   type LogName,
@@ -15,7 +16,6 @@ import {
   type TopicNews,
   type WatchQuery,
 } from "../../topics/store.ts";
-import { isOnlyAwaited } from "../only_awaited.ts";
 import { type Stored, whenStored } from "../../topics/stored.ts";
 import { Wakes } from "../follow_log.ts";
 import { Census, type TopicLimits } from "./census.ts";

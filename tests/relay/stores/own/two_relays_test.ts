@@ -20,6 +20,7 @@ import { LIMIT, until, within } from "../../../support/within.ts";
 import type { Store } from "../../../../relay/topics/store.ts";
 import { ArrayStore } from "./array_store.ts";
 import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
+import { openStore } from "../../../support/nats/open_store.ts";
 import { FetchedStore } from "./fetched_store.ts";
 
 /** A store of two relays at once. */
@@ -68,6 +69,13 @@ class Shared implements AsyncDisposable {
     return this.#way === "fetched"
       ? new FetchedStore(this.#store)
       : this.#store;
+  }
+
+  /** A relay deletes a topic without an end, as it does with one that nobody waits for. */
+  async forget(name: string, epoch: string): Promise<void> {
+    if (!this.#server) return this.#store.delete(name, epoch);
+    await using store = await openStore(this.#server.host);
+    await store.delete(name, epoch);
   }
 
   /** NATS has lost all leases. Another store of these has nobody to tell of them. */
@@ -305,6 +313,30 @@ each("A relay that joins another leaves alone what that fills", async (way) => {
   ]);
   assertEquals(one.relay.topics.get("news")?.state.kind, "open");
 });
+
+each(
+  "A subscriber waits on for a topic that another relay has forgotten",
+  async (way) => {
+    await using pair = await Pair.start(way);
+    const { one, other } = pair;
+    const waiting = follow(other, "later");
+    await hasFollower(other, "later");
+    const forgotten = other.relay.topics.get("later");
+    assert(forgotten);
+    await pair.shared.forget("later", forgotten.log.epoch);
+    await until(() => forgotten.isLost || undefined, LIMIT, "the loss");
+    await hasFollower(other, "later");
+    assertEquals(
+      await statusOf(post(one, "/topics/later", { data: "a" })),
+      200,
+    );
+    assertEquals(await statusOf(post(one, "/topics/later/end", {})), 200);
+    assertEquals(await within(waiting, LIMIT, "the end"), [
+      "a",
+      "complete: undefined",
+    ]);
+  },
+);
 
 each(
   "The spare of a source looks for itself whether anybody reads it",

@@ -1,4 +1,4 @@
-import type { Log } from "../topics/log.ts";
+import type { Log } from "./log.ts";
 
 /** Whether a topic was only asked for: it has no event and no end. */
 export function isOnlyAwaited(
