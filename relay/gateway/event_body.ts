@@ -91,9 +91,8 @@ export class EventBody implements Disposable {
    */
   async nextBatch(): Promise<ServerSentEvent[] | undefined> {
     for (;;) {
-      const batch = this.#batches.shift();
-      this.#isStray = batch?.isStray === true;
-      if (batch) return batch.events;
+      this.#isStray = false;
+      if (this.#batches.length > 0) return this.#nextOfBatches();
       if (this.#events.length > 0) {
         const events = this.#events;
         this.#events = [];
@@ -102,8 +101,16 @@ export class EventBody implements Disposable {
       if (this.#failure) throw this.#failure.error;
       if (this.#isOver) return undefined;
       this.#options.onWait();
-      const bytes = await this.#next();
-      if (!bytes) continue;
+      let bytes: Uint8Array | undefined;
+      try {
+        bytes = await this.#body.next();
+      } catch (error) {
+        this.#failure ??= { error };
+      }
+      if (!bytes) {
+        this.#endBody();
+        continue;
+      }
       this.#options.onBytes(bytes);
       // It may have been given up meanwhile.
       if (this.#failure) continue;
@@ -137,18 +144,17 @@ export class EventBody implements Disposable {
     this.#body.cancel();
   }
 
-  /** Returns the next bytes; `undefined` if there are none, for whatever reason. */
-  async #next(): Promise<Uint8Array | undefined> {
-    try {
-      const bytes = await this.#body.next();
-      if (bytes) return bytes;
-      this.#isOver = true;
-      if (!this.#failure) this.#parser.end();
-    } catch (error) {
-      this.#failure ??= { error };
-    }
+  #nextOfBatches(): ServerSentEvent[] | undefined {
+    const batch = this.#batches.shift();
+    this.#isStray = batch?.isStray === true;
+    return batch?.events;
+  }
+
+  /** Looks for errors in what only the end of the body tells, if it broke off too. */
+  #endBody(): void {
+    this.#isOver = true;
+    if (!this.#failure) this.#parser.end();
     this.#leftovers.rest().forEach((event) => this.#stray(event));
-    return undefined;
   }
 
   /** Keeps an event that is an error: no other is made of what is no event. */
