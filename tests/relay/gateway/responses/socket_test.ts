@@ -159,7 +159,7 @@ Deno.test("More messages than may wait are refused", async () => {
 
 Deno.test("A response whose topic cannot be made is refused as it is over HTTP", async () => {
   await using world = await startGateway({ limits: { maxTopics: 1 } });
-  world.relay.topics.create("a");
+  await world.create("a");
   await using client = ResponsesClient.open(world.url);
   client.create({ input: "x" });
   const { status, error } = await client.next("error") as {
