@@ -63,7 +63,17 @@ const isNotReturned = rememberNames((name) =>
   isConnectionHeader(name) || NOT_RETURNED.test(plainName(name))
 );
 
-const isCredential = rememberNames(isCredentialName);
+/**
+ * Headers that choose for whom a key acts, and who pays: the organization and project of
+ * OpenAI, the workspace and the user of Anthropic, the project of Google.
+ */
+const ON_BEHALF =
+  /^(?:openai-(?:organization|project)|anthropic-(?:workspace-id|user-profile-id)|x-goog-user-project)$/;
+
+/** Whether a header belongs to the key: with the relay's, none of the caller's is forwarded. */
+const isOfKey = rememberNames((name) =>
+  isCredentialName(name) || ON_BEHALF.test(plainName(name))
+);
 
 /** Returns the headers that are passed on: without those that `Connection` names, too. */
 function passed(
@@ -86,7 +96,7 @@ export function requestHeaders(
   const allowed = passed(headers, isNotForwarded);
   const forwarded = key === undefined
     ? allowed
-    : allowed.filter((name) => !isCredential(name));
+    : allowed.filter((name) => !isOfKey(name));
   forwarded.set("accept-encoding", "identity");
   if (key !== undefined) {
     forwarded.set(

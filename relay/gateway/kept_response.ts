@@ -14,8 +14,8 @@ import type { GatewayProvider } from "./provider.ts";
 import type { ProviderRequest } from "./provider_request.ts";
 import type { Target } from "./request.ts";
 
-/** The headers that say whose response it is, and of which version, besides its id. */
-const KEPT_HEADERS = /^openai-(?:beta|organization|project)$/;
+/** The header that says of which version of the API a response is. */
+const KEPT_HEADER = "openai-beta";
 
 /** The number of events that are looked at for the last number: nearly every event has one. */
 const TAIL = 64;
@@ -73,7 +73,7 @@ export function responseFilling(
     return undefined;
   }
   const kept = headers.filter(([name, value]) =>
-    KEPT_HEADERS.test(name) && !isSecretShape(value)
+    name === KEPT_HEADER && !isSecretShape(value)
   );
   return {
     kind: "response",

@@ -236,6 +236,13 @@ const REQUEST_HEADERS: Readonly<Record<string, string | undefined>> = {
   "x-goog-api-key": "caller-g",
   "ocp-apim-subscription-key": "caller-o",
   "x-auth-token": "caller-t",
+  // Whoever has the key chooses for whom it acts.
+  "openai-organization": "org-1",
+  "openai-project": "proj-1",
+  "anthropic-workspace-id": "w-1",
+  "anthropic-user-profile-id": "u-1",
+  "anthropic_workspace.id": "w-2",
+  "x-goog-user-project": "g-1",
   // Not for the provider.
   "accept-encoding": undefined,
   "connection": undefined,
@@ -324,8 +331,14 @@ const REQUEST_VALUES: Readonly<Record<string, string>> = {
   "x-real-ip": "1.2.3.4",
 };
 
-/** The callers' keys of {@linkcode REQUEST_HEADERS}, where the relay has a key. */
+/** The headers of callers' keys in {@linkcode REQUEST_HEADERS}, where the relay has a key. */
 const NO_KEYS = {
+  "openai-organization": undefined,
+  "openai-project": undefined,
+  "anthropic-workspace-id": undefined,
+  "anthropic-user-profile-id": undefined,
+  "anthropic_workspace.id": undefined,
+  "x-goog-user-project": undefined,
   "authorization": undefined,
   "x-api-key": undefined,
   "api-key": undefined,

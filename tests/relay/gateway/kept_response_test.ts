@@ -12,7 +12,7 @@ const FILLING = writeFilling({
   provider: "raw",
   path: "responses",
   query: "?x=y",
-  headers: { "openai-project": "p" },
+  headers: { "openai-beta": "b" },
   id: "resp_1",
 });
 
@@ -66,8 +66,8 @@ Deno.test("A background response of which no event is stored is told from its st
   await using world = await startGateway({ store }, { key: "relay-key" });
   const rest = await world.provider.next();
   assertEquals(
-    [rest.method, rest.target, rest.header("openai-project")],
-    ["GET", "/base/v1/responses/resp_1?x=y&stream=true", "p"],
+    [rest.method, rest.target, rest.header("openai-beta")],
+    ["GET", "/base/v1/responses/resp_1?x=y&stream=true", "b"],
   );
   assertEquals(rest.header("authorization"), "Bearer relay-key");
   await rest.stream(
