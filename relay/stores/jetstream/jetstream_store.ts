@@ -268,7 +268,12 @@ export class JetStreamStore implements Store {
         wait = ORPHANS_INTERVAL;
         let found: readonly LogName[] = [];
         try {
-          found = await this.#leases.orphans();
+          const orphans = await this.#leases.orphans();
+          const lost = await this.#leases.lost(
+            ({ name, epoch }) => this.#index.isOpen(name, epoch),
+            (log) => this.#isOver(log),
+          );
+          found = [...orphans, ...lost];
         } catch (error) {
           logger.warn("Cannot read the leases of other relays: {reason}", {
             reason: messageOf(error),
@@ -615,21 +620,24 @@ export class JetStreamStore implements Store {
   /** Removes the leases of relays that are gone that nobody takes over. */
   async #removeLeases(): Promise<void> {
     try {
-      await this.#leases.removeLeft(async ({ name, epoch }) => {
-        const known = this.#touch(name);
-        await known.refresh();
-        const recorded = known.find(epoch);
-        if (!recorded || recorded.summary) return true;
-        const log = this.#logOf(known, recorded);
-        await log.load();
-        const { ended, facts } = log.copy;
-        return ended !== undefined || facts.filling === undefined;
-      });
+      await this.#leases.removeLeft((log) => this.#isOver(log));
     } catch (error) {
       logger.debug("Cannot remove a lease that is left: {reason}", {
         reason: messageOf(error),
       });
     }
+  }
+
+  /** Whether there is nothing to go on with in a log. */
+  async #isOver({ name, epoch }: LogName): Promise<boolean> {
+    const known = this.#touch(name);
+    await known.refresh();
+    const recorded = known.find(epoch);
+    if (!recorded || recorded.summary) return true;
+    const log = this.#logOf(known, recorded);
+    await log.load();
+    const { ended, facts } = log.copy;
+    return ended !== undefined || facts.filling === undefined;
   }
 
   async #fence(

@@ -102,9 +102,15 @@ export class NameIndex implements Disposable {
     return this.#names.inOrder(after, prefix);
   }
 
-  /** Whether the current log of a name has ended, as far as its record says so. */
-  isOpen(name: string): boolean {
-    return this.#known.get(name)?.isOpen ?? false;
+  /**
+   * Whether the current log of a name has not ended, as far as its record says so.
+   *
+   * @param epoch The log that it has to be. Default: any.
+   */
+  isOpen(name: string, epoch?: string): boolean {
+    const known = this.#known.get(name);
+    if (!known?.isOpen) return false;
+    return epoch === undefined || known.epoch === epoch;
   }
 
   /** Returns the names with logs that ended before a time, some at a time. */

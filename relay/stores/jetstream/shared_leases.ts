@@ -204,6 +204,10 @@ export class SharedLeases {
   #strays = new Map<string, number>();
   /** The leases that were found last of holders that are not there any more. */
   #left: Left[] = [];
+  /** The leases on logs, at the last look. */
+  #seen = new Map<string, Held>();
+  /** Those of them that are gone, and did not come again. */
+  readonly #missing = new Map<string, Held>();
 
   constructor(options: SharedLeasesOptions) {
     this.#options = options;
@@ -299,6 +303,7 @@ export class SharedLeases {
     const found: LogName[] = [];
     const left: Left[] = [];
     const doubtful: string[] = [];
+    const seen = new Map<string, Held>();
     const prefix = bucketSubject(names.leases, "");
     const stream = bucketStream(names.leases);
     const done = Promise.withResolvers<void>();
@@ -311,6 +316,7 @@ export class SharedLeases {
           const lease = parse(new TextDecoder().decode(data));
           const key = subject.slice(prefix.length);
           if (!lease || !this.#isFilled(key, lease)) doubtful.push(key);
+          if (lease?.isWhole) seen.set(key, lease);
           if (pending === 0) done.resolve();
         },
         onBroken: done.reject,
@@ -318,6 +324,9 @@ export class SharedLeases {
       if (consumption.waiting === 0) done.resolve();
       await done.promise;
     });
+    for (const [key, lease] of this.#seen) this.#missing.set(key, lease);
+    for (const key of seen.keys()) this.#missing.delete(key);
+    this.#seen = seen;
     const strays = this.#strays;
     this.#strays = new Map();
     // The last message of a key may be void: another one counts.
@@ -334,6 +343,29 @@ export class SharedLeases {
     }
     this.#left = left;
     return found;
+  }
+
+  /**
+   * Returns the logs whose leases were seen at an earlier look and are gone, as their
+   * holders are. Most were given up; of the others, NATS has lost the lease. A holder that
+   * is there takes it again.
+   *
+   * @param isOpen Returns whether a log has not ended, as far as that can be told at once.
+   * @param isOver Returns whether there is nothing to go on with in a log.
+   */
+  async lost(
+    isOpen: (log: LogName) => boolean,
+    isOver: (log: LogName) => Promise<boolean>,
+  ): Promise<readonly LogName[]> {
+    const lost: LogName[] = [];
+    for (const [key, { topic: name, epoch, relay }] of this.#missing) {
+      const log = { name, epoch };
+      if (isOpen(log) && this.#options.presence.isThere(relay)) continue;
+      if (!isOpen(log) || await isOver(log)) this.#missing.delete(key);
+      // A server that lags behind may not have told of it.
+      else if (await this.numberOf(key) === undefined) lost.push(log);
+    }
+    return lost;
   }
 
   /**
