@@ -20,6 +20,8 @@ Deno.test({
     assertEquals(rows.map((row) => row.slice(0, 3).join(" ")), [
       "chat 2 relay/main.ts",
       "chat 2 direct",
+      "chat of an SDK 2 relay/main.ts",
+      "chat of an SDK 2 direct",
       "embeddings 2 relay/main.ts",
       "embeddings 2 direct",
     ]);

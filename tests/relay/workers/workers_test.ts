@@ -65,13 +65,16 @@ class World implements AsyncDisposable {
     return new Exposition(await (await this.ask("/metrics")).text());
   }
 
-  /** Waits until both workers listen. */
-  async whole(): Promise<void> {
+  /** Waits until both workers listen, after so many were started again. */
+  async whole(restarts: number): Promise<void> {
     await until(
       async () => {
         try {
-          return valueOf(await this.figures(), "rivulet_workers") === 2 ||
-            undefined;
+          const figures = await this.figures();
+          // Right after a kill, nobody has noticed it.
+          const known = valueOf(figures, "rivulet_worker_restarts_total") ?? 0;
+          return known >= restarts &&
+              valueOf(figures, "rivulet_workers") === 2 || undefined;
         } catch {
           return undefined; // the worker that was asked was killed
         }
@@ -132,7 +135,7 @@ async function killWorkers(world: World): Promise<void> {
   });
   const published = Promise.all(publishers);
   published.catch(() => {}); // looked at below
-  for (const part of [0.2, 0.5, 0.8]) {
+  for (const [index, part] of [0.2, 0.5, 0.8].entries()) {
     await until(
       () =>
         topics.some((topic) =>
@@ -144,7 +147,7 @@ async function killWorkers(world: World): Promise<void> {
     );
     const [victim] = world.relay.workers;
     Deno.kill(victim!, "SIGKILL"); // there are two
-    await world.whole();
+    await world.whole(index + 1);
   }
   await within(published, LIMIT, "all publications");
   for (const topic of topics) {
