@@ -6,7 +6,7 @@ import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import { type Stored, whenStored } from "../topics/stored.ts";
 import type { Topic } from "../topics/topic.ts";
-import type { KeptRuns } from "./kept_runs.ts";
+import type { KeptRun, KeptRuns } from "./kept_runs.ts";
 import { type KnownResponse, KnownResponses } from "./known_responses.ts";
 import { type Asked, type AskedCall, digest, identityOf } from "./request.ts";
 import {
@@ -92,15 +92,16 @@ export class Joining {
         const topic = this.#topics.get(name, epoch);
         if (!topic && this.#kept.areShared) {
           // Its relay is gone, and the topic with it: the key is free.
-          return this.#kept.forgetRun(key).then(() => undefined);
+          return this.#kept.forgetRun(key, run).then(() => undefined);
         }
-        return topic && { topic, fingerprint, fate: this.#fateOf(key, topic) };
+        return topic &&
+          { topic, fingerprint, fate: this.#fateOf(key, run, topic) };
       });
     });
   }
 
   /** Returns what has become of a run that this relay has not begun. */
-  async #fateOf(key: string, topic: Topic): Promise<RunFate> {
+  async #fateOf(key: string, run: KeptRun, topic: Topic): Promise<RunFate> {
     if (!this.#kept.areShared) return "streaming";
     const { name, log: { epoch } } = topic;
     const fate = await fateOf(topic);
@@ -109,7 +110,7 @@ export class Joining {
     const isRefused = fate === "refused" ||
       fate === "cancelled" && !this.#topics.get(name, epoch);
     if (!isRefused) return fate;
-    await this.#kept.forgetRun(key);
+    await this.#kept.forgetRun(key, run);
     return "refused";
   }
 
@@ -138,17 +139,15 @@ export class Joining {
     const isGivenUp = () => plan.isGivenUp;
     const run = { topic, fingerprint, fate };
     this.#byKey.set(key, run);
+    const { name, log: { epoch } } = topic;
+    const kept = { name, epoch, fingerprint };
     void fate.then((fate) => {
-      if (fate !== "streaming") {
-        this.#byKey.delete(key, run);
-        // A key that another relay has claimed is not this relay's to forget.
-        if (this.#kept.areShared && !isGivenUp()) {
-          this.#kept.forgetRun(key).catch(() => {});
-        }
-        return;
+      if (fate === "streaming") return this.#kept.addRun(key, kept);
+      this.#byKey.delete(key, run);
+      // A key that another relay has claimed is not this relay's to forget.
+      if (this.#kept.areShared && !isGivenUp()) {
+        this.#kept.forgetRun(key, kept).catch(() => {});
       }
-      const { name, log: { epoch } } = topic;
-      this.#kept.addRun(key, { name, epoch, fingerprint });
     });
   }
 

@@ -51,7 +51,7 @@ export class KeptRuns {
 
   /** Keeps a run under its key. */
   addRun(key: string, run: KeptRun): void {
-    this.#put("runs", key, run, RUN_TTL);
+    this.#put("runs", key, writeRun(run), RUN_TTL);
   }
 
   /** Whether other relays may have runs under the same keys. */
@@ -66,14 +66,20 @@ export class KeptRuns {
    */
   async claimRun(key: string, run: KeptRun): Promise<KeptRun | undefined> {
     const expires = this.#clock.now() + RUN_TTL;
-    const value = JSON.stringify(run);
+    const value = writeRun(run);
     const text = await this.#store?.claim?.("runs", key, value, expires);
     return text === undefined ? undefined : keptRun.parse(JSON.parse(text));
   }
 
-  /** Forgets the run of a key. */
-  async forgetRun(key: string): Promise<void> {
-    await this.#store?.put("runs", key, "", 0);
+  /**
+   * Forgets a run of a key, where relays share keys: the key may have another one by now,
+   * which stays.
+   */
+  async forgetRun(key: string, run: KeptRun): Promise<void> {
+    const text = writeRun(run);
+    const left = await this.#store?.claim?.("runs", key, "", 0, text);
+    // A parent of an earlier version keeps it.
+    if (left === text) await this.#store?.put("runs", key, "", 0);
   }
 
   /** Returns the response that a key stands for. */
@@ -83,7 +89,7 @@ export class KeptRuns {
 
   /** Keeps a response under its key. */
   addResponse(key: string, response: KeptResponse): void {
-    this.#put("responses", key, response, RESPONSE_TTL);
+    this.#put("responses", key, JSON.stringify(response), RESPONSE_TTL);
   }
 
   #get<T>(
@@ -98,10 +104,15 @@ export class KeptRuns {
     );
   }
 
-  #put(bucket: string, key: string, value: unknown, ttl: number): void {
+  #put(bucket: string, key: string, value: string, ttl: number): void {
     const expires = this.#clock.now() + ttl;
-    const put = this.#store?.put(bucket, key, JSON.stringify(value), expires);
+    const put = this.#store?.put(bucket, key, value, expires);
     // A store that keeps nothing says so itself, and the run goes on.
     if (put instanceof Promise) put.catch(() => {});
   }
+}
+
+/** Writes a run, in the same words each time. */
+function writeRun({ name, epoch, fingerprint }: KeptRun): string {
+  return JSON.stringify({ name, epoch, fingerprint } satisfies KeptRun);
 }

@@ -284,7 +284,11 @@ export class ServedLink implements Disposable {
             textAt(operation, 4),
             numberAt(operation, 5),
           ] as const;
-          return name === "put" ? store.put(...value) : store.claim?.(...value);
+          if (name === "put") return store.put(...value);
+          const instead = operation.length > 6
+            ? textAt(operation, 6)
+            : undefined;
+          return store.claim?.(...value, instead);
         });
       case "orphans":
         return this.#start(() => this.#tellOrphans());

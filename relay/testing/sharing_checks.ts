@@ -179,6 +179,30 @@ export function addSharingChecks(checks: Checks): void {
     },
   );
 
+  checks.each(
+    "puts a value under a key for one of those who claim it",
+    async ({ store, clock }) => {
+      if (!store.claim) return;
+      const expires = clock.now() + 60_000;
+      const claim = (value: string, ...rest: [number, string?]) =>
+        store.claim?.("bucket", "a key", value, ...rest);
+      const both = await Promise.all([
+        claim("one", expires),
+        claim("other", expires),
+      ]);
+      const first = both[0] === undefined ? "one" : "other";
+      assertEquals([...both].sort(), [first, undefined]);
+      // Whoever gives up what another one has by now changes nothing.
+      assertEquals(await claim("", 0, "neither"), first);
+      assertEquals(await store.get("bucket", "a key"), first);
+      assertEquals(await claim("next", expires, first), undefined);
+      assertEquals(await claim("", 0, first), "next");
+      assertEquals(await claim("", 0, "next"), undefined);
+      assertEquals(await store.get("bucket", "a key"), undefined);
+      assertEquals(await claim("last", expires), undefined);
+    },
+  );
+
   checks.each("stops telling when it is told to", async ({ store }) => {
     using log = store.create("a", NO_FACTS);
     await log.settled();

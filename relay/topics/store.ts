@@ -292,13 +292,16 @@ export interface Store extends AsyncDisposable {
    * one does. Not there in a private store.
    *
    * @param expires The time when it is forgotten, in milliseconds since the epoch.
-   * @returns The value that is there; `undefined` if there was none.
+   * @param instead The value in whose place it is put, too. Default: none.
+   * @returns The value that is there; `undefined` if there was none, or the one in whose
+   * place it was put.
    */
   claim?(
     bucket: string,
     key: string,
     value: string,
     expires: number,
+    instead?: string,
   ): Promise<string | undefined>;
   /**
    * Tells of topics whose filler is gone without a word: its lease has expired, and was

@@ -300,9 +300,9 @@ export class JetStreamStore implements Store {
   }
 
   claim(
-    ...[bucket, key, value, expires]: Parameters<SharedValues["claim"]>
+    ...claim: Parameters<SharedValues["claim"]>
   ): Promise<string | undefined> {
-    return this.#values.claim(bucket, key, value, expires);
+    return this.#values.claim(...claim);
   }
 
   create(

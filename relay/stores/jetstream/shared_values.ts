@@ -34,12 +34,13 @@ export class SharedValues {
     key: string,
     value: string,
     expires: number,
+    instead?: string,
   ): Promise<string | undefined> {
     const own = keyOf(bucket, key);
     for (;;) {
       const entry = await this.#bucket.get(own);
       const known = entry && this.#valueOf(entry.value);
-      if (known !== undefined) return known;
+      if (known !== undefined && known !== instead) return known;
       const text = `${expires} ${value}`;
       const put = await this.#bucket.put(own, text, entry?.revision ?? 0);
       if (put !== undefined) return undefined;

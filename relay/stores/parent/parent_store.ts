@@ -228,8 +228,10 @@ export class ParentStore implements Store {
     key: string,
     value: string,
     expires: number,
+    instead?: string,
   ): Promise<string | undefined> {
-    const asked = [bucket, key, value, expires];
+    const asked: (string | number)[] = [bucket, key, value, expires];
+    if (instead !== undefined) asked.push(instead);
     return maybeTextAt(await this.#link.required.ask("claim", asked), 2);
   }
 

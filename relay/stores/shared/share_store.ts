@@ -235,24 +235,25 @@ class SharedStore implements Store {
     key: string,
     value: string,
     expires: number,
+    instead?: string,
   ): Promise<string | undefined> {
     const own = `${bucket}\0${key}`;
     for (;;) {
       const claimed = this.#claims.get(own);
-      if (claimed && claimed.expires > this.#clock.now()) return claimed.value;
+      const isHeld = claimed && claimed.expires > this.#clock.now();
+      if (isHeld && claimed.value !== instead) return claimed.value;
       const known = this.#store.get(bucket, key);
-      if (known instanceof Promise) {
-        const found = await known;
-        if (found !== undefined) return found;
-        if (this.#claims.has(own)) continue;
-      } else if (known !== undefined) return known;
+      const found = known instanceof Promise ? await known : known;
+      if (found !== undefined && found !== instead) return found;
+      if (this.#claims.get(own) !== claimed) continue;
       // Until the store has it, it is known here.
-      this.#claims.set(own, { value, expires });
+      const claim = { value, expires };
+      this.#claims.set(own, claim);
       try {
         await this.#store.put(bucket, key, value, expires);
         return undefined;
       } finally {
-        this.#claims.delete(own);
+        if (this.#claims.get(own) === claim) this.#claims.delete(own);
       }
     }
   }
