@@ -20,6 +20,7 @@ const TESTING = "src/testing/";
 const VERSION = "src/version.ts";
 const PROBLEM = "relay/problem.ts";
 const CUT_ANSWER = "relay/cut_answer.ts";
+const GONE_SIGNAL = "relay/gone_signal.ts";
 const WRITE_CHUNK = "relay/write_chunk.ts";
 const ISSUE_TEXT = "relay/issue_text.ts";
 const FORWARDING = "relay/forwarding.ts";
@@ -64,6 +65,7 @@ const COMMON = [
   LIMITS,
   PROBLEM,
   CUT_ANSWER,
+  GONE_SIGNAL,
   WRITE_CHUNK,
   FORWARDING,
   ISSUE_TEXT,
@@ -108,6 +110,11 @@ export const ROOMS: readonly Room[] = [
   {
     path: CUT_ANSWER,
     why: "cuts off an answer that is not whole, as HTTP does",
+    may: [],
+  },
+  {
+    path: GONE_SIGNAL,
+    why: "tells of a client that has its answer, or has left",
     may: [],
   },
   {

@@ -111,6 +111,7 @@ export class Gateway {
     this.#joining = new Joining(
       topics,
       new KeptRuns(store, clock),
+      clock,
       (replay) => context.stream(replay),
     );
     this.runs = new Runs(context, cancelled, this.#joining);
@@ -136,7 +137,7 @@ export class Gateway {
     const id = responseIdIn(planned.target.path);
     const known = id === undefined
       ? undefined
-      : await this.#joining.response(planned, id);
+      : await this.#joining.responseAsked(planned, id);
     this.#rights.assertMayAsk(planned, known?.topicName);
     const retained = id === undefined
       ? undefined

@@ -1,6 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { STATUS_CODE } from "@std/http/status";
+import type { Clock } from "../../src/fetch/clock.ts";
+import { goneSignal } from "../gone_signal.ts";
 import { Problem } from "../problem.ts";
 import type { After } from "../topics/position.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
@@ -48,6 +50,17 @@ export interface JoinableRun {
 
 const RESPONSE_PATH = /^responses\/[^/]+$/;
 
+/** Whether a request is one for the rest of a response, as a stream. */
+function asksForRest(
+  { request: { method }, target: { path, url } }: Pick<
+    AskedCall,
+    "request" | "target"
+  >,
+): boolean {
+  return method === "GET" && RESPONSE_PATH.test(path) &&
+    url.searchParams.get("stream") === "true";
+}
+
 /** The runs that can be had once more: by Idempotency-Key, or by the id of the response. */
 export class Joining {
   readonly #topics: TopicRegistry;
@@ -61,18 +74,20 @@ export class Joining {
    *
    * @param topics All topics: a run is known as long as its topic is there.
    * @param kept The runs that the store keeps.
+   * @param clock The clock to use.
    * @param replay Answers a caller with a run's events, unless it has all of them
    * already.
    */
   constructor(
     topics: TopicRegistry,
     kept: KeptRuns,
+    clock: Clock,
     replay: (replay: RunReplay) => "streaming" | "at end",
   ) {
     this.#topics = topics;
     this.#kept = kept;
     this.#byKey = new TopicIndex(topics);
-    this.#responses = new KnownResponses(topics, kept);
+    this.#responses = new KnownResponses(topics, kept, clock);
     this.#replay = replay;
   }
 
@@ -166,6 +181,21 @@ export class Joining {
     return this.#responses.get(responseKey(asked, id));
   }
 
+  /** Returns what is known of the response that the path of a request names. */
+  responseAsked(
+    asked: Pick<
+      AskedCall,
+      "target" | "headers" | "url" | "request" | "response"
+    >,
+    id: string,
+  ): Stored<KnownResponse | undefined> {
+    const key = responseKey(asked, id);
+    // Whoever comes back for the rest may have had the id a moment ago, of another relay.
+    return asksForRest(asked)
+      ? this.#responses.getNew(key, goneSignal(asked.response))
+      : this.#responses.get(key);
+  }
+
   /** Returns the topic that has the events of a response, while it is there. */
   topicOf(
     asked: Pick<Asked, "target" | "headers" | "url">,
@@ -227,10 +257,8 @@ export class Joining {
     asked: AskedCall,
     topic: Topic,
   ): Promise<Response | undefined> {
-    const { request, response, target } = asked;
-    const { path, url: { searchParams } } = target;
-    if (request.method !== "GET" || !RESPONSE_PATH.test(path)) return undefined;
-    if (searchParams.get("stream") !== "true") return undefined;
+    if (!asksForRest(asked)) return undefined;
+    const { response, target: { url: { searchParams } } } = asked;
     // Which of two values counts is for the provider to say.
     const isTwice = ["stream", "starting_after"].some((name) =>
       searchParams.getAll(name).length > 1

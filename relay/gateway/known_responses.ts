@@ -1,3 +1,5 @@
+import type { Clock } from "../../src/fetch/clock.ts";
+import { wait } from "../../src/fetch/retry.ts";
 import type { TopicRegistry } from "../topics/registry.ts";
 import { type Stored, whenStored } from "../topics/stored.ts";
 import type { Topic } from "../topics/topic.ts";
@@ -5,6 +7,12 @@ import type { KeptRuns } from "./kept_runs.ts";
 
 /** The number of responses that are remembered, of some hundred bytes each. */
 const MAX_RESPONSES = 50_000;
+
+/**
+ * The time after which another relay has said that it has a response, in milliseconds: its
+ * caller had the id at once, and may have come to this relay since.
+ */
+const SAID_AFTER = 250;
 
 /** The facts of a response that the relay knows. */
 export interface KnownResponse {
@@ -31,20 +39,42 @@ interface Entry extends KnownResponse {
 export class KnownResponses {
   readonly #topics: TopicRegistry;
   readonly #kept: KeptRuns;
+  readonly #clock: Clock;
   /** The one that was added longest ago comes first. */
   readonly #byKey = new Map<string, Entry>();
   /** The responses of which the store is asked whether somebody else has made them. */
   readonly #adding = new Map<string, Promise<void>>();
 
   /** Makes an index without responses. */
-  constructor(topics: TopicRegistry, kept: KeptRuns) {
+  constructor(topics: TopicRegistry, kept: KeptRuns, clock: Clock) {
     this.#topics = topics;
     this.#kept = kept;
+    this.#clock = clock;
   }
 
   /** Returns what is known of a response. */
   get(key: string): Stored<KnownResponse | undefined> {
     return this.#entry(key);
+  }
+
+  /**
+   * Returns what is known of a response that is likely to be new. If that is nothing, and
+   * other relays have the same responses, it is looked for once more after a moment.
+   *
+   * @param signal Ends the wait: then it is as if nothing were known.
+   */
+  async getNew(
+    key: string,
+    signal: AbortSignal,
+  ): Promise<KnownResponse | undefined> {
+    const known = await this.#entry(key);
+    if (known || !this.#kept.areShared) return known;
+    try {
+      await wait(SAID_AFTER, this.#clock, signal);
+    } catch {
+      return undefined; // nobody asks any more
+    }
+    return await this.#entry(key);
   }
 
   /** Returns the topic that has the events of a response, while it is there. */

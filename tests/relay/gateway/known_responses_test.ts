@@ -29,7 +29,11 @@ for (const other of [undefined, { topicName: "other", owner: "b" }]) {
       clock,
     });
     const store = farStore(other && JSON.stringify(other));
-    const responses = new KnownResponses(topics, new KeptRuns(store, clock));
+    const responses = new KnownResponses(
+      topics,
+      new KeptRuns(store, clock),
+      clock,
+    );
     const topic = topics.create("a");
     responses.add("k", { topicName: "a", owner: "a" }, topic);
     const [found, again] = await Promise.all([
@@ -41,3 +45,31 @@ for (const other of [undefined, { topicName: "other", owner: "b" }]) {
     assertEquals(again, topic);
   });
 }
+
+Deno.test("KnownResponses looks once more for a new response that another relay may be about to tell of", async () => {
+  for (const comes of [true, false]) {
+    const clock = new FakeClock();
+    using topics = new TopicRegistry({
+      store: new MemoryStore(DEFAULT_RETENTION, clock),
+      endedTtl: 1_000,
+      awaitedTtl: 1_000,
+      clock,
+    });
+    let kept: string | undefined;
+    const store: RunStore = {
+      ...farStore(undefined),
+      get: () => Promise.resolve(kept),
+      claim: () => Promise.resolve(undefined),
+    };
+    const kepts = new KeptRuns(store, clock);
+    const responses = new KnownResponses(topics, kepts, clock);
+    const never = new AbortController().signal;
+    const found = responses.getNew("k", never);
+    assertEquals(await responses.get("k"), undefined, "at once");
+    if (comes) kept = JSON.stringify({ topicName: "a", owner: "a" });
+    await clock.advance(250);
+    assertEquals((await found)?.topicName, comes ? "a" : undefined);
+    const ended = await responses.getNew("l", AbortSignal.abort());
+    assertEquals(ended?.topicName, comes ? "a" : undefined);
+  }
+});

@@ -3,6 +3,7 @@ import { STATUS_CODE } from "@std/http/status";
 import { z } from "zod";
 import { endReason } from "../../websocket/client_message.ts";
 import type { MemoryGuard } from "../../../limits/memory/memory_guard.ts";
+import { goneSignal } from "../../../gone_signal.ts";
 import { Problem, unknownTopic } from "../../../problem.ts";
 import { assertLength, type BodyLimits } from "../../../limits/bounded_body.ts";
 import {
@@ -202,7 +203,7 @@ export class TopicWriter {
         within,
         client: call.client,
         incoming,
-        signal: goneSignal(call),
+        signal: goneSignal(call.response),
       });
       filling.keep();
       return Response.json(published);
@@ -337,16 +338,6 @@ function readIfEnded(headers: Headers): "renew" | undefined {
     "invalid_header",
     "Expected Rivulet-If-Ended to be 'renew'",
   );
-}
-
-/**
- * Returns a signal that is aborted when the client has its answer, or has left. That of
- * the server's `Request` would have the `Request` made, with a stream for its body.
- */
-function goneSignal({ response }: Call): AbortSignal {
-  const gone = new AbortController();
-  response.once("close", () => gone.abort());
-  return gone.signal;
 }
 
 /**
