@@ -28,6 +28,7 @@ export const FAULTS = [
   "kill NATS",
   "kill NATS leader",
   "stop NATS",
+  "cut NATS off",
 ] as const;
 
 /** One of them. */
@@ -290,6 +291,11 @@ class Cluster {
         await world.pause(PAUSE);
         this.#nats.signal(server, "SIGCONT");
         break;
+      case "cut NATS off":
+        this.#nats.cutOff(server);
+        await world.pause(PAUSE);
+        this.#nats.join(server);
+        break;
     }
     world.check();
   }
@@ -394,6 +400,6 @@ export async function runCluster(
   options: ClusterOptions,
 ): Promise<ClusterResult> {
   await using upstreams = await Upstreams.start(new Random(options.seed + 1));
-  await using nats = await NatsCluster.start(3);
+  await using nats = await NatsCluster.start(3, true);
   return await new Cluster(options, nats, upstreams).run();
 }

@@ -8,6 +8,14 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { NatsServer } from "../support/nats/nats_server.ts";
 import { LIMIT, until } from "../support/within.ts";
 import { freePort } from "../support/http/free_port.ts";
+import { Line } from "./line.ts";
+
+/** The way from one server to another. */
+interface Way {
+  readonly from: number;
+  readonly to: number;
+  readonly line: Line;
+}
 
 /** The servers, each of which can be killed and started again. */
 export class NatsCluster implements AsyncDisposable {
@@ -15,21 +23,30 @@ export class NatsCluster implements AsyncDisposable {
   readonly #folder: string;
   readonly #ports: readonly number[];
   readonly #routes: readonly number[];
+  readonly #ways: readonly Way[];
   readonly #servers: (NatsServer | undefined)[] = [];
 
   private constructor(
     folder: string,
     ports: readonly number[],
     routes: readonly number[],
+    ways: readonly Way[],
   ) {
     this.#folder = folder;
     this.#ports = ports;
     this.#routes = routes;
+    this.#ways = ways;
     this.size = ports.length;
   }
 
-  /** Starts them, and waits until they have a leader. */
-  static async start(size: number): Promise<NatsCluster> {
+  /**
+   * Starts them, and waits until they have a leader.
+   *
+   * @param size The number of servers.
+   * @param canBeCut Whether {@linkcode NatsCluster.cutOff} can be used, for which what
+   * they say to each other goes through this process. Default: no.
+   */
+  static async start(size: number, canBeCut = false): Promise<NatsCluster> {
     const folder = await Deno.makeTempDir({ prefix: "rivulet-cluster-" });
     const ports: number[] = [];
     const routes: number[] = [];
@@ -37,7 +54,14 @@ export class NatsCluster implements AsyncDisposable {
       ports.push(freePort());
       routes.push(freePort());
     }
-    const cluster = new NatsCluster(folder, ports, routes);
+    const ways: Way[] = [];
+    for (const from of canBeCut ? ports.keys() : []) {
+      for (const [to, route] of routes.entries()) {
+        if (to === from) continue;
+        ways.push({ from, to, line: await Line.start(() => [route]) });
+      }
+    }
+    const cluster = new NatsCluster(folder, ports, routes, ways);
     await Promise.all(ports.map((_, index) => cluster.start(index)));
     await cluster.#hasLeader();
     return cluster;
@@ -57,8 +81,10 @@ export class NatsCluster implements AsyncDisposable {
   async start(index: number): Promise<void> {
     const folder = `${this.#folder}/${index}`;
     await Deno.mkdir(folder, { recursive: true });
-    const routes = this.#routes
-      .map((port) => `nats://127.0.0.1:${port}`).join(", ");
+    const routes = this.#routes.map((port, to) => {
+      const way = this.#ways.find((way) => way.from === index && way.to === to);
+      return `nats://127.0.0.1:${way?.line.port ?? port}`;
+    }).join(", ");
     this.#servers[index] = await NatsServer.start({
       port: this.#ports[index]!, // within the list
       folder,
@@ -80,6 +106,21 @@ export class NatsCluster implements AsyncDisposable {
   /** Sends a server a signal. */
   signal(index: number, signal: Deno.Signal): void {
     this.#servers[index]?.signal(signal);
+  }
+
+  /** Lets the others hear nothing of a server, nor it of them; its clients do. */
+  cutOff(index: number): void {
+    for (const line of this.#linesOf(index)) line.silence();
+  }
+
+  /** Lets a server and the others hear each other again. */
+  join(index: number): void {
+    for (const line of this.#linesOf(index)) line.speak();
+  }
+
+  #linesOf(index: number): readonly Line[] {
+    return this.#ways.filter(({ from, to }) => from === index || to === index)
+      .map(({ line }) => line);
   }
 
   /** Returns the server that leads a stream. */
@@ -127,6 +168,7 @@ export class NatsCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#servers.map((server) => server?.kill()));
+    for (const { line } of this.#ways) await line[Symbol.asyncDispose]();
     await Deno.remove(this.#folder, { recursive: true });
   }
 
