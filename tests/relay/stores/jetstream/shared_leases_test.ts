@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { headers } from "@nats-io/transport-node";
 import {
   AFTER,
+  bucketStream,
   bucketSubject,
 } from "../../../../relay/stores/jetstream/bucket.ts";
 import { Presence } from "../../../../relay/stores/jetstream/presence.ts";
@@ -96,6 +97,52 @@ Deno.test({
     });
     assertEquals(await leases.orphans(), []);
     await lease.release();
+  },
+});
+
+Deno.test({
+  name:
+    "SharedLeases finds what a relay that is gone has left, though NATS has lost its lease",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const { connection, names } = world;
+    const there = new Set(["theirs"]);
+    const leasesOf = (self: string): SharedLeases =>
+      new SharedLeases({
+        ...{ connection, names, clock: new FakeClock(1_000_000) },
+        presence: {
+          self,
+          isThere: (relay: string) => relay === self || there.has(relay),
+        } as Presence, // no more is asked of it
+        fence: () => Promise.resolve(),
+      });
+    const theirs = leasesOf("theirs");
+    const ours = leasesOf("ours");
+    const run = { name: "run", epoch: REQUEST.epoch };
+    const lost = (over: readonly string[] = []) =>
+      ours.lost(
+        ({ name }) => name !== "ended",
+        ({ name }) => Promise.resolve(over.includes(name)),
+      );
+    for (const topic of ["run", "ended", "plain"]) {
+      await theirs.hold({ ...REQUEST, topic });
+    }
+    assertEquals([await ours.orphans(), await lost()], [[], []]);
+    // As a server may that is elected before it has all messages.
+    await connection.ask(({ manager }) =>
+      manager.streams.purge(bucketStream(names.leases))
+    );
+    assertEquals([await ours.orphans(), await lost()], [[], []]);
+    there.clear();
+    assertEquals(await lost(["plain"]), [run]);
+    assertEquals(await lost(), [run], "what is over is forgotten");
+    // Another relay may have gone on with it, of which the last look did not tell.
+    const lease = await ours.hold({ ...REQUEST, topic: "run" });
+    assertEquals(await lost(), []);
+    assertEquals(await ours.orphans(), []);
+    await lease.release();
+    assertEquals(await lost(), [], "it was given up");
   },
 });
 
