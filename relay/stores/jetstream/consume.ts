@@ -30,6 +30,11 @@ export interface ConsumeOptions {
   readonly isBodiless?: boolean;
   /** Called with each message in order. */
   readonly onMessage: (message: StreamMessage) => void;
+  /**
+   * Called when the server has had nothing to send for a second: all is read. The last of
+   * what there was at the beginning may have been removed before it was sent.
+   */
+  readonly onIdle?: () => void;
   /** Called when a message was lost, or the server is gone: nothing comes any more. */
   readonly onBroken: (error: Error) => void;
 }
@@ -142,6 +147,10 @@ export class Consumption implements Disposable {
       if (reply) this.#connected.nats.publish(reply);
       const last = Number(headers.get("Nats-Last-Consumer") || this.#received);
       if (last !== this.#received) this.#break(lost());
+      // One that is stalled waits for an answer to its flow control.
+      else if (!reply && !headers.has("Nats-Consumer-Stalled")) {
+        this.#options.onIdle?.();
+      }
       return;
     }
     const place = placeOf(reply);

@@ -210,6 +210,7 @@ export class NameIndex implements Disposable {
               this.#told(message, isAgain && !isCurrent ? seen : undefined);
               if (message.pending === 0) caughtUp();
             },
+            onIdle: caughtUp,
             onBroken: () => broken.resolve(),
           },
         );

@@ -319,6 +319,7 @@ export class SharedLeases {
           if (lease?.isWhole) seen.set(key, lease);
           if (pending === 0) done.resolve();
         },
+        onIdle: done.resolve,
         onBroken: done.reject,
       });
       if (consumption.waiting === 0) done.resolve();
