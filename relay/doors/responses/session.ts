@@ -26,7 +26,7 @@ import { internalProblem, Problem } from "../../problem.ts";
 import type { Expiries, Expiring } from "../../rights/expiries.ts";
 import { tokenRefusal } from "../../rights/tokens/token_refusal.ts";
 import { slices } from "../../slices.ts";
-import { type Guest, secondsSince } from "../guests.ts";
+import type { Guest } from "../guests.ts";
 import type { ResponsesCaller } from "../http/entrance.ts";
 import { problemOf } from "../http/problem_of.ts";
 import { type Closing, CLOSINGS } from "../websocket/close_codes.ts";
@@ -36,6 +36,7 @@ import {
   socketRefusal,
 } from "../websocket/peer_rules.ts";
 import type { RelayWebSocket } from "../websocket/relay_websocket.ts";
+import { tellClosed } from "../websocket/tell_closed.ts";
 
 /** The parts that all sessions of the door share. */
 export interface ResponsesSessionContext {
@@ -302,15 +303,12 @@ export class ResponsesSession
     }
     this.connection?.leave();
     this.connection?.[Symbol.dispose]();
-    logger.info(
-      "WebSocket {connection} of {address} closed after {seconds} s: {code}",
-      {
-        connection: this.#id,
-        address: this.address,
-        seconds: secondsSince(this.#start, clock),
-        code,
-      },
-    );
+    tellClosed({
+      connection: this.#id,
+      address: this.address,
+      start: this.#start,
+      clock,
+    }, code);
   }
 
   #afterRuns(then: () => void): void {

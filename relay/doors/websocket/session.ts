@@ -17,7 +17,7 @@ import { MessageRates } from "../../limits/rate_limit.ts";
 import { boundedDetail, Problem } from "../../problem.ts";
 import type { Access } from "../../rights/access.ts";
 import type { Expiring } from "../../rights/expiries.ts";
-import { type Guest, secondsSince } from "../guests.ts";
+import type { Guest } from "../guests.ts";
 import type { SubscribeRequest } from "../subscription_request.ts";
 import { authorize } from "./authorization.ts";
 import { type ClientMessage, parseClientMessage } from "./client_message.ts";
@@ -37,6 +37,7 @@ import { isPrefix, Prefixes } from "./prefixes.ts";
 import { publish } from "./publishing.ts";
 import { Staying } from "../staying.ts";
 import type { RelayWebSocket, WebSocketOwner } from "./relay_websocket.ts";
+import { tellClosed } from "./tell_closed.ts";
 
 /** The most answers that may wait before the peer is no longer read. */
 const MAX_BACKLOG = 64;
@@ -448,15 +449,12 @@ export class WebSocketSession
     this.#prefixes?.[Symbol.dispose]();
     this.#receiving?.[Symbol.dispose]();
     this.#onClosed(this);
-    logger.info(
-      "WebSocket {connection} of {address} closed after {seconds} s: {code}",
-      {
-        connection: this.#id,
-        address: this.address,
-        seconds: secondsSince(this.#start, clock),
-        code,
-      },
-    );
+    tellClosed({
+      connection: this.#id,
+      address: this.address,
+      start: this.#start,
+      clock,
+    }, code);
   }
 
   /** Takes a message; what goes wrong with it costs nobody but this peer. */
