@@ -361,8 +361,9 @@ export class SharedLeases {
     const lost: LogName[] = [];
     for (const [key, { topic: name, epoch, relay }] of this.#missing) {
       const log = { name, epoch };
-      if (isOpen(log) && this.#options.presence.isThere(relay)) continue;
-      if (!isOpen(log) || await isOver(log)) this.#missing.delete(key);
+      if (!isOpen(log)) this.#missing.delete(key);
+      else if (this.#options.presence.isThere(relay)) continue;
+      else if (await isOver(log)) this.#missing.delete(key);
       // A server that lags behind may not have told of it.
       else if (await this.numberOf(key) === undefined) lost.push(log);
     }

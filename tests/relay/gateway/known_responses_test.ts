@@ -19,15 +19,19 @@ function farStore(kept: string | undefined): RunStore {
   };
 }
 
+function topicsOf(clock: FakeClock): TopicRegistry {
+  return new TopicRegistry({
+    store: new MemoryStore(DEFAULT_RETENTION, clock),
+    endedTtl: 1_000,
+    awaitedTtl: 1_000,
+    clock,
+  });
+}
+
 for (const other of [undefined, { topicName: "other", owner: "b" }]) {
   Deno.test(`KnownResponses knows a response while the store is asked for it: ${other ? "another's" : "its own"}`, async () => {
     const clock = new FakeClock();
-    using topics = new TopicRegistry({
-      store: new MemoryStore(DEFAULT_RETENTION, clock),
-      endedTtl: 1_000,
-      awaitedTtl: 1_000,
-      clock,
-    });
+    using topics = topicsOf(clock);
     const store = farStore(other && JSON.stringify(other));
     const responses = new KnownResponses(
       topics,
@@ -49,12 +53,7 @@ for (const other of [undefined, { topicName: "other", owner: "b" }]) {
 Deno.test("KnownResponses looks once more for a new response that another relay may be about to tell of", async () => {
   for (const comes of [true, false]) {
     const clock = new FakeClock();
-    using topics = new TopicRegistry({
-      store: new MemoryStore(DEFAULT_RETENTION, clock),
-      endedTtl: 1_000,
-      awaitedTtl: 1_000,
-      clock,
-    });
+    using topics = topicsOf(clock);
     let kept: string | undefined;
     const store: RunStore = {
       ...farStore(undefined),
