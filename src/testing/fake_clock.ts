@@ -1,5 +1,6 @@
 // This module is browser compatible.
 import type { Clock } from "../fetch/clock.ts";
+import { turns } from "./turns.ts";
 
 interface Timer {
   readonly due: number;
@@ -22,21 +23,6 @@ const SETTLING_TURNS = 8;
  * milliseconds: work on other threads takes longer on a busy machine.
  */
 const LAST_CHANCE = 250;
-
-/** Lets everything run that is ready to run: promises, and work they start. */
-function settle(): Promise<void> {
-  let turns = SETTLING_TURNS;
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      if (--turns > 0) return port2.postMessage(undefined);
-      port1.close();
-      port2.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
-}
 
 /** Options for {@linkcode FakeClock.run}. */
 export interface FakeClockRunOptions {
@@ -157,7 +143,7 @@ export class FakeClock implements Clock {
       );
     }
     const end = this.#now + duration;
-    await settle();
+    await turns(SETTLING_TURNS);
     for (let timer; (timer = this.#next()) && timer.due <= end;) {
       await this.#call(timer);
     }
@@ -213,13 +199,13 @@ export class FakeClock implements Clock {
       settled = true;
     };
     promise.then(onSettled, onSettled);
-    await settle();
+    await turns(SETTLING_TURNS);
     for (let called = 0; !settled; called++) {
       let timer = this.#next();
       if (!timer) {
         const until = performance.now() + LAST_CHANCE;
         do {
-          await settle();
+          await turns(SETTLING_TURNS);
           timer = this.#next();
         } while (!settled && !timer && performance.now() < until);
         if (settled) break;
@@ -250,6 +236,6 @@ export class FakeClock implements Clock {
     this.#timers.delete(timer);
     this.#now = Math.max(this.#now, timer.due);
     timer.callback();
-    await settle();
+    await turns(SETTLING_TURNS);
   }
 }

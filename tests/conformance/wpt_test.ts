@@ -37,12 +37,13 @@ import { FetchEventSource } from "../../src/fetch/event_source.ts";
 import { streamEvents } from "../../src/fetch/stream_events.ts";
 import type { ReconnectPolicy } from "../../src/fetch/reconnect.ts";
 import { FakeClock } from "../../src/testing/fake_clock.ts";
+import { turns } from "../../src/testing/turns.ts";
 import {
   ConformanceServer,
   type Exchange,
   type Handler,
 } from "../support/conformance/conformance_server.ts";
-import { SourceLog, turns } from "../support/conformance/conformance_source.ts";
+import { SourceLog } from "../support/conformance/conformance_source.ts";
 import { LIMIT, within } from "../support/within.ts";
 import { type Feed, feedBody, type FeedEvent, feeds } from "./wpt_feeds.ts";
 
@@ -359,7 +360,7 @@ const sourceRows: readonly Row[] = [
       const seen: string[][] = [];
       for (const block of pieces) {
         for (const piece of block) await exchange.send(piece);
-        await turns();
+        await turns(5);
         seen.push(log.data);
       }
       assertEquals(seen, [
@@ -386,7 +387,7 @@ const sourceRows: readonly Row[] = [
         };
         const states = await within(opened.promise, LIMIT, "onopen");
         assertEquals(states, [OPEN, CLOSED]);
-        await turns();
+        await turns(5);
         assertEquals(log.story, ["open OPEN"]);
         assertEquals(server.exchanges.length, 1);
       });
@@ -401,7 +402,7 @@ const sourceRows: readonly Row[] = [
       await withSource(stream(text), async ({ source, log, server }) => {
         source.onmessage = () => source.close();
         await log.nth("message", 1);
-        await turns();
+        await turns(5);
         assertEquals(log.story, ["open OPEN", "message first"]);
         assertEquals(source.readyState, CLOSED);
         assertEquals(server.exchanges.length, 1);
@@ -422,7 +423,7 @@ const sourceRows: readonly Row[] = [
       );
       await withSource(handler, async ({ source, log, server }) => {
         await log.nth("error", 3);
-        await turns();
+        await turns(5);
         assertEquals(log.story, [
           "open OPEN",
           "message opened",
@@ -1152,7 +1153,7 @@ const streamRows: readonly Row[] = [
       using log = new SourceLog(source);
       source.close();
       assertEquals(source.readyState, CLOSED);
-      await turns();
+      await turns(5);
       assertEquals(log.story, []);
     },
   },
@@ -1191,7 +1192,7 @@ const streamRows: readonly Row[] = [
       const error: unknown = Reflect.get(event, "error");
       assertInstanceOf(error, Error);
       assert(error === cause || error.cause === cause);
-      await turns();
+      await turns(5);
       assertEquals(
         log.story.filter((line) => line.startsWith("error")).length,
         1,
@@ -1205,7 +1206,7 @@ const streamRows: readonly Row[] = [
       // A timer for one would be left behind at the end of this test, which
       // Deno's sanitizers do not allow.
       const { source, log } = await readAll(["retry: 1\ndata: hello\n\n"]);
-      await turns();
+      await turns(5);
       assertEquals(log.story, ["open OPEN", "message hello", "error CLOSED"]);
       assertEquals(source.readyState, CLOSED);
     },

@@ -33,7 +33,7 @@ class Replay implements AsyncDisposable {
   start(...flags: string[]): Promise<void> {
     return replay([this.path, ...flags], {
       write: async (text) => {
-        await this.clock.advance(this.delay);
+        if (this.delay > 0) await this.clock.advance(this.delay);
         this.printed += text;
       },
       clock: this.clock,

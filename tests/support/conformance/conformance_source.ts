@@ -91,18 +91,3 @@ export class SourceLog implements Disposable {
     this.#source.close();
   }
 }
-
-/** Lets everything run that is ready to, a few times. */
-export async function turns(count = 5): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    await new Promise<void>((resolve) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => {
-        port1.close();
-        port2.close();
-        resolve();
-      };
-      port2.postMessage(undefined);
-    });
-  }
-}

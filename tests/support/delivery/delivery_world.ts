@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setImmediate } from "node:timers/promises";
 import { assertEquals, AssertionError } from "@std/assert";
 import { z } from "zod";
 import type { Format } from "../../../relay/delivery/format.ts";
@@ -26,6 +25,7 @@ import { MemoryLog } from "../../../relay/stores/memory_log.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
+import { turns as eventLoopTurns } from "../../../src/testing/turns.ts";
 
 const said = z.looseObject({ type: z.string() });
 type Said = z.infer<typeof said>;
@@ -154,6 +154,6 @@ export function numbers(from: number, to: number): string[] {
 }
 
 /** Lets the pump have its turns. */
-export async function turns(count = 200): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await setImmediate();
+export function turns(count = 200): Promise<void> {
+  return eventLoopTurns(count);
 }
