@@ -27,6 +27,7 @@ const FORWARDING = "relay/forwarding.ts";
 const REST = "relay/rest.ts";
 const SLICES = "relay/slices.ts";
 const MEMBERS = "relay/members.ts";
+const LINE = "relay/line.ts";
 const JSON_TEXT = "relay/json_text.ts";
 const KNOWN_NAMES = "relay/known_names.ts";
 const HEADER_LIST = "relay/header_list.ts";
@@ -143,6 +144,11 @@ export const ROOMS: readonly Room[] = [
     may: [],
   },
   {
+    path: LINE,
+    why: "has those that wait, in order, and come and go with each event",
+    may: [],
+  },
+  {
     path: JSON_TEXT,
     why: "looks through JSON text in steps",
     may: [],
@@ -191,12 +197,12 @@ export const ROOMS: readonly Room[] = [
   {
     path: STORES,
     why: "keeps the events of topics, behind the interface of topics/",
-    may: [TOPICS, LINKS, ...CORE],
+    may: [TOPICS, LINKS, LINE, ...CORE],
   },
   {
     path: DELIVERY,
     why: "is the engine: it knows topics, and neither rights, limits nor doors",
-    may: [TOPICS, SLICES, MEMBERS, MODEL, ...CORE],
+    may: [TOPICS, SLICES, MEMBERS, LINE, MODEL, ...CORE],
   },
   {
     path: RIGHTS,
@@ -206,7 +212,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: LIMITS,
     why: "bounds what a client may cost",
-    may: [RUNTIME, REST, MEMBERS, PROBLEM, FETCH],
+    may: [RUNTIME, REST, MEMBERS, LINE, PROBLEM, FETCH],
   },
   {
     path: "relay/chat/server/",

@@ -1,7 +1,8 @@
 import type { Appended, ReadBudget } from "../topics/log.ts";
+import { Line, Place } from "../line.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { Subscription } from "./subscription.ts";
-import type { Place } from "./turn.ts";
+import type { Standing } from "./turn.ts";
 
 /**
  * The most that can be added to a topic for each time that its subscriptions are
@@ -22,14 +23,18 @@ const WORTH_COUNTING = 0.5;
  * for a subscription whose reader does not read, until that has caught up.
  */
 export class Lane {
+  /** Its place among the lanes in which somebody is ready. */
+  readonly readyPlace: Place<Lane> = new Place<Lane>(this);
+  /** Its place among the lanes that have news. */
+  readonly changedPlace: Place<Lane> = new Place<Lane>(this);
   readonly #topic: Topic;
   readonly #unobserve: () => void;
   /** The subscriptions whose turn is to come, in order. */
-  #ready = new Set<Subscription>();
+  #ready = new Line<Subscription>();
   /** The subscriptions that have said all there is. */
-  #waiting = new Set<Subscription>();
+  #waiting = new Line<Subscription>();
   /** The subscriptions that were woken, and are expected back. */
-  readonly #out = new Set<Subscription>();
+  readonly #out = new Line<Subscription>();
   #followers = 0;
   /** The number of times that all have to be woken for what was added. */
   #due = 0;
@@ -55,7 +60,7 @@ export class Lane {
   }
 
   /** The subscriptions whose turn is to come, in order. */
-  get ready(): ReadonlySet<Subscription> {
+  get ready(): Line<Subscription> {
     return this.#ready;
   }
 
@@ -128,13 +133,16 @@ export class Lane {
 
   /** Makes the subscriptions ready that have waited. */
   admit(): void {
-    for (const { turn } of this.#waiting) turn.place = "ready";
     if (this.#ready.size === 0) {
-      [this.#ready, this.#waiting] = [this.#waiting, this.#ready];
+      const waiting = this.#waiting;
+      for (let place = waiting.head; place; place = place.behind) {
+        place.holder.turn.standing = "ready";
+      }
+      this.#waiting = this.#ready;
+      this.#ready = waiting;
       return;
     }
-    for (const subscription of this.#waiting) this.#ready.add(subscription);
-    this.#waiting.clear();
+    for (const subscription of this.#waiting) this.#move(subscription, "ready");
   }
 
   /**
@@ -190,8 +198,8 @@ export class Lane {
     this.#settle();
   }
 
-  #line(place: Place): Set<Subscription> | undefined {
-    switch (place) {
+  #line(standing: Standing): Line<Subscription> | undefined {
+    switch (standing) {
       case "waiting":
         return this.#waiting;
       case "ready":
@@ -204,12 +212,11 @@ export class Lane {
   }
 
   /** Moves a subscription to the end of a line; in its own line it keeps its place. */
-  #move(subscription: Subscription, place: Place): void {
-    const { turn } = subscription;
-    if (turn.place === place) return;
-    this.#line(turn.place)?.delete(subscription);
-    turn.place = place;
-    this.#line(place)?.add(subscription);
+  #move({ turn }: Subscription, standing: Standing): void {
+    if (turn.standing === standing) return;
+    this.#line(turn.standing)?.delete(turn);
+    turn.standing = standing;
+    this.#line(standing)?.push(turn);
   }
 
   /** Begins a round: all were woken for what was due when the last one began. */

@@ -6,6 +6,7 @@ import {
   setInterval,
   setTimeout,
 } from "node:timers";
+import { Line } from "../line.ts";
 import type { Appended } from "../topics/log.ts";
 import type { Topic, TopicObserver } from "../topics/topic.ts";
 import { Lane } from "./lane.ts";
@@ -54,10 +55,12 @@ const QUIET = 8;
 const LEAST_PAUSE = 1;
 
 /**
- * The time for which the writers of a topic wait for a subscription that does
- * not take what it was given, in milliseconds: once, until it has caught up.
+ * The time between two looks for subscriptions that do not take what they were given, in
+ * milliseconds. The writers of a topic wait for a subscription until the second look, and
+ * then no more until it has caught up. Looks count, and not time: a process that stood
+ * still could not see that the subscription was done.
  */
-const PATIENCE = 50;
+const LOOK_FOR_STUCK = 50;
 
 /**
  * Wakes the subscriptions that wait, once their topic has something new, and
@@ -77,9 +80,9 @@ const PATIENCE = 50;
 export class Pump implements TopicObserver, Disposable {
   readonly #lanes = new Map<Topic, Lane>();
   /** The lanes in which somebody is ready, in the order of their turns. */
-  readonly #ready = new Set<Lane>();
+  readonly #ready = new Line<Lane>();
   /** The lanes that have news for those who wait. */
-  readonly #changed = new Set<Lane>();
+  readonly #changed = new Line<Lane>();
   #round: NodeJS.Immediate | undefined;
   /** The end of a rest in which the store gets the processor. */
   #pause: NodeJS.Timeout | undefined;
@@ -87,6 +90,8 @@ export class Pump implements TopicObserver, Disposable {
   #expected: Map<Lane, number> | undefined;
   /** Gives up on who does not read, while somebody is held up. */
   #patience: NodeJS.Timeout | undefined;
+  /** The time of the last look, in milliseconds. */
+  #lookedAt = -Infinity;
   /** The numbers of rounds since the last turn, and since the last news. */
   #restRounds = 0;
   #quietRounds = 0;
@@ -119,7 +124,7 @@ export class Pump implements TopicObserver, Disposable {
     const lane = this.#lanes.get(subscription.topic);
     if (!lane) return;
     lane.goOn(subscription);
-    this.#ready.add(lane);
+    this.#ready.push(lane.readyPlace);
     this.#schedule();
   }
 
@@ -128,8 +133,8 @@ export class Pump implements TopicObserver, Disposable {
     const lane = this.#lanes.get(subscription.topic);
     if (!lane?.leave(subscription)) return;
     this.#lanes.delete(subscription.topic);
-    this.#ready.delete(lane);
-    this.#changed.delete(lane);
+    this.#ready.delete(lane.readyPlace);
+    this.#changed.delete(lane.changedPlace);
   }
 
   /** Takes a topic's news, for the next turn. */
@@ -137,10 +142,10 @@ export class Pump implements TopicObserver, Disposable {
     const lane = this.#lanes.get(topic);
     if (!lane) return;
     this.#quietRounds = 0;
-    this.#changed.add(lane);
+    this.#changed.push(lane.changedPlace);
     this.#hasCome(lane);
     if (appended && lane.count(appended)) {
-      this.#patience ??= setInterval(this.#giveUp, PATIENCE);
+      this.#patience ??= setInterval(this.#giveUp, LOOK_FOR_STUCK);
     }
     this.#schedule();
   }
@@ -253,14 +258,17 @@ export class Pump implements TopicObserver, Disposable {
   };
 
   readonly #giveUp = (): void => {
+    const before = this.#lookedAt;
+    this.#lookedAt = performance.now();
     let isHeld = false;
     for (const lane of this.#lanes.values()) {
-      lane.giveUp(performance.now() - PATIENCE);
+      lane.giveUp(before);
       isHeld ||= lane.isHeld;
     }
     if (isHeld) return;
     clearInterval(this.#patience);
     this.#patience = undefined;
+    this.#lookedAt = -Infinity;
   };
 
   #hasEnough(): boolean {
@@ -271,29 +279,30 @@ export class Pump implements TopicObserver, Disposable {
   #turn(): void {
     this.#admit();
     while (this.#woken < TURN) {
-      const [lane] = this.#ready;
+      const lane = this.#ready.first;
       if (!lane) return;
       this.#wakeSlice(lane);
       this.#admit();
       // The next slice is another topic's, though it has joined just now.
-      this.#ready.delete(lane);
-      if (lane.ready.size > 0) this.#ready.add(lane);
+      this.#ready.delete(lane.readyPlace);
+      if (lane.ready.size > 0) this.#ready.push(lane.readyPlace);
     }
   }
 
   /** Lets those join who have waited for what has changed. */
   #admit(): void {
-    for (const lane of this.#changed) {
+    for (let lane = this.#changed.shift(); lane; lane = this.#changed.shift()) {
       lane.admit();
-      if (lane.ready.size > 0) this.#ready.add(lane);
+      if (lane.ready.size > 0) this.#ready.push(lane.readyPlace);
     }
-    this.#changed.clear();
   }
 
   #wakeSlice(lane: Lane): void {
     let left = Math.min(SLICE, TURN - this.#woken);
     const now = performance.now();
-    for (const subscription of lane.ready) {
+    for (;;) {
+      const subscription = lane.ready.first;
+      if (!subscription) return;
       const { counts } = subscription;
       const before = counts.encoded;
       lane.take(subscription, now);

@@ -97,7 +97,7 @@ export class Subscription implements Watched, WaitingReader {
   /** The topic that it reads. */
   readonly topic: Topic;
   /** Its state with the lane of its topic. */
-  readonly turn: Turn = new Turn();
+  readonly turn: Turn<Subscription> = new Turn<Subscription>(this);
   readonly #format: Format;
   readonly #cache: FrameCache;
   readonly #frames: TopicFrames;

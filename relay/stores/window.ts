@@ -1,3 +1,4 @@
+import { Line, Place } from "../line.ts";
 import type { LogEntry } from "../topics/log.ts";
 import type { Segment } from "./segment.ts";
 
@@ -21,6 +22,8 @@ interface GrowingSegment extends Segment {
  * A follower near the end reads its events from here.
  */
 export class Window {
+  /** Its place among all windows, of which the one that was appended to last is the last. */
+  readonly recentPlace: Place<Window> = new Place<Window>(this);
   readonly #windows: Windows;
   #segments: GrowingSegment[] = [];
   #cost = 0;
@@ -107,7 +110,7 @@ export class Windows {
   readonly logBytes: number;
   readonly #maxBytes: number;
   /** The one that was appended to last is the last. */
-  readonly #recent = new Set<Window>();
+  readonly #recent = new Line<Window>();
   #bytes = 0;
 
   /** Makes room for so many bytes. */
@@ -124,10 +127,11 @@ export class Windows {
   /** Takes note of events that were added to a window. */
   changed(window: Window, by: number): void {
     this.#bytes += by;
-    this.#recent.delete(window);
-    this.#recent.add(window);
-    for (const oldest of this.#recent) {
-      if (this.#bytes <= this.#maxBytes || oldest === window) break;
+    this.#recent.delete(window.recentPlace);
+    this.#recent.push(window.recentPlace);
+    while (this.#bytes > this.#maxBytes) {
+      const oldest = this.#recent.first;
+      if (!oldest || oldest === window) break;
       oldest.clear();
     }
   }
@@ -140,6 +144,6 @@ export class Windows {
   /** Takes note of a window that has nothing any more. */
   gone(window: Window, bytes: number): void {
     this.#bytes -= bytes;
-    this.#recent.delete(window);
+    this.#recent.delete(window.recentPlace);
   }
 }

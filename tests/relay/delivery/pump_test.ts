@@ -476,6 +476,41 @@ Deno.test("Pump holds up nobody for those who do not read, or are gone", async (
   await ready;
 });
 
+Deno.test("Pump does not count the time for which its process stood still against a reader", async () => {
+  for (;;) {
+    using world = new World();
+    const topic = world.topic();
+    topic.open();
+    let reads = true;
+    const waiting: (() => void)[] = [];
+    world.subscriber({
+      write: (_bytes, done) => {
+        if (reads) queueMicrotask(done);
+        else waiting.push(done);
+      },
+    }).add(world.subscription(topic));
+    await turns();
+    reads = false;
+    topic.append(messages(1, 5_000));
+    assert(topic.ready);
+    let isHeld = true;
+    const ready = Promise.resolve(topic.ready).then(() => isHeld = false);
+    while (waiting.length === 0) await setImmediate();
+    const still = performance.now();
+    while (performance.now() < still + 120); // longer than a reader is waited for
+    const over = performance.now();
+    await setImmediate();
+    await setImmediate();
+    // If it stood still once more, it is not known for what it has waited.
+    const isSlow = performance.now() - over > 25;
+    if (!isSlow) assert(isHeld, "it waits for its reader");
+    reads = true;
+    waiting.forEach((done) => done());
+    await within(ready, LIMIT, "room in the topic");
+    if (!isSlow) return;
+  }
+});
+
 Deno.test("A3: Pump ends a turn when much was encoded, however few were woken", async () => {
   using world = new World();
   let encoded = 0;
