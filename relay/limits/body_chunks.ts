@@ -5,11 +5,34 @@ import process from "node:process";
 /** A chunk of a body with fewer bytes is joined with those around it. */
 const SMALL = 1024;
 
-const counts = new WeakMap<IncomingMessage, number>();
+/** An empty list that all bodies share. Nothing is ever added to it. */
+const NONE: never[] = [];
+
+/** The property of a message whose small chunks are joined. */
+const JOINED = Symbol("joined");
+
+/** A message whose small chunks are joined. */
+type JoinedMessage = IncomingMessage & { [JOINED]?: JoinedBody };
+
+/** Takes a part of a body; returns whether there is room for more. */
+export type TakePart = (part: Uint8Array) => boolean;
 
 /** Returns the number of chunks that have come of a body whose small chunks are joined. */
 export function chunksOf(incoming: IncomingMessage): number {
-  return counts.get(incoming) ?? 0;
+  return (incoming as JoinedMessage)[JOINED]?.count ?? 0;
+}
+
+/**
+ * Has the parts of a body given to a function from now on, and not to its stream, which
+ * would cost more than all that is done with a part of an event stream. The stream has
+ * the end alone, and has to be read for it.
+ *
+ * @returns Whether it is a body whose small chunks are joined: of others nothing is taken.
+ */
+export function takeParts(incoming: IncomingMessage, take: TakePart): boolean {
+  const joined = (incoming as JoinedMessage)[JOINED];
+  if (joined) joined.take = take;
+  return joined !== undefined;
 }
 
 /**
@@ -27,39 +50,65 @@ export function joinSmallChunks(
   incoming: IncomingMessage,
   onBytes?: (count: number) => void,
 ): void {
-  const push = incoming.push.bind(incoming);
-  let joined: Buffer[] = [];
-  let isDue = false;
-  let count = 0;
+  const joined = new JoinedBody(incoming, onBytes);
+  (incoming as JoinedMessage)[JOINED] = joined;
+  incoming.push = (chunk: Buffer | null) => joined.push(chunk);
+}
 
-  const pass = (chunk: Buffer | null): boolean => {
-    counts.set(incoming, count);
-    return push(chunk);
+/** A body whose small chunks are joined. */
+class JoinedBody {
+  readonly #incoming: IncomingMessage;
+  readonly #onBytes: ((count: number) => void) | undefined;
+  readonly #push: (chunk: Buffer | null) => boolean;
+  #joined: Buffer[] = NONE;
+  #isDue = false;
+  #come = 0;
+  /** The number of chunks that were passed on. */
+  count = 0;
+  /** Takes the parts in place of the stream. */
+  take: TakePart | undefined;
+
+  constructor(
+    incoming: IncomingMessage,
+    onBytes: ((count: number) => void) | undefined,
+  ) {
+    this.#incoming = incoming;
+    this.#onBytes = onBytes;
+    this.#push = incoming.push.bind(incoming);
+  }
+
+  /** Takes a chunk; `null` at the end. Returns whether there is room for more. */
+  push(chunk: Buffer | null): boolean {
+    this.#onBytes?.(chunk?.length ?? 0);
+    if (chunk) this.#come++;
+    if (!chunk || chunk.length >= SMALL) {
+      this.#flush();
+      return this.#pass(chunk);
+    }
+    if (this.#joined.length === 0) this.#joined = [chunk];
+    else this.#joined.push(chunk);
+    if (this.#isDue) return true;
+    this.#isDue = true;
+    // The parser has gone through all that was read when this is called.
+    process.nextTick(this.#onTick);
+    return true;
+  }
+
+  readonly #onTick = (): void => {
+    this.#isDue = false;
+    if (!this.#flush()) this.#incoming.socket.pause();
   };
 
-  const flush = (): boolean => {
+  #flush(): boolean {
+    const joined = this.#joined;
     const [first] = joined;
     if (!first) return true;
-    const bytes = joined.length === 1 ? first : Buffer.concat(joined);
-    joined = [];
-    return pass(bytes);
-  };
+    this.#joined = NONE;
+    return this.#pass(joined.length === 1 ? first : Buffer.concat(joined));
+  }
 
-  incoming.push = (chunk: Buffer | null): boolean => {
-    onBytes?.(chunk?.length ?? 0);
-    if (chunk) count++;
-    if (!chunk || chunk.length >= SMALL) {
-      flush();
-      return pass(chunk);
-    }
-    joined.push(chunk);
-    if (isDue) return true;
-    isDue = true;
-    // The parser has gone through all that was read when this is called.
-    process.nextTick(() => {
-      isDue = false;
-      if (!flush()) incoming.socket.pause();
-    });
-    return true;
-  };
+  #pass(chunk: Buffer | null): boolean {
+    this.count = this.#come;
+    return chunk && this.take ? this.take(chunk) : this.#push(chunk);
+  }
 }

@@ -142,7 +142,7 @@ export class CountedReader implements PartReader {
   readonly #incoming: IncomingBody;
   readonly #clock: Clock;
   /** The read that waits. */
-  #waiting: PromiseWithResolvers<Part> | undefined;
+  #waiting: Pick<PromiseWithResolvers<Part>, "resolve" | "reject"> | undefined;
   /** Resolves when the next part may be read. */
   #due: Promise<void> | undefined;
   #cancelTimer = (): void => {};
@@ -169,31 +169,55 @@ export class CountedReader implements PartReader {
   }
 
   /** Returns the next part, as a reader of a stream does; one at a time. */
-  async read(): Promise<Part> {
+  read(): Promise<Part> {
+    return this.#due || this.#problem || this.#isOver
+      ? this.#readLater()
+      : this.#readNow();
+  }
+
+  async #readLater(): Promise<Part> {
     if (this.#due) await this.#due;
     this.#due = undefined;
     if (this.#problem) throw this.#problem;
-    if (this.#isOver) return { done: true };
-    const waiting = this.#waiting = Promise.withResolvers<Part>();
-    this.#reader.read().then(waiting.resolve, waiting.reject);
-    const part = await waiting.promise;
+    return this.#isOver ? { done: true } : await this.#readNow();
+  }
+
+  #readNow(): Promise<Part> {
+    // Not an async function: a body has a read for each event.
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#reader.read().then(this.#onPart, reject);
+    });
+  }
+
+  readonly #onPart = (part: Part): void => {
+    const waiting = this.#waiting;
     this.#waiting = undefined;
+    // Nobody waits for it if it was refused, or nothing is read any more.
+    if (!waiting || this.#problem || this.#isOver) return;
     if (part.done) {
       this.#isOver = true;
       this.#incoming.onRefused = undefined;
-      return part;
+      return waiting.resolve(part);
     }
-    const delay = this.#incoming.took(part.value.byteLength);
-    if (delay > 0) {
-      this.#due = new Promise((resolve) => {
-        const cancel = this.#clock.setTimeout(resolve, delay);
-        this.#cancelTimer = () => {
-          cancel();
-          resolve();
-        };
-      });
+    try {
+      this.#pause(this.#incoming.took(part.value.byteLength));
+    } catch (error) {
+      return waiting.reject(error);
     }
-    return part;
+    waiting.resolve(part);
+  };
+
+  /** Has the next read wait. */
+  #pause(delay: number): void {
+    if (delay <= 0) return;
+    this.#due = new Promise((resolve) => {
+      const cancel = this.#clock.setTimeout(resolve, delay);
+      this.#cancelTimer = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   /** Takes no more parts; a read that waits is at the end. */

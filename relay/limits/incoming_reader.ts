@@ -1,4 +1,6 @@
 import type { IncomingMessage } from "node:http";
+import { PARSERS_PUSH } from "../runtime.ts";
+import { takeParts } from "./body_chunks.ts";
 
 /** The result of a read: a part, or the end. */
 export type Part =
@@ -20,6 +22,9 @@ class BodyCutError extends Error {
   readonly code = "ERR_STREAM_PREMATURE_CLOSE";
 }
 
+/** The bytes of a body that may wait to be read: as many as a stream has room for. */
+const MAX_UNREAD = 64 * 1024;
+
 /**
  * Reads the body of a request from `node:http` itself, no faster than it is asked for.
  *
@@ -29,7 +34,12 @@ class BodyCutError extends Error {
  */
 export class IncomingReader implements PartReader {
   readonly #incoming: IncomingMessage;
-  readonly #parts: Uint8Array[] = [];
+  #parts: Uint8Array[] = [];
+  #unread = 0;
+  /** Whether the parts are taken before they are in the stream. */
+  #takesParts = false;
+  /** Whether the connection waits for room. */
+  #isFull = false;
   #waiting: PromiseWithResolvers<Part> | undefined;
   #hasBegun = false;
   #hasEnded = false;
@@ -61,14 +71,18 @@ export class IncomingReader implements PartReader {
   read(): Promise<Part> {
     this.#waiting = Promise.withResolvers<Part>();
     const { promise } = this.#waiting;
-    if (this.#hasBegun) this.#incoming.resume();
-    else this.#begin();
+    if (!this.#hasBegun) this.#begin();
+    else if (!this.#takesParts) this.#incoming.resume();
     this.#give();
     return promise;
   }
 
   /** Takes no more parts: the rest is discarded, for as long as the server lets it come. */
   cancel(): Promise<void> {
+    if (this.#takesParts) {
+      takeParts(this.#incoming, () => true);
+      this.#goOn();
+    }
     this.#incoming.off("data", this.#onData);
     this.#incoming.resume();
     return Promise.resolve();
@@ -76,17 +90,37 @@ export class IncomingReader implements PartReader {
 
   readonly #onData = (part: Uint8Array): void => {
     this.#incoming.pause();
-    this.#parts.push(part);
-    this.#give();
+    this.#take(part);
   };
+
+  readonly #take = (part: Uint8Array): boolean => {
+    // As in `AnswerBody`: most reads find one part.
+    if (this.#parts.length === 0) this.#parts = [part];
+    else this.#parts.push(part);
+    this.#unread += part.length;
+    this.#give();
+    return !(this.#isFull = this.#unread >= MAX_UNREAD);
+  };
+
+  /** Has more read after there was no room. */
+  #goOn(): void {
+    this.#isFull = false;
+    // So a stream has its connection read. That of a client that has left is none.
+    if (!this.#hasEnded && !this.#incoming.destroyed) this.#incoming._read(0);
+  }
 
   #begin(): void {
     this.#hasBegun = true;
+    this.#takesParts = PARSERS_PUSH && takeParts(this.#incoming, this.#take);
     const fail = (error: unknown): void => {
       this.#failure ??= error;
       this.#give();
     };
-    this.#incoming.on("data", this.#onData);
+    if (this.#takesParts) {
+      // The stream has all that came before, and the end.
+      for (let part; (part = this.#incoming.read());) this.#take(part);
+      this.#incoming.resume();
+    } else this.#incoming.on("data", this.#onData);
     this.#incoming.on("end", () => {
       this.#hasEnded = true;
       this.#give();
@@ -104,8 +138,11 @@ export class IncomingReader implements PartReader {
     const waiting = this.#waiting;
     if (!waiting) return;
     const value = this.#parts.shift();
-    if (value) waiting.resolve({ done: false, value });
-    else if (this.#hasEnded) waiting.resolve({ done: true });
+    if (value) {
+      this.#unread -= value.length;
+      if (this.#isFull && this.#unread < MAX_UNREAD) this.#goOn();
+      waiting.resolve({ done: false, value });
+    } else if (this.#hasEnded) waiting.resolve({ done: true });
     else if (this.#failure !== undefined) waiting.reject(this.#failure);
     else return;
     this.#waiting = undefined;

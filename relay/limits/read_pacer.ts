@@ -2,6 +2,7 @@ import type { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import process from "node:process";
 import { clearImmediate, setImmediate } from "node:timers";
+import { Line, Place } from "../line.ts";
 import { rest } from "../rest.ts";
 
 /**
@@ -58,12 +59,14 @@ export interface PaceOptions {
 
 /** A read that waits for its turn. */
 interface Waiting {
-  /** The lane in which it waits. */
-  readonly lane: unknown;
+  /** The peer in whose lane it waits; `undefined` if it has a lane of its own. */
+  readonly peer: string | undefined;
+  /** Its place in that lane. */
+  readonly place: Place<Waiting>;
   /** Whether the last piece has taken so long that the next one's processor time counts. */
   readonly isDear: boolean;
-  /** Does one piece of its work. */
-  passOn(): void;
+  /** Does one piece of its work; returns the number of its bytes. */
+  passOn(): number;
   /**
    * Learns what the piece has cost, in milliseconds.
    *
@@ -73,33 +76,55 @@ interface Waiting {
   cost(passed: number, used: number | undefined): void;
 }
 
+/** The reads of one peer that wait. */
+class PeerLane {
+  readonly name: string;
+  readonly place: Place<PeerLane> = new Place<PeerLane>(this);
+  readonly reads = new Line<Waiting>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** The most lanes that are kept for peers of which no read waits. */
+const MOST_KEPT = 1_024;
+
 /** The reads that wait, in a lane for each peer: the lanes take turns. */
 class Lanes {
-  readonly #lanes = new Map<unknown, Waiting[]>();
+  readonly #ofPeers = new Map<string, PeerLane>();
+  /** The lanes in which a read waits, and the reads that have a lane of their own. */
+  readonly #turns = new Line<PeerLane | Waiting>();
 
   get isEmpty(): boolean {
-    return this.#lanes.size === 0;
+    return this.#turns.size === 0;
   }
 
   add(waiting: Waiting): void {
-    const lane = this.#lanes.get(waiting.lane);
-    if (lane) lane.push(waiting);
-    else this.#lanes.set(waiting.lane, [waiting]);
+    const { peer } = waiting;
+    if (peer === undefined) return this.#turns.push(waiting.place);
+    let lane = this.#ofPeers.get(peer);
+    if (!lane) this.#ofPeers.set(peer, lane = new PeerLane(peer));
+    lane.reads.push(waiting.place);
+    this.#turns.push(lane.place);
   }
 
   /** Takes the first of the first lane, which comes last then. */
   take(): Waiting | undefined {
-    for (const [name, lane] of this.#lanes) {
-      const first = lane.shift();
-      this.#lanes.delete(name);
-      if (lane.length > 0) this.#lanes.set(name, lane);
-      return first;
-    }
-    return undefined;
+    const first = this.#turns.shift();
+    if (!(first instanceof PeerLane)) return first;
+    const { reads, place, name } = first;
+    const waiting = reads.shift();
+    if (reads.size > 0) this.#turns.push(place);
+    // Most of those who have sent something send more.
+    else if (this.#ofPeers.size > MOST_KEPT) this.#ofPeers.delete(name);
+    return waiting;
   }
 
   clear(): void {
-    this.#lanes.clear();
+    for (const { reads } of this.#ofPeers.values()) reads.clear();
+    this.#ofPeers.clear();
+    this.#turns.clear();
   }
 }
 
@@ -110,7 +135,9 @@ class Lanes {
  * as there are bytes. A peer that sends faster than its bytes can be worked on would
  * keep everybody else from being served, for as long as it likes: pings at 3 MB/s
  * did. Here a turn reads for some milliseconds. What is left waits for the next
- * turn, in small pieces if its bytes cost much, while its socket is not read. The
+ * turn, in small pieces if its bytes cost much, while its socket is not read. A light
+ * socket, which has sent little lately, is read in its turn: what it has sent by then is
+ * passed on at once. The
  * sockets of one peer wait in one lane, and the lanes take turns: a peer with a
  * thousand connections holds up another by one piece.
  */
@@ -119,6 +146,11 @@ export class ReadPacer implements Disposable {
   readonly #heavy = new Lanes();
   #immediate: ReturnType<typeof setImmediate> | undefined;
   #pieces = 0;
+  /** The bytes of light sockets that were passed on since heavy ones had their turn. */
+  #lightBytes = 0;
+  #turns = 0;
+  /** The time at which this turn's first read brought bytes; `undefined` before that. */
+  #firstRead: number | undefined;
   /** The start of the turn whose time is counted; `undefined` while none is. */
   #start: number | undefined;
   #isRunning = false;
@@ -171,6 +203,29 @@ export class ReadPacer implements Disposable {
     this.#heavy.clear();
   }
 
+  /** The number of the current turn. */
+  get turn(): number {
+    return this.#turns;
+  }
+
+  /** Whether a socket waits for its turn. */
+  get isBusy(): boolean {
+    return !this.#light.isEmpty || !this.#heavy.isEmpty;
+  }
+
+  /**
+   * Whether a light socket may pass on bytes that were read in its turn. They arrive when
+   * the runtime looks at its sockets, outside of the turn's own loop, so that this bounds
+   * their time.
+   */
+  mayPassInTurn(bytes: number): boolean {
+    const now = this.clocks.now();
+    this.#firstRead ??= now;
+    if (now - this.#firstRead >= SLICE) return false;
+    this.#lightBytes += bytes;
+    return true;
+  }
+
   /** Whether bytes that have come may be passed on at once. */
   mayPass(): boolean {
     if (this.#start === undefined) {
@@ -178,7 +233,7 @@ export class ReadPacer implements Disposable {
       this.#begin();
       this.#rest();
     }
-    return !this.#isSomethingWaiting && this.#hasTime();
+    return !this.isBusy && this.#hasTime();
   }
 
   /** Lets a socket wait for its next piece. */
@@ -194,10 +249,7 @@ export class ReadPacer implements Disposable {
    * @param work The work; it is not done once the pacer is disposed of.
    */
   run(peer: string, work: () => void): void {
-    this.#add(
-      { lane: peer, isDear: false, passOn: work, cost() {} },
-      this.#heavy,
-    );
+    this.#add(new PacedWork(peer, work), this.#heavy);
   }
 
   #add(waiting: Waiting, lanes: Lanes): void {
@@ -208,10 +260,6 @@ export class ReadPacer implements Disposable {
     this.#goOn();
   }
 
-  get #isSomethingWaiting(): boolean {
-    return !this.#light.isEmpty || !this.#heavy.isEmpty;
-  }
-
   #hasTime(): boolean {
     return this.#start !== undefined &&
       this.clocks.now() - this.#start < SLICE;
@@ -220,10 +268,12 @@ export class ReadPacer implements Disposable {
   #begin(): void {
     this.#start = this.clocks.now();
     this.#pieces = 0;
+    this.#turns++;
+    this.#firstRead = undefined;
   }
 
   #goOn(): void {
-    if (this.#isSomethingWaiting && this.#hasTime() && this.#mayWork) {
+    if (this.isBusy && this.#hasTime() && this.#mayWork) {
       return this.#run();
     }
     this.#rest();
@@ -236,7 +286,7 @@ export class ReadPacer implements Disposable {
       rest.waiting === (this.#cancelRest ? 1 : 0);
   }
 
-  /** Passes on one piece. */
+  /** Passes on pieces of the sockets whose turn it is: light ones, then heavy ones. */
   #run(): void {
     this.#isRunning = true;
     this.#endWork ??= rest.work();
@@ -244,23 +294,37 @@ export class ReadPacer implements Disposable {
     this.#immediate = setImmediate(() => {
       const { clocks } = this;
       const start = clocks.now();
-      // Of light sockets several: what each has sent costs little.
+      // Several light sockets have their turn, as what each has sent costs little.
       while (!this.#light.isEmpty && clocks.now() - start < CHEAP) {
-        this.#light.take()?.passOn();
+        this.#lightBytes += this.#light.take()?.passOn() ?? 0;
       }
-      const reading = this.#light.isEmpty ? this.#heavy.take() : undefined;
-      const before = reading?.isDear ? clocks.used() : undefined;
+      // Heavy sockets pass on one piece at least, and as many bytes as the light ones if
+      // those cost as little. A socket that was late once is heavy until it has caught up:
+      // with less than its share, it would stay late for as long as the others send.
       const begun = clocks.now();
-      reading?.passOn();
+      let before: number | undefined;
+      const heavy: Waiting[] = [];
+      const light = this.#lightBytes;
+      this.#lightBytes = 0;
+      let bytes = 0;
+      while (
+        heavy.length === 0 || bytes < light && clocks.now() - begun < CHEAP
+      ) {
+        const waiting = this.#heavy.take();
+        if (!waiting) break;
+        if (waiting.isDear) before ??= clocks.used();
+        bytes += waiting.passOn();
+        heavy.push(waiting);
+      }
       this.#immediate = setImmediate(() => {
-        if (reading) {
+        if (heavy.length > 0) {
           // A process that waits for its processor uses none of it, and its other
           // threads may use another.
-          const passed = clocks.now() - begun;
-          reading.cost(
-            passed,
-            before === undefined ? undefined : clocks.used() - before,
-          );
+          const passed = (clocks.now() - begun) / heavy.length;
+          const used = before === undefined
+            ? undefined
+            : (clocks.used() - before) / heavy.length;
+          for (const waiting of heavy) waiting.cost(passed, used);
         }
         this.#isRunning = false;
         this.#goOn();
@@ -274,7 +338,7 @@ export class ReadPacer implements Disposable {
     this.#cancelRest ??= rest.wait(() => {
       this.#cancelRest = undefined;
       this.#start = undefined;
-      if (!this.#isSomethingWaiting) return;
+      if (!this.isBusy) return;
       this.#begin();
       this.#run();
     });
@@ -351,10 +415,30 @@ function ownMethodsOf({ push, _read, destroy, resume }: Duplex): OwnMethods {
   return latest;
 }
 
+/** Work that a peer has asked for. */
+class PacedWork implements Waiting {
+  readonly peer: string;
+  readonly place: Place<Waiting> = new Place<Waiting>(this);
+  readonly isDear = false;
+  readonly #work: () => void;
+
+  constructor(peer: string, work: () => void) {
+    this.peer = peer;
+    this.#work = work;
+  }
+
+  passOn(): number {
+    this.#work();
+    return FIRST_PIECE;
+  }
+
+  cost(): void {}
+}
+
 /** The reading of one socket. */
-class PacedReading {
-  /** The lane in which the socket waits. */
-  readonly lane: unknown;
+class PacedReading implements Waiting {
+  readonly peer: string | undefined;
+  #place: Place<Waiting> | undefined;
   readonly #socket: Duplex;
   readonly #pacer: ReadPacer;
   readonly #onPiece: PaceOptions["onPiece"];
@@ -362,6 +446,13 @@ class PacedReading {
   #held: Buffer[] = NONE;
   #hasEnded = false;
   #isWaiting = false;
+  /**
+   * Whether the socket is not read until its turn. With 400 publishers, bytes that were
+   * read right after a turn were 40 ms old in the next one.
+   */
+  #isToRead = false;
+  /** The number of the turn in which the socket was read as a light one; -1 for none. */
+  #turn = -1;
   #piece = FIRST_PIECE;
   /**
    * Whether the last piece has taken long. Only then is the processor time of the next
@@ -377,7 +468,7 @@ class PacedReading {
     { onPiece, peer }: PaceOptions,
   ) {
     this.#socket = socket;
-    this.lane = peer ?? this;
+    this.peer = peer;
     this.#pacer = pacer;
     this.#onPiece = onPiece;
     this.#own = ownMethodsOf(socket);
@@ -388,9 +479,9 @@ class PacedReading {
     return this.#own.push.call(this.#socket, chunk);
   }
 
-  /** Reads the socket, unless something is held: it goes on when that has been passed on. */
+  /** Reads the socket, unless bytes are held, or the socket is not read until its turn. */
   readMore(size: number): void {
-    if (this.#held.length === 0) this.#read(size);
+    if (this.#held.length === 0 && !this.#isToRead) this.#read(size);
   }
 
   /** Destroys the socket. Bytes from before a reset count: they may hold the end of an answer. */
@@ -411,33 +502,65 @@ class PacedReading {
     this.#own._read.call(this.#socket, size);
   }
 
+  get place(): Place<Waiting> {
+    return this.#place ??= new Place<Waiting>(this);
+  }
+
   /** Whether the socket has had little to read lately. */
   get isLight(): boolean {
     return this.#recent < LIGHT;
   }
 
-  /** Whether bytes have come that were not passed on. */
+  /** Whether bytes have come that were not passed on, or may have come unread. */
   get isHolding(): boolean {
-    return this.#held.length > 0;
+    return this.#held.length > 0 || this.#isToRead;
   }
 
-  /** Passes on the next piece. */
-  passOn(): void {
+  /** Passes on the next piece; returns its bytes. */
+  passOn(): number {
     this.#isWaiting = false;
-    if (this.#socket.destroyed) this.#held = NONE;
+    if (this.#socket.destroyed) {
+      this.#held = NONE;
+      this.#isToRead = false;
+      return 0;
+    }
+    if (this.#socket.isPaused()) return 0;
     const [chunk] = this.#held;
-    if (!chunk || this.#socket.isPaused()) return;
+    if (!chunk) {
+      this.#readInTurn();
+      return 0;
+    }
     if (chunk.length > this.#piece) {
+      const piece = chunk.subarray(0, this.#piece);
       this.#held[0] = chunk.subarray(this.#piece);
-      this.#push(chunk.subarray(0, this.#piece));
-      return this.#wait();
+      this.#push(piece);
+      this.#wait();
+      return piece.length;
     }
     if (this.#held.length === 1) this.#held = NONE;
     else this.#held.shift();
     this.#push(chunk);
-    if (this.#held.length > 0) return this.#wait();
-    if (this.#hasEnded) return void this.#push(null);
+    if (this.#held.length > 0) this.#wait();
+    else if (this.#hasEnded) this.#push(null);
+    else this.#readInTurn();
+    return chunk.length;
+  }
+
+  /** Reads the socket. What a light one has sent is passed on in this turn. */
+  #readInTurn(): void {
+    this.#isToRead = false;
+    this.#turn = this.isLight ? this.#pacer.turn : -1;
     this.#read(this.#socket.readableHighWaterMark);
+  }
+
+  /** Passes on a chunk that was read in the turn; returns whether more may be read now. */
+  #passInTurn(chunk: Buffer): boolean {
+    this.#turn = -1;
+    const goesOn = this.#push(chunk);
+    if (!this.#pacer.isBusy) return goesOn;
+    this.#isToRead = true;
+    this.#wait();
+    return false;
   }
 
   /** Passes on everything that is held: the socket is not read again. */
@@ -468,9 +591,15 @@ class PacedReading {
     this.#count(chunk.length);
     if (
       this.#held.length === 0 && chunk.length <= this.#piece &&
-      !this.#socket.isPaused() &&
-      (this.#recent < this.#pacer.free || this.#pacer.mayPass())
-    ) return this.#push(chunk);
+      !this.#socket.isPaused()
+    ) {
+      const isTurn = this.#turn === this.#pacer.turn && this.isLight &&
+        this.#pacer.mayPassInTurn(chunk.length);
+      if (isTurn) return this.#passInTurn(chunk);
+      if (this.#recent < this.#pacer.free || this.#pacer.mayPass()) {
+        return this.#push(chunk);
+      }
+    }
     if (this.#held.length === 0) this.#held = [chunk];
     else this.#held.push(chunk);
     this.#wait();
@@ -478,7 +607,7 @@ class PacedReading {
   }
 
   #wait(): void {
-    if (this.#isWaiting || this.#held.length === 0) return;
+    if (this.#isWaiting || !this.isHolding) return;
     if (this.#socket.isPaused()) return; // until `resume`
     this.#isWaiting = true;
     this.#pacer.add(this);
