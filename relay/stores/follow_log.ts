@@ -27,6 +27,8 @@ export interface FollowedLog {
   readonly ended: StoredEnd | undefined;
   /** Whether the topic was deleted. */
   readonly isGone: boolean;
+  /** Whether writes from before a deletion are under way: followers hear of them first. */
+  readonly isBusy?: boolean;
   /** Whether it was not deleted, but lost. */
   readonly isLost?: boolean;
   /** The state of its filler's upstream, if the filler reports it. */
@@ -47,7 +49,9 @@ export async function* followLog(
     signal.throwIfAborted();
     const { next, facts, ended, isGone, upstream } = log;
     if (ended) return yield { kind: "ended", next, end: ended };
-    if (isGone) return yield { kind: log.isLost ? "lost" : "deleted" };
+    if (isGone && !log.isBusy) {
+      return yield { kind: log.isLost ? "lost" : "deleted" };
+    }
     if (next > told.next || facts !== told.facts) {
       told = { next: Math.max(next, from), facts };
       yield { kind: "open", next, facts };

@@ -162,6 +162,29 @@ export function addSharingChecks(checks: Checks): void {
   );
 
   checks.each(
+    "tells a follower of an end that is kept though the topic is deleted with it",
+    async ({ store, clock }) => {
+      using log = store.create("a", NO_FACTS);
+      await log.append([message("1")]);
+      await using following = follow(log, 2);
+      const told = following.next();
+      const end = {
+        status: "failed",
+        isWhole: false,
+        at: clock.now(),
+      } as const;
+      const ending = Promise.resolve(log.end(end));
+      const isKept = ending.then(() => true, () => false);
+      await store.delete("a", log.epoch);
+      assertEquals(
+        await told,
+        await isKept ? { kind: "ended", next: 2, end } : { kind: "deleted" },
+      );
+      await following.over();
+    },
+  );
+
+  checks.each(
     "makes a topic that was only asked for, once",
     async ({ store }) => {
       if (!store.prepare) return;

@@ -48,6 +48,8 @@ export class CommonLog {
   handles = 0;
   /** Whether the topic was deleted. */
   isGone = false;
+  /** Whether writes from before the deletion are under way. */
+  isBusy = false;
   /** The state of its filler's upstream. */
   upstream: UpstreamState | undefined;
   readonly store: CommonLogStore;
@@ -122,6 +124,18 @@ export class CommonLog {
     if (this.isGone) return;
     this.isGone = true;
     this.pace.close();
+    void this.#rest();
+    this.changed();
+  }
+
+  /** Waits for the writes from before the deletion. */
+  async #rest(): Promise<void> {
+    const settled = this.inner.settled();
+    if (!(settled instanceof Promise)) return;
+    this.isBusy = true;
+    // Who has told it hears of a failure.
+    await settled.catch(() => {});
+    this.isBusy = false;
     this.changed();
   }
 }

@@ -426,6 +426,8 @@ export class LiveLog implements WorkOwner {
       this.#settling.shift();
       oldest.result.resolve();
     }
+    // Followers wait for the writes from before the deletion.
+    if (this.isGone && !this.isBusy) this.wakes.wake();
     this.#store.onIdle(this);
   }
 }
