@@ -69,7 +69,11 @@ export class EventBody implements Disposable {
     this.#options = options;
     this.#parser = new SseParser({
       maxEventSize: options.maxEventSize,
-      onEvent: (event) => this.#events.push(event),
+      onEvent: (event) => {
+        // As in `AnswerBody`: most pieces have one event.
+        if (this.#events.length === 0) this.#events = [event];
+        else this.#events.push(event);
+      },
       onDiagnostic: (diagnostic) => {
         // Of an event that is given up, nothing is kept. One that is not whole at the
         // end of the body is none, unless it is an error.

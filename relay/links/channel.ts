@@ -24,11 +24,11 @@ export interface ChannelEvents {
 }
 
 /** One who waits for an answer. */
-interface Asked {
+export interface Asked {
   /** Called with the answer. */
-  readonly resolve: (answer: Operation) => void;
+  resolve(answer: Operation): void;
   /** Called with the reason why there is none. */
-  readonly reject: (error: Error) => void;
+  reject(error: Error): void;
 }
 
 /** The weight of what waits for the end of a turn, in bytes, at which it does not wait. */
@@ -254,7 +254,14 @@ export class Channel {
 
   #onAppended(operation: Operation): void {
     for (let at = 1; at < operation.length; at += 5) {
-      this.#onAnswer(["ok", ...operation.slice(at, at + 5)]);
+      this.#onAnswer([
+        "ok",
+        operation[at],
+        operation[at + 1],
+        operation[at + 2],
+        operation[at + 3],
+        operation[at + 4],
+      ]);
     }
   }
 
@@ -285,7 +292,7 @@ export class Channel {
     this.#waiting = [];
     const asked = [...this.#asked.values()];
     this.#asked.clear();
-    for (const { reject } of asked) reject(new LinkLostError());
+    for (const one of asked) one.reject(new LinkLostError());
     this.#events.onClose(code, reason);
   }
 }

@@ -420,8 +420,12 @@ export class Publisher {
         const count = bad < 0 ? events.length : bad;
         for (let from = 0; from < count; from += this.#step) {
           this.#options.assertRoom?.();
-          const some = events.slice(from, Math.min(from + this.#step, count));
-          await this.#takeInTime(client, some.length, over);
+          const to = Math.min(from + this.#step, count);
+          const some = to - from === events.length
+            ? events
+            : events.slice(from, to);
+          const taken = this.#takeInTime(client, some.length, over);
+          if (taken) await taken;
           const digested = keyed && await run(client, keyed.digest(some));
           draining?.assertOpen({ added });
           const room = writer.write(some, (first) => {
@@ -491,16 +495,29 @@ export class Publisher {
     return Math.max(1, Math.floor(this.#options.maxRate * STEP));
   }
 
-  async #takeInTime(
+  /** Resolves once events were taken from the rate; `undefined` if that is now. */
+  #takeInTime(
     client: string,
     count: number,
     signal: AbortSignal,
+  ): Promise<void> | undefined {
+    const delay = this.#rates.take(client, count);
+    return delay === 0
+      ? undefined
+      : this.#takeLater(client, count, delay, signal);
+  }
+
+  async #takeLater(
+    client: string,
+    count: number,
+    first: number,
+    signal: AbortSignal,
   ): Promise<void> {
-    for (;;) {
-      const delay = this.#rates.take(client, count);
-      if (delay === 0) return;
+    let delay = first;
+    do {
       await wait(delay, this.#options.clock, signal);
-    }
+      delay = this.#rates.take(client, count);
+    } while (delay > 0);
   }
 
   /** Refuses a client that may not publish so much now, before it costs more to look at it. */

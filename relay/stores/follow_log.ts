@@ -1,4 +1,3 @@
-import { abortable } from "../../src/fetch/abortable.ts";
 import type { StoredEnd } from "../topics/end.ts";
 import type { LogProgress, TopicFacts } from "../topics/log.ts";
 import type { UpstreamState } from "../topics/upstream_state.ts";
@@ -6,18 +5,62 @@ import type { UpstreamState } from "../topics/upstream_state.ts";
 /** Wakes those who wait for a change: each change costs a look whether anybody does. */
 export class Wakes {
   #next: PromiseWithResolvers<void> | undefined;
+  #listeners: Set<() => void> | undefined;
 
   /** Resolves with the next change. */
   get next(): Promise<void> {
     return (this.#next ??= Promise.withResolvers()).promise;
   }
 
+  /**
+   * Calls a listener with each change.
+   *
+   * @returns Stops that.
+   */
+  listen(listener: () => void): () => void {
+    const listeners = this.#listeners ??= new Set();
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
   /** Something has changed. */
   wake(): void {
-    if (!this.#next) return;
-    this.#next.resolve();
+    this.#next?.resolve();
     this.#next = undefined;
+    if (!this.#listeners) return;
+    for (const listener of this.#listeners) listener();
   }
+}
+
+/**
+ * Waits for changes, one after another, until a signal is aborted. It listens once: to race
+ * each change with the signal was a quarter of the memory that an event took an edge.
+ */
+class Waiter implements Disposable {
+  readonly #signal: AbortSignal;
+  readonly #stop: () => void;
+  #go: (() => void) | undefined;
+
+  constructor(wakes: Wakes, signal: AbortSignal) {
+    this.#signal = signal;
+    this.#stop = wakes.listen(this.#wake);
+    signal.addEventListener("abort", this.#wake);
+  }
+
+  /** Resolves with the next change, or when the signal is aborted. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.#go = resolve);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+    this.#signal.removeEventListener("abort", this.#wake);
+  }
+
+  readonly #wake = (): void => {
+    this.#go?.();
+    this.#go = undefined;
+  };
 }
 
 /** A log of this process, as one who follows it needs it. */
@@ -43,6 +86,8 @@ export async function* followLog(
   from: number,
   signal: AbortSignal,
 ): AsyncGenerator<LogProgress, void> {
+  signal.throwIfAborted();
+  using waiter = new Waiter(log.wakes, signal);
   let told = { next: from, facts: log.facts };
   let toldUpstream: UpstreamState | undefined;
   for (;;) {
@@ -58,6 +103,6 @@ export async function* followLog(
     } else if (upstream && upstream !== toldUpstream) {
       toldUpstream = upstream;
       yield { kind: "upstream", upstream };
-    } else await abortable(log.wakes.next, signal);
+    } else await waiter.next();
   }
 }

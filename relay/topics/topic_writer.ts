@@ -79,10 +79,7 @@ export class TopicWriter {
     const appended = this.#append(events, options);
     if (appended instanceof Promise) {
       this.#unkept.push(batch);
-      this.#last = appended.then(
-        (first) => this.#kept(first),
-        (error) => this.#refused(error),
-      );
+      this.#last = appended.then(this.#kept, this.#refused);
     } else onKept?.(appended);
     return this.#topic.ready;
   }
@@ -120,18 +117,18 @@ export class TopicWriter {
     }
   }
 
-  #kept(first: number): void {
+  readonly #kept = (first: number): void => {
     this.#unkept.shift()?.onKept?.(first);
-  }
+  };
 
-  #refused(error: unknown): Promise<void> | undefined {
+  readonly #refused = (error: unknown): Promise<void> | undefined => {
     if (this.#retry && error instanceof StoreError) {
       return this.#recovery ??= this.#recover(this.#retry);
     }
     if (error instanceof LeaseLostError) this.#hold?.lose();
     this.#failure ??= { error };
     return undefined;
-  }
+  };
 
   async #recover(
     { clock, signal }: NonNullable<TopicWriterOptions["retry"]>,

@@ -266,7 +266,9 @@ export class AnswerBody {
 
   /** Takes a part; returns whether there is room for more. */
   #add(part: Uint8Array): boolean {
-    this.#parts.push(part);
+    // An array that grows has room for 17, and most reads find one.
+    if (this.#parts.length === 0) this.#parts = [part];
+    else this.#parts.push(part);
     this.#unread += part.length;
     this.#wake();
     this.#isFull = this.#unread >= MAX_UNREAD;

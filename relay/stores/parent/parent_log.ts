@@ -69,7 +69,6 @@ export class ParentLog extends StandingHandle
   readonly #store: ParentLogStore;
   readonly #state: KnownState;
   readonly #line: WorkLine;
-  readonly #listeners = new Set<() => void>();
   /** The number that was given to it here, if it was made here. */
   #own: number | undefined;
   /** The offset before which the parent knows that all events were taken here. */
@@ -128,8 +127,7 @@ export class ParentLog extends StandingHandle
   }
 
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.wakes.listen(listener);
   }
 
   publication(key: string): string | undefined {
@@ -333,7 +331,6 @@ export class ParentLog extends StandingHandle
   changed(): void {
     this.tellTaken();
     this.wakes.wake();
-    for (const listener of this.#listeners) listener();
   }
 
   #appended(

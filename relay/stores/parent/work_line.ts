@@ -1,11 +1,36 @@
 import type { ServerSentEvent } from "../../../src/sse/event.ts";
-import { type Channel, LinkLostError } from "../../links/channel.ts";
+import {
+  type Asked,
+  type Channel,
+  LinkLostError,
+} from "../../links/channel.ts";
 import { type Operation, packEvents } from "../../links/wire.ts";
 import { LeaseLostError } from "../../topics/lease.ts";
 import type { Appended, TopicFacts } from "../../topics/log.ts";
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
 import { NOTHING_APPENDED, type Work } from "./parent_work.ts";
 import { placeOf, readSince, type SoughtLog } from "./sought_events.ts";
+
+/** Work that was sent over a link, and is not answered yet. */
+class SentWork implements Asked {
+  readonly #line: WorkLine;
+  readonly #work: Work;
+  readonly #channel: Channel;
+
+  constructor(line: WorkLine, work: Work, channel: Channel) {
+    this.#line = line;
+    this.#work = work;
+    this.#channel = channel;
+  }
+
+  resolve(answer: Operation): void {
+    this.#line.done(this.#work, answer);
+  }
+
+  reject(error: Error): void {
+    this.#line.failed(this.#work, error, this.#channel);
+  }
+}
 
 /** A log as its line of work needs it. */
 export interface WorkedLog extends SoughtLog {
@@ -256,10 +281,8 @@ export class WorkLine {
     work.isUncertain = true;
     const [name, values, weight] = this.#request(work, at);
     const message = channel.sent;
-    const request = channel.request(name, values, {
-      resolve: (answer) => this.#done(work, answer),
-      reject: (error) => this.#failed(work, error, channel),
-    }, weight);
+    const sent = new SentWork(this, work, channel);
+    const request = channel.request(name, values, sent, weight);
     if (work.kind !== "make" && work.kind !== "facts") return;
     this.#toldFacts = { work, request, channel, message };
   }
@@ -299,7 +322,8 @@ export class WorkLine {
     }
   }
 
-  #done(work: Work, answer: Operation): void {
+  /** Takes the result of work. */
+  done(work: Work, answer: Operation): void {
     if (!this.#takeOut(work)) return;
     if (this.#toldFacts?.work === work) this.#toldFacts = undefined;
     // Whoever has done it is told before those who follow the log.
@@ -309,7 +333,8 @@ export class WorkLine {
     this.#log.onIdle();
   }
 
-  #failed(work: Work, error: unknown, channel: Channel): void {
+  /** Takes note that work was refused, or that its link is gone. */
+  failed(work: Work, error: unknown, channel: Channel): void {
     // It is found out with the next link.
     if (error instanceof LinkLostError || !channel.isOpen) return;
     if (!this.#line.includes(work)) return;

@@ -55,7 +55,6 @@ export class CommonLog {
   readonly store: CommonLogStore;
   /** The places of the relays that read it. */
   readonly pace: Pace;
-  readonly #listeners = new Set<() => void>();
   /** The appends and holes that are under way. */
   #underWay = 0;
   /** The offset after what is under way. */
@@ -110,13 +109,11 @@ export class CommonLog {
   /** Tells those who listen that something is different. */
   changed(): void {
     this.wakes.wake();
-    for (const listener of this.#listeners) listener();
   }
 
   /** Calls a listener with each change. */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.wakes.listen(listener);
   }
 
   /** The topic was deleted. */
