@@ -23,6 +23,7 @@ import type { HeldLeases } from "./held_leases.ts";
 import { ServedLog } from "./served_log.ts";
 import {
   arrayAt,
+  changesAt,
   epochSchema,
   integerAt,
   LinkProtocolError,
@@ -159,6 +160,7 @@ export class ServedLink implements Disposable {
           const served = this.#logAt(operation);
           await served.log.update(facts, {
             lease: this.#lastLease(served.name, operation),
+            changes: changesAt(operation, 5, facts),
           });
           served.factsTold(facts);
         });

@@ -1,4 +1,5 @@
 import type { Log } from "../topics/log.ts";
+import { areSameFacts } from "../topics/stored_schemas.ts";
 import type { Channel } from "./channel.ts";
 import { type LogState, packEntries } from "./wire.ts";
 
@@ -152,8 +153,9 @@ export class ServedLog {
 
   /** The link itself has changed the facts; it is told if they are others. */
   factsTold(facts: Log["facts"]): void {
-    this.#facts = facts;
-    if (this.log.facts !== facts) this.#onDirty(this);
+    const isKnown = areSameFacts(this.log.facts, facts);
+    this.#facts = isKnown ? this.log.facts : facts;
+    if (!isKnown) this.#onDirty(this);
   }
 
   /** Gives up what is too old, as nobody else may do so. */

@@ -5,10 +5,19 @@ import { z } from "zod";
 import { assertLines } from "../topics/event_lines.ts";
 import { EventLimitError } from "../topics/event_limit.ts";
 import { LeaseHeldError, LeaseLostError } from "../topics/lease.ts";
-import { type Hole, type LogEntry, sizeOf } from "../topics/log.ts";
+import {
+  type Hole,
+  type LogEntry,
+  sizeOf,
+  type TopicFacts,
+} from "../topics/log.ts";
 import { TopicLimitError } from "../topics/topic_errors.ts";
 import { StaleWriterError, StoreError } from "../topics/store.ts";
-import { endSchema, factsSchema } from "../topics/stored_schemas.ts";
+import {
+  endSchema,
+  FACT_NAMES,
+  factsSchema,
+} from "../topics/stored_schemas.ts";
 
 /**
  * The messages of a link (PROTOCOL.md, section 8): each is an array of operations, and
@@ -169,6 +178,30 @@ export function unpackEvents(
   }
   if (events.length * 3 !== packed.length) wrong(operation, place, "events");
   return events;
+}
+
+/** Returns the names of changed facts: their values are among the facts beside them. */
+export function packChanges(changes: Partial<TopicFacts>): string[] {
+  return Object.keys(changes);
+}
+
+/**
+ * Returns the facts that are others than before.
+ *
+ * @returns The facts that the operation names; `undefined`, for all facts, if it has no
+ * names.
+ */
+export function changesAt(
+  operation: Operation,
+  place: number,
+  facts: TopicFacts,
+): Partial<TopicFacts> | undefined {
+  if (operation.length <= place) return undefined;
+  const named = new Set(arrayAt(operation, place));
+  return Object.fromEntries(
+    FACT_NAMES.filter((name) => named.has(name))
+      .map((name) => [name, facts[name]]),
+  );
 }
 
 /** Entries of a log, as two values: the times, which may be one, and the events. */

@@ -12,7 +12,7 @@ import {
   listedTopics,
   type ListedTopicsQuery,
 } from "./listed_topics.ts";
-import type { Log } from "./log.ts";
+import type { Log, TopicFacts } from "./log.ts";
 import type { After } from "./position.ts";
 import type { PrepareOptions, Store } from "./store.ts";
 import { StoredTopics } from "./stored_topics.ts";
@@ -493,8 +493,9 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
   await(name: string, owner?: string): Topic {
     const known = this.get(name);
     if (known) return known;
-    const topic = this.#add(name, owner);
-    this.#await(topic);
+    // In one step: another relay refuses runs of a topic that exists and is not awaited.
+    const topic = this.#add(name, owner, { isAwaited: true });
+    this.#awaited.add(topic);
     return topic;
   }
 
@@ -612,7 +613,11 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
     }
   }
 
-  #add(name: string, owner: string | undefined): Topic {
+  #add(
+    name: string,
+    owner: string | undefined,
+    facts: Pick<TopicFacts, "isAwaited"> = {},
+  ): Topic {
     if (!topicName.safeParse(name).success) {
       throw new InvalidTopicNameError(name);
     }
@@ -624,7 +629,7 @@ export class TopicRegistry implements surface.TopicRegistry, Disposable {
         `Expected at most ${maxTopics} topics: delete some, or try again later`,
       );
     }
-    const log = store.create(name, { isOpen: false, owner });
+    const log = store.create(name, { isOpen: false, owner, ...facts });
     return this.#begin(this.#hold(name, log), owner);
   }
 

@@ -22,6 +22,19 @@ export const factsSchema = z.object(
   } satisfies Record<keyof TopicFacts, z.ZodType>,
 );
 
+/** The names of all facts of a topic. */
+export const FACT_NAMES: readonly (keyof TopicFacts)[] = factsSchema.keyof()
+  .options;
+
+/** Whether facts are the same, as JSON has them. */
+export function areSameFacts(one: TopicFacts, other: TopicFacts): boolean {
+  return one === other ||
+    FACT_NAMES.every((name) =>
+      one[name] === other[name] ||
+      JSON.stringify(one[name]) === JSON.stringify(other[name])
+    );
+}
+
 /** Accepts an end, as JSON has it. */
 export const endSchema = z.object({
   status: z.enum(END_STATUSES),

@@ -301,7 +301,10 @@ export class ParentLog extends StandingHandle
       case "append":
         return this.#appended(work, answer);
       case "facts":
-        state.facts = work.facts;
+        // Others may have changed meanwhile, as the parent has told.
+        state.facts = work.changes
+          ? { ...state.facts, ...work.changes }
+          : work.facts;
         return NOTHING_APPENDED;
       case "end":
         // The end that stands may be another one, which is told before.

@@ -90,11 +90,12 @@ export class ParentLogHandle extends StandingHandle implements Log, Writer {
 
   async update(
     facts: TopicFacts,
-    { lease }: LogUpdateOptions = {},
+    { lease, changes }: LogUpdateOptions = {},
   ): Promise<void> {
     await this.#do<"facts">({
       kind: "facts",
       facts,
+      changes,
       lease: lease instanceof ParentLease ? lease : undefined,
     });
   }

@@ -42,6 +42,8 @@ export type Work =
     | {
       readonly kind: "facts";
       facts: TopicFacts;
+      /** Those that are other than before; `undefined` for all. */
+      changes: Partial<TopicFacts> | undefined;
       lease: ParentLease | undefined;
     }
     | {

@@ -4,7 +4,7 @@ import {
   type Channel,
   LinkLostError,
 } from "../../links/channel.ts";
-import { type Operation, packEvents } from "../../links/wire.ts";
+import { type Operation, packChanges, packEvents } from "../../links/wire.ts";
 import { LeaseLostError } from "../../topics/lease.ts";
 import type { Appended, TopicFacts } from "../../topics/log.ts";
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
@@ -246,7 +246,7 @@ export class WorkLine {
    * @returns The promise of these; `undefined` if they have left, or are not the last.
    */
   #join(
-    { writer, facts, lease }: Extract<Work, { kind: "facts" }>,
+    { writer, facts, changes, lease }: Extract<Work, { kind: "facts" }>,
   ): Promise<Appended> | undefined {
     const told = this.#toldFacts;
     if (!told || told.work !== this.#line.at(-1)) return undefined;
@@ -255,11 +255,12 @@ export class WorkLine {
     if (channel !== this.#store.link() || channel.sent !== message) {
       return undefined;
     }
-    work.facts = facts;
+    work.facts = changes ? { ...work.facts, ...changes } : facts;
     if (work.kind === "facts") {
       work.lease = lease;
-      request.splice(-2, 2, facts, lease?.number ?? 0);
-    } else request[request.length - 1] = facts;
+      work.changes &&= changes && { ...work.changes, ...changes };
+      request.splice(3, request.length - 3, ...factsOf(work));
+    } else request[request.length - 1] = work.facts;
     return work.result.promise;
   }
 
@@ -316,7 +317,7 @@ export class WorkLine {
       case "skip":
         return ["skip", [h, work.count, work.reason]];
       case "facts":
-        return ["facts", [h, work.facts, work.lease?.number ?? 0]];
+        return ["facts", [h, ...factsOf(work)]];
       case "end":
         return ["end", [h, work.end, work.lease?.number ?? 0]];
     }
@@ -443,6 +444,14 @@ export class WorkLine {
 /** Whether work is of one who fills the topic, and goes on with that when it can. */
 function isFillers(work: Work): boolean {
   return work.kind === "append" && work.lease !== undefined;
+}
+
+/** Returns facts as the parent is told them, after the number of their log. */
+function factsOf(
+  { facts, changes, lease }: Extract<Work, { kind: "facts" }>,
+): readonly unknown[] {
+  const told = [facts, lease?.number ?? 0];
+  return changes ? [...told, packChanges(changes)] : told;
 }
 
 function isBarrier(work: Work): boolean {

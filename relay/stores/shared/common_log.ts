@@ -59,6 +59,8 @@ export class CommonLog {
   #underWay = 0;
   /** The offset after what is under way. */
   #tail = 1;
+  /** The facts after what is under way. */
+  #facts: TopicFacts | undefined;
 
   constructor(store: CommonLogStore, name: string, inner: Log) {
     this.store = store;
@@ -103,6 +105,20 @@ export class CommonLog {
     return taken.finally(() => {
       this.#underWay--;
       this.changed();
+    });
+  }
+
+  /** Keeps facts: of several relays that change some at once, none undoes what others do. */
+  update(
+    facts: TopicFacts,
+    changes: Partial<TopicFacts> | undefined,
+  ): Stored<void> {
+    const all = changes ? { ...this.#facts ?? this.facts, ...changes } : facts;
+    const kept = this.inner.update(all);
+    if (!(kept instanceof Promise)) return kept;
+    this.#facts = all;
+    return kept.finally(() => {
+      if (this.#facts === all) this.#facts = undefined;
     });
   }
 
@@ -206,15 +222,18 @@ export class CommonLogHandle extends StandingHandle implements Log {
     return this.#told(this.#inner.end(end));
   }
 
-  update(facts: TopicFacts, { lease }: LogUpdateOptions = {}): Stored<void> {
+  update(
+    facts: TopicFacts,
+    { lease, changes }: LogUpdateOptions = {},
+  ): Stored<void> {
     const error = lease?.isHeld === false
       ? new LeaseLostError(this.#common.name)
       : this.#refusal();
     if (error) return Promise.reject(error);
     const { store } = this.#common;
     // The writer does not know yet that another relay fills the topic.
-    if (facts.isAwaited && this.#isTakenBy(lease)) return;
-    return whenStored(this.#told(this.#inner.update(facts)), () => {
+    if ((changes ?? facts).isAwaited && this.#isTakenBy(lease)) return;
+    return whenStored(this.#told(this.#common.update(facts, changes)), () => {
       store.onUpdated(this.#common);
     });
   }

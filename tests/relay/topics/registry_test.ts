@@ -52,6 +52,27 @@ Deno.test("TopicRegistry forgets a topic that was only asked for, a minute after
   assertEquals(topics.get("t"), undefined);
 });
 
+Deno.test("TopicRegistry makes a topic that was only asked for as one from its first moment", async () => {
+  const clock = new FakeClock();
+  const store = new MemoryStore(DEFAULT_RETENTION, clock);
+  await using _ = store;
+  const made: (true | undefined)[] = [];
+  const create = store.create.bind(store);
+  store.create = (name, facts, ...rest) => {
+    made.push(facts.isAwaited);
+    return create(name, facts, ...rest);
+  };
+  using topics = new TopicRegistry({
+    store,
+    endedTtl: 600_000,
+    awaitedTtl: 60_000,
+    clock,
+  });
+  topics.await("t");
+  topics.create("u");
+  assertEquals(made, [true, undefined]);
+});
+
 Deno.test("TopicRegistry keeps a pending topic that was made to be filled", async () => {
   const { clock, topics } = make();
   using _ = topics;

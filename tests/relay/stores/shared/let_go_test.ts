@@ -6,19 +6,11 @@ import {
 } from "../../../../relay/testing/contract_world.ts";
 import type { Log } from "../../../../relay/topics/log.ts";
 import type { Store } from "../../../../relay/topics/store.ts";
-import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { LinkedStores, ROOTS } from "../../../support/links/linked_stores.ts";
-import { openStore } from "../../../support/nats/open_store.ts";
-import { lacksNats, NatsServer } from "../../../support/nats/nats_server.ts";
+import { STORE_PAIRS } from "../../../support/relay/store_pairs.ts";
 import { LIMIT, until } from "../../../support/within.ts";
 
 const AWAITED = { isOpen: false, isAwaited: true } as const;
-
-/** A relay, and one that shares its topics. */
-interface Pair extends AsyncDisposable {
-  readonly store: Store;
-  readonly other: Store;
-}
 
 async function makeAwaited(store: Store): Promise<Log> {
   const log = store.create("t", AWAITED);
@@ -26,35 +18,7 @@ async function makeAwaited(store: Store): Promise<Log> {
   return log;
 }
 
-async function linked(levels: number): Promise<Pair> {
-  const world = await LinkedStores.open(ROOTS.memory, UNBOUNDED, levels);
-  return {
-    store: world.store,
-    other: world.root,
-    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
-  };
-}
-
-async function nats(): Promise<Pair> {
-  const stack = new AsyncDisposableStack();
-  const server = stack.use(await NatsServer.start());
-  const clock = new FakeClock(1_000_000);
-  const store = stack.use(await openStore(server.host, clock));
-  const other = stack.use(await openStore(server.host, clock));
-  return {
-    store,
-    other,
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
-}
-
-const PAIRS: readonly (readonly [string, boolean, () => Promise<Pair>])[] = [
-  ["an edge", false, () => linked(1)],
-  ["an edge of an edge", false, () => linked(2)],
-  ["a relay with NATS", lacksNats(), nats],
-];
-
-for (const [what, ignore, open] of PAIRS) {
+for (const [what, ignore, open] of STORE_PAIRS) {
   Deno.test({
     name: `A topic that was only asked for goes when ${what} lets go of it`,
     ignore,
