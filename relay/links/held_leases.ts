@@ -7,7 +7,26 @@ export interface HeldLease {
   readonly key: string;
   number: number;
   readonly lease: Lease;
+  /** The time for which the relay has it once its link is gone, in milliseconds. */
+  readonly ttl: number;
+  /** The time when that is over, in milliseconds since the epoch. */
+  expires: number;
+  /** Has the holder stop, over the link that there was when it asked last. */
+  onCancel: StopHolder;
+  /** Whether it was over at the last look. */
+  isLate: boolean;
 }
+
+/**
+ * Has a holder stop.
+ *
+ * @param number The number of its lease.
+ * @returns Whether it has.
+ */
+export type StopHolder = (
+  number: number,
+  reason: string | undefined,
+) => Promise<boolean>;
 
 /**
  * The time between two renewals of leases for relays that are alive, in
@@ -16,18 +35,34 @@ export interface HeldLease {
 export const RENEW_INTERVAL = 300;
 
 /**
+ * The time for which a lease outlasts the relays between its holder and the store, in
+ * milliseconds: the lease of a filler, and the longest wait before its relay connects again.
+ */
+const OUTLAST = 15_000;
+
+/**
  * The leases of a relay that is linked to this one. They are renewed here for as long as
  * there is a link: a relay with a thousand runs need not say each second that it has them.
  */
 export class HeldLeases {
   readonly #store: Pick<Store, "hold">;
   readonly #clock: Clock;
+  readonly #minTtl: number;
   readonly #byKey = new Map<string, HeldLease>();
   readonly #byNumber = new Map<number, HeldLease>();
 
-  constructor(store: Pick<Store, "hold">, clock: Clock) {
+  /**
+   * Begins without leases.
+   *
+   * @param store The store that knows of them.
+   * @param clock The clock to use.
+   * @param outlasts Whether the relay may go on without this process, linked to the one that
+   * takes its place: that is given some time by the relay that this one is linked to.
+   */
+  constructor(store: Pick<Store, "hold">, clock: Clock, outlasts: boolean) {
     this.#store = store;
     this.#clock = clock;
+    this.#minTtl = outlasts ? OUTLAST : 0;
   }
 
   /** The number of leases. */
@@ -50,18 +85,22 @@ export class HeldLeases {
    * write no more.
    *
    * @param number Its number from now on.
-   * @param onCancel Called with the number that it has then.
+   * @param onCancel Called when somebody wants the holder to stop.
    */
   async hold(
     request: Omit<LeaseRequest, "onCancel">,
     number: number,
-    onCancel: (number: number, reason: string | undefined) => Promise<boolean>,
+    onCancel: StopHolder,
   ): Promise<void> {
     const key = keyOf(request);
+    const { ttl } = request;
+    const expires = this.#clock.now() + ttl;
     const before = this.#byKey.get(key);
     if (before?.lease.isHeld) {
       this.#byNumber.delete(before.number);
       before.number = number;
+      before.onCancel = onCancel;
+      before.expires = expires;
       this.#byNumber.set(number, before);
       await before.lease.renew();
       return;
@@ -70,15 +109,20 @@ export class HeldLeases {
     const held: { current?: HeldLease } = {};
     const lease = await this.#store.hold({
       ...request,
+      ttl: Math.max(ttl, this.#minTtl),
       onCancel: async (reason) => {
         const { current } = held;
-        if (current && await onCancel(current.number, reason)) return;
+        if (await current?.onCancel(current.number, reason)) return;
         await current?.lease.release();
         // There is no holder: that is seen by the lease, which is over or ends.
         await new Promise(() => {});
       },
     });
-    const own = held.current = { key, number, lease };
+    const own = held.current = {
+      ...{ key, number, lease, ttl, expires },
+      onCancel,
+      isLate: false,
+    };
     this.#byKey.set(key, own);
     this.#byNumber.set(number, own);
   }
@@ -114,15 +158,26 @@ export class HeldLeases {
     );
   }
 
-  /** Renews all leases, or forgets those that have ended. */
+  /**
+   * Renews all leases while the relay is there. Otherwise takes note of those that are over
+   * at two looks in a row: after this process has stood still, all are, and the relay may be
+   * back before the next look.
+   */
   look(isThere: boolean): void {
     const now = this.#clock.now();
-    for (const held of this.#byNumber.values()) {
-      const { lease } = held;
-      if (isThere && lease.isHeld) {
+    for (const held of [...this.#byNumber.values()]) {
+      const { lease, isLate } = held;
+      if (!lease.isHeld) this.#drop(held);
+      else if (isThere) {
+        held.expires = now + held.ttl;
         // A lease that cannot be renewed now is renewed with the next look.
         void (async () => await lease.renew())().catch(() => {});
-      } else if (!lease.isHeld || lease.expires <= now) this.#drop(held);
+      } else {
+        held.isLate = held.expires <= now;
+        if (held.isLate && isLate) {
+          void this.abandon(held.number).catch(() => {});
+        }
+      }
     }
   }
 

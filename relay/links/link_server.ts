@@ -156,7 +156,10 @@ export class LinkServer implements AsyncDisposable {
     }
     let known = this.#relays.get(id);
     if (!known) {
-      known = { leases: new HeldLeases(store, clock), link: undefined };
+      // One that this process has started ends with it.
+      const outlasts = !isTrusted && upwardOf(store) !== undefined;
+      const leases = new HeldLeases(store, clock, outlasts);
+      known = { leases, link: undefined };
       this.#relays.set(id, known);
     }
     // It connects again before it was noticed that it had gone.

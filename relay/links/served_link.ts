@@ -229,6 +229,8 @@ export class ServedLink implements Disposable {
               part: maybeTextAt(operation, 4),
               holder: textAt(operation, 5),
               ttl: numberAt(operation, 6),
+              // A relay of an older release does not say it.
+              resumes: operation[7] === 1,
             },
             number,
             (number, reason) => this.#onCancel(number, reason),

@@ -31,11 +31,12 @@ export class PrivateLeases {
 
   /** Takes a lease, as `Store.hold` has it. */
   hold(request: LeaseRequest): Lease {
-    const { topic, epoch, part } = request;
+    const { topic, epoch, part, holder, resumes = false } = request;
     const key = keyOf(topic, epoch, part);
     const before = this.#leases.get(key);
     if (before && before.expires > this.#clock.now()) {
-      throw new LeaseHeldError(topic, before.request.holder);
+      const { request: { holder: other } } = before;
+      if (!resumes || other !== holder) throw new LeaseHeldError(topic, other);
     }
     if (this.#leases.size >= this.#sweepAt) this.#sweep();
     const lease = new PrivateLease(key, request, this.#leases, this.#clock);

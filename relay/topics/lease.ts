@@ -89,6 +89,14 @@ export interface LeaseRequest {
    */
   readonly part?: string | undefined;
   /**
+   * Whether the holder has had the lease before, and asks for it over another way: it is
+   * taken from the same holder, which may not use it over the first way any more. Only a
+   * store that other relays are linked to is asked so.
+   *
+   * @default {false}
+   */
+  readonly resumes?: boolean | undefined;
+  /**
    * Called when somebody wants the holder to stop.
    *
    * @param reason The reason in words, if one was given.

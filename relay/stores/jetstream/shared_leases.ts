@@ -225,7 +225,7 @@ export class SharedLeases {
     try {
       const value = this.#valueOf(request);
       const first = await this.#bucket.put(key, value, 0);
-      const number = first ?? await this.#takeOver(key, value, topic);
+      const number = first ?? await this.#takeOver(key, value, request);
       await this.#fence(request, number, first !== undefined);
       const made = { key, number, own, request, presence, clock };
       return new SharedLease(this, made);
@@ -437,11 +437,16 @@ export class SharedLeases {
     await this.#options.fence({ name: topic, epoch }, number, isFirst);
   }
 
-  async #takeOver(key: string, value: string, topic: string): Promise<number> {
+  async #takeOver(
+    key: string,
+    value: string,
+    { topic, holder, resumes = false }: LeaseRequest,
+  ): Promise<number> {
     const { presence } = this.#options;
     const entry = await this.#bucket.get(key);
     const before = entry && parse(entry.value);
-    if (before && before.relay !== presence.self) {
+    const isOwn = resumes && before?.holder === holder;
+    if (before && before.relay !== presence.self && !isOwn) {
       if (presence.isThere(before.relay)) {
         throw new LeaseHeldError(topic, before.holder);
       }

@@ -86,6 +86,8 @@ export class ParentLeases {
   readonly #held = new Set<ParentLease>();
   /** The leases that the parent is being asked to confirm. */
   readonly #asked = new Set<ParentLease>();
+  /** The numbers of leases whose holders were missed while there was no link. */
+  #lapsed: number[] = [];
 
   constructor(options: ParentLeasesOptions) {
     this.#options = options;
@@ -139,6 +141,10 @@ export class ParentLeases {
 
   /** There is a link again: the parent is told which leases there still are. */
   async resume(channel: Channel): Promise<void> {
+    // Of all others, the parent takes it that they were given up.
+    for (const number of this.#lapsed.splice(0)) {
+      channel.send(["lapse", number]);
+    }
     channel.send(["keeps", [...this.#held].map(({ number }) => number)]);
     await this.#askAgain(channel);
   }
@@ -153,7 +159,7 @@ export class ParentLeases {
   async #resume(lease: ParentLease, channel: Channel): Promise<void> {
     this.#asked.add(lease);
     try {
-      lease.number = await ask(channel, lease.request);
+      lease.number = await ask(channel, { ...lease.request, resumes: true });
       // It was given up meanwhile.
       if (!this.#held.has(lease)) channel.send(["lapse", lease.number]);
     } catch (error) {
@@ -180,7 +186,7 @@ export class ParentLeases {
     if (!this.#held.delete(lease)) return;
     this.#settled(lease);
     const channel = this.#options.link();
-    if (how === "lapse") return channel?.send(["lapse", lease.number]);
+    if (how === "lapse") return this.#lapse(lease.number);
     // Without the link, the parent has it expire by itself.
     await channel?.askWhileOpen("free", [lease.number]);
   }
@@ -200,15 +206,23 @@ export class ParentLeases {
       this.#held.delete(lease);
       this.#settled(lease);
       // Another one here may have it: to the parent, that is a lease of another number.
-      channel?.send(["lapse", number]);
+      this.#lapse(number);
     }
+  }
+
+  /** Tells the parent that a holder is gone without a word, now or with the next link. */
+  #lapse(number: number): void {
+    const channel = this.#options.link();
+    if (channel) channel.send(["lapse", number]);
+    else this.#lapsed.push(number);
   }
 }
 
 async function ask(
   channel: Channel,
-  { topic, epoch, part, holder, ttl }: LeaseRequest,
+  { topic, epoch, part, holder, ttl, resumes }: LeaseRequest,
 ): Promise<number> {
-  const asked = [topic, epoch, part ?? null, holder, ttl];
+  const asked: unknown[] = [topic, epoch, part ?? null, holder, ttl];
+  if (resumes) asked.push(1);
   return numberAt(await channel.ask("hold", asked), 2);
 }

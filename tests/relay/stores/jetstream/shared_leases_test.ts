@@ -12,6 +12,7 @@ import {
 } from "../../../../relay/stores/jetstream/shared_leases.ts";
 import {
   type Lease,
+  LeaseHeldError,
   LeaseLostError,
   type LeaseRequest,
 } from "../../../../relay/topics/lease.ts";
@@ -214,4 +215,30 @@ Deno.test("SharedLease is not lost where a new leader of NATS does not know of i
       after !== 8,
     ]);
   }
+});
+
+Deno.test({
+  name:
+    "SharedLeases gives a lease to its holder that comes by another relay, and to nobody else",
+  ignore: lacksNats(),
+  async fn() {
+    await using world = await StreamWorld.start();
+    const { connection, names } = world;
+    const clock = new FakeClock(1_000_000);
+    const leasesOf = (self: string): SharedLeases =>
+      new SharedLeases({
+        ...{ connection, names, clock },
+        presence: { self, isThere: () => true } as unknown as Presence, // no more is asked of it
+        fence: () => Promise.resolve(),
+      });
+    const theirs = leasesOf("theirs");
+    const ours = leasesOf("ours");
+    const first = await theirs.hold(REQUEST);
+    await assertRejects(() => ours.hold(REQUEST), LeaseHeldError);
+    const other = { ...REQUEST, holder: "another", resumes: true };
+    await assertRejects(() => ours.hold(other), LeaseHeldError);
+    const second = await ours.hold({ ...REQUEST, resumes: true });
+    assert(second.number > first.number);
+    await second.release();
+  },
 });
