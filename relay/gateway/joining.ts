@@ -225,9 +225,11 @@ export class Joining {
         "Expected the request that this Idempotency-Key was used for before, and got another: use a key of its own",
       );
     }
-    const fate = await run.fate;
     const { response } = asked;
     const { topic } = run;
+    // Without followers, a relay forgets the topic of another one before it is told more.
+    topic.follow();
+    const fate = await run.fate.finally(() => topic.unfollow());
     if (response.destroyed) return true; // the caller has left
     if (fate === "refused") return false;
     // Whoever stopped the run did not mean that another should take its place.

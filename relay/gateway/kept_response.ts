@@ -35,8 +35,8 @@ export interface KeptResponse {
 export type ResponseTail =
   | { readonly kind: "open"; readonly kept: KeptResponse }
   | { readonly kind: "over"; readonly verdict: Verdict }
-  /** There are events, and none has a number. */
-  | { readonly kind: "unknown" };
+  /** It is not known how far they have come, for a reason in words. */
+  | { readonly kind: "unknown"; readonly why: string };
 
 /**
  * Returns what the store keeps of a run whose provider goes on with the response
@@ -129,6 +129,11 @@ export async function tailOf(
   }
   const { verdict, sequenceNumber } = judge;
   if (verdict) return { kind: "over", verdict };
-  if (sequenceNumber === undefined && log.next > 1) return { kind: "unknown" };
+  if (sequenceNumber === undefined && log.next > 1) {
+    const why = log.first === log.next
+      ? "the last events of the response are not retained any more"
+      : "the events of the response have no numbers";
+    return { kind: "unknown", why };
+  }
   return { kind: "open", kept: { responseId, sequenceNumber } };
 }

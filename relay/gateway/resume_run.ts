@@ -78,7 +78,7 @@ export async function resumeRun(
   using _slot = slots.take(client);
   const tail = await tailOf(topic.log, filling);
   if (tail.kind === "unknown") {
-    const reason = restarted("the events of the response have no numbers");
+    const reason = restarted(tail.why);
     return run.breakOff({ status: "truncated", reason });
   }
   // The next relay goes on with it.

@@ -163,6 +163,8 @@ export class Run {
   static start(plan: RunPlan, context: RunContext): Run {
     const run = new Run(plan, context);
     plan.topic.onCancelled(() => {
+      // Nobody has stopped the run: its caller gets the rest.
+      if (plan.topic.isLost && !run.#caller.isGone) return;
       if (!run.#caller.isGone) plan.onCancelled?.();
       run.#halt({ status: "cancelled", reason: plan.topic.cancelReason });
     });

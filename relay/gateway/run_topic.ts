@@ -225,6 +225,11 @@ export class RunTopic {
     return this.#said ?? this.#topic?.verdict;
   }
 
+  /** Whether nothing of the run gets to a topic any more: its caller alone has it. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   /** Whether its end was said. */
   get isEnded(): boolean {
     return this.verdict !== undefined;
@@ -251,7 +256,7 @@ export class RunTopic {
     return this.hasBegun && end ? end.status : "cancelled";
   }
 
-  /** Calls a listener, once, when somebody else than the run has ended the topic. */
+  /** Calls a listener, once, when somebody else than the run has ended the topic, or it is lost. */
   onCancelled(listener: () => void): void {
     this.#onCancelled = listener;
   }
@@ -305,6 +310,8 @@ export class RunTopic {
     void topic.ended.then(() => {
       this.#release();
       if (!this.#decide()) return;
+      // Nobody has stopped the run: its log is gone with the memory of another relay.
+      if (topic.isLost) this.#isLost = true;
       this.#onCancelled();
     });
     return topic;
@@ -434,7 +441,7 @@ export class RunTopic {
    */
   leave(): boolean {
     const topic = this.#topic;
-    if (!topic) return false;
+    if (!topic || this.#isLost) return false;
     // A topic that is held for the next run is no longer this one's.
     if (this.#isDecided) return true;
     if (this.#plan.onDisconnect === "cancel") {
@@ -537,12 +544,16 @@ export class RunTopic {
     }
   }
 
-  /** Refuses a topic, unless another run has left it without an event. */
+  /**
+   * Refuses a topic, unless another run has left it without an event: it was refused, or
+   * its relay is gone.
+   */
   #assertUnused({ name, state, log }: Topic): void {
     if (state.kind !== "ended") throw filledProblem(name);
     const { end } = state;
     if (end.status === "cancelled") throw cancelledProblem(name, { end });
-    if (end.status !== "failed" || log.next > 1) {
+    const isLeft = end.status === "failed" || end.status === "truncated";
+    if (!isLeft || log.next > 1) {
       throw new Problem(
         STATUS_CODE.Conflict,
         "topic_ended",

@@ -214,7 +214,7 @@ Deno.test("A background response that was asked for by its id is gone on with", 
   const clock = new FakeClock();
   await using world = await startGateway({ clock });
   const asked = world.request("/v1/responses/resp%2F1?stream=true");
-  const exchange = await world.provider.next();
+  const exchange = await passTime(clock, world.provider.next());
   await exchange.stream(events(0, 1));
   const response = await asked;
   const topic = response.headers.get("rivulet-topic") ?? "";

@@ -901,6 +901,7 @@ Deno.test("A caller that leaves within its body leaves nothing behind", async ()
 
 Deno.test("A relay that is being drained forwards nothing", async () => {
   await using world = await startGateway();
+  const { relay } = world;
   const follow = async (): Promise<CallerStream> =>
     new CallerStream(
       await world.request("/topics/t", {
@@ -909,7 +910,7 @@ Deno.test("A relay that is being drained forwards nothing", async () => {
     );
   // Of whom the first is sent away at once, and the second later.
   const followers = [await follow(), await follow()];
-  const drained = world.relay.drain(60_000);
+  const drained = relay.drain(60_000);
   for (const [path, method] of [["models", "GET"], ["responses", "POST"]]) {
     const response = await world.request(`/v1/${path}`, {
       method: method!,

@@ -1,8 +1,12 @@
 // The record in a store of a background response that a relay has left, in the
 // states between two writes.
-import { assertEquals } from "@std/assert";
-import { writeFilling } from "../../../relay/topics/filling.ts";
+import { assert, assertEquals } from "@std/assert";
+import { tailOf } from "../../../relay/gateway/kept_response.ts";
+import { MemoryStore } from "../../../relay/stores/memory_store.ts";
+import { UNBOUNDED } from "../../../relay/testing/contract_world.ts";
+import { readFilling, writeFilling } from "../../../relay/topics/filling.ts";
 import type { Topic } from "../../../relay/topics/topic.ts";
+import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { startGateway } from "../../support/gateway/gateway_world.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
@@ -95,4 +99,20 @@ Deno.test("A background response whose events have no numbers is truncated", asy
       "The relay was restarted: the events of the response have no numbers",
   });
   assertEquals(world.provider.count, 0);
+});
+
+Deno.test("A background response whose last events are not retained cannot be gone on with", async () => {
+  const clock = new FakeClock();
+  const store = new MemoryStore({ ...UNBOUNDED, maxAge: 5_000 }, clock);
+  using log = store.create("t", { isOpen: true });
+  await log.append([messageOf(created)].map((event) => ({ ...event, id: "" })));
+  const filling = readFilling(FILLING);
+  assert(filling?.kind === "response");
+  assertEquals((await tailOf(log, filling)).kind, "open");
+  await clock.advance(6_000);
+  log.trim();
+  assertEquals(await tailOf(log, filling), {
+    kind: "unknown",
+    why: "the last events of the response are not retained any more",
+  });
 });

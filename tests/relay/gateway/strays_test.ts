@@ -59,13 +59,15 @@ const FORMATS: Readonly<Record<string, Format>> = {
   plain: { path: "audio", start: 'data: {"a":1}\n\n', end: "", last: DONE },
 };
 
-const ERROR = { error: { code: "server_error", message: "Oh" } };
+// Ids of the relay have no space, so that they cannot contain this by chance.
+const SAID = "Oh no";
+const ERROR = { error: { code: "server_error", message: SAID } };
 const JSON_ERROR = JSON.stringify(ERROR);
 
 /** The forms of an error that is no event. */
 const FORMS: Readonly<Record<string, string>> = {
   "a line": `error: ${JSON_ERROR}\n\n`,
-  "a line of words": "Error: Oh\n",
+  "a line of words": `Error: ${SAID}\n`,
   "JSON": `${JSON_ERROR}\n\n`,
 };
 
@@ -174,12 +176,12 @@ for (const [name, format] of Object.entries(FORMATS)) {
       const last = events.at(-1);
       assertEquals(events.length, count + +(status === "failed"), row.name);
       for (const text of [joined.text, rawText]) {
-        assertEquals(text.includes("Oh"), status === "failed", row.name);
+        assertEquals(text.includes(SAID), status === "failed", row.name);
         assertEquals(text.split("\n\n").length - 1, events.length, row.name);
       }
       assertEquals(joined.end, "whole", row.name);
       if (status === "failed") {
-        assertEquals(last?.data.includes("Oh"), true, row.name);
+        assertEquals(last?.data.includes(SAID), true, row.name);
       }
     }
     assertEquals(world.provider.count, rowsOf(format).length);

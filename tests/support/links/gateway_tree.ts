@@ -25,9 +25,13 @@ export class GatewayTree implements AsyncDisposable {
   }
 
   /** Starts a root and some levels below. */
-  static async start(levels: number): Promise<GatewayTree> {
+  static async start(
+    levels: number,
+    more: RelayOptions = {},
+  ): Promise<GatewayTree> {
     const provider = await RawProvider.start();
     const options: RelayOptions = {
+      ...more,
       chats: [{ name: "raw", url: `${provider.url}/chat` }],
       gateway: { providers: [{ name: "raw", url: provider.url }] },
     };
