@@ -1,8 +1,8 @@
 // The span of a run: it is made where somebody traces, and costs nothing elsewhere.
-import { type Span, trace, type Tracer } from "@opentelemetry/api";
 import { assertEquals } from "@std/assert";
 import { HeaderList } from "../../../relay/header_list.ts";
 import { RunTrace } from "../../../relay/traces/run_trace.ts";
+import { MadeSpans } from "../../support/observing/made_spans.ts";
 
 /** A URL that counts how often it is read. */
 class CountedUrl extends URL {
@@ -35,26 +35,11 @@ Deno.test("RunTrace makes a span once somebody traces, and before that reads not
   run(url);
   assertEquals(url.count, 0, "nobody traces");
 
-  const spans: string[] = [];
-  const ended: unknown[] = [];
-  const span = new Proxy({} as Span, {
-    get: (_, name) => {
-      if (name === "isRecording") return () => true;
-      if (name === "end") return () => void ended.push(name);
-      return () => span;
-    },
-  });
-  const tracer = {
-    startSpan(name: string) {
-      spans.push(name);
-      return span;
-    },
-  } as Partial<Tracer> as Tracer; // the relay uses no more of it
-  trace.setGlobalTracerProvider({ getTracer: () => tracer });
-  try {
-    run(url);
-  } finally {
-    trace.disable();
-  }
-  assertEquals([spans, ended, url.count], [["embeddings"], ["end"], 1]);
+  using spans = new MadeSpans();
+  run(url);
+  assertEquals(
+    spans.all.map(({ name, isEnded }) => [name, isEnded]),
+    [["embeddings", true]],
+  );
+  assertEquals(url.count, 1);
 });

@@ -1,14 +1,10 @@
 // The reports of a slow disk: a line of the log, and a span of each.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import {
-  type SpanOptions,
-  trace,
-  type TracerProvider,
-} from "@opentelemetry/api";
 import type { CommitReport } from "../../../../relay/stores/slow_commits.ts";
 import { message, NO_FACTS } from "../../../../relay/testing/contract_world.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
+import { MadeSpans } from "../../../support/observing/made_spans.ts";
 import { startRelay } from "../../../support/relay/relay.ts";
 import {
   SqliteWorld,
@@ -71,44 +67,25 @@ Deno.test("SqliteStore says in few lines that its disk is slow", async () => {
 });
 
 Deno.test("A relay makes a span of a slow commit, and of no other", async () => {
-  const spans: {
-    name: string;
-    start: unknown;
-    end: unknown;
-    attributes: SpanOptions["attributes"];
-  }[] = [];
-  const provider = {
-    getTracer: () => ({
-      startSpan(name: string, { startTime, attributes }: SpanOptions = {}) {
-        const span = { name, start: startTime, end: undefined, attributes };
-        spans.push(span);
-        return { end: (time: unknown) => Object.assign(span, { end: time }) };
-      },
-    }),
-  } as unknown as TracerProvider; // all of it that this part of the relay uses
-  trace.setGlobalTracerProvider(provider);
-  try {
-    await using folder = new TemporaryFolder();
-    const clock = new FakeClock(1_000_000);
-    await using relay = await startRelay({
-      store: `sqlite:${folder.path}/store.db`,
-      clock,
-    });
-    const topic = relay.relay.topics.create("t");
-    const append = () => topic.append([message("abc")]);
-    await append();
-    const commits = () => spans.filter(({ name }) => name === "store commit");
-    assertEquals(commits(), []);
-    await commitIn(250, { clock, append, isSlow: () => commits().length > 0 });
-    const [commit] = commits();
-    assert(commit);
-    assertEquals(Number(commit.end) - Number(commit.start), 250);
-    assertEquals(commit.end, clock.now());
-    assertEquals(commit.attributes, {
-      "rivulet.store.operations": 1,
-      "rivulet.store.bytes": "message".length + 3,
-    });
-  } finally {
-    trace.disable();
-  }
+  using spans = new MadeSpans();
+  await using folder = new TemporaryFolder();
+  const clock = new FakeClock(1_000_000);
+  await using relay = await startRelay({
+    store: `sqlite:${folder.path}/store.db`,
+    clock,
+  });
+  const topic = relay.relay.topics.create("t");
+  const append = () => topic.append([message("abc")]);
+  await append();
+  const commits = () => spans.named("store commit");
+  assertEquals(commits(), []);
+  await commitIn(250, { clock, append, isSlow: () => commits().length > 0 });
+  const [commit] = commits();
+  assert(commit);
+  assertEquals(Number(commit.end) - Number(commit.start), 250);
+  assertEquals(commit.end, clock.now());
+  assertEquals(commit.attributes, {
+    "rivulet.store.operations": 1,
+    "rivulet.store.bytes": "message".length + 3,
+  });
 });
