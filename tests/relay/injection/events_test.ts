@@ -323,8 +323,10 @@ Deno.test("Relay answers hostile messages in JSON, whatever is in them", async (
       before.push(answer);
     }
   };
+  // Such a text is right by chance: all topics with a prefix are followed then.
+  const noPrefix = short.filter((text) => !text.endsWith("*"));
   await fc.assert(
-    fc.asyncProperty(short, async (text) => {
+    fc.asyncProperty(noPrefix, async (text) => {
       for (
         const message of [
           { type: text },
