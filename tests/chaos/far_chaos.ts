@@ -1,13 +1,15 @@
 /**
- * The chaos on relays in processes of their own, which are killed: workers and the process
- * with the topics, or the levels of a tree.
+ * The chaos on relays in processes of their own, which are killed while runs go through their
+ * gateways: workers and the process with the topics, or the levels of a tree.
  *
  * @module
  */
+import { Upstreams } from "../crash/upstreams.ts";
 import { Random } from "../support/random.ts";
 import { TemporaryFolder } from "../support/relay/sqlite_world.ts";
 import { until } from "../support/within.ts";
 import { FarFeeder } from "./far_feeder.ts";
+import { emptyRunsTally, FarRunner, type RunsTally } from "./far_runs.ts";
 import { FarTruth } from "./far_truth.ts";
 import {
   type Ground,
@@ -30,6 +32,8 @@ export interface FarChaosOptions extends Audience {
   readonly relays: GroundKind;
   readonly store: GroundStore;
   readonly seed: number;
+  /** The callers who make runs through the gateways, one after the other. */
+  readonly callers: number;
   /** After how many seconds it stops. */
   readonly seconds: number;
   /** The smallest number of kills before it stops, however long that takes. Default: 0. */
@@ -49,6 +53,7 @@ export interface FarChaosResult extends Tally {
   readonly repeated: number;
   /** The number of kills, by what was killed. */
   readonly kills: Readonly<Record<string, number>>;
+  readonly runs: RunsTally;
 }
 
 /** The time limit for the end, in milliseconds. */
@@ -73,12 +78,14 @@ class FarChaos implements World {
   readonly #random: Random;
   readonly #ground: Ground;
   readonly #feeders: readonly FarFeeder[];
+  readonly #runners: readonly FarRunner[];
+  readonly #runs: RunsTally = emptyRunsTally();
   readonly #subscribers: readonly Subscriber[];
   readonly #client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   readonly #started = performance.now();
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(options: FarChaosOptions, folder: string) {
+  constructor(options: FarChaosOptions, folder: string, provider: string) {
     this.#options = options;
     const seed = options.seed >>> 0;
     const random = new Random(seed);
@@ -86,7 +93,7 @@ class FarChaos implements World {
     this.settings = settingsOf(this.#random);
     this.truth = new FarTruth(seed, KINDS);
     const { relays, store } = options;
-    this.#ground = makeGround(relays, store, folder, this.settings);
+    this.#ground = makeGround(relays, store, folder, provider, this.settings);
     this.doors = this.#ground.doors;
     const kept = Math.min(
       this.settings.maxEvents,
@@ -96,6 +103,11 @@ class FarChaos implements World {
       new FarFeeder(line, this.#ground, random.fork(), kept, this.#client)
     );
     this.#subscribers = makeSubscribers(options, random, this);
+    this.#runners = Array.from(
+      { length: options.callers },
+      (_, index) =>
+        new FarRunner(`run.${index}`, this.#ground, random.fork(), this.#runs),
+    );
   }
 
   fail(error: unknown): void {
@@ -114,6 +126,7 @@ class FarChaos implements World {
       acknowledged: lines.reduce((sum, { base }) => sum + base, 0),
       repeated: this.#feeders.reduce((sum, { repeated }) => sum + repeated, 0),
       kills,
+      runs: this.#runs,
     };
   }
 
@@ -129,6 +142,7 @@ class FarChaos implements World {
       await this.#ground.start();
       const begun = performance.now();
       for (const feeder of this.#feeders) begin(feeder.run(stop.signal));
+      for (const runner of this.#runners) begin(runner.run(stop.signal));
       begin(this.#kill(stop.signal));
       let told = begun;
       while (
@@ -248,5 +262,7 @@ export async function runFarChaos(
   options: FarChaosOptions,
 ): Promise<FarChaosResult> {
   await using folder = new TemporaryFolder();
-  return await new FarChaos(options, folder.path).run();
+  await using upstreams = await Upstreams.start(new Random(options.seed + 1));
+  const provider = `${upstreams.origin}/v1`;
+  return await new FarChaos(options, folder.path, provider).run();
 }

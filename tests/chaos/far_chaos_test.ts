@@ -18,11 +18,14 @@ for (const [relays, store] of GROUNDS) {
       seed: seedOf(`far_chaos_test.ts, ${relays}`),
       seconds: 12,
       kills: 3,
+      callers: 4,
       exact: 20,
       counting: 20,
     });
     console.log(JSON.stringify(result));
     assert(result.restarts >= 3, `${result.restarts} kills`);
     assert(result.deliveries > 0);
+    const { whole, ends: { complete = 0 } } = result.runs;
+    assert(whole > 0 && complete > 0, JSON.stringify(result.runs));
   });
 }

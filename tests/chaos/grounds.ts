@@ -6,10 +6,9 @@
 import { configurationText } from "../../relay/options/configuration_text.ts";
 import type { RelayOptions } from "../../relay/options/relay_options.ts";
 import { commandOptions } from "../../relay/options/schema.ts";
-import { freePort } from "../support/http/free_port.ts";
-import { MortalRelay } from "../support/relay/mortal_relay.ts";
+import { PlacedRelay } from "../support/relay/placed_relay.ts";
 import type { Random } from "../support/random.ts";
-import { until, within } from "../support/within.ts";
+import { until } from "../support/within.ts";
 import { KINDS } from "./plan.ts";
 import type { Door, Settings } from "./world.ts";
 
@@ -25,55 +24,20 @@ export const GROUND_STORES = ["memory", "sqlite"] as const;
 /** A store where the topics live. */
 export type GroundStore = typeof GROUND_STORES[number];
 
-/** The longest time that a relay may take to start, in milliseconds. */
+/** The longest time for relays to know of a start, in milliseconds. */
 const START = 60_000;
 
 /** Much is said here. */
 const LIMITS = { maxMessageRate: 1e9, maxMessageBytesRate: 1e9 };
 
-/** A relay at a port that stays the same. */
-export class Place implements Door {
-  readonly name: string;
-  readonly port: number = freePort();
+/** A relay that is killed, and begun again at the same port. */
+export class Place extends PlacedRelay implements Door {
   incarnation = 0;
   isGoing = false;
   absences = 0;
-  /** Its stderr, each time that it has ended. */
-  said = "";
-  readonly #args: (port: number) => readonly string[];
-  #relay: MortalRelay | undefined;
-
-  constructor(name: string, args: (port: number) => readonly string[]) {
-    this.name = name;
-    this.#args = args;
-  }
 
   get isAlone(): boolean {
     return this.absences % 2 > 0;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  /** The numbers of its workers in the system. */
-  get workers(): readonly number[] {
-    return this.#relay?.workers ?? [];
-  }
-
-  /** Starts it; resolves when it listens. */
-  async start(): Promise<void> {
-    const relay = new MortalRelay(this.#args(this.port));
-    this.#relay = relay;
-    const url = await within(relay.listening, START, `${this.name} to listen`);
-    if (url === undefined) throw new Error(`${this.name} does not start`);
-  }
-
-  /** Ends it. */
-  async kill(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    const relay = this.#relay;
-    this.#relay = undefined;
-    this.said += await relay?.kill(signal) ?? "";
   }
 
   /** Returns the epoch of a topic; `undefined` if there is none. */
@@ -82,23 +46,6 @@ export class Place implements Door {
       method: "HEAD",
     });
     return headers.get("rivulet-epoch") ?? undefined;
-  }
-
-  /** Waits until it says that it is ready. */
-  async isReady(): Promise<void> {
-    await until(
-      async () => {
-        try {
-          const { ok, body } = await fetch(`${this.url}/readyz`);
-          await body?.cancel();
-          return ok || undefined;
-        } catch {
-          return undefined;
-        }
-      },
-      START,
-      `${this.name} to be ready`,
-    );
   }
 }
 
@@ -117,12 +64,17 @@ export abstract class Ground {
   readonly kills: Record<string, number> = {};
   /** The number of times that the relay with the topics has lost its memory. */
   forgotten = 0;
+  /** The number of kills after which relays were without others for so long that leases may be over. */
+  longAbsences = 0;
+  /** The URL of the provider of all relays, in place of `/v1`. */
+  protected readonly provider: string;
   protected readonly folder: string;
   #files = 0;
 
-  constructor(store: GroundStore, folder: string) {
+  constructor(store: GroundStore, folder: string, provider: string) {
     this.store = store;
     this.folder = folder;
+    this.provider = provider;
   }
 
   /** The relays to which subscribers and publishers come. */
@@ -132,7 +84,32 @@ export abstract class Ground {
   abstract readonly targets: number;
 
   /** Kills one of the processes, has it start again, and waits until all are ready. */
-  abstract kill(target: number, random: Random): Promise<void>;
+  async kill(target: number, random: Random): Promise<void> {
+    const began = performance.now();
+    this.kills[this.nameOf(target)] = (this.kills[this.nameOf(target)] ?? 0) +
+      1;
+    await this.replace(target, random);
+    if (performance.now() - began > LEASES) this.longAbsences++;
+  }
+
+  /** The number of times that a relay went, or came back. */
+  get changes(): number {
+    return this.places.reduce(
+      (sum, { incarnation, absences }) => sum + incarnation + absences,
+      0,
+    );
+  }
+
+  /** Whether a relay is away, or was cut off from others. */
+  get isChanging(): boolean {
+    return this.places.some(({ isGoing, isAlone }) => isGoing || isAlone);
+  }
+
+  /** Returns the words for a process. */
+  protected abstract nameOf(target: number): string;
+
+  /** Kills one of the processes, and has it start again. */
+  protected abstract replace(target: number, random: Random): Promise<void>;
 
   /** Starts all. */
   async start(): Promise<void> {
@@ -180,13 +157,13 @@ export abstract class Ground {
     const path = `${this.folder}/${this.#files++}.json`;
     Deno.writeTextFileSync(
       path,
-      configurationText(commandOptions.parse({ limits: LIMITS, ...options })),
+      configurationText(commandOptions.parse({
+        limits: LIMITS,
+        gateway: { providers: [{ name: "local", url: this.provider }] },
+        ...options,
+      })),
     );
     return ["--config", path];
-  }
-
-  protected count(what: string): void {
-    this.kills[what] = (this.kills[what] ?? 0) + 1;
   }
 }
 
@@ -205,12 +182,23 @@ function retentionOf(
 /** The time for which something that was killed stays away at most, in milliseconds. */
 const AWAY = 500;
 
+/**
+ * The time after which leases may be over that relays have above one that is away, in
+ * milliseconds: with some of the 15 s that the machine may take.
+ */
+const LEASES = 10_000;
+
 /** A root, a relay in the middle, and two edges. */
 class Tree extends Ground {
   readonly doors: readonly [Place, Place];
 
-  constructor(store: GroundStore, folder: string, settings: Settings) {
-    super(store, folder);
+  constructor(
+    store: GroundStore,
+    folder: string,
+    provider: string,
+    settings: Settings,
+  ) {
+    super(store, folder, provider);
     const delivery = deliveryOf(settings);
     const place = (name: string, options: RelayOptions): Place => {
       const args = this.configured(options);
@@ -233,9 +221,15 @@ class Tree extends Ground {
     return this.places.length;
   }
 
-  async kill(target: number, random: Random): Promise<void> {
+  protected override nameOf(target: number): string {
+    return this.places[target]!.name; // there is one
+  }
+
+  protected override async replace(
+    target: number,
+    random: Random,
+  ): Promise<void> {
     const place = this.places[target]!; // there is one
-    this.count(place.name);
     const forgets = target === 0 && this.store === "memory";
     if (forgets) this.forgotten++;
     const below = target < 2 ? this.places.slice(target + 1) : [];
@@ -279,8 +273,13 @@ class Tree extends Ground {
 class Workers extends Ground {
   readonly doors: readonly [Place];
 
-  constructor(store: GroundStore, folder: string, settings: Settings) {
-    super(store, folder);
+  constructor(
+    store: GroundStore,
+    folder: string,
+    provider: string,
+    settings: Settings,
+  ) {
+    super(store, folder, provider);
     const args = this.configured({
       store: this.address,
       retention: retentionOf(settings),
@@ -299,12 +298,18 @@ class Workers extends Ground {
     return 3;
   }
 
-  async kill(target: number, random: Random): Promise<void> {
+  protected override nameOf(target: number): string {
+    return target === 0 ? this.doors[0].name : "a worker";
+  }
+
+  protected override async replace(
+    target: number,
+    random: Random,
+  ): Promise<void> {
     const [place] = this.doors;
     place.isGoing = true;
     place.incarnation++;
     if (target === 0) {
-      this.count(place.name);
       if (this.store === "memory") this.forgotten++;
       await place.kill("SIGKILL");
       await pause(random.integer(0, AWAY));
@@ -312,7 +317,6 @@ class Workers extends Ground {
     } else {
       const worker = place.workers[target - 1];
       if (worker !== undefined) {
-        this.count("a worker");
         Deno.kill(worker, "SIGKILL");
         await until(
           () => !place.workers.includes(worker) || undefined,
@@ -337,9 +341,10 @@ export function makeGround(
   kind: GroundKind,
   store: GroundStore,
   folder: string,
+  provider: string,
   settings: Settings,
 ): Ground {
   return kind === "tree"
-    ? new Tree(store, folder, settings)
-    : new Workers(store, folder, settings);
+    ? new Tree(store, folder, provider, settings)
+    : new Workers(store, folder, provider, settings);
 }

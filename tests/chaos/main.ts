@@ -3,7 +3,7 @@
  * `deno run -A tests/chaos/main.ts --seconds 600 --deliveries 100000000 --seed 7`
  *
  * With `--relay workers` or `--relay tree`, the relays are processes, which are killed;
- * `--store memory` or `--store sqlite` is where their topics live.
+ * `--store memory` or `--store sqlite` is where their topics live, and `--callers` make runs.
  *
  * @module
  */
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     exact: { type: "string", default: "40" },
     counting: { type: "string", default: "40" },
+    callers: { type: "string", default: "6" },
     relay: { type: "string" },
     store: { type: "string", default: "sqlite" },
   },
@@ -73,6 +74,7 @@ try {
       store: oneOf(GROUND_STORES, values.store),
       seed,
       seconds,
+      callers: numberOf(values.callers) ?? 0,
       ...audience,
       onProgress: print,
     })

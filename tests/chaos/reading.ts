@@ -140,9 +140,15 @@ export class Reading {
       (this.seen < generation.known || generation.isEnded);
   }
 
-  /** Whether its log has ended, or is about to: then it may be deleted, or expire. */
+  /**
+   * Whether its log has ended, or is about to: then it may be deleted, or expire. One that
+   * was only asked for may be forgotten by others while its relay is cut off from them.
+   */
   get mayBeGone(): boolean {
-    return this.#generation?.verdict !== undefined;
+    // Before it is subscribed, the log can be any that its topic has had.
+    if (!this.#generation) return true;
+    const { verdict, known } = this.#generation;
+    return verdict !== undefined || known === 0;
   }
 
   /** The missing events, for the message of a wait that failed. */
