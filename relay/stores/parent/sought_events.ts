@@ -18,10 +18,11 @@ export interface SoughtLog {
   ): Promise<readonly Segment[]>;
 }
 
-/** An event that the parent has, with its offset. */
+/** An event that the parent has kept, with its offset. */
 export interface FoundEvent {
   readonly offset: number;
-  readonly event: ServerSentEvent;
+  /** The event; `undefined` if retention has passed it since. */
+  readonly event: ServerSentEvent | undefined;
 }
 
 /** The most events that are read to find out what has become of those that were sent. */
@@ -37,10 +38,18 @@ export async function readSince(
   channel: Channel,
 ): Promise<readonly FoundEvent[]> {
   const found: FoundEvent[] = [];
-  for (
-    let offset = Math.max(from, log.first);
-    offset < log.next && found.length < MAX_SOUGHT;
-  ) {
+  let offset = from;
+  /** Whatever is not in a hole before an offset was an event. */
+  const passTo = (to: number): void => {
+    while (offset < to && found.length < MAX_SOUGHT) {
+      const hole = log.holeAt(offset);
+      if (hole) offset = hole.to + 1;
+      else found.push({ offset: offset++, event: undefined });
+    }
+  };
+  for (;;) {
+    passTo(log.first);
+    if (offset >= log.next || found.length >= MAX_SOUGHT) return found;
     const hole = log.holeAt(offset);
     if (hole) {
       offset = hole.to + 1;
@@ -48,30 +57,45 @@ export async function readSince(
     }
     const [segment] = await log.loadOver(channel, offset, SEEK_BYTES);
     if (!segment) {
-      if (log.first <= offset) break;
-      offset = log.first;
+      if (log.first <= offset) return found;
       continue;
     }
-    offset = segment.first;
+    passTo(segment.first);
     for (const { event } of segment.entries) {
       found.push({ offset: offset++, event });
     }
   }
-  return found;
 }
 
-/** Returns the place at which events are, of those that were found from a place on. */
+/**
+ * Returns the place at which events are, of those that were found from a place on.
+ *
+ * @param isAlone Whether nobody else has written the log meanwhile. Then an event that
+ * retention has passed is the one that was sent for its place.
+ */
 export function placeOf(
   events: readonly ServerSentEvent[],
   found: readonly FoundEvent[],
   from: number,
+  isAlone: boolean,
 ): number | undefined {
   for (let place = from; place + events.length <= found.length; place++) {
     const isThere = events.every(({ data, event, id }, index) => {
-      const other = found[place + index]!.event; // within the array
+      const { event: other } = found[place + index]!; // within the array
+      if (!other) return isAlone;
       return other.data === data && other.event === event && other.id === id;
     });
     if (isThere) return place;
   }
   return undefined;
+}
+
+/** Whether retention has passed so many offsets from a place on. */
+export function arePassed(
+  found: readonly FoundEvent[],
+  place: number,
+  count: number,
+): boolean {
+  const passed = found.slice(place, place + count);
+  return passed.length === count && passed.every(({ event }) => !event);
 }

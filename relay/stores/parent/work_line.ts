@@ -9,7 +9,12 @@ import { LeaseLostError } from "../../topics/lease.ts";
 import type { Appended, TopicFacts } from "../../topics/log.ts";
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
 import { NOTHING_APPENDED, type Work } from "./parent_work.ts";
-import { placeOf, readSince, type SoughtLog } from "./sought_events.ts";
+import {
+  arePassed,
+  placeOf,
+  readSince,
+  type SoughtLog,
+} from "./sought_events.ts";
 
 /** Work that was sent over a link, and is not answered yet. */
 class SentWork implements Asked {
@@ -93,6 +98,8 @@ export class WorkLine {
   #barrier: Work | undefined;
   /** Whether it is found out what has become of what was sent over another link. */
   #isResuming = false;
+  /** The offset from which work is looked for that nobody knows the fate of. */
+  #soughtFrom: number | undefined;
   /** The last facts that were sent to the parent. */
   #toldFacts: ToldFacts | undefined;
   /**
@@ -196,8 +203,13 @@ export class WorkLine {
   resume(from: number, channel: Channel): void {
     const isUncertain = this.#givenUp.length > 0 ||
       this.#line.some((work) => work.isUncertain);
-    if (isUncertain) void this.#findOut(from, channel);
-    else this.pump();
+    if (isUncertain) {
+      // The link may have been lost again before all was found out.
+      void this.#findOut(this.#soughtFrom ?? from, channel);
+      return;
+    }
+    this.#soughtFrom = undefined;
+    this.pump();
   }
 
   /** Sends what can be sent. */
@@ -382,6 +394,18 @@ export class WorkLine {
   }
 
   /**
+   * Whether all that is not known to be kept is of one who fills the whole topic: with its
+   * lease, nobody else writes the log.
+   */
+  #isAlone(): boolean {
+    return this.#givenUp.length === 0 &&
+      this.#line.every((work) =>
+        !work.isUncertain || work.kind !== "append" ||
+        work.lease !== undefined && work.lease.request.part === undefined
+      );
+  }
+
+  /**
    * Finds out what has become of what was sent over a link that is gone: the parent has
    * done it in order, up to some work.
    *
@@ -391,29 +415,42 @@ export class WorkLine {
     this.#isResuming = true;
     try {
       const found = await readSince(this.#log, from, channel);
+      const isAlone = this.#isAlone();
       let place = 0;
       for (const { events, bytes } of this.#givenUp.splice(0)) {
-        const at = placeOf(events, found, place);
+        const at = placeOf(events, found, place, isAlone);
         if (at === undefined) break;
         place = at + events.length;
         const first = found[at]!.offset; // it was found there
         const count = events.length;
+        from = first + count;
         this.#keptAfterAll.set(events, { first, count, bytes });
       }
       for (const work of [...this.#line]) {
         if (!work.isUncertain) break;
         if (work.kind === "append") {
-          const at = placeOf(work.events, found, place);
+          const at = placeOf(work.events, found, place, isAlone);
           if (at === undefined) break;
           place = at + work.events.length;
           const first = found[at]!.offset; // it was found there
+          from = first + work.events.length;
           this.#takeOut(work);
           if (work.publication) this.#log.rememberOwn(work.publication, first);
           const { bytes, result, events } = work;
           result.resolve({ first, count: events.length, bytes });
         } else if (work.kind === "skip") {
           const next = found[place]?.offset ?? this.#log.next;
-          if (!this.#log.holes.some(({ to }) => to >= from && to < next)) break;
+          if (isAlone && arePassed(found, place, work.count)) {
+            place += work.count;
+            from = next;
+          } else {
+            const hole = this.#log.holes.find(({ to }) => to >= from);
+            if (!hole || hole.to >= next) break;
+            from = Math.max(from, hole.from);
+            // Two that follow each other may be one.
+            if (hole.to + 1 - from < work.count) break;
+          }
+          from += work.count;
           this.#takeOut(work);
           work.result.resolve(NOTHING_APPENDED);
         } else if (work.kind === "end" && this.#log.ended) {
@@ -433,8 +470,10 @@ export class WorkLine {
       }
     } finally {
       this.#isResuming = false;
+      this.#soughtFrom = from;
     }
     if (!channel.isOpen) return;
+    this.#soughtFrom = undefined;
     for (const work of this.#line) work.isUncertain = false;
     this.pump();
     this.#log.onIdle();

@@ -3,7 +3,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { subscribe } from "../../../relay/client/mod.ts";
 import { parseParentAddress } from "../../../relay/stores/parent/parent_address.ts";
 import { ParentStore } from "../../../relay/stores/parent/parent_store.ts";
-import { UNBOUNDED } from "../../../relay/testing/contract_world.ts";
+import { message, UNBOUNDED } from "../../../relay/testing/contract_world.ts";
+import type { Log } from "../../../relay/topics/log.ts";
 import type { Stored } from "../../../relay/topics/stored.ts";
 import { LeaseHeldError } from "../../../relay/topics/lease.ts";
 import { StoreError } from "../../../relay/topics/store.ts";
@@ -56,6 +57,76 @@ for (const root of ["memory", "SQLite"] as const) {
     }
     assertEquals(found, expected);
     await lease.release();
+  });
+}
+
+/**
+ * Has a filler append events to a log of the root, which loses its link before it can say
+ * that it has kept the third of five.
+ *
+ * @param hole The number of offsets that are left out before the third.
+ * @param onLost Called when the link is lost, before there is another one.
+ * @returns The data that the log was given, and that is retained.
+ */
+async function fillOver(
+  levels: number,
+  hole: number,
+  onLost: (world: LinkedStores, kept: Log) => void,
+): Promise<{ next: number; data: string[] }> {
+  await using world = await LinkedStores.open(ROOTS.memory, UNBOUNDED, levels);
+  const { root, store } = world;
+  using log = store.create("t", { isOpen: true });
+  await log.settled();
+  const lease = await holdAsFiller(store, "t", log);
+  using kept = root.find("t");
+  assert(kept);
+  let isLost = false;
+  const stop = kept.onChange?.(() => {
+    if (isLost || kept.next !== 4 + hole) return;
+    isLost = true;
+    world.cut();
+    onLost(world, kept);
+  });
+  const append = (data: string) => log.append([message(data)], { lease });
+  const appended = ["1", "1"].map(append);
+  if (hole > 0) log.skip?.(hole, "evicted");
+  appended.push(append("2"));
+  await until(() => isLost || undefined, LIMIT, "the loss of the link");
+  appended.push(...["2", "3"].map(append));
+  await within(Promise.all(appended), LIMIT, "the appends");
+  stop?.();
+  await lease.release();
+  const { next, first } = kept;
+  const { entries } = await kept.read(first, { events: 10, bytes: 1e6 });
+  return { next, data: entries.map(({ event }) => event.data) };
+}
+
+for (const levels of [1, 2]) {
+  Deno.test(`A filler ${levels} levels below sends nothing twice that retention passes before it can look`, async () => {
+    for (const hole of [0, 2]) {
+      const filled = await fillOver(levels, hole, (_, kept) => kept.clear?.());
+      assertEquals(filled, { next: 6 + hole, data: ["2", "3"] });
+    }
+  });
+
+  Deno.test(`A filler ${levels} levels below sends nothing twice if its link is lost while it looks`, async () => {
+    let cuts = 0;
+    const filled = await fillOver(levels, 0, (world) => {
+      const { root } = world;
+      const find = root.find.bind(root);
+      root.find = (...log) => {
+        const found = find(...log);
+        const read = found?.read.bind(found);
+        if (!found || !read) return found;
+        found.read = (...range) => {
+          if (cuts++ < 2) world.cut();
+          return read(...range);
+        };
+        return found;
+      };
+    });
+    assertEquals(filled, { next: 6, data: ["1", "1", "2", "2", "3"] });
+    assert(cuts > 1);
   });
 }
 
