@@ -222,10 +222,11 @@ export class ServedLink implements Disposable {
       case "hold":
         return this.#answer(operation, async () => {
           const number = this.#context.nextLease();
+          const [topic, epoch] = [textAt(operation, 2), textAt(operation, 3)];
           await leases.hold(
             {
-              topic: textAt(operation, 2),
-              epoch: textAt(operation, 3),
+              topic,
+              epoch,
               part: maybeTextAt(operation, 4),
               holder: textAt(operation, 5),
               ttl: numberAt(operation, 6),
@@ -235,6 +236,8 @@ export class ServedLink implements Disposable {
             number,
             (number, reason) => this.#onCancel(number, reason),
           );
+          // It goes on after all that the holder before it has appended.
+          this.#names.get(topic)?.logs.get(epoch)?.tell(this.#channel);
           return number;
         });
       case "keeps": {

@@ -345,7 +345,7 @@ export interface Store extends AsyncDisposable {
   watch(query: WatchQuery, signal: AbortSignal): AsyncIterable<TopicNews>;
   /**
    * Takes the lease on filling a topic, if nobody has it or it has expired. Its holder
-   * hears of cancels.
+   * hears of cancels. Its handles of the log have all that a holder before it has appended.
    *
    * @throws {LeaseHeldError} If it is held, even by the same holder.
    * @throws {StoreError} If the store cannot say so now.

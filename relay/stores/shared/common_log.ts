@@ -59,6 +59,8 @@ export class CommonLog {
   #underWay = 0;
   /** The offset after what is under way. */
   #tail = 1;
+  /** The newest of what is under way. */
+  #newest: Promise<unknown> | undefined;
   /** The facts after what is under way. */
   #facts: TopicFacts | undefined;
 
@@ -102,10 +104,19 @@ export class CommonLog {
       this.changed();
       return taken;
     }
-    return taken.finally(() => {
+    const settled = taken.finally(() => {
       this.#underWay--;
+      if (this.#newest === settled) this.#newest = undefined;
       this.changed();
     });
+    this.#newest = settled;
+    return settled;
+  }
+
+  /** Resolves once all that is under way now is kept or refused; `undefined` for nothing. */
+  appended(): Promise<void> | undefined {
+    // Whoever has appended it hears of a failure.
+    return this.#newest?.then(() => {}, () => {});
   }
 
   /** Keeps facts: of several relays that change some at once, none undoes what others do. */

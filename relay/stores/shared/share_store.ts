@@ -171,10 +171,12 @@ class SharedStore implements Store {
     };
   }
 
-  hold(request: LeaseRequest): Lease {
+  hold(request: LeaseRequest): Stored<Lease> {
+    const { topic, epoch, part } = request;
     const lease = this.#leases.hold(request);
-    if (request.part === undefined) this.#orphans.delete(request.epoch);
-    return lease;
+    if (part === undefined) this.#orphans.delete(epoch);
+    const appended = this.#logs.get(formerName(topic, epoch))?.appended();
+    return appended ? appended.then(() => lease) : lease;
   }
 
   cancel(

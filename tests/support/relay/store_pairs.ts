@@ -25,9 +25,14 @@ async function linked(levels: number): Promise<StorePair> {
   };
 }
 
-async function siblings(root: keyof typeof ROOTS): Promise<StorePair> {
+async function siblings(
+  root: keyof typeof ROOTS,
+  levels = 1,
+): Promise<StorePair> {
   const stack = new AsyncDisposableStack();
-  const world = stack.use(await LinkedStores.open(ROOTS[root], UNBOUNDED));
+  const world = stack.use(
+    await LinkedStores.open(ROOTS[root], UNBOUNDED, levels),
+  );
   const other = stack.use(await world.sibling());
   return {
     store: world.store,
@@ -59,5 +64,10 @@ export const STORE_PAIRS: readonly (readonly [
   ["an edge of an edge", false, () => linked(2)],
   ["an edge beside another", false, () => siblings("memory")],
   ["an edge beside another, with SQLite", false, () => siblings("SQLite")],
+  [
+    "an edge of an edge beside another, with SQLite",
+    false,
+    () => siblings("SQLite", 2),
+  ],
   ["a relay with NATS", lacksNats(), nats],
 ];
