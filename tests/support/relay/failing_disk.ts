@@ -11,20 +11,30 @@ export const CANNOT_FAIL: boolean = CANNOT_MOUNT ||
   isMissing("mkfs.ext4", "It is part of e2fsprogs.", "-V") ||
   isMissing("losetup", "It is part of mount or util-linux.");
 
-function run(command: string, ...args: string[]): boolean {
-  return new Deno.Command(command, { args, stderr: "null" }).outputSync()
-    .success;
+interface Ran {
+  readonly code: number;
+  readonly text: string;
+}
+
+function run(command: string, ...args: string[]): Ran {
+  const { code, stdout, stderr } = new Deno.Command(command, { args })
+    .outputSync();
+  const [out, errors] = [stdout, stderr].map((bytes) =>
+    new TextDecoder().decode(bytes).trim()
+  );
+  return { code, text: `${out}${errors}` };
 }
 
 /** A file system in a file, which the kernel takes for broken when it is told so. */
 export class FailingDisk implements Disposable {
   /** The folder that it is mounted at. */
   readonly path: string;
-  readonly #image: string;
+  /** The device that shows the file as a disk, from the beginning to the end. */
+  readonly #device: string;
 
-  private constructor(path: string, image: string) {
+  private constructor(path: string, device: string) {
     this.path = path;
-    this.#image = image;
+    this.#device = device;
   }
 
   /**
@@ -38,36 +48,45 @@ export class FailingDisk implements Disposable {
     Deno.mkdirSync(path);
     using file = Deno.openSync(image, { create: true, write: true });
     file.truncateSync(16 * 1024 * 1024);
-    const disk = new FailingDisk(path, image);
-    if (run("mkfs.ext4", "-q", "-F", image) && disk.#mount()) return disk;
+    // Not by `mount`: its device may outlast the mount for a moment, with what it has read
+    // of the file, and be taken for the next mount.
+    const { code, text: device } = run("losetup", "--find", "--show", image);
+    if (code === 0) {
+      const disk = new FailingDisk(path, device);
+      if (run("mkfs.ext4", "-q", "-F", device).code === 0 && disk.#mount()) {
+        return disk;
+      }
+      disk[Symbol.dispose]();
+    }
     console.log("The test is ignored: this machine lets nobody mount a disk");
     return undefined;
   }
 
   /** Lets nothing be written any more: the kernel does so when it finds an error. */
   fail(): void {
-    const { stdout } = new Deno.Command("losetup", {
-      args: ["--noheadings", "--output", "NAME", "-j", this.#image],
-    }).outputSync();
-    const device = new TextDecoder().decode(stdout).trim().split("/").at(-1);
-    Deno.writeTextFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "1");
+    const name = this.#device.split("/").at(-1);
+    Deno.writeTextFileSync(`/sys/fs/ext4/${name}/trigger_fs_error`, "1");
   }
 
   /** Mounts it again: nobody may have a file of it open. */
   repair(): void {
-    if (!run("umount", this.path)) throw new Error("The disk is in use");
-    run("e2fsck", "-p", "-f", this.#image);
+    const left = run("umount", this.path);
+    if (left.code !== 0) throw new Error(`The disk is in use: ${left.text}`);
+    // The lowest bit says that it has mended something.
+    const checked = run("e2fsck", "-y", "-f", this.#device);
+    if (checked.code > 1) {
+      throw new Error(`The disk cannot be mended: ${checked.text}`);
+    }
     if (!this.#mount()) throw new Error("The disk cannot be mounted again");
   }
 
   #mount(): boolean {
-    return run(
-      "mount",
-      ...["-o", "loop,errors=remount-ro", this.#image, this.path],
-    );
+    const options = ["--rw", "-o", "errors=remount-ro"];
+    return run("mount", ...options, this.#device, this.path).code === 0;
   }
 
   [Symbol.dispose](): void {
     run("umount", "-l", this.path);
+    run("losetup", "--detach", this.#device);
   }
 }
