@@ -4,6 +4,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { lacksNats, NatsServer } from "../../support/nats/nats_server.ts";
 import { MortalRelay } from "../../support/relay/mortal_relay.ts";
+import { StallWatch } from "../../support/stall_watch.ts";
 import { LIMIT, until, within } from "../../support/within.ts";
 
 const EVENTS = 100_000;
@@ -62,6 +63,7 @@ class FastUpstream implements AsyncDisposable {
 class Relays implements AsyncDisposable {
   readonly upstream: FastUpstream;
   readonly #relays: MortalRelay[] = [];
+  #nats: NatsServer | undefined;
 
   constructor(upstream: FastUpstream) {
     this.upstream = upstream;
@@ -75,8 +77,15 @@ class Relays implements AsyncDisposable {
     throw new Error(`The relay ended: ${await relay.ended()}`);
   }
 
+  /** Starts a server of NATS; returns the arguments of a relay with its topics there. */
+  async nats(): Promise<readonly string[]> {
+    const server = this.#nats = await NatsServer.start();
+    return ["--store", `nats://${server.host}`];
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const relay of this.#relays) await relay.kill("SIGKILL");
+    await this.#nats?.[Symbol.asyncDispose]();
     await this.upstream[Symbol.asyncDispose]();
   }
 }
@@ -112,7 +121,7 @@ class Subscriber {
 async function follow(
   { upstream }: Relays,
   urls: readonly string[],
-): Promise<void> {
+): Promise<readonly Told[]> {
   const subscribers = urls.map((url) => new Subscriber(url));
   await until(
     () => subscribers.every(({ isThere }) => isThere) || undefined,
@@ -121,9 +130,42 @@ async function follow(
   );
   upstream.begin();
   const told = Promise.all(subscribers.map((subscriber) => subscriber.told));
-  for (const { events, gaps } of await within(told, LIMIT, "the ends")) {
-    assertEquals(gaps, []);
-    assertEquals(events, EVENTS);
+  return await within(told, LIMIT, "the ends");
+}
+
+/** A relay waits for a subscriber that takes nothing for as long as this at least, in milliseconds. */
+const PATIENCE = 50;
+
+/** The most times that a case is tried. */
+const TRIES = 5;
+
+/**
+ * Asserts that each subscriber was told each event.
+ *
+ * The subscribers are in this process. If it gets no processor for longer than a relay
+ * waits, a gap is right, and nothing is shown: the case is tried again.
+ *
+ * @param start Starts the relays, and returns the URLs of which each gets a subscriber.
+ */
+async function assertOutrunsNobody(
+  start: (relays: Relays, source: readonly string[]) => Promise<string[]>,
+): Promise<void> {
+  for (let left = TRIES - 1;; left--) {
+    await using relays = new Relays(await FastUpstream.start());
+    const source = ["--source", `fast=${relays.upstream.url}`];
+    const urls = await start(relays, source);
+    using stalls = new StallWatch();
+    const told = await follow(relays, urls);
+    const { longest } = stalls;
+    const hasGap = told.some(({ gaps }) => gaps.length > 0);
+    if (hasGap && longest >= PATIENCE && left > 0) {
+      console.log(`Tried again: nothing ran for ${longest.toFixed()} ms`);
+      continue;
+    }
+    for (const { events, gaps } of told) {
+      assertEquals([gaps, events], [[], EVENTS]);
+    }
+    return;
   }
 }
 
@@ -133,22 +175,22 @@ const RETENTION = ["--max-events", "4000"];
 for (const levels of [0, 1, 2]) {
   for (const at of levels === 0 ? ["root"] : ["root", "leaf"]) {
     Deno.test(`A source of the ${at} outruns no subscriber of a tree with ${levels} levels below`, async () => {
-      await using relays = new Relays(await FastUpstream.start());
-      const source = ["--source", `fast=${relays.upstream.url}`];
-      const urls = [
-        await relays.start(
-          "--links",
-          ...RETENTION,
-          ...at === "root" ? source : [],
-        ),
-      ];
-      for (let level = 1; level <= levels; level++) {
-        const isFiller = at === "leaf" && level === levels;
-        const parent = urls.at(-1)!; // there is a root
-        const store = ["--links", "--store", parent];
-        urls.push(await relays.start(...store, ...isFiller ? source : []));
-      }
-      await follow(relays, urls.flatMap((url) => [url, url]));
+      await assertOutrunsNobody(async (relays, source) => {
+        const urls = [
+          await relays.start(
+            "--links",
+            ...RETENTION,
+            ...at === "root" ? source : [],
+          ),
+        ];
+        for (let level = 1; level <= levels; level++) {
+          const isFiller = at === "leaf" && level === levels;
+          const parent = urls.at(-1)!; // there is a root
+          const store = ["--links", "--store", parent];
+          urls.push(await relays.start(...store, ...isFiller ? source : []));
+        }
+        return urls.flatMap((url) => [url, url]);
+      });
     });
   }
 }
@@ -167,12 +209,10 @@ function urlsOf(url: string): string[] {
 Deno.test("A source of a worker outruns no subscriber of another one", {
   ignore: Deno.build.os !== "linux",
 }, async () => {
-  await using relays = new Relays(await FastUpstream.start());
-  const source = ["--source", `fast=${relays.upstream.url}`];
-  const url = await relays.start(
-    ...["--workers", "2", ...MORE_RETENTION, ...source],
-  );
-  await follow(relays, urlsOf(url));
+  await assertOutrunsNobody(async (relays, source) => {
+    const workers = ["--workers", "2", ...MORE_RETENTION];
+    return urlsOf(await relays.start(...workers, ...source));
+  });
 });
 
 Deno.test(
@@ -181,14 +221,11 @@ Deno.test(
     ignore: Deno.build.os !== "linux" || lacksNats(),
   },
   async () => {
-    await using nats = await NatsServer.start();
-    await using relays = new Relays(await FastUpstream.start());
-    const source = ["--source", `fast=${relays.upstream.url}`];
-    const store = ["--store", `nats://${nats.host}`];
-    const url = await relays.start(
-      ...["--workers", "2", ...MORE_RETENTION, ...store, ...source],
-    );
-    await follow(relays, urlsOf(url));
+    await assertOutrunsNobody(async (relays, source) => {
+      const store = await relays.nats();
+      const workers = ["--workers", "2", ...MORE_RETENTION];
+      return urlsOf(await relays.start(...workers, ...store, ...source));
+    });
   },
 );
 
@@ -198,14 +235,13 @@ Deno.test(
     ignore: lacksNats(),
   },
   async () => {
-    await using nats = await NatsServer.start();
-    await using relays = new Relays(await FastUpstream.start());
-    const source = ["--source", `fast=${relays.upstream.url}`];
-    const store = ["--store", `nats://${nats.host}`];
-    const parent = await relays.start(
-      ...["--links", ...MORE_RETENTION, ...store, ...source],
-    );
-    const edge = await relays.start("--store", parent);
-    await follow(relays, [parent, edge, parent, edge]);
+    await assertOutrunsNobody(async (relays, source) => {
+      const store = await relays.nats();
+      const parent = await relays.start(
+        ...["--links", ...MORE_RETENTION, ...store, ...source],
+      );
+      const edge = await relays.start("--store", parent);
+      return [parent, edge, parent, edge];
+    });
   },
 );
