@@ -9,12 +9,7 @@ import { LeaseLostError } from "../../topics/lease.ts";
 import type { Appended, TopicFacts } from "../../topics/log.ts";
 import { StaleWriterError, StoreError } from "../../topics/store.ts";
 import { NOTHING_APPENDED, type Work } from "./parent_work.ts";
-import {
-  arePassed,
-  placeOf,
-  readSince,
-  type SoughtLog,
-} from "./sought_events.ts";
+import { SoughtEvents, type SoughtLog } from "./sought_events.ts";
 
 /** Work that was sent over a link, and is not answered yet. */
 class SentWork implements Asked {
@@ -405,6 +400,27 @@ export class WorkLine {
       );
   }
 
+  /** Returns what has come of work; whether it was not done, or is done again without harm. */
+  #fateOf(work: Work, sought: SoughtEvents): Appended | "undone" | "again" {
+    switch (work.kind) {
+      case "make":
+        return NOTHING_APPENDED;
+      case "append": {
+        const { events, bytes, publication } = work;
+        const first = sought.takeEvents(events);
+        if (first === undefined) return "undone";
+        if (publication) this.#log.rememberOwn(publication, first);
+        return { first, count: events.length, bytes };
+      }
+      case "skip":
+        return sought.takeHole(work.count) ? NOTHING_APPENDED : "undone";
+      case "facts":
+        return "again";
+      case "end":
+        return this.#log.ended ? NOTHING_APPENDED : "again";
+    }
+  }
+
   /**
    * Finds out what has become of what was sent over a link that is gone: the parent has
    * done it in order, up to some work.
@@ -413,53 +429,22 @@ export class WorkLine {
    */
   async #findOut(from: number, channel: Channel): Promise<void> {
     this.#isResuming = true;
+    let sought: SoughtEvents | undefined;
     try {
-      const found = await readSince(this.#log, from, channel);
-      const isAlone = this.#isAlone();
-      let place = 0;
+      const isAlone = (): boolean => this.#isAlone();
+      sought = await SoughtEvents.read(this.#log, from, channel, isAlone);
       for (const { events, bytes } of this.#givenUp.splice(0)) {
-        const at = placeOf(events, found, place, isAlone);
-        if (at === undefined) break;
-        place = at + events.length;
-        const first = found[at]!.offset; // it was found there
-        const count = events.length;
-        from = first + count;
-        this.#keptAfterAll.set(events, { first, count, bytes });
+        const first = sought.takeEvents(events);
+        if (first === undefined) break;
+        this.#keptAfterAll.set(events, { first, count: events.length, bytes });
       }
       for (const work of [...this.#line]) {
         if (!work.isUncertain) break;
-        if (work.kind === "append") {
-          const at = placeOf(work.events, found, place, isAlone);
-          if (at === undefined) break;
-          place = at + work.events.length;
-          const first = found[at]!.offset; // it was found there
-          from = first + work.events.length;
-          this.#takeOut(work);
-          if (work.publication) this.#log.rememberOwn(work.publication, first);
-          const { bytes, result, events } = work;
-          result.resolve({ first, count: events.length, bytes });
-        } else if (work.kind === "skip") {
-          const next = found[place]?.offset ?? this.#log.next;
-          if (isAlone && arePassed(found, place, work.count)) {
-            place += work.count;
-            from = next;
-          } else {
-            const hole = this.#log.holes.find(({ to }) => to >= from);
-            if (!hole || hole.to >= next) break;
-            from = Math.max(from, hole.from);
-            // Two that follow each other may be one.
-            if (hole.to + 1 - from < work.count) break;
-          }
-          from += work.count;
-          this.#takeOut(work);
-          work.result.resolve(NOTHING_APPENDED);
-        } else if (work.kind === "end" && this.#log.ended) {
-          this.#takeOut(work);
-          work.result.resolve(NOTHING_APPENDED);
-        } else if (work.kind === "make") {
-          this.#takeOut(work);
-          work.result.resolve(NOTHING_APPENDED);
-        }
+        const fate = this.#fateOf(work, sought);
+        if (fate === "undone") break;
+        if (fate === "again") continue;
+        this.#takeOut(work);
+        work.result.resolve(fate);
       }
     } catch (error) {
       if (error instanceof LinkLostError || !channel.isOpen) return;
@@ -470,7 +455,7 @@ export class WorkLine {
       }
     } finally {
       this.#isResuming = false;
-      this.#soughtFrom = from;
+      this.#soughtFrom = sought?.from ?? from;
     }
     if (!channel.isOpen) return;
     this.#soughtFrom = undefined;
