@@ -110,6 +110,8 @@ export class RunTopic {
   #held: Promise<void> | undefined;
   /** Whether another relay fills the topic: nothing of the run gets there any more. */
   #isLost = false;
+  /** The end of a run whose topic is lost: it counts as what its caller has got. */
+  #callersEnd: TopicEnd | undefined;
   /** The end that waits until the store has kept what comes before it. */
   #said: TopicEnd | undefined;
   #isStreaming = false;
@@ -252,7 +254,7 @@ export class RunTopic {
   /** The outcome that the run counts as when it is over. */
   get outcome(): RunOutcome {
     if (this.#refusal) return outcomeOf(this.#refusal);
-    const end = this.verdict;
+    const end = this.#callersEnd ?? this.verdict;
     return this.hasBegun && end ? end.status : "cancelled";
   }
 
@@ -372,6 +374,7 @@ export class RunTopic {
     this.#decide();
     const topic = this.#topic;
     const writer = this.#writer;
+    if (this.#isLost) this.#callersEnd ??= end;
     if (!topic || this.#isLost || this.#said || topic.verdict) return;
     const { status, reason } = end;
     if (!writer || writer.isSettled) {
@@ -389,10 +392,11 @@ export class RunTopic {
    * Ends the topic, if it has not ended: its provider has not said its last word. A topic
    * that was left to the next relay stays open.
    */
-  breakOff({ status, reason }: TopicEnd): void {
+  breakOff(end: TopicEnd): void {
     this.#decide();
+    if (this.#isLost) this.#callersEnd ??= end;
     if (this.#isLeft || this.#isLost) return;
-    this.#topic?.end(status, reason, false, this.#hold);
+    this.#topic?.end(end.status, end.reason, false, this.#hold);
   }
 
   /** Leaves the topic to the next relay, if that can go on with the run. */

@@ -12,7 +12,7 @@ import type { PlacedRelay } from "../../support/relay/placed_relay.ts";
 import { readRemoteTopic } from "../../support/relay/remote_topic.ts";
 import { TemporaryFolder } from "../../support/relay/sqlite_world.ts";
 import { MovingFollower } from "../../support/subscribers/moving_follower.ts";
-import { LIMIT, within } from "../../support/within.ts";
+import { LIMIT, until, within } from "../../support/within.ts";
 
 /** A format, and what its requests have besides `stream`. */
 interface Format extends Pick<WireFormat, "path" | "headers" | "start"> {
@@ -299,6 +299,21 @@ Deno.test("A root that has lost its memory is told of by a gap, and callers of r
     await run.exchange.end();
     assertEquals(await run.caller.rest(), { text: run.sent, end: "whole" });
   }
+  // They count as what their callers have got.
+  const ended = async (outcome: string): Promise<number> => {
+    const text = await (await fetch(`${tree.edge.url}/metrics`)).text();
+    const line = new RegExp(
+      `^rivulet_runs_ended_total\\{outcome="${outcome}"\\} (\\d+)$`,
+      "m",
+    ).exec(text);
+    return Number(line?.[1]);
+  };
+  await until(
+    async () => await ended("complete") === runs.length || undefined,
+    LIMIT,
+    "the runs to be counted",
+  );
+  assertEquals(await ended("cancelled"), 1);
   for (const { topic, followers, format } of runs) {
     const events = await toldOf(format.start + format.delta("a"));
     for (const [relay, follower] of followers) {
