@@ -5,6 +5,7 @@ import type { WebSocket } from "ws";
 import { type Store, StoreError } from "../topics/store.ts";
 import { Channel } from "./channel.ts";
 import { HeldLeases, RENEW_INTERVAL } from "./held_leases.ts";
+import { OpenWrites } from "./open_writes.ts";
 import { ServedLink } from "./served_link.ts";
 import { upwardOf } from "./upward_link.ts";
 import {
@@ -64,6 +65,7 @@ export interface LinkOffer {
 /** The facts of a linked relay, which outlast its link. */
 interface KnownRelay {
   readonly leases: HeldLeases;
+  readonly writes: OpenWrites;
   link: Peer | undefined;
 }
 
@@ -159,15 +161,16 @@ export class LinkServer implements AsyncDisposable {
       // One that this process has started ends with it.
       const outlasts = !isTrusted && upwardOf(store) !== undefined;
       const leases = new HeldLeases(store, clock, outlasts);
-      known = { leases, link: undefined };
+      known = { leases, writes: new OpenWrites(), link: undefined };
       this.#relays.set(id, known);
     }
     // It connects again before it was noticed that it had gone.
     known.link?.terminate();
-    const { leases } = known;
+    const { leases, writes } = known;
     const link: ServedLink = new ServedLink(channel, {
       store,
       leases,
+      writes,
       deletesEnded,
       maxEvent,
       nextLease: () => ++this.#lastLease,
@@ -216,10 +219,11 @@ export class LinkServer implements AsyncDisposable {
   #scheduleLook(): void {
     this.#cancelLook = this.#options.clock.setTimeout(() => {
       const trims = ++this.#looks % TRIM_LOOKS === 0;
-      for (const [id, { leases, link }] of this.#relays) {
+      for (const [id, { leases, writes, link }] of this.#relays) {
         leases.look(link !== undefined);
         if (trims) link?.trim();
-        if (!link && leases.size === 0) this.#relays.delete(id);
+        if (link || leases.size > 0 || writes.size > 0) continue;
+        this.#relays.delete(id);
       }
       this.#scheduleLook();
     }, RENEW_INTERVAL);
@@ -280,6 +284,8 @@ class Peer implements LinkPeer, Disposable {
 
   terminate(): void {
     this.#channel.terminate();
+    // Nothing more is done of what has come over it.
+    this[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {

@@ -20,6 +20,7 @@ import { topicName } from "../topics/topic_name.ts";
 import { endSchema, factsSchema } from "../topics/stored_schemas.ts";
 import type { Channel } from "./channel.ts";
 import type { HeldLeases } from "./held_leases.ts";
+import type { OpenWrites } from "./open_writes.ts";
 import { ServedLog } from "./served_log.ts";
 import {
   arrayAt,
@@ -44,6 +45,8 @@ import {
 export interface ServedLinkContext {
   readonly store: Store;
   readonly leases: HeldLeases;
+  /** The writes that came over this link of the relay, and over those before. */
+  readonly writes: OpenWrites;
   /** Whether what has ended long ago is deleted for the relays that ask for that. */
   readonly deletesEnded: boolean;
   /** The most bytes of an event. */
@@ -315,12 +318,26 @@ export class ServedLink implements Disposable {
     work().catch((error: unknown) => this.#channel.fail(error));
   }
 
+  /** Answers what writes to the log at place 2. */
+  #answerWrite(operation: Operation, act: () => unknown): void {
+    this.#answer(operation, async () => {
+      const { name } = this.#logAt(operation);
+      const { writes } = this.#context;
+      writes.begin(name);
+      try {
+        return await act();
+      } finally {
+        writes.end(name);
+      }
+    });
+  }
+
   #answer(operation: Operation, act: () => unknown): void {
     void this.#channel.answerWith(integerAt(operation, 1), act);
   }
 
   #answerInTurn(operation: Operation, act: () => unknown): void {
-    const answer = (): void => this.#answer(operation, act);
+    const answer = (): void => this.#answerWrite(operation, act);
     if (this.#isHeld(operation)) this.#later(operation, answer);
     else answer();
   }
@@ -383,7 +400,16 @@ export class ServedLink implements Disposable {
       const appended = writer.append(events, options);
       this.#appending = undefined;
       if (appended instanceof Promise) {
-        appended.then(done, (error) => this.#channel.refuse(request, error));
+        const { writes } = this.#context;
+        const { name } = served;
+        writes.begin(name);
+        appended.then((appended) => {
+          writes.end(name);
+          done(appended);
+        }, (error) => {
+          writes.end(name);
+          this.#channel.refuse(request, error);
+        });
       } else done(appended);
       if (writer !== served.log) writer[Symbol.dispose]();
     } catch (error) {
@@ -435,9 +461,14 @@ export class ServedLink implements Disposable {
     const request = integerAt(operation, 1);
     try {
       const owner = operation.length > 4 ? textAt(operation, 4) : undefined;
-      await this.#getReady(textAt(operation, 2), operation[3] === 1, owner);
+      const name = textAt(operation, 2);
+      await this.#getReady(name, operation[3] === 1, owner);
+      // The relay looks for what it has sent over a link before.
+      if (this.#names.get(name)?.logs.size === 0) {
+        await this.#context.writes.settled(name);
+      }
       // At once: what is told of a log has to come after the number that it has.
-      this.#channel.answer(request, this.#record(textAt(operation, 2)));
+      this.#channel.answer(request, this.#record(name));
     } catch (error) {
       this.#channel.refuse(request, error);
     }
@@ -492,11 +523,15 @@ export class ServedLink implements Disposable {
     }
     const made = this.#serve(served, h, name, log);
     made.describe();
+    const { writes } = this.#context;
+    writes.begin(name);
     try {
       await log.settled();
     } catch (error) {
       this.#forget(made);
       throw error;
+    } finally {
+      writes.end(name);
     }
     return log.createdAt;
   }

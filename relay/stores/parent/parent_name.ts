@@ -94,6 +94,8 @@ export class ParentName {
       if (told.includes(epoch) || this.#deleting.has(epoch)) continue;
       if (log.isMaking && !log.isGone) {
         making.push(epoch);
+        // The parent does not have it: nothing of what it was told over a link before is done.
+        log.resumeMaking();
         continue;
       }
       this.logs.delete(epoch);

@@ -257,11 +257,7 @@ export class ParentNames {
     const returning = this.#returning = new AbortController();
     const { signal } = returning;
     const comeBack = (known: ParentName): void => {
-      if (this.#names.get(known.name) !== known) return;
-      for (const log of known.logs.values()) {
-        if (log.isMaking) log.resumeMaking();
-      }
-      if (known.isOpen) return;
+      if (this.#names.get(known.name) !== known || known.isOpen) return;
       this.refresh(known).catch((error) => onRefused(known, error));
     };
     try {
