@@ -23,6 +23,7 @@ import { readReferenceBytes } from "../support/recordings/reference_events.ts";
 import { SseSubscriber } from "../support/subscribers/sse_subscriber.ts";
 import { cutAnywhere, Upstream } from "../support/upstreams/upstream.ts";
 import { WebSocketSubscriber } from "../support/subscribers/websocket_subscriber.ts";
+import { showSuppressed } from "../support/suppressed.ts";
 import { LIMIT, until, within } from "../support/within.ts";
 
 const WEBSOCKETS = 200;
@@ -489,63 +490,64 @@ for (const { name, levels } of TREES) {
   Deno.test({
     name,
     ignore: recordingsMissing(name),
-    async fn() {
-      const random = new Random(seedOf(name));
-      await using upstream = await Upstream.start();
-      const { sources, feeds: makeAll } = await makeFeeds(
-        upstream,
-        random.fork(),
-      );
-      const { relays, url } = await startTree({
-        port: 0,
-        sources,
-        rights: {
-          allowSources: [upstream.origin],
-          allowAddresses: ["127.0.0.0/8"],
-        },
-        // Nothing may be given up here: gaps are another test's.
-        retention: {
-          maxBytes: 64 * 1024 * 1024,
-        },
-        // Everybody comes at once, perhaps on a machine that is busy.
-        limits: { headTimeout: LIMIT },
-      }, levels);
-      await using _relays = relays;
-      const feeds = makeAll(url);
-      await using audience = new Audience(url, feeds, random.fork());
-      const started = performance.now();
-      const { subscribers } = audience;
-      const pending = new Set(subscribers);
-      await within(
-        Promise.all([
-          ...subscribers.map(async (subscriber) => {
-            await subscriber.done;
-            pending.delete(subscriber);
-          }),
-          ...feeds.map((feed) =>
-            play(feed, audience.arrivals.get(feed.topic) ?? [], random.fork())
-          ),
-        ]),
-        2 * LIMIT,
-        () =>
-          `${pending.size} subscribers, such as: ${
-            [...pending].slice(0, 5).map(({ state }) => state).join("; ")
-          }`,
-      );
-      await assertNobodyIsLeft(url, feeds);
+    fn: () =>
+      showSuppressed(async () => {
+        const random = new Random(seedOf(name));
+        await using upstream = await Upstream.start();
+        const { sources, feeds: makeAll } = await makeFeeds(
+          upstream,
+          random.fork(),
+        );
+        const { relays, url } = await startTree({
+          port: 0,
+          sources,
+          rights: {
+            allowSources: [upstream.origin],
+            allowAddresses: ["127.0.0.0/8"],
+          },
+          // Nothing may be given up here: gaps are another test's.
+          retention: {
+            maxBytes: 64 * 1024 * 1024,
+          },
+          // Everybody comes at once, perhaps on a machine that is busy.
+          limits: { headTimeout: LIMIT },
+        }, levels);
+        await using _relays = relays;
+        const feeds = makeAll(url);
+        await using audience = new Audience(url, feeds, random.fork());
+        const started = performance.now();
+        const { subscribers } = audience;
+        const pending = new Set(subscribers);
+        await within(
+          Promise.all([
+            ...subscribers.map(async (subscriber) => {
+              await subscriber.done;
+              pending.delete(subscriber);
+            }),
+            ...feeds.map((feed) =>
+              play(feed, audience.arrivals.get(feed.topic) ?? [], random.fork())
+            ),
+          ]),
+          2 * LIMIT,
+          () =>
+            `${pending.size} subscribers, such as: ${
+              [...pending].slice(0, 5).map(({ state }) => state).join("; ")
+            }`,
+        );
+        await assertNobodyIsLeft(url, feeds);
 
-      const readers = subscribers.flatMap(({ readers }) => [...readers]);
-      const seconds = (performance.now() - started) / 1_000;
-      const total = (of: (reader: TopicReader) => number) =>
-        readers.reduce((sum, reader) => sum + of(reader), 0);
-      console.log(
-        `${subscribers.length} subscribers followed ${feeds.length} topics ` +
-          `${readers.length} times, left and came back ` +
-          `${total(({ visits }) => visits - 1)} times, and saw ` +
-          `${total(({ seen }) => seen)} events in ${seconds.toFixed(1)} s`,
-      );
-      // A plan that lets everybody in at the same time would show little.
-      assertEquals(subscribers.length, WEBSOCKETS + EVENT_STREAMS);
-    },
+        const readers = subscribers.flatMap(({ readers }) => [...readers]);
+        const seconds = (performance.now() - started) / 1_000;
+        const total = (of: (reader: TopicReader) => number) =>
+          readers.reduce((sum, reader) => sum + of(reader), 0);
+        console.log(
+          `${subscribers.length} subscribers followed ${feeds.length} topics ` +
+            `${readers.length} times, left and came back ` +
+            `${total(({ visits }) => visits - 1)} times, and saw ` +
+            `${total(({ seen }) => seen)} events in ${seconds.toFixed(1)} s`,
+        );
+        // A plan that lets everybody in at the same time would show little.
+        assertEquals(subscribers.length, WEBSOCKETS + EVENT_STREAMS);
+      }),
   });
 }
