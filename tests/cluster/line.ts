@@ -6,12 +6,14 @@
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
+import { setTimeout } from "node:timers/promises";
 
 /** Passes each connection on to one of some ports. */
 export class Line implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #targets: () => readonly number[];
+  readonly #closing = new AbortController();
   #isSilent = false;
   /** The time that everything takes each way, in milliseconds; it can be changed. */
   delay = 0;
@@ -55,8 +57,19 @@ export class Line implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
     for (const socket of this.#sockets) socket.resetAndDestroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  /** Waits some milliseconds, or until the line is gone. */
+  async #wait(delay: number): Promise<void> {
+    const { signal } = this.#closing;
+    try {
+      await setTimeout(delay, undefined, { signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 
   #hold(socket: Socket): void {
@@ -91,7 +104,7 @@ export class Line implements AsyncDisposable {
           const before = last;
           const own = last = Promise.all([
             before,
-            new Promise((resolve) => setTimeout(resolve, delay)),
+            this.#wait(delay),
           ]).then(() => {
             if (!another.destroyed) pass(data);
             if (last === own) isEmpty = true;
