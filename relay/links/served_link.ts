@@ -239,7 +239,7 @@ export class ServedLink implements Disposable {
             number,
             (number, reason) => this.#onCancel(number, reason),
           );
-          // It goes on after all that the holder before it has appended.
+          // The holder goes on after all events of the holder before it.
           this.#names.get(topic)?.logs.get(epoch)?.tell(this.#channel);
           return number;
         });

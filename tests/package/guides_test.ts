@@ -28,7 +28,7 @@ async function* followable(): AsyncGenerator<string, void> {
   }
 }
 
-/** The guides that are followed at a time: half of the time of each is waiting. */
+/** The guides that are followed at a time: more would take the processor from other tests. */
 const AT_A_TIME = 2;
 
 Deno.test({

@@ -400,7 +400,10 @@ export class WorkLine {
       );
   }
 
-  /** Returns what has come of work; whether it was not done, or is done again without harm. */
+  /**
+   * Returns the result of work that the parent has done; `undone` if the parent has not done
+   * it, and `again` if the work does no harm when it is done twice.
+   */
   #fateOf(work: Work, sought: SoughtEvents): Appended | "undone" | "again" {
     switch (work.kind) {
       case "make":
