@@ -1,5 +1,6 @@
 // A filler whose lease another relay took while the store was away goes no further.
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { closingFetch } from "../../support/upstreams/closing_fetch.ts";
 import { EventRoom } from "../../../relay/limits/memory/event_room.ts";
 import { ReceiveBudget } from "../../../relay/limits/memory/receive_budget.ts";
 import { problemOf } from "../../../relay/doors/http/problem_of.ts";
@@ -7,12 +8,10 @@ import { FixtureSource } from "../../../relay/sources/fixture.ts";
 import { Publisher } from "../../../relay/sources/publish.ts";
 import { PublishError } from "../../../relay/sources/publish_error.ts";
 import type { Source } from "../../../relay/sources/source.ts";
-import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
 import { SseSource } from "../../../relay/sources/sse.ts";
 import { MemoryStore } from "../../../relay/stores/memory_store.ts";
 import { type Hold, Leases } from "../../../relay/topics/leases.ts";
 import { Topic } from "../../../relay/topics/topic.ts";
-import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 import { FakeClock } from "../../../src/testing/fake_clock.ts";
 import { AwayLog } from "../../support/delivery/away_log.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
@@ -23,12 +22,13 @@ import {
 import { LIMIT, until, within } from "../../support/within.ts";
 
 /** A topic whose store is away for as long as it takes another relay to have the lease. */
-class World {
+class World implements Disposable {
   readonly clock = new FakeClock();
   readonly log = new AwayLog(this.clock);
   readonly topic = new Topic("t", this.log, this.clock);
   readonly #store = new MemoryStore(DEFAULT_RETENTION, this.clock);
   readonly leases = new Leases(this.#store);
+  readonly fetch = closingFetch(undefined, this.clock);
   #source: Source | undefined;
 
   start(make: (hold: Hold) => Source): Source {
@@ -36,6 +36,10 @@ class World {
       onLost: () => this.#source?.stop(),
     });
     return this.#source = make(hold);
+  }
+
+  [Symbol.dispose](): void {
+    this.fetch[Symbol.dispose]();
   }
 
   /** Another relay has the lease from now on, and the store is there again. */
@@ -64,7 +68,7 @@ function readSse(url: string, world: World, reconnect: boolean): Source {
       clock,
       hold,
       reconnect,
-      fetch: createSourceFetch(new Upstreams(clock)),
+      fetch: world.fetch,
       room: new EventRoom(
         new ReceiveBudget({ maxReceived: 1_000, maxReceivedPerClient: 1_000 }),
         "a",
@@ -84,7 +88,7 @@ Deno.test("SseSource does not end a topic whose lease it does not know to be los
         connection[ending]();
       },
     );
-    const world = new World();
+    using world = new World();
     const source = readSse(upstream.url, world, false);
     await until(() => world.log.next === 2 || undefined, LIMIT, "an event");
     await world.takeOver();
@@ -103,7 +107,7 @@ Deno.test("SseSource does not end a topic whose lease was lost while the store w
       await connection.write(numbered(2, 2));
     },
   );
-  const world = new World();
+  using world = new World();
   const { log } = world;
   const source = readSse(upstream.url, world, true);
   await until(() => log.next === 2 || undefined, LIMIT, "the first event");
@@ -116,7 +120,7 @@ Deno.test("SseSource does not end a topic whose lease was lost while the store w
 });
 
 Deno.test("FixtureSource does not end a topic whose lease was lost", async () => {
-  const world = new World();
+  using world = new World();
   const { clock, topic } = world;
   const path = await Deno.makeTempFile();
   try {
@@ -135,7 +139,7 @@ Deno.test("FixtureSource does not end a topic whose lease was lost", async () =>
 
 Deno.test("Publisher is told that another relay has taken over the topic of its stream", async () => {
   for (const isTold of [false, true]) {
-    const world = new World();
+    using world = new World();
     const { clock, leases, log, topic } = world;
     const publisher = new Publisher({
       ...{ clock, leases, maxBytes: 1e6, idleTimeout: 1e9 },
@@ -173,7 +177,7 @@ Deno.test("FixtureSource waits for a store that is away, and leaves a topic that
   try {
     await Deno.writeTextFile(path, "data: a\n\n: +1000ms\ndata: b\n\n");
     for (const isAway of [true, false]) {
-      const world = new World();
+      using world = new World();
       const { clock, log, topic } = world;
       const source = world.start((hold) =>
         new FixtureSource(topic, path, { clock, hold })

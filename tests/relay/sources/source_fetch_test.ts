@@ -1,9 +1,7 @@
 // The operator's sources are read through the same component as providers.
 import { assertEquals, assertRejects } from "@std/assert";
+import { closingFetch } from "../../support/upstreams/closing_fetch.ts";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { systemClock } from "../../../src/fetch/clock.ts";
-import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
-import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 import { RawServer } from "../../support/http/raw_server.ts";
 import { startRelay } from "../../support/relay/relay.ts";
 import { LIMIT, untilStill, within } from "../../support/within.ts";
@@ -93,15 +91,11 @@ for (const [coding, encode] of Object.entries(COMPRESSED)) {
   });
 }
 
-/** A `fetch` of sources, with the connections that it makes. */
-function fetcher() {
-  return createSourceFetch(new Upstreams(systemClock));
-}
-
 Deno.test("A fetch of sources follows redirects, and keeps its secrets from other origins", async () => {
   using first = new RawServer();
   using second = new RawServer();
-  const answer = fetcher()(first.origin, {
+  using fetch = closingFetch();
+  const answer = fetch(first.origin, {
     headers: { Authorization: "Bearer secret", Accept: "text/event-stream" },
   });
   const one = await first.accept();
@@ -122,7 +116,8 @@ Deno.test("A fetch of sources follows redirects, and keeps its secrets from othe
 
 Deno.test("A fetch of sources follows 20 redirects at most", async () => {
   using server = new RawServer();
-  const answer = fetcher()(server.origin);
+  using fetch = closingFetch();
+  const answer = fetch(server.origin);
   const failed = assertRejects(() => answer, TypeError, "more than 20 times");
   for (let count = 0; count <= 20; count++) {
     const connection = await server.accept();
@@ -139,7 +134,8 @@ Deno.test("A fetch of sources sends the user of a URL as Basic credentials", asy
   const url = new URL(server.origin);
   url.username = "jü";
   url.password = "a:b";
-  const answer = fetcher()(url);
+  using fetch = closingFetch();
+  const answer = fetch(url);
   const connection = await server.accept();
   const head = await connection.readHead();
   const [, credentials = ""] = /^authorization: Basic (.*)\r$/m.exec(head) ??
@@ -160,7 +156,8 @@ Deno.test("A fetch of sources can be cancelled in every state", async (t) => {
       const origin = state === "TLS"
         ? server.origin.replace("http", "https")
         : server.origin;
-      const answer = fetcher()(origin, { signal });
+      using fetch = closingFetch();
+      const answer = fetch(origin, { signal });
       answer.catch(() => {});
       const connection = await server.accept();
       if (state !== "TLS") await connection.readHead();
@@ -182,7 +179,8 @@ Deno.test("A fetch of sources can be cancelled in every state", async (t) => {
 
 Deno.test("A fetch of sources reads no faster than its body is read", async () => {
   using server = new RawServer();
-  const answer = fetcher()(server.origin);
+  using fetch = closingFetch();
+  const answer = fetch(server.origin);
   const connection = await server.accept();
   await connection.readHead();
   await connection.write(`${HEAD}\r\n`);

@@ -1,10 +1,9 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { closingFetch } from "../../support/upstreams/closing_fetch.ts";
 import { systemClock } from "../../../src/fetch/clock.ts";
 import { EventRoom } from "../../../relay/limits/memory/event_room.ts";
 import { ReceiveBudget } from "../../../relay/limits/memory/receive_budget.ts";
-import { createSourceFetch } from "../../../relay/sources/source_fetch.ts";
-import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 import { SseSource } from "../../../relay/sources/sse.ts";
 import { DEFAULT_RETENTION } from "../../support/retention.ts";
 import { MemoryLog } from "../../../relay/stores/memory_log.ts";
@@ -65,11 +64,12 @@ Deno.test("SseSource without reconnection gives each ending of its upstream its 
   for (const [name, answer, status, next] of table) {
     await t.step(name, async () => {
       await using server = await upstream(answer);
+      using fetch = closingFetch();
       const filled = topic();
       const source = new SseSource(filled, server.url, {
         reconnect: false,
         clock: systemClock,
-        fetch: createSourceFetch(new Upstreams(systemClock)),
+        fetch,
         room: room(),
       });
       if (status === "failed") await assertRejects(() => source.opened);
@@ -87,10 +87,11 @@ Deno.test("SseSource without reconnection gives each ending of its upstream its 
 Deno.test("SseSource fails where nobody listens, and says where, without secrets", async () => {
   const server = await upstream(() => {});
   await server[Symbol.asyncDispose]();
+  using fetch = closingFetch();
   const filled = topic();
   const source = new SseSource(filled, `${server.url}?key=sesame`, {
     clock: systemClock,
-    fetch: createSourceFetch(new Upstreams(systemClock)),
+    fetch,
     room: room(),
   });
   const error = await assertRejects(() => source.opened);
@@ -105,10 +106,11 @@ Deno.test("SseSource closes its upstream when its topic is ended, and when it is
   for (const by of ["ended", "stopped"]) {
     await t.step(by, async () => {
       await using server = await upstream((s) => s.write(HEAD + CHUNK));
+      using fetch = closingFetch();
       const filled = topic();
       const source = new SseSource(filled, server.url, {
         clock: systemClock,
-        fetch: createSourceFetch(new Upstreams(systemClock)),
+        fetch,
         room: room(),
       });
       await source.opened;

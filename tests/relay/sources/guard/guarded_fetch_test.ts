@@ -3,13 +3,15 @@ import { type Clock, systemClock } from "../../../../src/fetch/clock.ts";
 import { FakeClock } from "../../../../src/testing/fake_clock.ts";
 import { AddressPolicy } from "../../../../relay/sources/guard/address_policy.ts";
 import { createGuardedFetch } from "../../../../relay/sources/guard/guarded_fetch.ts";
-import type { SourceFetch } from "../../../../relay/sources/source_fetch.ts";
-import { Upstreams } from "../../../../relay/upstream/upstreams.ts";
 import type { LookUp } from "../../../../relay/sources/guard/resolve_host.ts";
 import { SourcePolicy } from "../../../../relay/sources/guard/source_policy.ts";
 import { SourceRefusedError } from "../../../../relay/sources/guard/source_refused_error.ts";
 import { LogCapture } from "../../../support/observing/log_capture.ts";
 import { RawServer, STREAM_HEAD } from "../../../support/http/raw_server.ts";
+import {
+  type ClosingFetch,
+  closingFetch,
+} from "../../../support/upstreams/closing_fetch.ts";
 import {
   events,
   RecordingSite,
@@ -43,18 +45,19 @@ function guarded(
     addresses = ["127.0.0.0/28"],
     clock = systemClock,
   }: {
-    names?: Names;
+    names?: { readonly lookUp: LookUp };
     sources?: readonly string[];
     addresses?: readonly string[];
     clock?: Clock;
   } = {},
-): SourceFetch {
-  return createGuardedFetch({
-    sources: new SourcePolicy(sources),
-    addresses: new AddressPolicy(addresses),
-    lookUp: names.lookUp,
-    upstreams: new Upstreams(clock),
-  });
+): ClosingFetch {
+  return closingFetch((upstreams) =>
+    createGuardedFetch({
+      sources: new SourcePolicy(sources),
+      addresses: new AddressPolicy(addresses),
+      lookUp: names.lookUp,
+      upstreams,
+    }), clock);
 }
 
 /** Rejects as the guard does; an address that was found is not in the message. */
@@ -86,7 +89,7 @@ Deno.test("A guarded fetch connects to the address that was checked, and asks fo
     await t.step(host, async () => {
       const name = host.toLowerCase();
       const names = new Names({ [name]: ["127.0.0.5"] });
-      const fetch = guarded({ names });
+      using fetch = guarded({ names });
       const url = `http://${host}:${site.port}/a?b=c#d`;
       const response = await fetch(url, {
         headers: { "X-Key": "k", Accept: "text/event-stream" },
@@ -115,7 +118,7 @@ Deno.test("A guarded fetch tries the addresses of a host, and no others", async 
     "some.test": ["127.0.0.6", "127.0.0.5"],
     "none.test": ["127.0.0.6", "127.0.0.7"],
   });
-  const fetch = guarded({ names });
+  using fetch = guarded({ names });
   const response = await fetch(`http://some.test:${site.port}/`);
   assertEquals(await response.text(), "data: a\n\n");
   const error = await assertRejects(
@@ -130,7 +133,7 @@ Deno.test("A guarded fetch logs where there was no answer, and no other", async 
   await using log = await LogCapture.start();
   await using site = await RecordingSite.start({ "*": events("") });
   const names = new Names({ "a.test": ["127.0.0.1"], "b.test": ["127.0.0.6"] });
-  const fetch = guarded({ names });
+  using fetch = guarded({ names });
   const response = await fetch(`http://a.test:${site.port}/?key=sesame`);
   assertEquals(await response.text(), "");
   using server = new RawServer();
@@ -157,7 +160,7 @@ Deno.test("A guarded fetch tries four addresses of a host at most", async () => 
     "fourth.test": [...none, "127.0.0.5"],
     "fifth.test": [...none, "127.0.0.9", "127.0.0.5"],
   });
-  const fetch = guarded({ names });
+  using fetch = guarded({ names });
   const response = await fetch(`http://fourth.test:${site.port}/`);
   assertEquals(await response.text(), "data: a\n\n");
   const asked = fetch(`http://fifth.test:${site.port}/`);
@@ -169,7 +172,8 @@ Deno.test("A guarded fetch gives an address ten seconds to connect, and any time
   await t.step("no connection over TLS", async () => {
     const clock = new FakeClock();
     using server = new RawServer();
-    const asked = guarded({ clock })(server.origin.replace("http", "https"));
+    using fetch = guarded({ clock });
+    const asked = fetch(server.origin.replace("http", "https"));
     const failed = assertRejects(
       () => within(asked, LIMIT, "the end"),
       TypeError,
@@ -186,7 +190,8 @@ Deno.test("A guarded fetch gives an address ten seconds to connect, and any time
   await t.step("no answer for a while", async () => {
     const clock = new FakeClock();
     using server = new RawServer();
-    const asked = guarded({ clock })(server.origin);
+    using fetch = guarded({ clock });
+    const asked = fetch(server.origin);
     const connection = await server.accept();
     await connection.readHead();
     await clock.advance(60_000);
@@ -238,8 +243,9 @@ Deno.test("A guarded fetch checks every address of a host", async (t) => {
   for (const [name, addresses] of REFUSED) {
     await t.step(name, async () => {
       const names = new Names({ "site.test": addresses });
+      using fetch = guarded({ names });
       const { refusal } = await assertRefused(
-        guarded({ names })(`http://site.test:${site.port}/`),
+        fetch(`http://site.test:${site.port}/`),
         "address_not_allowed",
       );
       assertEquals(refusal.host, `site.test:${site.port}`);
@@ -274,13 +280,13 @@ Deno.test("A guarded fetch checks an address in every spelling, and looks nothin
     ]
   ) {
     await t.step(host, async () => {
-      const fetch = guarded({ names, addresses: [] });
+      using fetch = guarded({ names, addresses: [] });
       const url = `http://${host}:${site.port}/`;
       await assertRefused(fetch(url), "address_not_allowed");
     });
   }
   assertEquals([site.connections, names.asked], [0, []]);
-  const allowed = guarded({ names, addresses: ["127.0.0.1"] });
+  using allowed = guarded({ names, addresses: ["127.0.0.1"] });
   for (const host of ["127.0.0.1", "0x7f.1", "2130706433"]) {
     const response = await allowed(`http://${host}:${site.port}/`);
     assertEquals([response.status, await response.text()], [200, ""]);
@@ -290,7 +296,7 @@ Deno.test("A guarded fetch checks an address in every spelling, and looks nothin
 
 Deno.test("A guarded fetch says the same of a host that there is not as of one that is refused", async () => {
   const names = new Names({ "private.test": ["10.0.0.1"], "empty.test": [] });
-  const fetch = guarded({ names });
+  using fetch = guarded({ names });
   const messages = new Set<string>();
   for (
     const [host, code] of [
@@ -309,7 +315,7 @@ Deno.test("A guarded fetch follows redirects, each of its own address, and five 
     "/end": events("data: a\n\n"),
   });
   const names = new Names({ "a.test": ["127.0.0.1"], "b.test": ["127.0.0.1"] });
-  const fetch = guarded({ names });
+  using fetch = guarded({ names });
   for (const status of [301, 302, 303, 307, 308]) {
     await t.step(`${status}`, async () => {
       site.on("/start", redirect("/end", status));
@@ -360,7 +366,7 @@ Deno.test("A guarded fetch refuses a redirect to where it may not go", async (t)
     "a.test": ["127.0.0.1"],
     "inside.test": ["127.0.0.2"],
   });
-  const fetch = guarded({
+  using fetch = guarded({
     names,
     sources: [`http://*:${site.port}/a/*`, `http://*:${metadata.port}/a/*`],
     addresses: ["127.0.0.1"],
@@ -419,7 +425,7 @@ Deno.test("A guarded fetch tells another origin nothing of what the first one wa
     Cookie: "a=secret",
     "X-Key": "secret",
   };
-  const fetch = guarded({ names });
+  using fetch = guarded({ names });
   const others = ["text/event-stream", "no-cache", "7"];
   const told = ({ requests }: RecordingSite) =>
     requests.map(({ path, headers }) => {
@@ -454,7 +460,8 @@ Deno.test("A guarded fetch tells another origin nothing of what the first one wa
 Deno.test("A guarded fetch closes the connection that has redirected it", async () => {
   using server = new RawServer();
   await using site = await RecordingSite.start({ "*": events("data: a\n\n") });
-  const asked = guarded()(server.origin);
+  using fetch = guarded();
+  const asked = fetch(server.origin);
   const connection = await server.accept();
   await connection.readHead();
   await connection.write(
@@ -466,7 +473,7 @@ Deno.test("A guarded fetch closes the connection that has redirected it", async 
 
 Deno.test("A guarded fetch refuses a URL that is not allowed, before it looks anything up", async () => {
   const names = new Names({ "a.test": ["127.0.0.1"] });
-  const fetch = guarded({ names, sources: ["http://a.test/events"] });
+  using fetch = guarded({ names, sources: ["http://a.test/events"] });
   for (const url of ["http://a.test/", "https://a.test/events", "data:,a"]) {
     await assertRefused(fetch(url), "source_not_allowed");
   }
@@ -490,7 +497,8 @@ Deno.test("A guarded fetch rejects with a TypeError where there is no answer, an
   for (const [name, text] of NO_ANSWER) {
     await t.step(name, async () => {
       using server = new RawServer();
-      const asked = guarded()(server.origin);
+      using fetch = guarded();
+      const asked = fetch(server.origin);
       const answered = (async () => {
         const connection = await server.accept();
         await connection.readHead();
@@ -523,7 +531,8 @@ Deno.test("A guarded fetch passes a body on as it comes, and says when it breaks
   for (const [name, start, rest, isWhole] of table) {
     await t.step(name, async () => {
       using server = new RawServer();
-      const asked = guarded()(server.origin);
+      using fetch = guarded();
+      const asked = fetch(server.origin);
       const connection = await server.accept();
       await connection.readHead();
       await connection.write(`HTTP/1.1 200 OK\r\n${start}`);
@@ -541,7 +550,8 @@ Deno.test("A guarded fetch passes a body on as it comes, and says when it breaks
   }
   await t.step("none", async () => {
     using server = new RawServer();
-    const asked = guarded()(server.origin);
+    using fetch = guarded();
+    const asked = fetch(server.origin);
     const connection = await server.accept();
     await connection.readHead();
     await connection.write("HTTP/1.1 204 No Content\r\n\r\n");
@@ -566,7 +576,8 @@ Deno.test("A guarded fetch reads no faster than its body is read", async () => {
     more();
   };
   await using site = await RecordingSite.start({ "/": flood });
-  const { body } = await guarded()(site.origin);
+  using fetch = guarded();
+  const { body } = await fetch(site.origin);
   const reader = body!.getReader(); // it has one
   let read = (await reader.read()).value?.length ?? 0;
   // Until the buffers on the way are full: then nothing is written any more.
@@ -589,7 +600,8 @@ Deno.test("A guarded fetch is ended by its signal at any time, with its reason",
   const reason = new Error("enough");
   await t.step("before it has begun", async () => {
     await using site = await RecordingSite.start({ "*": events("") });
-    const asked = guarded()(site.origin, { signal: AbortSignal.abort(reason) });
+    using fetch = guarded();
+    const asked = fetch(site.origin, { signal: AbortSignal.abort(reason) });
     assertEquals(await reasonOf(asked), reason);
     assertEquals(site.connections, 0);
   });
@@ -597,14 +609,13 @@ Deno.test("A guarded fetch is ended by its signal at any time, with its reason",
     await using site = await RecordingSite.start({ "*": events("") });
     const found = Promise.withResolvers<readonly string[]>();
     const controller = new AbortController();
-    const fetch = createGuardedFetch({
-      sources: new SourcePolicy(["*"]),
-      addresses: new AddressPolicy(["127.0.0.1"]),
-      lookUp: () => {
-        controller.abort(reason);
-        return found.promise;
+    using fetch = guarded({
+      names: {
+        lookUp: () => {
+          controller.abort(reason);
+          return found.promise;
+        },
       },
-      upstreams: new Upstreams(systemClock),
     });
     const asked = fetch(`http://a.test:${site.port}`, {
       signal: controller.signal,
@@ -617,7 +628,8 @@ Deno.test("A guarded fetch is ended by its signal at any time, with its reason",
   await t.step("before the answer", async () => {
     using server = new RawServer();
     const controller = new AbortController();
-    const asked = guarded()(server.origin, { signal: controller.signal });
+    using fetch = guarded();
+    const asked = fetch(server.origin, { signal: controller.signal });
     const connection = await server.accept();
     await connection.readHead();
     controller.abort(reason);
@@ -628,7 +640,8 @@ Deno.test("A guarded fetch is ended by its signal at any time, with its reason",
     using server = new RawServer();
     const controller = new AbortController();
     const streaming = server.stream("data: a\n\n");
-    const response = await guarded()(server.origin, {
+    using fetch = guarded();
+    const response = await fetch(server.origin, {
       signal: controller.signal,
     });
     const connection = await streaming;
@@ -643,7 +656,8 @@ Deno.test("A guarded fetch is ended by its signal at any time, with its reason",
 
 Deno.test("A guarded fetch closes its connection when the body is cancelled, while it is waited for too", async () => {
   using server = new RawServer();
-  const asked = guarded()(server.origin);
+  using fetch = guarded();
+  const asked = fetch(server.origin);
   const connection = await server.accept();
   await connection.readHead();
   await connection.write(STREAM_HEAD);
@@ -655,6 +669,7 @@ Deno.test("A guarded fetch closes its connection when the body is cancelled, whi
 });
 
 Deno.test("A guarded fetch is for GET", async () => {
-  const asked = guarded()("http://127.0.0.1:1/", { method: "POST", body: "a" });
+  using fetch = guarded();
+  const asked = fetch("http://127.0.0.1:1/", { method: "POST", body: "a" });
   await assertRejects(() => asked, TypeError, "GET");
 });

@@ -44,7 +44,7 @@ function makeSources(
   const left = [...answers];
   const upstreams = new Upstreams(clock);
   const policy = new SourcePolicy(["http://*:*"]);
-  return new Sources({
+  const sources = new Sources({
     policy,
     idleTimeout: 600_000,
     clock,
@@ -67,6 +67,13 @@ function makeSources(
       lookUp: () =>
         Promise.resolve((left.length > 1 ? left.shift() : left[0]) ?? []),
     }),
+  });
+  const end = sources[Symbol.asyncDispose].bind(sources);
+  return Object.assign(sources, {
+    async [Symbol.asyncDispose](): Promise<void> {
+      await end();
+      upstreams[Symbol.dispose]();
+    },
   });
 }
 
