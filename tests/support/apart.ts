@@ -6,9 +6,15 @@
  */
 import { fileURLToPath } from "node:url";
 
+/**
+ * The options of `unshare` for mounts of one's own. What another test unmounts meanwhile
+ * (`FailingDisk`) is unmounted here, too: otherwise its device stays in use.
+ */
+export const OWN_MOUNTS = ["--mount", "--propagation", "slave"] as const;
+
 /** A network, mounts, and processes that end with the first of them. */
 const OWN = [
-  ...["unshare", "--net", "--mount", "--pid", "--fork"],
+  ...["unshare", "--net", ...OWN_MOUNTS, "--pid", "--fork"],
   ...["--kill-child", "--mount-proc"],
 ];
 

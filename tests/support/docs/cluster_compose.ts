@@ -13,6 +13,7 @@ import { mintToken } from "../rights/token.ts";
 import { LIMIT, until, within } from "../within.ts";
 import { servicesOf, valuesOf } from "./compose.ts";
 import { Image, type Program } from "./image.ts";
+import { OWN_MOUNTS } from "../apart.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const KEY = "k".repeat(32);
@@ -106,7 +107,7 @@ function commandOf(
     : [];
   const confined = isRelay
     ? [
-      ...["unshare", "--mount", "sh", "-ec"],
+      ...["unshare", ...OWN_MOUNTS, "sh", "-ec"],
       'mount -o remount,bind,ro /; exec "$@"',
       ...["sh", "setpriv", "--no-new-privs", "--bounding-set=-all"],
       ...["--inh-caps=-all", ...identity],

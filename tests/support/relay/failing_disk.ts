@@ -29,11 +29,14 @@ function run(command: string, ...args: string[]): Ran {
 export class FailingDisk implements Disposable {
   /** The folder that it is mounted at. */
   readonly path: string;
+  /** The folder around it. */
+  readonly #folder: string;
   /** The device that shows the file as a disk, from the beginning to the end. */
   readonly #device: string;
 
-  private constructor(path: string, device: string) {
+  private constructor(path: string, folder: string, device: string) {
     this.path = path;
+    this.#folder = folder;
     this.#device = device;
   }
 
@@ -44,18 +47,18 @@ export class FailingDisk implements Disposable {
    * @returns `undefined` if the machine does not let root mount, as in a container.
    */
   static mount(folder: string): FailingDisk | undefined {
-    const [path, image] = [`${folder}/disk`, `${folder}/disk.img`];
-    Deno.mkdirSync(path);
+    const [around, image] = [`${folder}/around`, `${folder}/disk.img`];
+    const path = `${around}/disk`;
+    Deno.mkdirSync(around);
     using file = Deno.openSync(image, { create: true, write: true });
     file.truncateSync(16 * 1024 * 1024);
     // Not by `mount`: its device may outlast the mount for a moment, with what it has read
     // of the file, and be taken for the next mount.
     const { code, text: device } = run("losetup", "--find", "--show", image);
     if (code === 0) {
-      const disk = new FailingDisk(path, device);
-      if (run("mkfs.ext4", "-q", "-F", device).code === 0 && disk.#mount()) {
-        return disk;
-      }
+      const disk = new FailingDisk(path, around, device);
+      const isMade = run("mkfs.ext4", "-q", "-F", device).code === 0;
+      if (isMade && disk.#share() && disk.#mount()) return disk;
       disk[Symbol.dispose]();
     }
     console.log("The test is ignored: this machine lets nobody mount a disk");
@@ -80,6 +83,17 @@ export class FailingDisk implements Disposable {
     if (!this.#mount()) throw new Error("The disk cannot be mounted again");
   }
 
+  /**
+   * Has everybody who has mounts of their own (`OWN_MOUNTS`) unmount it with this process.
+   * They have copies of its mount, with which it would be in use, and stay as it is.
+   */
+  #share(): boolean {
+    const folder = this.#folder;
+    if (run("mount", "--bind", folder, folder).code !== 0) return false;
+    Deno.mkdirSync(this.path);
+    return run("mount", "--make-shared", folder).code === 0;
+  }
+
   #mount(): boolean {
     const options = ["--rw", "-o", "errors=remount-ro"];
     return run("mount", ...options, this.#device, this.path).code === 0;
@@ -87,6 +101,7 @@ export class FailingDisk implements Disposable {
 
   [Symbol.dispose](): void {
     run("umount", "-l", this.path);
+    run("umount", "-l", this.#folder);
     run("losetup", "--detach", this.#device);
   }
 }

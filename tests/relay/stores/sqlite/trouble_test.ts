@@ -16,6 +16,7 @@ import {
   CANNOT_FAIL,
   FailingDisk,
 } from "../../../support/relay/failing_disk.ts";
+import { OWN_MOUNTS } from "../../../support/apart.ts";
 import { CANNOT_MOUNT, SmallDisk } from "../../../support/relay/small_disk.ts";
 import { LIMIT, until } from "../../../support/within.ts";
 import {
@@ -321,6 +322,10 @@ Deno.test(
     await using folder = new TemporaryFolder();
     using disk = FailingDisk.mount(folder.path);
     if (!disk) return;
+    // A program of another test begins while the disk is there, and outlasts it.
+    await using _apart = new Deno.Command("unshare", {
+      args: [...OWN_MOUNTS, "sleep", "infinity"],
+    }).spawn();
     const path = `${disk.path}/store.db`;
     {
       await using store = storeAt(path);
