@@ -33,7 +33,10 @@ if (Deno.env.get("RIVULET_UPDATE") === "1") {
   await updateList(shape, paths, inProcess);
 }
 const wrong = differences(shape, paths, inProcess, await readList());
-for (const line of [...failed, ...wrong]) console.log(line);
+for (const { file, name, reason } of failed) {
+  console.log(`${file}: ${name}: ${reason}`);
+}
+for (const line of wrong) console.log(line);
 console.log(
   `${shape}: ${passed} passed, ${inProcess.length} need the inside of the process, ` +
     `${failed.length + wrong.length} failed`,

@@ -1,6 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { InProcessOnlyError } from "../support/relay/shape.ts";
-import { differences, readList, readReport, withRest } from "./run_shape.ts";
+import {
+  blamedOf,
+  differences,
+  readList,
+  readReport,
+  withRest,
+} from "./run_shape.ts";
 
 const { message } = new InProcessOnlyError("the option clock");
 
@@ -24,7 +30,11 @@ Deno.test("readReport tells tests that need the inside of the process from those
   } as const;
   assertEquals(readReport(REPORT, "workers"), {
     passed: 1,
-    failed: ["tests/b_test.ts: It fails: Uncaught Error: no"],
+    failed: [{
+      file: "tests/b_test.ts",
+      name: "It fails",
+      reason: "Uncaught Error: no",
+    }],
     inProcess: [inside],
   });
   assertEquals(differences("workers", ["tests"], [inside], [inside]), []);
@@ -36,6 +46,20 @@ Deno.test("readReport tells tests that need the inside of the process from those
     `listed, and passes, or fails otherwise: ${line}`,
   ]);
   assertEquals(differences("tree", ["tests"], [], [inside]), []);
+});
+
+Deno.test("blamedOf finds the tests that another one may have left something to", () => {
+  const result = readReport(REPORT, "workers");
+  assertEquals(blamedOf(result), []);
+  const name = "It is blamed";
+  const reason = "Leaks detected:";
+  const [blamed, own] = ["tests/a_test.ts", "tests/b_test.ts"].map((file) => ({
+    file,
+    name,
+    reason,
+  }));
+  assert(blamed && own);
+  assertEquals(blamedOf({ ...result, failed: [blamed, own] }), [blamed]);
 });
 
 Deno.test("withRest finds a run that has told of no test, or of none that failed", () => {
