@@ -429,12 +429,14 @@ const RESPONSES_ENDINGS: Row[] = [
     name: "response.failed, then reset",
     server: [{
       body: [
-        ...wire(...START, {
+        // In one piece: the failure has come when what is before it is taken. Bun 1.3
+        // drops what it has not read by the reset.
+        wire(...START, {
           type: "response.failed",
           response: response("failed", {
             error: { code: "server_error", message: "Oops." },
           }),
-        }),
+        }).join(""),
         { taken: SEEN_START.length },
       ],
       then: "reset",
