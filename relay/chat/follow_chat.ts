@@ -2,6 +2,7 @@
 import { abortable } from "../../src/fetch/abortable.ts";
 import { type Clock, systemClock } from "../../src/fetch/clock.ts";
 import { wait } from "../../src/fetch/retry.ts";
+import { brokeOff } from "../../src/model/wires/ui/broke_off.ts";
 import { isTurnPart } from "../../src/model/wires/ui/turn.ts";
 import { connect, type Connection } from "../client/connect.ts";
 import type { SubscriptionMessage } from "../client/message.ts";
@@ -111,7 +112,8 @@ export interface FollowChatOptions<Message = ChatMessage> extends
   onTurn?: ((message: Message | undefined) => void) | undefined;
   /**
    * Called when a turn has ended: `complete`; `cancelled`, somebody has stopped it;
-   * `failed`; or `truncated`, it broke off. The reason is fit to be shown.
+   * `failed`; or `truncated`, it broke off. The reason is fit to be shown: of a turn that
+   * broke off, it says so as the answer itself does.
    */
   onEnd?: ((end: TopicEnd) => void) | undefined;
   /** Called when `load` has failed, or nothing more will be told, as the relay has refused. */
@@ -331,7 +333,11 @@ class ChatFollower<Message extends { id: string }> {
   ): Promise<void> {
     const end = { status, ...(reason !== undefined && { reason }) };
     turn.end = end;
-    if (!turn.isOld) this.#options.onEnd?.(end);
+    if (!turn.isOld) {
+      this.#options.onEnd?.(
+        status === "truncated" ? { status, reason: brokeOff(reason) } : end,
+      );
+    }
     await this.#complete(turn);
   }
 

@@ -2,6 +2,7 @@ import {
   type LastEvent,
   lastWord,
 } from "../../../src/model/wires/last_word.ts";
+import { brokeOff } from "../../../src/model/wires/ui/broke_off.ts";
 import { encodeEvent } from "../../../src/sse/encode.ts";
 import type { TopicEnd } from "../../topics/end.ts";
 
@@ -12,8 +13,7 @@ export const UI_STREAM_HEADERS = {
   "x-vercel-ai-ui-message-stream": "v1",
 } as const;
 
-function errorPart(words: string, reason: string | undefined): LastEvent {
-  const errorText = reason === undefined ? words : `${words}: ${reason}`;
+function errorPart(errorText: string): LastEvent {
   return { data: JSON.stringify({ type: "error", errorText }) };
 }
 
@@ -26,11 +26,13 @@ function lastEvents({ status, reason }: TopicEnd): readonly LastEvent[] {
       return [DONE];
     case "cancelled":
       return lastWord("ui", { message: reason ?? "The answer was stopped" });
-    case "failed":
-      return [errorPart("There is no answer", reason), DONE];
+    case "failed": {
+      const words = "There is no answer";
+      return [errorPart(reason ? `${words}: ${reason}` : words), DONE];
+    }
     case "truncated":
     case "expired":
-      return [errorPart("The answer broke off", reason), DONE];
+      return [errorPart(brokeOff(reason)), DONE];
   }
 }
 

@@ -234,6 +234,34 @@ Deno.test("followChat: a failure that the answer has told is not asked for again
   assertEquals(chat.done, []);
 });
 
+Deno.test("followChat: a turn that broke off is told in the words of its answer", async () => {
+  const table = [
+    ["The relay was closed", "The answer broke off: The relay was closed"],
+    [undefined, "The answer broke off"],
+  ] as const;
+  for (const [reason, words] of table) {
+    await using relay = await startRelay();
+    const topic = relay.relay.topics.create("app:7");
+    const told = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<unknown>();
+    const followed = followChat(new NotedChat("u1"), {
+      relay: relay.url,
+      chat: "app",
+      load: () => Promise.resolve([message("u1"), message("a1")]),
+      onTurn: () => told.resolve(),
+      onEnd: (end) => ended.resolve(end),
+    });
+    await topic.append([turnPart(message("u1")), START].map(data));
+    await within(told.promise, LIMIT, "the turn");
+    topic.end("truncated", reason);
+    assertEquals(await within(ended.promise, LIMIT, "the end"), {
+      status: "truncated",
+      reason: words,
+    });
+    await followed.close();
+  }
+});
+
 Deno.test("followChat: a turn of another tab waits until the chat has read its last answer", async () => {
   await using relay = await startRelay();
   const topic = relay.relay.topics.create("app:7");
