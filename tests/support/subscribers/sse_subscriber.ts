@@ -171,16 +171,19 @@ export class SseSubscriber {
     const isRaw = this.#options.client === "raw";
     reader.arrive();
     const response = await this.#request(reader.position);
-    const { body } = response;
     const type = response.headers.get("content-type") ?? "";
     if (
       response.status !== 200 || !type.startsWith("text/event-stream") ||
-      !body
+      !response.body
     ) {
       return reader.fail(
         `got ${response.status} ${type} ${await response.text()}`,
       );
     }
+    const { signal } = this.#abort;
+    // To abort a request of Deno 2.9.6 does not reach its body any more once a collection
+    // of garbage has taken the request.
+    const body = response.body.pipeThrough(new TransformStream(), { signal });
     reader.checkEpoch(response.headers.get("rivulet-epoch"));
     const events = this.#options.client === "readEvents"
       ? readEvents(body)
