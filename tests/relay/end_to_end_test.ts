@@ -235,6 +235,8 @@ function planArrival(random: Random, events: number): number {
 class Audience implements AsyncDisposable {
   readonly subscribers: Subscriber[] = [];
   readonly arrivals = new Map<ExpectedTopic, Arrival[]>();
+  /** An idle connection may be closed by the relay in the moment in which it is used again. */
+  readonly #http = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 
   constructor(url: string, feeds: readonly Feed[], random: Random) {
     const topics = feeds.map(({ topic }) => topic);
@@ -293,6 +295,7 @@ class Audience implements AsyncDisposable {
         origin: url,
         client,
         positionIn: random.pick(["header", "query"]),
+        http: this.#http,
       });
       this.#add(subscriber, [planArrival(random, topic.events.length)]);
     }
@@ -313,6 +316,7 @@ class Audience implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    using _http = this.#http;
     await Promise.all(this.subscribers.map((each) => each.dispose()));
   }
 }

@@ -20,6 +20,8 @@ export interface SseSubscriberOptions {
   readonly client: "readEvents" | "text" | "raw" | "EventSource";
   /** The part of the request that has the position. */
   readonly positionIn: "header" | "query";
+  /** The connections. */
+  readonly http: Deno.HttpClient;
 }
 
 /** An event that came, with what else was said of it. */
@@ -122,7 +124,7 @@ export class SseSubscriber {
     position: string | undefined,
     accept = "text/event-stream",
   ): Promise<Response> {
-    const { origin, client, positionIn } = this.#options;
+    const { origin, client, positionIn, http } = this.#options;
     const url = new URL(`/topics/${this.reader.topic.name}`, origin);
     const headers = new Headers({ Accept: accept });
     if (client === "raw") url.searchParams.set("raw", "");
@@ -134,7 +136,8 @@ export class SseSubscriber {
       url.searchParams.set("after", "start");
       headers.set("Last-Event-ID", position);
     }
-    return fetch(url, { headers, signal: this.#abort.signal });
+    const { signal } = this.#abort;
+    return fetch(url, { headers, signal, client: http });
   }
 
   async #run(): Promise<void> {
