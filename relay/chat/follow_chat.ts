@@ -112,8 +112,8 @@ export interface FollowChatOptions<Message = ChatMessage> extends
   onTurn?: ((message: Message | undefined) => void) | undefined;
   /**
    * Called when a turn has ended: `complete`; `cancelled`, somebody has stopped it;
-   * `failed`; or `truncated`, it broke off. The reason is fit to be shown: of a turn that
-   * broke off, it says so as the answer itself does.
+   * `failed`; or `truncated`, it broke off. The reason can be shown to the user: for
+   * `truncated`, it has the words of the error in the answer's stream.
    */
   onEnd?: ((end: TopicEnd) => void) | undefined;
   /** Called when `load` has failed, or nothing more will be told, as the relay has refused. */
@@ -334,9 +334,9 @@ class ChatFollower<Message extends { id: string }> {
     const end = { status, ...(reason !== undefined && { reason }) };
     turn.end = end;
     if (!turn.isOld) {
-      this.#options.onEnd?.(
-        status === "truncated" ? { status, reason: brokeOff(reason) } : end,
-      );
+      const isBroken = status === "truncated" || status === "expired";
+      const told = isBroken ? { status, reason: brokeOff(reason) } : end;
+      this.#options.onEnd?.(told);
     }
     await this.#complete(turn);
   }

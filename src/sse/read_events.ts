@@ -22,9 +22,9 @@ export interface ReadEventsOptions extends Omit<SseParserOptions, "onEvent"> {
   onPending?: ((size: number) => void) | undefined;
   /**
    * Stops reading: the call that is waiting, or else the next one, rejects with
-   * the signal's reason at once, and the body is cancelled with it. Give the signal
-   * of the request: in Deno 2.9.6, `fetch` itself does not end a body any more once
-   * garbage was collected.
+   * the signal's reason at once, and the body is cancelled with it. If the request has
+   * a signal, pass it here too: in Deno 2.9.6, a signal that is passed to `fetch` alone
+   * no longer ends the body once the garbage collector has run.
    */
   signal?: AbortSignal | undefined;
 }

@@ -1,5 +1,5 @@
-// To abort a request of Deno 2.9.6 does not reach its body any more once a collection of
-// garbage has taken the request: events have to end all the same.
+// In Deno 2.9.6, an abort does not reach the body of a `fetch` once the garbage collector
+// has taken the request. The events of the body have to end all the same.
 import { assertEquals, assertRejects } from "@std/assert";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -41,7 +41,7 @@ class EndlessServer implements AsyncDisposable {
 
 type Events = AsyncIterator<{ readonly data: string }>;
 
-/** The ways to have events of a request that a signal ends. */
+/** The functions that read the events of a request until a signal is aborted. */
 const WAYS: Record<string, (url: string, signal: AbortSignal) => Events> = {
   streamEvents: (url, signal) =>
     streamEvents(url, { signal, reconnect: false })[Symbol.asyncIterator](),
@@ -72,6 +72,10 @@ for (const [name, begin] of Object.entries(WAYS)) {
     collect();
     controller.abort(new Error("enough"));
     await ended;
-    await until(() => server.open === 0 || undefined, LIMIT, "the hangings up");
+    await until(
+      () => server.open === 0 || undefined,
+      LIMIT,
+      "the server to see that its clients are gone",
+    );
   });
 }

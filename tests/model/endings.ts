@@ -429,8 +429,8 @@ const RESPONSES_ENDINGS: Row[] = [
     name: "response.failed, then reset",
     server: [{
       body: [
-        // In one piece: the failure has come when what is before it is taken. Bun 1.3
-        // drops what it has not read by the reset.
+        // In one piece: Bun 1.3 drops the bytes that it has not read when the reset arrives,
+        // and the server resets as soon as the client has taken the events before the failure.
         wire(...START, {
           type: "response.failed",
           response: response("failed", {

@@ -235,7 +235,7 @@ function planArrival(random: Random, events: number): number {
 class Audience implements AsyncDisposable {
   readonly subscribers: Subscriber[] = [];
   readonly arrivals = new Map<ExpectedTopic, Arrival[]>();
-  /** An idle connection may be closed by the relay in the moment in which it is used again. */
+  /** Uses no connection twice: the relay may close an idle connection as a reader reuses it. */
   readonly #http = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 
   constructor(url: string, feeds: readonly Feed[], random: Random) {

@@ -120,8 +120,8 @@ export function withRest(result: ShapeResult, isWell: boolean): ShapeResult {
 }
 
 /**
- * Returns the tests that may only be blamed for what another one has left open: a test
- * that needs the inside of the process ends in its middle.
+ * Returns the failed tests whose leaks may be those of another test of their file: a test
+ * that needs the inside of the process throws in its middle, and leaves resources open.
  */
 export function blamedOf({ failed, inProcess }: ShapeResult): FailedTest[] {
   const broken = new Set(inProcess.map(({ file }) => file));
@@ -130,7 +130,10 @@ export function blamedOf({ failed, inProcess }: ShapeResult): FailedTest[] {
   );
 }
 
-/** Runs tests, whose output is shown; one that may only be blamed for another, once more by itself. */
+/**
+ * Runs tests, and shows their output. A test that may have failed for the leaks of another
+ * test runs once more, alone.
+ */
 export async function runShape(
   shape: RelayShape,
   paths: readonly string[],
@@ -142,7 +145,7 @@ export async function runShape(
   for (const test of blamed) {
     const { file, name } = test;
     const alone = await runTests(shape, [file], name);
-    // The name may be the beginning of others' names.
+    // The filter also selects tests whose names contain this one.
     const again = alone.failed.find((one) => one.name === name);
     if (again || alone.passed === 0) failed.push(again ?? test);
     else passed++;
@@ -150,7 +153,7 @@ export async function runShape(
   return { ...result, passed, failed };
 }
 
-/** Runs tests once: all of them, or those with a text in their names. */
+/** Runs tests once: all of them, or only those whose names contain the filter. */
 async function runTests(
   shape: RelayShape,
   paths: readonly string[],

@@ -7,8 +7,9 @@
 import { fileURLToPath } from "node:url";
 
 /**
- * The options of `unshare` for mounts of one's own. What another test unmounts meanwhile
- * (`FailingDisk`) is unmounted here, too: otherwise its device stays in use.
+ * The options of `unshare` for a program with its own mounts. If another test unmounts its
+ * `FailingDisk` meanwhile, the program loses its copy of that mount, which would keep the
+ * device in use.
  */
 export const OWN_MOUNTS = ["--mount", "--propagation", "slave"] as const;
 

@@ -28,7 +28,8 @@ function lastEvents({ status, reason }: TopicEnd): readonly LastEvent[] {
       return lastWord("ui", { message: reason ?? "The answer was stopped" });
     case "failed": {
       const words = "There is no answer";
-      return [errorPart(reason ? `${words}: ${reason}` : words), DONE];
+      const text = reason === undefined ? words : `${words}: ${reason}`;
+      return [errorPart(text), DONE];
     }
     case "truncated":
     case "expired":

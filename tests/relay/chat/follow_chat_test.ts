@@ -236,10 +236,11 @@ Deno.test("followChat: a failure that the answer has told is not asked for again
 
 Deno.test("followChat: a turn that broke off is told in the words of its answer", async () => {
   const table = [
-    ["The relay was closed", "The answer broke off: The relay was closed"],
-    [undefined, "The answer broke off"],
+    ["truncated", "The relay was closed", ": The relay was closed"],
+    ["truncated", undefined, ""],
+    ["expired", "Too old", ": Too old"],
   ] as const;
-  for (const [reason, words] of table) {
+  for (const [status, reason, rest] of table) {
     await using relay = await startRelay();
     const topic = relay.relay.topics.create("app:7");
     const told = Promise.withResolvers<void>();
@@ -253,10 +254,10 @@ Deno.test("followChat: a turn that broke off is told in the words of its answer"
     });
     await topic.append([turnPart(message("u1")), START].map(data));
     await within(told.promise, LIMIT, "the turn");
-    topic.end("truncated", reason);
+    topic.end(status, reason);
     assertEquals(await within(ended.promise, LIMIT, "the end"), {
-      status: "truncated",
-      reason: words,
+      status,
+      reason: `The answer broke off${rest}`,
     });
     await followed.close();
   }

@@ -9,11 +9,11 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { OWN_MOUNTS } from "../apart.ts";
 import { mintToken } from "../rights/token.ts";
 import { LIMIT, until, within } from "../within.ts";
 import { servicesOf, valuesOf } from "./compose.ts";
 import { Image, type Program } from "./image.ts";
-import { OWN_MOUNTS } from "../apart.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const KEY = "k".repeat(32);

@@ -29,7 +29,7 @@ function run(command: string, ...args: string[]): Ran {
 export class FailingDisk implements Disposable {
   /** The folder that it is mounted at. */
   readonly path: string;
-  /** The folder around it. */
+  /** The shared mount below which the disk is mounted. */
   readonly #folder: string;
   /** The device that shows the file as a disk, from the beginning to the end. */
   readonly #device: string;
@@ -52,8 +52,7 @@ export class FailingDisk implements Disposable {
     Deno.mkdirSync(around);
     using file = Deno.openSync(image, { create: true, write: true });
     file.truncateSync(16 * 1024 * 1024);
-    // Not by `mount`: its device may outlast the mount for a moment, with what it has read
-    // of the file, and be taken for the next mount.
+    // Not by `mount`: `e2fsck` needs the device while the disk is not mounted.
     const { code, text: device } = run("losetup", "--find", "--show", image);
     if (code === 0) {
       const disk = new FailingDisk(path, around, device);
@@ -84,8 +83,9 @@ export class FailingDisk implements Disposable {
   }
 
   /**
-   * Has everybody who has mounts of their own (`OWN_MOUNTS`) unmount it with this process.
-   * They have copies of its mount, with which it would be in use, and stay as it is.
+   * Makes the folder a shared mount. When this process unmounts the disk, Linux then
+   * unmounts it in every program with `OWN_MOUNTS`, too. Such a program has a copy of the
+   * mount, which would keep the device in use and read-only.
    */
   #share(): boolean {
     const folder = this.#folder;

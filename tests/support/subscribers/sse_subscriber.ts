@@ -20,7 +20,7 @@ export interface SseSubscriberOptions {
   readonly client: "readEvents" | "text" | "raw" | "EventSource";
   /** The part of the request that has the position. */
   readonly positionIn: "header" | "query";
-  /** The connections. */
+  /** The client whose connections the requests use. */
   readonly http: Deno.HttpClient;
 }
 
@@ -184,8 +184,7 @@ export class SseSubscriber {
       );
     }
     const { signal } = this.#abort;
-    // To abort a request of Deno 2.9.6 does not reach its body any more once a collection
-    // of garbage has taken the request.
+    // Deno's `fetch` alone may ignore the signal by now: collected_request_test.ts.
     const body = response.body.pipeThrough(new TransformStream(), { signal });
     reader.checkEpoch(response.headers.get("rivulet-epoch"));
     const events = this.#options.client === "readEvents"

@@ -233,7 +233,7 @@ export class WebSocketSubscriber {
       throw new Error(`${this.state}: closed with ${code} before the end`);
     }
     const { client, door } = this.#options;
-    // Deno 2.9.6 says 1005 if a ping has come between its own close and the relay's.
+    // Deno 2.9.6 reports 1005 if a ping arrives between its own close frame and the relay's.
     const isClosedHere = client === "native" && door === "many";
     if (code !== 1000 && !(isClosedHere && code === 1005)) {
       throw new Error(`${this.state}: closed with ${code}`);

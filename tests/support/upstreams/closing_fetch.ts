@@ -11,16 +11,16 @@ import {
 import { Upstreams } from "../../../relay/upstream/upstreams.ts";
 
 /**
- * A `fetch` that closes its connections when it is disposed of. A test has to: a connection
- * that was read last may have its next turn a millisecond after the end of the test.
+ * A `fetch` that closes its connections when it is disposed of. A test has to close them:
+ * the read pacer's timer may fire a millisecond after the end of the test.
  */
 export type ClosingFetch = SourceFetch & Disposable;
 
 /**
- * Makes one.
+ * Makes a `fetch` that is closed with its test.
  *
- * @param make Makes a `fetch` that asks these upstreams.
- * @param clock The clock of the upstreams.
+ * @param make Makes a `fetch` over these upstreams. Default: that of the operator's sources.
+ * @param clock The clock of the upstreams. Default: the system's.
  */
 export function closingFetch(
   make: (upstreams: Upstreams) => SourceFetch = createSourceFetch,

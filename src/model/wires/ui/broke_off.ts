@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Returns what a user of a chat is told of an answer that broke off.
+ * Returns the words that tell a user of a chat that an answer broke off.
  *
- * @param reason The reason why it did. Default: none is known.
+ * @param reason The reason. Default: it is not known.
  */
 export function brokeOff(reason?: string): string {
   const words = "The answer broke off";

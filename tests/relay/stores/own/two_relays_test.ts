@@ -525,8 +525,8 @@ each(
     const there = other.relay.topics.get("t")!; // it is shown there
     let told = topic.log.next;
     topic.observe({ changed: () => void (told = topic.log.next) });
-    // A relay hears of what it does itself from the store, too: if it did so within an
-    // advance of the clock, it would take that for a later sign.
+    // NATS tells a relay of its own writes, too. If the message arrived while the clock
+    // advances, the relay would count it as a later sign.
     const isTold = (next: number) =>
       until(
         () => told === next && there.log.next === next || undefined,
@@ -553,7 +553,8 @@ each(
       await clock.advance(500);
       await until(
         async () => {
-          // It may only now have learnt that it is not the one that waits.
+          // The relay may only now have learnt that the other one has the lease. Its timer
+          // is due at once then.
           await clock.advance(0);
           return topic.log.facts !== facts && there.log.facts !== factsThere ||
             undefined;

@@ -322,7 +322,7 @@ Deno.test(
     await using folder = new TemporaryFolder();
     using disk = FailingDisk.mount(folder.path);
     if (!disk) return;
-    // A program of another test begins while the disk is there, and outlasts it.
+    // As another test does: a program with its own mounts starts while the disk is mounted.
     await using _apart = new Deno.Command("unshare", {
       args: [...OWN_MOUNTS, "sleep", "infinity"],
     }).spawn();
